@@ -1,0 +1,76 @@
+//! The command line: parse, run the command, turn its end into an exit code.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::commands;
+use crate::error::{Exit, Result};
+
+#[derive(Debug, Parser)]
+#[command(name = "bench-diff", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes:
+  0  fine
+  1  regression found (with --fail-on regression)
+  2  wrong arguments, configuration or input file
+  3  the measurement failed";
+
+/// Flags of every command.
+#[derive(Debug, clap::Args)]
+pub struct Global {
+    /// Say more on stderr (-vv for even more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Compare(commands::compare::Args),
+}
+
+/// What a command gets to work with.
+pub struct Io<'a> {
+    /// Only the result.
+    pub out: &'a mut dyn Write,
+    /// Everything else.
+    pub err: &'a mut dyn Write,
+}
+
+pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error, out, err),
+    };
+    let mut io = Io { out, err };
+    match dispatch(cli.command, &mut io) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            // A closed stderr leaves nobody to tell.
+            let _ = writeln!(io.err, "error: {error}");
+            error.exit.into()
+        }
+    }
+}
+
+fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
+    match command {
+        Command::Compare(args) => commands::compare::run(&args, io),
+    }
+}
+
+/// `--help` and `--version` are results; anything else is a usage error.
+fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let text = error.render();
+    let (to, exit): (&mut dyn Write, _) = if error.use_stderr() { (err, Exit::Usage) } else { (out, Exit::Success) };
+    let _ = write!(to, "{text}");
+    exit.into()
+}

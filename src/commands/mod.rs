@@ -1,0 +1,3 @@
+//! One file a command: its flags, and what it does with the library.
+
+pub mod compare;

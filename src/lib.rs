@@ -1,0 +1,28 @@
+//! Tells a pull request whether it changed the speed, latency or memory of Qwen2.5 inference.
+//!
+//! Data flows one way: config -> plan -> measure (engine) -> results -> compare -> render -> publish.
+//! `ARCHITECTURE.md` says where everything lives and which rules hold.
+
+pub mod case;
+mod cli;
+mod commands;
+pub mod compare;
+pub mod config;
+pub mod engine;
+pub mod error;
+pub mod measure;
+pub mod metric;
+pub mod models;
+pub mod plan;
+pub mod render;
+pub mod results;
+pub mod stats;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Runs the program with `args` (the first is the program's name). `out` gets only the result, `err` everything else.
+pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    cli::run(args, out, err)
+}

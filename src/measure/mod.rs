@@ -1,0 +1,3 @@
+//! Measuring: one child process a run, every sample kept.
+
+pub mod protocol;
