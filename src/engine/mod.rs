@@ -2,6 +2,9 @@
 //!
 //! [`Engine`] is all that measuring knows of an engine.
 
+pub mod forward;
+pub mod qwen2;
+
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -1,0 +1,44 @@
+//! A loaded model's forward pass, whatever computes it; and the greedy generation on top of it.
+
+use candle_core::{D, DType, Result, Tensor};
+
+/// One sequence, token by token. Positions count from the last [`reset`](Forward::reset).
+pub trait Forward {
+    /// Forgets the sequence.
+    fn reset(&mut self) -> Result<()>;
+
+    /// Appends the prompt's tokens (at least one). Logits of the last position: `[vocab_size]`, F32.
+    fn prefill(&mut self, tokens: &[u32]) -> Result<Tensor>;
+
+    /// Appends one token. Logits after it: `[vocab_size]`, F32.
+    fn step(&mut self, token: u32) -> Result<Tensor>;
+
+    /// Greedily generates `count` tokens after `prompt` in a new sequence. `completed` is called with each token, in
+    /// order, once it is there *on the device*.
+    fn generate(&mut self, prompt: &[u32], count: usize, completed: &mut dyn FnMut(u32)) -> Result<()> {
+        self.reset()?;
+        let mut logits = self.prefill(prompt)?;
+        for generated in 1..=count {
+            let token = argmax(&logits)?;
+            completed(token);
+            if generated < count {
+                logits = self.step(token)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The likeliest token. Reading it back waits for the device.
+pub fn argmax(logits: &Tensor) -> Result<u32> {
+    logits.argmax(D::Minus1)?.to_scalar()
+}
+
+/// The `count` highest logits with their tokens, highest first; equal ones by token id.
+pub fn top_logits(logits: &Tensor, count: usize) -> Result<Vec<(u32, f32)>> {
+    let logits: Vec<f32> = logits.to_dtype(DType::F32)?.to_vec1()?;
+    let mut ranked: Vec<(u32, f32)> = (0..).zip(logits).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    ranked.truncate(count);
+    Ok(ranked)
+}

@@ -1,0 +1,371 @@
+//! A Qwen2 model's configuration, from its config.json or from the built-in shapes.
+//!
+//! Both spellings are read: as Qwen publishes it (`rope_theta` and `rope_scaling` at the top, `torch_dtype`), and as
+//! transformers 5 writes it (`rope_parameters`, `dtype`). What is absent gets the default of transformers'
+//! `Qwen2Config`; what would need another forward pass is an error that says so.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::case::{Dtype, Quantization};
+use crate::engine::EngineError;
+use crate::models::Model;
+
+/// Shape and position encoding of one model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelConfig {
+    pub shape: Model,
+    /// The stretched position encoding; `None` for plain RoPE.
+    pub yarn: Option<Yarn>,
+}
+
+/// YaRN (arXiv 2309.00071) in transformers' terms.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Yarn {
+    /// How many times longer the context becomes.
+    pub factor: f64,
+    /// Tokens of the context before stretching.
+    pub original_max_position: f64,
+    /// Scales cosine and sine.
+    pub attention_factor: f64,
+    /// Dimensions that turn more often than this over the original context keep their frequency.
+    pub beta_fast: f64,
+    /// Dimensions that turn less often than this are fully interpolated.
+    pub beta_slow: f64,
+    /// Round the borders between the two to whole dimensions.
+    pub truncate: bool,
+}
+
+impl Yarn {
+    /// What Qwen's model cards say to add for texts longer than 32768 tokens.
+    pub fn published() -> Self {
+        Self::new(4.0, 32_768.0)
+    }
+
+    fn new(factor: f64, original_max_position: f64) -> Self {
+        let attention_factor = attention_scale(factor, 1.0);
+        Self { factor, original_max_position, attention_factor, beta_fast: 32.0, beta_slow: 1.0, truncate: true }
+    }
+}
+
+/// `get_mscale` of transformers: attention's temperature for a stretched context.
+fn attention_scale(factor: f64, mscale: f64) -> f64 {
+    if factor <= 1.0 { 1.0 } else { 0.1 * mscale * factor.ln() + 1.0 }
+}
+
+impl ModelConfig {
+    /// One of the collection's models. YaRN is on when `max_length` tokens exceed what the model was published for.
+    pub fn published(model: &Model, max_length: usize) -> Self {
+        let mut config = Self { shape: model.clone(), yarn: None };
+        config.stretch_published(max_length);
+        config
+    }
+
+    /// Turns YaRN on, as Qwen's model cards describe, when `max_length` tokens exceed the published context.
+    ///
+    /// Only right for the collection's own models; any other config.json means what it says.
+    pub fn stretch_published(&mut self, max_length: usize) {
+        if self.yarn.is_none() && max_length > self.shape.max_position_embeddings {
+            self.yarn = Some(Yarn::published());
+        }
+    }
+
+    /// Reads `directory/config.json`; `name` becomes the model's id.
+    pub fn read(directory: &Path, name: &str) -> Result<Self, EngineError> {
+        let path = directory.join("config.json");
+        let failed = |why: String| EngineError::Failed(format!("{}: {why}", path.display()));
+        let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
+        Self::parse(&text, name).map_err(failed)
+    }
+
+    /// Parses the text of a config.json; `name` becomes the model's id. The error says what is wrong with it.
+    pub fn parse(text: &str, name: &str) -> Result<Self, String> {
+        let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        file.check_supported()?;
+        let rope = file.rope()?;
+        let config = Self { shape: file.shape(name, rope.theta)?, yarn: rope.yarn };
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Numbers that no model has: they would divide by zero or overflow further on.
+    fn check(&self) -> Result<(), String> {
+        let shape = &self.shape;
+        let sizes = [
+            ("hidden_size", shape.hidden_size, 1 << 20),
+            ("intermediate_size", shape.intermediate_size, 1 << 24),
+            ("num_hidden_layers", shape.num_hidden_layers, 1 << 12),
+            ("num_attention_heads", shape.num_attention_heads, 1 << 12),
+            ("num_key_value_heads", shape.num_key_value_heads, 1 << 12),
+            ("head_dim", shape.head_dim, 1 << 12),
+            ("vocab_size", shape.vocab_size, 1 << 24),
+            ("max_position_embeddings", shape.max_position_embeddings, 1 << 28),
+        ];
+        for (name, value, limit) in sizes {
+            if value == 0 || value > limit {
+                return Err(format!("{name} is {value}; it must be between 1 and {limit}"));
+            }
+        }
+        if !shape.num_attention_heads.is_multiple_of(shape.num_key_value_heads) {
+            return Err(format!(
+                "num_attention_heads ({}) must be a multiple of num_key_value_heads ({})",
+                shape.num_attention_heads, shape.num_key_value_heads
+            ));
+        }
+        if !shape.head_dim.is_multiple_of(2) {
+            return Err(format!("head_dim is {}; rotary position encoding needs an even one", shape.head_dim));
+        }
+        if !(shape.rope_theta > 1.0 && shape.rope_theta.is_finite()) {
+            return Err(format!("rope_theta is {}; it must be above 1", shape.rope_theta));
+        }
+        if !(shape.rms_norm_eps >= 0.0 && shape.rms_norm_eps.is_finite()) {
+            return Err(format!("rms_norm_eps is {}; it must not be negative", shape.rms_norm_eps));
+        }
+        Ok(())
+    }
+}
+
+/// config.json, as far as a forward pass depends on it.
+#[derive(Deserialize)]
+struct File {
+    model_type: Option<String>,
+    vocab_size: Option<usize>,
+    hidden_size: Option<usize>,
+    intermediate_size: Option<usize>,
+    num_hidden_layers: Option<usize>,
+    num_attention_heads: Option<usize>,
+    num_key_value_heads: Option<usize>,
+    head_dim: Option<usize>,
+    hidden_act: Option<String>,
+    max_position_embeddings: Option<usize>,
+    rms_norm_eps: Option<f64>,
+    tie_word_embeddings: Option<bool>,
+    rope_theta: Option<f64>,
+    rope_scaling: Option<RopeFile>,
+    rope_parameters: Option<RopeFile>,
+    use_sliding_window: Option<bool>,
+    sliding_window: Option<usize>,
+    max_window_layers: Option<usize>,
+    layer_types: Option<Vec<String>>,
+    torch_dtype: Option<String>,
+    dtype: Option<String>,
+    quantization_config: Option<QuantizationFile>,
+}
+
+/// `rope_scaling` or `rope_parameters`.
+#[derive(Deserialize, Default)]
+struct RopeFile {
+    rope_theta: Option<f64>,
+    #[serde(alias = "type")]
+    rope_type: Option<String>,
+    factor: Option<f64>,
+    original_max_position_embeddings: Option<f64>,
+    attention_factor: Option<f64>,
+    beta_fast: Option<f64>,
+    beta_slow: Option<f64>,
+    mscale: Option<f64>,
+    mscale_all_dim: Option<f64>,
+    truncate: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct QuantizationFile {
+    quant_method: Option<String>,
+    bits: Option<u32>,
+}
+
+struct Rope {
+    theta: f64,
+    yarn: Option<Yarn>,
+}
+
+impl File {
+    fn check_supported(&self) -> Result<(), String> {
+        match self.model_type.as_deref() {
+            None | Some("qwen2") => {}
+            Some(other) => return Err(format!("model_type is `{other}`; only `qwen2` (Qwen2, Qwen2.5) is supported")),
+        }
+        match self.hidden_act.as_deref() {
+            None | Some("silu" | "swish") => {}
+            Some(other) => return Err(format!("hidden_act is `{other}`; only `silu` is supported")),
+        }
+        if self.slides() {
+            return Err("some layers use sliding-window attention, which is not supported (Qwen2.5 has it off: \
+                        use_sliding_window is false)"
+                .into());
+        }
+        Ok(())
+    }
+
+    /// Some layer attends to a window only, by the rules of transformers' `Qwen2Config`.
+    fn slides(&self) -> bool {
+        if let Some(types) = &self.layer_types {
+            return types.iter().any(|kind| kind == "sliding_attention");
+        }
+        // An explicit null means no window; an absent one 4096, which the same condition covers.
+        self.use_sliding_window == Some(true)
+            && self.sliding_window.is_some()
+            && self.max_window_layers.unwrap_or(28) < self.num_hidden_layers.unwrap_or(32)
+    }
+
+    fn shape(&self, name: &str, rope_theta: f64) -> Result<Model, String> {
+        let need = |field: &str, value: Option<usize>| value.ok_or(format!("{field} is missing"));
+        let hidden_size = need("hidden_size", self.hidden_size)?;
+        let num_attention_heads = need("num_attention_heads", self.num_attention_heads)?;
+        Ok(Model {
+            id: name.to_owned(),
+            quantization: self.quantization()?,
+            torch_dtype: self.dtype(),
+            hidden_size,
+            intermediate_size: need("intermediate_size", self.intermediate_size)?,
+            num_hidden_layers: need("num_hidden_layers", self.num_hidden_layers)?,
+            num_attention_heads,
+            num_key_value_heads: self.num_key_value_heads.unwrap_or(num_attention_heads),
+            head_dim: match self.head_dim {
+                Some(head_dim) => head_dim,
+                None => hidden_size.checked_div(num_attention_heads).ok_or("num_attention_heads is 0")?,
+            },
+            vocab_size: need("vocab_size", self.vocab_size)?,
+            tie_word_embeddings: self.tie_word_embeddings.unwrap_or(false),
+            max_position_embeddings: self.max_position_embeddings.unwrap_or(32_768),
+            rope_theta,
+            rms_norm_eps: self.rms_norm_eps.unwrap_or(1e-6),
+        })
+    }
+
+    fn dtype(&self) -> Option<Dtype> {
+        match self.dtype.as_deref().or(self.torch_dtype.as_deref())? {
+            "bfloat16" => Some(Dtype::Bf16),
+            "float16" => Some(Dtype::F16),
+            "float32" => Some(Dtype::F32),
+            _ => None,
+        }
+    }
+
+    fn quantization(&self) -> Result<Quantization, String> {
+        let Some(quantization) = &self.quantization_config else { return Ok(Quantization::None) };
+        match (quantization.quant_method.as_deref(), quantization.bits) {
+            (Some("gptq"), Some(4)) => Ok(Quantization::GptqInt4),
+            (Some("gptq"), Some(8)) => Ok(Quantization::GptqInt8),
+            (Some("awq"), Some(4)) => Ok(Quantization::Awq),
+            (method, bits) => Err(format!(
+                "quantization_config is {} with {} bits; known are gptq with 4 or 8 and awq with 4",
+                method.unwrap_or("without quant_method"),
+                bits.map_or("unknown".into(), |bits| bits.to_string())
+            )),
+        }
+    }
+
+    /// `rope_scaling` wins over `rope_parameters`, and a theta inside over one at the top, as in transformers.
+    fn rope(&self) -> Result<Rope, String> {
+        let none = RopeFile::default();
+        let file = self.rope_scaling.as_ref().or(self.rope_parameters.as_ref()).unwrap_or(&none);
+        let theta = file.rope_theta.or(self.rope_theta).unwrap_or(10_000.0);
+        let yarn = match file.rope_type.as_deref().unwrap_or("default") {
+            "default" => None,
+            "yarn" => Some(file.yarn(self.max_position_embeddings.unwrap_or(32_768) as f64)?),
+            other => return Err(format!("RoPE type `{other}` is not supported; `default` and `yarn` are")),
+        };
+        Ok(Rope { theta, yarn })
+    }
+}
+
+impl RopeFile {
+    fn yarn(&self, max_position: f64) -> Result<Yarn, String> {
+        let original = self.original_max_position_embeddings.unwrap_or(max_position);
+        let factor = self.factor.unwrap_or(max_position / original);
+        let mut yarn = Yarn::new(factor, original);
+        // A zero counts as absent in transformers.
+        let given = |value: Option<f64>| value.filter(|&value| value != 0.0);
+        if let (Some(mscale), Some(all)) = (given(self.mscale), given(self.mscale_all_dim)) {
+            yarn.attention_factor = attention_scale(factor, mscale) / attention_scale(factor, all);
+        }
+        yarn.attention_factor = self.attention_factor.unwrap_or(yarn.attention_factor);
+        yarn.beta_fast = given(self.beta_fast).unwrap_or(yarn.beta_fast);
+        yarn.beta_slow = given(self.beta_slow).unwrap_or(yarn.beta_slow);
+        yarn.truncate = self.truncate.unwrap_or(true);
+        let positive = [factor, original, yarn.attention_factor, yarn.beta_fast, yarn.beta_slow];
+        if positive.iter().any(|value| !(*value > 0.0 && value.is_finite())) {
+            return Err(
+                "YaRN's factor, original_max_position_embeddings, attention_factor and betas must be above 0".into()
+            );
+        }
+        Ok(yarn)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+
+    const PUBLISHED: &str = r#"{
+        "architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 151643,
+        "eos_token_id": 151645, "hidden_act": "silu", "hidden_size": 896, "initializer_range": 0.02,
+        "intermediate_size": 4864, "max_position_embeddings": 32768, "max_window_layers": 21,
+        "model_type": "qwen2", "num_attention_heads": 14, "num_hidden_layers": 24, "num_key_value_heads": 2,
+        "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768, "tie_word_embeddings": true,
+        "torch_dtype": "bfloat16", "transformers_version": "4.43.1", "use_cache": true,
+        "use_sliding_window": false, "vocab_size": 151936 EXTRA }"#;
+
+    fn published(extra: &str) -> Result<ModelConfig, String> {
+        ModelConfig::parse(&PUBLISHED.replace("EXTRA", extra), "Qwen/Qwen2.5-0.5B-Instruct")
+    }
+
+    #[test]
+    fn the_published_file_is_the_built_in_shape() {
+        let config = published("").unwrap();
+        assert_eq!(&config.shape, models::find("Qwen/Qwen2.5-0.5B-Instruct").unwrap());
+        assert_eq!(config.yarn, None);
+    }
+
+    #[test]
+    fn newer_transformers_spell_it_otherwise() {
+        let newer = PUBLISHED
+            .replace(
+                "\"rope_theta\": 1000000.0",
+                r#""rope_parameters": {"rope_theta": 1000000.0, "rope_type": "default"}"#,
+            )
+            .replace("torch_dtype", "dtype")
+            .replace("\"sliding_window\": 32768", "\"sliding_window\": null")
+            .replace("EXTRA", "");
+        assert_eq!(ModelConfig::parse(&newer, "Qwen/Qwen2.5-0.5B-Instruct"), published(""));
+    }
+
+    #[test]
+    fn yarn_is_read_in_both_spellings() {
+        let old = published(
+            r#", "rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}"#,
+        );
+        assert_eq!(old.unwrap().yarn, Some(Yarn::published()));
+        let new = published(
+            r#", "rope_parameters": {"rope_type": "yarn", "factor": 4.0, "rope_theta": 5e5,
+                 "original_max_position_embeddings": 32768}"#,
+        )
+        .unwrap();
+        assert_eq!((new.yarn, new.shape.rope_theta), (Some(Yarn::published()), 5e5));
+    }
+
+    #[test]
+    fn the_collection_is_stretched_only_where_it_must_be() {
+        let instruct = models::find("Qwen/Qwen2.5-7B-Instruct").unwrap();
+        assert_eq!(ModelConfig::published(instruct, 32_768).yarn, None);
+        assert_eq!(ModelConfig::published(instruct, 32_769).yarn, Some(Yarn::published()));
+        let base = models::find("Qwen/Qwen2.5-7B").unwrap();
+        assert_eq!(ModelConfig::published(base, 131_072).yarn, None, "published for 131072");
+    }
+
+    #[test]
+    fn what_it_cannot_run_is_said() {
+        let sliding = PUBLISHED.replace("\"use_sliding_window\": false", "\"use_sliding_window\": true");
+        let error = ModelConfig::parse(&sliding.replace("EXTRA", ""), "x").unwrap_err();
+        assert!(error.contains("sliding-window"), "{error}");
+        let error = published(r#", "rope_scaling": {"type": "longrope", "factor": 2.0}"#).unwrap_err();
+        assert!(error.contains("`longrope`"), "{error}");
+        let error = ModelConfig::parse(&PUBLISHED.replace("\"qwen2\"", "\"llama\"").replace("EXTRA", ""), "x");
+        assert!(error.unwrap_err().contains("`llama`"));
+        let zero = PUBLISHED.replace("\"num_attention_heads\": 14", "\"num_attention_heads\": 0");
+        assert!(ModelConfig::parse(&zero.replace("EXTRA", ""), "x").unwrap_err().contains("num_attention_heads"));
+    }
+}

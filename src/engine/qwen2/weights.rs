@@ -1,0 +1,179 @@
+//! Named weights on a device: read from safetensors, or made up from a seed.
+//!
+//! `unsafe` here is memory-mapping: the files must not be changed while they are read, as for every loader of
+//! safetensors. They are only read during loading.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use candle_core::safetensors::MmapedSafetensors;
+use candle_core::{DType, Device, Result, Tensor};
+use half::{bf16, f16};
+use serde::Deserialize;
+
+use super::config::ModelConfig;
+use crate::engine::{EngineError, Progress};
+
+/// Half the width of the uniform distribution of generated weights: a standard deviation of 0.02, Qwen2's own at
+/// initialisation, so that activations stay finite through all layers.
+const AMPLITUDE: f64 = 0.034_641;
+
+/// Where weights come from. Tensors are asked for by the names of the published checkpoints.
+pub struct Weights<'a> {
+    source: Source,
+    /// The model's type: what a checkpoint holds is converted to it.
+    dtype: DType,
+    device: Device,
+    progress: Progress<'a>,
+    done: u64,
+    total: u64,
+}
+
+enum Source {
+    Files { tensors: MmapedSafetensors, directory: PathBuf },
+    Generated { seed: u64 },
+}
+
+impl<'a> Weights<'a> {
+    /// The safetensors files of `directory`.
+    pub fn open(
+        directory: &Path,
+        config: &ModelConfig,
+        dtype: DType,
+        device: &Device,
+        progress: Progress<'a>,
+    ) -> std::result::Result<Self, EngineError> {
+        let files = shards(directory)?;
+        // SAFETY: see the module's head.
+        let tensors = unsafe { MmapedSafetensors::multi(&files) }
+            .map_err(|error| EngineError::Failed(format!("{}: {error}", directory.display())))?;
+        Ok(Self::new(Source::Files { tensors, directory: directory.to_owned() }, config, dtype, device, progress))
+    }
+
+    /// Random weights. The same seed gives the same weights on the same kind of device, whatever the order in which
+    /// they are asked for.
+    pub fn generated(seed: u64, config: &ModelConfig, dtype: DType, device: &Device, progress: Progress<'a>) -> Self {
+        Self::new(Source::Generated { seed }, config, dtype, device, progress)
+    }
+
+    fn new(source: Source, config: &ModelConfig, dtype: DType, device: &Device, progress: Progress<'a>) -> Self {
+        let total = config.shape.parameters() * dtype.size_in_bytes() as u64;
+        Self { source, dtype, device: device.clone(), progress, done: 0, total }
+    }
+
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// The tensor `name` in the model's type.
+    pub fn get(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        let tensor = match &self.source {
+            Source::Files { tensors, directory } => read(tensors, directory, name, shape, self.dtype, &self.device)?,
+            Source::Generated { seed } => generate(*seed, name, shape, self.dtype, &self.device)?,
+        };
+        self.done += (tensor.elem_count() * self.dtype.size_in_bytes()) as u64;
+        (self.progress)(self.done.min(self.total), self.total);
+        Ok(tensor)
+    }
+}
+
+fn read(
+    tensors: &MmapedSafetensors,
+    directory: &Path,
+    name: &str,
+    shape: &[usize],
+    dtype: DType,
+    device: &Device,
+) -> Result<Tensor> {
+    let context = |error| candle_core::Error::Msg(format!("{}: tensor {name}: {error}", directory.display()));
+    let view = tensors.get(name).map_err(|_| context("is missing".to_owned()))?;
+    if view.shape() != shape {
+        return Err(context(format!("has the shape {:?}, config.json asks for {shape:?}", view.shape())));
+    }
+    let tensor = tensors.load(name, device).map_err(|error| context(error.to_string()))?;
+    if !tensor.dtype().is_float() {
+        return Err(context(format!("has the type {:?}, expected floating-point numbers", tensor.dtype())));
+    }
+    tensor.to_dtype(dtype)
+}
+
+/// The files that hold a checkpoint: those its index names, else the single one.
+fn shards(directory: &Path) -> std::result::Result<Vec<PathBuf>, EngineError> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: std::collections::BTreeMap<String, String>,
+    }
+    let path = directory.join("model.safetensors.index.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        let single = directory.join("model.safetensors");
+        return if single.is_file() {
+            Ok(vec![single])
+        } else {
+            Err(EngineError::Failed(format!(
+                "{}: no model.safetensors and no model.safetensors.index.json; is it a model's directory?",
+                directory.display()
+            )))
+        };
+    };
+    let index: Index =
+        serde_json::from_str(&text).map_err(|error| EngineError::Failed(format!("{}: {error}", path.display())))?;
+    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    if let Some(name) = names.iter().find(|name| !is_plain_file_name(name)) {
+        return Err(EngineError::Failed(format!("{}: {name:?} is not the name of a file", path.display())));
+    }
+    Ok(names.into_iter().map(|name| directory.join(name)).collect())
+}
+
+/// An index must not reach outside its directory.
+pub(super) fn is_plain_file_name(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|file| file == name)
+}
+
+/// Norm weights are 1; everything else is uniform.
+fn generate(seed: u64, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
+    if name.ends_with("norm.weight") {
+        return Tensor::ones(shape, dtype, device);
+    }
+    let seed = tensor_seed(seed, name);
+    if device.is_cpu() {
+        return generate_on_cpu(seed, shape, dtype);
+    }
+    device.set_seed(seed)?;
+    Tensor::rand(-AMPLITUDE as f32, AMPLITUDE as f32, shape, device)?.to_dtype(dtype)
+}
+
+/// candle can't seed its CPU generator, and four values from each 64 random bits are quicker.
+fn generate_on_cpu(seed: u64, shape: &[usize], dtype: DType) -> Result<Tensor> {
+    let count = shape.iter().product();
+    let scale = AMPLITUDE as f32 / 32_768.0;
+    let values = SplitMix(seed).flat_map(|bits| [bits, bits >> 16, bits >> 32, bits >> 48]);
+    let values = values.map(|bits| f32::from(bits as i16) * scale).take(count);
+    match dtype {
+        DType::BF16 => Tensor::from_vec(values.map(bf16::from_f32).collect::<Vec<_>>(), shape, &Device::Cpu),
+        DType::F16 => Tensor::from_vec(values.map(f16::from_f32).collect::<Vec<_>>(), shape, &Device::Cpu),
+        _ => Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu)?.to_dtype(dtype),
+    }
+}
+
+/// Each tensor has a stream of its own: FNV-1a of its name, mixed with the seed.
+fn tensor_seed(seed: u64, name: &str) -> u64 {
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    SplitMix(hash ^ seed).next().unwrap_or_default()
+}
+
+/// Steele, Lea and Flood's SplitMix64: 64 random bits an item, without end.
+struct SplitMix(u64);
+
+impl Iterator for SplitMix {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some(bits ^ (bits >> 31))
+    }
+}
