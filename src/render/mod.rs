@@ -1,1 +1,3 @@
-//! render
+//! Shows what was decided elsewhere: for a terminal, as Markdown, JSON or CSV.
+
+pub mod escape;
