@@ -10,11 +10,13 @@ pub mod compare;
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod github;
 pub mod measure;
 pub mod metric;
 pub mod models;
 pub mod plan;
 pub mod render;
+pub mod report;
 pub mod results;
 pub mod stats;
 

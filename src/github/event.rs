@@ -1,0 +1,268 @@
+//! Which pull request a workflow run is about: the event's payload, completed by the API where it says too little.
+
+use std::io::Read;
+use std::path::Path;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use super::{ApiError, Client, Repository};
+
+/// GitHub's payloads have at most 25 MB.
+const MAX_PAYLOAD: u64 = 25 << 20;
+
+/// The workflow run that this process is part of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// `https://api.github.com`, or `https://HOST/api/v3`.
+    pub api_url: String,
+    /// `https://github.com`, or `https://HOST`.
+    pub server_url: String,
+    pub repository: Repository,
+    pub run_id: u64,
+    pub run_attempt: u64,
+    pub trigger: Trigger,
+}
+
+/// What started the run, as far as it leads to a pull request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trigger {
+    PullRequest(PullRequest),
+    /// A comment on the pull request. What its head is now must be asked.
+    Comment {
+        number: u64,
+    },
+    /// Another workflow ended. Its artifacts are as trustworthy as the code that it ran.
+    WorkflowRun(WorkflowRun),
+    Dispatch {
+        number: Option<u64>,
+    },
+    /// Push, release, schedule: no pull request.
+    Other,
+}
+
+/// The run that this run follows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowRun {
+    pub id: u64,
+    pub head_sha: String,
+    pub head_branch: Option<String>,
+    pub head_owner: Option<String>,
+    /// Empty for forks.
+    pub pull_requests: Vec<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullRequest {
+    pub number: u64,
+    pub head_sha: String,
+    pub base_sha: String,
+    /// `None` when the fork was deleted.
+    pub head_repository: Option<String>,
+}
+
+impl Context {
+    /// From the variables that every runner sets; `None` outside of a workflow run.
+    ///
+    /// `variable` is the environment.
+    pub fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, ApiError> {
+        let get = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let Some(repository) = get("GITHUB_REPOSITORY") else { return Ok(None) };
+        let repository = Repository::parse(repository.trim())
+            .ok_or_else(|| ApiError::Setup(format!("GITHUB_REPOSITORY is `{repository}`, not OWNER/NAME")))?;
+        let number = |name: &str| get(name).and_then(|value| value.trim().parse().ok()).unwrap_or(0);
+        let trigger = match get("GITHUB_EVENT_PATH") {
+            Some(path) => Trigger::read(&get("GITHUB_EVENT_NAME").unwrap_or_default(), Path::new(&path))?,
+            None => Trigger::Other,
+        };
+        Ok(Some(Self {
+            api_url: get("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".into()),
+            server_url: get("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".into()),
+            repository,
+            run_id: number("GITHUB_RUN_ID"),
+            run_attempt: number("GITHUB_RUN_ATTEMPT"),
+            trigger,
+        }))
+    }
+
+    /// The run that measured: the one before, when this one only publishes.
+    pub fn measuring_run(&self) -> u64 {
+        match &self.trigger {
+            Trigger::WorkflowRun(run) => run.id,
+            _ => self.run_id,
+        }
+    }
+
+    /// Where the run that measured can be looked at.
+    pub fn run_url(&self) -> String {
+        format!("{}/{}/actions/runs/{}", self.server_url.trim_end_matches('/'), self.repository, self.measuring_run())
+    }
+
+    /// The pull request, if there is one. `asked` is the `pr-number` input; `claimed` comes from an artifact and counts
+    /// only if that pull request's head is the commit that was measured.
+    pub fn pull_request(
+        &self,
+        client: &Client,
+        asked: Option<u64>,
+        claimed: Option<u64>,
+    ) -> Result<Option<PullRequest>, ApiError> {
+        match (&self.trigger, asked) {
+            (Trigger::WorkflowRun(run), asked) => self.pull_request_of_run(client, run, asked.or(claimed)),
+            (Trigger::PullRequest(pull), None) => Ok(Some(pull.clone())),
+            (Trigger::PullRequest(pull), Some(number)) if number == pull.number => Ok(Some(pull.clone())),
+            (_, Some(number)) => self.pull(client, number).map(Some),
+            (Trigger::Comment { number }, None) => self.pull(client, *number).map(Some),
+            (Trigger::Dispatch { number: Some(number) }, None) => self.pull(client, *number).map(Some),
+            (Trigger::Dispatch { number: None } | Trigger::Other, None) => Ok(None),
+        }
+    }
+
+    fn pull(&self, client: &Client, number: u64) -> Result<PullRequest, ApiError> {
+        client.get::<Pull>(&format!("/repos/{}/pulls/{number}", self.repository))?.validate()
+    }
+
+    fn pull_request_of_run(
+        &self,
+        client: &Client,
+        run: &WorkflowRun,
+        claimed: Option<u64>,
+    ) -> Result<Option<PullRequest>, ApiError> {
+        for number in claimed.iter().chain(&run.pull_requests) {
+            match self.pull(client, *number) {
+                Ok(pull) if pull.head_sha == run.head_sha => return Ok(Some(pull)),
+                Ok(_) => tracing::warn!("#{number} is not at {}: not the one that was measured", run.head_sha),
+                Err(error) if error.status() == Some(404) => tracing::warn!("there is no #{number}"),
+                Err(error) => return Err(error),
+            }
+        }
+        let open = format!("/repos/{}/pulls?state=open", self.repository);
+        if let (Some(owner), Some(branch)) = (&run.head_owner, &run.head_branch) {
+            let head = format!("{owner}:{branch}");
+            let address = format!("{open}&head={}", utf8_percent_encode(&head, NON_ALPHANUMERIC));
+            if let Some(found) = find_by_head(client, &address, &run.head_sha)? {
+                return Ok(Some(found));
+            }
+        }
+        find_by_head(client, &open, &run.head_sha)
+    }
+}
+
+fn find_by_head(client: &Client, address: &str, head_sha: &str) -> Result<Option<PullRequest>, ApiError> {
+    let pulls: Vec<Pull> = client.list(address)?;
+    pulls.into_iter().find(|pull| pull.head.sha == head_sha).map(Pull::validate).transpose()
+}
+
+impl Trigger {
+    fn read(event: &str, path: &Path) -> Result<Self, ApiError> {
+        let wrong = |why: &dyn std::fmt::Display| {
+            ApiError::Setup(format!("can't read the `{event}` event in {}: {why}", path.display()))
+        };
+        let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
+        let mut text = Vec::new();
+        file.take(MAX_PAYLOAD).read_to_end(&mut text).map_err(|error| wrong(&error))?;
+        let payload: Payload = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
+        Ok(match event {
+            "pull_request" | "pull_request_target" | "pull_request_review" => {
+                let pull = payload.pull_request.ok_or_else(|| wrong(&"it has no pull request"))?;
+                Self::PullRequest(pull.validate()?)
+            }
+            "issue_comment" => match payload.issue {
+                Some(Issue { number, pull_request: Some(_) }) => Self::Comment { number },
+                _ => Self::Other,
+            },
+            "workflow_run" => {
+                let run = payload.workflow_run.ok_or_else(|| wrong(&"it has no workflow run"))?;
+                Self::WorkflowRun(WorkflowRun {
+                    id: run.id,
+                    head_sha: check_sha(run.head_sha)?,
+                    head_branch: run.head_branch,
+                    head_owner: run.head_repository.and_then(|repository| repository.owner).map(|owner| owner.login),
+                    pull_requests: run.pull_requests.into_iter().map(|pull| pull.number).collect(),
+                })
+            }
+            "workflow_dispatch" => {
+                let number = payload.inputs.as_ref().and_then(|inputs| inputs.get("pr-number"));
+                Self::Dispatch { number: number.and_then(as_number) }
+            }
+            _ => Self::Other,
+        })
+    }
+}
+
+/// Inputs arrive as strings from the web form, as numbers from some clients.
+fn as_number(value: &serde_json::Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.trim().trim_start_matches('#').parse().ok())
+}
+
+fn check_sha(sha: String) -> Result<String, ApiError> {
+    let valid = matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if valid { Ok(sha) } else { Err(ApiError::Setup(format!("`{}` is not a commit", sha.escape_debug()))) }
+}
+
+#[derive(Deserialize)]
+struct Payload {
+    pull_request: Option<Pull>,
+    issue: Option<Issue>,
+    workflow_run: Option<Run>,
+    inputs: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Pull {
+    number: u64,
+    head: PullSide,
+    base: PullSide,
+}
+
+impl Pull {
+    fn validate(self) -> Result<PullRequest, ApiError> {
+        Ok(PullRequest {
+            number: self.number,
+            head_sha: check_sha(self.head.sha)?,
+            base_sha: check_sha(self.base.sha)?,
+            head_repository: self.head.repo.map(|repository| repository.full_name),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct PullSide {
+    sha: String,
+    repo: Option<FullName>,
+}
+
+#[derive(Deserialize)]
+struct FullName {
+    full_name: String,
+}
+
+#[derive(Deserialize)]
+struct Issue {
+    number: u64,
+    pull_request: Option<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Run {
+    id: u64,
+    head_sha: String,
+    head_branch: Option<String>,
+    head_repository: Option<HeadRepository>,
+    #[serde(default)]
+    pull_requests: Vec<Number>,
+}
+
+#[derive(Deserialize)]
+struct HeadRepository {
+    owner: Option<Login>,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct Number {
+    number: u64,
+}
