@@ -13,6 +13,8 @@ pub enum Exit {
     Usage = 2,
     /// The measurement itself failed.
     Measurement = 3,
+    /// Stopped by Ctrl-C or a signal; what was measured is kept.
+    Interrupted = 130,
 }
 
 impl From<Exit> for std::process::ExitCode {

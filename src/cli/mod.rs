@@ -19,10 +19,11 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "Exit codes:
-  0  fine
-  1  regression found (with --fail-on regression)
-  2  wrong arguments, configuration or input file
-  3  the measurement failed";
+  0    fine
+  1    regression found (with --fail-on regression)
+  2    wrong arguments, configuration or input file
+  3    the measurement failed
+  130  stopped by Ctrl-C; what was measured is kept";
 
 /// Flags of every command.
 #[derive(Debug, clap::Args)]

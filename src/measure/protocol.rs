@@ -62,4 +62,7 @@ pub enum Event {
         failure: Failure,
     },
     Done,
+    /// Said by a newer worker; nothing that matters.
+    #[serde(other)]
+    Unknown,
 }

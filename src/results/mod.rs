@@ -3,6 +3,11 @@
 //! These structs are the on-disk format. Reading is strict about meaning and lenient about unknown fields, so that
 //! an older bench-diff reads what a newer one of the same schema wrote.
 
+mod compact;
+pub mod distribution;
+mod fingerprint;
+mod write;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -10,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
 use crate::metric::MetricName;
+
+pub use write::write_atomically;
 
 /// The schema that this build reads and writes.
 pub const SCHEMA: u32 = 1;
@@ -149,7 +156,8 @@ pub struct Measurement {
     /// The gaps between tokens, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub itl: Option<Distribution>,
-    /// SHA-256 of the generated token ids: greedy decoding with the same weights must give the same tokens.
+    /// Start of the SHA-256 of the generated token ids: greedy decoding with the same weights must give the same
+    /// tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_hash: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,200 @@
+//! One worker process: its events, its last words, and its end.
+
+use std::collections::VecDeque;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{self, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::program::Worker;
+use super::protocol::{Event, Job};
+use super::stop::Stop;
+
+/// The longest line that a worker may write: a trace of 100,000 tokens fits.
+const MAX_LINE: u64 = 4 << 20;
+/// What is kept of a worker's standard error.
+const LAST_LINES: usize = 20;
+const LAST_LINE_CHARS: usize = 300;
+/// How often the wish to stop is looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// How long a worker that has closed its output, or was killed, may take to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A started worker. Dropping it kills it and everything that it started.
+pub struct Child {
+    process: process::Child,
+    lines: Receiver<Line>,
+    last_words: Arc<Mutex<VecDeque<String>>>,
+}
+
+enum Line {
+    Event(Event),
+    /// Not an event: the start of it.
+    Garbage(String),
+}
+
+/// What came next from a worker.
+pub enum Next {
+    Event(Event),
+    Garbage(String),
+    /// It closed its output.
+    Ended,
+    TimedOut,
+    Stopped,
+}
+
+impl Child {
+    /// Starts `worker` in a process group of its own (so that Ctrl-C reaches only us) and hands it the job.
+    pub fn start(worker: &Worker, job: &Job) -> io::Result<Self> {
+        let mut process = worker
+            .command(job.model.weights)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()?;
+        let (mut stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
+        let job = serde_json::to_vec(job)?;
+        // In threads of their own: a worker that doesn't read or write must not block us.
+        std::thread::spawn(move || {
+            // A worker that ended early is noticed by its output.
+            stdin.as_mut().map(|stdin| stdin.write_all(&job))
+        });
+        let (sender, lines) = channel();
+        if let Some(stdout) = stdout {
+            std::thread::spawn(move || read_events(BufReader::new(stdout), &sender));
+        }
+        let last_words = Arc::<Mutex<VecDeque<String>>>::default();
+        if let Some(stderr) = stderr {
+            let last_words = Arc::clone(&last_words);
+            std::thread::spawn(move || read_words(BufReader::new(stderr), &last_words));
+        }
+        Ok(Self { process, lines, last_words })
+    }
+
+    /// Waits for the next event until `deadline`.
+    pub fn next(&self, deadline: Instant, stop: &Stop) -> Next {
+        loop {
+            if stop.is_requested() {
+                return Next::Stopped;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left.min(TICK)) {
+                Ok(Line::Event(event)) => return Next::Event(event),
+                Ok(Line::Garbage(start)) => return Next::Garbage(start),
+                Err(RecvTimeoutError::Disconnected) => return Next::Ended,
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Next::TimedOut,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Kills the worker and its descendants.
+    pub fn kill(&mut self) {
+        if let Some(group) = Pid::from_raw(self.process.id().cast_signed()) {
+            // It fails when all of them have ended.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+        let _ = self.process.wait();
+    }
+
+    /// How the worker ended, in words, after it closed its output; it is killed if it lingers.
+    pub fn end(&mut self) -> String {
+        let deadline = Instant::now() + GRACE;
+        let status = loop {
+            match self.process.try_wait() {
+                Ok(Some(status)) => break Some(status),
+                Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+                _ => break None,
+            }
+        };
+        self.kill();
+        let words = status.map_or_else(|| "it closed its output but didn't end".to_owned(), describe);
+        match self.last_words() {
+            Some(last) => format!("{words}; it said: {last}"),
+            None => words,
+        }
+    }
+
+    /// The last line that it wrote to standard error.
+    fn last_words(&self) -> Option<String> {
+        // The reader may be a moment behind.
+        std::thread::sleep(TICK);
+        let lines = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
+        // A panic's last line is a note on RUST_BACKTRACE: the message is the line before.
+        lines.iter().rev().find(|line| !line.starts_with("note: ")).cloned()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => "it ended without having measured everything".to_owned(),
+        (Some(code), _) => format!("it ended with exit code {code}"),
+        (None, Some(9)) => {
+            "it was killed by signal 9, perhaps by the kernel because the machine ran out of memory".to_owned()
+        }
+        (None, Some(signal)) => format!("it was killed by signal {signal}"),
+        (None, None) => "it ended in an unknown way".to_owned(),
+    }
+}
+
+/// Sends every line until the output closes or nobody listens; lines that are too long end it.
+fn read_events(mut out: impl BufRead, sender: &Sender<Line>) {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut out).take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let cut = !line.ends_with(b"\n") && line.len() as u64 == MAX_LINE;
+        let message = match serde_json::from_slice(&line) {
+            Ok(event) if !cut => Line::Event(event),
+            _ => Line::Garbage(clean(&String::from_utf8_lossy(&line[..line.len().min(100)]), 100)),
+        };
+        if sender.send(message).is_err() || cut {
+            return;
+        }
+    }
+}
+
+fn read_words(mut err: impl BufRead, last: &Mutex<VecDeque<String>>) {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        match (&mut err).take(MAX_LINE).read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = clean(&String::from_utf8_lossy(&line), LAST_LINE_CHARS);
+        if text.is_empty() {
+            continue;
+        }
+        tracing::debug!(target: "worker", "{text}");
+        let mut lines = last.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() == LAST_LINES {
+            lines.pop_front();
+        }
+        lines.push_back(text);
+    }
+}
+
+/// One line of at most `max` characters that can't move a cursor: it comes from the measured program.
+pub fn clean(text: &str, max: usize) -> String {
+    let mut clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    clean = clean.trim().to_owned();
+    if clean.chars().count() > max {
+        clean = clean.chars().take(max).chain(['…']).collect();
+    }
+    clean
+}

@@ -1,0 +1,90 @@
+//! One measurement at a time on a device, over all processes of this machine.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::environment;
+use super::gpu::GpuProbe;
+use super::observer::{Observer, Update};
+use super::stop::Stop;
+use crate::case::DeviceKind;
+use crate::config::Suite;
+use crate::error::{Error, Result};
+
+/// Held while measuring; the kernel frees it whatever ends the process.
+#[derive(Debug)]
+pub struct Exclusive {
+    _locks: Vec<File>,
+}
+
+const RETRY: Duration = Duration::from_millis(200);
+
+impl Exclusive {
+    /// Waits until nobody else measures on the suite's devices. `None` when told to stop.
+    pub fn wait(suite: &Suite, observer: &mut dyn Observer, stop: &Stop) -> Result<Option<Self>> {
+        let mut locks = Vec::new();
+        for name in devices(suite) {
+            let path = std::env::temp_dir().join(format!("bench-diff-{name}.lock"));
+            let mut file = open(&path)
+                .map_err(|error| Error::measurement(format!("can't open the lock file {}: {error}", path.display())))?;
+            let mut told = false;
+            loop {
+                match file.try_lock() {
+                    Ok(()) => break,
+                    Err(TryLockError::WouldBlock) if stop.is_requested() => return Ok(None),
+                    Err(TryLockError::WouldBlock) => {
+                        if !std::mem::replace(&mut told, true) {
+                            observer.update(Update::Waiting { reason: &waiting_for(&mut file, &path) });
+                        }
+                        std::thread::sleep(RETRY);
+                    }
+                    Err(TryLockError::Error(error)) => {
+                        return Err(Error::measurement(format!("can't lock {}: {error}", path.display())));
+                    }
+                }
+            }
+            // Only for the message above, in other processes.
+            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+            locks.push(file);
+        }
+        Ok(Some(Self { _locks: locks }))
+    }
+}
+
+/// The names of the suite's devices, always in the same order, so that two sessions can't wait for each other.
+fn devices(suite: &Suite) -> Vec<String> {
+    let gpus = environment::gpus(suite);
+    let uuid = |index| GpuProbe::open(index).and_then(|gpu| gpu.uuid()).unwrap_or_else(|| format!("gpu-{index}"));
+    let mut names: Vec<String> = gpus.into_iter().map(uuid).collect();
+    if suite.models.iter().any(|model| model.spec.device == DeviceKind::Cpu) {
+        names.push("cpu".to_owned());
+    }
+    names.sort();
+    names
+}
+
+/// The file belongs to whoever came first. Others may only be allowed to read it, which is enough to lock it;
+/// and a link that somebody put there in the meantime is never written through.
+fn open(path: &Path) -> io::Result<File> {
+    match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        result => return result,
+    }
+    if path.symlink_metadata()?.file_type().is_symlink() {
+        return Err(io::Error::other("it is a symbolic link; remove it"));
+    }
+    OpenOptions::new().read(true).write(true).open(path).or_else(|_| File::open(path))
+}
+
+fn waiting_for(file: &mut File, path: &Path) -> String {
+    let mut holder = String::new();
+    let known = file.take(20).read_to_string(&mut holder).is_ok();
+    let holder = match holder.trim().parse::<u32>() {
+        Ok(pid) if known => format!("process {pid}"),
+        _ => "another process".to_owned(),
+    };
+    let path: PathBuf = path.to_owned();
+    format!("{holder} is measuring on this device; waiting for it to end (lock file {})", path.display())
+}

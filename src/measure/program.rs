@@ -1,0 +1,120 @@
+//! The measured program: how to start it, and what it says about itself.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::case::WeightsSource;
+use crate::results::Program;
+
+/// A program that speaks the [protocol](super::protocol): it is started once for each model and round.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    pub path: PathBuf,
+    pub args: Vec<OsString>,
+}
+
+impl Worker {
+    /// This very program.
+    pub fn this() -> io::Result<Self> {
+        Ok(Self::at(std::env::current_exe()?))
+    }
+
+    /// Another build of bench-diff, or anything that takes `worker` as its argument and speaks the protocol.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), args: vec!["worker".into()] }
+    }
+
+    /// A command with nothing of our environment but what measuring needs: the measured program may come from a pull
+    /// request, and a runner's environment holds tokens.
+    pub fn command(&self, weights: WeightsSource) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(&self.args).env_clear();
+        command.envs(std::env::vars_os().filter(|(name, _)| passes(name, weights)));
+        // NVML's order of GPUs, so that both mean the same card by its number.
+        command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        command
+    }
+}
+
+/// What a worker may see. A list of what passes, not of what doesn't: secrets have unguessable names.
+fn passes(name: &OsStr, weights: WeightsSource) -> bool {
+    const NAMES: [&str; 12] = [
+        "PATH",
+        "HOME",
+        "USER",
+        "LANG",
+        "TMPDIR",
+        "TZ",
+        "LD_LIBRARY_PATH",
+        "XDG_CACHE_HOME",
+        "RAYON_NUM_THREADS",
+        "RUST_BACKTRACE",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+    ];
+    const PREFIXES: [&str; 6] = ["LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "BENCH_DIFF_WORKER_"];
+    // Downloading needs these, and only downloading.
+    const HUB: [&str; 9] = [
+        "HF_HOME",
+        "HF_HUB_CACHE",
+        "HF_ENDPOINT",
+        "HF_TOKEN",
+        "HF_HUB_OFFLINE",
+        "HTTPS_PROXY",
+        "https_proxy",
+        "NO_PROXY",
+        "no_proxy",
+    ];
+    let Some(name) = name.to_str() else { return false };
+    NAMES.contains(&name)
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !looks_secret(name)
+        || weights == WeightsSource::Hub && HUB.contains(&name)
+}
+
+fn looks_secret(name: &str) -> bool {
+    ["TOKEN", "KEY", "SECRET", "PASSWORD", "CREDENTIAL"].iter().any(|word| name.to_ascii_uppercase().contains(word))
+}
+
+impl Program {
+    /// This build. The build script knows the commits.
+    pub fn this() -> Self {
+        Self {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            commit: option_env!("BENCH_DIFF_COMMIT").map(str::to_owned),
+            candle_version: env!("BENCH_DIFF_CANDLE_VERSION").to_owned(),
+            candle_commit: option_env!("BENCH_DIFF_CANDLE_COMMIT").map(str::to_owned),
+        }
+    }
+
+    /// For a person: `bench-diff 0.1.0 (1a2b3c4, candle 0.11.1)`.
+    pub fn describe(&self) -> String {
+        // A commit is told by its first digits, and whether the checkout had changes.
+        let short = |commit: &str| {
+            let (hash, dirty) = commit.split_once('-').map_or((commit, ""), |(hash, _)| (hash, "-dirty"));
+            format!("{}{dirty}", hash.chars().take(7).collect::<String>())
+        };
+        let commit = self.commit.as_deref().map(|commit| format!("{}, ", short(commit))).unwrap_or_default();
+        let candle = self.candle_commit.as_deref().map_or_else(|| self.candle_version.clone(), short);
+        format!("{} {} ({commit}candle {candle})", self.name, self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_stay_outside() {
+        for name in ["GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "AWS_SECRET_ACCESS_KEY", "NPM_PASSWORD", "CUDA_TOKEN"] {
+            assert!(!passes(OsStr::new(name), WeightsSource::Hub), "{name}");
+        }
+        for name in ["PATH", "HOME", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "LC_ALL"] {
+            assert!(passes(OsStr::new(name), WeightsSource::Generated), "{name}");
+        }
+        assert!(passes(OsStr::new("HF_TOKEN"), WeightsSource::Hub));
+        assert!(!passes(OsStr::new("HF_TOKEN"), WeightsSource::Local));
+    }
+}

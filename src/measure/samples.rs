@@ -1,0 +1,206 @@
+//! From the times of one generation to the values of its metrics. Pure arithmetic; the units are the metrics'.
+
+use std::collections::BTreeMap;
+
+use sha2::{Digest, Sha256};
+
+use super::gpu::MIB;
+use super::watch::Seen;
+use crate::case::Case;
+use crate::engine::{Generation, Loaded};
+use crate::metric::{self, Metric, MetricName};
+use crate::results::distribution::{quantile, significant};
+use crate::results::{Ceilings, Distribution, Measurement, Roofline};
+
+/// Bytes of the token hash that are kept: plenty against accidents, and half the room in a baseline.
+const HASH_BYTES: usize = 16;
+
+/// One measured generation and all that was seen around it.
+pub struct Sampled<'a> {
+    pub case: &'a Case,
+    pub generation: &'a Generation,
+    pub seen: Seen,
+    /// The allocator's peak, where it tells.
+    pub allocated_bytes: Option<u64>,
+    pub loaded: &'a Loaded,
+    pub ceilings: Option<&'a Ceilings>,
+}
+
+impl Sampled<'_> {
+    /// The measurement, and every gap between tokens in ms.
+    pub fn measurement(self) -> (Measurement, Vec<f64>) {
+        let gaps = gaps_ms(self.generation);
+        let measurement = Measurement {
+            metrics: self.metrics(&gaps),
+            itl: Distribution::of(&gaps),
+            token_hash: Some(token_hash(&self.generation.tokens)),
+            roofline: self.ceilings.and_then(|ceilings| self.roofline(ceilings)),
+            warnings: self.loaded.warnings.clone(),
+            device: self.seen.device,
+        };
+        (measurement, gaps)
+    }
+
+    fn metrics(&self, gaps: &[f64]) -> BTreeMap<MetricName, f64> {
+        let generated = self.generation.tokens.len() as f64;
+        let (prefill, decode, end_to_end) = self.seconds();
+        let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / MIB as f64);
+        let after_first = |value: f64| (generated > 1.0).then_some(value);
+        let mut sorted = gaps.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let gap = |q| (!sorted.is_empty()).then(|| quantile(&sorted, q));
+
+        let values: [(&Metric, Option<f64>); 11] = [
+            (&metric::TTFT, Some(prefill * 1e3)),
+            (&metric::PREFILL_THROUGHPUT, Some(f64::from(self.case.context_length) / prefill)),
+            (&metric::DECODE_THROUGHPUT, after_first((generated - 1.0) / decode)),
+            (&metric::ITL_P50, gap(0.5)),
+            (&metric::ITL_P99, gap(0.99)),
+            (&metric::TPOT, after_first((end_to_end - prefill) * 1e3 / (generated - 1.0))),
+            (&metric::E2E_LATENCY, Some(end_to_end * 1e3)),
+            (&metric::SPEED, Some(generated / end_to_end)),
+            (&metric::ENERGY, self.seen.energy_j.map(|joules| joules / generated)),
+            (&metric::PEAK_MEMORY, mib(self.seen.peak_bytes)),
+            (&metric::ALLOCATED_MEMORY, mib(self.allocated_bytes)),
+        ];
+        let known = values.into_iter().filter_map(|(metric, value)| Some((metric, value?)));
+        // A clock that stood still gives infinite speeds: that is no measurement.
+        known.filter(|(_, v)| v.is_finite() && *v > 0.0).map(|(m, v)| (MetricName::from(m), significant(v))).collect()
+    }
+
+    /// Prefill, decode and all of it. Prefill ends with the first token: it includes choosing that token.
+    fn seconds(&self) -> (f64, f64, f64) {
+        let times = &self.generation.token_times;
+        let first = times.first().map_or(0.0, |time| time.as_secs_f64());
+        let last = times.last().map_or(0.0, |time| time.as_secs_f64());
+        (first, last - first, self.generation.end_to_end.as_secs_f64())
+    }
+
+    /// Decoding is bound by the bytes it must read, prefill by its operations: how close to the device's own limits?
+    fn roofline(&self, ceilings: &Ceilings) -> Option<Roofline> {
+        let (prefill, decode, _) = self.seconds();
+        let loaded = self.loaded;
+        let context = f64::from(self.case.context_length);
+        let generated = self.generation.tokens.len() as f64;
+        let steps = generated - 1.0;
+        // Step i of 1..generated-1 reads context + i tokens of the cache: context + generated / 2 on average.
+        let step_bytes =
+            loaded.decode_weight_bytes as f64 + loaded.kv_bytes_per_token as f64 * (context + generated / 2.0);
+        let operations = loaded.flops_per_token as f64 * context
+            + loaded.attention_flops_per_token_squared as f64 * context * context;
+        let share = |value: f64| (value.is_finite() && value > 0.0).then(|| significant(value));
+        let roofline = Roofline {
+            decode: share(step_bytes * steps / decode / (ceilings.bandwidth_gb_s * 1e9)),
+            prefill: share(operations / prefill / (ceilings.matmul_tflop_s * 1e12)),
+        };
+        (roofline.decode.is_some() || roofline.prefill.is_some()).then_some(roofline)
+    }
+}
+
+fn gaps_ms(generation: &Generation) -> Vec<f64> {
+    generation.token_times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_secs_f64() * 1e3).collect()
+}
+
+/// The first half of the SHA-256 of the ids as little-endian 32-bit words, in hex.
+fn token_hash(tokens: &[u32]) -> String {
+    let mut hash = Sha256::new();
+    for token in tokens {
+        hash.update(token.to_le_bytes());
+    }
+    hash.finalize()[..HASH_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+
+    fn case(context_length: u32, generated_length: u32) -> Case {
+        Case {
+            id: "tiny/f32".into(),
+            model: "tiny".into(),
+            revision: None,
+            weights: WeightsSource::Generated,
+            quantization: Quantization::None,
+            dtype: Dtype::F32,
+            engine: EngineKind::Candle,
+            implementation: Implementation::Plain,
+            device: DeviceKind::Cpu,
+            gpus: 0,
+            batch_size: 1,
+            context_length,
+            generated_length,
+        }
+    }
+
+    /// 100 prompt tokens in 200 ms, then gaps of 10, 10, 10 and 30 ms, and 5 ms until the end.
+    fn generation() -> Generation {
+        let times = [200, 210, 220, 230, 260];
+        Generation {
+            tokens: vec![1, 2, 3, 4, 5],
+            token_times: times.map(Duration::from_millis).to_vec(),
+            end_to_end: Duration::from_millis(265),
+        }
+    }
+
+    fn measure(case: &Case, generation: &Generation, loaded: &Loaded, ceilings: Option<&Ceilings>) -> Measurement {
+        let seen = Seen { peak_bytes: Some(3 << 20), energy_j: Some(10.0), device: None };
+        Sampled { case, generation, seen, allocated_bytes: None, loaded, ceilings }.measurement().0
+    }
+
+    #[test]
+    fn metrics_follow_their_definitions() {
+        let measurement = measure(&case(100, 5), &generation(), &Loaded::default(), None);
+        let value = |metric: &Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
+        assert_eq!(value(&metric::TTFT), Some(200.0));
+        assert_eq!(value(&metric::PREFILL_THROUGHPUT), Some(500.0)); // 100 / 0.2
+        assert_eq!(value(&metric::DECODE_THROUGHPUT), Some(66.6667)); // 4 / 0.060
+        assert_eq!(value(&metric::TPOT), Some(16.25)); // 65 / 4
+        assert_eq!(value(&metric::E2E_LATENCY), Some(265.0));
+        assert_eq!(value(&metric::SPEED), Some(18.8679)); // 5 / 0.265
+        assert_eq!(value(&metric::ITL_P50), Some(10.0));
+        assert_eq!(value(&metric::ITL_P99), Some(29.4)); // position 2.97 of 10 10 10 30
+        assert_eq!(value(&metric::ENERGY), Some(2.0));
+        assert_eq!(value(&metric::PEAK_MEMORY), Some(3.0));
+        assert_eq!(value(&metric::ALLOCATED_MEMORY), None, "unknown is absent, not zero");
+    }
+
+    #[test]
+    fn one_token_has_no_decode_metrics() {
+        let one = Generation {
+            tokens: vec![7],
+            token_times: vec![Duration::from_millis(20)],
+            end_to_end: Duration::from_millis(20),
+        };
+        let measurement = measure(&case(1, 1), &one, &Loaded::default(), None);
+        let names: Vec<&str> = measurement.metrics.keys().map(MetricName::as_str).collect();
+        assert_eq!(names, ["e2e_latency", "energy_per_token", "peak_memory", "prefill_throughput", "speed", "ttft"]);
+        assert_eq!(measurement.itl, None);
+    }
+
+    #[test]
+    fn the_roofline_counts_the_cache_at_its_length() {
+        let loaded = Loaded {
+            decode_weight_bytes: 1_000_000,
+            kv_bytes_per_token: 100,
+            flops_per_token: 2_000_000,
+            attention_flops_per_token_squared: 1_000,
+            ..Loaded::default()
+        };
+        let ceilings = Ceilings { bandwidth_gb_s: 1.0, matmul_tflop_s: 0.01 };
+        let roofline = measure(&case(100, 5), &generation(), &loaded, Some(&ceilings)).roofline.unwrap();
+        // Cache lengths 101..=104: 4 * 1e6 + 100 * 410 bytes in 60 ms at 1e9 bytes/s.
+        assert_eq!(roofline.decode, Some(significant(4_041_000.0 / 0.060 / 1e9)));
+        // 2e6 * 100 + 1e3 * 1e4 operations in 200 ms at 1e10 a second.
+        assert_eq!(roofline.prefill, Some(0.105));
+    }
+
+    #[test]
+    fn other_tokens_have_another_hash() {
+        // printf '\1\0\0\0\2\0\0\0' | sha256sum
+        assert_eq!(token_hash(&[1, 2]), "34fb5c825de7ca4aea6e712f19d439c1");
+        assert_ne!(token_hash(&[1, 2]), token_hash(&[2, 1]));
+    }
+}

@@ -1,0 +1,151 @@
+//! A measured program and where its runs go.
+
+use std::path::{Path, PathBuf};
+
+use jiff::{Timestamp, Unit};
+use sha2::{Digest, Sha256};
+
+use super::program::Worker;
+use crate::case::Case;
+use crate::config::Suite;
+use crate::error::{Error, Result};
+use crate::results::{Outcome, Program, Results, Run, SCHEMA, Session};
+
+/// One side of a session: most have one, a comparison has base and head.
+#[derive(Debug)]
+pub struct Side {
+    /// `base` or `head`; empty when there is only one side.
+    pub label: String,
+    pub worker: Worker,
+    /// The last session is the one that is being measured.
+    pub results: Results,
+    /// Written after every run.
+    pub output: Option<PathBuf>,
+}
+
+impl Side {
+    /// A side with an empty session of that id.
+    pub fn new(label: &str, worker: Worker, suite: &Suite, session: &str) -> Self {
+        let session = Session {
+            id: session.to_owned(),
+            started: now(),
+            finished: None,
+            program: Program::default(),
+            environment: Default::default(),
+            ceilings: None,
+            runs: Vec::new(),
+        };
+        let results = Results {
+            schema: SCHEMA,
+            suite: suite.name.clone(),
+            label: None,
+            cases: planned(suite),
+            settings: suite.settings.clone(),
+            sessions: vec![session],
+        };
+        Self { label: label.to_owned(), worker, results, output: None }
+    }
+
+    /// Carries on with the last session of `results`. Failed runs are tried again: whatever was wrong may be mended.
+    pub fn resume(worker: Worker, suite: &Suite, mut results: Results) -> Result<Self> {
+        same_plan(suite, &results)?;
+        let session = results.sessions.last_mut().ok_or_else(|| Error::usage("there is no session to carry on"))?;
+        session.runs.retain(|run| matches!(run.outcome, Outcome::Ok(_)));
+        session.finished = None;
+        results.settings = suite.settings.clone();
+        Ok(Self { label: String::new(), worker, results, output: None })
+    }
+
+    #[must_use]
+    pub fn saved_to(mut self, path: &Path) -> Self {
+        self.output = Some(path.to_owned());
+        self
+    }
+
+    /// The session that is being measured.
+    pub fn session(&self) -> &Session {
+        self.results.sessions.last().expect("a side has a session")
+    }
+
+    pub(super) fn session_mut(&mut self) -> &mut Session {
+        self.results.sessions.last_mut().expect("a side has a session")
+    }
+
+    pub(super) fn has(&self, case: &str, round: u32) -> bool {
+        self.session().runs.iter().any(|run| run.round == round && run.case == case)
+    }
+
+    pub(super) fn record(&mut self, run: Run) -> Result<()> {
+        self.session_mut().runs.push(run);
+        self.save()
+    }
+
+    pub(super) fn save(&self) -> Result<()> {
+        let Some(path) = &self.output else { return Ok(()) };
+        self.results.save(path).map_err(|error| {
+            Error::measurement(format!(
+                "can't save the results to {}: {error}; nothing more was measured",
+                path.display()
+            ))
+        })
+    }
+}
+
+fn planned(suite: &Suite) -> Vec<Case> {
+    suite.models.iter().flat_map(|model| model.cases.iter().cloned()).collect()
+}
+
+/// Runs under different settings don't belong into one session.
+fn same_plan(suite: &Suite, results: &Results) -> Result<()> {
+    let differs = |what: &str, file: &dyn std::fmt::Debug, now: &dyn std::fmt::Debug| {
+        Err(Error::usage(format!(
+            "can't carry on: {what} differs (the file has {file:?}, the configuration {now:?}); give the file's \
+             settings, or start anew without --resume"
+        )))
+    };
+    if results.suite != suite.name {
+        return differs("the suite", &results.suite, &suite.name);
+    }
+    let (file, now) = (&results.settings, &suite.settings);
+    if file.runs > now.runs {
+        return differs("the number of runs", &file.runs, &now.runs);
+    }
+    if (file.warmup, file.warmup_length) != (now.warmup, now.warmup_length) {
+        return differs("the warm-up", &(file.warmup, file.warmup_length), &(now.warmup, now.warmup_length));
+    }
+    if file.prompt != now.prompt {
+        return differs("the prompt", &file.prompt, &now.prompt);
+    }
+    let now = planned(suite);
+    if results.cases.len() != now.len() {
+        return differs("the number of cases", &results.cases.len(), &now.len());
+    }
+    for (file, now) in results.cases.iter().zip(&now) {
+        // The file may know the commit of the weights by now.
+        if *file != (Case { revision: file.revision.clone(), ..now.clone() }) {
+            return differs("a case", &describe(file), &describe(now));
+        }
+    }
+    Ok(())
+}
+
+fn describe(case: &Case) -> String {
+    format!(
+        "{} with {} weights, {} generated tokens, {} on {}",
+        case.id, case.weights, case.generated_length, case.implementation, case.device
+    )
+}
+
+/// RFC 3339, UTC, in whole seconds.
+pub(super) fn now() -> String {
+    let now = Timestamp::now();
+    now.round(Unit::Second).unwrap_or(now).to_string()
+}
+
+/// A new, unique id: when, and a few digits that no other process has.
+pub fn session_id() -> String {
+    let now = Timestamp::now();
+    let seed = format!("{} {} {:?}", now.as_nanosecond(), std::process::id(), rustix::system::uname().nodename());
+    let hash: String = Sha256::digest(seed)[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{}-{hash}", now.strftime("%Y%m%dT%H%M%SZ"))
+}

@@ -1,0 +1,40 @@
+//! The wish to stop: the first Ctrl-C ends measuring in order, a second one at once.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Set once, read often.
+#[derive(Debug, Default)]
+pub struct Stop(AtomicBool);
+
+impl Stop {
+    pub const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// The flag that Ctrl-C, SIGTERM and SIGHUP set in this process.
+    pub fn on_signals() -> &'static Self {
+        static STOP: Stop = Stop::new();
+        static HANDLER: OnceLock<()> = OnceLock::new();
+        HANDLER.get_or_init(|| {
+            let handler = ctrlc::set_handler(|| {
+                if STOP.0.swap(true, Ordering::SeqCst) {
+                    // The kernel ends the worker with us.
+                    std::process::exit(crate::error::Exit::Interrupted as i32);
+                }
+            });
+            if let Err(error) = handler {
+                tracing::warn!("Ctrl-C will end measuring at once: {error}");
+            }
+        });
+        &STOP
+    }
+
+    pub fn request(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}

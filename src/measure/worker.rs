@@ -1,0 +1,136 @@
+//! The measured process: reads one job, measures its cases in turn, and tells what happened.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+
+use super::prompt::Rule;
+use super::protocol::{Event, Job};
+use super::samples::Sampled;
+use super::watch::Watcher;
+use crate::case::Case;
+use crate::engine::{self, Engine, EngineError, Generation};
+use crate::results::{Failure, FailureKind, Measurement, Program};
+
+/// Runs the job on standard input and writes events to standard output.
+///
+/// After a failed case the process ends: its memory can't be trusted, and the caller starts a new one for the rest.
+pub fn serve() -> io::Result<()> {
+    die_with_parent();
+    let mut events = Events { out: take_stdout()? };
+    events.send(&Event::Hello { program: Program::this() })?;
+    let mut job = String::new();
+    io::stdin().read_to_string(&mut job)?;
+    let job: Job = serde_json::from_str(&job)?;
+
+    let watcher = Watcher::new(job.model.device, job.model.gpu);
+    let mut engine = match load(&job, &mut events) {
+        Ok(engine) => engine,
+        Err(error) => return events.send(&Event::Failed { failure: failure(error) }),
+    };
+    events.send(&Event::Loaded { loaded: engine.loaded().clone() })?;
+    for case in &job.cases {
+        events.send(&Event::CaseStarted { case: case.id.clone() })?;
+        match measure_case(engine.as_mut(), &job, case, &watcher, &mut |done, total| {
+            events.send(&Event::Progress { case: case.id.clone(), done, total })
+        }) {
+            Ok((measurement, gaps)) => events.send(&Event::CaseMeasured {
+                case: case.id.clone(),
+                measurement,
+                trace: job.trace.then_some(gaps),
+            })?,
+            Err(error) => return events.send(&Event::CaseFailed { case: case.id.clone(), failure: failure(error) }),
+        }
+    }
+    events.send(&Event::Done)
+}
+
+fn load(job: &Job, events: &mut Events) -> Result<Box<dyn Engine>, EngineError> {
+    let mut shown = None;
+    engine::load(&job.model, &mut |done, total| {
+        // Loading may report every block that it reads: a line for each percent is enough.
+        let percent = (total > 0).then(|| done.saturating_mul(100) / total);
+        if shown != percent {
+            shown = percent;
+            // A parent that has gone is noticed at the next event that matters.
+            let _ = events.send(&Event::Loading { done, total });
+        }
+    })
+}
+
+/// Warm-up generations, then the one that counts. `progress` hears of tokens generated and to generate, only
+/// between generations. Returns the measurement and every gap between tokens in ms.
+pub fn measure_case(
+    engine: &mut dyn Engine,
+    job: &Job,
+    case: &Case,
+    watcher: &Watcher,
+    progress: &mut dyn FnMut(u64, u64) -> io::Result<()>,
+) -> Result<(Measurement, Vec<f64>), EngineError> {
+    let rule = Rule::find(&job.settings.prompt)
+        .ok_or_else(|| EngineError::Failed(format!("unknown prompt rule `{}`", job.settings.prompt)))?;
+    let prompt = rule.prompt(case.context_length as usize);
+    let length = case.generated_length as usize;
+    let warmup = job.settings.warmup_length.map_or(length, |warmup| (warmup as usize).clamp(1, length));
+    let total = (warmup * job.settings.warmup as usize + length) as u64;
+    let mut tell = |done: usize| progress(done as u64, total).map_err(|error| EngineError::Failed(error.to_string()));
+
+    tell(0)?;
+    for done in 1..=job.settings.warmup as usize {
+        check(&engine.generate(&prompt, warmup)?, warmup)?;
+        tell(done * warmup)?;
+    }
+    engine.reset_peak();
+    let watch = watcher.start();
+    let generation = engine.generate(&prompt, length);
+    let seen = watcher.finish(watch);
+    let generation = generation?;
+    check(&generation, length)?;
+    let allocated_bytes = engine.allocator_peak().used;
+    let (loaded, ceilings) = (engine.loaded(), job.ceilings.as_ref());
+    Ok(Sampled { case, generation: &generation, seen, allocated_bytes, loaded, ceilings }.measurement())
+}
+
+/// An engine that stops early would look fast.
+fn check(generation: &Generation, length: usize) -> Result<(), EngineError> {
+    let (tokens, times) = (generation.tokens.len(), generation.token_times.len());
+    if tokens == length && times == length {
+        return Ok(());
+    }
+    Err(EngineError::Failed(format!("the engine gave {tokens} tokens and {times} times instead of {length}")))
+}
+
+fn failure(error: EngineError) -> Failure {
+    let kind = match error {
+        EngineError::OutOfMemory(_) => FailureKind::OutOfMemory,
+        EngineError::Failed(_) => FailureKind::Error,
+    };
+    Failure { kind, reason: error.to_string() }
+}
+
+struct Events {
+    out: File,
+}
+
+impl Events {
+    fn send(&mut self, event: &Event) -> io::Result<()> {
+        let mut line = serde_json::to_vec(event)?;
+        line.push(b'\n');
+        self.out.write_all(&line)
+    }
+}
+
+/// Keeps standard output for events: what a library prints goes to standard error from here on.
+fn take_stdout() -> io::Result<File> {
+    let events = io::stdout().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdout(io::stderr())?;
+    Ok(events.into())
+}
+
+/// A parent that was killed can't stop its worker: the kernel does it.
+fn die_with_parent() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)) {
+        tracing::debug!("this worker would outlive its parent: {error}");
+    }
+}
