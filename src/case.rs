@@ -75,6 +75,18 @@ words! {
     DeviceKind { Cpu = "cpu", Cuda = "cuda" }
 }
 
+words! {
+    /// How the prompt of a case is built; as the programs do that measured Qwen's Speed Benchmark.
+    PromptRule {
+        /// As its Transformers script: one token, repeated.
+        Transformers = "transformers",
+        /// As its vLLM script: a long text question, or one token repeated when the context is short.
+        Vllm = "vllm",
+        /// As EvalScope's speed benchmark: one token, repeated.
+        Evalscope = "evalscope",
+    }
+}
+
 /// What is measured. Two cases of the same `id` are compared when all other fields agree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Case {

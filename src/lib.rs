@@ -19,6 +19,7 @@ pub mod render;
 pub mod report;
 pub mod results;
 pub mod stats;
+mod suggest;
 
 use std::ffi::OsString;
 use std::io::Write;

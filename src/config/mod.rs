@@ -1,15 +1,34 @@
 //! Settings: the file `bench-diff.toml` and the flags become validated values here, once.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod check;
+mod file;
+mod resolve;
+mod source;
 
-use crate::case::Case;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use file::{File, Selection, SuiteSettings};
+
+use crate::case::{Case, DeviceKind};
 use crate::engine::ModelSpec;
+use crate::error::{Error, Result};
 use crate::results::Settings;
+use crate::suggest;
+use source::Source;
+
+pub const FILE_NAME: &str = "bench-diff.toml";
+
+/// What `bench-diff init` writes.
+pub const STARTER: &str = include_str!("starter.toml");
+
+/// What holds where there is no file.
+const BUILT_IN: &str = include_str!("built-in.toml");
 
 /// A validated configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// In the order of the file; at least one.
     pub suites: Vec<Suite>,
     /// The file it came from; `None` for the built-in configuration.
     pub path: Option<PathBuf>,
@@ -52,4 +71,67 @@ pub struct Limits {
     pub load_seconds: u64,
     /// How long to wait for an idle GPU.
     pub idle_wait_seconds: u64,
+}
+
+impl Suite {
+    /// Where the suite runs; all its models run on one kind of device.
+    pub fn device(&self) -> DeviceKind {
+        self.models[0].spec.device
+    }
+
+    pub fn cases(&self) -> impl Iterator<Item = &Case> {
+        self.models.iter().flat_map(|model| &model.cases)
+    }
+}
+
+impl Config {
+    /// The configuration that `selection` names, with its flags applied to the suite it names.
+    ///
+    /// `here` is the device that `device = "auto"` stands for.
+    pub fn load(selection: &Selection, here: DeviceKind) -> Result<Self> {
+        let Some(path) = source::locate(selection.config.as_deref()) else {
+            return Self::parse(BUILT_IN, "the built-in configuration".into(), Path::new(""), selection, here);
+        };
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| Error::usage(format!("can't read the configuration {}: {error}", path.display())))?;
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let config = Self::parse(&text, path.display().to_string(), directory, selection, here)?;
+        Ok(Self { path: Some(path), ..config })
+    }
+
+    /// Parses and validates `text`; `directory` is what its relative paths start from.
+    fn parse(text: &str, name: String, directory: &Path, selection: &Selection, here: DeviceKind) -> Result<Self> {
+        let source = Source::parse(name, text)?;
+        let problems = check::check(&source, schemars::schema_for!(File).as_value());
+        if !problems.is_empty() {
+            return Err(source.error(problems));
+        }
+        let file: File = toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| source.line(span.start));
+            source.error(vec![source::Problem { line, reason: error.message().to_owned() }])
+        })?;
+        let suites = resolve::resolve(&file, &source, directory, selection, here)?;
+        Ok(Self { suites, path: None })
+    }
+
+    /// The suite of that name; without a name, the first one for the device at hand.
+    pub fn suite(&self, name: Option<&str>, here: DeviceKind) -> Result<&Suite> {
+        let Some(name) = name else {
+            let fits = self.suites.iter().find(|suite| suite.device() == here);
+            return Ok(fits.unwrap_or(&self.suites[0]));
+        };
+        self.suites.iter().find(|suite| suite.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.suites.iter().map(|suite| suite.name.as_str()).collect();
+            Error::usage(format!("no suite `{name}`: {}", suggest::hint(name, &names)))
+        })
+    }
+}
+
+/// The selected suite, with the flags applied: what most commands need.
+pub fn load_suite(selection: &Selection, here: DeviceKind) -> Result<Suite> {
+    // Which suite the flags hold for is only known once the file is read without them.
+    let config = Config::load(&Selection { config: selection.config.clone(), ..Selection::default() }, here)?;
+    let name = config.suite(selection.suite.as_deref(), here)?.name.clone();
+    let selection = Selection { suite: Some(name.clone()), ..selection.clone() };
+    Config::load(&selection, here)?.suite(Some(&name), here).cloned()
 }

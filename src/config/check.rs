@@ -1,0 +1,167 @@
+//! Checks a configuration file against its JSON Schema, so that the schema which editors use is the one that holds.
+//!
+//! Knows the parts of JSON Schema that schemars writes for [`super::file`].
+
+use serde_json::Value as Schema;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::source::{Problem, Source};
+use crate::suggest;
+
+/// Words that are right in this field, for what isn't built yet: saying "unknown" would mislead.
+const NOT_YET: [(&str, &str); 3] = [("weights", "modelscope"), ("engine", "server"), ("engine", "command")];
+
+/// Everything in the file that the schema forbids.
+pub fn check(source: &Source, schema: &Schema) -> Vec<Problem> {
+    let mut checker = Checker { source, root: schema, problems: Vec::new() };
+    let root = source.root();
+    checker.table("", root.get_ref(), root.span().start, schema);
+    checker.problems
+}
+
+struct Checker<'a> {
+    source: &'a Source<'a>,
+    root: &'a Schema,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Checker<'a> {
+    fn problem(&mut self, offset: usize, reason: String) {
+        let line = Some(self.source.line(offset));
+        self.problems.push(Problem { line, reason });
+    }
+
+    /// `key` is the nearest key above `value`.
+    fn value(&mut self, key: &str, value: &Spanned<DeValue>, schema: &'a Schema) {
+        let offset = value.span().start;
+        let schema = self.applicable(value.get_ref(), schema);
+        if let Some(words) = words(schema) {
+            self.word(key, value, &words);
+            return;
+        }
+        match (type_of(schema), value.get_ref()) {
+            ("object", DeValue::Table(table)) => self.table(key, table, offset, schema),
+            ("array", DeValue::Array(items)) => {
+                if (items.len() as u64) < schema["minItems"].as_u64().unwrap_or(0) {
+                    self.problem(offset, format!("`{key}` is empty"));
+                }
+                for item in items {
+                    self.value(key, item, &schema["items"]);
+                }
+            }
+            ("integer", DeValue::Integer(_)) => self.range(key, offset, number(value.get_ref()), schema),
+            ("number", DeValue::Integer(_) | DeValue::Float(_)) => {
+                self.range(key, offset, number(value.get_ref()), schema);
+            }
+            ("string", DeValue::String(_)) => {}
+            (expected, other) => {
+                let (expected, found) = (plain_type(expected), plain_type(other.type_str()));
+                self.problem(offset, format!("`{key}` must be a {expected}, not a {found}"));
+            }
+        }
+    }
+
+    fn table(&mut self, key: &str, table: &DeTable, offset: usize, schema: &'a Schema) {
+        let no_properties = serde_json::Map::new();
+        let properties = schema["properties"].as_object().unwrap_or(&no_properties);
+        for (name, value) in table {
+            let (word, at) = (name.get_ref().as_ref(), name.span().start);
+            if let Some(property) = schema["properties"].get(word) {
+                self.value(word, value, property);
+            } else if let Some(any) = schema.get("additionalProperties").filter(|schema| schema.is_object()) {
+                self.value(word, value, any);
+            } else {
+                let keys: Vec<_> = properties.keys().map(String::as_str).collect();
+                self.problem(at, format!("unknown key `{word}`: {}", suggest::hint(word, &keys)));
+            }
+        }
+        for required in schema["required"].as_array().into_iter().flatten().filter_map(Schema::as_str) {
+            if !table.contains_key(required) {
+                let place = if key.is_empty() { "the file".into() } else { format!("`{key}`") };
+                self.problem(offset, format!("{place} lacks `{required}`"));
+            }
+        }
+    }
+
+    fn word(&mut self, key: &str, value: &Spanned<DeValue>, words: &[&str]) {
+        let offset = value.span().start;
+        match value.get_ref().as_str() {
+            Some(word) if words.contains(&word) => {}
+            Some(word) if NOT_YET.contains(&(key, word)) => {
+                self.problem(offset, format!("`{key} = \"{word}\"` is not supported yet: use {}", suggest::one_of(words)));
+            }
+            Some(word) => self.problem(offset, format!("`{key}` can't be `{word}`: {}", suggest::hint(word, words))),
+            None => self.problem(offset, format!("`{key}` must be {}", suggest::one_of(words))),
+        }
+    }
+
+    fn range(&mut self, key: &str, offset: usize, number: f64, schema: &Schema) {
+        let (low, high) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
+        if low.is_some_and(|low| number < low) || high.is_some_and(|high| number > high) || number.is_nan() {
+            let range = match (low, high) {
+                (Some(low), Some(high)) => format!("from {low} to {high}"),
+                (Some(low), None) => format!("at least {low}"),
+                (None, Some(high)) => format!("at most {high}"),
+                (None, None) => "a number".into(),
+            };
+            self.problem(offset, format!("`{key}` must be {range}, not {number}"));
+        }
+    }
+
+    /// Follows references, and takes the alternative that suits the value's type.
+    fn applicable(&self, value: &DeValue, schema: &'a Schema) -> &'a Schema {
+        if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.strip_prefix("#/$defs/")) {
+            return self.applicable(value, &self.root["$defs"][name]);
+        }
+        let Some(alternatives) = schema["anyOf"].as_array() else { return schema };
+        let suits = |schema: &&Schema| match value {
+            DeValue::Table(_) => type_of(schema) == "object",
+            _ => !matches!(type_of(schema), "object" | "null"),
+        };
+        let resolved: Vec<_> = alternatives.iter().map(|alternative| self.applicable(value, alternative)).collect();
+        let real = || resolved.iter().copied().filter(|schema| type_of(schema) != "null");
+        real().find(|schema| suits(schema)).or_else(|| real().next()).unwrap_or(schema)
+    }
+}
+
+/// A TOML number; one that is too large for 64 bits is infinite.
+fn number(value: &DeValue) -> f64 {
+    match value {
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).map_or(f64::INFINITY, |number| number as f64)
+        }
+        DeValue::Float(number) => number.as_str().parse().unwrap_or(f64::NAN),
+        _ => f64::NAN,
+    }
+}
+
+/// The words of an enumeration: `enum`, or `oneOf` constants with descriptions.
+fn words(schema: &Schema) -> Option<Vec<&str>> {
+    if let Some(words) = schema["enum"].as_array() {
+        return Some(words.iter().filter_map(Schema::as_str).collect());
+    }
+    let alternatives = schema["oneOf"].as_array()?;
+    Some(alternatives.iter().flat_map(|one| words(one).unwrap_or_else(|| one["const"].as_str().into_iter().collect())).collect())
+}
+
+/// The type that a schema asks for; optional settings also allow null, which TOML hasn't.
+fn type_of(schema: &Schema) -> &str {
+    match &schema["type"] {
+        Schema::Array(types) => types.iter().filter_map(Schema::as_str).find(|name| *name != "null").unwrap_or(""),
+        name => name.as_str().unwrap_or(""),
+    }
+}
+
+/// The name of a JSON or TOML type in plain words.
+fn plain_type(name: &str) -> &str {
+    match name {
+        "object" => "table",
+        "array" => "list",
+        "integer" => "whole number",
+        "float" => "number",
+        "boolean" => "truth value",
+        "string" => "string",
+        other => other,
+    }
+}

@@ -1,0 +1,201 @@
+//! The shape of `bench-diff.toml`, and of the flags that override it: one definition for the parser, the published
+//! JSON Schema (which [`super::check`] enforces) and `--help`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+
+use crate::case::{Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
+
+/// Longest context that Qwen2.5 supports, prompt and generated tokens together.
+pub const MAX_LENGTH: u32 = 131_072;
+
+/// bench-diff.toml: what to measure, how, and what counts as a change.
+///
+/// Settings at the top hold for every suite; a suite can override them, and so can each of its models.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields, title = "bench-diff.toml")]
+pub struct File {
+    #[serde(flatten)]
+    pub settings: SuiteSettings,
+    /// Suites by name. The first one for the device at hand is the default.
+    pub suites: BTreeMap<String, SuiteTable>,
+}
+
+/// Models that are measured together.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
+pub struct SuiteTable {
+    #[serde(flatten)]
+    pub settings: SuiteSettings,
+    /// Each a model's id, or a table with the id and its own settings.
+    #[schemars(length(min = 1))]
+    pub models: Vec<ModelEntry>,
+}
+
+/// A model of a suite.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum ModelEntry {
+    /// An id such as `Qwen/Qwen2.5-0.5B-Instruct`, or a directory such as `./my-model`.
+    Id(String),
+    Table(Box<ModelTable>),
+}
+
+/// A model with settings of its own.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
+pub struct ModelTable {
+    /// An id such as `Qwen/Qwen2.5-0.5B-Instruct`, or a directory such as `./my-model`.
+    pub model: String,
+    #[serde(flatten)]
+    pub settings: ModelSettings,
+}
+
+/// Settings that each model of a suite can have of its own.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema, clap::Args)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct ModelSettings {
+    /// Where the weights come from [default: hub, or local for a directory]
+    #[arg(long, value_enum)]
+    pub weights: Option<WeightsSource>,
+    /// Branch, tag or commit of the weights on the hub [default: main]
+    #[arg(long)]
+    pub revision: Option<String>,
+    /// How the weights are quantized [default: none]
+    #[arg(long, value_enum)]
+    pub quantization: Option<Quantization>,
+    /// Type of weights and activations [default: bf16 on a GPU, f32 on a CPU]
+    #[arg(long, value_enum)]
+    pub dtype: Option<Dtype>,
+    /// What runs the model [default: candle]
+    #[arg(long, value_enum)]
+    pub engine: Option<EngineKind>,
+    /// Which Qwen2.5 implementation of the engine [default: graph on a GPU, plain on a CPU]
+    #[arg(long, value_enum)]
+    pub implementation: Option<Implementation>,
+    /// Prompt lengths in tokens, each a case [default: 1,6144]
+    #[arg(long, value_delimiter = ',', value_name = "N,...")]
+    #[schemars(length(min = 1), inner(range(min = 1, max = 131_071)))]
+    pub context_lengths: Option<Vec<u32>>,
+    /// Tokens to generate [default: 2048]
+    #[arg(long, value_name = "N")]
+    #[schemars(range(min = 2, max = 131_071))]
+    pub generated_length: Option<u32>,
+}
+
+/// Settings of a whole suite.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema, clap::Args)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct SuiteSettings {
+    #[serde(flatten)]
+    #[command(flatten)]
+    pub model: ModelSettings,
+    /// Where to run [default: auto, a GPU if there is one]
+    #[arg(long, value_enum)]
+    pub device: Option<DeviceChoice>,
+    /// Which GPUs, by index [default: 0]
+    #[arg(long, value_delimiter = ',', value_name = "INDEX,...")]
+    #[schemars(length(min = 1))]
+    pub gpus: Option<Vec<u32>>,
+    /// Runs of each case, each in a process of its own [default: 3]
+    #[arg(long, value_name = "N")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub runs: Option<u32>,
+    /// Uncounted generations before each measured one [default: 1]
+    #[arg(long, value_name = "N")]
+    #[schemars(range(min = 0, max = 100))]
+    pub warmup: Option<u32>,
+    /// Tokens to generate in a warm-up [default: 128, or the generated length if that is less]
+    #[arg(long, value_name = "N")]
+    #[schemars(range(min = 2, max = 131_071))]
+    pub warmup_length: Option<u32>,
+    /// How the prompt is built [default: transformers]
+    #[arg(long, value_enum)]
+    pub prompt: Option<PromptRule>,
+    /// Chance of a false alarm in a whole report that is accepted [default: 0.05]
+    #[arg(long, value_name = "SHARE")]
+    #[schemars(range(min = 0.0001, max = 0.5))]
+    pub alpha: Option<f64>,
+    /// Metrics to compare [default: decode_throughput, ttft, itl_p99, peak_memory, allocated_memory]
+    #[arg(skip)]
+    #[schemars(length(min = 1))]
+    pub metrics: Option<Vec<String>>,
+    /// The smallest change worth a word, by metric: `itl_p99 = "5%"` [default: 2%, itl_p99 5%, memory 1%]
+    #[arg(skip)]
+    pub noise_thresholds: BTreeMap<String, Percent>,
+    /// When to give up.
+    #[arg(skip)]
+    pub limits: LimitsTable,
+}
+
+/// Where to run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeviceChoice {
+    /// A GPU if there is one, else the CPU.
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+/// When to give up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", default)]
+#[schemars(deny_unknown_fields)]
+pub struct LimitsTable {
+    /// For one case in one run, loading excluded [default: 1800]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub case_seconds: Option<u64>,
+    /// For loading a model, download included [default: 3600]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub load_seconds: Option<u64>,
+    /// How long to wait for an idle GPU [default: 600]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub idle_wait_seconds: Option<u64>,
+}
+
+/// A share, written as a percentage: `"2.5%"` is 0.025.
+#[derive(Debug, Clone, Copy, PartialEq, JsonSchema)]
+pub struct Percent(#[schemars(with = "String", regex(pattern = r"^[0-9]+(\.[0-9]+)?%$"))] pub f64);
+
+impl<'de> Deserialize<'de> for Percent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl std::str::FromStr for Percent {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
+        match percent {
+            Some(percent) if percent > 0.0 && percent < 100.0 => Ok(Self(percent / 100.0)),
+            Some(_) => Err(format!("a noise threshold must be between 0% and 100%, not `{text}`")),
+            None => Err(format!("`{text}` is not a percentage: write \"2%\"")),
+        }
+    }
+}
+
+/// Which suite, from which file, with which settings overridden.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Selection {
+    /// Configuration file [default: bench-diff.toml here or in a parent directory; without one, a built-in suite]
+    #[arg(long, value_name = "FILE", env = "BENCH_DIFF_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Suite to take [default: the file's first one for the device at hand]
+    #[arg(long, value_name = "NAME")]
+    pub suite: Option<String>,
+    /// Take these models instead of the suite's: an id of the Qwen2.5 collection, or a directory (repeatable)
+    #[arg(long = "model", value_name = "ID|DIRECTORY")]
+    pub models: Vec<String>,
+    #[command(flatten, next_help_heading = "Settings (override the configuration file)")]
+    pub settings: SuiteSettings,
+}

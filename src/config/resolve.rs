@@ -1,0 +1,348 @@
+//! Flags over a model's settings over its suite's over the file's: the one place where they meet.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
+use super::source::{Problem, Source};
+use super::{Limits, Suite, SuiteModel, Thresholds};
+use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
+use crate::engine::ModelSpec;
+use crate::error::Result;
+use crate::results::Settings;
+use crate::{metric, models, suggest};
+
+/// Tokens that a warm-up generates where the configuration doesn't say.
+const WARMUP_LENGTH: u32 = 128;
+
+/// All suites, or everything that is wrong with them.
+pub fn resolve(
+    file: &File,
+    source: &Source,
+    directory: &Path,
+    selection: &Selection,
+    here: DeviceKind,
+) -> Result<Vec<Suite>> {
+    let mut names: Vec<_> = file.suites.keys().collect();
+    names.sort_by_key(|name| source.offset(&["suites", name]));
+    let none = (SuiteSettings::default(), Vec::new());
+    let mut problems = Vec::new();
+    let mut suites = Vec::new();
+    for name in names {
+        let selected = selection.suite.as_ref() == Some(name);
+        let (flags, models) = if selected { (&selection.settings, &selection.models) } else { (&none.0, &none.1) };
+        let mut resolver =
+            Resolver { source, directory, here, name, top: &file.settings, suite: &file.suites[name], flags, problems };
+        suites.extend(resolver.suite(models));
+        problems = resolver.problems;
+    }
+    if suites.is_empty() && problems.is_empty() {
+        problems.push(Problem { line: source.find(&["suites"]), reason: "`suites` is empty".into() });
+    }
+    if problems.is_empty() { Ok(suites) } else { Err(source.error(problems)) }
+}
+
+/// One suite and the layers of its settings.
+struct Resolver<'a> {
+    source: &'a Source<'a>,
+    directory: &'a Path,
+    here: DeviceKind,
+    name: &'a str,
+    top: &'a SuiteSettings,
+    suite: &'a SuiteTable,
+    flags: &'a SuiteSettings,
+    problems: Vec<Problem>,
+}
+
+/// One model of the suite.
+struct Entry<'a> {
+    /// As the person wrote it.
+    model: &'a str,
+    settings: Option<&'a ModelSettings>,
+    /// In the file; `None` for one from the command line.
+    index: Option<String>,
+}
+
+impl<'a> Resolver<'a> {
+    fn suite(&mut self, flag_models: &'a [String]) -> Option<Suite> {
+        let found = self.problems.len();
+        self.check_name();
+        let device = match self.pick(|settings| settings.device).unwrap_or(DeviceChoice::Auto) {
+            DeviceChoice::Auto => self.here,
+            DeviceChoice::Cpu => DeviceKind::Cpu,
+            DeviceChoice::Cuda => DeviceKind::Cuda,
+        };
+        let gpu = self.gpu();
+        let entries = self.entries(flag_models);
+        let models: Vec<_> = entries.iter().filter_map(|entry| self.model(entry, device, gpu)).collect();
+        self.check_unique(&models);
+        let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
+        let settings = self.settings(longest.unwrap_or(WARMUP_LENGTH));
+        let (thresholds, limits) = (self.thresholds(), self.limits());
+        (self.problems.len() == found).then(|| Suite { name: self.name.into(), settings, models, thresholds, limits })
+    }
+
+    /// The names of suites are also names of directories.
+    fn check_name(&mut self) {
+        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if self.name.starts_with('.') || self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(good) {
+            let reason = format!("a suite's name has up to 64 letters, digits, `-`, `_` and `.`, unlike {:?}", self.name);
+            self.report(&["suites", self.name], reason);
+        }
+    }
+
+    fn entries(&self, flag_models: &'a [String]) -> Vec<Entry<'a>> {
+        if !flag_models.is_empty() {
+            return flag_models.iter().map(|model| Entry { model, settings: None, index: None }).collect();
+        }
+        let entries = self.suite.models.iter().enumerate();
+        entries
+            .map(|(index, entry)| {
+                let (model, settings) = match entry {
+                    ModelEntry::Id(model) => (model, None),
+                    ModelEntry::Table(table) => (&table.model, Some(&table.settings)),
+                };
+                Entry { model, settings, index: Some(index.to_string()) }
+            })
+            .collect()
+    }
+
+    fn model(&mut self, entry: &Entry, device: DeviceKind, gpu: u32) -> Option<SuiteModel> {
+        let directory = self.model_directory(entry);
+        let name = match &directory {
+            Some(directory) => file_name(directory),
+            None => self.check_id(entry)?.id.clone(),
+        };
+        let weights = self.weights(entry, directory.is_some());
+        let quantization = self.pick_model(entry, |settings| settings.quantization).unwrap_or(Quantization::None);
+        if quantization != Quantization::None {
+            let reason = format!("`quantization = \"{quantization}\"` is not supported yet: use `none`");
+            self.report_model(entry, "quantization", |settings| settings.quantization.is_some(), reason);
+        }
+        let dtype = self.pick_model(entry, |settings| settings.dtype).unwrap_or(match device {
+            DeviceKind::Cpu => Dtype::F32,
+            DeviceKind::Cuda => Dtype::Bf16,
+        });
+        let implementation = self.implementation(entry, device);
+        let engine = self.pick_model(entry, |settings| settings.engine).unwrap_or(EngineKind::Candle);
+        let revision = self.pick_model(entry, |settings| settings.revision.clone());
+        let (contexts, generated_length) = self.lengths(entry);
+        let cases = contexts.iter().map(|&context_length| Case {
+            id: Case::make_id(&name, quantization, dtype, context_length),
+            model: name.clone(),
+            revision: None,
+            weights,
+            quantization,
+            dtype,
+            engine,
+            implementation,
+            device,
+            gpus: if device == DeviceKind::Cpu { 0 } else { 1 },
+            batch_size: 1,
+            context_length,
+            generated_length,
+        });
+        let cases = cases.collect();
+        let max_length = contexts.iter().max().copied().unwrap_or(0) as usize + generated_length as usize;
+        let spec = ModelSpec {
+            model: name,
+            directory,
+            revision: revision.filter(|_| weights == WeightsSource::Hub),
+            weights,
+            quantization,
+            dtype,
+            engine,
+            implementation,
+            device,
+            gpu,
+            max_length,
+        };
+        Some(SuiteModel { spec, cases })
+    }
+
+    /// The directory that an entry names: it starts with `.` or `/`, as no id does.
+    fn model_directory(&mut self, entry: &Entry) -> Option<PathBuf> {
+        if !entry.model.starts_with(['.', '/']) {
+            return None;
+        }
+        // Paths in the file start from the file, those of flags from the working directory.
+        let from = if entry.index.is_some() { self.directory } else { Path::new("") };
+        let directory: PathBuf = from.join(entry.model).components().collect();
+        if !directory.join("config.json").is_file() {
+            self.report_entry(entry, format!("no model in {}: it has no config.json", directory.display()));
+        }
+        Some(directory)
+    }
+
+    fn check_id(&mut self, entry: &Entry) -> Option<&'static models::Model> {
+        let Some(model) = models::find(entry.model) else {
+            let ids: Vec<_> = models::all().iter().map(|model| model.id.as_str()).collect();
+            let hint = match suggest::nearest(entry.model, ids) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "use an id of the Qwen2.5 collection such as `Qwen/Qwen2.5-0.5B-Instruct`, or a directory such \
+                         as `./my-model`"
+                    .into(),
+            };
+            self.report_entry(entry, format!("unknown model `{}`: {hint}", entry.model));
+            return None;
+        };
+        if model.quantization != Quantization::None {
+            self.report_entry(entry, format!("`{}` is not supported yet: quantized models follow", model.id));
+            return None;
+        }
+        Some(model)
+    }
+
+    fn weights(&mut self, entry: &Entry, is_directory: bool) -> WeightsSource {
+        let usual = if is_directory { WeightsSource::Local } else { WeightsSource::Hub };
+        let weights = self.pick_model(entry, |settings| settings.weights).unwrap_or(usual);
+        let reason = match (weights, is_directory) {
+            (WeightsSource::Hub, true) => "the hub has no weights for a directory: use `local` or `generated`",
+            (WeightsSource::Local, false) => "local weights need the model's directory, such as `./my-model`",
+            _ => return weights,
+        };
+        self.report_model(entry, "weights", |settings| settings.weights.is_some(), reason.into());
+        weights
+    }
+
+    fn implementation(&mut self, entry: &Entry, device: DeviceKind) -> Implementation {
+        let usual = match device {
+            DeviceKind::Cpu => Implementation::Plain,
+            DeviceKind::Cuda => Implementation::Graph,
+        };
+        let implementation = self.pick_model(entry, |settings| settings.implementation).unwrap_or(usual);
+        if (implementation, device) == (Implementation::Graph, DeviceKind::Cpu) {
+            let reason = "`graph` needs a GPU: on a CPU use `plain` or `stock`".into();
+            self.report_model(entry, "implementation", |settings| settings.implementation.is_some(), reason);
+        }
+        implementation
+    }
+
+    /// Context lengths and the generated length.
+    fn lengths(&mut self, entry: &Entry) -> (Vec<u32>, u32) {
+        let contexts = self.pick_model(entry, |settings| settings.context_lengths.clone());
+        let contexts = contexts.unwrap_or_else(|| vec![1, 6144]);
+        let generated = self.pick_model(entry, |settings| settings.generated_length).unwrap_or(2048);
+        if let Some(context) = contexts.iter().find(|&&context| context.saturating_add(generated) > MAX_LENGTH) {
+            let reason = format!(
+                "a context of {context} and {generated} generated tokens are more than the {MAX_LENGTH} that Qwen2.5 supports"
+            );
+            self.report_model(entry, "context-lengths", |settings| settings.context_lengths.is_some(), reason);
+        }
+        (contexts, generated)
+    }
+
+    fn gpu(&mut self) -> u32 {
+        let gpus = self.pick(|settings| settings.gpus.clone()).unwrap_or_else(|| vec![0]);
+        if gpus.len() > 1 {
+            let reason = "more than one GPU is not supported yet: name one, such as `gpus = [0]`".into();
+            self.report_suite("gpus", |settings| settings.gpus.is_some(), reason);
+        }
+        gpus.first().copied().unwrap_or(0)
+    }
+
+    /// Cases are compared by id, so it must say which case is meant.
+    fn check_unique(&mut self, models: &[SuiteModel]) {
+        let mut seen = BTreeSet::new();
+        for case in models.iter().flat_map(|model| &model.cases) {
+            if !seen.insert(&case.id) {
+                let reason = format!("suite `{}` has the case {} twice: put one into another suite", self.name, case.id);
+                self.report(&["suites", self.name, "models"], reason);
+            }
+        }
+    }
+
+    fn settings(&self, generated_length: u32) -> Settings {
+        let warmup_length = self.pick(|settings| settings.warmup_length).unwrap_or(WARMUP_LENGTH);
+        Settings {
+            runs: self.pick(|settings| settings.runs).unwrap_or(3),
+            warmup: self.pick(|settings| settings.warmup).unwrap_or(1),
+            warmup_length: (warmup_length < generated_length).then_some(warmup_length),
+            prompt: self.pick(|settings| settings.prompt).unwrap_or(PromptRule::Transformers).word().into(),
+        }
+    }
+
+    fn thresholds(&mut self) -> Thresholds {
+        let alpha = self.pick(|settings| settings.alpha).unwrap_or(0.05);
+        if !(alpha > 0.0 && alpha <= 0.5) {
+            self.report_suite("alpha", |settings| settings.alpha.is_some(), "`alpha` must be from 0.0001 to 0.5".into());
+        }
+        let metrics = self.pick(|settings| settings.metrics.clone()).unwrap_or_default();
+        for name in &metrics {
+            self.check_metric(name, "metrics", |settings| settings.metrics.is_some());
+        }
+        let mut margins = std::collections::BTreeMap::new();
+        for layer in [self.top, &self.suite.settings] {
+            for (name, percent) in &layer.noise_thresholds {
+                self.check_metric(name, "noise-thresholds", |settings| settings.noise_thresholds.contains_key(name));
+                margins.insert(name.clone(), percent.0);
+            }
+        }
+        Thresholds { alpha, metrics, margins }
+    }
+
+    fn check_metric(&mut self, name: &str, key: &str, set: impl Fn(&SuiteSettings) -> bool) {
+        if metric::find(name).is_none() {
+            let names = metric::METRICS.map(|metric| metric.name);
+            self.report_suite(key, set, format!("unknown metric `{name}`: {}", suggest::hint(name, &names)));
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            case_seconds: self.pick(|settings| settings.limits.case_seconds).unwrap_or(1800),
+            load_seconds: self.pick(|settings| settings.limits.load_seconds).unwrap_or(3600),
+            idle_wait_seconds: self.pick(|settings| settings.limits.idle_wait_seconds).unwrap_or(600),
+        }
+    }
+
+    /// The innermost layer that has the setting.
+    fn pick<T>(&self, get: impl Fn(&SuiteSettings) -> Option<T>) -> Option<T> {
+        [self.flags, &self.suite.settings, self.top].into_iter().find_map(get)
+    }
+
+    fn pick_model<T>(&self, entry: &Entry, get: impl Fn(&ModelSettings) -> Option<T>) -> Option<T> {
+        let own = entry.settings.and_then(&get);
+        get(&self.flags.model).or(own).or_else(|| get(&self.suite.settings.model)).or_else(|| get(&self.top.model))
+    }
+
+    fn report(&mut self, path: &[&str], reason: String) {
+        self.problems.push(Problem { line: self.source.find(path), reason });
+    }
+
+    fn report_entry(&mut self, entry: &Entry, reason: String) {
+        match &entry.index {
+            Some(index) => self.report(&["suites", self.name, "models", index], reason),
+            None => self.problems.push(Problem { line: None, reason: format!("--model: {reason}") }),
+        }
+    }
+
+    /// A problem with the value of `key`, reported where the value comes from: `set` tells which layer has it.
+    fn report_suite(&mut self, key: &str, set: impl Fn(&SuiteSettings) -> bool, reason: String) {
+        if set(self.flags) {
+            self.problems.push(Problem { line: None, reason: format!("--{key}: {reason}") });
+        } else if set(&self.suite.settings) {
+            self.report(&["suites", self.name, key], reason);
+        } else if set(self.top) {
+            self.report(&[key], reason);
+        } else {
+            self.report(&["suites", self.name], reason);
+        }
+    }
+
+    fn report_model(&mut self, entry: &Entry, key: &str, set: impl Fn(&ModelSettings) -> bool, reason: String) {
+        let own = entry.settings.is_some_and(&set) && !set(&self.flags.model);
+        match &entry.index {
+            Some(index) if own => self.report(&["suites", self.name, "models", index, key], reason),
+            _ => self.report_suite(key, |settings| set(&settings.model), reason),
+        }
+    }
+}
+
+/// The last part of a path, as a name for what is there.
+fn file_name(directory: &Path) -> String {
+    let named = directory.file_name().map(ToOwned::to_owned);
+    // `.` and `..` have no name until they are resolved.
+    let named = named.or_else(|| directory.canonicalize().ok()?.file_name().map(ToOwned::to_owned));
+    named.map_or_else(|| "model".into(), |name| name.to_string_lossy().into_owned())
+}

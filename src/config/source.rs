@@ -1,0 +1,102 @@
+//! A configuration file's text, and where in it a setting is.
+
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::error::Error;
+
+/// A parsed file.
+pub struct Source<'a> {
+    /// As a person would name it; in messages.
+    pub name: String,
+    text: &'a str,
+    table: Spanned<DeTable<'a>>,
+}
+
+/// What is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Problem {
+    /// Counted from 1; `None` for the command line.
+    pub line: Option<usize>,
+    pub reason: String,
+}
+
+impl<'a> Source<'a> {
+    /// Parses TOML; all syntax errors at once.
+    pub fn parse(name: String, text: &'a str) -> Result<Self, Error> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let source = Self { name, text, table };
+        let problems = errors.iter().map(|error| {
+            let line = error.span().map(|span| source.line(span.start));
+            Problem { line, reason: format!("not valid TOML: {}", error.message()) }
+        });
+        let problems: Vec<_> = problems.collect();
+        if problems.is_empty() { Ok(source) } else { Err(source.error(problems)) }
+    }
+
+    pub fn root(&self) -> &Spanned<DeTable<'a>> {
+        &self.table
+    }
+
+    pub fn line(&self, offset: usize) -> usize {
+        self.text.as_bytes()[..offset.min(self.text.len())].iter().filter(|&&byte| byte == b'\n').count() + 1
+    }
+
+    /// The line of the setting that `path` leads to (keys, and indices of arrays), if the file has it.
+    pub fn find(&self, path: &[&str]) -> Option<usize> {
+        self.offset(path).map(|offset| self.line(offset))
+    }
+
+    /// Where in the text the setting is.
+    pub fn offset(&self, path: &[&str]) -> Option<usize> {
+        let (first, rest) = path.split_first()?;
+        let (key, mut value) = self.table.get_ref().get_key_value(*first)?;
+        let mut start = key.span().start;
+        for step in rest {
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let (key, next) = table.get_key_value(*step)?;
+                    (start, value) = (key.span().start, next);
+                }
+                DeValue::Array(items) => {
+                    value = items.get(step.parse::<usize>().ok()?)?;
+                    start = value.span().start;
+                }
+                _ => return None,
+            }
+        }
+        Some(start)
+    }
+
+    /// All problems as one error, in the order of the file.
+    pub fn error(&self, mut problems: Vec<Problem>) -> Error {
+        problems.sort();
+        problems.dedup();
+        let place = |problem: &Problem| match problem.line {
+            Some(line) => format!("{}:{line}: {}", self.name, problem.reason),
+            None => problem.reason.clone(),
+        };
+        match &problems[..] {
+            [problem] => Error::usage(place(problem)),
+            problems => {
+                let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {}", place(problem))).collect();
+                Error::usage(format!("{} problems in the configuration:{}", problems.len(), lines.concat()))
+            }
+        }
+    }
+}
+
+/// The file that `--config` names, else the nearest `bench-diff.toml` from the working directory upwards.
+pub fn locate(named: Option<&Path>) -> Option<PathBuf> {
+    match named {
+        Some(path) => Some(path.to_owned()),
+        None => {
+            let here = std::env::current_dir().ok()?;
+            let found = here.ancestors().map(|directory| directory.join(super::FILE_NAME)).find(|path| path.is_file())?;
+            // Shorter in messages.
+            Some(if found.parent() == Some(&here) { super::FILE_NAME.into() } else { found })
+        }
+    }
+}
