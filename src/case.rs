@@ -113,6 +113,11 @@ pub struct Case {
 }
 
 impl Case {
+    /// Prompt and generated tokens together.
+    pub fn length(&self) -> u32 {
+        self.context_length + self.generated_length
+    }
+
     /// The id of a case: short enough for a table, unambiguous within a suite.
     pub fn make_id(model: &str, quantization: Quantization, dtype: Dtype, context_length: u32) -> String {
         let model = model.rsplit('/').next().unwrap_or(model);

@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 pub mod compare;
 pub mod config;
+pub mod device;
 pub mod engine;
 pub mod error;
 pub mod github;

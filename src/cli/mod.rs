@@ -36,6 +36,9 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Compare(commands::compare::Args),
+    Init(commands::init::Args),
+    Plan(Box<commands::plan::Args>),
+    Schema(commands::schema::Args),
 }
 
 /// What a command gets to work with.
@@ -65,6 +68,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
 fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
     match command {
         Command::Compare(args) => commands::compare::run(&args, io),
+        Command::Init(args) => commands::init::run(&args, io),
+        Command::Plan(args) => commands::plan::run(&args, io),
+        Command::Schema(args) => commands::schema::run(&args, io),
     }
 }
 

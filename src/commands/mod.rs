@@ -1,3 +1,6 @@
 //! One file a command: its flags, and what it does with the library.
 
 pub mod compare;
+pub mod init;
+pub mod plan;
+pub mod schema;

@@ -50,10 +50,8 @@ impl<'a> Checker<'a> {
                     self.value(key, item, &schema["items"]);
                 }
             }
-            ("integer", DeValue::Integer(_)) => self.range(key, offset, number(value.get_ref()), schema),
-            ("number", DeValue::Integer(_) | DeValue::Float(_)) => {
-                self.range(key, offset, number(value.get_ref()), schema);
-            }
+            ("integer", DeValue::Integer(_)) => self.range(key, offset, value.get_ref(), schema),
+            ("number", DeValue::Integer(_) | DeValue::Float(_)) => self.range(key, offset, value.get_ref(), schema),
             ("string", DeValue::String(_)) => {}
             (expected, other) => {
                 let (expected, found) = (plain_type(expected), plain_type(other.type_str()));
@@ -89,23 +87,31 @@ impl<'a> Checker<'a> {
         match value.get_ref().as_str() {
             Some(word) if words.contains(&word) => {}
             Some(word) if NOT_YET.contains(&(key, word)) => {
-                self.problem(offset, format!("`{key} = \"{word}\"` is not supported yet: use {}", suggest::one_of(words)));
+                self.problem(
+                    offset,
+                    format!("`{key} = \"{word}\"` is not supported yet: use {}", suggest::one_of(words)),
+                );
             }
             Some(word) => self.problem(offset, format!("`{key}` can't be `{word}`: {}", suggest::hint(word, words))),
             None => self.problem(offset, format!("`{key}` must be {}", suggest::one_of(words))),
         }
     }
 
-    fn range(&mut self, key: &str, offset: usize, number: f64, schema: &Schema) {
-        let (low, high) = (schema["minimum"].as_f64(), schema["maximum"].as_f64());
-        if low.is_some_and(|low| number < low) || high.is_some_and(|high| number > high) || number.is_nan() {
-            let range = match (low, high) {
-                (Some(low), Some(high)) => format!("from {low} to {high}"),
-                (Some(low), None) => format!("at least {low}"),
-                (None, Some(high)) => format!("at most {high}"),
-                (None, None) => "a number".into(),
-            };
-            self.problem(offset, format!("`{key}` must be {range}, not {number}"));
+    fn range(&mut self, key: &str, offset: usize, value: &DeValue, schema: &Schema) {
+        // A number too large for 64 bits is infinite: outside of every range.
+        let (number, text) = match value {
+            DeValue::Integer(digits) => {
+                let number = i64::from_str_radix(digits.as_str(), digits.radix());
+                (number.map_or(f64::INFINITY, |number| number as f64), digits.as_str())
+            }
+            DeValue::Float(digits) => (digits.as_str().parse().unwrap_or(f64::NAN), digits.as_str()),
+            _ => return,
+        };
+        let low = schema["minimum"].as_f64().unwrap_or(f64::NEG_INFINITY);
+        let high = schema["maximum"].as_f64().unwrap_or(f64::INFINITY);
+        if !(low..=high).contains(&number) || number.is_infinite() {
+            let range = if high.is_finite() { format!("from {low} to {high}") } else { format!("at least {low}") };
+            self.problem(offset, format!("`{key}` must be {range}, not {text}"));
         }
     }
 
@@ -125,24 +131,18 @@ impl<'a> Checker<'a> {
     }
 }
 
-/// A TOML number; one that is too large for 64 bits is infinite.
-fn number(value: &DeValue) -> f64 {
-    match value {
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).map_or(f64::INFINITY, |number| number as f64)
-        }
-        DeValue::Float(number) => number.as_str().parse().unwrap_or(f64::NAN),
-        _ => f64::NAN,
-    }
-}
-
 /// The words of an enumeration: `enum`, or `oneOf` constants with descriptions.
 fn words(schema: &Schema) -> Option<Vec<&str>> {
     if let Some(words) = schema["enum"].as_array() {
         return Some(words.iter().filter_map(Schema::as_str).collect());
     }
     let alternatives = schema["oneOf"].as_array()?;
-    Some(alternatives.iter().flat_map(|one| words(one).unwrap_or_else(|| one["const"].as_str().into_iter().collect())).collect())
+    Some(
+        alternatives
+            .iter()
+            .flat_map(|one| words(one).unwrap_or_else(|| one["const"].as_str().into_iter().collect()))
+            .collect(),
+    )
 }
 
 /// The type that a schema asks for; optional settings also allow null, which TOML hasn't.

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use clap::value_parser;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use crate::case::{Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
 
@@ -80,11 +81,11 @@ pub struct ModelSettings {
     #[arg(long, value_enum)]
     pub implementation: Option<Implementation>,
     /// Prompt lengths in tokens, each a case [default: 1,6144]
-    #[arg(long, value_delimiter = ',', value_name = "N,...")]
+    #[arg(long, value_delimiter = ',', value_name = "N,...", value_parser = value_parser!(u32).range(1..=131_071))]
     #[schemars(length(min = 1), inner(range(min = 1, max = 131_071)))]
     pub context_lengths: Option<Vec<u32>>,
     /// Tokens to generate [default: 2048]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(2..=131_071))]
     #[schemars(range(min = 2, max = 131_071))]
     pub generated_length: Option<u32>,
 }
@@ -104,15 +105,15 @@ pub struct SuiteSettings {
     #[schemars(length(min = 1))]
     pub gpus: Option<Vec<u32>>,
     /// Runs of each case, each in a process of its own [default: 3]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     #[schemars(range(min = 1, max = 1000))]
     pub runs: Option<u32>,
     /// Uncounted generations before each measured one [default: 1]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(0..=100))]
     #[schemars(range(min = 0, max = 100))]
     pub warmup: Option<u32>,
     /// Tokens to generate in a warm-up [default: 128, or the generated length if that is less]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(2..=131_071))]
     #[schemars(range(min = 2, max = 131_071))]
     pub warmup_length: Option<u32>,
     /// How the prompt is built [default: transformers]
@@ -160,26 +161,18 @@ pub struct LimitsTable {
     pub idle_wait_seconds: Option<u64>,
 }
 
-/// A share, written as a percentage: `"2.5%"` is 0.025.
-#[derive(Debug, Clone, Copy, PartialEq, JsonSchema)]
-pub struct Percent(#[schemars(with = "String", regex(pattern = r"^[0-9]+(\.[0-9]+)?%$"))] pub f64);
+/// A share, written as a percentage such as `"2.5%"`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+pub struct Percent(#[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?%$"))] String);
 
-impl<'de> Deserialize<'de> for Percent {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-impl std::str::FromStr for Percent {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let percent = text.strip_suffix('%').and_then(|number| number.trim().parse::<f64>().ok());
-        match percent {
-            Some(percent) if percent > 0.0 && percent < 100.0 => Ok(Self(percent / 100.0)),
-            Some(_) => Err(format!("a noise threshold must be between 0% and 100%, not `{text}`")),
-            None => Err(format!("`{text}` is not a percentage: write \"2%\"")),
+impl Percent {
+    /// `"2.5%"` is 0.025.
+    pub fn share(&self) -> Result<f64, String> {
+        let text = &self.0;
+        match text.strip_suffix('%').map(|number| number.trim().parse::<f64>()) {
+            Some(Ok(percent)) if percent > 0.0 && percent < 100.0 => Ok(percent / 100.0),
+            Some(Ok(_)) => Err(format!("a noise threshold must be above 0% and below 100%, not `{text}`")),
+            _ => Err(format!("`{text}` is not a percentage: write one such as \"2%\"")),
         }
     }
 }

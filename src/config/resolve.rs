@@ -1,6 +1,6 @@
 //! Flags over a model's settings over its suite's over the file's: the one place where they meet.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
@@ -8,6 +8,7 @@ use super::source::{Problem, Source};
 use super::{Limits, Suite, SuiteModel, Thresholds};
 use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
 use crate::engine::ModelSpec;
+use crate::engine::qwen2::config::ModelConfig;
 use crate::error::Result;
 use crate::results::Settings;
 use crate::{metric, models, suggest};
@@ -86,7 +87,8 @@ impl<'a> Resolver<'a> {
     fn check_name(&mut self) {
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
         if self.name.starts_with('.') || self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(good) {
-            let reason = format!("a suite's name has up to 64 letters, digits, `-`, `_` and `.`, unlike {:?}", self.name);
+            let reason =
+                format!("a suite's name has up to 64 letters, digits, `-`, `_` and `.`, unlike {:?}", self.name);
             self.report(&["suites", self.name], reason);
         }
     }
@@ -142,8 +144,8 @@ impl<'a> Resolver<'a> {
             context_length,
             generated_length,
         });
-        let cases = cases.collect();
-        let max_length = contexts.iter().max().copied().unwrap_or(0) as usize + generated_length as usize;
+        let cases: Vec<Case> = cases.collect();
+        let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
         let spec = ModelSpec {
             model: name,
             directory,
@@ -168,8 +170,10 @@ impl<'a> Resolver<'a> {
         // Paths in the file start from the file, those of flags from the working directory.
         let from = if entry.index.is_some() { self.directory } else { Path::new("") };
         let directory: PathBuf = from.join(entry.model).components().collect();
-        if !directory.join("config.json").is_file() {
-            self.report_entry(entry, format!("no model in {}: it has no config.json", directory.display()));
+        match ModelConfig::read(&directory, entry.model) {
+            Ok(config) if config.shape.quantization == Quantization::None => {}
+            Ok(_) => self.report_entry(entry, format!("`{}` is quantized, which is not supported yet", entry.model)),
+            Err(error) => self.report_entry(entry, format!("no model in `{}`: {error}", entry.model)),
         }
         Some(directory)
     }
@@ -179,9 +183,11 @@ impl<'a> Resolver<'a> {
             let ids: Vec<_> = models::all().iter().map(|model| model.id.as_str()).collect();
             let hint = match suggest::nearest(entry.model, ids) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => "use an id of the Qwen2.5 collection such as `Qwen/Qwen2.5-0.5B-Instruct`, or a directory such \
+                None => {
+                    "use an id of the Qwen2.5 collection such as `Qwen/Qwen2.5-0.5B-Instruct`, or a directory such \
                          as `./my-model`"
-                    .into(),
+                        .into()
+                }
             };
             self.report_entry(entry, format!("unknown model `{}`: {hint}", entry.model));
             return None;
@@ -246,7 +252,8 @@ impl<'a> Resolver<'a> {
         let mut seen = BTreeSet::new();
         for case in models.iter().flat_map(|model| &model.cases) {
             if !seen.insert(&case.id) {
-                let reason = format!("suite `{}` has the case {} twice: put one into another suite", self.name, case.id);
+                let reason =
+                    format!("suite `{}` has the case {} twice: put one into another suite", self.name, case.id);
                 self.report(&["suites", self.name, "models"], reason);
             }
         }
@@ -265,27 +272,34 @@ impl<'a> Resolver<'a> {
     fn thresholds(&mut self) -> Thresholds {
         let alpha = self.pick(|settings| settings.alpha).unwrap_or(0.05);
         if !(alpha > 0.0 && alpha <= 0.5) {
-            self.report_suite("alpha", |settings| settings.alpha.is_some(), "`alpha` must be from 0.0001 to 0.5".into());
+            self.report_suite(
+                "alpha",
+                |settings| settings.alpha.is_some(),
+                "`alpha` must be from 0.0001 to 0.5".into(),
+            );
         }
         let metrics = self.pick(|settings| settings.metrics.clone()).unwrap_or_default();
         for name in &metrics {
-            self.check_metric(name, "metrics", |settings| settings.metrics.is_some());
-        }
-        let mut margins = std::collections::BTreeMap::new();
-        for layer in [self.top, &self.suite.settings] {
-            for (name, percent) in &layer.noise_thresholds {
-                self.check_metric(name, "noise-thresholds", |settings| settings.noise_thresholds.contains_key(name));
-                margins.insert(name.clone(), percent.0);
+            if let Some(reason) = unknown_metric(name) {
+                self.report_suite("metrics", |settings| settings.metrics.is_some(), reason);
             }
         }
-        Thresholds { alpha, metrics, margins }
+        Thresholds { alpha, metrics, margins: self.margins() }
     }
 
-    fn check_metric(&mut self, name: &str, key: &str, set: impl Fn(&SuiteSettings) -> bool) {
-        if metric::find(name).is_none() {
-            let names = metric::METRICS.map(|metric| metric.name);
-            self.report_suite(key, set, format!("unknown metric `{name}`: {}", suggest::hint(name, &names)));
+    /// Noise thresholds add up over the layers.
+    fn margins(&mut self) -> BTreeMap<String, f64> {
+        let mut margins = BTreeMap::new();
+        for (layer, path) in [(self.top, &[][..]), (&self.suite.settings, &["suites", self.name])] {
+            for (name, percent) in &layer.noise_thresholds {
+                let share = unknown_metric(name).map_or_else(|| percent.share(), Err);
+                match share {
+                    Ok(share) => drop(margins.insert(name.clone(), share)),
+                    Err(reason) => self.report(&[path, &["noise-thresholds", name]].concat(), reason),
+                }
+            }
         }
+        margins
     }
 
     fn limits(&self) -> Limits {
@@ -337,6 +351,12 @@ impl<'a> Resolver<'a> {
             _ => self.report_suite(key, |settings| set(&settings.model), reason),
         }
     }
+}
+
+/// What is wrong with a metric's name.
+fn unknown_metric(name: &str) -> Option<String> {
+    let names = metric::METRICS.map(|metric| metric.name);
+    (!names.contains(&name)).then(|| format!("unknown metric `{name}`: {}", suggest::hint(name, &names)))
 }
 
 /// The last part of a path, as a name for what is there.

@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::Error;
+use crate::render::escape;
 
 /// A parsed file.
 pub struct Source<'a> {
@@ -74,9 +75,10 @@ impl<'a> Source<'a> {
     pub fn error(&self, mut problems: Vec<Problem>) -> Error {
         problems.sort();
         problems.dedup();
+        // A pull request's configuration is foreign text.
         let place = |problem: &Problem| match problem.line {
-            Some(line) => format!("{}:{line}: {}", self.name, problem.reason),
-            None => problem.reason.clone(),
+            Some(line) => escape::line(&format!("{}:{line}: {}", self.name, problem.reason)),
+            None => escape::line(&problem.reason),
         };
         match &problems[..] {
             [problem] => Error::usage(place(problem)),
@@ -94,7 +96,8 @@ pub fn locate(named: Option<&Path>) -> Option<PathBuf> {
         Some(path) => Some(path.to_owned()),
         None => {
             let here = std::env::current_dir().ok()?;
-            let found = here.ancestors().map(|directory| directory.join(super::FILE_NAME)).find(|path| path.is_file())?;
+            let found =
+                here.ancestors().map(|directory| directory.join(super::FILE_NAME)).find(|path| path.is_file())?;
             // Shorter in messages.
             Some(if found.parent() == Some(&here) { super::FILE_NAME.into() } else { found })
         }

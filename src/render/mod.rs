@@ -1,3 +1,4 @@
 //! Shows what was decided elsewhere: for a terminal, as Markdown, JSON or CSV.
 
 pub mod escape;
+pub mod plan;

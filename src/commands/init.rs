@@ -1,0 +1,40 @@
+//! `bench-diff init`
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::path::PathBuf;
+
+use crate::cli::Io;
+use crate::config;
+use crate::error::{Error, Exit, Result};
+
+/// Write a commented bench-diff.toml to start from
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The file to write, or the directory for it
+    #[arg(default_value = config::FILE_NAME)]
+    path: PathBuf,
+    /// Replace the file if there is one
+    #[arg(long)]
+    force: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  bench-diff init
+  bench-diff init --force ci/bench-diff.toml";
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let path = if args.path.is_dir() { args.path.join(config::FILE_NAME) } else { args.path.clone() };
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).create_new(!args.force);
+    let file = options.open(&path).and_then(|mut file| file.write_all(config::STARTER.as_bytes()));
+    file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => {
+            Error::usage(format!("{} exists already: use --force to replace it", path.display()))
+        }
+        _ => Error::usage(format!("can't write {}: {error}", path.display())),
+    })?;
+    writeln!(io.out, "Wrote {}. Edit it, then see what it would run: bench-diff plan", path.display())?;
+    Ok(Exit::Success)
+}

@@ -1,0 +1,53 @@
+//! `bench-diff plan`
+
+use clap::ValueEnum;
+
+use crate::cli::Io;
+use crate::config::{self, Selection};
+use crate::device::{self, Capacity};
+use crate::error::{Error, Exit, Result};
+use crate::{plan, render};
+
+/// Show the cases that would run, with the memory and time they need
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Plan for a device with this much memory, in GiB [default: the device at hand]
+    #[arg(long, value_name = "GIB")]
+    device_memory: Option<f64>,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+const EXAMPLES: &str = "Examples:
+  bench-diff plan
+  bench-diff plan --suite gpu --device-memory 24
+  bench-diff plan --model Qwen/Qwen2.5-72B-Instruct --context-lengths 1,129024 --device cuda";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let suite = config::load_suite(&args.selection, device::at_hand())?;
+    let mut capacity = Capacity::of(suite.device(), suite.models[0].spec.gpu);
+    if let Some(gib) = args.device_memory {
+        if !(gib > 0.0 && gib < 1e6) {
+            return Err(Error::usage(format!("--device-memory must be a number of GiB above 0, not {gib}")));
+        }
+        capacity.memory = Some((gib * f64::from(1u32 << 30)) as u64);
+    }
+    let plan = plan::plan(&suite, capacity)?;
+    match args.format {
+        Format::Table => io.out.write_all(render::plan::plan(&plan).as_bytes())?,
+        Format::Json => {
+            let text = serde_json::to_string_pretty(&plan).map_err(Error::usage)?;
+            writeln!(io.out, "{text}")?;
+        }
+    }
+    Ok(Exit::Success)
+}

@@ -1,0 +1,56 @@
+//! The table of `bench-diff plan`.
+
+use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle, presets};
+
+use crate::plan::{Plan, PlannedCase};
+
+/// One line a row, and one below the heading.
+const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
+
+/// The plan as a table for a terminal, with its summary and what can't run.
+pub fn plan(plan: &Plan) -> String {
+    let memory = plan.device.memory.map_or_else(String::new, |bytes| format!(", {}", gib(bytes)));
+    let mut text = format!("Suite {} on {}{memory}\n\n", plan.suite, plan.device.name);
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header(["case", "weights", "KV cache", "workspace", "total", "a run"]);
+    for case in &plan.cases {
+        table.add_row(row(case));
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    text.push_str(&table.trim_fmt());
+    let running = plan.cases.iter().filter(|case| case.failure.is_none()).count();
+    let time = duration(plan.seconds);
+    text.push_str(&format!("\n\n{running} of {} cases will run, {} runs each: {time}\n", plan.cases.len(), plan.runs));
+    for case in &plan.cases {
+        if let Some(failure) = &case.failure {
+            text.push_str(&format!("won't run: {}: {}\n", case.case.id, failure.reason));
+        }
+    }
+    text
+}
+
+fn row(planned: &PlannedCase) -> Vec<Cell> {
+    let memory = &planned.memory;
+    let time = if planned.failure.is_some() { "won't run".into() } else { duration(planned.seconds) };
+    let amounts = [memory.weights, memory.kv_cache, memory.workspace, memory.total()].map(gib);
+    let mut cells = vec![Cell::new(&planned.case.id)];
+    cells.extend(amounts.iter().map(Cell::new));
+    cells.push(Cell::new(time));
+    cells
+}
+
+fn gib(bytes: u64) -> String {
+    format!("{:.2} GiB", bytes as f64 / (1u64 << 30) as f64)
+}
+
+/// An estimate of time, as rough as it is.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        ..1.0 => "under 1 s".into(),
+        ..120.0 => format!("about {seconds:.0} s"),
+        ..7200.0 => format!("about {:.0} min", seconds / 60.0),
+        _ => format!("about {:.1} h", seconds / 3600.0),
+    }
+}

@@ -1,0 +1,250 @@
+//! Configuration, plan, init and schema, as a user meets them.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Runs the program in `directory`: exit code, standard output, standard error.
+fn run(directory: &Path, args: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
+        .args(args)
+        .current_dir(directory)
+        .env_remove("BENCH_DIFF_CONFIG")
+        .output()
+        .expect("the program starts");
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+    (output.status.code().expect("an exit code"), text(&output.stdout), text(&output.stderr))
+}
+
+/// What `plan` says about a configuration file with this text.
+fn plan_of(config: &str) -> (i32, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("bench-diff.toml"), config).unwrap();
+    run(directory.path(), &["plan", "--device-memory", "80"])
+}
+
+/// The error for a configuration file with this text.
+fn error_of(config: &str) -> String {
+    let (exit, out, err) = plan_of(config);
+    assert_eq!((exit, out.as_str()), (2, ""), "{err}");
+    err
+}
+
+/// A configuration whose suite has `lines`.
+fn suite(lines: &str) -> String {
+    format!("[suites.gpu]\ndevice = \"cuda\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\n{lines}\n")
+}
+
+#[test]
+fn every_typo_has_its_line_and_the_nearest_word() {
+    insta::assert_snapshot!(error_of(
+        r#"runz = 3
+weights = "generatd"
+contextlengths = [1]
+
+[limits]
+case-second = 5
+
+[suites.gpu]
+device = "gpu"
+models = [
+    "Qwen/Qwen2.5-0.5B-Instuct",
+    { model = "qwen/qwen2.5-7b", dtyp = "bf16" },
+    { dtype = "bf16" },
+]
+
+[suites.gpu.noise-thresholds]
+itl_p99 = "5%"
+"#
+    ));
+}
+
+#[test]
+fn impossible_values_say_what_is_possible() {
+    insta::assert_snapshot!(error_of(
+        r#"runs = 0
+warmup = "one"
+alpha = 7
+gpus = []
+generated-length = 99999999999999999999
+
+[suites.gpu]
+models = []
+
+[suites.cpu]
+context-lengths = [0, 6144]
+"#
+    ));
+}
+
+#[test]
+fn contradictions_are_found_where_they_come_from() {
+    insta::assert_snapshot!(error_of(
+        r#"implementation = "graph"
+context-lengths = [1, 130000]
+gpus = [0, 1]
+metrics = ["ttfs"]
+
+[noise-thresholds]
+itl_99 = "5%"
+
+[suites.cpu]
+device = "cpu"
+weights = "local"
+models = ["Qwen/Qwen2.5-0.5B", "Qwen2.5-0.5B", "./no-such-model"]
+
+[suites."a b"]
+device = "cuda"
+models = ["gpt2"]
+context-lengths = [1]
+"#
+    ));
+}
+
+#[test]
+fn what_is_not_built_yet_is_not_called_a_typo() {
+    insta::assert_snapshot!(error_of(
+        "weights = \"modelscope\"\nengine = \"server\"\nsuites.a.models = [\"Qwen/Qwen2.5-7B\"]"
+    ));
+    insta::assert_snapshot!(error_of(
+        "suites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-AWQ\"]\nsuites.b.models = [\"Qwen/Qwen2.5-7B\"]\nsuites.b.quantization = \"gptq-int4\""
+    ));
+}
+
+#[test]
+fn broken_toml_has_its_line() {
+    insta::assert_snapshot!(error_of("runs = 3\nwarmup = = 1\n[suites.a\n"));
+    insta::assert_snapshot!(error_of("runs = 3\nruns = 4\n"));
+    insta::assert_snapshot!(error_of(""));
+    insta::assert_snapshot!(error_of(&suite("[suites.gpu.noise-thresholds]\nttft = \"2\"")));
+    insta::assert_snapshot!(error_of(&suite("[suites.gpu.noise-thresholds]\nttft = 2")));
+}
+
+#[test]
+fn a_hostile_file_cannot_steer_the_terminal() {
+    let err = error_of("\"run\\u001b[31ms\" = 3\n");
+    assert!(!err.contains('\u{1b}'), "{err:?}");
+}
+
+#[test]
+fn a_model_overrides_its_suite_and_a_suite_the_file() {
+    let (exit, out, err) = plan_of(
+        r#"generated-length = 512
+context-lengths = [1]
+[suites.gpu]
+device = "cuda"
+context-lengths = [6144]
+models = ["Qwen/Qwen2.5-0.5B", { model = "Qwen2.5-72B-Instruct", context-lengths = [1, 128000] }, { model = "Qwen/Qwen2.5-32B", implementation = "stock", context-lengths = [14336] }]
+"#,
+    );
+    assert_eq!((exit, err.as_str()), (0, ""));
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn flags_override_the_file() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("bench-diff.toml"), suite("runs = 5\ncontext-lengths = [1, 2]")).unwrap();
+    let plan = |flags: &[&str]| {
+        let (exit, out, err) = run(directory.path(), &[&["plan", "--format", "json"], flags].concat());
+        (exit, serde_json::from_str::<serde_json::Value>(&out).unwrap_or_default(), err)
+    };
+    let ids = |plan: &serde_json::Value| -> Vec<String> {
+        let cases = plan["cases"].as_array().unwrap();
+        cases.iter().map(|case| case["case"]["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let (_, of_file, _) = plan(&[]);
+    assert_eq!(
+        (&of_file["runs"], ids(&of_file)),
+        (&5.into(), vec!["Qwen2.5-0.5B/bf16/1".into(), "Qwen2.5-0.5B/bf16/2".into()])
+    );
+    let (_, of_flags, _) =
+        plan(&["--runs", "1", "--model", "Qwen/Qwen2.5-3B", "--dtype", "f16", "--context-lengths", "7"]);
+    assert_eq!((&of_flags["runs"], ids(&of_flags)), (&1.into(), vec!["Qwen2.5-3B/f16/7".into()]));
+    let (exit, _, err) = plan(&["--device", "cpu", "--implementation", "graph", "--model", "Qwen/Qwen2.5-3B"]);
+    assert_eq!(exit, 2);
+    insta::assert_snapshot!(err);
+    let (exit, _, err) = plan(&["--runs", "0"]);
+    assert_eq!(exit, 2);
+    insta::assert_snapshot!(err);
+    let (exit, _, err) = plan(&["--suite", "cpu"]);
+    assert_eq!((exit, err.as_str()), (2, "error: no suite `cpu`: use `gpu`\n"));
+}
+
+#[test]
+fn a_directory_is_a_model_with_its_own_shape() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (exit, out, err) =
+        run(&repository.join("src"), &["plan", "--suite", "ci-cpu", "--device-memory", "4", "--format", "json"]);
+    assert_eq!((exit, err.as_str()), (0, ""));
+    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(plan["cases"][0]["case"]["id"], "qwen2.5-tiny/f32/1");
+    // 151936 x 256 tied embedding, 6 layers of 984064 + 512 biases + 512 norms, a last norm; 4 bytes each.
+    assert_eq!(plan["cases"][0]["memory"]["weights"], 4 * (151_936 * 256 + 6 * (983_040 + 512 + 512) + 256));
+}
+
+#[test]
+fn every_suite_of_this_repository_is_valid() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for suite in ["h100-small", "h100-full", "ci-cpu", "qwen2.5-speed-benchmark"] {
+        let (exit, _, err) = run(repository, &["plan", "--suite", suite, "--device-memory", "80"]);
+        assert_eq!((exit, err.as_str()), (0, ""), "{suite}");
+    }
+}
+
+#[test]
+fn without_a_file_there_is_a_built_in_suite() {
+    let directory = tempfile::tempdir().unwrap();
+    let (exit, out, err) = run(directory.path(), &["plan", "--suite", "gpu", "--device-memory", "24"]);
+    assert_eq!((exit, err.as_str()), (0, ""));
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn init_writes_a_file_that_works_and_keeps_what_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let (exit, out, err) = run(directory.path(), &["init"]);
+    assert_eq!((exit, err.as_str()), (0, ""));
+    insta::assert_snapshot!(out);
+    for suite in ["gpu", "cpu"] {
+        let (exit, _, err) = run(directory.path(), &["plan", "--suite", suite, "--device-memory", "24"]);
+        assert_eq!((exit, err.as_str()), (0, ""));
+    }
+    let (exit, _, err) = run(directory.path(), &["init"]);
+    assert_eq!(exit, 2);
+    insta::assert_snapshot!(err);
+    assert_eq!(run(directory.path(), &["init", "--force"]).0, 0);
+}
+
+/// What the starter file shows as commented-out defaults must be valid too, and be the defaults.
+#[test]
+fn the_defaults_that_init_shows_are_the_defaults() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bench-diff.toml");
+    let plan = || {
+        let (exit, out, err) = run(directory.path(), &["plan", "--suite", "gpu", "--format", "json"]);
+        assert_eq!((exit, err.as_str()), (0, ""));
+        out
+    };
+    assert_eq!(run(directory.path(), &["init"]).0, 0);
+    let before = plan();
+    let starter = std::fs::read_to_string(&path).unwrap();
+    // A commented-out setting: `# key = value`, unlike prose.
+    let is_setting = |line: &str| line.strip_prefix("# ").and_then(|rest| rest.split(' ').nth(1)) == Some("=");
+    let lines: Vec<_> = starter.lines().map(|line| if is_setting(line) { &line[2..] } else { line }).collect();
+    // `graph` is the default of a GPU only.
+    let text = lines.join("\n").replace("[suites.cpu]", "[suites.cpu]\nimplementation = \"plain\"\ndtype = \"f32\"");
+    assert_ne!(text, starter);
+    std::fs::write(&path, text).unwrap();
+    assert_eq!(before, plan());
+}
+
+#[test]
+fn schemas_are_json_schemas() {
+    for (of, property) in [("config", "suites"), ("results", "sessions"), ("comparison", "verdict")] {
+        let (exit, out, err) = run(Path::new("."), &["schema", of]);
+        assert_eq!((exit, err.as_str()), (0, ""));
+        let schema: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        assert!(schema["properties"][property].is_object(), "{of} has {property}");
+    }
+}
