@@ -1,11 +1,74 @@
 //! The verdict: two sets of samples in, one [`Comparison`] out. Decided here, only shown elsewhere.
+//!
+//! `docs/statistics.md` describes the procedure. The way of the data: [`load`] (files) -> [`Side`] -> matching ->
+//! design (how the sides relate) -> test -> verdict -> [`Comparison`]; [`confirm`] replaces rows by fresh runs.
+
+mod confirm;
+mod design;
+mod load;
+mod matching;
+mod memory;
+mod mismatch;
+mod samples;
+mod screen;
+mod side;
+mod test;
+mod verdict;
+pub mod wording;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Thresholds;
 use crate::metric::Better;
+
+pub use confirm::{Suspect, confirm, suspects};
+pub use load::load;
+pub use screen::compare;
+pub use side::{CaseSide, Cell, SessionFacts, Side};
+
+/// What the caller wants to know, and how surely.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Chance of a false alarm anywhere in the report.
+    pub alpha: f64,
+    /// Metrics to compare; empty means the default ones, `all` means every one.
+    pub metrics: Vec<String>,
+    /// Noise threshold by metric name, as a share (0.02 is 2%); the metric's own where absent.
+    pub margins: BTreeMap<String, f64>,
+    /// Compare although hardware or settings differ.
+    pub allow_mismatch: bool,
+    /// The caller knows that both sides were measured interleaved in one session.
+    pub same_session: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { alpha: 0.05, metrics: Vec::new(), margins: BTreeMap::new(), allow_mismatch: false, same_session: false }
+    }
+}
+
+impl From<&Thresholds> for Options {
+    fn from(thresholds: &Thresholds) -> Self {
+        Self {
+            alpha: thresholds.alpha,
+            metrics: thresholds.metrics.clone(),
+            margins: thresholds.margins.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Options {
+    fn selects(&self, cell: &Cell) -> bool {
+        match &self.metrics[..] {
+            [] => cell.default,
+            names => names.iter().any(|name| name == "all" || name == cell.metric.as_str()),
+        }
+    }
+}
 
 /// Base against head. Serialized, this is `compare --format json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +91,23 @@ pub struct Comparison {
     pub warnings: Vec<String>,
 }
 
+impl Comparison {
+    /// Something got worse or was lost.
+    pub fn has_regression(&self) -> bool {
+        self.counts.regressed > 0 || self.notes.iter().any(|note| note.fails)
+    }
+
+    /// Derives counts and overall verdict from the rows. Nothing compared is nothing comparable.
+    fn summarize(&mut self) {
+        self.counts = Counts::default();
+        for row in &self.rows {
+            *self.counts.of_mut(row.verdict) += 1;
+        }
+        self.verdict = self.rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::NotComparable);
+    }
+}
+
+/// From best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
@@ -46,6 +126,23 @@ pub struct Counts {
     pub inconclusive: usize,
     pub unchanged: usize,
     pub not_comparable: usize,
+}
+
+impl Counts {
+    pub fn of(&self, verdict: Verdict) -> usize {
+        let mut counts = *self;
+        *counts.of_mut(verdict)
+    }
+
+    fn of_mut(&mut self, verdict: Verdict) -> &mut usize {
+        match verdict {
+            Verdict::Regressed => &mut self.regressed,
+            Verdict::Improved => &mut self.improved,
+            Verdict::Inconclusive => &mut self.inconclusive,
+            Verdict::Unchanged => &mut self.unchanged,
+            Verdict::NotComparable => &mut self.not_comparable,
+        }
+    }
 }
 
 /// What the base's data allow to be said.
@@ -84,6 +181,9 @@ pub struct Row {
     pub change: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
+    /// Confidence level of `interval`: the one that the verdict asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
     /// The moderated test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
@@ -120,6 +220,9 @@ pub struct Summary {
 pub struct CaseNote {
     pub case: String,
     pub kind: NoteKind,
+    /// The head lost what the base had: counts as a regression where failing was asked for.
+    #[serde(default)]
+    pub fails: bool,
     pub reason: String,
 }
 
@@ -142,4 +245,7 @@ pub struct Difference {
     pub field: String,
     pub base: String,
     pub head: String,
+    /// Makes the sides incomparable, unless mismatches are allowed; others are only worth knowing.
+    #[serde(default)]
+    pub blocks: bool,
 }

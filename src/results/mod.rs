@@ -6,6 +6,7 @@
 mod compact;
 pub mod distribution;
 mod fingerprint;
+mod read;
 mod write;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,8 @@ use serde::{Deserialize, Serialize};
 use crate::case::Case;
 use crate::metric::MetricName;
 
+pub(crate) use read::{from_json, read_bytes};
+pub use read::{parse, read};
 pub use write::write_atomically;
 
 /// The schema that this build reads and writes.
@@ -130,7 +133,7 @@ pub struct Ceilings {
 }
 
 /// One run of one case: one process. The process is the unit of replication, so a metric has one value a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Run {
     /// The case's id.
     pub case: String,

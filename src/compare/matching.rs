@@ -1,0 +1,155 @@
+//! Brings the cells of both sides together, and notes what has no partner.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use super::design::Design;
+use super::side::{CaseSide, Cell, Side};
+use super::{CaseNote, NoteKind, Options};
+use crate::error::{Error, Result};
+use crate::metric::{Better, Kind, MetricName};
+
+/// A cell on both sides, in the base's unit, reduced to the sessions that are compared.
+#[derive(Debug)]
+pub(super) struct Pair<'a> {
+    pub case: &'a str,
+    pub metric: &'a MetricName,
+    pub unit: &'a str,
+    pub better: Better,
+    pub kind: Kind,
+    pub margin: f64,
+    /// Values by session, each a run's.
+    pub base: Vec<Cow<'a, [f64]>>,
+    pub head: Vec<Cow<'a, [f64]>>,
+    /// Values that were no numbers, by side.
+    pub dropped: [usize; 2],
+    /// In what the case's settings differ.
+    pub incomparable: Option<String>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Matched<'a> {
+    pub pairs: Vec<Pair<'a>>,
+    pub notes: Vec<CaseNote>,
+}
+
+/// All pairs of selected metrics in the base's order, and a note for every case or metric on one side only.
+pub(super) fn match_sides<'a>(
+    base: &'a Side,
+    head: &'a Side,
+    design: &Design,
+    options: &Options,
+) -> Result<Matched<'a>> {
+    let head_cases: HashMap<&str, &CaseSide> = head.cases.iter().map(|case| (case.id.as_str(), case)).collect();
+    let base_cases: HashMap<&str, &CaseSide> = base.cases.iter().map(|case| (case.id.as_str(), case)).collect();
+    let mut matched = Matched::default();
+    for base_case in &base.cases {
+        match head_cases.get(base_case.id.as_str()) {
+            Some(head_case) => matched.add_case(base_case, head_case, design, options)?,
+            None => matched.note(&base_case.id, NoteKind::Missing, true, "in the base only".to_owned()),
+        }
+    }
+    for head_case in head.cases.iter().filter(|case| !base_cases.contains_key(case.id.as_str())) {
+        let reason = match head_case.failures.first() {
+            Some(reason) if head_case.runs == 0 => format!("in the head only, and failed: {}", reason),
+            _ => "in the head only: nothing to compare with".to_owned(),
+        };
+        matched.note(&head_case.id, NoteKind::New, false, reason);
+    }
+    Ok(matched)
+}
+
+impl<'a> Matched<'a> {
+    fn note(&mut self, case: &str, kind: NoteKind, fails: bool, reason: String) {
+        self.notes.push(CaseNote { case: case.to_owned(), kind, fails, reason });
+    }
+
+    fn add_case(&mut self, base: &'a CaseSide, head: &'a CaseSide, design: &Design, options: &Options) -> Result<()> {
+        if base.runs == 0 || head.runs == 0 {
+            self.note_empty(base, head);
+            return Ok(());
+        }
+        let differing =
+            base.case.as_ref().zip(head.case.as_ref()).map(|(base, head)| super::mismatch::case(base, head));
+        let incomparable =
+            differing.filter(|fields| !fields.is_empty() && !options.allow_mismatch).map(|fields| fields.join(", "));
+        let head_cells: HashMap<&str, &Cell> = head.cells.iter().map(|cell| (cell.metric.as_str(), cell)).collect();
+        for cell in base.cells.iter().filter(|cell| options.selects(cell)) {
+            match head_cells.get(cell.metric.as_str()) {
+                Some(other) => {
+                    let mut pair = pair(&base.id, cell, other, design, options)?;
+                    pair.incomparable.clone_from(&incomparable);
+                    self.pairs.push(pair);
+                }
+                None => {
+                    self.note(&base.id, NoteKind::Missing, true, format!("`{}` is in the base only", cell.metric));
+                }
+            }
+        }
+        let base_has = |cell: &Cell| base.cells.iter().any(|other| other.metric == cell.metric);
+        for cell in head.cells.iter().filter(|cell| options.selects(cell) && !base_has(cell)) {
+            self.note(&base.id, NoteKind::New, false, format!("`{}` is in the head only", cell.metric));
+        }
+        if output_changed(base, head) && incomparable.is_none() {
+            let reason = "other tokens with equal settings: the output has changed, judge the speed with that in mind";
+            self.note(&base.id, NoteKind::OutputChanged, false, reason.to_owned());
+        }
+        Ok(())
+    }
+
+    /// A case that is planned on both sides, but gave no numbers on at least one.
+    fn note_empty(&mut self, base: &CaseSide, head: &CaseSide) {
+        let why = |case: &CaseSide| match case.failures.first() {
+            Some(reason) => format!("failed: {}", reason),
+            None => "never ran: the measurement was cut off".to_owned(),
+        };
+        let lost = base.runs > 0;
+        let reason = match (base.runs, head.runs) {
+            (0, 0) => format!("no numbers on either side; the head {}", why(head)),
+            (0, _) => format!("no numbers in the base, which {}", why(base)),
+            _ => format!("no numbers in the head, which {}", why(head)),
+        };
+        let never_ran = lost && head.failures.is_empty();
+        self.note(&base.id, if never_ran { NoteKind::Missing } else { NoteKind::Failed }, lost, reason);
+    }
+}
+
+/// Both sides are sure of their tokens, and these aren't the same.
+fn output_changed(base: &CaseSide, head: &CaseSide) -> bool {
+    !base.token_hashes.is_empty() && !head.token_hashes.is_empty() && base.token_hashes.is_disjoint(&head.token_hashes)
+}
+
+fn pair<'a>(case: &'a str, base: &'a Cell, head: &'a Cell, design: &Design, options: &Options) -> Result<Pair<'a>> {
+    let place = || format!("case `{case}`, metric `{}`", base.metric);
+    if base.better != head.better {
+        return Err(Error::usage(format!("{}: `better` differs between the files", place())));
+    }
+    let convert: Option<fn(f64) -> f64> = match (&*base.unit, &*head.unit) {
+        (base, head) if base == head => None,
+        ("ms", "s") => Some(|value| value * 1000.0),
+        ("s", "ms") => Some(|value| value / 1000.0),
+        (base_unit, head_unit) => {
+            return Err(Error::usage(format!(
+                "{}: the base is in `{base_unit}` and the head in `{head_unit}`: only ms and s are converted",
+                place(),
+            )));
+        }
+    };
+    let (base_sessions, head_sessions) = design.select(base, head);
+    let head_sessions = head_sessions.into_iter().map(|values| match convert {
+        None => Cow::Borrowed(values),
+        Some(convert) => values.iter().map(|&value| convert(value)).collect(),
+    });
+    Ok(Pair {
+        case,
+        metric: &base.metric,
+        unit: &base.unit,
+        better: base.better,
+        kind: base.kind,
+        margin: options.margins.get(base.metric.as_str()).copied().unwrap_or(base.margin),
+        base: base_sessions.into_iter().map(Cow::Borrowed).collect(),
+        head: head_sessions.collect(),
+        dropped: [base.dropped, head.dropped],
+        incomparable: None,
+    })
+}

@@ -1,0 +1,59 @@
+//! Memory doesn't vary like time: it is the same in every run, up to what an allocator rounds. Ranges are compared.
+
+use std::borrow::Cow;
+
+use super::matching::Pair;
+use crate::metric::Better;
+use crate::stats;
+
+/// Allocators hand out and return blocks of up to this size.
+const GRANULARITY_MIB: f64 = 64.0;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MemoryVerdict {
+    Worse,
+    Better,
+    Unchanged,
+    Unclear,
+}
+
+struct Range {
+    min: f64,
+    max: f64,
+}
+
+impl Range {
+    fn of<'a>(values: impl IntoIterator<Item = &'a f64>) -> Self {
+        let empty = Self { min: f64::INFINITY, max: f64::NEG_INFINITY };
+        values.into_iter().fold(empty, |range, &value| Self { min: range.min.min(value), max: range.max.max(value) })
+    }
+
+    fn spread(&self) -> f64 {
+        self.max - self.min
+    }
+}
+
+/// Both sides must hold values.
+pub(super) fn judge(pair: &Pair) -> MemoryVerdict {
+    let range = |sessions: &[Cow<[f64]>]| Range::of(sessions.iter().flat_map(|values| values.iter()));
+    let (base, head) = (range(&pair.base), range(&pair.head));
+    let relative = pair.margin * stats::mean(&pair.base.concat()).unwrap_or_default();
+    let granularity = GRANULARITY_MIB * mib(pair.unit);
+    // Positive where the ranges are disjoint.
+    let gap = (head.min - base.max).max(base.min - head.max);
+    if gap >= granularity && gap >= relative && gap > 2.0 * base.spread().max(head.spread()) {
+        let grew = head.min > base.max;
+        return if grew == (pair.better == Better::Lower) { MemoryVerdict::Worse } else { MemoryVerdict::Better };
+    }
+    let largest_difference = (head.max - base.min).max(base.max - head.min);
+    if largest_difference < granularity.max(relative) { MemoryVerdict::Unchanged } else { MemoryVerdict::Unclear }
+}
+
+/// One MiB in `unit`. Only memory units get here; a foreign one is taken as MiB.
+fn mib(unit: &str) -> f64 {
+    match unit {
+        "B" => 1024.0 * 1024.0,
+        "GiB" => 1.0 / 1024.0,
+        _ => 1.0,
+    }
+}

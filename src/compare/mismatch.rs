@@ -1,0 +1,147 @@
+//! In what hardware and settings differ: numbers from different machines or different work can't be compared.
+//!
+//! What is unknown on a side is no difference. The measured program is no difference either: it is what is compared.
+
+use std::collections::BTreeSet;
+
+use super::Difference;
+use super::side::{SessionFacts, Side};
+use crate::case::{Case, DeviceKind};
+use crate::results::Environment;
+
+/// A card's memory is reported with or without what the driver reserves.
+const MEMORY_TOLERANCE: f64 = 0.02;
+/// A device whose measured limits differ by more is another device, or a troubled one.
+const CEILING_TOLERANCE: f64 = 0.03;
+
+/// Fields of machine and settings that differ, for all cases.
+pub(super) fn differences(base: &Side, head: &Side) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let on_cpu = |side: &Side| {
+        side.cases.iter().filter_map(|case| case.case.as_ref()).any(|case| case.device == DeviceKind::Cpu)
+    };
+    let cpu_matters = on_cpu(base) && on_cpu(head);
+    for field in fields(cpu_matters) {
+        let values = |side: &Side| -> BTreeSet<String> {
+            side.sessions.iter().filter_map(|session| (field.get)(&session.environment)).collect()
+        };
+        found.extend(difference(field.name, field.blocks, values(base), values(head)));
+    }
+    if let (Some(base), Some(head)) = (&base.settings, &head.settings) {
+        let length = |length: Option<u32>| length.map_or("whole".to_owned(), |length| length.to_string());
+        let settings = [
+            ("warmup", base.warmup.to_string(), head.warmup.to_string()),
+            ("warmup_length", length(base.warmup_length), length(head.warmup_length)),
+            ("prompt", base.prompt.clone(), head.prompt.clone()),
+        ];
+        for (name, base, head) in settings {
+            found.extend(difference(name, true, BTreeSet::from([base]), BTreeSet::from([head])));
+        }
+    }
+    found
+}
+
+/// Names of the settings in which a case differs, with both values.
+pub(super) fn case(base: &Case, head: &Case) -> Vec<String> {
+    let revision = |case: &Case| case.revision.clone().unwrap_or_default();
+    let mut fields = vec![
+        ("model", base.model.clone(), head.model.clone()),
+        ("weights", base.weights.to_string(), head.weights.to_string()),
+        ("quantization", base.quantization.to_string(), head.quantization.to_string()),
+        ("dtype", base.dtype.to_string(), head.dtype.to_string()),
+        ("engine", base.engine.to_string(), head.engine.to_string()),
+        ("implementation", base.implementation.to_string(), head.implementation.to_string()),
+        ("device", base.device.to_string(), head.device.to_string()),
+        ("gpus", base.gpus.to_string(), head.gpus.to_string()),
+        ("batch_size", base.batch_size.to_string(), head.batch_size.to_string()),
+        ("context_length", base.context_length.to_string(), head.context_length.to_string()),
+        ("generated_length", base.generated_length.to_string(), head.generated_length.to_string()),
+    ];
+    if base.revision.is_some() && head.revision.is_some() {
+        fields.push(("revision", revision(base), revision(head)));
+    }
+    fields
+        .into_iter()
+        .filter(|(_, base, head)| base != head)
+        .map(|(name, base, head)| format!("{name} {base} -> {head}"))
+        .collect()
+}
+
+/// What the devices' measured limits say about the machines, one sentence each.
+pub(super) fn ceiling_warnings(base: &Side, head: &Side) -> Vec<String> {
+    let limit = |side: &Side, get: fn(&SessionFacts) -> Option<f64>| {
+        crate::stats::median(&side.sessions.iter().filter_map(get).collect::<Vec<_>>())
+    };
+    let limits: [(&str, fn(&SessionFacts) -> Option<f64>); 2] = [
+        ("memory bandwidth in GB/s", |session| Some(session.ceilings?.bandwidth_gb_s)),
+        ("matrix rate in TFLOP/s", |session| Some(session.ceilings?.matmul_tflop_s)),
+    ];
+    let mut warnings = Vec::new();
+    for (name, get) in limits {
+        let (Some(base), Some(head)) = (limit(base, get), limit(head, get)) else { continue };
+        if (head / base - 1.0).abs() > CEILING_TOLERANCE {
+            warnings.push(format!(
+                "the device's measured {name} differs ({base:.0} in the base, {head:.0} in the head): suspect the machine"
+            ));
+        }
+    }
+    warnings
+}
+
+struct Field {
+    name: &'static str,
+    blocks: bool,
+    get: fn(&Environment) -> Option<String>,
+}
+
+/// Hardware blocks; software around the measured program is only named. The CPU is the device of CPU cases.
+fn fields(cpu_matters: bool) -> [Field; 12] {
+    let field = |name, blocks, get| Field { name, blocks, get };
+    [
+        field("gpu", true, |e| Some(each(e, |gpu| Some(gpu.name.clone())).unwrap_or("none".to_owned()))),
+        field("gpu_memory_mib", true, |e| each(e, |gpu| (gpu.memory_mib > 0).then(|| gpu.memory_mib.to_string()))),
+        field("gpu_power_limit_w", true, |e| each(e, |gpu| gpu.power_limit_w.map(|watt| format!("{watt:.0}")))),
+        field("gpu_ecc", true, |e| each(e, |gpu| gpu.ecc.map(|on| on.to_string()))),
+        field("gpu_max_sm_clock_mhz", false, |e| each(e, |gpu| gpu.max_sm_clock_mhz.map(|mhz| mhz.to_string()))),
+        field("driver_version", false, |e| e.driver_version.clone()),
+        field("cuda_version", false, |e| e.cuda_version.clone()),
+        field("cpu", cpu_matters, |e| text(&e.cpu)),
+        field("cpu_cores", cpu_matters, |e| (e.cpu_cores > 0).then(|| e.cpu_cores.to_string())),
+        field("memory_mib", false, |e| e.memory_mib.map(|mib| mib.to_string())),
+        field("os", false, |e| text(&e.os)),
+        field("kernel", false, |e| text(&e.kernel)),
+    ]
+}
+
+fn text(value: &str) -> Option<String> {
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// A property of all GPUs, such as `2 x H100`; `None` without GPUs or where one doesn't know it.
+fn each(environment: &Environment, get: impl Fn(&crate::results::Gpu) -> Option<String>) -> Option<String> {
+    let values: Option<Vec<String>> = environment.gpus.iter().map(get).collect();
+    let values = values.filter(|values| !values.is_empty())?;
+    let same = values.iter().all(|value| *value == values[0]);
+    match values.len() {
+        1 => values.into_iter().next(),
+        count if same => Some(format!("{count} x {}", values[0])),
+        _ => Some(values.join(" + ")),
+    }
+}
+
+fn difference(field: &str, blocks: bool, base: BTreeSet<String>, head: BTreeSet<String>) -> Option<Difference> {
+    if base.is_empty() || head.is_empty() || base == head || (field.ends_with("memory_mib") && about(&base, &head)) {
+        return None;
+    }
+    let join = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join(", ");
+    Some(Difference { field: field.to_owned(), base: join(base), head: join(head), blocks })
+}
+
+/// Single numbers that differ by no more than the tolerance.
+fn about(base: &BTreeSet<String>, head: &BTreeSet<String>) -> bool {
+    let number = |values: &BTreeSet<String>| match values.len() {
+        1 => values.first().and_then(|value| value.parse::<f64>().ok()),
+        _ => None,
+    };
+    number(base).zip(number(head)).is_some_and(|(base, head)| (head / base - 1.0).abs() <= MEMORY_TOLERANCE)
+}

@@ -1,0 +1,98 @@
+//! The plain samples format, for tests and for foreign tools: a JSON array of cells that bring their own unit and
+//! direction.
+//!
+//! ```json
+//! [{"case": "7B", "metric": "decode", "unit": "tok/s", "better": "higher", "samples": [101.2, 100.9, 101.4]}]
+//! ```
+//!
+//! `"sessions": [[..], [..]]` instead of `samples` keeps the values of several sessions apart.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use serde::Deserialize;
+
+use super::side::{CaseSide, Cell, Side};
+use crate::error::{Error, Result};
+use crate::metric::{self, Better, MetricName};
+use crate::results::from_json;
+
+/// One cell of one side. A value that wasn't a number is null, and reported.
+#[derive(Debug, Deserialize)]
+struct Entry {
+    case: String,
+    metric: MetricName,
+    /// May be left out for a metric that bench-diff knows, as may `better`.
+    #[serde(default)]
+    unit: Option<String>,
+    #[serde(default)]
+    better: Option<Better>,
+    #[serde(default)]
+    samples: Option<Vec<Option<f64>>>,
+    #[serde(default)]
+    sessions: Option<Vec<Vec<Option<f64>>>>,
+}
+
+/// Parses and checks plain samples; `name` stands for the file in errors.
+pub fn parse(name: &str, text: Vec<u8>) -> Result<Side> {
+    let entries: Vec<Entry> = from_json(name, text, "a samples file").map_err(|failed| failed.error)?;
+    if entries.is_empty() {
+        return Err(Error::usage(format!("{name} holds no samples: the array is empty")));
+    }
+    let mut side = Side { name: name.to_owned(), ..Side::default() };
+    let mut cases: HashMap<String, usize> = HashMap::new();
+    let mut directions: HashMap<MetricName, Better> = HashMap::new();
+    let mut seen: HashSet<(usize, MetricName)> = HashSet::new();
+    for entry in entries {
+        let place = format!("case `{}`, metric `{}`", entry.case, entry.metric);
+        let fail = |problem: &str| Error::usage(format!("{name}: {place}: {problem}"));
+        let case_name = entry.case.clone();
+        let cell = entry.into_cell().map_err(|problem| fail(&problem))?;
+        if *directions.entry(cell.metric.clone()).or_insert(cell.better) != cell.better {
+            return Err(fail("`better` is the other way than in another case"));
+        }
+        let case = *cases.entry(case_name.clone()).or_insert_with(|| {
+            side.cases.push(CaseSide { id: case_name, ..CaseSide::default() });
+            side.cases.len() - 1
+        });
+        if !seen.insert((case, cell.metric.clone())) {
+            return Err(fail("occurs twice"));
+        }
+        let case = &mut side.cases[case];
+        case.runs = case.runs.max(cell.sessions.iter().map(Vec::len).sum());
+        case.cells.push(cell);
+    }
+    Ok(side)
+}
+
+impl Entry {
+    /// The cell, or what is wrong with it.
+    fn into_cell(self) -> std::result::Result<Cell, String> {
+        if self.case.is_empty() || self.metric.as_str().is_empty() {
+            return Err("`case` and `metric` must not be empty".to_owned());
+        }
+        let known = metric::find(self.metric.as_str());
+        let unit = self.unit.map(Cow::Owned).or(known.map(|known| Cow::Borrowed(known.unit)));
+        let unit = unit.ok_or("`unit` is missing, and bench-diff doesn't know the metric")?;
+        let better = self.better.or(known.map(|known| known.better));
+        let better = better.ok_or("`better` is missing (\"higher\" or \"lower\")")?;
+        if let Some(known) = known.filter(|known| known.better != better) {
+            return Err(format!("`better` is wrong: of {}, {:?} is better", known.title, known.better).to_lowercase());
+        }
+        let sessions = match (self.samples, self.sessions) {
+            (Some(samples), None) => vec![samples],
+            (None, Some(sessions)) => sessions,
+            (Some(_), Some(_)) => return Err("has both `samples` and `sessions`: give one of them".to_owned()),
+            (None, None) => return Err("has neither `samples` nor `sessions`".to_owned()),
+        };
+        if sessions.is_empty() || sessions.iter().any(Vec::is_empty) {
+            return Err("has no values: leave out what wasn't measured".to_owned());
+        }
+        let mut cell = Cell::new(self.metric, unit, better, sessions.len());
+        for (session, values) in sessions.iter().enumerate() {
+            cell.sessions[session].reserve_exact(values.len());
+            values.iter().for_each(|value| cell.push(session, value.unwrap_or(f64::NAN)));
+        }
+        Ok(cell)
+    }
+}

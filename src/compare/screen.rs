@@ -1,0 +1,225 @@
+//! One look at the data of both sides.
+
+use std::collections::BTreeMap;
+
+use super::design::{Basis, Design, HISTORY_SESSIONS};
+use super::matching::{Matched, Pair, match_sides};
+use super::test::{Assessment, Test, assess};
+use super::verdict::{Rule, describe, memory_row, tested_row};
+use super::wording::percent;
+use super::{Comparison, Counts, Difference, Options, Row, Side, Tier, Verdict, mismatch};
+use crate::error::{Error, Result};
+use crate::metric::Better;
+use crate::stats;
+
+/// A metric's median shift is worth a warning from this share on, ...
+const SHIFT: f64 = 0.01;
+/// ... in this many cases or more.
+const SHIFT_CASES: usize = 4;
+
+/// Compares base and head. Fails on units that don't fit, or metrics that neither side holds.
+pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison> {
+    check_selection(base, head, options)?;
+    let design = Design::of(base, head, options.same_session);
+    let differences = mismatch::differences(base, head);
+    let Matched { pairs, notes } = match_sides(base, head, &design, options)?;
+    let assessed = assess(&pairs, &design, blocked(&differences, options).as_deref());
+    let tier = tier(&design, &assessed, base);
+    let mut comparison = Comparison {
+        verdict: Verdict::NotComparable,
+        counts: Counts::default(),
+        tier,
+        alpha: options.alpha,
+        family: assessed.iter().filter(|assessed| matches!(assessed, Assessment::Tested(_))).count(),
+        common_shift: common_shift(&pairs, &assessed),
+        rows: rows(&pairs, &assessed, options.alpha),
+        notes,
+        differences,
+        warnings: Vec::new(),
+    };
+    comparison.warnings = warnings(base, head, &design, &assessed, &comparison, options);
+    comparison.summarize();
+    Ok(comparison)
+}
+
+/// The tests of all cells, for who needs more than the verdict.
+pub(super) fn tests<'a>(base: &'a Side, head: &'a Side, options: &Options) -> Result<Vec<(Pair<'a>, Assessment)>> {
+    let design = Design::of(base, head, options.same_session);
+    let pairs = match_sides(base, head, &design, options)?.pairs;
+    let assessed = assess(&pairs, &design, blocked(&mismatch::differences(base, head), options).as_deref());
+    Ok(pairs.into_iter().zip(assessed).collect())
+}
+
+/// A metric asked for by name must be somewhere: a typo would compare nothing, and say that all is well.
+fn check_selection(base: &Side, head: &Side, options: &Options) -> Result<()> {
+    let held = |name: &String| {
+        let mut cells = base.cases.iter().chain(&head.cases).flat_map(|case| &case.cells);
+        name == "all" || cells.any(|cell| cell.metric.as_str() == name)
+    };
+    match options.metrics.iter().chain(options.margins.keys()).find(|name| !held(name)) {
+        Some(name) => Err(Error::usage(format!("neither {} nor {} holds the metric `{name}`", base.name, head.name))),
+        None => Ok(()),
+    }
+}
+
+/// Why nothing can be compared, if so.
+fn blocked(differences: &[Difference], options: &Options) -> Option<String> {
+    let blocking = |difference: &&Difference| difference.blocks;
+    if options.allow_mismatch {
+        return None;
+    }
+    let fields: Vec<_> = differences
+        .iter()
+        .filter(blocking)
+        .map(|difference| format!("{} {} -> {}", difference.field, difference.base, difference.head))
+        .collect();
+    (!fields.is_empty()).then(|| fields.join(", "))
+}
+
+fn rows(pairs: &[Pair], assessed: &[Assessment], alpha: f64) -> Vec<Row> {
+    let p: Vec<f64> = assessed.iter().filter_map(tested).map(Test::p).collect();
+    let adjusted = stats::holm(&p);
+    let mut tests = p.iter().zip(&adjusted);
+    let mut rule = Rule::one_shot(alpha, p.len());
+    let row = |(pair, assessment): (&Pair, &Assessment)| match assessment {
+        Assessment::Tested(test) => {
+            let (&p, &adjusted) = tests.next().expect("one p for each test");
+            tested_row(pair, test, p, adjusted, &mut rule)
+        }
+        Assessment::Memory(verdict) => memory_row(pair, *verdict),
+        Assessment::Untestable(reason) => Row { reason: reason.clone(), ..describe(pair) },
+        Assessment::Incomparable(reason) => {
+            Row { verdict: Verdict::NotComparable, reason: reason.clone(), ..describe(pair) }
+        }
+    };
+    pairs.iter().zip(assessed).map(row).collect()
+}
+
+fn tested(assessment: &Assessment) -> Option<&Test> {
+    match assessment {
+        Assessment::Tested(test) => Some(test),
+        _ => None,
+    }
+}
+
+fn tier(design: &Design, assessed: &[Assessment], base: &Side) -> Tier {
+    let mut bases = assessed.iter().filter_map(tested).map(|test| test.evidence.basis);
+    match design {
+        Design::Apart if bases.any(|basis| basis == Basis::History) => Tier::History,
+        Design::Apart if base.sessions.len() >= HISTORY_SESSIONS => Tier::History,
+        Design::Apart => Tier::SingleBaseline,
+        Design::OneSession | Design::Shared(_) => Tier::SameSession,
+    }
+}
+
+/// Median relative change of each metric over its tested cells, in native units.
+fn common_shift(pairs: &[Pair], assessed: &[Assessment]) -> BTreeMap<String, f64> {
+    let mut deltas: BTreeMap<&str, (Better, Vec<f64>)> = BTreeMap::new();
+    for (pair, test) in pairs.iter().zip(assessed).filter_map(|(pair, assessed)| Some((pair, tested(assessed)?))) {
+        deltas.entry(pair.metric.as_str()).or_insert((pair.better, Vec::new())).1.push(test.delta());
+    }
+    let shift = |(metric, (better, deltas)): (&str, (Better, Vec<f64>))| {
+        let delta = stats::median(&deltas)?;
+        let relative = if better == Better::Lower { delta.exp_m1() } else { (-delta).exp_m1() };
+        relative.is_finite().then(|| (metric.to_owned(), relative))
+    };
+    deltas.into_iter().filter_map(shift).collect()
+}
+
+fn warnings(
+    base: &Side,
+    head: &Side,
+    design: &Design,
+    assessed: &[Assessment],
+    comparison: &Comparison,
+    options: &Options,
+) -> Vec<String> {
+    let mut warnings: Vec<String> = base.warnings.iter().chain(&head.warnings).cloned().collect();
+    let mut warn = |warning: String| warnings.push(warning);
+    let single = assessed.iter().filter_map(tested).filter(|test| test.evidence.basis == Basis::SingleBaseline).count();
+    match comparison.tier {
+        Tier::SingleBaseline if single > 0 => {
+            warn("single baseline session: changes under ~5% can't be told from drift between sessions".to_owned());
+        }
+        Tier::History if single > 0 => warn(format!(
+            "{single} cells have fewer than {HISTORY_SESSIONS} base sessions: changes under ~5% can't be told from drift there"
+        )),
+        _ => {}
+    }
+    if let Design::Shared(pairs) = design {
+        let left_out = base.sessions.len() + head.sessions.len() - 2 * pairs.len();
+        if left_out > 0 {
+            warn(format!("only sessions that both sides hold are compared: {left_out} others are left out"));
+        }
+    }
+    let differing = |blocks: bool| -> Vec<&str> {
+        let chosen = comparison.differences.iter().filter(|difference| difference.blocks == blocks);
+        chosen.map(|difference| difference.field.as_str()).collect()
+    };
+    if options.allow_mismatch && !differing(true).is_empty() {
+        warn(format!("compared although {} differ (--allow-mismatch)", differing(true).join(", ")));
+    }
+    if !differing(false).is_empty() {
+        warn(format!("base and head differ in {}: a change may come from there", differing(false).join(", ")));
+    }
+    mismatch::ceiling_warnings(base, head).into_iter().for_each(&mut warn);
+    for side in [base, head] {
+        side_warnings(side).into_iter().for_each(&mut warn);
+    }
+    if *design == Design::Apart {
+        shift_warnings(comparison).into_iter().for_each(&mut warn);
+    }
+    if comparison.rows.is_empty() {
+        warn("nothing was compared: base and head have no case and metric in common".to_owned());
+    }
+    warnings
+}
+
+/// What weakens the numbers of one side.
+fn side_warnings(side: &Side) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for session in side.sessions.iter().filter(|session| !session.finished) {
+        warnings.push(format!("{}: the session `{}` did not finish: runs may be missing", side.name, session.id));
+    }
+    let throttled: usize = side.cases.iter().map(|case| case.throttled).sum();
+    if throttled > 0 {
+        let reasons: std::collections::BTreeSet<_> =
+            side.cases.iter().flat_map(|case| &case.throttle_reasons).collect();
+        let reasons: Vec<_> = reasons.into_iter().map(String::as_str).collect();
+        warnings.push(format!(
+            "{}: the device was throttled in {throttled} runs ({}): their numbers may be low",
+            side.name,
+            reasons.join(", ")
+        ));
+    }
+    for case in side.cases.iter().filter(|case| case.runs > 0 && !case.failures.is_empty()) {
+        warnings.push(format!(
+            "{}: {} of {} runs of `{}` failed: {}",
+            side.name,
+            case.failures.len(),
+            case.runs + case.failures.len(),
+            case.id,
+            case.failures[0]
+        ));
+    }
+    warnings
+}
+
+/// When nearly everything moves together, the machine is the first suspect.
+fn shift_warnings(comparison: &Comparison) -> Vec<String> {
+    let together = |metric: &str, shift: f64| {
+        let changes: Vec<f64> =
+            comparison.rows.iter().filter(|row| row.metric == metric).filter_map(|row| row.change).collect();
+        let same_way = changes.iter().filter(|change| **change * shift > 0.0).count();
+        changes.len() >= SHIFT_CASES && same_way * 10 >= changes.len() * 9
+    };
+    comparison
+        .common_shift
+        .iter()
+        .filter(|(metric, shift)| shift.abs() >= SHIFT && together(metric, **shift))
+        .map(|(metric, shift)| {
+            let direction = if *shift > 0.0 { "up" } else { "down" };
+            format!("{metric} is {direction} by {} in nearly every case: suspect the machine", percent(*shift))
+        })
+        .collect()
+}

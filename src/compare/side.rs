@@ -1,0 +1,170 @@
+//! One side of a comparison, whatever file it came from.
+
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::case::Case;
+use crate::metric::{self, Better, DEFAULT_MARGIN, Kind, MetricName};
+use crate::results::{Ceilings, Environment, Measurement, Outcome, Results, Settings};
+
+/// Units whose metrics follow the memory rules, when bench-diff doesn't know the metric.
+const MEMORY_UNITS: [&str; 3] = ["B", "MiB", "GiB"];
+
+/// All values of one side, by case and metric.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Side {
+    /// What to call it: a path, or "base".
+    pub name: String,
+    /// Empty for plain samples, which don't say where they come from.
+    pub sessions: Vec<SessionFacts>,
+    pub settings: Option<Settings>,
+    pub cases: Vec<CaseSide>,
+    /// What a reader must know about the file.
+    pub warnings: Vec<String>,
+}
+
+/// A session without its runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionFacts {
+    pub id: String,
+    pub finished: bool,
+    pub environment: Environment,
+    pub ceilings: Option<Ceilings>,
+}
+
+/// What one side holds of a case.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CaseSide {
+    pub id: String,
+    /// Absent for plain samples.
+    pub case: Option<Case>,
+    pub cells: Vec<Cell>,
+    /// Number of runs that gave numbers.
+    pub runs: usize,
+    /// Reasons of those that gave none.
+    pub failures: Vec<String>,
+    pub token_hashes: BTreeSet<String>,
+    /// Number of runs whose clocks were held down, and why.
+    pub throttled: usize,
+    pub throttle_reasons: BTreeSet<String>,
+}
+
+/// The values of a metric, one a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cell {
+    pub metric: MetricName,
+    pub unit: Cow<'static, str>,
+    pub better: Better,
+    pub kind: Kind,
+    /// Smallest change worth a word, where the caller doesn't say.
+    pub margin: f64,
+    /// Compared when the caller names no metrics.
+    pub default: bool,
+    /// Positive, finite values by session. For results, in the order of the side's sessions, empty where it has none.
+    pub sessions: Vec<Vec<f64>>,
+    /// Number of values that were none: NaN, infinite, zero or negative.
+    pub dropped: usize,
+}
+
+impl Cell {
+    /// An empty cell. Where bench-diff knows the metric, kind and margin are its own.
+    pub fn new(metric: MetricName, unit: Cow<'static, str>, better: Better, sessions: usize) -> Self {
+        let (kind, margin) = match metric::find(metric.as_str()) {
+            Some(known) => (known.kind, known.margin),
+            None if MEMORY_UNITS.contains(&&*unit) => (Kind::Memory, metric::PEAK_MEMORY.margin),
+            None => (Kind::Timed, DEFAULT_MARGIN),
+        };
+        Self { metric, unit, better, kind, margin, default: true, sessions: vec![Vec::new(); sessions], dropped: 0 }
+    }
+
+    /// Adds a run's value.
+    pub fn push(&mut self, session: usize, value: f64) {
+        if value.is_finite() && value > 0.0 {
+            self.sessions[session].push(value);
+        } else {
+            self.dropped += 1;
+        }
+    }
+}
+
+impl Side {
+    pub fn from_results(name: impl Into<String>, results: &Results) -> Self {
+        let mut side = Self {
+            name: name.into(),
+            sessions: results.sessions.iter().map(SessionFacts::from).collect(),
+            settings: Some(results.settings.clone()),
+            cases: results.cases.iter().map(CaseSide::from).collect(),
+            warnings: Vec::new(),
+        };
+        let index: HashMap<&str, usize> =
+            results.cases.iter().enumerate().map(|(index, case)| (case.id.as_str(), index)).collect();
+        let mut unknown = BTreeSet::new();
+        for (session, runs) in results.sessions.iter().map(|session| &session.runs).enumerate() {
+            for run in runs {
+                // The reader has checked that every run is planned; results made in memory may differ.
+                let Some(&case) = index.get(run.case.as_str()) else { continue };
+                let case = &mut side.cases[case];
+                match &run.outcome {
+                    Outcome::Ok(measured) => case.add(measured, session, results.sessions.len(), &mut unknown),
+                    Outcome::Failed(failure) => case.failures.push(failure.reason.clone()),
+                }
+            }
+        }
+        for case in &mut side.cases {
+            case.cells.sort_by_key(|cell| metric::METRICS.iter().position(|known| known.name == cell.metric.as_str()));
+        }
+        if !unknown.is_empty() {
+            let names: Vec<_> = unknown.into_iter().map(|name| format!("`{name}`")).collect();
+            side.warnings.push(format!(
+                "{} holds metrics that this bench-diff doesn't know, left out: {}",
+                side.name,
+                names.join(", ")
+            ));
+        }
+        side
+    }
+}
+
+impl CaseSide {
+    fn add(&mut self, measured: &Measurement, session: usize, sessions: usize, unknown: &mut BTreeSet<String>) {
+        self.runs += 1;
+        self.token_hashes.extend(measured.token_hash.iter().cloned());
+        if let Some(device) = measured.device.as_ref().filter(|device| !device.throttle_reasons.is_empty()) {
+            self.throttled += 1;
+            self.throttle_reasons.extend(device.throttle_reasons.iter().cloned());
+        }
+        for (name, &value) in &measured.metrics {
+            let Some(known) = metric::find(name.as_str()) else {
+                unknown.insert(name.to_string());
+                continue;
+            };
+            let cell = match self.cells.iter().position(|cell| cell.metric == *name) {
+                Some(index) => &mut self.cells[index],
+                None => {
+                    let mut cell = Cell::new(name.clone(), Cow::Borrowed(known.unit), known.better, sessions);
+                    cell.default = known.default;
+                    self.cells.push(cell);
+                    self.cells.last_mut().expect("just pushed")
+                }
+            };
+            cell.push(session, value);
+        }
+    }
+}
+
+impl From<&crate::results::Session> for SessionFacts {
+    fn from(session: &crate::results::Session) -> Self {
+        Self {
+            id: session.id.clone(),
+            finished: session.finished.is_some(),
+            environment: session.environment.clone(),
+            ceilings: session.ceilings,
+        }
+    }
+}
+
+impl From<&Case> for CaseSide {
+    fn from(case: &Case) -> Self {
+        Self { id: case.id.clone(), case: Some(case.clone()), ..Self::default() }
+    }
+}

@@ -1,0 +1,128 @@
+//! The tests of a report: every cell's variance moderated by the others', one p-value each.
+
+use std::collections::HashMap;
+
+use super::design::{Basis, Design, Evidence};
+use super::matching::Pair;
+use super::memory::{self, MemoryVerdict};
+use crate::metric::{Kind, MetricName};
+use crate::stats::{self, Prior, Spread};
+
+/// What can be said about a pair.
+#[derive(Debug)]
+pub(super) enum Assessment {
+    /// Other work or another machine: the reason.
+    Incomparable(String),
+    /// No test is possible: the reason.
+    Untestable(String),
+    Memory(MemoryVerdict),
+    Tested(Test),
+}
+
+/// The test of one cell.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Test {
+    pub evidence: Evidence,
+    /// Variance of one value, with what was borrowed from other cells.
+    pub moderated: Spread,
+}
+
+/// A normal error of known degrees of freedom.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standard {
+    pub error: f64,
+    pub df: f64,
+}
+
+impl Test {
+    pub fn delta(&self) -> f64 {
+        self.evidence.difference.delta
+    }
+
+    /// The standard error of `delta`, drift included.
+    pub fn standard(&self) -> Standard {
+        standard(self.moderated, self.evidence.difference.k, self.evidence.drift)
+    }
+
+    pub fn p(&self) -> f64 {
+        let Standard { error, df } = self.standard();
+        stats::two_sided_p(self.delta() / error, df)
+    }
+
+    /// As if nothing had drifted: what a screen asks before measuring again.
+    pub fn p_without_drift(&self) -> f64 {
+        let Standard { error, df } = standard(self.moderated, self.evidence.difference.k, 0.0);
+        stats::two_sided_p(self.delta() / error, df)
+    }
+}
+
+/// Satterthwaite's degrees of freedom: the drift's variance is taken as known.
+pub(super) fn standard(spread: Spread, k: f64, drift: f64) -> Standard {
+    let measured = spread.variance * k;
+    let total = measured + drift;
+    Standard { error: total.sqrt(), df: spread.df * (total / measured).powi(2) }
+}
+
+/// Assesses every pair. `blocked`: why nothing can be compared at all.
+pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&str>) -> Vec<Assessment> {
+    let evidence: Vec<Result<Evidence, Assessment>> = pairs.iter().map(|pair| gather(pair, design, blocked)).collect();
+    let mut index: HashMap<(&MetricName, Basis), usize> = HashMap::new();
+    let mut groups: Vec<Vec<Spread>> = Vec::new();
+    let mut group_of = Vec::with_capacity(pairs.len());
+    for (pair, evidence) in pairs.iter().zip(&evidence) {
+        let Ok(evidence) = evidence else {
+            group_of.push(None);
+            continue;
+        };
+        let group = *index.entry((pair.metric, evidence.basis)).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[group].push(evidence.difference.spread);
+        group_of.push(Some(group));
+    }
+    let priors = stats::priors(&groups);
+    let prior = |group: Option<usize>| group.map_or(Prior::NONE, |group| priors[group]);
+    evidence
+        .into_iter()
+        .zip(group_of)
+        .map(|(evidence, group)| match evidence {
+            Ok(evidence) => {
+                Assessment::Tested(Test { evidence, moderated: prior(group).moderate(evidence.difference.spread) })
+            }
+            Err(assessment) => assessment,
+        })
+        .collect()
+}
+
+/// The evidence for a t-test, or what is said without one.
+fn gather(pair: &Pair, design: &Design, blocked: Option<&str>) -> Result<Evidence, Assessment> {
+    if let Some(reason) = blocked.or(pair.incomparable.as_deref()) {
+        return Err(Assessment::Incomparable(reason.to_owned()));
+    }
+    let count = |sessions: &[std::borrow::Cow<[f64]>]| sessions.iter().map(|values| values.len()).sum::<usize>();
+    let (base, head) = (count(&pair.base), count(&pair.head));
+    let untestable = |reason: String| Err(Assessment::Untestable(reason));
+    if let Some((side, dropped, kept)) = [("base", pair.dropped[0], base), ("head", pair.dropped[1], head)]
+        .into_iter()
+        .find(|(_, dropped, _)| *dropped > 0)
+    {
+        let total = dropped + kept;
+        return untestable(format!(
+            "error: {dropped} of {total} values of the {side} are not positive, finite numbers"
+        ));
+    }
+    if base == 0 || head == 0 {
+        return untestable("no values in the sessions that both sides share".to_owned());
+    }
+    if base == 1 && head == 1 {
+        return untestable("one run on each side can't be told from noise; 3 runs a side are the usual".to_owned());
+    }
+    if pair.kind == Kind::Memory {
+        return Err(Assessment::Memory(memory::judge(pair)));
+    }
+    match design.evidence(pair) {
+        Some(evidence) if evidence.difference.spread.df > 0.0 => Ok(evidence),
+        _ => untestable("one run on each side of a session can't be told from noise".to_owned()),
+    }
+}
