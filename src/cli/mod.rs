@@ -39,6 +39,7 @@ enum Command {
     Init(commands::init::Args),
     Plan(Box<commands::plan::Args>),
     Schema(commands::schema::Args),
+    Generate(commands::generate::Args),
 }
 
 /// What a command gets to work with.
@@ -71,6 +72,7 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Init(args) => commands::init::run(&args, io),
         Command::Plan(args) => commands::plan::run(&args, io),
         Command::Schema(args) => commands::schema::run(&args, io),
+        Command::Generate(args) => commands::generate::run(&args, io),
     }
 }
 

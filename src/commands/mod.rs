@@ -4,3 +4,4 @@ pub mod compare;
 pub mod init;
 pub mod plan;
 pub mod schema;
+pub mod generate;

@@ -1,6 +1,6 @@
 //! A loaded model's forward pass, whatever computes it; and the greedy generation on top of it.
 
-use candle_core::{D, DType, Result, Tensor};
+use candle_core::{D, DType, Result, Tensor, bail};
 
 /// One sequence, token by token. Positions count from the last [`reset`](Forward::reset).
 pub trait Forward {
@@ -27,6 +27,20 @@ pub trait Forward {
         }
         Ok(())
     }
+}
+
+/// Refuses what would read outside the embedding or write outside the cache: `past` tokens are there, `capacity` fit.
+pub fn check_tokens(tokens: &[u32], vocab_size: usize, past: usize, capacity: usize) -> Result<()> {
+    if tokens.is_empty() {
+        bail!("the prompt has no tokens; give at least one");
+    }
+    if let Some(token) = tokens.iter().find(|token| **token as usize >= vocab_size) {
+        bail!("token {token} is not in the vocabulary: ids go from 0 to {}", vocab_size - 1);
+    }
+    if past + tokens.len() > capacity {
+        bail!("{} tokens don't fit into the KV cache, which was sized for {capacity}", past + tokens.len());
+    }
+    Ok(())
 }
 
 /// The likeliest token. Reading it back waits for the device.

@@ -2,13 +2,19 @@
 //!
 //! [`Engine`] is all that measuring knows of an engine.
 
+mod candle;
+#[cfg(feature = "cuda")]
+mod cuda;
 pub mod forward;
+mod hub;
 pub mod qwen2;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use candle::{Candle, default_device, default_implementation};
 
 use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
 
@@ -109,6 +115,6 @@ pub trait Engine {
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
 /// Loads the model that `spec` names.
-pub fn load(spec: &ModelSpec, _progress: Progress) -> Result<Box<dyn Engine>, EngineError> {
-    Err(EngineError::Failed(format!("no engine for {} yet", spec.model)))
+pub fn load(spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError> {
+    Ok(Box::new(Candle::load(spec, None, progress)?))
 }

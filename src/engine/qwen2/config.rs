@@ -89,6 +89,39 @@ impl ModelConfig {
         Ok(config)
     }
 
+    /// Every weight's name in a checkpoint and its shape.
+    pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
+        let shape = &self.shape;
+        let (hidden, inner) = (shape.hidden_size, shape.intermediate_size);
+        let query = shape.num_attention_heads * shape.head_dim;
+        let key = shape.num_key_value_heads * shape.head_dim;
+        let layer = [
+            ("input_layernorm.weight", vec![hidden]),
+            ("self_attn.q_proj.weight", vec![query, hidden]),
+            ("self_attn.q_proj.bias", vec![query]),
+            ("self_attn.k_proj.weight", vec![key, hidden]),
+            ("self_attn.k_proj.bias", vec![key]),
+            ("self_attn.v_proj.weight", vec![key, hidden]),
+            ("self_attn.v_proj.bias", vec![key]),
+            ("self_attn.o_proj.weight", vec![hidden, query]),
+            ("post_attention_layernorm.weight", vec![hidden]),
+            ("mlp.gate_proj.weight", vec![inner, hidden]),
+            ("mlp.up_proj.weight", vec![inner, hidden]),
+            ("mlp.down_proj.weight", vec![hidden, inner]),
+        ];
+        let mut tensors = vec![
+            ("model.embed_tokens.weight".to_owned(), vec![shape.vocab_size, hidden]),
+            ("model.norm.weight".to_owned(), vec![hidden]),
+        ];
+        if !shape.tie_word_embeddings {
+            tensors.push(("lm_head.weight".to_owned(), vec![shape.vocab_size, hidden]));
+        }
+        for index in 0..shape.num_hidden_layers {
+            tensors.extend(layer.iter().map(|(part, shape)| (format!("model.layers.{index}.{part}"), shape.clone())));
+        }
+        tensors
+    }
+
     /// Numbers that no model has: they would divide by zero or overflow further on.
     fn check(&self) -> Result<(), String> {
         let shape = &self.shape;
@@ -345,6 +378,15 @@ mod tests {
         )
         .unwrap();
         assert_eq!((new.yarn, new.shape.rope_theta), (Some(Yarn::published()), 5e5));
+    }
+
+    #[test]
+    fn tensors_are_all_parameters() {
+        for id in ["Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-7B"] {
+            let config = ModelConfig::published(models::find(id).unwrap(), 1);
+            let elements: usize = config.tensors().iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+            assert_eq!(elements as u64, config.shape.parameters(), "{id}");
+        }
     }
 
     #[test]

@@ -1,4 +1,8 @@
 //! Qwen2 (Qwen2.5 has the same architecture) on candle.
 
+mod cache;
 pub mod config;
+pub mod plain;
+pub mod rope;
+pub mod stock;
 pub mod weights;

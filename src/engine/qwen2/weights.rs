@@ -3,7 +3,7 @@
 //! `unsafe` here is memory-mapping: the files must not be changed while they are read, as for every loader of
 //! safetensors. They are only read during loading.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
@@ -65,6 +65,11 @@ impl<'a> Weights<'a> {
         &self.device
     }
 
+    /// The model's type.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
     /// The tensor `name` in the model's type.
     pub fn get(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
         let tensor = match &self.source {
@@ -97,36 +102,39 @@ fn read(
     tensor.to_dtype(dtype)
 }
 
+/// Which file of a checkpoint holds which tensor, where there are several.
+pub const INDEX: &str = "model.safetensors.index.json";
+
 /// The files that hold a checkpoint: those its index names, else the single one.
 fn shards(directory: &Path) -> std::result::Result<Vec<PathBuf>, EngineError> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: std::collections::BTreeMap<String, String>,
+    let index = directory.join(INDEX);
+    if index.is_file() {
+        return Ok(indexed_files(&index)?.iter().map(|name| directory.join(name)).collect());
     }
-    let path = directory.join("model.safetensors.index.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        let single = directory.join("model.safetensors");
-        return if single.is_file() {
-            Ok(vec![single])
-        } else {
-            Err(EngineError::Failed(format!(
-                "{}: no model.safetensors and no model.safetensors.index.json; is it a model's directory?",
-                directory.display()
-            )))
-        };
-    };
-    let index: Index =
-        serde_json::from_str(&text).map_err(|error| EngineError::Failed(format!("{}: {error}", path.display())))?;
-    let names: BTreeSet<String> = index.weight_map.into_values().collect();
-    if let Some(name) = names.iter().find(|name| !is_plain_file_name(name)) {
-        return Err(EngineError::Failed(format!("{}: {name:?} is not the name of a file", path.display())));
+    let single = directory.join("model.safetensors");
+    if single.is_file() {
+        return Ok(vec![single]);
     }
-    Ok(names.into_iter().map(|name| directory.join(name)).collect())
+    Err(EngineError::Failed(format!(
+        "{}: no model.safetensors and no {INDEX}; is it a model's directory?",
+        directory.display()
+    )))
 }
 
-/// An index must not reach outside its directory.
-pub(super) fn is_plain_file_name(name: &str) -> bool {
-    Path::new(name).file_name().is_some_and(|file| file == name)
+/// The names of the files in the index at `path`; all of them lie beside it.
+pub fn indexed_files(path: &Path) -> std::result::Result<BTreeSet<String>, EngineError> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let failed = |why: String| EngineError::Failed(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let index: Index = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    match names.iter().find(|name| Path::new(name).file_name().is_none_or(|file| file != name.as_str())) {
+        Some(name) => Err(failed(format!("{name:?} is not the name of a file"))),
+        None => Ok(names),
+    }
 }
 
 /// Norm weights are 1; everything else is uniform.

@@ -1,0 +1,267 @@
+//! `bench-diff generate`
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::cli::Io;
+use crate::engine::forward::top_logits;
+use crate::engine::qwen2::config::ModelConfig;
+use crate::engine::{Candle, Engine, EngineError, ModelSpec, default_device, default_implementation};
+use crate::error::{Error, Exit, Result};
+use crate::models;
+
+const EXAMPLES: &str = "Examples:
+  bench-diff generate Qwen/Qwen2.5-0.5B-Instruct --prompt-ids 9707,11,1879 --tokens 8 --top-logits 3
+  bench-diff generate ./my-model --prompt-ids @prompt.json --tokens 1 --dtype f32 --format json
+  bench-diff generate Qwen/Qwen2.5-0.5B --weights generated --prompt-ids 1,2,3 --tokens 4 --implementation stock";
+
+/// Show a model's greedy tokens, and the logits they were chosen by
+///
+/// For checking an implementation against another, or against transformers.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// A model's id on the Hugging Face Hub, or a directory with config.json and safetensors
+    model: String,
+
+    /// The prompt as token ids: 1,2,3 or @FILE (ids separated by commas or white space, or a JSON list)
+    #[arg(long, value_name = "IDS")]
+    prompt_ids: String,
+
+    /// How many tokens to generate
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    tokens: u32,
+
+    /// Show the K highest logits of each step
+    #[arg(long, value_name = "K", default_value_t = 0)]
+    top_logits: usize,
+
+    /// [default: the type of the published weights]
+    #[arg(long)]
+    dtype: Option<Dtype>,
+
+    /// [default: the fastest that the device can run]
+    #[arg(long)]
+    implementation: Option<Implementation>,
+
+    /// [default: local for a directory, else hub]
+    #[arg(long)]
+    weights: Option<WeightsSource>,
+
+    /// The branch, tag or commit on the hub
+    #[arg(long)]
+    revision: Option<String>,
+
+    /// Where to run
+    #[arg(long, default_value = "auto")]
+    device: Device,
+
+    /// Which GPU
+    #[arg(long, default_value_t = 0)]
+    gpu: u32,
+
+    /// Prompt tokens in one pass
+    #[arg(long, value_name = "N")]
+    prefill_chunk: Option<usize>,
+
+    #[arg(long, default_value = "text")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Device {
+    /// A GPU where there is one that this build can use
+    Auto,
+    Cpu,
+    Cuda,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// What is printed.
+#[derive(Serialize)]
+struct Generated {
+    model: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    revision: Option<String>,
+    weights: WeightsSource,
+    dtype: Dtype,
+    implementation: Implementation,
+    device: DeviceKind,
+    prompt_ids: Vec<u32>,
+    tokens: Vec<u32>,
+    steps: Vec<Step>,
+}
+
+/// One token, and the logits it was chosen by, highest first.
+#[derive(Serialize)]
+struct Step {
+    token: u32,
+    top_logits: Vec<Logit>,
+}
+
+#[derive(Serialize)]
+struct Logit {
+    id: u32,
+    logit: f32,
+}
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let prompt = prompt_ids(&args.prompt_ids)?;
+    let spec = spec(args, prompt.len())?;
+    let mut model = load(&spec, args.prefill_chunk)?;
+    for warning in &model.loaded().warnings {
+        writeln!(io.err, "warning: {warning}")?;
+    }
+    let steps = generate(&mut model, &prompt, args).map_err(|error| failed(&spec, error))?;
+    let generated = Generated {
+        model: spec.model,
+        revision: model.loaded().revision.clone(),
+        weights: spec.weights,
+        dtype: spec.dtype,
+        implementation: spec.implementation,
+        device: spec.device,
+        prompt_ids: prompt,
+        tokens: steps.iter().map(|step| step.token).collect(),
+        steps,
+    };
+    match args.format {
+        Format::Json => writeln!(io.out, "{}", serde_json::to_string(&generated).map_err(Error::measurement)?)?,
+        Format::Text => write!(io.out, "{}", text(&generated))?,
+    }
+    Ok(Exit::Success)
+}
+
+/// The ids of `--prompt-ids`, or of the file it names.
+fn prompt_ids(given: &str) -> Result<Vec<u32>> {
+    let (text, place) = match given.strip_prefix('@') {
+        None => (given.to_owned(), "--prompt-ids".to_owned()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|error| Error::usage(format!("{path}: {error}")))?;
+            (text, path.to_owned())
+        }
+    };
+    let inner = text.trim();
+    let inner = inner.strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap_or(inner);
+    let words = inner.split(|letter: char| letter == ',' || letter.is_whitespace()).filter(|word| !word.is_empty());
+    let ids: Vec<u32> = words
+        .map(|word| word.parse().map_err(|_| Error::usage(format!("{place}: {word:?} is not a token id"))))
+        .collect::<Result<_>>()?;
+    if ids.is_empty() {
+        return Err(Error::usage(format!("{place}: no token ids; give at least one")));
+    }
+    Ok(ids)
+}
+
+fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
+    let directory = Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model));
+    let weights = args.weights.unwrap_or(match directory {
+        Some(_) => WeightsSource::Local,
+        None => WeightsSource::Hub,
+    });
+    if weights == WeightsSource::Local && directory.is_none() {
+        return Err(Error::usage(format!("{}: no such directory; --weights local needs one", args.model)));
+    }
+    let device = match args.device {
+        Device::Auto => default_device(),
+        Device::Cpu => DeviceKind::Cpu,
+        Device::Cuda => DeviceKind::Cuda,
+    };
+    Ok(ModelSpec {
+        dtype: match args.dtype {
+            Some(dtype) => dtype,
+            None => published_dtype(&args.model, directory.as_deref())?,
+        },
+        model: args.model.clone(),
+        directory: if weights == WeightsSource::Hub { None } else { directory },
+        revision: args.revision.clone(),
+        weights,
+        quantization: Quantization::None,
+        engine: EngineKind::Candle,
+        implementation: args.implementation.unwrap_or(default_implementation(device)),
+        device,
+        gpu: args.gpu,
+        max_length: prompt_length + args.tokens as usize,
+    })
+}
+
+/// The type of the published weights; bf16, Qwen2.5's own, where it isn't known before they are downloaded.
+fn published_dtype(model: &str, directory: Option<&Path>) -> Result<Dtype> {
+    let dtype = match directory {
+        Some(directory) => ModelConfig::read(directory, model).map_err(Error::usage)?.shape.torch_dtype,
+        None => models::find(model).and_then(|model| model.torch_dtype),
+    };
+    Ok(dtype.unwrap_or(Dtype::Bf16))
+}
+
+/// Loads the model; a bar tells of it on a terminal.
+fn load(spec: &ModelSpec, prefill_chunk: Option<usize>) -> Result<Candle> {
+    let bar = indicatif::ProgressBar::new(0).with_message(format!("loading {}", spec.model));
+    if let Ok(style) = indicatif::ProgressStyle::with_template("{msg} {bytes}/{total_bytes} {bar:30} {eta}") {
+        bar.set_style(style);
+    }
+    let model = Candle::load(spec, prefill_chunk, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    });
+    bar.finish_and_clear();
+    // Nothing has run yet: what was asked for can't be loaded.
+    model.map_err(|error| match error {
+        EngineError::OutOfMemory(_) => failed(spec, error),
+        EngineError::Failed(why) => Error::usage(why),
+    })
+}
+
+fn failed(spec: &ModelSpec, error: EngineError) -> Error {
+    match error {
+        EngineError::OutOfMemory(_) => Error::measurement(format!(
+            "{} with {} tokens in {} doesn't fit into the device's memory ({error}); take fewer tokens or a smaller \
+             model",
+            spec.model, spec.max_length, spec.dtype
+        )),
+        EngineError::Failed(why) => Error::measurement(format!("{}: {why}", spec.model)),
+    }
+}
+
+fn generate(model: &mut Candle, prompt: &[u32], args: &Args) -> std::result::Result<Vec<Step>, EngineError> {
+    let forward = &mut model.forward;
+    forward.reset()?;
+    let mut logits = forward.prefill(prompt)?;
+    let mut steps = Vec::with_capacity(args.tokens as usize);
+    loop {
+        let top = top_logits(&logits, args.top_logits.max(1))?;
+        let (token, logit) = top[0];
+        if !logit.is_finite() {
+            return Err(EngineError::Failed(format!("the logits of step {} are not numbers", steps.len() + 1)));
+        }
+        let shown = top.into_iter().take(args.top_logits);
+        steps.push(Step { token, top_logits: shown.map(|(id, logit)| Logit { id, logit }).collect() });
+        if steps.len() == args.tokens as usize {
+            return Ok(steps);
+        }
+        logits = forward.step(token)?;
+    }
+}
+
+fn text(generated: &Generated) -> String {
+    let Generated { model, weights, dtype, implementation, device, .. } = generated;
+    let mut text = format!("{model}: {implementation}, {dtype}, {device}, {weights} weights\n");
+    for (index, step) in generated.steps.iter().enumerate() {
+        // Writing to a String can't fail.
+        let _ = write!(text, "{:>5}  token {:<6}", index + 1, step.token);
+        for logit in &step.top_logits {
+            let _ = write!(text, "  {}: {:.4}", logit.id, logit.logit);
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+    }
+    text
+}

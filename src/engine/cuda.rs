@@ -1,0 +1,71 @@
+//! The GPU: opening it for candle, and its memory pool's high-water mark.
+//!
+//! `unsafe` here is for three calls of the driver that cudarc leaves unchecked: candle's stream is the only one, so no
+//! events are needed between tensors; and the memory pool's attributes are 64-bit numbers, read and written as such.
+
+use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
+use candle_core::{Device, backend::BackendDevice};
+
+use crate::engine::EngineError;
+
+/// There is a GPU and a driver.
+pub fn is_available() -> bool {
+    CudaContext::device_count().is_ok_and(|count| count > 0)
+}
+
+/// GPU number `gpu`, with one stream of its own.
+pub fn open(gpu: u32) -> Result<Device, EngineError> {
+    let device = Device::new_cuda_with_stream(gpu as usize)
+        .map_err(|error| EngineError::Failed(format!("GPU {gpu} can't be opened: {error}")))?;
+    let cuda = device.as_cuda_device()?;
+    // SAFETY: no tensor exists yet, and all will live on this one stream.
+    unsafe { cuda.disable_event_tracking() };
+    if let Some(pool) = Pool::of(&device) {
+        // Freed memory stays in the pool: by default every synchronisation gives it back to the driver.
+        pool.set(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, u64::MAX);
+    }
+    Ok(device)
+}
+
+/// Most bytes in use since the last reset: candle allocates from the device's default pool.
+pub fn peak_used(device: &Device) -> Option<u64> {
+    Pool::of(device)?.get(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH)
+}
+
+pub fn reset_peak(device: &Device) {
+    if let Some(pool) = Pool::of(device) {
+        pool.set(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH, 0);
+    }
+}
+
+/// A device's default memory pool; it lives as long as the device.
+struct Pool(sys::CUmemoryPool);
+
+impl Pool {
+    /// `None` on a CPU, and where the driver has no pools.
+    fn of(device: &Device) -> Option<Self> {
+        let stream = device.as_cuda_device().ok()?.cuda_stream();
+        let context = stream.context();
+        if !context.has_async_alloc() {
+            return None;
+        }
+        context.bind_to_thread().ok()?;
+        // SAFETY: the device is one that the driver gave.
+        unsafe { result::device::get_default_mem_pool(context.cu_device()) }.ok().map(Self)
+    }
+
+    fn get(&self, attribute: sys::CUmemPool_attribute) -> Option<u64> {
+        let mut value = 0_u64;
+        // SAFETY: the pool is valid, and this attribute is a 64-bit number.
+        unsafe { result::mem_pool::get_attribute(self.0, attribute, (&raw mut value).cast()) }.ok()?;
+        Some(value)
+    }
+
+    /// What a driver refuses stays as it was.
+    fn set(&self, attribute: sys::CUmemPool_attribute, mut value: u64) {
+        // SAFETY: the pool is valid, and this attribute is a 64-bit number.
+        if let Err(error) = unsafe { result::mem_pool::set_attribute(self.0, attribute, (&raw mut value).cast()) } {
+            tracing::warn!("the GPU's memory pool refused {attribute:?}: {error}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! The `plain` implementation: Qwen2's forward pass on candle's operations, for CPU and CUDA. Written to be read, and
+//! the reference that `graph` is held against.
+//!
+//! Norms, rotary encoding and softmax are computed in F32, and every product accumulates in F32. On a GPU results are
+//! rounded to the model's type; on a CPU only the weights are, and all else stays F32: candle multiplies no bf16
+//! matrices there, and accumulates f16 in f16.
+
+use candle_core::{DType, Device, Result, Tensor};
+use candle_nn::ops::{rms_norm, silu, softmax_last_dim};
+
+use super::cache::LayerCache;
+use super::config::ModelConfig;
+use super::rope::RopeTables;
+use super::weights::Weights;
+use crate::engine::forward::{Forward, check_tokens};
+
+/// The type of all tensors of a model whose weights are of type `model`.
+fn computing_type(model: DType, device: &Device) -> DType {
+    if device.is_cpu() { DType::F32 } else { model }
+}
+
+/// A matrix `[out, in]`, with a bias on q, k and v.
+struct Linear {
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// `[sequence, in]` -> `[sequence, out]`
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        let product = x.matmul(&self.weight.t()?)?;
+        match &self.bias {
+            None => Ok(product),
+            Some(bias) => product.broadcast_add(bias),
+        }
+    }
+}
+
+struct Norm {
+    weight: Tensor,
+    epsilon: f32,
+}
+
+impl Norm {
+    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        rms_norm(x, &self.weight, self.epsilon)
+    }
+}
+
+struct Layer {
+    attention_norm: Norm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    output: Linear,
+    mlp_norm: Norm,
+    gate: Linear,
+    up: Linear,
+    down: Linear,
+    cache: LayerCache,
+}
+
+/// A loaded model and its one sequence.
+pub struct Plain {
+    config: ModelConfig,
+    /// `[vocab, hidden]`
+    embedding: Tensor,
+    layers: Vec<Layer>,
+    norm: Norm,
+    head: Linear,
+    rope: RopeTables,
+    attention: Attention,
+    /// Most prompt tokens in one pass.
+    chunk: usize,
+    capacity: usize,
+    /// Tokens in the cache.
+    length: usize,
+}
+
+impl Plain {
+    /// `capacity` is the longest sequence; prompts go through in chunks of `chunk` tokens.
+    pub fn load(config: &ModelConfig, weights: &mut Weights, capacity: usize, chunk: usize) -> Result<Self> {
+        let device = weights.device().clone();
+        let shape = &config.shape;
+        let chunk = chunk.min(capacity);
+        let mut loader = Loader { dtype: computing_type(weights.dtype(), &device), config, capacity, weights };
+        let embedding = loader.tensor("model.embed_tokens.weight", &[shape.vocab_size, shape.hidden_size])?;
+        let layers = (0..shape.num_hidden_layers).map(|index| loader.layer(index)).collect::<Result<_>>()?;
+        let norm = loader.norm("model.norm.weight")?;
+        let head = if shape.tie_word_embeddings {
+            Linear { weight: embedding.clone(), bias: None }
+        } else {
+            loader.linear("lm_head", shape.hidden_size, shape.vocab_size, false)?
+        };
+        Ok(Self {
+            embedding,
+            layers,
+            norm,
+            head,
+            rope: RopeTables::new(config, capacity, &device)?,
+            attention: Attention::new(config, chunk, &device)?,
+            config: config.clone(),
+            chunk,
+            capacity,
+            length: 0,
+        })
+    }
+
+    /// Appends `tokens`; hidden states `[tokens, hidden]` before the last norm.
+    fn pass(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        check_tokens(tokens, self.config.shape.vocab_size, self.length, self.capacity)?;
+        let ids = Tensor::new(tokens, self.embedding.device())?;
+        let mut x = self.embedding.index_select(&ids, 0)?;
+        for layer in &self.layers {
+            x = self.attend(layer, &x)?;
+            x = self.transform(layer, &x)?;
+        }
+        self.length += tokens.len();
+        Ok(x)
+    }
+
+    fn attend(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
+        let Attention { kv_heads, group, head_dim, .. } = self.attention;
+        let (past, length) = (self.length, x.dim(0)?);
+        // [sequence, heads x head_dim] -> [heads, sequence, head_dim]
+        let split = |x: Tensor, heads: usize| x.reshape((length, heads, head_dim))?.transpose(0, 1)?.contiguous();
+        let rotate = |x: Tensor| self.rope.apply(&x.to_dtype(DType::F32)?, past);
+
+        let normed = layer.attention_norm.forward(x)?;
+        let query = rotate(split(layer.query.forward(&normed)?, kv_heads * group)?)?;
+        // The scores' scale is applied here, where it costs no pass over the scores.
+        let query = (query * (head_dim as f64).powf(-0.5))?.to_dtype(x.dtype())?;
+        let key = rotate(split(layer.key.forward(&normed)?, kv_heads)?)?.to_dtype(x.dtype())?;
+        let value = split(layer.value.forward(&normed)?, kv_heads)?;
+        let (keys, values) = layer.cache.append(&key, &value, past)?;
+        let attended = self.attention.forward(&query, &keys, &values)?;
+        x + layer.output.forward(&attended)?
+    }
+
+    fn transform(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
+        let normed = layer.mlp_norm.forward(x)?;
+        let gate = silu(&layer.gate.forward(&normed)?)?;
+        let inner = (gate * layer.up.forward(&normed)?)?;
+        x + layer.down.forward(&inner)?
+    }
+
+    /// Logits of the last of `hidden`'s positions: `[vocab]`, F32.
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        let last = hidden.narrow(0, hidden.dim(0)? - 1, 1)?.contiguous()?;
+        self.head.forward(&self.norm.forward(&last)?)?.squeeze(0)?.to_dtype(DType::F32)
+    }
+}
+
+impl Forward for Plain {
+    fn reset(&mut self) -> Result<()> {
+        self.length = 0;
+        Ok(())
+    }
+
+    fn prefill(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        check_tokens(tokens, self.config.shape.vocab_size, self.length, self.capacity)?;
+        let mut chunks = tokens.chunks(self.chunk);
+        let last = chunks.next_back().unwrap_or_default();
+        for chunk in chunks {
+            self.pass(chunk)?;
+        }
+        let hidden = self.pass(last)?;
+        self.logits(&hidden)
+    }
+
+    fn step(&mut self, token: u32) -> Result<Tensor> {
+        let hidden = self.pass(&[token])?;
+        self.logits(&hidden)
+    }
+}
+
+/// Causal attention of grouped queries; a group of query heads shares one head of keys and values.
+struct Attention {
+    kv_heads: usize,
+    group: usize,
+    head_dim: usize,
+    /// `[chunk, chunk]`: minus infinity where a key is later than the query.
+    causal: Tensor,
+    /// Most scores held at a time.
+    scores_limit: usize,
+}
+
+impl Attention {
+    fn new(config: &ModelConfig, chunk: usize, device: &Device) -> Result<Self> {
+        let shape = &config.shape;
+        let later = |row: usize, column: usize| if column > row { f32::NEG_INFINITY } else { 0.0 };
+        let causal = (0..chunk).flat_map(|row| (0..chunk).map(move |column| later(row, column))).collect::<Vec<_>>();
+        Ok(Self {
+            kv_heads: shape.num_key_value_heads,
+            group: shape.num_attention_heads / shape.num_key_value_heads,
+            head_dim: shape.head_dim,
+            causal: Tensor::from_vec(causal, (chunk, chunk), device)?,
+            // 1 GiB in F32 on a GPU, far below the 2^31 elements that candle's softmax can index; on a CPU 4 MiB,
+            // which its cache may hold.
+            scores_limit: if device.is_cpu() { 1 << 20 } else { 1 << 28 },
+        })
+    }
+
+    /// `query` `[heads, sequence, head_dim]` are the last positions of `keys` and `values`
+    /// `[kv_heads, length, head_dim]`. Result: `[sequence, heads x head_dim]`.
+    fn forward(&self, query: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
+        let (heads, sequence, head_dim) = query.dims3()?;
+        let length = keys.dim(1)?;
+        let block = (self.scores_limit / (heads * length)).clamp(1, sequence);
+        let mut blocks = Vec::with_capacity(sequence.div_ceil(block));
+        for start in (0..sequence).step_by(block) {
+            let rows = block.min(sequence - start);
+            let seen = length - sequence + start + rows;
+            let query = query.narrow(1, start, rows)?;
+            blocks.push(self.block(&query, &keys.narrow(1, 0, seen)?, &values.narrow(1, 0, seen)?)?);
+        }
+        Tensor::cat(&blocks, 1)?.transpose(0, 1)?.reshape((sequence, heads * head_dim))
+    }
+
+    /// As [`forward`](Self::forward), all at once; the result is `[heads, sequence, head_dim]`.
+    fn block(&self, query: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
+        let (heads, rows, head_dim) = query.dims3()?;
+        let length = keys.dim(1)?;
+        // The heads of a group become more rows for their shared keys: nothing is copied for each head.
+        let grouped = (self.kv_heads, self.group * rows, head_dim);
+        let scores = query.reshape(grouped)?.matmul(&keys.transpose(1, 2)?)?;
+        let scores = scores.to_dtype(DType::F32)?.reshape((heads, rows, length))?;
+        if rows > 1 {
+            // Only the last `rows` keys can be later than a query.
+            let causal = self.causal.narrow(0, 0, rows)?.narrow(1, 0, rows)?;
+            let masked = scores.narrow(2, length - rows, rows)?.broadcast_add(&causal)?;
+            scores.slice_set(&masked, 2, length - rows)?;
+        }
+        let weights = softmax_last_dim(&scores)?.to_dtype(values.dtype())?;
+        let attended = weights.reshape((self.kv_heads, self.group * rows, length))?.matmul(values)?;
+        attended.reshape((heads, rows, head_dim))
+    }
+}
+
+/// Takes a model's parts from named weights.
+struct Loader<'a, 'w> {
+    config: &'a ModelConfig,
+    weights: &'a mut Weights<'w>,
+    /// Of all tensors.
+    dtype: DType,
+    capacity: usize,
+}
+
+impl Loader<'_, '_> {
+    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.weights.get(name, shape)?.to_dtype(self.dtype)
+    }
+
+    fn linear(&mut self, name: &str, inputs: usize, outputs: usize, biased: bool) -> Result<Linear> {
+        let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
+        let bias = if biased { Some(self.tensor(&format!("{name}.bias"), &[outputs])?) } else { None };
+        Ok(Linear { weight, bias })
+    }
+
+    fn norm(&mut self, name: &str) -> Result<Norm> {
+        let shape = &self.config.shape;
+        let weight = self.tensor(name, &[shape.hidden_size])?;
+        Ok(Norm { weight, epsilon: shape.rms_norm_eps as f32 })
+    }
+
+    fn layer(&mut self, index: usize) -> Result<Layer> {
+        let shape = &self.config.shape;
+        let (hidden, inner) = (shape.hidden_size, shape.intermediate_size);
+        let query = shape.num_attention_heads * shape.head_dim;
+        let key = shape.num_key_value_heads * shape.head_dim;
+        let at = |part: &str| format!("model.layers.{index}.{part}");
+        Ok(Layer {
+            attention_norm: self.norm(&at("input_layernorm.weight"))?,
+            query: self.linear(&at("self_attn.q_proj"), hidden, query, true)?,
+            key: self.linear(&at("self_attn.k_proj"), hidden, key, true)?,
+            value: self.linear(&at("self_attn.v_proj"), hidden, key, true)?,
+            output: self.linear(&at("self_attn.o_proj"), query, hidden, false)?,
+            mlp_norm: self.norm(&at("post_attention_layernorm.weight"))?,
+            gate: self.linear(&at("mlp.gate_proj"), hidden, inner, false)?,
+            up: self.linear(&at("mlp.up_proj"), hidden, inner, false)?,
+            down: self.linear(&at("mlp.down_proj"), inner, hidden, false)?,
+            cache: LayerCache::new(
+                shape.num_key_value_heads,
+                self.capacity,
+                shape.head_dim,
+                self.dtype,
+                self.weights.device(),
+            )?,
+        })
+    }
+}
