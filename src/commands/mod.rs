@@ -1,7 +1,7 @@
 //! One file a command: its flags, and what it does with the library.
 
 pub mod compare;
+pub mod generate;
 pub mod init;
 pub mod plan;
 pub mod schema;
-pub mod generate;
