@@ -8,6 +8,10 @@ use clap::{Parser, Subcommand};
 
 use crate::commands;
 use crate::error::{Exit, Result};
+use crate::render::escape;
+
+/// An error names foreign text (a case, a file), which may be of any length.
+const MAX_ERROR: usize = 2000;
 
 #[derive(Debug, Parser)]
 #[command(name = "bench-diff", version, about, after_help = EXIT_CODES, max_term_width = 100)]
@@ -60,7 +64,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Ok(exit) => exit.into(),
         Err(error) => {
             // A closed stderr leaves nobody to tell.
-            let _ = writeln!(io.err, "error: {error}");
+            let _ = writeln!(io.err, "error: {}", escape::short_line(&error.to_string(), MAX_ERROR));
             error.exit.into()
         }
     }

@@ -1,12 +1,130 @@
 //! `bench-diff compare`
 
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
 use crate::cli::Io;
+use crate::compare::{self, Comparison, Options, Verdict};
 use crate::error::{Error, Exit, Result};
+use crate::render;
 
-/// Compare two result files
+/// Compare two result files: did speed, latency or memory change?
+///
+/// Reads results that bench-diff wrote, and plain samples of other tools: a JSON array of
+/// {"case", "metric", "unit", "better": "higher"|"lower", "samples": [..]} (or "sessions": [[..], ..]).
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The old results
+    base: PathBuf,
+    /// The new results
+    head: PathBuf,
 
-pub fn run(_args: &Args, _io: &mut Io) -> Result<Exit> {
-    Err(Error::usage("not built yet"))
+    /// How to show the comparison
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// Show only regressed and improved rows; the counts stay those of all
+    #[arg(long)]
+    only_changed: bool,
+    /// When to end with exit code 1: a row has regressed, or the head lost a case that the base had
+    #[arg(long, value_enum, default_value_t)]
+    fail_on: FailOn,
+
+    /// Compare only this metric (repeatable); `all` for every one [default: the ones that matter]
+    #[arg(long = "metric", value_name = "NAME", help_heading = "What to compare")]
+    metrics: Vec<String>,
+    /// Compare although hardware or settings differ
+    #[arg(long, help_heading = "What to compare")]
+    allow_mismatch: bool,
+
+    /// Both files were measured interleaved in one session
+    #[arg(long, help_heading = "How sure to be")]
+    same_session: bool,
+    /// Chance of a false alarm anywhere in the report
+    #[arg(long, default_value_t = 0.05, value_parser = parse_alpha, help_heading = "How sure to be")]
+    alpha: f64,
+    /// The smallest change worth a word (repeatable), such as `ttft=3`
+    #[arg(long = "margin", value_name = "METRIC=PERCENT", value_parser = parse_margin, help_heading = "How sure to be")]
+    margins: Vec<(String, f64)>,
+}
+
+const EXAMPLES: &str = "Examples:
+  bench-diff compare old.json new.json
+  bench-diff compare old.json new.json --metric all --only-changed
+  bench-diff compare old.json new.json --format markdown --fail-on regression
+  bench-diff compare a.json b.json --same-session --margin ttft=3 --format json";
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Format {
+    /// For a terminal
+    #[default]
+    Table,
+    /// For a comment or a summary on GitHub
+    Markdown,
+    /// Everything, for programs
+    Json,
+    /// All rows, for spreadsheets
+    Csv,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Regression,
+    #[default]
+    Never,
+}
+
+fn parse_alpha(text: &str) -> std::result::Result<f64, String> {
+    match text.parse() {
+        Ok(alpha) if alpha > 0.0 && alpha < 0.5 => Ok(alpha),
+        _ => Err("must be a number between 0 and 0.5, such as 0.05".to_owned()),
+    }
+}
+
+/// `METRIC=PERCENT` to a share. The last `=` counts: a foreign metric's name may hold others.
+fn parse_margin(text: &str) -> std::result::Result<(String, f64), String> {
+    let (metric, percent) = text.rsplit_once('=').ok_or("must be METRIC=PERCENT, such as ttft=3")?;
+    match percent.trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if percent > 0.0 && percent <= 1000.0 && !metric.is_empty() => {
+            Ok((metric.to_owned(), percent / 100.0))
+        }
+        _ => Err("must be METRIC=PERCENT with a percentage above 0, such as ttft=3".to_owned()),
+    }
+}
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let (base, head) = compare::load(&args.base, &args.head)?;
+    let options = Options {
+        alpha: args.alpha,
+        metrics: args.metrics.clone(),
+        margins: args.margins.iter().cloned().collect::<BTreeMap<_, _>>(),
+        allow_mismatch: args.allow_mismatch,
+        same_session: args.same_session,
+    };
+    let mut comparison = compare::compare(&base, &head, &options)?;
+    drop((base, head));
+    let failed = comparison.has_regression();
+    if args.only_changed {
+        comparison.rows.retain(|row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved));
+    }
+    show(&comparison, args.format, io.out)?;
+    Ok(if failed && args.fail_on == FailOn::Regression { Exit::Regression } else { Exit::Success })
+}
+
+fn show(comparison: &Comparison, format: Format, out: &mut dyn Write) -> Result<()> {
+    let mut out = BufWriter::new(out);
+    match format {
+        Format::Table => write!(out, "{}", render::table::render(comparison, render::table::Screen::detect()))?,
+        Format::Markdown => write!(out, "{}", render::markdown::render(comparison))?,
+        Format::Csv => render::csv::write(&comparison.rows, &mut out)?,
+        Format::Json => {
+            serde_json::to_writer_pretty(&mut out, comparison)
+                .map_err(|error| Error::from(std::io::Error::from(error)))?;
+            writeln!(out)?;
+        }
+    }
+    Ok(out.flush()?)
 }

@@ -1,0 +1,129 @@
+//! For a pull request's comment, a job's summary or a file: GitHub's Markdown.
+
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{ContentArrangement, Table};
+
+use super::{escape, metric_heading, p_value, signed_percent, summary, value};
+use crate::compare::wording::percent;
+use crate::compare::{Comparison, Row, Summary, Verdict};
+
+/// More rows are only counted.
+const MAX_ROWS: usize = 500;
+const MAX_NOTES: usize = 100;
+const MAX_NAME: usize = 100;
+const MAX_SENTENCE: usize = 500;
+
+/// The comparison as a document.
+pub fn render(comparison: &Comparison) -> String {
+    let rows = summary::ordered_rows(comparison);
+    let mut parts = vec![format!("**{}**", headline(comparison)), summary::tier_sentence(comparison)];
+    if !rows.is_empty() {
+        parts.push(rows_table(&rows[..rows.len().min(MAX_ROWS)]));
+        parts.extend(rest(rows.len(), MAX_ROWS, "rows"));
+    }
+    parts.extend(notes(comparison, MAX_NOTES));
+    parts.extend(differences(comparison));
+    parts.extend(warnings(comparison));
+    parts.extend(summary::next_step(comparison).map(|step| format!("Next: {}.", sentence(&step))));
+    parts.join("\n\n") + "\n"
+}
+
+/// `🔴 1 regressed · 🟢 2 improved · 🟡 1 inconclusive · ⚪ 20 unchanged`
+pub fn headline(comparison: &Comparison) -> String {
+    summary::headline(comparison, |verdict| match verdict {
+        Verdict::Regressed => "🔴 ",
+        Verdict::Improved => "🟢 ",
+        Verdict::Inconclusive => "🟡 ",
+        Verdict::NotComparable => "🚫 ",
+        Verdict::Unchanged => "⚪ ",
+    })
+}
+
+/// A table of rows, all of them, in their order.
+pub fn rows_table(rows: &[&Row]) -> String {
+    let mut table = plain_table(&["Verdict", "Case", "Metric", "Base", "Head", "Change", "Adjusted p", "Threshold"]);
+    for row in rows {
+        table.add_row(cells(row));
+    }
+    table.trim_fmt()
+}
+
+/// What has no row, as a list.
+pub fn notes(comparison: &Comparison, max: usize) -> Option<String> {
+    let lines = comparison.notes.iter().take(max).map(|note| {
+        let kind = summary::note_word(note.kind);
+        format!("- {kind}: {}: {}", escape::code(&cut(&note.case, MAX_NAME)), sentence(&note.reason))
+    });
+    let mut lines: Vec<String> = lines.collect();
+    lines.extend(rest(comparison.notes.len(), max, "notes").map(|rest| format!("- {rest}")));
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// Fields of hardware and settings that differ, as a table.
+pub fn differences(comparison: &Comparison) -> Option<String> {
+    let mut table = plain_table(&["Different", "Base", "Head"]);
+    for difference in &comparison.differences {
+        table.add_row(
+            [&difference.field, &difference.base, &difference.head].map(|text| escape::code_cell(&cut(text, MAX_NAME))),
+        );
+    }
+    (!comparison.differences.is_empty()).then(|| table.trim_fmt())
+}
+
+/// What weakens the verdict, as a list.
+pub fn warnings(comparison: &Comparison) -> Option<String> {
+    let lines: Vec<_> =
+        comparison.warnings.iter().take(MAX_NOTES).map(|warning| format!("- ⚠️ {}", sentence(warning))).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// A table whose cells are Markdown already.
+pub fn plain_table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_content_arrangement(ContentArrangement::Disabled).force_no_tty();
+    table.set_header(header.iter().copied());
+    table
+}
+
+fn rest(count: usize, shown: usize, what: &str) -> Option<String> {
+    (count > shown).then(|| format!("... and {} more {what}: `--format json` or `csv` shows all", count - shown))
+}
+
+fn cut(text: &str, max: usize) -> String {
+    escape::short_line(text, max)
+}
+
+fn sentence(text: &str) -> String {
+    escape::markdown(&cut(text, MAX_SENTENCE))
+}
+
+fn cells(row: &Row) -> [String; 8] {
+    let number = |summary: &Option<Summary>| match summary {
+        Some(summary) => format!("{} {}", value(summary.mean), escape::markdown(&cut(&row.unit, 20))),
+        None => "-".to_owned(),
+    };
+    let verdict = row.verdict.word();
+    [
+        if row.confirmed { format!("{verdict} (confirmed)") } else { verdict.to_owned() },
+        escape::code_cell(&cut(&row.case, MAX_NAME)),
+        escape::markdown(&cut(&metric_heading(&row.metric, row.better), MAX_NAME)),
+        number(&row.base),
+        number(&row.head),
+        change(row),
+        row.p_adjusted.map_or_else(|| "-".to_owned(), p_value),
+        percent(row.margin),
+    ]
+}
+
+/// `-2.9% [-3.6%, -2.2%]`, with what else must be said.
+fn change(row: &Row) -> String {
+    let mut text = row.change.map(signed_percent).unwrap_or_default();
+    if let Some([low, high]) = row.interval {
+        text += &format!(" \\[{}, {}\\]", signed_percent(low), signed_percent(high));
+    }
+    if let Some(remark) = summary::remark(row) {
+        let separator = if text.is_empty() { "" } else { "; " };
+        text += &format!("{separator}{}", sentence(&remark));
+    }
+    text
+}
