@@ -3,7 +3,10 @@
 //! Data flows one way: config -> plan -> measure (engine) -> results -> compare -> render -> publish.
 //! `ARCHITECTURE.md` says where everything lives and which rules hold.
 
+pub mod baseline;
+pub mod calibrate;
 pub mod case;
+pub mod ci;
 mod cli;
 mod commands;
 pub mod compare;

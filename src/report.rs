@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::compare::Comparison;
 use crate::error::{Error, Result};
-use crate::results::Results;
+use crate::results::{self, Results};
 
 /// The schema that this build reads and writes.
 pub const SCHEMA: u32 = 1;
@@ -68,6 +68,12 @@ pub fn read(path: &Path) -> Result<Report> {
         return Err(wrong(format!("it has schema {}, this bench-diff reads {SCHEMA}", version.schema)));
     }
     serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// Writes a report, whole or not at all.
+pub fn write(report: &Report, path: &Path) -> Result<()> {
+    let written = results::write_atomically(path, |out| Ok(serde_json::to_writer(out, report)?));
+    written.map_err(|error| Error::usage(format!("can't write the report {}: {error}", path.display())))
 }
 
 #[derive(Deserialize)]

@@ -41,6 +41,23 @@ pub(super) fn differences(base: &Side, head: &Side) -> Vec<Difference> {
     found
 }
 
+/// Why the runs of both sides can't be compared, or belong to one history; empty when they can.
+pub fn obstacles(base: &Side, head: &Side) -> Vec<String> {
+    let blocking = differences(base, head).into_iter().filter(|difference| difference.blocks);
+    let mut found: Vec<_> =
+        blocking.map(|differing| format!("{} {} -> {}", differing.field, differing.base, differing.head)).collect();
+    for case_side in &head.cases {
+        let same = base.cases.iter().find(|other| other.id == case_side.id);
+        let pair = same.and_then(|other| other.case.as_ref()).zip(case_side.case.as_ref());
+        found.extend(
+            pair.into_iter()
+                .flat_map(|(base, head)| case(base, head))
+                .map(|what| format!("{what} of {}", case_side.id)),
+        );
+    }
+    found
+}
+
 /// Names of the settings in which a case differs, with both values.
 pub(super) fn case(base: &Case, head: &Case) -> Vec<String> {
     let revision = |case: &Case| case.revision.clone().unwrap_or_default();

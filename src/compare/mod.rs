@@ -26,6 +26,7 @@ use crate::metric::Better;
 
 pub use confirm::{Suspect, confirm, suspects};
 pub use load::load;
+pub use mismatch::obstacles;
 pub use screen::compare;
 pub use side::{CaseSide, Cell, SessionFacts, Side};
 

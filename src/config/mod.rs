@@ -82,6 +82,17 @@ impl Suite {
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.models.iter().flat_map(|model| &model.cases)
     }
+
+    /// The suite with only the cases that `wanted` says.
+    #[must_use]
+    pub fn only(&self, wanted: impl Fn(&Case) -> bool) -> Self {
+        let mut suite = self.clone();
+        for model in &mut suite.models {
+            model.cases.retain(&wanted);
+        }
+        suite.models.retain(|model| !model.cases.is_empty());
+        suite
+    }
 }
 
 impl Config {
@@ -127,6 +138,12 @@ impl Config {
     }
 }
 
+/// The directory of the configuration file; without one, the working directory.
+pub fn directory(selection: &Selection) -> PathBuf {
+    let path = source::locate(selection.config.as_deref());
+    path.and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default()
+}
+
 /// The selected suite, with the flags applied: what most commands need.
 pub fn load_suite(selection: &Selection, here: DeviceKind) -> Result<Suite> {
     // Which suite the flags hold for is only known once the file is read without them.
@@ -134,4 +151,10 @@ pub fn load_suite(selection: &Selection, here: DeviceKind) -> Result<Suite> {
     let name = config.suite(selection.suite.as_deref(), here)?.name.clone();
     let selection = Selection { suite: Some(name.clone()), ..selection.clone() };
     Config::load(&selection, here)?.suite(Some(&name), here).cloned()
+}
+
+/// May `name` be a part of a path? No separators, nothing hidden, nothing that a shell or a terminal would notice.
+pub fn is_plain_name(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    !name.is_empty() && name.len() <= 64 && !name.starts_with(['.', '-']) && name.chars().all(good)
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::source::{Problem, Source};
-use super::{Limits, Suite, SuiteModel, Thresholds};
+use super::{Limits, Suite, SuiteModel, Thresholds, is_plain_name};
 use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
 use crate::engine::ModelSpec;
 use crate::engine::qwen2::config::ModelConfig;
@@ -85,8 +85,7 @@ impl<'a> Resolver<'a> {
 
     /// The names of suites are also names of directories.
     fn check_name(&mut self) {
-        let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if self.name.starts_with('.') || self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(good) {
+        if !is_plain_name(self.name) {
             let reason =
                 format!("a suite's name has up to 64 letters, digits, `-`, `_` and `.`, unlike {:?}", self.name);
             self.report(&["suites", self.name], reason);

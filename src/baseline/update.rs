@@ -1,0 +1,161 @@
+//! Adding sessions to a baseline.
+
+use std::path::{Path, PathBuf};
+
+use super::{MAX_BYTES, Store, hardware, read_if_there};
+use crate::compare::{self, Side};
+use crate::error::{Error, Result};
+use crate::results::{Outcome, Results, Session};
+
+/// Sessions that a baseline keeps; the oldest go first. A history takes five, and old sessions are of old programs.
+pub const KEPT_SESSIONS: usize = 10;
+
+/// What became of a baseline file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub path: PathBuf,
+    pub sessions: usize,
+    /// Sessions that weren't there before; 0 when the file is as it was.
+    pub added: usize,
+    /// Old sessions that had to go.
+    pub dropped: usize,
+}
+
+impl Store {
+    /// Adds the sessions of `results` to the current baseline of their suite and hardware, or starts one. With
+    /// `replace`, whatever was there is gone.
+    ///
+    /// Sessions that the baseline holds already are left as they are, so doing it twice changes nothing.
+    pub fn update(&self, results: Results, label: Option<&str>, replace: bool) -> Result<Change> {
+        let path = self.current(&results.suite, &hardware(&results)?)?;
+        let mut new = presentable(results)?;
+        let old = if replace { None } else { read_if_there(&path)? };
+        let known = old.as_ref().map_or(0, |old| old.sessions.len());
+        if let Some(old) = &old {
+            check_agreement(old, &new, &path)?;
+            new.label = label.map(str::to_owned).or_else(|| old.label.clone()).or(new.label);
+            new.sessions = joined(&old.sessions, new.sessions, &path)?;
+        } else if let Some(label) = label {
+            new.label = Some(label.to_owned());
+        }
+        let added = new.sessions.len() - known;
+        let dropped = shrink(&mut new)?;
+        if old.as_ref() != Some(&new) {
+            save(&new, &path)?;
+        }
+        Ok(Change { path, sessions: new.sessions.len(), added, dropped })
+    }
+
+    /// Keeps `results` as the baseline of a release. The same results again are fine; others are refused.
+    pub fn keep_release(&self, results: Results, tag: &str, label: Option<&str>) -> Result<Change> {
+        let path = self.release(&results.suite, tag, &hardware(&results)?)?;
+        let mut new = presentable(results)?;
+        new.label = Some(label.unwrap_or(tag).to_owned());
+        let dropped = shrink(&mut new)?;
+        let sessions = new.sessions.len();
+        match read_if_there(&path)? {
+            Some(old) if old == new => return Ok(Change { path, sessions, added: 0, dropped }),
+            Some(_) => {
+                return Err(Error::usage(format!(
+                    "{} holds other results: the baseline of a release is never changed; name another release",
+                    path.display()
+                )));
+            }
+            None => save(&new, &path)?,
+        }
+        Ok(Change { path, sessions, added: sessions, dropped })
+    }
+}
+
+/// Results as a baseline keeps them: complete sessions, without distributions.
+fn presentable(mut results: Results) -> Result<Results> {
+    let measured = |session: &Session| session.runs.iter().any(|run| matches!(run.outcome, Outcome::Ok(_)));
+    for session in &results.sessions {
+        if session.finished.is_none() {
+            return Err(Error::usage(format!(
+                "the session `{}` was cut off: complete it with `bench-diff run --resume`",
+                session.id
+            )));
+        }
+        if !measured(session) {
+            return Err(Error::usage(format!(
+                "every run of the session `{}` failed: there is nothing to keep",
+                session.id
+            )));
+        }
+    }
+    results.compact();
+    results.sessions.sort_by(|a, b| a.started.cmp(&b.started));
+    Ok(results)
+}
+
+/// A history is of one thing: the same cases, settings and hardware.
+fn check_agreement(old: &Results, new: &Results, path: &Path) -> Result<()> {
+    let mut obstacles = compare::obstacles(&Side::from_results("old", old), &Side::from_results("new", new));
+    let ids = |results: &Results| results.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
+    let (old_ids, new_ids) = (ids(old), ids(new));
+    let lost = old_ids.iter().filter(|id| !new_ids.contains(id)).map(|id| format!("{id} is gone"));
+    let added = new_ids.iter().filter(|id| !old_ids.contains(id)).map(|id| format!("{id} is new"));
+    obstacles.extend(lost.chain(added));
+    if obstacles.is_empty() {
+        return Ok(());
+    }
+    let more = obstacles.len().saturating_sub(5);
+    obstacles.truncate(5);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    Err(Error::usage(format!(
+        "the results don't belong to {}: {}{rest}; start that baseline anew with --replace",
+        path.display(),
+        obstacles.join(", ")
+    )))
+}
+
+/// Old and new sessions in the order of time.
+fn joined(old: &[Session], new: Vec<Session>, path: &Path) -> Result<Vec<Session>> {
+    let mut sessions = old.to_vec();
+    for session in new {
+        match old.iter().find(|known| known.id == session.id) {
+            None => sessions.push(session),
+            Some(known) if *known == session => {}
+            Some(_) => {
+                return Err(Error::usage(format!(
+                    "{} holds the session `{}` with other numbers: one of the files was changed",
+                    path.display(),
+                    session.id
+                )));
+            }
+        }
+    }
+    sessions.sort_by(|a, b| a.started.cmp(&b.started));
+    Ok(sessions)
+}
+
+/// Drops the oldest sessions until the file is small enough for a repository. Their number.
+fn shrink(results: &mut Results) -> Result<usize> {
+    let before = results.sessions.len();
+    results.sessions.drain(..before.saturating_sub(KEPT_SESSIONS));
+    while size(results)? > MAX_BYTES && results.sessions.len() > 1 {
+        results.sessions.remove(0);
+    }
+    let bytes = size(results)?;
+    if bytes > MAX_BYTES {
+        return Err(Error::usage(format!(
+            "a single session of the suite `{}` takes {} KB, a baseline may take {}: make it a smaller suite, or fewer runs",
+            results.suite,
+            bytes / 1000,
+            MAX_BYTES / 1000
+        )));
+    }
+    Ok(before - results.sessions.len())
+}
+
+fn size(results: &Results) -> Result<u64> {
+    let mut text = Vec::new();
+    results.write(&mut text)?;
+    Ok(text.len() as u64)
+}
+
+fn save(results: &Results, path: &Path) -> Result<()> {
+    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| results.save(path));
+    written.map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))
+}

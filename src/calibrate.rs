@@ -1,0 +1,134 @@
+//! The self-check on its own: how small a change can this machine tell, and how many runs does a given one need?
+//!
+//! The same program is measured as base and head, interleaved. Whatever seems to differ is noise.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::compare::{Comparison, Row, Verdict};
+use crate::metric::{self, Kind};
+use crate::stats;
+
+/// The changes that calibration speaks of.
+pub const CHANGES: [f64; 3] = [0.01, 0.02, 0.05];
+
+/// More runs than this are no advice.
+const MAX_RUNS: u32 = 200;
+
+/// Standard normal quantile of 90% power.
+const POWER: f64 = 1.28;
+
+/// What a machine can tell apart.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Calibration {
+    pub suite: String,
+    pub hardware: String,
+    /// Runs a side that a comparison of this suite has.
+    pub runs: u32,
+    /// Runs a side that were measured to find this out.
+    pub rounds: u32,
+    /// Every metric changes of whose noise threshold show with `runs`, and nothing looked changed.
+    pub quiet: bool,
+    pub metrics: Vec<Sensitivity>,
+    /// Cells in which the program seemed to differ from itself, `CASE METRIC`.
+    pub false_alarms: Vec<String>,
+    pub self_check: Comparison,
+}
+
+/// How well changes of a metric show, in its noisiest case.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Sensitivity {
+    pub metric: String,
+    pub case: String,
+    /// Standard deviation from run to run, relative to the mean.
+    pub spread: f64,
+    /// The smallest relative change that shows with the suite's runs, 9 times out of 10.
+    pub detectable: f64,
+    /// The noise threshold: smaller changes aren't reported.
+    pub margin: f64,
+    /// Runs a side for each of [`CHANGES`]; absent when there are too many.
+    pub runs_for: [Option<u32>; CHANGES.len()],
+}
+
+impl Sensitivity {
+    /// A change of the noise threshold's size shows.
+    pub fn suffices(&self) -> bool {
+        self.detectable <= self.margin
+    }
+}
+
+/// Reads a self-check of `suite` with `runs` runs a side in ordinary use. Only rows of timed metrics tell something:
+/// memory is the same in every run, or the verdict says so.
+pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check: Comparison) -> Calibration {
+    let mut noisiest: BTreeMap<usize, Sensitivity> = BTreeMap::new();
+    for row in &self_check.rows {
+        let known = metric::METRICS.iter().position(|metric| metric.name == row.metric && metric.kind == Kind::Timed);
+        let (Some(order), Some(spread)) = (known, spread(row)) else { continue };
+        if noisiest.get(&order).is_none_or(|other| other.spread < spread) {
+            noisiest.insert(order, sensitivity(row, spread, runs, &self_check));
+        }
+    }
+    let metrics: Vec<_> = noisiest.into_values().collect();
+    let alarm = |row: &&Row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
+    let false_alarms: Vec<_> =
+        self_check.rows.iter().filter(alarm).map(|row| format!("{} {}", row.case, row.metric)).collect();
+    Calibration {
+        suite: suite.to_owned(),
+        hardware: hardware.to_owned(),
+        runs,
+        rounds,
+        quiet: false_alarms.is_empty() && !metrics.is_empty() && metrics.iter().all(Sensitivity::suffices),
+        metrics,
+        false_alarms,
+        self_check,
+    }
+}
+
+/// The relative standard deviation of both sides, pooled.
+fn spread(row: &Row) -> Option<f64> {
+    let relative = |side: Option<crate::compare::Summary>| side.and_then(|side| Some((side.sd? / side.mean).powi(2)));
+    let variance = f64::midpoint(relative(row.base)?, relative(row.head)?);
+    variance.is_finite().then(|| variance.sqrt())
+}
+
+fn sensitivity(row: &Row, spread: f64, runs: u32, check: &Comparison) -> Sensitivity {
+    let detectable = |runs: u32| detectable(spread, runs, check.alpha, check.family);
+    let needed = |change: f64| (2..=MAX_RUNS).find(|&runs| detectable(runs) <= change);
+    Sensitivity {
+        metric: row.metric.clone(),
+        case: row.case.clone(),
+        spread,
+        detectable: detectable(runs.max(2)),
+        margin: row.margin,
+        runs_for: CHANGES.map(needed),
+    }
+}
+
+/// The smallest relative change that `runs` runs a side show, 9 times out of 10, among `family` tests: the test's
+/// critical value and the power's quantile, times the standard error (`docs/statistics.md`). A plain t-test: what a
+/// report gains by borrowing variance from other cells comes on top.
+fn detectable(spread: f64, runs: u32, alpha: f64, family: usize) -> f64 {
+    let df = 2.0 * (f64::from(runs) - 1.0);
+    let critical = stats::quantile(1.0 - alpha / (2.0 * family.max(1) as f64), df);
+    let error = spread * (2.0 / f64::from(runs)).sqrt();
+    ((critical + POWER) * error).exp_m1()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// df = 4, alpha = 5%, one test: t = 2.776, so (2.776 + 1.28) x 1% x sqrt(2/3) = 3.31%, and e^x - 1 = 3.37%.
+    #[test]
+    fn three_runs_of_one_percent() {
+        assert!((detectable(0.01, 3, 0.05, 1) - 0.0337).abs() < 1e-4);
+    }
+
+    #[test]
+    fn more_runs_and_fewer_tests_show_more() {
+        assert!(detectable(0.01, 5, 0.05, 1) < detectable(0.01, 3, 0.05, 1));
+        assert!(detectable(0.01, 3, 0.05, 10) > detectable(0.01, 3, 0.05, 1));
+        assert_eq!(detectable(0.0, 2, 0.05, 1), 0.0);
+    }
+}

@@ -1,0 +1,87 @@
+//! The local baseline: what an earlier `ci` on this machine left, for who has none committed yet.
+
+use std::path::{Path, PathBuf};
+
+use crate::baseline::{Change, Store};
+use crate::compare::{self, Side};
+use crate::config::Suite;
+use crate::error::{Error, Result};
+use crate::results::{Program, Results};
+
+/// The directory that bench-diff keeps to itself, beside the configuration. Git ignores it.
+#[derive(Debug, Clone)]
+pub struct Local {
+    directory: PathBuf,
+}
+
+impl Local {
+    pub fn in_directory(parent: &Path) -> Self {
+        Self { directory: parent.join(".bench-diff") }
+    }
+
+    /// Where the last measurement's files go, unless the caller wants them elsewhere.
+    pub fn latest(&self) -> PathBuf {
+        self.directory.join("latest")
+    }
+
+    pub fn store(&self) -> Store {
+        Store::new(self.directory.join("baselines"))
+    }
+
+    /// The kept baseline, if it is of the suite as it is now. One of other settings helps nobody: it will be replaced.
+    pub fn find(&self, suite: &Suite, hardware: &str) -> Result<Option<Results>> {
+        let Some(results) = self.store().find(&suite.name, hardware)? else { return Ok(None) };
+        let now =
+            Results { cases: suite.cases().cloned().collect(), settings: suite.settings.clone(), ..results.clone() };
+        let ids = |results: &Results| results.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
+        let same = ids(&results) == ids(&now)
+            && compare::obstacles(&Side::from_results("kept", &results), &Side::from_results("now", &now)).is_empty();
+        Ok(same.then_some(results))
+    }
+
+    /// Keeps a first session. What was done, for a person.
+    pub fn start(&self, head: &Results) -> Result<String> {
+        let change = self.update(head, true)?;
+        Ok(format!(
+            "kept as the local baseline in {}: the next `bench-diff ci` on this machine compares with it",
+            change.path.display()
+        ))
+    }
+
+    /// Adds a session of the very program that the baseline is of; five sessions make a history. Another program is
+    /// what the baseline is there to judge, and can't become its own judge.
+    pub fn extend(&self, base: &Results, head: &Results) -> Result<String> {
+        let programs = base.sessions.iter().chain(&head.sessions).map(|session| &session.program);
+        if !same_build(programs) {
+            let path = self.store().current(&base.suite, &crate::baseline::hardware(base)?)?;
+            return Ok(format!(
+                "compared with the local baseline, which stays as it is: it is of another build; to start it anew: rm {}",
+                path.display()
+            ));
+        }
+        let change = self.update(head, false)?;
+        Ok(format!("the same build as before: the local baseline now holds {} sessions", change.sessions))
+    }
+
+    fn update(&self, head: &Results, replace: bool) -> Result<Change> {
+        self.hide().map_err(|error| Error::usage(format!("can't write {}: {error}", self.directory.display())))?;
+        self.store().update(head.clone(), None, replace)
+    }
+
+    /// Tells git to look away, wherever the directory is.
+    fn hide(&self) -> std::io::Result<()> {
+        let file = self.directory.join(".gitignore");
+        if file.exists() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&self.directory)?;
+        std::fs::write(file, "*\n")
+    }
+}
+
+/// One build for sure: all programs say the same, and a commit without local changes.
+fn same_build<'a>(mut programs: impl Iterator<Item = &'a Program>) -> bool {
+    let Some(first) = programs.next() else { return false };
+    let known = first.commit.as_ref().is_some_and(|commit| !commit.ends_with("-dirty"));
+    known && programs.all(|program| program == first)
+}
