@@ -2,6 +2,8 @@
 //!
 //! Memory and time are estimates from the model's shape; they decide only what is hopeless to try.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::case::{Case, DeviceKind, Implementation};
@@ -73,6 +75,17 @@ impl Memory {
 }
 
 impl Plan {
+    /// Why cases can't run, by id.
+    pub fn refused(&self) -> BTreeMap<String, Failure> {
+        let failures = self.cases.iter().filter_map(|case| Some((case.case.id.clone(), case.failure.clone()?)));
+        failures.collect()
+    }
+
+    /// Expected seconds of a run, by case.
+    pub fn seconds_by_case(&self) -> BTreeMap<String, f64> {
+        self.cases.iter().map(|case| (case.case.id.clone(), case.seconds)).collect()
+    }
+
     /// The models of `suite` with the cases that can run, each model's length cut to the longest of these.
     pub fn runnable(&self, suite: &Suite) -> Vec<SuiteModel> {
         let runs =

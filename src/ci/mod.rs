@@ -83,6 +83,22 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
     Ok(Some(Measured { report, remarks }))
 }
 
+/// Measures one program as base and head, interleaved, and compares it with itself. `None` when told to stop.
+pub fn self_check(
+    request: &measure::Request,
+    program: &Worker,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<Option<Comparison>> {
+    let id = measure::session_id();
+    let mut sides = ["base", "head"].map(|label| Side::new(label, program.clone(), request.suite, &id));
+    if measure::run(request, &mut sides, observer, stop)? == End::Stopped {
+        return Ok(None);
+    }
+    let [base, head] = sides.map(|side| compare::Side::from_results(side.label, &side.results));
+    compare::compare(&base, &head, &Options::from(&request.suite.thresholds)).map(Some)
+}
+
 /// A report in the making.
 struct Draft {
     head: Results,

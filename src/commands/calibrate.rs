@@ -1,0 +1,69 @@
+//! `bench-diff calibrate`
+
+use clap::ValueEnum;
+
+use crate::calibrate::calibrate;
+use crate::ci;
+use crate::cli::Io;
+use crate::config::{self, Selection};
+use crate::device::{self, Capacity};
+use crate::error::{Error, Exit, Result};
+use crate::measure::{self, Request, Stop, Worker};
+use crate::{plan, progress, render};
+
+/// Check this machine: how small a change can it tell, and how many runs does a change of 1%, 2% or 5% need?
+///
+/// Measures the same build as base and head, interleaved: whatever seems to differ is noise.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Runs a side to measure: more tell the noise better
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=100))]
+    rounds: u32,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Say nothing while measuring
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    selection: Selection,
+}
+
+const EXAMPLES: &str = "Examples:
+  bench-diff calibrate
+  bench-diff calibrate --suite h100-small --rounds 10";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let mut suite = config::load_suite(&args.selection, device::at_hand())?;
+    let runs = std::mem::replace(&mut suite.settings.runs, args.rounds);
+    let plan = plan::plan(&suite, Capacity::of(suite.device(), suite.models[0].spec.gpu))?;
+    let worker = Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?;
+    let check = {
+        let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
+        let request = Request { suite: &suite, refused: plan.refused(), trace: None };
+        ci::self_check(&request, &worker, observer.as_mut(), Stop::on_signals())?
+    };
+    let Some(check) = check else {
+        writeln!(io.err, "stopped: nothing was kept")?;
+        return Ok(Exit::Interrupted);
+    };
+    let hardware = measure::environment(&suite).fingerprint();
+    let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, check);
+    match args.format {
+        Format::Table => io.out.write_all(render::calibrate::table(&calibration).as_bytes())?,
+        Format::Json => {
+            let text = serde_json::to_string_pretty(&calibration).map_err(Error::usage)?;
+            writeln!(io.out, "{text}")?;
+        }
+    }
+    if calibration.metrics.is_empty() {
+        return Err(Error::measurement("nothing could be measured often enough to tell the noise; see above why"));
+    }
+    Ok(Exit::Success)
+}
