@@ -19,6 +19,7 @@ pub mod measure;
 pub mod metric;
 pub mod models;
 pub mod plan;
+mod progress;
 pub mod render;
 pub mod report;
 pub mod results;

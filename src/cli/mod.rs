@@ -1,10 +1,11 @@
 //! The command line: parse, run the command, turn its end into an exit code.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use crate::commands;
 use crate::error::{Exit, Result};
@@ -44,6 +45,9 @@ enum Command {
     Plan(Box<commands::plan::Args>),
     Schema(commands::schema::Args),
     Generate(commands::generate::Args),
+    Run(Box<commands::run::Args>),
+    #[command(hide = true)]
+    Worker(commands::worker::Args),
 }
 
 /// What a command gets to work with.
@@ -59,6 +63,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Ok(cli) => cli,
         Err(error) => return usage(&error, out, err),
     };
+    log(cli.global.verbose);
     let mut io = Io { out, err };
     match dispatch(cli.command, &mut io) {
         Ok(exit) => exit.into(),
@@ -77,6 +82,8 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Plan(args) => commands::plan::run(&args, io),
         Command::Schema(args) => commands::schema::run(&args, io),
         Command::Generate(args) => commands::generate::run(&args, io),
+        Command::Run(args) => commands::run::run(&args, io),
+        Command::Worker(args) => commands::worker::run(&args),
     }
 }
 
@@ -86,4 +93,20 @@ fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitC
     let (to, exit): (&mut dyn Write, _) = if error.use_stderr() { (err, Exit::Usage) } else { (out, Exit::Success) };
     let _ = write!(to, "{text}");
     exit.into()
+}
+
+/// Logs go to this process's standard error, whatever `err` is.
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => tracing::Level::WARN,
+        1 => tracing::Level::DEBUG,
+        _ => tracing::Level::TRACE,
+    };
+    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    // Ours only: the libraries' own logs drown them.
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color).without_time();
+    let ours = tracing_subscriber::filter::Targets::new().with_target("bench_diff", level).with_target("worker", level);
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(ours));
+    // A second command in the same process (a test) keeps the first one's.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }

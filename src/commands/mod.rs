@@ -5,3 +5,5 @@ pub mod generate;
 pub mod init;
 pub mod plan;
 pub mod schema;
+pub mod run;
+pub mod worker;

@@ -6,44 +6,18 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
+use crate::case::PromptRule;
+
 /// The vLLM script's long prompt has this many ids around its filling; below this length it repeats one character.
 const VLLM_LONG_FROM: usize = 96;
 
-/// How the prompt of a wanted length is built; [`Settings::prompt`](crate::results::Settings::prompt) holds its id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Rule {
-    /// `speed_benchmark_transformers.py`: one character repeated.
-    Transformers,
-    /// `speed_benchmark_vllm.py`: a short chat filled up with `#`, or one character repeated below 96 tokens.
-    Vllm,
-    /// EvalScope's `speed_benchmark` data sets: one character repeated.
-    Evalscope,
-}
-
-impl Rule {
-    pub const ALL: [Self; 3] = [Self::Transformers, Self::Vllm, Self::Evalscope];
-
-    /// The word in configurations and results files.
-    pub fn id(self) -> &'static str {
-        match self {
-            Self::Transformers => "transformers",
-            Self::Vllm => "vllm",
-            Self::Evalscope => "evalscope",
-        }
-    }
-
-    pub fn find(id: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|rule| rule.id() == id)
-    }
-
-    /// Exactly `length` token ids.
-    pub fn prompt(self, length: usize) -> Vec<u32> {
-        let ids = &*IDS;
-        match self {
-            Self::Transformers => vec![ids.transformers; length],
-            Self::Vllm if length >= VLLM_LONG_FROM => ids.vllm.fill(length),
-            Self::Vllm | Self::Evalscope => vec![ids.evalscope; length],
-        }
+/// Exactly `length` token ids.
+pub fn prompt(rule: PromptRule, length: usize) -> Vec<u32> {
+    let ids = &*IDS;
+    match rule {
+        PromptRule::Transformers => vec![ids.transformers; length],
+        PromptRule::Vllm if length >= VLLM_LONG_FROM => ids.vllm.fill(length),
+        PromptRule::Vllm | PromptRule::Evalscope => vec![ids.evalscope; length],
     }
 }
 
@@ -81,33 +55,35 @@ static IDS: LazyLock<Ids> = LazyLock::new(|| {
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum;
+
     use super::*;
 
     #[test]
     fn every_rule_gives_exactly_the_wanted_length() {
-        for rule in Rule::ALL {
+        for rule in PromptRule::value_variants() {
             for length in [1, 2, 95, 96, 97, 98, 99, 6144] {
-                assert_eq!(rule.prompt(length).len(), length, "{} at {length}", rule.id());
+                assert_eq!(prompt(*rule, length).len(), length, "{rule} at {length}");
             }
         }
     }
 
     #[test]
     fn single_characters_are_repeated() {
-        assert_eq!(Rule::Transformers.prompt(3), [35946; 3]);
-        assert_eq!(Rule::Evalscope.prompt(6144), [121_673; 6144]);
-        assert_eq!(Rule::Vllm.prompt(95), [121_673; 95]);
+        assert_eq!(prompt(PromptRule::Transformers, 3), [35946; 3]);
+        assert_eq!(prompt(PromptRule::Evalscope, 6144), [121_673; 6144]);
+        assert_eq!(prompt(PromptRule::Vllm, 95), [121_673; 95]);
     }
 
     /// The documented form for 98 and more: prefix + [2] + [671] x (N - 97) + suffix.
     #[test]
     fn long_vllm_prompts_are_the_filled_chat() {
-        let prompt = Rule::Vllm.prompt(6144);
+        let prompt = prompt(PromptRule::Vllm, 6144);
         assert_eq!(prompt[..3], [151_644, 8948, 198]);
         assert_eq!(prompt[57], 2);
         assert!(prompt[58..6144 - 39].iter().all(|&id| id == 671));
         assert_eq!(prompt[6144 - 39..][..2], [68_739, 247]);
         assert_eq!(prompt[6143], 198);
-        assert_eq!(Rule::Vllm.prompt(98)[57..59], [2, 671]);
+        assert_eq!(prompt(PromptRule::Vllm, 98)[57..59], [2, 671]);
     }
 }

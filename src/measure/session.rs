@@ -77,6 +77,10 @@ fn in_turn(sides: &mut [Side], round: u32) -> Vec<&mut Side> {
     order
 }
 
+fn cases(suite: &Suite) -> impl Iterator<Item = &Case> {
+    suite.models.iter().flat_map(|model| &model.cases)
+}
+
 struct Session<'a> {
     request: &'a Request<'a>,
     observer: &'a mut dyn Observer,
@@ -89,7 +93,7 @@ impl Session<'_> {
     fn prepare(&mut self, sides: &mut [Side]) -> Result<()> {
         let suite = self.request.suite;
         let here = environment(suite);
-        let (mut left, mut total) = (0, 0);
+        let mut left = Vec::new();
         for side in &mut *sides {
             side.results.settings.runs = suite.settings.runs;
             let session = side.session_mut();
@@ -102,15 +106,13 @@ impl Session<'_> {
             }
             session.environment = here.clone();
             session.finished = None;
-            for round in 1..=suite.settings.runs {
-                for case in suite.models.iter().flat_map(|model| &model.cases) {
-                    total += 1;
-                    left += usize::from(!side.has(&case.id, round));
-                }
-            }
             side.save()?;
+            for round in 1..=suite.settings.runs {
+                left.extend(cases(suite).filter(|case| !side.has(&case.id, round)).map(|case| case.id.as_str()));
+            }
         }
-        self.observer.update(Update::Started { left, total });
+        let total = cases(suite).count() * suite.settings.runs as usize * sides.len();
+        self.observer.update(Update::Started { left: &left, total });
         Ok(())
     }
 

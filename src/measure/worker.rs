@@ -4,11 +4,13 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
-use super::prompt::Rule;
+use clap::ValueEnum;
+
+use super::prompt::prompt;
 use super::protocol::{Event, Job};
 use super::samples::Sampled;
 use super::watch::Watcher;
-use crate::case::Case;
+use crate::case::{Case, PromptRule};
 use crate::engine::{self, Engine, EngineError, Generation};
 use crate::results::{Failure, FailureKind, Measurement, Program};
 
@@ -67,9 +69,9 @@ pub fn measure_case(
     watcher: &Watcher,
     progress: &mut dyn FnMut(u64, u64) -> io::Result<()>,
 ) -> Result<(Measurement, Vec<f64>), EngineError> {
-    let rule = Rule::find(&job.settings.prompt)
-        .ok_or_else(|| EngineError::Failed(format!("unknown prompt rule `{}`", job.settings.prompt)))?;
-    let prompt = rule.prompt(case.context_length as usize);
+    let rule = PromptRule::from_str(&job.settings.prompt, false)
+        .map_err(|_| EngineError::Failed(format!("unknown prompt rule `{}`", job.settings.prompt)))?;
+    let prompt = prompt(rule, case.context_length as usize);
     let length = case.generated_length as usize;
     let warmup = job.settings.warmup_length.map_or(length, |warmup| (warmup as usize).clamp(1, length));
     let total = (warmup * job.settings.warmup as usize + length) as u64;

@@ -5,6 +5,7 @@ pub mod escape;
 pub mod markdown;
 mod number;
 pub mod plan;
+pub mod run;
 pub mod summary;
 pub mod table;
 

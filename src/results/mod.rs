@@ -5,6 +5,7 @@
 
 mod compact;
 pub mod distribution;
+mod export;
 mod fingerprint;
 mod read;
 mod write;

@@ -1,0 +1,128 @@
+//! `bench-diff run`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::cli::Io;
+use crate::config::{self, Selection, Suite};
+use crate::device::{self, Capacity};
+use crate::error::{Error, Exit, Result};
+use crate::measure::{self, End, Request, Side, Stop, Worker};
+use crate::plan::{self, Plan};
+use crate::results::{self, Failure, FailureKind, Outcome, Results};
+use crate::{progress, render};
+
+/// Measure a suite: every run a process of its own, every sample kept
+///
+/// The results file is written after every measured case. Stop with Ctrl-C at any time and carry on with --resume.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    #[command(flatten)]
+    selection: Selection,
+    /// Where the results go
+    #[arg(short, long, value_name = "FILE", default_value = "results.json")]
+    output: PathBuf,
+    /// Replace the output file if it exists
+    #[arg(long)]
+    force: bool,
+    /// Carry on with an interrupted session: what it holds is not measured again, failed runs are
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "force"])]
+    resume: Option<PathBuf>,
+    /// Also write the files of Qwen's speed benchmark scripts and of EvalScope into this directory
+    #[arg(long, value_name = "DIR")]
+    csv: Option<PathBuf>,
+    /// Also write the time between any two tokens, as JSON lines
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Say nothing while measuring
+    #[arg(short, long)]
+    quiet: bool,
+    /// The program to measure, if it isn't this one: started as `PATH worker`
+    #[arg(long, value_name = "PATH", hide = true)]
+    worker: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "Examples:
+  bench-diff run
+  bench-diff run --suite h100-small --runs 5 --output before.json
+  bench-diff run --resume results.json
+  bench-diff run --model Qwen/Qwen2.5-7B-Instruct --context-lengths 1,6144 --csv seed-format";
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let worker = match &args.worker {
+        Some(path) => Worker::at(path),
+        None => Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?,
+    };
+    let path = args.resume.as_ref().unwrap_or(&args.output);
+    let (suite, side) = match &args.resume {
+        Some(path) => resumed(args, worker, path)?,
+        None => started(args, worker)?,
+    };
+    let plan = plan::plan(&suite, Capacity::of(suite.device(), suite.models[0].spec.gpu))?;
+    let request = Request { suite: &suite, refused: refused(&plan), trace: args.trace.as_deref() };
+    let mut sides = [side.saved_to(path)];
+    let end = {
+        let expected = plan.cases.iter().map(|case| (case.case.id.clone(), case.seconds)).collect();
+        let mut observer = progress::observer(args.quiet, expected, io.err);
+        measure::run(&request, &mut sides, observer.as_mut(), Stop::on_signals())?
+    };
+    if end == End::Stopped {
+        let path = path.display();
+        writeln!(io.err, "stopped; what was measured is in {path}; carry on with: bench-diff run --resume {path}")?;
+        return Ok(Exit::Interrupted);
+    }
+    let [side] = sides;
+    report(args, &side.results, path, io)
+}
+
+fn started(args: &Args, worker: Worker) -> Result<(Suite, Side)> {
+    let suite = config::load_suite(&args.selection, device::at_hand())?;
+    if !args.force && args.output.exists() {
+        let path = args.output.display();
+        return Err(Error::usage(format!(
+            "{path} exists: carry on with it (--resume {path}), replace it (--force), or name another --output"
+        )));
+    }
+    let side = Side::new("", worker, &suite, &measure::session_id());
+    Ok((suite, side))
+}
+
+/// The file knows its suite and the number of runs; flags of the interrupted command that changed more have to be
+/// given again, and it is an error when they aren't.
+fn resumed(args: &Args, worker: Worker, path: &Path) -> Result<(Suite, Side)> {
+    let results = results::read(path)?;
+    let mut selection = args.selection.clone();
+    selection.suite.get_or_insert_with(|| results.suite.clone());
+    selection.settings.runs.get_or_insert(results.settings.runs);
+    let suite = config::load_suite(&selection, device::at_hand())?;
+    let side = Side::resume(worker, &suite, results)?;
+    Ok((suite, side))
+}
+
+fn refused(plan: &Plan) -> BTreeMap<String, Failure> {
+    let failures = plan.cases.iter().filter_map(|case| Some((case.case.id.clone(), case.failure.clone()?)));
+    failures.collect()
+}
+
+fn report(args: &Args, results: &Results, path: &Path, io: &mut Io) -> Result<Exit> {
+    if let Some(directory) = &args.csv {
+        results.export(directory).map_err(|error| {
+            Error::usage(format!("can't write the CSV files into {}: {error}", directory.display()))
+        })?;
+    }
+    io.out.write_all(render::run::table(results).as_bytes())?;
+    let runs = results.sessions.last().map_or(&[][..], |session| &session.runs);
+    let failed = runs.iter().filter(|run| {
+        matches!(&run.outcome, Outcome::Failed(failure) if failure.kind != FailureKind::DoesNotFit)
+    });
+    let failed = failed.count();
+    if !args.quiet {
+        writeln!(io.err, "{} runs are in {}", runs.len(), path.display())?;
+    }
+    if failed > 0 {
+        writeln!(io.err, "{failed} of {} runs failed; the table says why", runs.len())?;
+        return Ok(Exit::Measurement);
+    }
+    Ok(Exit::Success)
+}

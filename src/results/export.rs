@@ -1,0 +1,159 @@
+//! The files of the programs that measured Qwen's published numbers, for whoever has tools that read them.
+//!
+//! Names, columns and units are theirs. A value is the mean over the last session's runs, as their README asks
+//! ("run three times and average"). What wasn't measured is left out where they would write a zero.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::{Outcome, Results, write_atomically};
+use crate::case::{Case, Implementation};
+use crate::metric::{self, Metric, MetricName};
+
+const TRANSFORMERS_HEADER: &str = "model_id_or_path,batch_size,context_length_per_experiment,\
+generate_length_per_experiment,use_flash_attn,comment,tokens_per_second,max_gpu_memory_cost_gb";
+const VLLM_HEADER: &str =
+    "Model ID,Input Length,Output Length,TP Size,Average Time (s),Average Throughput (tokens/s)";
+
+/// MiB in the "GB" of all three: 1024^3 bytes.
+const MIB_PER_GB: f64 = 1024.0;
+
+impl Results {
+    /// Writes `transformers/*.csv`, `vllm/*.csv` and `evalscope/MODEL/TIME/speed_benchmark.json` under `directory`.
+    pub fn export(&self, directory: &Path) -> io::Result<()> {
+        let now = Timestamp::now();
+        let stamp = now.strftime("%m%d%H%M%S").to_string();
+        let rows: Vec<Row> = self.cases.iter().filter_map(|case| self.row(case)).collect();
+        for (name, header, line) in [
+            ("transformers", TRANSFORMERS_HEADER, Row::transformers as fn(&Row) -> String),
+            ("vllm", VLLM_HEADER, Row::vllm),
+        ] {
+            let directory = directory.join(name);
+            fs::create_dir_all(&directory)?;
+            for (file, rows) in by_file(&rows, &stamp) {
+                write_atomically(&directory.join(file), |out| {
+                    writeln!(out, "{header}")?;
+                    rows.iter().try_for_each(|row| writeln!(out, "{}", line(row)))
+                })?;
+            }
+        }
+        let mut by_model: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+        for row in &rows {
+            by_model.entry(file_name(row.case.model.rsplit('/').next().unwrap_or_default())).or_default().push(row);
+        }
+        for (model, rows) in by_model {
+            let directory = directory.join("evalscope").join(model).join(now.strftime("%Y%m%d_%H%M%S").to_string());
+            fs::create_dir_all(&directory)?;
+            write_atomically(&directory.join("speed_benchmark.json"), |out| {
+                serde_json::to_writer_pretty(&mut *out, &evalscope(&rows))?;
+                writeln!(out)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn row<'a>(&self, case: &'a Case) -> Option<Row<'a>> {
+        let mean = |metric: &Metric| {
+            let runs = self.sessions.last()?.runs.iter().filter(|run| run.case == case.id);
+            let values: Vec<f64> = runs
+                .filter_map(|run| match &run.outcome {
+                    Outcome::Ok(measurement) => measurement.metrics.get(&MetricName::from(metric)).copied(),
+                    Outcome::Failed(_) => None,
+                })
+                .collect();
+            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+        };
+        Some(Row {
+            case,
+            speed: mean(&metric::SPEED)?,
+            seconds: mean(&metric::E2E_LATENCY)? / 1000.0,
+            allocated_gb: mean(&metric::ALLOCATED_MEMORY).map(|mib| mib / MIB_PER_GB),
+        })
+    }
+}
+
+/// A case with numbers; a case without has no row in any of the three, as with theirs.
+struct Row<'a> {
+    case: &'a Case,
+    speed: f64,
+    seconds: f64,
+    allocated_gb: Option<f64>,
+}
+
+impl Row<'_> {
+    fn transformers(&self) -> String {
+        let case = self.case;
+        // Their flag says which attention ran; of ours only `graph` has a flash kernel.
+        let flash = if case.implementation == Implementation::Graph { "True" } else { "False" };
+        let memory = self.allocated_gb.map_or_else(String::new, |gb| format!("{gb:.4}"));
+        format!(
+            "{},{},{},{},{flash},default,{:.4},{memory}",
+            field(&case.model),
+            case.batch_size,
+            case.context_length,
+            case.generated_length,
+            self.speed
+        )
+    }
+
+    fn vllm(&self) -> String {
+        let case = self.case;
+        format!(
+            "{},{},{},{},{:.4},{:.4}",
+            field(&case.model),
+            case.context_length,
+            case.generated_length,
+            case.gpus.max(1),
+            self.seconds,
+            self.speed
+        )
+    }
+}
+
+/// One file for each model and context length. Cases that differ only in what the name doesn't say share it.
+fn by_file<'a, 'b>(rows: &'a [Row<'b>], stamp: &str) -> BTreeMap<String, Vec<&'a Row<'b>>> {
+    let mut files: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        let model = file_name(&row.case.model);
+        files.entry(format!("{model}_context_length-{}_{stamp}.csv", row.case.context_length)).or_default().push(row);
+    }
+    files
+}
+
+/// `/` becomes `__`, and a name stays in its directory.
+fn file_name(model: &str) -> String {
+    let name = model.replace(['/', '\\'], "__").replace(|c: char| c.is_control(), "_");
+    if name.chars().all(|c| c == '.') { format!("_{name}") } else { name }
+}
+
+/// Quoted where CSV needs it.
+fn field(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
+}
+
+/// Means grouped by prompt tokens; two decimals, as in EvalScope's own tables.
+fn evalscope(rows: &[&Row]) -> Value {
+    let mut groups: BTreeMap<u32, Vec<&Row>> = BTreeMap::new();
+    for row in rows {
+        groups.entry(row.case.context_length).or_default().push(row);
+    }
+    let rounded = |value: f64| (value * 100.0).round() / 100.0;
+    let mean = |values: Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+    let entries = groups.into_iter().map(|(prompt, rows)| {
+        let mut entry = Map::new();
+        entry.insert("Prompt Tokens".into(), json!(prompt));
+        if let Some(speed) = mean(rows.iter().map(|row| row.speed).collect()) {
+            entry.insert("Speed(tokens/s)".into(), json!(rounded(speed)));
+        }
+        if let Some(memory) = mean(rows.iter().filter_map(|row| row.allocated_gb).collect()) {
+            entry.insert("GPU Memory(GB)".into(), json!(rounded(memory)));
+        }
+        Value::Object(entry)
+    });
+    Value::Array(entries.collect())
+}

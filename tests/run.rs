@@ -1,0 +1,395 @@
+//! `bench-diff run` through the binary, with `run/worker.sh` as the measured program.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use bench_diff::results::{FailureKind, Outcome, Results, Run};
+use tempfile::TempDir;
+
+/// A directory with a configuration of two small models and two cases each, measured twice.
+struct Bench {
+    directory: TempDir,
+}
+
+const CONFIG: &str = r#"
+weights = "generated"
+
+[suites.test]
+device = "cpu"
+models = ["./one", "./two"]
+context-lengths = [1, 8]
+generated-length = 4
+runs = 2
+limits = { case-seconds = 2, load-seconds = 2 }
+"#;
+
+/// A Qwen2.5 small enough to be measured in no time.
+const MODEL: &str = r#"{
+  "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_act": "silu", "torch_dtype": "float32",
+  "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+  "num_key_value_heads": 2, "vocab_size": 151936, "max_position_embeddings": 512, "rope_theta": 1000000.0,
+  "rms_norm_eps": 1e-06, "tie_word_embeddings": true, "use_sliding_window": false
+}"#;
+
+impl Bench {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let bench = Self { directory };
+        bench.write("bench-diff.toml", CONFIG);
+        for model in ["one", "two"] {
+            fs::create_dir(bench.path(model)).unwrap();
+            bench.write(&format!("{model}/config.json"), MODEL);
+        }
+        bench
+    }
+
+    /// What the fake worker does, by case.
+    fn behaving(behaviour: &str) -> Self {
+        let bench = Self::new();
+        bench.write("behaviour", behaviour);
+        bench
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// `bench-diff run` with the fake worker.
+    fn command(&self, args: &[&str]) -> Command {
+        let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/worker.sh");
+        let mut command = self.plain(args);
+        command.arg("--worker").arg(worker);
+        command
+    }
+
+    /// `bench-diff run`.
+    fn plain(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+        // Its own lock files: these tests run side by side.
+        command.arg("run").args(args).current_dir(&self.directory).env("TMPDIR", self.directory.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> Finished {
+        Finished::of(self.command(args).output().unwrap())
+    }
+
+    fn results(&self) -> Results {
+        serde_json::from_str(&self.read("results.json")).unwrap()
+    }
+
+    /// Waits until the file has that many lines.
+    fn wait_for_lines(&self, name: &str, lines: usize) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while fs::read_to_string(self.path(name)).unwrap_or_default().lines().count() < lines {
+            assert!(Instant::now() < deadline, "`{name}` never had {lines} lines");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+struct Finished {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Finished {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(Command::new("kill").args([name, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// `CASE round` of every run, in the file's order, with the kind of failure.
+fn runs(results: &Results) -> Vec<String> {
+    let line = |run: &Run| match &run.outcome {
+        Outcome::Ok(_) => format!("{} {}", run.case, run.round),
+        Outcome::Failed(failure) => format!("{} {} {:?}", run.case, run.round, failure.kind),
+    };
+    results.sessions[0].runs.iter().map(line).collect()
+}
+
+fn failures(results: &Results) -> Vec<(FailureKind, String)> {
+    let runs = results.sessions[0].runs.iter();
+    runs.filter_map(|run| match &run.outcome {
+        Outcome::Failed(failure) => Some((failure.kind, failure.reason.clone())),
+        Outcome::Ok(_) => None,
+    })
+    .collect()
+}
+
+#[test]
+fn rounds_are_interleaved_and_each_has_its_process() {
+    let bench = Bench::new();
+    let finished = bench.run(&[]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let log = "start\none/f32/1\none/f32/8\nstart\ntwo/f32/1\ntwo/f32/8\n";
+    assert_eq!(bench.read("log"), [log, log].concat());
+    let results = bench.results();
+    assert_eq!(results.schema, 1);
+    assert!(results.sessions[0].finished.is_some());
+    assert_eq!(results.sessions[0].program.name, "fake");
+    assert_eq!(runs(&results).len(), 8);
+}
+
+#[test]
+fn the_table_and_the_progress_lines_can_be_read() {
+    let bench = Bench::behaving("two/f32/8 oom\n");
+    let finished = bench.run(&[]);
+    assert_eq!(finished.code, Some(3));
+    let machine = &bench.results().sessions[0].environment.cpu;
+    insta::assert_snapshot!("table", finished.out.replace(machine.as_str(), "CPU"));
+    insta::assert_snapshot!("progress", without_estimates(&finished.err));
+}
+
+/// How long the rest takes depends on the machine.
+fn without_estimates(text: &str) -> String {
+    let cut = |line: &str| line.split("  (").next().unwrap().to_owned();
+    text.lines().map(cut).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn quiet_says_nothing_but_the_result() {
+    let finished = Bench::new().run(&["--quiet"]);
+    assert_eq!(finished.err, "");
+    assert!(finished.out.contains("one/f32/1"));
+}
+
+#[test]
+fn a_crash_costs_only_its_case() {
+    let bench = Bench::behaving("one/f32/1 crash\n");
+    let finished = bench.run(&[]);
+    assert_eq!(finished.code, Some(3));
+    let results = bench.results();
+    assert_eq!(runs(&results)[..4], ["one/f32/1 1 Crashed", "one/f32/8 1", "two/f32/1 1", "two/f32/8 1"]);
+    assert!(failures(&results)[0].1.contains("killed by signal 9"), "{:?}", failures(&results));
+    assert!(results.sessions[0].finished.is_some());
+}
+
+#[test]
+fn a_panic_is_quoted() {
+    let bench = Bench::behaving("one/f32/8 exit\n");
+    bench.run(&["--runs", "1"]);
+    let (kind, reason) = failures(&bench.results()).remove(0);
+    assert_eq!(kind, FailureKind::Crashed);
+    assert!(reason.contains("exit code 101; it said: thread 'main' panicked: no luck"), "{reason}");
+}
+
+#[test]
+fn a_hanging_case_is_killed_with_its_children() {
+    let bench = Bench::behaving("one/f32/1 hang\n");
+    bench.run(&["--runs", "1"]);
+    let results = bench.results();
+    assert_eq!(runs(&results), ["one/f32/1 1 TimedOut", "one/f32/8 1", "two/f32/1 1", "two/f32/8 1"]);
+    assert!(failures(&results)[0].1.contains("limit of 2 s"));
+}
+
+#[test]
+fn out_of_memory_goes_on_in_a_new_process() {
+    let bench = Bench::behaving("one/f32/1 oom\n");
+    bench.run(&["--runs", "1"]);
+    assert_eq!(failures(&bench.results()), [(FailureKind::OutOfMemory, "out of memory: 3 GiB".to_owned())]);
+    assert_eq!(bench.read("log"), "start\none/f32/1\nstart\none/f32/8\nstart\ntwo/f32/1\ntwo/f32/8\n");
+}
+
+#[test]
+fn a_model_that_cant_be_loaded_fails_all_its_cases_at_once() {
+    for (action, kind) in [("refuse", FailureKind::Error), ("crash", FailureKind::Crashed), ("hang", FailureKind::TimedOut)]
+    {
+        let bench = Bench::behaving(&format!("load {action}\n"));
+        let finished = bench.run(&["--runs", "1", "--model", "./one"]);
+        assert_eq!(finished.code, Some(3), "{action}");
+        assert_eq!(failures(&bench.results()).iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [kind, kind]);
+        assert_eq!(bench.read("log"), "start\n", "{action}: one attempt");
+    }
+}
+
+#[test]
+fn nonsense_from_the_measured_program_costs_its_case_and_shows_no_control_characters() {
+    for action in ["garbage", "endless"] {
+        let bench = Bench::behaving(&format!("one/f32/1 {action}\n"));
+        let finished = bench.run(&["--runs", "1", "--model", "./one"]);
+        assert_eq!(runs(&bench.results()), ["one/f32/1 1 Error", "one/f32/8 1"], "{action}");
+        assert!(!finished.out.contains('\x1b') && !finished.err.contains('\x1b'));
+    }
+}
+
+#[test]
+fn events_that_nobody_asked_for_are_ignored() {
+    let bench = Bench::behaving("one/f32/1 other\ntwo/f32/1 newer\n");
+    let finished = bench.run(&["--runs", "1"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    assert_eq!(runs(&bench.results()), ["one/f32/1 1", "one/f32/8 1", "two/f32/1 1", "two/f32/8 1"]);
+}
+
+#[test]
+fn a_worker_that_claims_to_be_done_isnt_believed() {
+    let bench = Bench::behaving("one/f32/8 done\n");
+    bench.run(&["--runs", "1"]);
+    assert_eq!(runs(&bench.results()), ["one/f32/1 1", "one/f32/8 1 Error", "two/f32/1 1", "two/f32/8 1"]);
+}
+
+#[test]
+fn the_measured_program_sees_no_secrets() {
+    let bench = Bench::new();
+    let secrets = ["GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "MY_CREDENTIALS"];
+    let mut command = bench.command(&["--runs", "1"]);
+    command.envs(secrets.map(|name| (name, "s3cret"))).env("CUDA_VISIBLE_DEVICES", "0");
+    assert!(command.output().unwrap().status.success());
+    let names = bench.read("environment");
+    assert!(names.lines().any(|name| name == "PATH") && names.lines().any(|name| name == "CUDA_VISIBLE_DEVICES"));
+    for secret in secrets {
+        assert!(!names.contains(secret), "{secret} was passed on");
+    }
+}
+
+#[test]
+fn a_killed_session_is_carried_on_with_nothing_measured_twice() {
+    let bench = Bench::behaving("f32 slow\n");
+    let mut child = bench.command(&[]).spawn().unwrap();
+    bench.wait_for_lines("log", 5);
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    let before = bench.results();
+    assert!(before.sessions[0].finished.is_none());
+    let measured = before.sessions[0].runs.clone();
+    assert!((2..8).contains(&measured.len()), "{}", measured.len());
+
+    fs::remove_file(bench.path("log")).unwrap();
+    let finished = bench.run(&["--resume", "results.json"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let after = bench.results();
+    assert_eq!(after.sessions[0].id, before.sessions[0].id);
+    assert_eq!(after.sessions[0].runs[..measured.len()], measured);
+    let mut all = runs(&after);
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 8, "every run once");
+    let cases = bench.read("log").lines().filter(|line| *line != "start").count();
+    assert_eq!(cases, 8 - measured.len(), "only what was missing");
+}
+
+#[test]
+fn ctrl_c_keeps_what_was_measured_and_says_how_to_carry_on() {
+    let bench = Bench::behaving("f32 slow\n");
+    let child = bench.command(&[]).spawn().unwrap();
+    bench.wait_for_lines("log", 3);
+    signal(&child, "-INT");
+    let finished = Finished::of(child.wait_with_output().unwrap());
+    assert_eq!(finished.code, Some(130));
+    assert!(finished.err.contains("bench-diff run --resume results.json"), "{}", finished.err);
+    let results = bench.results();
+    assert!(results.sessions[0].finished.is_none() && !results.sessions[0].runs.is_empty());
+    assert!(failures(&results).is_empty(), "being stopped is no failure of a case");
+    let lines = bench.read("log").lines().count();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!(bench.read("log").lines().count(), lines, "the worker is gone");
+}
+
+#[test]
+fn failed_runs_are_tried_again_when_carried_on() {
+    let bench = Bench::behaving("one/f32/1 crash\n");
+    assert_eq!(bench.run(&["--runs", "1"]).code, Some(3));
+    fs::remove_file(bench.path("behaviour")).unwrap();
+    fs::remove_file(bench.path("log")).unwrap();
+    assert_eq!(bench.run(&["--resume", "results.json"]).code, Some(0));
+    assert_eq!(bench.read("log"), "start\none/f32/1\n");
+    assert_eq!(runs(&bench.results()).len(), 4);
+}
+
+#[test]
+fn other_settings_cant_be_carried_on() {
+    let bench = Bench::new();
+    bench.run(&["--runs", "1"]);
+    for flags in [["--generated-length", "3"], ["--warmup", "2"], ["--model", "./one"], ["--prompt", "vllm"]] {
+        let finished = bench.run(&[&["--resume", "results.json"], &flags[..]].concat());
+        assert_eq!(finished.code, Some(2), "{flags:?}: {}", finished.err);
+        assert!(finished.err.contains("can't carry on"), "{flags:?}: {}", finished.err);
+    }
+}
+
+#[test]
+fn results_arent_overwritten_by_accident() {
+    let bench = Bench::new();
+    bench.run(&["--runs", "1"]);
+    let before = bench.read("results.json");
+    let refused = bench.run(&["--runs", "1"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.err.contains("--force"), "{}", refused.err);
+    assert_eq!(bench.read("results.json"), before);
+    assert_eq!(bench.run(&["--runs", "1", "--force"]).code, Some(0));
+    assert_ne!(bench.read("results.json"), before);
+}
+
+#[test]
+fn one_measures_at_a_time() {
+    let bench = Bench::behaving("f32 slow\n");
+    let first = bench.command(&["--output", "first.json", "--runs", "1"]).spawn().unwrap();
+    bench.wait_for_lines("log", 2);
+    let second = bench.run(&["--output", "second.json", "--runs", "1"]);
+    let first = Finished::of(first.wait_with_output().unwrap());
+    assert_eq!((first.code, second.code), (Some(0), Some(0)));
+    assert!(second.err.contains("is measuring on this device"), "{}", second.err);
+    let log = "start\none/f32/1\none/f32/8\nstart\ntwo/f32/1\ntwo/f32/8\n";
+    assert_eq!(bench.read("log"), [log, log].concat());
+}
+
+#[test]
+fn the_seeds_files_are_written() {
+    let bench = Bench::new();
+    let finished = bench.run(&["--model", "./one", "--csv", "seed", "--trace", "trace.jsonl", "--runs", "1"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let mut shown = String::new();
+    for path in files(&bench.path("seed")) {
+        let name = path.strip_prefix(bench.directory.path()).unwrap().display().to_string();
+        shown += &format!("== {}\n{}", without_times(&name), fs::read_to_string(&path).unwrap());
+    }
+    insta::assert_snapshot!("seed_files", shown);
+    let trace = bench.read("trace.jsonl");
+    assert_eq!(trace.lines().count(), 2);
+    assert!(trace.contains(r#""case":"one/f32/1","round":1,"itl_ms":[1.5,2.5]"#), "{trace}");
+}
+
+/// All files below `directory`, sorted.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// Times in names are digits in a row.
+fn without_times(name: &str) -> String {
+    let parts = name.split_inclusive(['_', '.', '/']).map(|part| {
+        let digits = part.trim_end_matches(['_', '.', '/']);
+        if digits.len() >= 6 && digits.chars().all(|c| c.is_ascii_digit()) { part.replace(digits, "TIME") } else { part.to_owned() }
+    });
+    parts.collect()
+}
+
+#[test]
+fn a_missing_program_is_named() {
+    let bench = Bench::new();
+    let finished = Finished::of(bench.plain(&["--worker", "./nowhere"]).output().unwrap());
+    assert_eq!(finished.code, Some(3));
+    assert!(finished.err.contains("can't start ./nowhere"), "{}", finished.err);
+}
