@@ -210,7 +210,8 @@ fn out_of_memory_goes_on_in_a_new_process() {
 
 #[test]
 fn a_model_that_cant_be_loaded_fails_all_its_cases_at_once() {
-    for (action, kind) in [("refuse", FailureKind::Error), ("crash", FailureKind::Crashed), ("hang", FailureKind::TimedOut)]
+    for (action, kind) in
+        [("refuse", FailureKind::Error), ("crash", FailureKind::Crashed), ("hang", FailureKind::TimedOut)]
     {
         let bench = Bench::behaving(&format!("load {action}\n"));
         let finished = bench.run(&["--runs", "1", "--model", "./one"]);
@@ -381,7 +382,11 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 fn without_times(name: &str) -> String {
     let parts = name.split_inclusive(['_', '.', '/']).map(|part| {
         let digits = part.trim_end_matches(['_', '.', '/']);
-        if digits.len() >= 6 && digits.chars().all(|c| c.is_ascii_digit()) { part.replace(digits, "TIME") } else { part.to_owned() }
+        if digits.len() >= 6 && digits.chars().all(|c| c.is_ascii_digit()) {
+            part.replace(digits, "TIME")
+        } else {
+            part.to_owned()
+        }
     });
     parts.collect()
 }

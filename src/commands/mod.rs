@@ -4,6 +4,6 @@ pub mod compare;
 pub mod generate;
 pub mod init;
 pub mod plan;
-pub mod schema;
 pub mod run;
+pub mod schema;
 pub mod worker;

@@ -113,9 +113,9 @@ fn report(args: &Args, results: &Results, path: &Path, io: &mut Io) -> Result<Ex
     }
     io.out.write_all(render::run::table(results).as_bytes())?;
     let runs = results.sessions.last().map_or(&[][..], |session| &session.runs);
-    let failed = runs.iter().filter(|run| {
-        matches!(&run.outcome, Outcome::Failed(failure) if failure.kind != FailureKind::DoesNotFit)
-    });
+    let failed = runs
+        .iter()
+        .filter(|run| matches!(&run.outcome, Outcome::Failed(failure) if failure.kind != FailureKind::DoesNotFit));
     let failed = failed.count();
     if !args.quiet {
         writeln!(io.err, "{} runs are in {}", runs.len(), path.display())?;

@@ -14,9 +14,9 @@ pub struct At<'a> {
 /// Something happened.
 #[derive(Debug, Clone, Copy)]
 pub enum Update<'a> {
-    /// Runs that are left to do, and runs in all, over cases, rounds and sides.
+    /// The case of every run that is left to do, and the number of runs in all, over cases, rounds and sides.
     Started {
-        left: usize,
+        left: &'a [&'a str],
         total: usize,
     },
     /// Nothing is measured until something else ends.

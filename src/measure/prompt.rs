@@ -78,12 +78,12 @@ mod tests {
     /// The documented form for 98 and more: prefix + [2] + [671] x (N - 97) + suffix.
     #[test]
     fn long_vllm_prompts_are_the_filled_chat() {
-        let prompt = prompt(PromptRule::Vllm, 6144);
-        assert_eq!(prompt[..3], [151_644, 8948, 198]);
-        assert_eq!(prompt[57], 2);
-        assert!(prompt[58..6144 - 39].iter().all(|&id| id == 671));
-        assert_eq!(prompt[6144 - 39..][..2], [68_739, 247]);
-        assert_eq!(prompt[6143], 198);
+        let long = prompt(PromptRule::Vllm, 6144);
+        assert_eq!(long[..3], [151_644, 8948, 198]);
+        assert_eq!(long[57], 2);
+        assert!(long[58..6144 - 39].iter().all(|&id| id == 671));
+        assert_eq!(long[6144 - 39..][..2], [68_739, 247]);
+        assert_eq!(long[6143], 198);
         assert_eq!(prompt(PromptRule::Vllm, 98)[57..59], [2, 671]);
     }
 }

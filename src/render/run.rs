@@ -10,8 +10,7 @@ use crate::results::{Measurement, Outcome, Results, Roofline, Session};
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
 
 /// The columns that every case has; units are in the heading.
-const COLUMNS: [&Metric; 4] =
-    [&metric::DECODE_THROUGHPUT, &metric::TTFT, &metric::ITL_P99, &metric::PEAK_MEMORY];
+const COLUMNS: [&Metric; 4] = [&metric::DECODE_THROUGHPUT, &metric::TTFT, &metric::ITL_P99, &metric::PEAK_MEMORY];
 
 /// The last session's numbers: mean ± standard deviation over its runs.
 pub fn table(results: &Results) -> String {

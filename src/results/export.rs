@@ -17,8 +17,7 @@ use crate::metric::{self, Metric, MetricName};
 
 const TRANSFORMERS_HEADER: &str = "model_id_or_path,batch_size,context_length_per_experiment,\
 generate_length_per_experiment,use_flash_attn,comment,tokens_per_second,max_gpu_memory_cost_gb";
-const VLLM_HEADER: &str =
-    "Model ID,Input Length,Output Length,TP Size,Average Time (s),Average Throughput (tokens/s)";
+const VLLM_HEADER: &str = "Model ID,Input Length,Output Length,TP Size,Average Time (s),Average Throughput (tokens/s)";
 
 /// MiB in the "GB" of all three: 1024^3 bytes.
 const MIB_PER_GB: f64 = 1024.0;
@@ -29,20 +28,10 @@ impl Results {
         let now = Timestamp::now();
         let stamp = now.strftime("%m%d%H%M%S").to_string();
         let rows: Vec<Row> = self.cases.iter().filter_map(|case| self.row(case)).collect();
-        for (name, header, line) in [
-            ("transformers", TRANSFORMERS_HEADER, Row::transformers as fn(&Row) -> String),
-            ("vllm", VLLM_HEADER, Row::vllm),
-        ] {
-            let directory = directory.join(name);
-            fs::create_dir_all(&directory)?;
-            for (file, rows) in by_file(&rows, &stamp) {
-                write_atomically(&directory.join(file), |out| {
-                    writeln!(out, "{header}")?;
-                    rows.iter().try_for_each(|row| writeln!(out, "{}", line(row)))
-                })?;
-            }
-        }
-        let mut by_model: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+        let files = by_file(&rows, &stamp);
+        write_csv(&directory.join("transformers"), &files, TRANSFORMERS_HEADER, |row| row.transformers())?;
+        write_csv(&directory.join("vllm"), &files, VLLM_HEADER, |row| row.vllm())?;
+        let mut by_model = Files::new();
         for row in &rows {
             by_model.entry(file_name(row.case.model.rsplit('/').next().unwrap_or_default())).or_default().push(row);
         }
@@ -115,9 +104,23 @@ impl Row<'_> {
     }
 }
 
+/// The rows of each file by its name.
+type Files<'a, 'b> = BTreeMap<String, Vec<&'a Row<'b>>>;
+
+fn write_csv(directory: &Path, files: &Files, header: &str, line: impl Fn(&Row) -> String) -> io::Result<()> {
+    fs::create_dir_all(directory)?;
+    for (file, rows) in files {
+        write_atomically(&directory.join(file), |out| {
+            writeln!(out, "{header}")?;
+            rows.iter().try_for_each(|row| writeln!(out, "{}", line(row)))
+        })?;
+    }
+    Ok(())
+}
+
 /// One file for each model and context length. Cases that differ only in what the name doesn't say share it.
-fn by_file<'a, 'b>(rows: &'a [Row<'b>], stamp: &str) -> BTreeMap<String, Vec<&'a Row<'b>>> {
-    let mut files: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
+fn by_file<'a, 'b>(rows: &'a [Row<'b>], stamp: &str) -> Files<'a, 'b> {
+    let mut files = Files::new();
     for row in rows {
         let model = file_name(&row.case.model);
         files.entry(format!("{model}_context_length-{}_{stamp}.csv", row.case.context_length)).or_default().push(row);
