@@ -22,6 +22,8 @@
 mod child;
 mod environment;
 mod exclusive;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod gpu;
 mod idle;
 mod observer;

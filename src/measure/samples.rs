@@ -114,26 +114,8 @@ fn token_hash(tokens: &[u32]) -> String {
 mod tests {
     use std::time::Duration;
 
+    use super::super::fixture::case;
     use super::*;
-    use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
-
-    fn case(context_length: u32, generated_length: u32) -> Case {
-        Case {
-            id: "tiny/f32".into(),
-            model: "tiny".into(),
-            revision: None,
-            weights: WeightsSource::Generated,
-            quantization: Quantization::None,
-            dtype: Dtype::F32,
-            engine: EngineKind::Candle,
-            implementation: Implementation::Plain,
-            device: DeviceKind::Cpu,
-            gpus: 0,
-            batch_size: 1,
-            context_length,
-            generated_length,
-        }
-    }
 
     /// 100 prompt tokens in 200 ms, then gaps of 10, 10, 10 and 30 ms, and 5 ms until the end.
     fn generation() -> Generation {

@@ -136,3 +136,87 @@ fn die_with_parent() {
         tracing::debug!("this worker would outlive its parent: {error}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::fixture::job;
+    use super::*;
+    use crate::case::DeviceKind;
+    use crate::engine::{AllocatorPeak, Loaded};
+    use crate::metric::{self, MetricName};
+
+    /// Generation i of this engine takes i ms a token; what it was asked for is noted.
+    #[derive(Default)]
+    struct Fake {
+        loaded: Loaded,
+        asked: Vec<String>,
+        generations: u64,
+        stops_early: bool,
+    }
+
+    impl Engine for Fake {
+        fn loaded(&self) -> &Loaded {
+            &self.loaded
+        }
+
+        fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
+            self.asked.push(format!("generate {generated_length} after {}", prompt.len()));
+            self.generations += 1;
+            let length = if self.stops_early { 1 } else { generated_length };
+            let time = |token: usize| Duration::from_millis(self.generations * (token as u64 + 1));
+            Ok(Generation {
+                tokens: vec![7; length],
+                token_times: (0..length).map(time).collect(),
+                end_to_end: time(length - 1),
+            })
+        }
+
+        fn allocator_peak(&self) -> AllocatorPeak {
+            AllocatorPeak { used: Some(64 << 20) }
+        }
+
+        fn reset_peak(&mut self) {
+            self.asked.push("reset peak".to_owned());
+        }
+    }
+
+    fn measure(engine: &mut Fake, job: &Job) -> Result<(Measurement, Vec<f64>), EngineError> {
+        let watcher = Watcher::new(DeviceKind::Cpu, 0);
+        measure_case(engine, job, &job.cases[0], &watcher, &mut |_, _| Ok(()))
+    }
+
+    #[test]
+    fn warm_ups_come_first_and_dont_count() {
+        let mut engine = Fake::default();
+        let (measurement, gaps) = measure(&mut engine, &job()).unwrap();
+        assert_eq!(
+            engine.asked,
+            ["generate 4 after 5", "generate 4 after 5", "reset peak", "generate 10 after 5"]
+        );
+        assert_eq!(gaps, [3.0; 9], "of the third generation");
+        assert_eq!(measurement.metrics[&MetricName::from(&metric::TTFT)], 3.0);
+        assert_eq!(measurement.metrics[&MetricName::from(&metric::ALLOCATED_MEMORY)], 64.0);
+    }
+
+    #[test]
+    fn progress_is_told_between_generations() {
+        let mut told = Vec::new();
+        let job = job();
+        let watcher = Watcher::new(DeviceKind::Cpu, 0);
+        let mut tell = |done, total| {
+            told.push((done, total));
+            Ok(())
+        };
+        measure_case(&mut Fake::default(), &job, &job.cases[0], &watcher, &mut tell).unwrap();
+        assert_eq!(told, [(0, 18), (4, 18), (8, 18)]);
+    }
+
+    #[test]
+    fn an_engine_that_stops_early_gives_no_numbers() {
+        let mut engine = Fake { stops_early: true, ..Fake::default() };
+        let error = measure(&mut engine, &job()).unwrap_err();
+        assert_eq!(failure(error).reason, "the engine gave 1 tokens and 1 times instead of 4");
+    }
+}

@@ -13,3 +13,23 @@ impl Results {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::measure::fixture;
+
+    /// What a repository is asked to commit: 20 cases, 3 runs, 5 sessions.
+    #[test]
+    fn a_normal_baseline_is_small() {
+        let mut results = fixture::results(20, 3, 5);
+        let mut whole = Vec::new();
+        results.write(&mut whole).unwrap();
+        results.compact();
+        let mut compact = Vec::new();
+        results.write(&mut compact).unwrap();
+        assert!(compact.len() < 200_000, "{} bytes", compact.len());
+        assert!(compact.len() < whole.len());
+        let lines = compact.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"        {\"case\":"));
+        assert_eq!(lines.count(), 20 * 3 * 5, "a line for each run");
+    }
+}

@@ -1,0 +1,112 @@
+//! What unit tests share.
+
+use std::time::Duration;
+
+use super::protocol::Job;
+use super::samples::Sampled;
+use super::watch::Seen;
+use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::engine::{Generation, Loaded, ModelSpec};
+use crate::results::{Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, SCHEMA, Session, Settings};
+
+pub fn case(context_length: u32, generated_length: u32) -> Case {
+    Case {
+        id: format!("Qwen2.5-0.5B-Instruct/f32/{context_length}"),
+        model: "Qwen/Qwen2.5-0.5B-Instruct".into(),
+        revision: None,
+        weights: WeightsSource::Generated,
+        quantization: Quantization::None,
+        dtype: Dtype::F32,
+        engine: EngineKind::Candle,
+        implementation: Implementation::Plain,
+        device: DeviceKind::Cpu,
+        gpus: 0,
+        batch_size: 1,
+        context_length,
+        generated_length,
+    }
+}
+
+/// One case of 5 prompt and 10 generated tokens, after two warm-ups of 4.
+pub fn job() -> Job {
+    let case = case(5, 10);
+    let model = ModelSpec {
+        model: case.model.clone(),
+        directory: None,
+        revision: None,
+        weights: case.weights,
+        quantization: case.quantization,
+        dtype: case.dtype,
+        engine: case.engine,
+        implementation: case.implementation,
+        device: case.device,
+        gpu: 0,
+        max_length: 15,
+    };
+    let settings = Settings { runs: 3, warmup: 2, warmup_length: Some(4), prompt: "transformers".into() };
+    Job { model, cases: vec![case], settings, ceilings: None, trace: false }
+}
+
+/// As a GPU gives them, with every field that a run can have.
+pub fn results(cases: u32, rounds: u32, sessions: u32) -> Results {
+    let cases: Vec<Case> = (0..cases).map(|i| case(6144 + i, 512)).collect();
+    let session = |number: u32| Session {
+        id: format!("20261124T041200Z-{number:08x}"),
+        started: "2026-11-24T04:12:00Z".into(),
+        finished: Some("2026-11-24T04:22:00Z".into()),
+        program: Program { name: "bench-diff".into(), version: "0.1.0".into(), ..Program::default() },
+        environment: Environment {
+            gpus: vec![Gpu { name: "NVIDIA H100 80GB HBM3".into(), memory_mib: 81_559, ..Gpu::default() }],
+            ..Environment::default()
+        },
+        ceilings: Some(CEILINGS),
+        runs: (1..=rounds).flat_map(|round| cases.iter().map(move |case| run(case, round, number))).collect(),
+    };
+    Results {
+        schema: SCHEMA,
+        suite: "full".into(),
+        label: None,
+        settings: job().settings,
+        sessions: (1..=sessions).map(session).collect(),
+        cases: cases.clone(),
+    }
+}
+
+const CEILINGS: Ceilings = Ceilings { bandwidth_gb_s: 3080.0, matmul_tflop_s: 780.0 };
+
+fn run(case: &Case, round: u32, session: u32) -> Run {
+    let token = |i: u64| Duration::from_nanos(18_123_457 + i * 712_345 + (i * i * 7919 + u64::from(round * session)) % 40_000);
+    let generation = Generation {
+        tokens: (0..case.generated_length).collect(),
+        token_times: (0..u64::from(case.generated_length)).map(token).collect(),
+        end_to_end: token(u64::from(case.generated_length)),
+    };
+    let seen = Seen {
+        peak_bytes: Some(2_345_678_901),
+        energy_j: Some(159.7),
+        device: Some(DeviceState {
+            sm_clock_mhz: Some(1980.0),
+            memory_clock_mhz: Some(2619.0),
+            temperature_c: Some(45.0),
+            power_w: Some(450.1),
+            throttle_reasons: Vec::new(),
+        }),
+    };
+    let loaded = Loaded {
+        decode_weight_bytes: 988_065_792,
+        kv_bytes_per_token: 12_288,
+        flops_per_token: 987_000_000,
+        attention_flops_per_token_squared: 43_008,
+        ..Loaded::default()
+    };
+    let sampled = Sampled {
+        case,
+        generation: &generation,
+        seen,
+        allocated_bytes: Some(1_234_567_890),
+        loaded: &loaded,
+        ceilings: Some(&CEILINGS),
+    };
+    let (measurement, _) = sampled.measurement();
+    Run { case: case.id.clone(), round, started: "2026-11-24T04:12:00Z".into(), outcome: Outcome::Ok(measurement) }
+}
