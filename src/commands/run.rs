@@ -1,6 +1,5 @@
 //! `bench-diff run`
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::cli::Io;
@@ -8,9 +7,8 @@ use crate::config::{self, Selection, Suite};
 use crate::device::{self, Capacity};
 use crate::error::{Error, Exit, Result};
 use crate::measure::{self, End, Request, Side, Stop, Worker};
-use crate::plan::{self, Plan};
-use crate::results::{self, Failure, FailureKind, Outcome, Results};
-use crate::{progress, render};
+use crate::results::{self, FailureKind, Outcome, Results};
+use crate::{plan, progress, render};
 
 /// Measure a suite: every run a process of its own, every sample kept
 ///
@@ -60,11 +58,10 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         None => started(args, worker)?,
     };
     let plan = plan::plan(&suite, Capacity::of(suite.device(), suite.models[0].spec.gpu))?;
-    let request = Request { suite: &suite, refused: refused(&plan), trace: args.trace.as_deref() };
+    let request = Request { suite: &suite, refused: plan.refused(), trace: args.trace.as_deref() };
     let mut sides = [side.saved_to(path)];
     let end = {
-        let expected = plan.cases.iter().map(|case| (case.case.id.clone(), case.seconds)).collect();
-        let mut observer = progress::observer(args.quiet, expected, io.err);
+        let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
         measure::run(&request, &mut sides, observer.as_mut(), Stop::on_signals())?
     };
     if end == End::Stopped {
@@ -98,11 +95,6 @@ fn resumed(args: &Args, worker: Worker, path: &Path) -> Result<(Suite, Side)> {
     let suite = config::load_suite(&selection, device::at_hand())?;
     let side = Side::resume(worker, &suite, results)?;
     Ok((suite, side))
-}
-
-fn refused(plan: &Plan) -> BTreeMap<String, Failure> {
-    let failures = plan.cases.iter().filter_map(|case| Some((case.case.id.clone(), case.failure.clone()?)));
-    failures.collect()
 }
 
 fn report(args: &Args, results: &Results, path: &Path, io: &mut Io) -> Result<Exit> {

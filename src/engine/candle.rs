@@ -176,7 +176,7 @@ fn candle_dtype(dtype: Dtype) -> DType {
     }
 }
 
-fn open_device(spec: &ModelSpec) -> Result<Device, EngineError> {
+pub(super) fn open_device(spec: &ModelSpec) -> Result<Device, EngineError> {
     match spec.device {
         DeviceKind::Cpu => Ok(Device::Cpu),
         #[cfg(feature = "cuda")]

@@ -3,6 +3,7 @@
 //! [`Engine`] is all that measuring knows of an engine.
 
 mod candle;
+mod ceilings;
 #[cfg(feature = "cuda")]
 mod cuda;
 pub mod forward;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use candle::{Candle, default_device, default_implementation};
+pub use ceilings::ceilings;
 
 use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
 

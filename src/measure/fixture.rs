@@ -7,7 +7,9 @@ use super::samples::Sampled;
 use super::watch::Seen;
 use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
 use crate::engine::{Generation, Loaded, ModelSpec};
-use crate::results::{Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, SCHEMA, Session, Settings};
+use crate::results::{
+    Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, SCHEMA, Session, Settings,
+};
 
 pub fn case(context_length: u32, generated_length: u32) -> Case {
     Case {
@@ -75,7 +77,8 @@ pub fn results(cases: u32, rounds: u32, sessions: u32) -> Results {
 const CEILINGS: Ceilings = Ceilings { bandwidth_gb_s: 3080.0, matmul_tflop_s: 780.0 };
 
 fn run(case: &Case, round: u32, session: u32) -> Run {
-    let token = |i: u64| Duration::from_nanos(18_123_457 + i * 712_345 + (i * i * 7919 + u64::from(round * session)) % 40_000);
+    let token =
+        |i: u64| Duration::from_nanos(18_123_457 + i * 712_345 + (i * i * 7919 + u64::from(round * session)) % 40_000);
     let generation = Generation {
         tokens: (0..case.generated_length).collect(),
         token_times: (0..u64::from(case.generated_length)).map(token).collect(),

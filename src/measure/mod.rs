@@ -19,6 +19,7 @@
 //! - A failed case is a run with its reason. Only what makes measuring pointless is an `Err`: a busy GPU, a worker
 //!   that can't be started, a disk that can't be written.
 
+mod ceilings;
 mod child;
 mod environment;
 mod exclusive;

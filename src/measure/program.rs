@@ -38,6 +38,16 @@ impl Worker {
     }
 }
 
+/// Keeps other processes of this user, the measured program among them, from reading our environment in /proc.
+///
+/// It can't keep out root: a runner that measures untrusted code must not run as root.
+pub fn hide_own_environment() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::debug!("the environment can't be hidden from the measured program: {error}");
+    }
+}
+
 /// What a worker may see. A list of what passes, not of what doesn't: secrets have unguessable names.
 fn passes(name: &OsStr, weights: WeightsSource) -> bool {
     const NAMES: [&str; 12] = [

@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::engine::{Loaded, ModelSpec};
 use crate::results::{Ceilings, Failure, Measurement, Program, Settings};
 
-/// One run: a model and its cases, in the order to take them.
+/// One run: a model and its cases, in the order to take them. Without cases, the device's ceilings are wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     pub model: ModelSpec,
@@ -56,6 +56,10 @@ pub enum Event {
     CaseFailed {
         case: String,
         failure: Failure,
+    },
+    /// The answer to a job without cases: what the device can do at most, where that means something.
+    Ceilings {
+        ceilings: Option<Ceilings>,
     },
     /// The model can't be loaded: none of the cases can run.
     Failed {

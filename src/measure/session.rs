@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::ceilings;
 use super::child::{Child, Next, clean};
 use super::environment::environment;
 use super::exclusive::Exclusive;
 use super::idle::wait_until_idle;
 use super::observer::{At, Observer, Update};
+use super::program::hide_own_environment;
 use super::protocol::{Event, Job};
 use super::side::{Side, now};
 use super::stop::Stop;
@@ -46,12 +48,16 @@ pub enum End {
 /// Measures every run that the sides' sessions lack. See the [module](super) for the order and the promises.
 pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, stop: &Stop) -> Result<End> {
     let suite = request.suite;
+    hide_own_environment();
     let Some(_exclusive) = Exclusive::wait(suite, observer, stop)? else { return Ok(End::Stopped) };
     let trace = request.trace.map(|path| {
         Trace::open(path).map_err(|error| Error::usage(format!("can't write the trace to {}: {error}", path.display())))
     });
     let mut session = Session { request, observer, stop, trace: trace.transpose()? };
     session.prepare(sides)?;
+    if session.ceilings(sides)? == End::Stopped {
+        return Ok(End::Stopped);
+    }
     for round in 1..=suite.settings.runs {
         for model in &suite.models {
             for side in in_turn(sides, round) {
@@ -116,6 +122,29 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// What the GPU can do at most, once a session and for all sides.
+    fn ceilings(&mut self, sides: &mut [Side]) -> Result<End> {
+        let on_gpu = self.request.suite.models.iter().find(|model| model.spec.device == DeviceKind::Cuda);
+        let Some(model) = on_gpu.filter(|_| sides.iter().any(|side| side.session().ceilings.is_none())) else {
+            return Ok(End::Complete);
+        };
+        if self.wait_until_idle(&model.spec)? == End::Stopped {
+            return Ok(End::Stopped);
+        }
+        match ceilings::measure(self.request.suite, &model.spec, self.stop) {
+            Ok(ceilings) => sides.iter_mut().for_each(|side| side.session_mut().ceilings = ceilings),
+            // The numbers stand without them.
+            Err(reason) => tracing::warn!("the device's ceilings are unknown: {reason}"),
+        }
+        Ok(if self.stop.is_requested() { End::Stopped } else { End::Complete })
+    }
+
+    fn wait_until_idle(&mut self, spec: &ModelSpec) -> Result<End> {
+        let limit = Duration::from_secs(self.request.suite.limits.idle_wait_seconds);
+        let idle = spec.device == DeviceKind::Cpu || wait_until_idle(spec.gpu, limit, self.observer, self.stop)?;
+        Ok(if idle { End::Complete } else { End::Stopped })
+    }
+
     /// The cases of one model on one side in one round.
     fn measure(&mut self, side: &mut Side, model: &SuiteModel, round: u32) -> Result<End> {
         let cases: Vec<Case> = model.cases.iter().filter(|case| !side.has(&case.id, round)).cloned().collect();
@@ -158,11 +187,8 @@ impl Round<'_, '_> {
     /// Runs one worker. Afterwards fewer cases remain: what goes wrong is charged to a case.
     fn work(&mut self) -> Result<End> {
         let limits = self.session.request.suite.limits.clone();
-        if self.spec.device == DeviceKind::Cuda {
-            let limit = Duration::from_secs(limits.idle_wait_seconds);
-            if !wait_until_idle(self.spec.gpu, limit, self.session.observer, self.session.stop)? {
-                return Ok(End::Stopped);
-            }
+        if self.session.wait_until_idle(&self.spec)? == End::Stopped {
+            return Ok(End::Stopped);
         }
         self.pin_revision();
         let job = Job {
@@ -256,7 +282,7 @@ impl Round<'_, '_> {
                     }
                     return Ok(End::Complete);
                 }
-                Event::Unknown => {}
+                Event::Ceilings { .. } | Event::Unknown => {}
             }
         }
     }

@@ -25,6 +25,12 @@ pub fn serve() -> io::Result<()> {
     io::stdin().read_to_string(&mut job)?;
     let job: Job = serde_json::from_str(&job)?;
 
+    if job.cases.is_empty() {
+        return match engine::ceilings(&job.model) {
+            Ok(ceilings) => events.send(&Event::Ceilings { ceilings }),
+            Err(error) => events.send(&Event::Failed { failure: failure(error) }),
+        };
+    }
     let watcher = Watcher::new(job.model.device, job.model.gpu);
     let mut engine = match load(&job, &mut events) {
         Ok(engine) => engine,
@@ -191,10 +197,7 @@ mod tests {
     fn warm_ups_come_first_and_dont_count() {
         let mut engine = Fake::default();
         let (measurement, gaps) = measure(&mut engine, &job()).unwrap();
-        assert_eq!(
-            engine.asked,
-            ["generate 4 after 5", "generate 4 after 5", "reset peak", "generate 10 after 5"]
-        );
+        assert_eq!(engine.asked, ["generate 4 after 5", "generate 4 after 5", "reset peak", "generate 10 after 5"]);
         assert_eq!(gaps, [3.0; 9], "of the third generation");
         assert_eq!(measurement.metrics[&MetricName::from(&metric::TTFT)], 3.0);
         assert_eq!(measurement.metrics[&MetricName::from(&metric::ALLOCATED_MEMORY)], 64.0);
