@@ -83,11 +83,14 @@ impl Child {
                 return Next::Stopped;
             }
             let left = deadline.saturating_duration_since(Instant::now());
+            // Before listening: a worker that never stops talking is late, too.
+            if left.is_zero() {
+                return Next::TimedOut;
+            }
             match self.lines.recv_timeout(left.min(TICK)) {
                 Ok(Line::Event(event)) => return Next::Event(event),
                 Ok(Line::Garbage(start)) => return Next::Garbage(start),
                 Err(RecvTimeoutError::Disconnected) => return Next::Ended,
-                Err(RecvTimeoutError::Timeout) if left.is_zero() => return Next::TimedOut,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
