@@ -3,23 +3,30 @@
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
 use super::{escape, value};
-use crate::case::{Case, WeightsSource};
+use crate::case::WeightsSource;
 use crate::metric::{self, Metric, MetricName};
-use crate::results::{Measurement, Outcome, Results, Roofline, Session};
+use crate::results::{Measurement, Outcome, Results, Roofline, Run, Session};
 
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
 
-/// The columns that every case has; units are in the heading.
-const COLUMNS: [&Metric; 4] = [&metric::DECODE_THROUGHPUT, &metric::TTFT, &metric::ITL_P99, &metric::PEAK_MEMORY];
+/// The headline numbers; everything else is in the file.
+const METRICS: [&Metric; 4] = [&metric::DECODE_THROUGHPUT, &metric::TTFT, &metric::ITL_P99, &metric::PEAK_MEMORY];
 
 /// The last session's numbers: mean ± standard deviation over its runs.
 pub fn table(results: &Results) -> String {
     let Some(session) = results.sessions.last() else { return "no session\n".to_owned() };
+    let columns = columns(session);
     let mut table = Table::new();
-    let roofline = session.runs.iter().any(|run| measured(&run.outcome).is_some_and(|m| m.roofline.is_some()));
-    table.load_style(STYLE).set_header(header(roofline));
+    let headings = columns.iter().map(|column| column.heading.clone());
+    table.load_style(STYLE).set_header(["case".to_owned()].into_iter().chain(headings).chain(["runs".to_owned()]));
     for case in &results.cases {
-        table.add_row(row(case, session, roofline));
+        let runs: Vec<&Measurement> =
+            session.runs.iter().filter(|run| run.case == case.id).filter_map(measured).collect();
+        let cells = columns.iter().map(|column| (column.cell)(&runs));
+        let mut row = vec![escape::line(&case.id)];
+        row.extend(cells);
+        row.push(runs.len().to_string());
+        table.add_row(row);
     }
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
@@ -39,40 +46,32 @@ fn heading(results: &Results, session: &Session) -> String {
     escape::line(&format!("Suite {} on {device}: {}{weights}", results.suite, session.program.describe()))
 }
 
-fn header(roofline: bool) -> Vec<String> {
-    let mut header = vec!["case".to_owned()];
-    header.extend(COLUMNS.iter().map(|metric| format!("{} ({})", metric.title, metric.unit)));
-    if roofline {
-        // Share of what the device's memory and arithmetic allow.
-        header.extend(["decode limit".to_owned(), "prefill limit".to_owned()]);
-    }
-    header.push("runs".to_owned());
-    header
+/// A column between the case and its number of runs.
+struct Column {
+    heading: String,
+    cell: Box<dyn Fn(&[&Measurement]) -> String>,
 }
 
-fn row(case: &Case, session: &Session, roofline: bool) -> Vec<String> {
-    let runs = || session.runs.iter().filter(|run| run.case == case.id).filter_map(|run| measured(&run.outcome));
-    let mut row = vec![escape::line(&case.id)];
-    for metric in COLUMNS {
-        let name = MetricName::from(metric);
-        row.push(cell(runs().filter_map(|run| run.metrics.get(&name).copied()).collect()));
-    }
-    if roofline {
-        let share = |of: fn(&Roofline) -> Option<f64>| {
-            let shares: Vec<f64> = runs().filter_map(|run| run.roofline.as_ref().and_then(of)).collect();
+/// The columns that at least one case has something for.
+fn columns(session: &Session) -> Vec<Column> {
+    let all: Vec<&Measurement> = session.runs.iter().filter_map(measured).collect();
+    let metrics = METRICS.iter().map(|metric| Column {
+        heading: format!("{} ({})", metric.title, metric.unit),
+        cell: Box::new(move |runs| {
+            let name = MetricName::from(*metric);
+            mean_sd(&runs.iter().filter_map(|run| run.metrics.get(&name).copied()).collect::<Vec<_>>())
+        }),
+    });
+    let shares: [(&str, fn(&Roofline) -> Option<f64>); 2] =
+        [("decode of limit", |roofline| roofline.decode), ("prefill of limit", |roofline| roofline.prefill)];
+    let shares = shares.into_iter().map(|(heading, share)| Column {
+        heading: heading.to_owned(),
+        cell: Box::new(move |runs| {
+            let shares: Vec<f64> = runs.iter().filter_map(|run| run.roofline.as_ref().and_then(share)).collect();
             mean(&shares).map_or_else(String::new, |share| format!("{:.0}%", share * 100.0))
-        };
-        row.extend([share(|roofline| roofline.decode), share(|roofline| roofline.prefill)]);
-    }
-    row.push(runs().count().to_string());
-    row
-}
-
-fn cell(values: Vec<f64>) -> String {
-    match mean(&values) {
-        Some(mean) => mean_sd(mean, sd(&values, mean)),
-        None => String::new(),
-    }
+        }),
+    });
+    metrics.chain(shares).filter(|column| !(column.cell)(&all).is_empty()).collect()
 }
 
 /// Failures and what the engine warned of, each once for a case.
@@ -98,17 +97,18 @@ fn notes(results: &Results, session: &Session) -> Vec<String> {
 }
 
 /// The deviation has the mean's decimals: more would pretend to know it.
-fn mean_sd(mean: f64, sd: Option<f64>) -> String {
-    let mean = value(mean);
-    let decimals = mean.split_once('.').map_or(0, |(_, decimals)| decimals.len());
-    match sd {
-        Some(sd) => format!("{mean} ± {sd:.decimals$}"),
-        None => mean,
+fn mean_sd(values: &[f64]) -> String {
+    let Some(mean) = mean(values) else { return String::new() };
+    let shown = value(mean);
+    let decimals = shown.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    match sd(values, mean) {
+        Some(sd) => format!("{shown} ± {sd:.decimals$}"),
+        None => shown,
     }
 }
 
-fn measured(outcome: &Outcome) -> Option<&Measurement> {
-    match outcome {
+fn measured(run: &Run) -> Option<&Measurement> {
+    match &run.outcome {
         Outcome::Ok(measurement) => Some(measurement),
         Outcome::Failed(_) => None,
     }

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 use super::{Outcome, Results, write_atomically};
 use crate::case::{Case, Implementation};
@@ -139,24 +139,30 @@ fn field(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
+/// An entry of `speed_benchmark.json`.
+#[derive(Serialize)]
+struct Entry {
+    #[serde(rename = "Prompt Tokens")]
+    prompt_tokens: u32,
+    #[serde(rename = "Speed(tokens/s)")]
+    speed: f64,
+    #[serde(rename = "GPU Memory(GB)", skip_serializing_if = "Option::is_none")]
+    memory: Option<f64>,
+}
+
 /// Means grouped by prompt tokens; two decimals, as in EvalScope's own tables.
-fn evalscope(rows: &[&Row]) -> Value {
+fn evalscope(rows: &[&Row]) -> Vec<Entry> {
     let mut groups: BTreeMap<u32, Vec<&Row>> = BTreeMap::new();
     for row in rows {
         groups.entry(row.case.context_length).or_default().push(row);
     }
-    let rounded = |value: f64| (value * 100.0).round() / 100.0;
-    let mean = |values: Vec<f64>| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
-    let entries = groups.into_iter().map(|(prompt, rows)| {
-        let mut entry = Map::new();
-        entry.insert("Prompt Tokens".into(), json!(prompt));
-        if let Some(speed) = mean(rows.iter().map(|row| row.speed).collect()) {
-            entry.insert("Speed(tokens/s)".into(), json!(rounded(speed)));
-        }
-        if let Some(memory) = mean(rows.iter().filter_map(|row| row.allocated_gb).collect()) {
-            entry.insert("GPU Memory(GB)".into(), json!(rounded(memory)));
-        }
-        Value::Object(entry)
+    let mean = |values: Vec<f64>| {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        (!values.is_empty()).then(|| (mean * 100.0).round() / 100.0)
+    };
+    let entries = groups.into_iter().filter_map(|(prompt_tokens, rows)| {
+        let speed = mean(rows.iter().map(|row| row.speed).collect())?;
+        Some(Entry { prompt_tokens, speed, memory: mean(rows.iter().filter_map(|row| row.allocated_gb).collect()) })
     });
-    Value::Array(entries.collect())
+    entries.collect()
 }
