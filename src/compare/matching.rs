@@ -101,13 +101,13 @@ impl<'a> Matched<'a> {
     fn note_empty(&mut self, base: &CaseSide, head: &CaseSide) {
         let why = |case: &CaseSide| match case.failures.first() {
             Some(reason) => format!("failed: {}", reason),
-            None => "never ran: the measurement was cut off".to_owned(),
+            None => "never ran, as the measurement was cut off".to_owned(),
         };
         let lost = base.runs > 0;
         let reason = match (base.runs, head.runs) {
-            (0, 0) => format!("no numbers on either side; the head {}", why(head)),
-            (0, _) => format!("no numbers in the base, which {}", why(base)),
-            _ => format!("no numbers in the head, which {}", why(head)),
+            (0, 0) => format!("no numbers on either side; in the head it {}", why(head)),
+            (0, _) => format!("no numbers in the base: it {}", why(base)),
+            _ => format!("no numbers in the head: it {}", why(head)),
         };
         let never_ran = lost && head.failures.is_empty();
         self.note(&base.id, if never_ran { NoteKind::Missing } else { NoteKind::Failed }, lost, reason);

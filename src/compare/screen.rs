@@ -89,7 +89,8 @@ fn rows(pairs: &[Pair], assessed: &[Assessment], alpha: f64) -> Vec<Row> {
         Assessment::Memory(verdict) => memory_row(pair, *verdict),
         Assessment::Untestable(reason) => Row { reason: reason.clone(), ..describe(pair) },
         Assessment::Incomparable(reason) => {
-            Row { verdict: Verdict::NotComparable, reason: reason.clone(), ..describe(pair) }
+            // The values are true, their difference means nothing.
+            Row { verdict: Verdict::NotComparable, reason: reason.clone(), change: None, ..describe(pair) }
         }
     };
     pairs.iter().zip(assessed).map(row).collect()

@@ -51,9 +51,9 @@ pub fn markdown(text: &str) -> String {
                 out.push(WORD_BREAK);
             }
             // Bare addresses: `https://`, `www.`, and `GH-1`.
-            ':' => {
-                out.push(':');
+            '/' if before == ':' => {
                 out.push(WORD_BREAK);
+                out.push('/');
             }
             '.' if matches!(before, 'w' | 'W') => {
                 out.push(WORD_BREAK);
@@ -64,7 +64,7 @@ pub fn markdown(text: &str) -> String {
                 out.push('-');
             }
             c if c.is_ascii_punctuation()
-                && !matches!(c, '.' | ',' | ';' | '%' | '/' | '\'' | '"' | '?' | '=' | '(' | ')') =>
+                && !matches!(c, '.' | ',' | ';' | ':' | '%' | '/' | '\'' | '"' | '?' | '=' | '(' | ')') =>
             {
                 out.push('\\');
                 out.push(c);

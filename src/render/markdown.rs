@@ -18,7 +18,7 @@ pub fn render(comparison: &Comparison) -> String {
     let rows = summary::ordered_rows(comparison);
     let mut parts = vec![format!("**{}**", headline(comparison)), summary::tier_sentence(comparison)];
     if !rows.is_empty() {
-        parts.push(rows_table(&rows[..rows.len().min(MAX_ROWS)]));
+        parts.push(rows_table(comparison, &rows[..rows.len().min(MAX_ROWS)]));
         parts.extend(rest(rows.len(), MAX_ROWS, "rows"));
     }
     parts.extend(notes(comparison, MAX_NOTES));
@@ -39,11 +39,11 @@ pub fn headline(comparison: &Comparison) -> String {
     })
 }
 
-/// A table of rows, all of them, in their order.
-pub fn rows_table(rows: &[&Row]) -> String {
+/// A table of a comparison's rows, in the order given.
+pub fn rows_table(comparison: &Comparison, rows: &[&Row]) -> String {
     let mut table = plain_table(&["Verdict", "Case", "Metric", "Base", "Head", "Change", "Adjusted p", "Threshold"]);
     for row in rows {
-        table.add_row(cells(row));
+        table.add_row(cells(comparison, row));
     }
     table.trim_fmt()
 }
@@ -97,7 +97,7 @@ fn sentence(text: &str) -> String {
     escape::markdown(&cut(text, MAX_SENTENCE))
 }
 
-fn cells(row: &Row) -> [String; 8] {
+fn cells(comparison: &Comparison, row: &Row) -> [String; 8] {
     let number = |summary: &Option<Summary>| match summary {
         Some(summary) => format!("{} {}", value(summary.mean), escape::markdown(&cut(&row.unit, 20))),
         None => "-".to_owned(),
@@ -109,19 +109,19 @@ fn cells(row: &Row) -> [String; 8] {
         escape::markdown(&cut(&metric_heading(&row.metric, row.better), MAX_NAME)),
         number(&row.base),
         number(&row.head),
-        change(row),
+        change(comparison, row),
         row.p_adjusted.map_or_else(|| "-".to_owned(), p_value),
         percent(row.margin),
     ]
 }
 
 /// `-2.9% [-3.6%, -2.2%]`, with what else must be said.
-fn change(row: &Row) -> String {
+fn change(comparison: &Comparison, row: &Row) -> String {
     let mut text = row.change.map(signed_percent).unwrap_or_default();
     if let Some([low, high]) = row.interval {
         text += &format!(" \\[{}, {}\\]", signed_percent(low), signed_percent(high));
     }
-    if let Some(remark) = summary::remark(row) {
+    if let Some(remark) = summary::remark(comparison, row) {
         let separator = if text.is_empty() { "" } else { "; " };
         text += &format!("{separator}{}", sentence(&remark));
     }

@@ -1,7 +1,5 @@
 //! Numbers with sensible digits.
 
-use crate::compare::wording::percent;
-
 /// Four significant digits, or all before the point: `0.1234`, `6.873`, `101.3`, `14892`.
 pub fn value(value: f64) -> String {
     let size = value.abs();
@@ -16,16 +14,14 @@ pub fn value(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// A relative change: `+1.3%`, `-2.9%`, `0%`.
+/// A relative change: `+1.3%`, `-3.0%`, `+128%`, `0%`. Trailing zeros stay: changes are read beside each other.
 pub fn signed_percent(share: f64) -> String {
-    let sign = match share {
-        s if s > 0.0 => "+",
-        s if s < 0.0 => "-",
-        _ => return "0%".to_owned(),
-    };
-    match percent(share).as_str() {
-        "under 0.01%" => format!("{sign}0.00%"),
-        percent => format!("{sign}{percent}"),
+    let percent = share * 100.0;
+    match percent.abs() {
+        0.0 => "0%".to_owned(),
+        size if size >= 99.95 => format!("{percent:+.0}%"),
+        size if size >= 0.095 => format!("{percent:+.1}%"),
+        _ => format!("{percent:+.2}%"),
     }
 }
 
@@ -47,8 +43,8 @@ mod tests {
     fn digits() {
         let shown: Vec<_> = [14892.3, 101.26, 11.2, 6.8731, 0.0512, 1e-5, 3e12].map(value).into();
         assert_eq!(shown, ["14892", "101.3", "11.20", "6.873", "0.0512", "1.000e-5", "3.000e12"]);
-        let shown: Vec<_> = [-0.0293, 0.013, 0.0, 1.284, 0.00041, -1e-9].map(signed_percent).into();
-        assert_eq!(shown, ["-2.9%", "+1.3%", "0%", "+128%", "+0.04%", "-0.00%"]);
+        let shown: Vec<_> = [-0.0293, 0.03, 0.0, 1.284, 0.00041, -1e-9].map(signed_percent).into();
+        assert_eq!(shown, ["-2.9%", "+3.0%", "0%", "+128%", "+0.04%", "-0.00%"]);
         let shown: Vec<_> = [0.0, 0.00034, 0.0123, 0.5, 1.0].map(p_value).into();
         assert_eq!(shown, ["<0.0001", "0.0003", "0.012", "0.50", "1.00"]);
     }

@@ -35,16 +35,20 @@ pub fn note_word(kind: NoteKind) -> &'static str {
 
 /// How the sides were measured, and how sure the verdicts are.
 pub fn tier_sentence(comparison: &Comparison) -> String {
+    if comparison.family == 0 && comparison.counts.not_comparable > 0 {
+        return "Base and head were measured on different machines or with different settings.".to_owned();
+    }
     let basis = match comparison.tier {
         Tier::SameSession => "Base and head were measured interleaved in one session.",
         Tier::Confirmed => "Rows that looked changed were measured again, base and head interleaved.",
         Tier::History => "The head is compared with a history of base sessions.",
         Tier::SingleBaseline => "The head is compared with another session, so the machine's drift is in every change.",
     };
+    let confidence = if comparison.tier == Tier::Confirmed { "90% (confirmed: 95%)" } else { "90%" };
     match comparison.family {
         0 => basis.to_owned(),
         family => format!(
-            "{basis} {family} {}, false alarms in at most {} of reports.",
+            "{basis} {family} {}, false alarms in at most {} of reports; intervals of {confidence}.",
             if family == 1 { "test" } else { "tests" },
             percent(comparison.alpha)
         ),
@@ -66,7 +70,7 @@ pub fn next_step(comparison: &Comparison) -> Option<String> {
     }
     match most_runs {
         Some(runs) if counts.inconclusive > 0 => {
-            Some(format!("{runs} runs a side would settle the inconclusive rows that runs can settle"))
+            Some(format!("measure up to {runs} runs a side to settle the inconclusive rows"))
         }
         _ => None,
     }
@@ -84,9 +88,11 @@ pub fn ordered_rows(comparison: &Comparison) -> Vec<&Row> {
     rows
 }
 
-/// What a row needs said beside its numbers; `None` when they speak for themselves.
-pub fn remark(row: &Row) -> Option<String> {
+/// What a row needs said beside its numbers; `None` when they, or the differences between the sides, say it.
+pub fn remark(comparison: &Comparison, row: &Row) -> Option<String> {
+    let told = comparison.differences.iter().any(|difference| difference.blocks);
     match (row.verdict, row.runs_needed) {
+        (Verdict::NotComparable, _) if told => None,
         (Verdict::Inconclusive, Some(1)) => Some("1 run a side would tell".to_owned()),
         (Verdict::Inconclusive, Some(runs)) => Some(format!("{runs} runs a side would tell")),
         (Verdict::Inconclusive, None) if row.p.is_some() => None,

@@ -43,7 +43,7 @@ pub fn render(comparison: &Comparison, screen: Screen) -> String {
     let rows = summary::ordered_rows(comparison);
     if !rows.is_empty() {
         lines.push(String::new());
-        lines.push(rows_table(&rows[..rows.len().min(MAX_ROWS)], screen));
+        lines.push(rows_table(comparison, &rows[..rows.len().min(MAX_ROWS)], screen));
         lines.extend(rest(rows.len(), MAX_ROWS, "rows"));
     }
     let notes: Vec<String> = comparison
@@ -84,7 +84,7 @@ fn rest(count: usize, shown: usize, what: &str) -> Option<String> {
     (count > shown).then(|| format!("... and {} more {what}: `--format json` or `csv` shows all", count - shown))
 }
 
-fn rows_table(rows: &[&Row], screen: Screen) -> String {
+fn rows_table(comparison: &Comparison, rows: &[&Row], screen: Screen) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(screen.width);
     if screen.color {
@@ -96,7 +96,7 @@ fn rows_table(rows: &[&Row], screen: Screen) -> String {
     let titles = ["verdict", "case", "metric", "base", "head", "", "change"];
     table.set_header(titles.map(heading));
     for row in rows {
-        table.add_row(cells(row));
+        table.add_row(cells(comparison, row));
     }
     for index in [3, 4] {
         if let Some(column) = table.column_mut(index) {
@@ -106,7 +106,7 @@ fn rows_table(rows: &[&Row], screen: Screen) -> String {
     table.trim_fmt()
 }
 
-fn cells(row: &Row) -> Vec<Cell> {
+fn cells(comparison: &Comparison, row: &Row) -> Vec<Cell> {
     let number = |summary: &Option<crate::compare::Summary>| {
         Cell::new(summary.map_or_else(|| "-".to_owned(), |summary| value(summary.mean)))
     };
@@ -125,7 +125,7 @@ fn cells(row: &Row) -> Vec<Cell> {
         number(&row.base),
         number(&row.head),
         Cell::new(escape::short_line(&row.unit, 20)),
-        Cell::new(change(row)),
+        Cell::new(change(comparison, row)),
     ]
 }
 
@@ -140,7 +140,7 @@ fn color(verdict: Verdict) -> Option<Color> {
 }
 
 /// `-2.9% [-3.6%, -2.2%] slower`, and on the next line what else must be said.
-fn change(row: &Row) -> String {
+fn change(comparison: &Comparison, row: &Row) -> String {
     let mut text = row.change.map(signed_percent).unwrap_or_default();
     if let Some([low, high]) = row.interval {
         text += &format!(" [{}, {}]", signed_percent(low), signed_percent(high));
@@ -149,7 +149,7 @@ fn change(row: &Row) -> String {
         let words = row.change_in_words().unwrap_or_default();
         text += &format!(" {}", words.rsplit(' ').next().unwrap_or_default());
     }
-    if let Some(remark) = summary::remark(row) {
+    if let Some(remark) = summary::remark(comparison, row) {
         text += &format!("\n{}", escape::short_line(&remark, 300));
     }
     text

@@ -1,0 +1,136 @@
+//! Files to compare, and results of a small machine that never was.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bench_diff::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use bench_diff::compare::Comparison;
+use bench_diff::metric::{self, MetricName};
+use bench_diff::results::{Environment, Gpu, Measurement, Outcome, Program, Results, Run, SCHEMA, Session, Settings};
+use serde_json::{Value, json};
+
+/// A base and a head file, gone when dropped.
+pub struct Files {
+    directory: tempfile::TempDir,
+}
+
+impl Files {
+    pub fn new(base: &Value, head: &Value) -> Self {
+        Self::of_text(&base.to_string(), &head.to_string())
+    }
+
+    pub fn of_text(base: &str, head: &str) -> Self {
+        Self::of_bytes(base.as_bytes(), head.as_bytes())
+    }
+
+    pub fn of_bytes(base: &[u8], head: &[u8]) -> Self {
+        let files = Self { directory: tempfile::tempdir().expect("a directory") };
+        std::fs::write(files.base(), base).expect("base.json");
+        std::fs::write(files.head(), head).expect("head.json");
+        files
+    }
+
+    pub fn base(&self) -> PathBuf {
+        self.directory.path().join("base.json")
+    }
+
+    pub fn head(&self) -> PathBuf {
+        self.directory.path().join("head.json")
+    }
+}
+
+/// Exit code, stdout and stderr of `bench-diff compare`, without the directory's name.
+pub fn run(files: &Files, flags: &[&str]) -> (ExitCode, String, String) {
+    let mut args: Vec<OsString> = vec!["bench-diff".into(), "compare".into()];
+    args.extend([files.base().into(), files.head().into()]);
+    args.extend(flags.iter().map(OsString::from));
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let exit = bench_diff::run(args, &mut out, &mut err);
+    let text = |bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).expect("UTF-8");
+        text.replace(&format!("{}/", files.directory.path().display()), "")
+    };
+    (exit, text(out), text(err))
+}
+
+pub fn compare_json(files: &Files, flags: &[&str]) -> Comparison {
+    let (exit, out, err) = run(files, &[flags, &["--format", "json"]].concat());
+    assert_eq!((exit, err.as_str()), (ExitCode::SUCCESS, ""));
+    serde_json::from_str(&out).expect("a comparison")
+}
+
+/// A cell of a samples file, for a metric that bench-diff knows.
+pub fn cell(case: &str, metric: &str, samples: Vec<f64>) -> Value {
+    let known = metric::find(metric).expect("a known metric");
+    json!({"case": case, "metric": metric, "unit": known.unit, "better": known.better, "samples": samples})
+}
+
+pub fn case(index: usize) -> Case {
+    let model = format!("Qwen/Qwen2.5-{}B", index + 1);
+    Case {
+        id: Case::make_id(&model, Quantization::None, Dtype::Bf16, 6144),
+        model,
+        revision: None,
+        weights: WeightsSource::Generated,
+        quantization: Quantization::None,
+        dtype: Dtype::Bf16,
+        engine: EngineKind::Candle,
+        implementation: Implementation::Graph,
+        device: DeviceKind::Cuda,
+        gpus: 1,
+        batch_size: 1,
+        context_length: 6144,
+        generated_length: 32,
+    }
+}
+
+/// Six cases, three runs each, in the session `s-1`. `cost` makes a metric of a case worse.
+pub fn session(cost: impl Fn(usize, &str) -> f64) -> Results {
+    let mut runs = Vec::new();
+    for round in 1..=3 {
+        for index in 0..6 {
+            let noise = [-1.0, 0.2, 0.8][round as usize - 1] * (0.003 + 0.0003 * index as f64);
+            let level = (1.0 + index as f64 / 4.0) * (1.0 + noise);
+            let slow = |name: &str| cost(index, name);
+            let metrics = BTreeMap::from([
+                (MetricName::from("decode_throughput"), 100.0 * level / slow("decode_throughput")),
+                (MetricName::from("ttft"), 12.0 * level * slow("ttft")),
+                (MetricName::from("itl_p99"), 9.0 * level * slow("itl_p99")),
+                (MetricName::from("tpot"), 8.0 * level * slow("tpot")),
+            ]);
+            let measurement =
+                Measurement { metrics, token_hash: Some(format!("tokens-{index}")), ..Measurement::default() };
+            runs.push(Run {
+                case: case(index).id,
+                round,
+                started: "2026-01-01T00:00:00Z".into(),
+                outcome: Outcome::Ok(measurement),
+            });
+        }
+    }
+    let gpu = Gpu { name: "NVIDIA H100 80GB HBM3".into(), memory_mib: 81559, ..Gpu::default() };
+    Results {
+        schema: SCHEMA,
+        suite: "small".into(),
+        label: None,
+        cases: (0..6).map(case).collect(),
+        settings: Settings { runs: 3, warmup: 1, warmup_length: None, prompt: "repeat".into() },
+        sessions: vec![Session {
+            id: "s-1".into(),
+            started: "2026-01-01T00:00:00Z".into(),
+            finished: Some("2026-01-01T00:10:00Z".into()),
+            program: Program { name: "bench-diff".into(), version: "0.1.0".into(), ..Program::default() },
+            environment: Environment {
+                gpus: vec![gpu],
+                driver_version: Some("580.0".into()),
+                cpu: "Some CPU".into(),
+                cpu_cores: 8,
+                ..Environment::default()
+            },
+            ceilings: None,
+            runs,
+        }],
+    }
+}
