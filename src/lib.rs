@@ -20,6 +20,7 @@ pub mod metric;
 pub mod models;
 pub mod plan;
 mod progress;
+pub mod publish;
 pub mod render;
 pub mod report;
 pub mod results;

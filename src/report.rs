@@ -41,9 +41,6 @@ pub struct Report {
     /// The pull request, as the measuring job knew it. A claim: `publish` checks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<u64>,
-    /// The command that measures the same thing elsewhere.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reproduce: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

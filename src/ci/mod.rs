@@ -77,7 +77,6 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
         comparison: draft.comparison,
         self_check: draft.self_check,
         pull_request: None,
-        reproduce: None,
     };
     report::write(&report, &request.output.join("report.json"))?;
     Ok(Some(Measured { report, remarks }))

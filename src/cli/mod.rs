@@ -48,6 +48,8 @@ enum Command {
     Run(Box<commands::run::Args>),
     #[command(hide = true)]
     Worker(commands::worker::Args),
+    Publish(commands::publish::Args),
+    Accept(commands::accept::Args),
 }
 
 /// What a command gets to work with.
@@ -84,6 +86,8 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Generate(args) => commands::generate::run(&args, io),
         Command::Run(args) => commands::run::run(&args, io),
         Command::Worker(args) => commands::worker::run(&args),
+        Command::Publish(args) => commands::publish::run(&args, io),
+        Command::Accept(args) => commands::accept::run(&args, io),
     }
 }
 

@@ -1,9 +1,11 @@
 //! One file a command: its flags, and what it does with the library.
 
+pub mod accept;
 pub mod compare;
 pub mod generate;
 pub mod init;
 pub mod plan;
+pub mod publish;
 pub mod run;
 pub mod schema;
 pub mod worker;

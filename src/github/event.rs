@@ -62,6 +62,8 @@ pub struct PullRequest {
 }
 
 impl Context {
+    pub const DEFAULT_API_URL: &str = "https://api.github.com";
+
     /// From the variables that every runner sets; `None` outside of a workflow run.
     ///
     /// `variable` is the environment.
@@ -76,7 +78,7 @@ impl Context {
             None => Trigger::Other,
         };
         Ok(Some(Self {
-            api_url: get("GITHUB_API_URL").unwrap_or_else(|| "https://api.github.com".into()),
+            api_url: get("GITHUB_API_URL").unwrap_or_else(|| Self::DEFAULT_API_URL.into()),
             server_url: get("GITHUB_SERVER_URL").unwrap_or_else(|| "https://github.com".into()),
             repository,
             run_id: number("GITHUB_RUN_ID"),

@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides a verdict, and no failure here loses one: every caller has the report already.
 
+pub mod acceptance;
 pub mod checks;
 pub mod client;
 pub mod event;

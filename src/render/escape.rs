@@ -92,7 +92,17 @@ pub fn code(text: &str) -> String {
 
 /// A code span in a cell of a Markdown table, where a pipe ends the cell even inside code.
 pub fn code_cell(text: &str) -> String {
-    code(text).replace('|', "\\|")
+    let mut out = String::new();
+    let mut backslashes = 0;
+    for c in code(text).chars() {
+        if c == '|' {
+            // A backslash before it would take the escape away.
+            out.extend(std::iter::repeat_n('\\', backslashes + 1));
+        }
+        backslashes = if c == '\\' { backslashes + 1 } else { 0 };
+        out.push(c);
+    }
+    out
 }
 
 /// Text or an attribute's value in HTML.
@@ -162,6 +172,7 @@ mod tests {
         assert_eq!(code("``a"), "``` ``a ```");
         assert_eq!(code("\n"), "` `");
         assert_eq!(code_cell("a|b"), "`a\\|b`");
+        assert_eq!(code_cell("a\\|b"), "`a\\\\\\|b`");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Shows what was decided elsewhere: for a terminal, as Markdown, JSON or CSV.
 
+pub mod comment;
 pub mod csv;
 pub mod escape;
 pub mod markdown;

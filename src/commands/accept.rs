@@ -1,0 +1,47 @@
+//! `bench-diff accept`
+
+use crate::cli::Io;
+use crate::error::{Error, Exit, Result};
+use crate::github::event::Context;
+use crate::github::{ApiError, Client, Patience, Repository, Token, acceptance};
+use crate::render::escape;
+
+/// Accept the regressions of one pull request, with a reason that everybody can read
+///
+/// Comments `bench-accept: <reason>` on the pull request, as you. A comment written by hand does the same. It counts
+/// when its author is an owner, a member or a collaborator of the repository; re-run the check to let it pass.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  GITHUB_TOKEN=$(gh auth token) bench-diff accept --repository acme/candle --pr-number 12 \\
+      --reason 'exact softmax costs 3% of decode'")]
+pub struct Args {
+    /// OWNER/NAME; in a workflow, the repository it runs in
+    #[arg(long, value_name = "OWNER/NAME", env = "GITHUB_REPOSITORY")]
+    repository: String,
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pr_number: u64,
+    /// Why the regression is worth it
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+}
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let reason = escape::short_line(args.reason.trim(), 500);
+    if reason.is_empty() {
+        return Err(Error::usage("--reason is empty: say why the regression is worth it"));
+    }
+    let repository = Repository::parse(&args.repository)
+        .ok_or_else(|| Error::usage(format!("--repository is `{}`, not OWNER/NAME", escape::line(&args.repository))))?;
+    let url = comment(&repository, args.pr_number, &reason).map_err(|error| Error::usage(error.to_string()))?;
+    writeln!(io.out, "{}", escape::line(&url))?;
+    Ok(Exit::Success)
+}
+
+fn comment(repository: &Repository, number: u64, reason: &str) -> std::result::Result<String, ApiError> {
+    let variable = |name: &str| std::env::var(name).ok();
+    let token = Token::parse(&variable("GITHUB_TOKEN").unwrap_or_default())?
+        .ok_or_else(|| ApiError::Setup("set GITHUB_TOKEN to a token of yours, such as from `gh auth token`".into()))?;
+    let api_url = variable("GITHUB_API_URL").filter(|url| !url.is_empty());
+    let client = Client::new(api_url.as_deref().unwrap_or(Context::DEFAULT_API_URL), token, Patience::default())?;
+    acceptance::write(&client, repository, number, reason)
+}

@@ -1,0 +1,102 @@
+//! `bench-diff publish`
+
+use std::path::{Path, PathBuf};
+
+use crate::cli::Io;
+use crate::error::{Error, Exit, Result};
+use crate::github::sticky::When;
+use crate::publish::{FailOn, Options, publish};
+use crate::report::{self, Report};
+
+/// More than any measurement makes. An artifact of a fork may hold anything.
+const MAX_REPORTS: usize = 16;
+const MAX_ENTRIES: usize = 10_000;
+const MAX_DEPTH: usize = 3;
+
+/// Tell a pull request what was measured: comment, check run, step summary, annotations, outputs
+///
+/// Reads the `report.json` files that `bench-diff ci` wrote, on another machine or an untrusted one: nothing in them is
+/// believed but numbers and names, and everything is rendered anew. The pull request comes from the event of the
+/// workflow run; after `workflow_run`, only one whose head is the commit that was measured.
+///
+/// What GitHub refuses becomes a warning: the exit code depends on the verdict alone.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  bench-diff publish --results bench-results                     in a workflow, GITHUB_TOKEN in the environment
+  bench-diff publish --results bench-results --fail-on never     only tell
+  bench-diff publish --results bench-results > comment.md        outside of a workflow: prints the comment")]
+pub struct Args {
+    /// The directory with the reports, at any depth down to 3
+    #[arg(long, value_name = "DIR")]
+    results: PathBuf,
+    #[command(flatten)]
+    publishing: Publishing,
+}
+
+/// Flags of every command that publishes.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Publishing")]
+pub struct Publishing {
+    /// When to comment on the pull request
+    #[arg(long, value_enum, default_value = "always", value_name = "WHEN")]
+    comment: When,
+    /// What makes the exit code 1
+    #[arg(long, value_enum, default_value = "never", value_name = "WHAT")]
+    fail_on: FailOn,
+    /// The pull request, where the event doesn't name it
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pr_number: Option<u64>,
+    /// Don't set a check run
+    #[arg(long)]
+    no_check_run: bool,
+}
+
+impl Publishing {
+    pub fn options(&self) -> Options {
+        Options {
+            comment: self.comment,
+            fail_on: self.fail_on,
+            pr_number: self.pr_number,
+            check_run: !self.no_check_run,
+        }
+    }
+}
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let reports = read_all(&args.results)?;
+    publish(&reports, &args.publishing.options(), &|name| std::env::var(name).ok(), io)
+}
+
+fn read_all(directory: &Path) -> Result<Vec<Report>> {
+    let mut paths = Vec::new();
+    find(directory, MAX_DEPTH, &mut 0, &mut paths)
+        .map_err(|error| Error::usage(format!("can't read the directory {}: {error}", directory.display())))?;
+    paths.sort();
+    match paths.len() {
+        0 => Err(Error::usage(format!(
+            "no report.json in {}: `bench-diff ci --output {}` writes it",
+            directory.display(),
+            directory.display()
+        ))),
+        1..=MAX_REPORTS => paths.iter().map(|path| report::read(path)).collect(),
+        many => Err(Error::usage(format!("{many} reports in {}; at most {MAX_REPORTS}", directory.display()))),
+    }
+}
+
+/// Regular files only: a link could lead anywhere.
+fn find(directory: &Path, depth: usize, seen: &mut usize, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(directory)? {
+        let entry = entry?;
+        *seen += 1;
+        if *seen > MAX_ENTRIES {
+            return Err(std::io::Error::other(format!("more than {MAX_ENTRIES} files")));
+        }
+        let kind = entry.file_type()?;
+        if kind.is_dir() && depth > 0 {
+            find(&entry.path(), depth - 1, seen, found)?;
+        } else if kind.is_file() && entry.file_name() == "report.json" {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! The report as Markdown, for a pull request's comment and for a step's summary.
+//!
+//! Both are the same text under two limits: what doesn't fit the comment is in the summary, and what doesn't fit that
+//! is in the results file. All names and reasons are foreign text.
+
+mod tables;
+mod words;
+
+use crate::compare::{NoteKind, Row, Verdict};
+use crate::render::escape;
+use crate::report::Report;
+
+pub use words::headline;
+
+/// GitHub refuses comments of more than 65,536 characters; a check run's text has the same limit.
+const COMMENT: Limits = Limits { bytes: 58_000, rows: 40, folded_rows: 150 };
+/// GitHub shows at most 1 MiB of summaries for a step.
+const SUMMARY: Limits = Limits { bytes: 960_000, rows: 20_000, folded_rows: 20_000 };
+
+/// What surrounds the report.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// The workflow run that measured, with its summary and its artifacts.
+    pub run_url: Option<String>,
+    /// The measured commit of the pull request.
+    pub commit: Option<String>,
+    pub accepted: Option<Acceptance>,
+}
+
+/// A maintainer's word that a regression is intended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptance {
+    pub by: String,
+    pub reason: String,
+    pub url: String,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    bytes: usize,
+    /// In the table that everybody sees.
+    rows: usize,
+    /// In one fold.
+    folded_rows: usize,
+}
+
+/// The comment's text, under 60,000 bytes whatever the report holds.
+pub fn comment(report: &Report, surroundings: &Surroundings) -> String {
+    render(report, surroundings, COMMENT)
+}
+
+/// The step summary: every row, as far as GitHub shows it.
+pub fn summary(report: &Report, surroundings: &Surroundings) -> String {
+    render(report, surroundings, SUMMARY)
+}
+
+fn render(report: &Report, surroundings: &Surroundings, limits: Limits) -> String {
+    let top = words::top(report, surroundings);
+    let end = words::end(report, surroundings);
+    let mut body = Body { room: limits.bytes.saturating_sub(top.len() + end.len()), limits, text: top };
+    match &report.comparison {
+        Some(comparison) => compared(&mut body, report, &comparison.rows),
+        None => body.table("", tables::absolute(&report.head), limits.rows),
+    }
+    folds(&mut body, report);
+    body.text.push_str(&end);
+    body.text
+}
+
+/// What everybody sees: only what changed.
+fn compared(body: &mut Body, report: &Report, rows: &[Row]) {
+    let changed = tables::changed(rows);
+    if changed.is_empty() {
+        return;
+    }
+    let confirmed = changed.iter().any(|row| row.confirmed);
+    body.table("", tables::rows(&changed), body.limits.rows);
+    let legend = words::legend(report, confirmed);
+    body.push(&legend);
+}
+
+fn folds(body: &mut Body, report: &Report) {
+    let rows = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.rows);
+    let notes = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.notes);
+    let of = |verdict| rows.iter().filter(move |row| row.verdict == verdict).collect::<Vec<_>>();
+
+    body.fold("🟡 {} inconclusive", tables::reasons(&of(Verdict::Inconclusive)));
+    for (kind, title) in [
+        (NoteKind::Failed, "❌ {} failed"),
+        (NoteKind::Missing, "❓ {} missing: in the base, not in this pull request"),
+        (NoteKind::OutputChanged, "⚠️ {} with changed output: other tokens than the base for the same input"),
+        (NoteKind::New, "🆕 {} new: nothing to compare with"),
+    ] {
+        let notes: Vec<_> = notes.iter().filter(|note| note.kind == kind).collect();
+        body.fold(title, tables::notes(&notes));
+    }
+    if report.comparison.is_none() {
+        body.fold("❌ {} failed", tables::failures(&report.head));
+    }
+    body.fold("🚫 {} not comparable", tables::reasons(&of(Verdict::NotComparable)));
+    if let Some(release) = &report.release {
+        let label = escape::html(&escape::short_line(&release.label, 60));
+        let title = format!("📈 {{}} changed since {label}, the last release");
+        body.fold(&title, tables::rows(&tables::changed(&release.comparison.rows)));
+    }
+    if let Some(check) = &report.self_check {
+        body.fold("🔬 Self-check, the same build as base and head ({})", tables::detectable(&check.rows));
+    }
+    body.fold("⚪ {} unchanged", tables::rows(&of(Verdict::Unchanged)));
+    if let Some(comparison) = &report.comparison {
+        body.fold("🖥️ Differences in environment or settings ({})", tables::differences(&comparison.differences));
+    }
+    body.fold("🔢 Samples, a value for each run ({})", tables::samples(report));
+    body.push(&words::reproduce(report));
+}
+
+/// Grows within a limit.
+struct Body {
+    text: String,
+    room: usize,
+    limits: Limits,
+}
+
+impl Body {
+    /// All or nothing.
+    fn push(&mut self, text: &str) {
+        if text.len() <= self.room {
+            self.room -= text.len();
+            self.text.push_str(text);
+        }
+    }
+
+    /// As many rows as fit, and how many there are beyond them.
+    fn table(&mut self, title: &str, table: tables::Table, most: usize) {
+        let total = table.rows.len();
+        let mut count = total.min(most);
+        loop {
+            let shown = table.first(count);
+            let rest = match total - count {
+                0 => String::new(),
+                rest => format!("*{rest} more in the full report.*\n\n"),
+            };
+            let text = format!("{title}{shown}\n{rest}");
+            if text.len() <= self.room {
+                self.push(&text);
+                return;
+            }
+            if count == 0 {
+                return;
+            }
+            count /= 2;
+        }
+    }
+
+    /// `{}` in the title stands for the number of rows.
+    fn fold(&mut self, title: &str, table: tables::Table) {
+        const END: &str = "</details>\n\n";
+        if table.rows.is_empty() || self.room < END.len() {
+            return;
+        }
+        let title = title.replacen("{}", &table.rows.len().to_string(), 1);
+        let start = format!("<details><summary>{title}</summary>\n\n");
+        let before = self.text.len();
+        self.room -= END.len();
+        self.table(&start, table, self.limits.folded_rows);
+        if self.text.len() > before {
+            self.text.push_str(END);
+        } else {
+            self.room += END.len();
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! GitHub, played by a small stateful fake that can be told to fail: the comment, the check run, what a step writes.
+
+mod comment;
+mod fake;
+mod publish;
+mod reports;
+mod sticky;

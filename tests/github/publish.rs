@@ -1,0 +1,260 @@
+//! `bench-diff publish` as a step of a workflow.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use bench_diff::report::Report;
+use serde_json::{Value, json};
+
+use crate::fake::{BASE_SHA, Fault, GitHub, HEAD_SHA, pull};
+use crate::reports::{first_run, regressed, unchanged};
+
+/// A runner's view of one step.
+struct Step {
+    directory: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+}
+
+impl Step {
+    fn new(github: &GitHub, event: &str, payload: Value) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(file("event.json"), payload.to_string()).unwrap();
+        let variables = [
+            ("GITHUB_ACTIONS", "true".to_owned()),
+            ("GITHUB_API_URL", github.url.clone()),
+            ("GITHUB_SERVER_URL", "https://github.test".to_owned()),
+            ("GITHUB_REPOSITORY", "acme/candle".to_owned()),
+            ("GITHUB_RUN_ID", "42".to_owned()),
+            ("GITHUB_RUN_ATTEMPT", "1".to_owned()),
+            ("GITHUB_EVENT_NAME", event.to_owned()),
+            ("GITHUB_EVENT_PATH", file("event.json")),
+            ("GITHUB_OUTPUT", file("output")),
+            ("GITHUB_STEP_SUMMARY", file("summary")),
+            ("GITHUB_TOKEN", "actions-token".to_owned()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        Self { directory, variables }
+    }
+
+    fn pull_request(github: &GitHub) -> Self {
+        Self::new(github, "pull_request", json!({ "number": 7, "pull_request": pull(7, HEAD_SHA) }))
+    }
+
+    fn set(mut self, name: &str, value: &str) -> Self {
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    fn publish(&self, report: &Report, flags: &[&str]) -> Output {
+        std::fs::create_dir_all(self.path("results/smoke")).unwrap();
+        std::fs::write(self.path("results/smoke/report.json"), serde_json::to_vec(report).unwrap()).unwrap();
+        self.run(&[&["publish", "--results", self.path("results").to_str().unwrap()], flags].concat())
+    }
+
+    fn run(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+        command.args(args).env_clear().envs(self.variables.iter().cloned()).output().unwrap()
+    }
+
+    fn output(&self, name: &str) -> String {
+        let text = self.read("output");
+        let start = format!("{name}<<bench-diff-end\n");
+        let rest = text.split_once(&start).unwrap_or_else(|| panic!("no {name} in {text}")).1;
+        rest.split_once("\nbench-diff-end").unwrap().0.to_owned()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_regression_is_told_everywhere() {
+    let github = GitHub::start();
+    let step = Step::pull_request(&github);
+    let output = step.publish(&regressed(), &["--fail-on", "regression"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert_eq!(github.state().marked().len(), 1);
+    assert_eq!((step.output("verdict"), step.output("regressed")), ("regressed".into(), "2".into()));
+    assert_eq!(step.output("comment-url"), "https://github.test/acme/candle/pull/7#issuecomment-1");
+    assert!(step.read("summary").starts_with("### 🔴 2 regressed"));
+    insta::assert_snapshot!("log_regression", stderr(&output));
+    let check = &github.state().check_runs[0];
+    assert_eq!((&check["conclusion"], &check["head_sha"]), (&json!("failure"), &json!(HEAD_SHA)));
+}
+
+#[test]
+fn twice_is_one_comment_and_one_check_run() {
+    let github = GitHub::start();
+    for report in [regressed(), unchanged()] {
+        assert!(Step::pull_request(&github).publish(&report, &[]).status.success());
+    }
+    let state = github.state();
+    assert_eq!((state.marked().len(), state.check_runs.len()), (1, 1));
+    assert!(state.marked()[0].contains("### ⚪ 1 unchanged"));
+    assert_eq!(state.check_runs[0]["conclusion"], "success");
+}
+
+#[test]
+fn every_event_leads_to_its_pull_request() {
+    let run = |pull_requests: Value, owner: &str| {
+        json!({ "workflow_run": {
+            "id": 41, "head_sha": HEAD_SHA, "head_branch": "faster", "head_repository": { "owner": { "login": owner } },
+            "pull_requests": pull_requests,
+        }})
+    };
+    let comment = json!({
+        "issue": { "number": 7, "pull_request": { "url": "..." } },
+        "comment": { "author_association": "OWNER", "body": "/bench" },
+    });
+    for (event, payload) in [
+        ("pull_request", json!({ "pull_request": pull(7, HEAD_SHA) })),
+        ("issue_comment", comment),
+        ("workflow_run", run(json!([{ "number": 7 }]), "acme")),
+        ("workflow_run", run(json!([]), "fork")),
+        ("workflow_dispatch", json!({ "inputs": { "pr-number": "7" } })),
+    ] {
+        let github = GitHub::start();
+        github.state().pulls.insert(6, pull(6, BASE_SHA));
+        let output = Step::new(&github, event, payload).publish(&unchanged(), &[]);
+        assert!(output.status.success(), "{event}: {}", stderr(&output));
+        assert_eq!(github.state().marked().len(), 1, "{event}: {}", stderr(&output));
+        assert!(github.state().requests.iter().any(|r| r == "POST /repos/acme/candle/issues/7/comments"), "{event}");
+    }
+    for (event, payload) in [
+        ("push", json!({ "after": HEAD_SHA })),
+        ("release", json!({ "release": { "tag_name": "v1.0.0" } })),
+        ("issue_comment", json!({ "issue": { "number": 8 }, "comment": {} })),
+        ("workflow_dispatch", json!({ "inputs": null })),
+    ] {
+        let github = GitHub::start();
+        let output = Step::new(&github, event, payload).publish(&unchanged(), &[]);
+        assert!(output.status.success());
+        assert_eq!(github.state().count("POST"), 0, "{event}");
+        assert!(stderr(&output).contains("no open pull request belongs to this run"), "{}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_artifact_can_not_choose_its_pull_request() {
+    let github = GitHub::start();
+    github.state().pulls.insert(6, pull(6, BASE_SHA));
+    let payload = json!({ "workflow_run": { "id": 41, "head_sha": HEAD_SHA, "pull_requests": [] } });
+    let mut report = regressed();
+    report.pull_request = Some(6);
+    let step = Step::new(&github, "workflow_run", payload.clone());
+    assert!(step.publish(&report, &[]).status.success());
+    assert_eq!(github.state().count("POST /repos/acme/candle/issues/6"), 0);
+    assert_eq!(github.state().count("POST /repos/acme/candle/issues/7"), 1);
+
+    github.state().pulls.remove(&7);
+    let output = Step::new(&github, "workflow_run", payload).publish(&report, &[]);
+    assert!(output.status.success());
+    assert_eq!(github.state().marked().len(), 1, "nothing new: {}", stderr(&output));
+}
+
+#[test]
+fn a_forks_token_costs_only_the_comment() {
+    let github = GitHub::start();
+    github.state().read_only = true;
+    let step = Step::pull_request(&github);
+    let output = step.publish(&regressed(), &[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(step.output("verdict"), "regressed");
+    assert!(step.read("summary").contains("🔴 2 regressed"));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("### 🔴 2 regressed"), "the text is not lost");
+    insta::assert_snapshot!("log_fork", stderr(&output));
+}
+
+#[test]
+fn without_a_token_the_comment_is_printed() {
+    let github = GitHub::start();
+    for token in ["", "  \n"] {
+        let step = Step::pull_request(&github).set("GITHUB_TOKEN", token);
+        let output = step.publish(&first_run(), &[]);
+        assert!(output.status.success());
+        assert!(String::from_utf8_lossy(&output.stdout).starts_with("### 🔵 First measurement"));
+        assert_eq!(step.output("verdict"), "no_baseline");
+        assert!(stderr(&output).contains("not commenting: there is no token in GITHUB_TOKEN"));
+    }
+    assert!(github.state().requests.is_empty());
+}
+
+#[test]
+fn an_enterprise_server_has_another_address() {
+    let github = GitHub::start_at("/api/v3");
+    let output = Step::pull_request(&github).publish(&unchanged(), &[]);
+    assert!(output.status.success());
+    assert_eq!(github.state().marked().len(), 1, "{}", stderr(&output));
+}
+
+#[test]
+fn a_broken_api_costs_only_the_comment() {
+    for fault in
+        [Fault::Status(401, &[], "Bad credentials"), Fault::Status(422, &[], "no"), Fault::Status(404, &[], "")]
+    {
+        let github = GitHub::start();
+        github.inject("POST", "", 99, fault);
+        let step = Step::pull_request(&github);
+        let output = step.publish(&regressed(), &["--fail-on", "regression"]);
+        assert_eq!(output.status.code(), Some(1), "the verdict decides");
+        assert!(stderr(&output).contains("the comment was not posted"), "{}", stderr(&output));
+        assert_eq!(step.output("regressed"), "2");
+    }
+}
+
+#[test]
+fn maintainers_accept_and_others_dont() {
+    let github = GitHub::start();
+    let gate = || Step::pull_request(&github).publish(&regressed(), &["--fail-on", "regression"]).status.code();
+    github.state().add_comment("mallory", "CONTRIBUTOR", "bench-accept: trust me");
+    assert_eq!(gate(), Some(1));
+    github.state().add_comment("ada", "MEMBER", "Fine by me.\r\nbench-accept: exact softmax | <b>worth</b> it\r\n");
+    assert_eq!(gate(), Some(0));
+    let state = github.state();
+    let text = state.marked()[0].lines().find(|line| line.contains("Accepted")).unwrap().to_owned();
+    insta::assert_snapshot!("accepted_line", text);
+    assert_eq!(state.check_runs[0]["conclusion"], "success");
+}
+
+#[test]
+fn accept_comments_as_the_person() {
+    let github = GitHub::start();
+    github.state().logins.insert("pat".into(), "ada".into());
+    let step = Step::pull_request(&github).set("GITHUB_TOKEN", "pat");
+    let output = step.run(&["accept", "--pr-number", "7", "--reason", "worth\nit"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(github.state().comments[0]["body"], "bench-accept: worth it");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "https://github.test/acme/candle/pull/7#issuecomment-1\n");
+}
+
+#[test]
+fn a_directory_without_a_report_is_an_error() {
+    let github = GitHub::start();
+    let step = Step::pull_request(&github);
+    std::fs::create_dir(step.path("results")).unwrap();
+    for (content, message) in [
+        (None, "no report.json in"),
+        (Some(""), "can't read the report"),
+        (Some("[[[[[[[["), "can't read the report"),
+        (Some(r#"{"schema": 2}"#), "it has schema 2, this bench-diff reads 1"),
+    ] {
+        if let Some(content) = content {
+            std::fs::write(step.path("results/report.json"), content).unwrap();
+        }
+        let output = step.run(&["publish", "--results", step.path("results").to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(stderr(&output).contains(message), "{}", stderr(&output));
+    }
+    assert!(github.state().requests.is_empty());
+}

@@ -1,0 +1,151 @@
+//! Reports to publish.
+
+use bench_diff::compare::*;
+use bench_diff::metric;
+use bench_diff::report::{self, Report};
+use bench_diff::results::Results;
+use serde_json::json;
+
+/// `change` of a metric of a case, with a verdict.
+pub fn row(case: &str, metric: &str, verdict: Verdict, change: f64) -> Row {
+    let metric = metric::find(metric).unwrap();
+    let base = match metric.unit {
+        "tok/s" => 63.12,
+        "MiB" => 3_212.0,
+        _ => 41.7,
+    };
+    let timed = metric.kind == metric::Kind::Timed;
+    Row {
+        case: case.into(),
+        metric: metric.name.into(),
+        unit: metric.unit.into(),
+        better: metric.better,
+        verdict,
+        reason: match verdict {
+            Verdict::Inconclusive => "the interval crosses the floor; 8 runs a side would settle it".into(),
+            Verdict::NotComparable => "the GPU differs".into(),
+            _ => String::new(),
+        },
+        confirmed: verdict == Verdict::Regressed,
+        base: Some(Summary { n: 3, mean: base, sd: Some(base * 0.004) }),
+        head: Some(Summary { n: 3, mean: base * (1.0 + change), sd: Some(base * 0.004) }),
+        change: Some(change),
+        interval: timed.then_some([change - 0.007, change + 0.007]),
+        p: timed.then_some(0.0004),
+        p_adjusted: timed.then_some(if change.abs() > 0.02 { 0.0004 } else { 0.31 }),
+        df: Some(11.2),
+        p_pooled: None,
+        df_pooled: None,
+        margin: metric.margin,
+        detectable: Some(0.012),
+        runs_needed: (verdict == Verdict::Inconclusive).then_some(8),
+    }
+}
+
+pub fn comparison(rows: Vec<Row>) -> Comparison {
+    let count = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
+    Comparison {
+        verdict: rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::Unchanged),
+        counts: Counts {
+            regressed: count(Verdict::Regressed),
+            improved: count(Verdict::Improved),
+            inconclusive: count(Verdict::Inconclusive),
+            unchanged: count(Verdict::Unchanged),
+            not_comparable: count(Verdict::NotComparable),
+        },
+        tier: Tier::Confirmed,
+        alpha: 0.05,
+        family: rows.len(),
+        common_shift: Default::default(),
+        rows,
+        notes: vec![],
+        differences: vec![],
+        warnings: vec![],
+    }
+}
+
+/// Results of these cases on an H100: three runs, a bit apart from each other.
+pub fn results(cases: &[&str], started: &str, commit: &str) -> Results {
+    let case = |id: &&str| {
+        json!({
+            "id": id, "model": "Qwen/Qwen2.5-0.5B-Instruct", "weights": "generated", "quantization": "none",
+            "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1,
+            "batch_size": 1, "context_length": 1, "generated_length": 2048,
+        })
+    };
+    let runs = (1..=3).flat_map(|round| {
+        cases.iter().map(move |id| {
+            let spread = 1.0 + (f64::from(round) - 2.0) * 0.004;
+            json!({
+                "case": id, "round": round, "started": started, "status": "ok",
+                "metrics": {
+                    "decode_throughput": 63.12 * spread, "ttft": 41.7 * spread, "itl_p99": 41.9 * spread,
+                    "peak_memory": 3212.0,
+                },
+                "device": { "sm_clock_mhz": 1980.0, "memory_clock_mhz": 2619.0 },
+            })
+        })
+    });
+    serde_json::from_value(json!({
+        "schema": 1,
+        "suite": "smoke",
+        "cases": cases.iter().map(case).collect::<Vec<_>>(),
+        "settings": { "runs": 3, "warmup": 1, "prompt": "seed" },
+        "sessions": [{
+            "id": commit, "started": started, "finished": started,
+            "program": {
+                "name": "bench-diff", "version": "0.1.0", "commit": commit, "candle_version": "0.11.1",
+            },
+            "environment": {
+                "gpus": [{ "name": "NVIDIA H100 80GB HBM3", "memory_mib": 81559 }],
+                "driver_version": "580.65.06", "cpu": "Intel Xeon", "cpu_cores": 16, "os": "Linux", "kernel": "6.8",
+            },
+            "runs": runs.collect::<Vec<_>>(),
+        }],
+    }))
+    .unwrap()
+}
+
+pub const SMALL: &str = "Qwen2.5-0.5B-Instruct/bf16/1";
+pub const LONG: &str = "Qwen2.5-0.5B-Instruct/bf16/6144";
+pub const LARGE: &str = "Qwen2.5-7B-Instruct/bf16/6144";
+
+/// A report with these rows.
+pub fn report(rows: Vec<Row>) -> Report {
+    let cases = [SMALL, LONG, LARGE];
+    let mut base = results(&cases, "2026-11-20T08:00:00Z", super::fake::BASE_SHA);
+    base.label = Some("v1.2.0".into());
+    Report {
+        schema: report::SCHEMA,
+        suite: "smoke".into(),
+        hardware: "nvidia-h100-80gb-hbm3".into(),
+        head: results(&cases, "2026-11-24T08:00:00Z", super::fake::HEAD_SHA),
+        base: Some(base),
+        comparison: Some(comparison(rows)),
+        release: None,
+        self_check: None,
+        pull_request: None,
+    }
+}
+
+pub fn unchanged() -> Report {
+    report(vec![row(SMALL, "decode_throughput", Verdict::Unchanged, 0.001)])
+}
+
+pub fn regressed() -> Report {
+    report(vec![
+        row(SMALL, "decode_throughput", Verdict::Unchanged, 0.001),
+        row(LONG, "decode_throughput", Verdict::Regressed, -0.041),
+        row(LONG, "ttft", Verdict::Inconclusive, 0.018),
+        row(LONG, "peak_memory", Verdict::Improved, -0.12),
+        row(LARGE, "decode_throughput", Verdict::Unchanged, -0.002),
+        row(LARGE, "ttft", Verdict::Regressed, 0.062),
+    ])
+}
+
+pub fn first_run() -> Report {
+    let mut report = unchanged();
+    report.base = None;
+    report.comparison = None;
+    report
+}
