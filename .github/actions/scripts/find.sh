@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# Finds bench-diff and writes its path to the step's outputs. In this order:
+#   1. the binary-path input
+#   2. a bench-diff of the wanted version on PATH
+#   3. the runner's tool cache
+#   4. a release, if this Action's own repository holds its SHA-256 (checksums.txt)
+#   5. with the build input: this Action's own source
+# A wrong checksum ends the search: something is wrong, and the next way would only hide it.
+set -euo pipefail
+
+# The Action's own checkout, which has the sources.
+action=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../../.." && pwd)
+own_version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$action/Cargo.toml" | head -n 1)
+version="${INPUT_VERSION:-$own_version}"
+version="${version#v}"
+cache="${RUNNER_TOOL_CACHE:-$HOME/.cache}/bench-diff"
+
+fail() {
+  # One line, whatever the inputs hold.
+  printf '::error title=bench-diff::%s\n' "$(printf '%s' "$1" | tr '\r\n' '  ' | sed 's/%/%25/g')"
+  exit 2
+}
+
+found() {
+  echo "bench-diff: $1 ($2)"
+  echo "path=$1" >> "$GITHUB_OUTPUT"
+  exit 0
+}
+
+[[ "$version" =~ ^[0-9A-Za-z.+-]+$ ]] || fail "the version input is not a version"
+case "$INPUT_BUILD" in
+  never | cpu | cuda) ;;
+  *) fail "the build input is neither never, cpu nor cuda" ;;
+esac
+
+if [[ -n "$INPUT_BINARY_PATH" ]]; then
+  path=$(realpath -- "$INPUT_BINARY_PATH" 2> /dev/null) || path=''
+  [[ -f "$path" && -x "$path" ]] || fail "binary-path names no program: $INPUT_BINARY_PATH"
+  [[ "$path" != *$'\n'* ]] || fail "binary-path has a line break in it"
+  found "$path" "binary-path"
+fi
+
+if path=$(command -v bench-diff) && [[ "$("$path" --version)" == "bench-diff $version" ]]; then
+  found "$path" "on PATH"
+fi
+
+# One build for each GPU generation: a build embeds the kernels of one.
+target="$(uname -m)-linux"
+if command -v nvidia-smi > /dev/null; then
+  capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -cd '0-9')
+  [[ -z "$capability" ]] || target="$target-sm$capability"
+fi
+cached="$cache/$version/$target/bench-diff"
+if [[ -x "$cached" ]]; then
+  found "$cached" "tool cache"
+fi
+
+file="bench-diff-$version-$target.tar.gz"
+sum=$(awk -v file="$file" '$2 == file { print $1 }' "$action/.github/actions/scripts/checksums.txt")
+address=$(sed -n 's/^repository = "\(.*\)"$/\1/p' "$action/Cargo.toml" | head -n 1)
+if [[ -n "$sum" && -n "$address" ]]; then
+  download=$(mktemp -d)
+  trap 'rm -rf "$download"' EXIT
+  if curl --fail --silent --show-error --location --proto '=https' --max-time 300 \
+    --output "$download/$file" "$address/releases/download/v$version/$file"; then
+    echo "$sum  $download/$file" | sha256sum --check --quiet - ||
+      fail "the checksum of $file is wrong: not using it, nor anything in its place"
+    mkdir -p "$(dirname "$cached")"
+    tar --extract --gzip --file "$download/$file" --directory "$download" bench-diff
+    install -m 755 "$download/bench-diff" "$cached"
+    found "$cached" "release v$version"
+  fi
+  echo "can't download $file; looking further"
+fi
+
+if [[ "$INPUT_BUILD" != never ]]; then
+  [[ "$version" == "$own_version" ]] || fail "can't build $version: this Action is $own_version"
+  command -v cargo > /dev/null || fail "build: $INPUT_BUILD needs cargo on the runner"
+  # Kept for each version of the source, so that only the first run on a runner takes long.
+  source_id=$(cd "$action" && git rev-parse --verify --quiet HEAD 2> /dev/null || echo "${ACTION_REF:-source}")
+  source_id=$(printf '%s' "$source_id-$(sha256sum < "$action/Cargo.lock")" | tr -cd '0-9A-Za-z' | cut -c 1-64)
+  built="$cache/$version/$source_id-$INPUT_BUILD/bench-diff"
+  if [[ ! -x "$built" ]]; then
+    echo "building bench-diff $version for $INPUT_BUILD, once on this runner"
+    features=()
+    [[ "$INPUT_BUILD" != cuda ]] || features=(--features cuda)
+    cargo build --release --locked --manifest-path "$action/Cargo.toml" --target-dir "$cache/target" \
+      --bin bench-diff "${features[@]}"
+    mkdir -p "$(dirname "$built")"
+    install -m 755 "$cache/target/release/bench-diff" "$built"
+  fi
+  found "$built" "built from this Action"
+fi
+
+fail "no bench-diff $version here: set binary-path, put it on PATH, or set build to cpu or cuda"
