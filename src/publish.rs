@@ -4,7 +4,7 @@
 //! verdict alone.
 
 use crate::cli::Io;
-use crate::compare::{Counts, NoteKind, Row, Verdict};
+use crate::compare::{Counts, Row, Verdict};
 use crate::error::{Exit, Result};
 use crate::github::checks::{self, CheckRun, Conclusion};
 use crate::github::event::{Context, PullRequest};
@@ -238,7 +238,7 @@ fn regressed(report: &Report) -> impl Iterator<Item = &Row> {
 /// Cases that the baseline has and this measurement lacks: a gate that lets them pass can be passed by a crash.
 fn lost(report: &Report) -> bool {
     let mut notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);
-    notes.any(|note| matches!(note.kind, NoteKind::Missing | NoteKind::Failed))
+    notes.any(|note| note.fails)
 }
 
 fn fails(report: &Report, accepted: bool) -> bool {
@@ -256,7 +256,7 @@ fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Annotati
         }
     });
     let notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);
-    let lost = notes.filter(|note| matches!(note.kind, NoteKind::Missing | NoteKind::Failed)).map(|note| Annotation {
+    let lost = notes.filter(|note| note.fails).map(|note| Annotation {
         level: Level::Warning,
         title: format!("bench-diff: no numbers for {}", escape::short_line(&note.case, 80)),
         message: escape::short_line(&note.reason, 300),

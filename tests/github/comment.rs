@@ -23,9 +23,14 @@ fn a_regression() {
         ("Qwen2.5-72B-Instruct/bf16/1", NoteKind::Failed, "needs 144 GiB, the GPU has 80 GiB"),
         ("Qwen2.5-3B-Instruct/bf16/1", NoteKind::New, "not in the baseline"),
     ] {
-        comparison.notes.push(CaseNote { case: case.into(), kind, reason: reason.into() });
+        comparison.notes.push(CaseNote { case: case.into(), kind, fails: false, reason: reason.into() });
     }
-    comparison.differences.push(Difference { field: "driver".into(), base: "575.57".into(), head: "580.65.06".into() });
+    comparison.differences.push(Difference {
+        field: "driver".into(),
+        base: "575.57".into(),
+        head: "580.65.06".into(),
+        blocks: false,
+    });
     comparison.warnings.push("decode of all cases moved by 1.2%: suspect the machine".into());
     let rows = vec![row(LARGE, "ttft", Verdict::Regressed, 0.11)];
     report.release = Some(ReleaseComparison { label: "v1.0.0".into(), comparison: crate::reports::comparison(rows) });
@@ -62,6 +67,7 @@ fn not_comparable() {
         field: "GPU".into(),
         base: "NVIDIA A100-SXM4-80GB".into(),
         head: "NVIDIA H100 80GB HBM3".into(),
+        blocks: true,
     });
     let text = comment(&report, &surroundings());
     assert!(!text.contains("🔴") && !text.contains("🟢"));
@@ -108,7 +114,8 @@ fn whatever_is_in_a_report_the_comment_is_short() {
         (row.case, row.metric, row.unit, row.reason) = (long.clone(), long.clone(), long.clone(), long.clone());
         row.change = Some(1e308);
     }
-    let notes = (0..5000).map(|_| CaseNote { case: long.clone(), kind: NoteKind::Failed, reason: long.clone() });
+    let notes =
+        (0..5000).map(|_| CaseNote { case: long.clone(), kind: NoteKind::Failed, fails: true, reason: long.clone() });
     comparison.notes = notes.collect();
     let text = comment(&report, &surroundings());
     assert!(text.len() < 60_000, "{}", text.len());
@@ -152,9 +159,9 @@ fn named(name: &str) -> Report {
     }
     comparison.warnings.push(name.into());
     for kind in [NoteKind::Failed, NoteKind::Missing, NoteKind::New, NoteKind::OutputChanged] {
-        comparison.notes.push(CaseNote { case: name.into(), kind, reason: name.into() });
+        comparison.notes.push(CaseNote { case: name.into(), kind, fails: false, reason: name.into() });
     }
-    let difference = Difference { field: name.into(), base: name.into(), head: name.into() };
+    let difference = Difference { field: name.into(), base: name.into(), head: name.into(), blocks: true };
     comparison.differences.push(difference);
     report.release = Some(ReleaseComparison { label: name.into(), comparison: comparison.clone() });
     report

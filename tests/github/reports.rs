@@ -31,6 +31,7 @@ pub fn row(case: &str, metric: &str, verdict: Verdict, change: f64) -> Row {
         head: Some(Summary { n: 3, mean: base * (1.0 + change), sd: Some(base * 0.004) }),
         change: Some(change),
         interval: timed.then_some([change - 0.007, change + 0.007]),
+        confidence: Some(0.95),
         p: timed.then_some(0.0004),
         p_adjusted: timed.then_some(if change.abs() > 0.02 { 0.0004 } else { 0.31 }),
         df: Some(11.2),
