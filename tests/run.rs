@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use bench_diff::results::{FailureKind, Outcome, Results, Run};
+use bench_diff::results::{FailureKind, Measurement, Outcome, Results, Run};
 use tempfile::TempDir;
 
 /// A directory with a configuration of two small models and two cases each, measured twice.
@@ -397,4 +397,44 @@ fn a_missing_program_is_named() {
     let finished = Finished::of(bench.plain(&["--worker", "./nowhere"]).output().unwrap());
     assert_eq!(finished.code, Some(3));
     assert!(finished.err.contains("can't start ./nowhere"), "{}", finished.err);
+}
+
+#[test]
+fn a_real_model_is_measured() {
+    let bench = Bench::new();
+    let finished = Finished::of(bench.plain(&["--model", "./one", "--warmup-length", "2"]).output().unwrap());
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let results = bench.results();
+    let session = &results.sessions[0];
+    assert_eq!((session.program.name.as_str(), session.program.candle_version.as_str()), ("bench-diff", "0.11.1"));
+    assert!(session.environment.cpu_cores > 0 && session.environment.fingerprint().starts_with("cpu-"));
+    for case in ["one/f32/1", "one/f32/8"] {
+        let runs: Vec<_> = session.runs.iter().filter(|run| run.case == case).collect();
+        let measured: Vec<_> = runs.iter().filter_map(|run| measurement(run)).collect();
+        assert_eq!(measured.len(), 2);
+        assert_eq!(measured[0].token_hash, measured[1].token_hash, "greedy decoding is repeatable");
+        assert_eq!(measured[0].itl.as_ref().unwrap().count, 3, "4 tokens have 3 gaps");
+        let names: Vec<_> = measured[0].metrics.keys().map(|name| name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "decode_throughput",
+                "e2e_latency",
+                "itl_p50",
+                "itl_p99",
+                "peak_memory",
+                "prefill_throughput",
+                "speed",
+                "tpot",
+                "ttft"
+            ]
+        );
+    }
+}
+
+fn measurement(run: &Run) -> Option<&Measurement> {
+    match &run.outcome {
+        Outcome::Ok(measurement) => Some(measurement),
+        Outcome::Failed(_) => None,
+    }
 }

@@ -20,14 +20,17 @@ pub fn measure(suite: &Suite, spec: &ModelSpec, stop: &Stop) -> Result<Option<Ce
     let mut child = Child::start(&worker, &job).map_err(|error| error.to_string())?;
     let deadline = Instant::now() + LIMIT;
     loop {
-        match child.next(deadline, stop) {
-            Next::Event(Event::Ceilings { ceilings }) => return Ok(ceilings),
-            Next::Event(Event::Failed { failure }) => return Err(clean(&failure.reason, 300)),
-            Next::Event(_) => {}
+        let event = match child.next(deadline, stop) {
+            Next::Event(event) => *event,
             Next::Garbage(start) => return Err(format!("the worker wrote `{start}`")),
             Next::Ended => return Err(child.end()),
             Next::TimedOut => return Err(format!("no answer within {} s", LIMIT.as_secs())),
             Next::Stopped => return Ok(None),
+        };
+        match event {
+            Event::Ceilings { ceilings } => return Ok(ceilings),
+            Event::Failed { failure } => return Err(clean(&failure.reason, 300)),
+            _ => {}
         }
     }
 }

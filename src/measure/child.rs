@@ -32,14 +32,14 @@ pub struct Child {
 }
 
 enum Line {
-    Event(Event),
+    Event(Box<Event>),
     /// Not an event: the start of it.
     Garbage(String),
 }
 
 /// What came next from a worker.
 pub enum Next {
-    Event(Event),
+    Event(Box<Event>),
     Garbage(String),
     /// It closed its output.
     Ended,
@@ -162,7 +162,7 @@ fn read_events(mut out: impl BufRead, sender: &Sender<Line>) {
         }
         let cut = !line.ends_with(b"\n") && line.len() as u64 == MAX_LINE;
         let message = match serde_json::from_slice(&line) {
-            Ok(event) if !cut => Line::Event(event),
+            Ok(event) if !cut => Line::Event(Box::new(event)),
             _ => Line::Garbage(clean(&String::from_utf8_lossy(&line[..line.len().min(100)]), 100)),
         };
         if sender.send(message).is_err() || cut {

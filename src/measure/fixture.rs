@@ -6,6 +6,7 @@ use super::protocol::Job;
 use super::samples::Sampled;
 use super::watch::Seen;
 use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::config::{Limits, Suite, SuiteModel, Thresholds};
 use crate::engine::{Generation, Loaded, ModelSpec};
 use crate::results::{
     Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, SCHEMA, Session, Settings,
@@ -47,6 +48,18 @@ pub fn job() -> Job {
     };
     let settings = Settings { runs: 3, warmup: 2, warmup_length: Some(4), prompt: "transformers".into() };
     Job { model, cases: vec![case], settings, ceilings: None, trace: false }
+}
+
+/// The job as a suite.
+pub fn suite() -> Suite {
+    let Job { model: spec, cases, settings, .. } = job();
+    Suite {
+        name: "test".into(),
+        settings,
+        models: vec![SuiteModel { spec, cases }],
+        thresholds: Thresholds { alpha: 0.05, metrics: Vec::new(), margins: Default::default() },
+        limits: Limits { case_seconds: 1, load_seconds: 1, idle_wait_seconds: 0 },
+    }
 }
 
 /// As a GPU gives them, with every field that a run can have.

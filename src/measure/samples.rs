@@ -98,7 +98,7 @@ impl Sampled<'_> {
 }
 
 fn gaps_ms(generation: &Generation) -> Vec<f64> {
-    generation.token_times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_secs_f64() * 1e3).collect()
+    generation.token_times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_nanos() as f64 / 1e6).collect()
 }
 
 /// The first half of the SHA-256 of the ids as little-endian 32-bit words, in hex.

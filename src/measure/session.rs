@@ -214,7 +214,7 @@ impl Round<'_, '_> {
         let remained = self.remaining.len();
         loop {
             let event = match child.next(deadline, self.session.stop) {
-                Next::Event(event) => event,
+                Next::Event(event) => *event,
                 Next::Stopped => return Ok(End::Stopped),
                 Next::TimedOut => {
                     child.kill();
@@ -381,4 +381,22 @@ fn timed_out(phase: &Phase, limits: &Limits) -> Failure {
 /// The reason comes from the measured program.
 fn tidy(failure: Failure) -> Failure {
     Failure { reason: clean(&failure.reason, 1000), ..failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn sides_swap_places_every_round() {
+        let suite = fixture::suite();
+        let worker = super::super::Worker::at("/nowhere");
+        let mut sides = ["base", "head"].map(|label| Side::new(label, worker.clone(), &suite, "id"));
+        let mut order = Vec::new();
+        for round in 1..=4 {
+            order.extend(in_turn(&mut sides, round).iter().map(|side| side.label.clone()));
+        }
+        assert_eq!(order, ["base", "head", "head", "base", "base", "head", "head", "base"]);
+    }
 }

@@ -49,8 +49,14 @@ fn heading(results: &Results, session: &Session) -> String {
 /// A column between the case and its number of runs.
 struct Column {
     heading: String,
-    cell: Box<dyn Fn(&[&Measurement]) -> String>,
+    cell: Box<Cell>,
 }
+
+/// Shows a column's value over a case's runs; empty where there is none.
+type Cell = dyn Fn(&[&Measurement]) -> String;
+
+/// One of the shares of the device's limits.
+type Share = fn(&Roofline) -> Option<f64>;
 
 /// The columns that at least one case has something for.
 fn columns(session: &Session) -> Vec<Column> {
@@ -62,7 +68,7 @@ fn columns(session: &Session) -> Vec<Column> {
             mean_sd(&runs.iter().filter_map(|run| run.metrics.get(&name).copied()).collect::<Vec<_>>())
         }),
     });
-    let shares: [(&str, fn(&Roofline) -> Option<f64>); 2] =
+    let shares: [(&str, Share); 2] =
         [("decode of limit", |roofline| roofline.decode), ("prefill of limit", |roofline| roofline.prefill)];
     let shares = shares.into_iter().map(|(heading, share)| Column {
         heading: heading.to_owned(),
