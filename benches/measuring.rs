@@ -1,30 +1,41 @@
 //! What measuring adds to a bare decode loop: `cargo bench --bench measuring [-- MODEL_DIRECTORY]`.
 //!
-//! The same generations of the same loaded model, alone and through the worker's `measure_case`, taken in turn
-//! (A B B A ...), so that drift falls on both alike. Prints the median of the pairs' ratios for the generation as
-//! the engine times it, and for the whole call with everything that a worker does around it.
+//! 1. The cost of everything around a generation: the worker's `measure_case` on an engine that does nothing.
+//! 2. The same generations of one loaded model, alone and through `measure_case`, taken in turn (A B B A ...), so that
+//!    drift falls on both alike: the ratio of the times that end up in the results, and of the whole calls.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bench_diff::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
-use bench_diff::engine::{self, Engine, ModelSpec};
+use bench_diff::engine::{self, AllocatorPeak, Engine, EngineError, Generation, Loaded, ModelSpec};
 use bench_diff::measure::protocol::Job;
 use bench_diff::measure::{Watcher, worker};
+use bench_diff::metric::{self, MetricName};
 use bench_diff::results::Settings;
 
-const PAIRS: usize = 20;
+const PAIRS: usize = 12;
 const CONTEXT: u32 = 16;
-const GENERATED: u32 = 256;
+const GENERATED: u32 = 32;
+/// As in Qwen's Speed Benchmark.
+const LONG: u32 = 2048;
+const TRIES: usize = 50;
 
 fn main() {
     // Cargo itself adds `--bench`.
     let directory = std::env::args().skip(1).find(|arg| !arg.starts_with('-'));
     let directory = directory.unwrap_or_else(|| "tests/models/qwen2.5-tiny".to_owned());
-    let job = job(PathBuf::from(&directory));
+
+    let around = around(&job(PathBuf::from(&directory), LONG));
+    println!(
+        "around a generation of {LONG} tokens: {:.3} ms = {:.3} us a token (median of {TRIES})",
+        around * 1e3,
+        around * 1e6 / f64::from(LONG)
+    );
+
+    let job = job(PathBuf::from(&directory), GENERATED);
     let mut engine = engine::load(&job.model, &mut |_, _| {}).expect("the model can be loaded");
-    let (mut timed, mut whole) = (Vec::new(), Vec::new());
-    let mut bare_times = Vec::new();
+    let (mut bare_times, mut timed, mut whole) = (Vec::new(), Vec::new(), Vec::new());
     bare(engine.as_mut());
     for pair in 0..PAIRS {
         let (bare, measured) = if pair % 2 == 0 {
@@ -34,29 +45,64 @@ fn main() {
             let measured = measured(engine.as_mut(), &job);
             (bare(engine.as_mut()), measured)
         };
-        timed.push(measured.timed.as_secs_f64() / bare.as_secs_f64());
-        whole.push(measured.whole.as_secs_f64() / bare.as_secs_f64());
-        bare_times.push(bare.as_secs_f64() * 1e3);
+        timed.push(measured.timed / bare);
+        whole.push(measured.whole / bare);
+        bare_times.push(bare);
     }
-    let (low, high) = (min(&timed), max(&timed));
-    println!("{directory}: {CONTEXT} prompt tokens, {GENERATED} generated, {PAIRS} pairs");
-    println!("bare generation: {:.2} ms (median)", median(bare_times));
-    println!("measured / bare, as timed: {:.4} ({low:.4} to {high:.4})", median(timed));
-    println!("measured / bare, whole call: {:.4}", median(whole));
+    let token = median(&bare_times) / f64::from(GENERATED);
+    println!(
+        "{directory}: {CONTEXT} prompt tokens, {GENERATED} generated, {PAIRS} pairs, {:.3} ms a token",
+        token * 1e3
+    );
+    println!("around / bare decode: {:.4}%", around / f64::from(LONG) / token * 100.0);
+    println!("measured / bare, as in the results: {}", spread(&timed));
+    println!("measured / bare, whole calls:       {}", spread(&whole));
 }
 
+/// Seconds of a `measure_case` whose generation takes no time.
+fn around(job: &Job) -> f64 {
+    let mut engine = Instantly(Loaded::default());
+    let times: Vec<f64> = (0..TRIES).map(|_| measured(&mut engine, job).whole).collect();
+    median(&times)
+}
+
+/// An engine that has every token ready.
+struct Instantly(Loaded);
+
+impl Engine for Instantly {
+    fn loaded(&self) -> &Loaded {
+        &self.0
+    }
+
+    fn generate(&mut self, _prompt: &[u32], length: usize) -> Result<Generation, EngineError> {
+        let time = |i: usize| Duration::from_micros(1000 * i as u64 + i as u64 % 37);
+        Ok(Generation {
+            tokens: vec![1; length],
+            token_times: (1..=length).map(time).collect(),
+            end_to_end: time(length),
+        })
+    }
+
+    fn allocator_peak(&self) -> AllocatorPeak {
+        AllocatorPeak::default()
+    }
+
+    fn reset_peak(&mut self) {}
+}
+
+/// In seconds.
 struct Measured {
     /// As the engine times it: what ends up in the results.
-    timed: Duration,
+    timed: f64,
     /// With the prompt, the watching thread, statistics and the token hash.
-    whole: Duration,
+    whole: f64,
 }
 
-fn bare(engine: &mut dyn Engine) -> Duration {
+fn bare(engine: &mut dyn Engine) -> f64 {
     let prompt = vec![35946; CONTEXT as usize];
     let start = Instant::now();
     engine.generate(&prompt, GENERATED as usize).expect("generates");
-    start.elapsed()
+    start.elapsed().as_secs_f64()
 }
 
 fn measured(engine: &mut dyn Engine, job: &Job) -> Measured {
@@ -64,25 +110,23 @@ fn measured(engine: &mut dyn Engine, job: &Job) -> Measured {
     let start = Instant::now();
     let (measurement, _) =
         worker::measure_case(engine, job, &job.cases[0], &watcher, &mut |_, _| Ok(())).expect("measures");
-    let whole = start.elapsed();
-    let milliseconds = measurement.metrics.iter().find(|(name, _)| name.as_str() == "e2e_latency").expect("timed").1;
-    Measured { timed: Duration::from_secs_f64(milliseconds / 1e3), whole }
+    let whole = start.elapsed().as_secs_f64();
+    let latency = measurement.metrics[&MetricName::from(&metric::E2E_LATENCY)];
+    Measured { timed: latency / 1e3, whole }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    (sorted[(sorted.len() - 1) / 2] + sorted[sorted.len() / 2]) / 2.0
 }
 
-fn min(values: &[f64]) -> f64 {
-    values.iter().copied().fold(f64::INFINITY, f64::min)
+fn spread(values: &[f64]) -> String {
+    let (low, high) = values.iter().fold((f64::MAX, 0.0_f64), |(low, high), &value| (low.min(value), high.max(value)));
+    format!("{:.4} (median; {low:.4} to {high:.4})", median(values))
 }
 
-fn max(values: &[f64]) -> f64 {
-    values.iter().copied().fold(0.0, f64::max)
-}
-
-fn job(directory: PathBuf) -> Job {
+fn job(directory: PathBuf, generated_length: u32) -> Job {
     let case = Case {
         id: "bench".into(),
         model: "bench".into(),
@@ -96,7 +140,7 @@ fn job(directory: PathBuf) -> Job {
         gpus: 0,
         batch_size: 1,
         context_length: CONTEXT,
-        generated_length: GENERATED,
+        generated_length,
     };
     let model = ModelSpec {
         model: case.model.clone(),
@@ -109,7 +153,7 @@ fn job(directory: PathBuf) -> Job {
         implementation: case.implementation,
         device: case.device,
         gpu: 0,
-        max_length: (CONTEXT + GENERATED) as usize,
+        max_length: (CONTEXT + generated_length) as usize,
     };
     let settings = Settings { runs: 1, warmup: 0, warmup_length: None, prompt: "transformers".into() };
     Job { model, cases: vec![case], settings, ceilings: None, trace: false }
