@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::measure::{At, Observer, Silent, Update};
 use crate::metric::{self, Metric, MetricName};
-use crate::render::{escape, value};
+use crate::render::{counted, escape, value};
 use crate::results::{Outcome, Run};
 
 /// Expected seconds of a run by case: how the time left is divided until there are measurements.
@@ -81,7 +81,7 @@ impl Observer for Lines<'_> {
                 self.progress.start(left, total);
                 let skipped = total - left.len();
                 let already = if skipped > 0 { format!(", {skipped} of them measured already") } else { String::new() };
-                format!("{total} runs{already}")
+                format!("{}{already}", counted(total, "run"))
             }
             Update::Waiting { reason } => reason.to_owned(),
             Update::Loading { at, .. } => {
@@ -106,6 +106,9 @@ impl Observer for Lines<'_> {
     }
 }
 
+/// While it is unknown how much there is to do.
+const SPINNER: &str = "{spinner} {wide_msg}";
+
 /// A bar over all runs, and below it one for the run at hand.
 struct Bars {
     progress: Progress,
@@ -118,7 +121,7 @@ impl Bars {
     fn new(weights: Weights) -> Self {
         let bars = MultiProgress::new();
         let all = bars.add(ProgressBar::new(0).with_style(style("{bar:30} {pos}/{len} runs, {elapsed} {msg}")));
-        let current = bars.add(ProgressBar::new(0));
+        let current = bars.add(ProgressBar::new(0).with_style(style(SPINNER)));
         current.enable_steady_tick(Duration::from_millis(500));
         Self { progress: Progress::new(weights), bars, all, current }
     }
@@ -137,18 +140,18 @@ impl Observer for Bars {
                 self.all.set_length(total as u64);
                 self.all.set_position(self.progress.done as u64);
             }
-            Update::Waiting { reason } => self.show(style("{spinner} {wide_msg}"), reason),
+            Update::Waiting { reason } => self.show(style(SPINNER), reason),
             Update::Loading { at, done, total } => {
                 self.current.set_length(total);
                 self.current.set_position(done);
-                let bar = if total > 0 { "{bar:30} {bytes}/{total_bytes} {wide_msg}" } else { "{spinner} {wide_msg}" };
+                let bar = if total > 0 { "{bar:30} {bytes}/{total_bytes} {wide_msg}" } else { SPINNER };
                 self.show(style(bar), &format!("loading {}", name(at)));
             }
             Update::CaseStarted { at, case } => {
-                self.current.set_length(0);
-                self.show(style("{bar:30} {pos}/{len} tokens {wide_msg}"), &case_name(at, case));
+                self.show(style(SPINNER), &case_name(at, case));
             }
             Update::CaseProgress { done, total } => {
+                self.current.set_style(style("{bar:30} {pos}/{len} tokens {wide_msg}"));
                 self.current.set_length(total);
                 self.current.set_position(done);
             }

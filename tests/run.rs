@@ -294,7 +294,8 @@ fn ctrl_c_keeps_what_was_measured_and_says_how_to_carry_on() {
     signal(&child, "-INT");
     let finished = Finished::of(child.wait_with_output().unwrap());
     assert_eq!(finished.code, Some(130));
-    assert!(finished.err.contains("bench-diff run --resume results.json"), "{}", finished.err);
+    let hint = "stopped; what was measured is in results.json; carry on with: bench-diff run --resume results.json\n";
+    assert!(finished.err.ends_with(hint), "{}", finished.err);
     let results = bench.results();
     assert!(results.sessions[0].finished.is_none() && !results.sessions[0].runs.is_empty());
     assert!(failures(&results).is_empty(), "being stopped is no failure of a case");

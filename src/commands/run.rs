@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::Io;
-use crate::config::{self, Selection, Suite};
+use crate::config::{self, Selection, Suite, SuiteSettings};
 use crate::device::{self, Capacity};
 use crate::error::{Error, Exit, Result};
 use crate::measure::{self, End, Request, Side, Stop, Worker};
+use crate::render::counted;
 use crate::results::{self, FailureKind, Outcome, Results};
 use crate::{plan, progress, render};
 
@@ -16,8 +17,6 @@ use crate::{plan, progress, render};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    #[command(flatten)]
-    selection: Selection,
     /// Where the results go
     #[arg(short, long, value_name = "FILE", default_value = "results.json")]
     output: PathBuf,
@@ -39,6 +38,8 @@ pub struct Args {
     /// The program to measure, if it isn't this one: started as `PATH worker`
     #[arg(long, value_name = "PATH", hide = true)]
     worker: Option<PathBuf>,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -66,7 +67,11 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     };
     if end == End::Stopped {
         let path = path.display();
-        writeln!(io.err, "stopped; what was measured is in {path}; carry on with: bench-diff run --resume {path}")?;
+        let flags = if changes_cases(&args.selection) { ", with the flags of this command" } else { "" };
+        writeln!(
+            io.err,
+            "stopped; what was measured is in {path}; carry on with: bench-diff run --resume {path}{flags}"
+        )?;
         return Ok(Exit::Interrupted);
     }
     let [side] = sides;
@@ -97,6 +102,12 @@ fn resumed(args: &Args, worker: Worker, path: &Path) -> Result<(Suite, Side)> {
     Ok((suite, side))
 }
 
+/// Flags that the results file doesn't know.
+fn changes_cases(selection: &Selection) -> bool {
+    let settings = SuiteSettings { runs: None, ..selection.settings.clone() };
+    selection.config.is_some() || !selection.models.is_empty() || settings != SuiteSettings::default()
+}
+
 fn report(args: &Args, results: &Results, path: &Path, io: &mut Io) -> Result<Exit> {
     if let Some(directory) = &args.csv {
         results.export(directory).map_err(|error| {
@@ -110,10 +121,10 @@ fn report(args: &Args, results: &Results, path: &Path, io: &mut Io) -> Result<Ex
         .filter(|run| matches!(&run.outcome, Outcome::Failed(failure) if failure.kind != FailureKind::DoesNotFit));
     let failed = failed.count();
     if !args.quiet {
-        writeln!(io.err, "{} runs are in {}", runs.len(), path.display())?;
+        writeln!(io.err, "{} in {}", counted(runs.len(), "run"), path.display())?;
     }
     if failed > 0 {
-        writeln!(io.err, "{failed} of {} runs failed; the table says why", runs.len())?;
+        writeln!(io.err, "{failed} of {} failed; the table says why", counted(runs.len(), "run"))?;
         return Ok(Exit::Measurement);
     }
     Ok(Exit::Success)

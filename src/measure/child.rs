@@ -57,6 +57,7 @@ impl Child {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn()?;
+        tracing::debug!("started {} as process {} for {}", worker.path.display(), process.id(), job.model.model);
         let (mut stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
         let job = serde_json::to_vec(job)?;
         // In threads of their own: a worker that doesn't read or write must not block us.
