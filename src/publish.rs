@@ -3,9 +3,11 @@
 //! The reports are complete before this starts. Whatever GitHub refuses becomes a warning; the exit code depends on the
 //! verdict alone.
 
+use std::path::PathBuf;
+
 use crate::cli::Io;
 use crate::compare::{Counts, Row, Verdict};
-use crate::error::{Exit, Result};
+use crate::error::{Error, Exit, Result};
 use crate::github::checks::{self, CheckRun, Conclusion};
 use crate::github::event::{Context, PullRequest};
 use crate::github::outputs::{self, Annotation, Files, Level};
@@ -20,6 +22,9 @@ use crate::report::Report;
 pub struct Options {
     pub comment: When,
     pub fail_on: FailOn,
+    pub if_no_baseline: IfNoBaseline,
+    /// Where to write the summary as a file as well.
+    pub summary: Option<PathBuf>,
     /// Where the event doesn't say it.
     pub pr_number: Option<u64>,
     pub check_run: bool,
@@ -30,6 +35,14 @@ pub enum FailOn {
     /// Exit with 1 when a row regressed or a case is missing or failed
     Regression,
     Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum IfNoBaseline {
+    Pass,
+    Warn,
+    /// Exit with 1
+    Fail,
 }
 
 /// The pull request on GitHub, where there is one and a token to reach it.
@@ -60,11 +73,17 @@ pub fn publish(
     };
     let context = Context::read(variable).ok().flatten();
     let mut outcome = Outcome::default();
+    let mut summaries = String::new();
     for report in reports {
         let surroundings = surroundings(report, context.as_ref(), target.as_ref(), io)?;
         let accepted = surroundings.accepted.is_some();
         outcome.add(report, accepted);
-        files.summarize(&comment::summary(report, &surroundings))?;
+        let summary = comment::summary(report, &surroundings);
+        files.summarize(&summary)?;
+        summaries.push_str(&summary);
+        if report.comparison.is_none() && options.if_no_baseline != IfNoBaseline::Pass {
+            warn(io, &format!("no baseline of {} for {}: nothing was compared", report.suite, report.hardware))?;
+        }
         if context.is_some() {
             write!(io.err, "{}", outputs::commands(&annotations(report, options.fail_on, accepted)))?;
         }
@@ -79,7 +98,14 @@ pub fn publish(
         }
     }
     outcome.write(&files)?;
-    Ok(if options.fail_on == FailOn::Regression && outcome.failing { Exit::Regression } else { Exit::Success })
+    if let Some(path) = &options.summary {
+        std::fs::write(path, summaries)
+            .map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))?;
+        files.set("summary", &path.display().to_string())?;
+    }
+    let unjudged = outcome.uncompared && options.if_no_baseline == IfNoBaseline::Fail;
+    let failed = outcome.failing && options.fail_on == FailOn::Regression;
+    Ok(if failed || unjudged { Exit::Regression } else { Exit::Success })
 }
 
 enum Found {
@@ -270,12 +296,15 @@ struct Outcome {
     verdict: Option<Verdict>,
     counts: Counts,
     failing: bool,
+    /// There is a report without a baseline.
+    uncompared: bool,
     comments: Vec<String>,
 }
 
 impl Outcome {
     fn add(&mut self, report: &Report, accepted: bool) {
         self.failing |= fails(report, accepted);
+        self.uncompared |= report.comparison.is_none();
         for row in report.comparison.iter().flat_map(|comparison| &comparison.rows) {
             let count = match row.verdict {
                 Verdict::Regressed => &mut self.counts.regressed,

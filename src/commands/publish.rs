@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::Io;
 use crate::error::{Error, Exit, Result};
 use crate::github::sticky::When;
-use crate::publish::{FailOn, Options, publish};
+use crate::publish::{FailOn, IfNoBaseline, Options, publish};
 use crate::report::{self, Report};
 
 /// More than any measurement makes. An artifact of a fork may hold anything.
@@ -43,6 +43,12 @@ pub struct Publishing {
     /// What makes the exit code 1
     #[arg(long, value_enum, default_value = "never", value_name = "WHAT")]
     fail_on: FailOn,
+    /// Without a baseline for the hardware
+    #[arg(long, value_enum, default_value = "warn", value_name = "WHAT")]
+    if_no_baseline: IfNoBaseline,
+    /// Also write the whole report as Markdown to this file
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
     /// The pull request, where the event doesn't name it
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pr_number: Option<u64>,
@@ -56,6 +62,8 @@ impl Publishing {
         Options {
             comment: self.comment,
             fail_on: self.fail_on,
+            if_no_baseline: self.if_no_baseline,
+            summary: self.summary.clone(),
             pr_number: self.pr_number,
             check_run: !self.no_check_run,
         }

@@ -108,6 +108,7 @@ pub fn code_cell(text: &str) -> String {
 /// Text or an attribute's value in HTML.
 pub fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
+    let mut before = ' ';
     for c in line(text).chars() {
         match c {
             '&' => out.push_str("&amp;"),
@@ -115,13 +116,18 @@ pub fn html(text: &str) -> String {
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
             '\'' => out.push_str("&#39;"),
-            // For HTML inside Markdown, where mentions are found in the text.
-            '@' => {
-                out.push('@');
+            // For HTML inside Markdown, where mentions and references are found in the text.
+            '@' | '#' => {
+                out.push(c);
                 out.push(WORD_BREAK);
+            }
+            '-' if matches!(before, 'h' | 'H') => {
+                out.push(WORD_BREAK);
+                out.push('-');
             }
             c => out.push(c),
         }
+        before = c;
     }
     out
 }

@@ -191,6 +191,20 @@ fn without_a_token_the_comment_is_printed() {
 }
 
 #[test]
+fn no_baseline_may_fail_the_step() {
+    let github = GitHub::start();
+    for (what, code) in [("pass", 0), ("warn", 0), ("fail", 1)] {
+        let step = Step::pull_request(&github);
+        let summary = step.path("summary.md");
+        let flags = ["--if-no-baseline", what, "--summary", summary.to_str().unwrap()];
+        let output = step.publish(&first_run(), &flags);
+        assert_eq!(output.status.code(), Some(code), "{what}");
+        assert_eq!(stderr(&output).contains("no baseline of smoke for nvidia-h100-80gb-hbm3"), what != "pass");
+        assert!(step.read("summary.md").starts_with("### 🔵 First measurement"));
+    }
+}
+
+#[test]
 fn an_enterprise_server_has_another_address() {
     let github = GitHub::start_at("/api/v3");
     let output = Step::pull_request(&github).publish(&unchanged(), &[]);

@@ -67,8 +67,10 @@ fn render(report: &Report, surroundings: &Surroundings, limits: Limits) -> Strin
     body.text
 }
 
-/// What everybody sees: only what changed.
+/// What everybody sees: what changed, and what keeps the sides from being compared.
 fn compared(body: &mut Body, report: &Report, rows: &[Row]) {
+    let blocking = report.comparison.iter().flat_map(|comparison| &comparison.differences).filter(|it| it.blocks);
+    body.table("", tables::differences(&blocking.collect::<Vec<_>>()), body.limits.rows);
     let changed = tables::changed(rows);
     if changed.is_empty() {
         return;
@@ -108,7 +110,8 @@ fn folds(body: &mut Body, report: &Report) {
     }
     body.fold("⚪ {} unchanged", tables::rows(&of(Verdict::Unchanged)));
     if let Some(comparison) = &report.comparison {
-        body.fold("🖥️ Differences in environment or settings ({})", tables::differences(&comparison.differences));
+        let others: Vec<_> = comparison.differences.iter().filter(|it| !it.blocks).collect();
+        body.fold("🖥️ Differences in environment or settings ({})", tables::differences(&others));
     }
     body.fold("🔢 Samples, a value for each run ({})", tables::samples(report));
     body.push(&words::reproduce(report));

@@ -110,7 +110,7 @@ pub fn failures(results: &Results) -> Table {
     Table { header: &["Case", "Why"], numbers_from: usize::MAX, rows: rows.collect() }
 }
 
-pub fn differences(differences: &[Difference]) -> Table {
+pub fn differences(differences: &[&Difference]) -> Table {
     let cell = |text: &str| escape::code_cell(&escape::short_line(text, NAME));
     let rows = differences.iter().map(|difference| {
         vec![

@@ -1,0 +1,249 @@
+"""The Action from a workflow to a comment, with no GitHub.
+
+act runs the workflows on this machine, a stateful emulator plays GitHub, and between them a proxy checks every request
+against GitHub's published API description. `.ci/e2e-action` installs the three and starts this.
+"""
+
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOLS = pathlib.Path(os.environ["E2E_TOOLS"])
+BINARY = pathlib.Path(os.environ["BENCH_DIFF_BIN"]).resolve()
+EMULATOR, PROXY = 4801, 4811
+UPLOAD = "actions/upload-artifact@ea165f8d65b6e75b540449e92b4886f43607fa02"
+DOWNLOAD = "actions/download-artifact@d3f86a106a0bac45b974a628896c90dbdf5c8093"
+
+# Seconds to measure, so that the machinery around it is what is tested.
+CONFIG = """
+weights = "generated"
+[suites.tiny]
+device = "cpu"
+models = ["tiny"]
+context-lengths = [1]
+generated-length = 8
+warmup-length = 2
+"""
+
+
+def main():
+    scratch = pathlib.Path(tempfile.mkdtemp(prefix="bench-diff-e2e-"))
+    started = []
+    try:
+        started += start_github(scratch)
+        pull = make_pull_request()
+        Scenario(scratch, pull).run()
+        violations = request_violations(scratch / "proxy.log")
+        check(not violations, f"requests that GitHub's API description doesn't know: {violations}")
+        print("e2e: all passed")
+    finally:
+        for process in started:
+            process.terminate()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+class Scenario:
+    def __init__(self, scratch, pull):
+        self.scratch, self.pull = scratch, pull
+        self.workspace = user_repository(scratch / "candle", pull["head"]["sha"])
+
+    def run(self):
+        comment("mallory-token", self.pull, "<!-- bench-diff suite=tiny gpu=x run=1 -->\nplanted")
+        self.first_and_second_run()
+        self.no_token()
+        self.fork_without_permission_then_published()
+
+    def first_and_second_run(self):
+        event = {"action": "opened", "number": self.pull["number"], "pull_request": self.pull}
+        first = self.act("pull_request", event)
+        outputs = outputs_of(first)
+        check(outputs.get("verdict") == "no_baseline", f"the verdict of a first run: {outputs}")
+        check(self.ours() == 1, "the first run makes one comment")
+        check("No baseline" in summary_of(first) or "no baseline" in summary_of(first), "the summary is written")
+        second = self.act("pull_request", event)
+        check(outputs_of(second).get("comment-url"), "the second run names the comment")
+        check(self.ours() == 1, "the second run updates that comment")
+        print("e2e: two runs, one comment")
+
+    def no_token(self):
+        event = {"action": "opened", "number": self.pull["number"], "pull_request": self.pull}
+        records = self.act("pull_request", event, token="")
+        check(outputs_of(records).get("verdict"), "without a token there are outputs all the same")
+        check(self.ours() == 1, "and no new comment")
+        print("e2e: no token, no comment, no failure")
+
+    def fork_without_permission_then_published(self):
+        """The workflow that measures has kept an artifact; the one that publishes takes it."""
+        for body in self.marked():
+            delete("actions-token", body["id"])
+        run = {
+            "id": 77, "event": "pull_request", "conclusion": "success", "head_sha": self.pull["head"]["sha"],
+            "head_branch": "faster", "head_repository": {"owner": {"login": "fork"}}, "pull_requests": [],
+        }
+        records = self.act(
+            "workflow_run", {"action": "completed", "workflow_run": run}, workspace=bench_diff(self.scratch),
+            workflow=".github/workflows/publish.yml",
+        )
+        check(outputs_of(records).get("verdict") == "no_baseline", f"publish.yml ran: {outputs_of(records)}")
+        check(self.ours() == 1, "publish.yml comments on the pull request that was measured")
+        print("e2e: publish.yml after benchmark.yml")
+
+    def marked(self):
+        found = call("GET", f"/repos/acme/candle/issues/{self.pull['number']}/comments?per_page=100")
+        return [c for c in found if c["body"].startswith("<!-- bench-diff") and c["user"]["login"] != "mallory"]
+
+    def ours(self):
+        return len(self.marked())
+
+    def act(self, event, payload, token="actions-token", workspace=None, workflow=".github/workflows/benchmark.yml"):
+        """Runs a workflow and returns act's JSON records."""
+        home = self.scratch / "home"
+        home.mkdir(exist_ok=True)
+        payload = {"repository": {"full_name": "acme/candle", "name": "candle", "owner": {"login": "acme"}}, **payload}
+        path = self.scratch / "event.json"
+        path.write_text(json.dumps(payload))
+        environment = {
+            "HOME": str(home), "PATH": f"{BINARY.parent}:{TOOLS / 'bin'}:{os.environ['PATH']}", "LANG": "C.UTF-8",
+        }
+        command = [
+            str(TOOLS / "bin/act"), event, "-e", str(path), "-W", workflow, "--json",
+            "-P", "self-hosted=-self-hosted", "-P", "ubuntu-latest=-self-hosted", "--no-cache-server",
+            "--local-repository", f"acme/bench-diff@v1={ROOT}",
+            "--local-repository", f"{UPLOAD}={ROOT}/tests/action/shims/upload",
+            "--local-repository", f"{DOWNLOAD}={ROOT}/tests/action/shims/download",
+            "-s", f"GITHUB_TOKEN={token}",
+            "--env", f"GITHUB_API_URL=http://127.0.0.1:{PROXY}", "--env", "GITHUB_REPOSITORY=acme/candle",
+            "--env", f"E2E_ARTIFACTS={self.scratch / 'artifacts'}",
+        ]
+        done = subprocess.run(
+            command, cwd=workspace or self.workspace, env=environment, capture_output=True, text=True, timeout=240,
+        )
+        log = done.stdout + done.stderr
+        records = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+        ran = [record for record in records if record.get("step")]
+        if done.returncode != 0 or not ran:
+            print("\n".join(record.get("msg", "").rstrip() for record in records) or log)
+            check(False, f"act {event} ended with {done.returncode}, {len(ran)} records of steps")
+        return records
+
+
+def user_repository(path, sha):
+    """A repository whose only workflow is the one that docs/action.md shows."""
+    shown = re.search(r"^ *```yaml\n(.*?)^ *```", (ROOT / "docs/action.md").read_text(), re.S | re.M).group(1)
+    workflow = "".join(line[3:] if line.strip() else line for line in shown.splitlines(keepends=True))
+    workflow = workflow.replace("uses: OWNER/bench-diff@v1", "uses: acme/bench-diff@v1")
+    (path / ".github/workflows").mkdir(parents=True)
+    (path / ".github/workflows/benchmark.yml").write_text(workflow)
+    (path / "bench-diff.toml").write_text(CONFIG)
+    shutil.copytree(ROOT / "tests/models/qwen2.5-tiny", path / "tiny")
+    git_init(path, "https://github.com/acme/candle")
+    return path
+
+
+def bench_diff(scratch):
+    """This repository as a fresh clone, in which its own workflows run."""
+    path = scratch / "bench-diff"
+    if not path.exists():
+        path.mkdir()
+        for name in [".github", "action.yml", "Cargo.toml", "Cargo.lock"]:
+            source = ROOT / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, path / name)
+        git_init(path, "https://github.com/acme/candle")
+    return path
+
+
+def git_init(path, origin):
+    def git(*args):
+        subprocess.run(["git", "-c", "user.name=e2e", "-c", "user.email=e2e@example.com", *args],
+                       cwd=path, check=True, capture_output=True)
+    git("init", "--initial-branch", "main")
+    git("add", "--all")
+    git("commit", "--message", "all")
+    git("remote", "add", "origin", origin)
+
+
+def start_github(scratch):
+    """The emulator and the proxy in front of it."""
+    node, modules = str(TOOLS / "bin/node"), TOOLS / "node_modules"
+
+    def start(name, *command):
+        with open(scratch / f"{name}.log", "w") as log:
+            return subprocess.Popen([node, *map(str, command)], stdout=log, stderr=log, cwd=scratch)
+    started = [
+        start("emulator", modules / ".bin/emulate", "start", "--service", "github", "--port", EMULATOR,
+              "--seed", ROOT / "tests/action/seed.yaml"),
+        start("proxy", modules / ".bin/prism", "proxy", "-h", "127.0.0.1", "-p", PROXY, TOOLS / "slim.json",
+              f"http://127.0.0.1:{EMULATOR}"),
+    ]
+    for port in (EMULATOR, PROXY):
+        for _ in range(120):
+            try:
+                call("GET", "/user", port=port)
+                break
+            except OSError:
+                time.sleep(0.5)
+        else:
+            raise SystemExit(f"nothing answers on port {port}: {(scratch / 'proxy.log').read_text()}")
+    return started
+
+
+def make_pull_request():
+    repository = "/repos/acme/candle"
+    main = call("GET", f"{repository}/git/ref/heads/main")["object"]["sha"]
+    call("POST", f"{repository}/git/refs", {"ref": "refs/heads/faster", "sha": main})
+    change = {"message": "faster", "content": "eA==", "branch": "faster"}
+    call("PUT", f"{repository}/contents/faster.txt", change)
+    return call("POST", f"{repository}/pulls", {"title": "Faster", "head": "faster", "base": "main"})
+
+
+def comment(token, pull, body):
+    call("POST", f"/repos/acme/candle/issues/{pull['number']}/comments", {"body": body}, token=token)
+
+
+def delete(token, comment_id):
+    call("DELETE", f"/repos/acme/candle/issues/comments/{comment_id}", token=token)
+
+
+def call(method, path, body=None, token="ada-token", port=EMULATOR):
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}{path}", method=method, data=json.dumps(body).encode() if body else None,
+        headers={"authorization": f"Bearer {token}", "content-type": "application/json", "user-agent": "e2e"},
+    )
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        text = answer.read()
+    return json.loads(text) if text else None
+
+
+def outputs_of(records):
+    outputs = {}
+    for record in records:
+        if record.get("command") == "set-output":
+            outputs[record.get("name")] = record.get("arg", record.get("value", ""))
+    return outputs
+
+
+def summary_of(records):
+    return "".join(str(record.get("content", "")) for record in records if record.get("command") == "summary")
+
+
+def request_violations(log):
+    """Lines of the proxy's log about a request; what the emulator answers is not our business."""
+    return [line for line in log.read_text().splitlines() if "iolation" in line and "request" in line.lower()]
+
+
+def check(condition, what):
+    if not condition:
+        raise SystemExit(f"e2e failed: {what}")
+
+
+if __name__ == "__main__":
+    sys.stdout.reconfigure(line_buffering=True)
+    main()
