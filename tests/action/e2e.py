@@ -116,7 +116,7 @@ class Scenario:
         command = [
             str(TOOLS / "bin/act"), event, "-e", str(path), "-W", workflow, "--json",
             "-P", "self-hosted=-self-hosted", "-P", "ubuntu-latest=-self-hosted", "--no-cache-server",
-            "--local-repository", f"acme/bench-diff@v1={ROOT}",
+            "--local-repository", f"acme/bench-diff@v1={bench_diff(self.scratch)}",
             "--local-repository", f"{UPLOAD}={ROOT}/tests/action/shims/upload",
             "--local-repository", f"{DOWNLOAD}={ROOT}/tests/action/shims/download",
             "-s", f"GITHUB_TOKEN={token}",
@@ -149,7 +149,7 @@ def user_repository(path, sha):
 
 
 def bench_diff(scratch):
-    """This repository as a fresh clone, in which its own workflows run."""
+    """What the Action needs of this repository, as a clone of its own: act copies it whole, build outputs and all."""
     path = scratch / "bench-diff"
     if not path.exists():
         path.mkdir()

@@ -177,7 +177,7 @@ fn program(program: &Program) -> String {
     let short = |commit: &str| {
         let dirty = if commit.ends_with("-dirty") { "-dirty" } else { "" };
         let hex: String = commit.chars().take_while(char::is_ascii_hexdigit).take(9).collect();
-        format!("`{hex}{dirty}`")
+        if hex.is_empty() { "an unknown commit".to_owned() } else { format!("`{hex}{dirty}`") }
     };
     match (&program.candle_commit, &program.commit) {
         (Some(candle), _) => format!("candle {}", short(candle)),
