@@ -1,0 +1,360 @@
+//! `ci`, `calibrate` and `baseline`, as a user meets them. Most tests measure a script (`ci/program.sh`) instead of a
+//! model: its speed is known.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+/// A directory with a configuration, as a repository would be.
+struct Place(tempfile::TempDir);
+
+/// Exit code, standard output, standard error.
+type Said = (i32, String, String);
+
+impl Place {
+    fn new() -> Self {
+        Self::with_config("[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1, 256]\n")
+    }
+
+    fn with_config(config: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("bench-diff.toml"), config).unwrap();
+        Self(directory)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A program of that speed, built from that commit.
+    fn program(&self, name: &str, speed: &str, commit: &str) -> String {
+        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci/program.sh");
+        let script = std::fs::read_to_string(template).unwrap().replace("SPEED", speed).replace("COMMIT", commit);
+        let path = self.path(name);
+        // Written elsewhere and copied: executing a file that a forked child still has open for writing fails.
+        let source = self.path(&format!("{name}.source"));
+        std::fs::write(&source, script).unwrap();
+        let made = Command::new("install").arg("-m755").arg(&source).arg(&path).status().unwrap();
+        assert!(made.success());
+        path.display().to_string()
+    }
+
+    fn run(&self, args: &[&str]) -> Said {
+        let output = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
+            .args(args)
+            .current_dir(self.0.path())
+            .env_clear()
+            .envs(["PATH", "HOME"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .env("COLUMNS", "120")
+            .output()
+            .expect("the program starts");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        (output.status.code().expect("an exit code"), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// `ci` on programs of the test, quietly.
+    fn ci(&self, args: &[&str]) -> Said {
+        self.run(&[&["ci", "--quiet"], args].concat())
+    }
+
+    fn report(&self) -> Value {
+        read(&self.path(".bench-diff/latest/report.json"))
+    }
+
+    /// Without what differs from machine to machine.
+    fn plain(&self, text: &str) -> String {
+        let report = self.report();
+        let cpu = report["head"]["sessions"][0]["environment"]["cpu"].as_str().unwrap();
+        let hardware = report["hardware"].as_str().unwrap();
+        text.replace(hardware, "HARDWARE").replace(cpu, "CPU").replace(env!("CARGO_PKG_VERSION"), "VERSION")
+    }
+}
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn the_first_run_checks_the_machine_and_keeps_a_local_baseline() {
+    let place = Place::new();
+    let head = place.program("head", "100", "aaaaaaa");
+    let (exit, out, err) = place.ci(&["--head-binary", &head]);
+    assert_eq!(exit, 0, "{err}");
+    insta::assert_snapshot!("first_run_comment", place.plain(&out));
+    insta::assert_snapshot!("first_run_stderr", place.plain(&err));
+    assert_eq!(std::fs::read_to_string(place.path(".bench-diff/.gitignore")).unwrap(), "*\n");
+    assert!(place.report()["self_check"]["rows"].as_array().is_some_and(|rows| !rows.is_empty()));
+}
+
+#[test]
+fn the_next_runs_of_the_same_build_make_a_history() {
+    let place = Place::new();
+    let head = place.program("head", "100", "aaaaaaa");
+    for sessions in 1..=6 {
+        let (exit, _, err) = place.ci(&["--head-binary", &head, "--fail-on", "regression"]);
+        assert_eq!(exit, 0, "{err}");
+        let hardware = place.report()["hardware"].as_str().unwrap().to_owned();
+        let kept = read(&place.path(&format!(".bench-diff/baselines/small/{hardware}.json")));
+        assert_eq!(kept["sessions"].as_array().unwrap().len(), sessions, "{err}");
+    }
+    assert_eq!(place.report()["comparison"]["tier"], "history");
+    assert_eq!(place.report()["comparison"]["verdict"], "unchanged");
+}
+
+#[test]
+fn a_slower_build_is_told_and_does_not_become_the_baseline() {
+    let place = Place::new();
+    let head = place.program("head", "100", "aaaaaaa");
+    for _ in 0..5 {
+        assert_eq!(place.ci(&["--head-binary", &head]).0, 0);
+    }
+    let slower = place.program("slower", "90", "bbbbbbb");
+    let (exit, out, err) = place.ci(&["--head-binary", &slower, "--fail-on", "regression"]);
+    assert_eq!(exit, 1, "{err}");
+    insta::assert_snapshot!("slower_comment", place.plain(&out));
+    insta::assert_snapshot!("slower_stderr", place.plain(&err));
+    let (exit, out, err) = place.ci(&["--head-binary", &slower, "--format", "table"]);
+    assert_eq!(exit, 0, "{err}");
+    assert!(out.contains("regressed"), "still judged by the old build: {out}");
+}
+
+/// What a build with local changes is, nobody knows: its sessions are no history.
+#[test]
+fn a_dirty_build_is_no_history() {
+    let place = Place::new();
+    let head = place.program("head", "100", "aaaaaaa-dirty");
+    for _ in 0..2 {
+        assert_eq!(place.ci(&["--head-binary", &head]).0, 0);
+    }
+    let hardware = place.report()["hardware"].as_str().unwrap().to_owned();
+    let kept = read(&place.path(&format!(".bench-diff/baselines/small/{hardware}.json")));
+    assert_eq!(kept["sessions"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_base_program_is_measured_interleaved() {
+    let place = Place::new();
+    let base = place.program("base", "100", "aaaaaaa");
+    let head = place.program("head", "90", "bbbbbbb");
+    let (exit, out, err) =
+        place.ci(&["--base-binary", &base, "--head-binary", &head, "--fail-on", "regression", "--format", "json"]);
+    assert_eq!(exit, 1, "{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&report["comparison"]["tier"], &report["comparison"]["verdict"]), (&json!("same-session"), &json!("regressed")));
+    assert_eq!(report["base"]["sessions"][0]["id"], report["head"]["sessions"][0]["id"]);
+    assert_eq!(report["base"]["sessions"][0]["program"]["commit"], "aaaaaaa");
+}
+
+#[test]
+fn what_looks_changed_against_a_baseline_is_confirmed_where_the_base_can_be_run() {
+    let place = Place::new();
+    let base = place.program("base", "100", "aaaaaaa");
+    let head = place.program("head", "90", "bbbbbbb");
+    assert_eq!(place.ci(&["--head-binary", &base]).0, 0);
+    let (exit, out, err) = place.run(&["baseline", "update", ".bench-diff/latest/results.json"]);
+    assert_eq!((exit, err.as_str()), (0, ""), "{out}");
+    let (exit, _, err) = place.ci(&["--head-binary", &head, "--base-binary", &base, "--fail-on", "regression"]);
+    assert_eq!(exit, 1, "{err}");
+    let report = place.report();
+    assert_eq!(report["comparison"]["tier"], "confirmed");
+    let rows = report["comparison"]["rows"].as_array().unwrap();
+    assert!(rows.iter().any(|row| row["verdict"] == "regressed" && row["confirmed"] == true));
+    // A false memory of the baseline: the base is as slow as the head, so nothing has changed.
+    let (exit, _, err) = place.ci(&["--head-binary", &head, "--base-binary", &head, "--fail-on", "regression"]);
+    assert_eq!(exit, 0, "{err}");
+}
+
+#[test]
+fn when_every_run_fails_there_is_no_verdict() {
+    let place = Place::new();
+    let head = place.program("head", "0", "aaaaaaa");
+    let (exit, out, err) = place.ci(&["--head-binary", &head]);
+    assert_eq!((exit, out.as_str()), (3, ""));
+    insta::assert_snapshot!(err);
+    assert!(!place.path(".bench-diff/baselines").exists(), "nothing to compare with later");
+}
+
+/// The whole way with a real, if tiny, model.
+#[test]
+fn a_real_model_on_the_cpu() {
+    let place = Place::with_config(
+        "[suites.tiny]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"./model\"]\ncontext-lengths = [3]\ngenerated-length = 4\nruns = 2\n",
+    );
+    std::fs::create_dir(place.path("model")).unwrap();
+    let config = json!({
+        "model_type": "qwen2", "hidden_act": "silu", "hidden_size": 32, "intermediate_size": 64,
+        "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 151_936,
+        "tie_word_embeddings": true, "max_position_embeddings": 32_768, "rope_theta": 1e6, "rms_norm_eps": 1e-6,
+    });
+    std::fs::write(place.path("model/config.json"), config.to_string()).unwrap();
+    let (exit, out, err) = place.ci(&[]);
+    assert_eq!(exit, 0, "{err}");
+    assert!(out.contains("First measurement of 1 cases"), "{out}");
+    let (exit, _, err) = place.ci(&[]);
+    assert_eq!(exit, 0, "{err}");
+    assert!(place.report()["comparison"]["rows"].as_array().is_some_and(|rows| !rows.is_empty()));
+}
+
+#[test]
+fn calibrate_says_how_many_runs_a_change_needs() {
+    // The worker is the program itself, so this measures a model; only the shape of the answer is known.
+    let place = Place::with_config(
+        "[suites.tiny]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"./model\"]\ncontext-lengths = [3]\ngenerated-length = 4\n",
+    );
+    std::fs::create_dir(place.path("model")).unwrap();
+    let config = json!({
+        "model_type": "qwen2", "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 151_936, "tie_word_embeddings": true,
+    });
+    std::fs::write(place.path("model/config.json"), config.to_string()).unwrap();
+    let (exit, out, err) = place.run(&["calibrate", "--quiet", "--rounds", "3", "--format", "json"]);
+    assert_eq!(exit, 0, "{err}");
+    let calibration: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&calibration["rounds"], &calibration["runs"]), (&json!(3), &json!(3)));
+    let decode = &calibration["metrics"][0];
+    assert_eq!(decode["metric"], "decode_throughput");
+    assert!(decode["detectable"].as_f64().unwrap() > decode["spread"].as_f64().unwrap());
+}
+
+/// Results of one session on an H100, as `run` writes them.
+fn results(session: &str, day: u32) -> Value {
+    let case = json!({
+        "id": "Qwen2.5-0.5B/bf16/1", "model": "Qwen/Qwen2.5-0.5B", "weights": "generated", "quantization": "none",
+        "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1, "batch_size": 1,
+        "context_length": 1, "generated_length": 512,
+    });
+    let run = |round: u32| {
+        json!({
+            "case": "Qwen2.5-0.5B/bf16/1", "round": round, "started": format!("2026-11-{day:02}T10:00:00Z"),
+            "status": "ok", "metrics": {"decode_throughput": 1500.5, "ttft": 2.25, "peak_memory": 1800},
+        })
+    };
+    json!({
+        "schema": 1, "suite": "h100-small", "cases": [case],
+        "settings": {"runs": 3, "warmup": 1, "prompt": "transformers"},
+        "sessions": [{
+            "id": session, "started": format!("2026-11-{day:02}T10:00:00Z"),
+            "finished": format!("2026-11-{day:02}T10:01:00Z"),
+            "program": {"name": "bench-diff", "version": "1.0.0", "commit": "0123456789", "candle_version": "0.11.1"},
+            "environment": {"gpus": [{"name": "NVIDIA H100 80GB HBM3", "memory_mib": 81_559}], "cpu": "Xeon",
+                "cpu_cores": 16, "os": "Linux", "kernel": "6.8"},
+            "runs": [run(1), run(2), run(3)],
+        }],
+    })
+}
+
+impl Place {
+    /// Writes results, and updates the baseline with them.
+    fn update(&self, results: &Value, flags: &[&str]) -> Said {
+        std::fs::write(self.path("results.json"), results.to_string()).unwrap();
+        self.run(&[&["baseline", "update", "results.json"], flags].concat())
+    }
+}
+
+#[test]
+fn a_baseline_grows_by_sessions_and_twice_is_once() {
+    let place = Place::new();
+    let said: Vec<_> = [(1, 9), (2, 10), (2, 10), (3, 8)]
+        .iter()
+        .map(|(id, day)| place.update(&results(&format!("s{id}"), *day), &[]))
+        .collect();
+    assert!(said.iter().all(|(exit, _, err)| (*exit, err.as_str()) == (0, "")), "{said:?}");
+    insta::assert_snapshot!("baseline_update", said.iter().map(|said| said.1.as_str()).collect::<String>());
+    let kept = read(&place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json"));
+    let ids: Vec<_> = kept["sessions"].as_array().unwrap().iter().map(|session| &session["id"]).collect();
+    assert_eq!(ids, ["s3", "s1", "s2"], "in the order of time");
+    for day in 10..=20 {
+        assert_eq!(place.update(&results(&format!("day{day}"), day), &["--label", "main"]).0, 0);
+    }
+    let kept = read(&place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json"));
+    assert_eq!((kept["sessions"].as_array().unwrap().len(), &kept["label"]), (10, &json!("main")));
+    insta::assert_snapshot!("baseline_list", place.run(&["baseline", "list"]).1);
+    insta::assert_snapshot!("baseline_show", place.run(&["baseline", "show"]).1);
+    insta::assert_snapshot!("baseline_verify", place.run(&["baseline", "verify"]).1);
+}
+
+#[test]
+fn what_does_not_belong_to_a_baseline_is_refused_with_the_reason() {
+    let place = Place::new();
+    assert_eq!(place.update(&results("s1", 9), &[]).0, 0);
+    let mut errors = String::new();
+    let mut refused = |change: &dyn Fn(&mut Value), flags: &[&str]| {
+        let mut other = results("s2", 10);
+        change(&mut other);
+        let (exit, out, err) = place.update(&other, flags);
+        assert_eq!((exit, out.as_str()), (2, ""), "{err}");
+        errors.push_str(&err);
+    };
+    refused(&|r| r["settings"]["warmup"] = json!(2), &[]);
+    refused(&|r| r["cases"][0]["dtype"] = json!("f16"), &[]);
+    refused(&|r| r["cases"].as_array_mut().unwrap().push(json!({"id": "b", "model": "b", "weights": "hub", "quantization": "none", "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1, "batch_size": 1, "context_length": 1, "generated_length": 2})), &[]);
+    refused(&|r| r["sessions"][0]["finished"] = Value::Null, &[]);
+    refused(&|r| r["sessions"][0]["runs"] = json!([]), &[]);
+    refused(&|r| r["sessions"] = json!([]), &[]);
+    refused(&|r| r["suite"] = json!("../../etc"), &[]);
+    refused(&|_| {}, &["--release", "../v1"]);
+    refused(
+        &|r| {
+            r["sessions"][0]["id"] = json!("s1");
+            r["sessions"][0]["runs"][0]["metrics"]["ttft"] = json!(1.0);
+        },
+        &[],
+    );
+    insta::assert_snapshot!(errors);
+    let mut other = results("s2", 10);
+    other["settings"]["warmup"] = json!(2);
+    assert_eq!(place.update(&other, &["--replace"]).0, 0);
+}
+
+#[test]
+fn the_baseline_of_a_release_is_never_changed() {
+    let place = Place::new();
+    let release = |session: &str| place.update(&results(session, 9), &["--release", "v1.0.0"]);
+    let said = [release("s1"), release("s1"), release("s2")];
+    assert_eq!(said.each_ref().map(|said| said.0), [0, 0, 2]);
+    insta::assert_snapshot!(format!("{}{}{}", said[0].1, said[1].1, said[2].2));
+    let kept = read(&place.path("baselines/h100-small/releases/v1.0.0/nvidia-h100-80gb-hbm3.json"));
+    assert_eq!((&kept["label"], &kept["sessions"][0]["id"]), (&json!("v1.0.0"), &json!("s1")));
+}
+
+#[test]
+fn verify_finds_every_file_that_is_not_what_it_seems() {
+    let place = Place::new();
+    assert_eq!(place.update(&results("s1", 9), &[]).0, 0);
+    let good = std::fs::read(place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json")).unwrap();
+    let write = |name: &str, text: &[u8]| {
+        let path = place.path("baselines").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("h100-small/nvidia-a100.json", &good);
+    write("other/nvidia-h100-80gb-hbm3.json", &good);
+    write("h100-small/releases/v1/broken.json", b"{\"schema\": 1");
+    write("h100-small/huge.json", &vec![b' '; 300_000]);
+    write("h100-small/a\u{1b}[31mb.json", &good);
+    let (exit, out, err) = place.run(&["baseline", "verify"]);
+    assert_eq!((exit, out.as_str()), (2, ""));
+    insta::assert_snapshot!(err);
+}
+
+#[test]
+fn without_baselines_the_commands_say_how_to_make_one() {
+    let place = Place::new();
+    let (list, show) = (place.run(&["baseline", "list"]), place.run(&["baseline", "show"]));
+    assert_eq!((list.0, show.0), (0, 2));
+    insta::assert_snapshot!(format!("{}{}", list.2, show.2));
+}
+
+/// A file from anybody must end in an error, not in a crash or a full disk.
+#[test]
+fn hostile_results_end_in_an_error() {
+    let place = Place::new();
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for text in ["", "null", "[]", "{}", "{\"schema\":2}", &deep, "\u{0}\u{1}"] {
+        std::fs::write(place.path("results.json"), text).unwrap();
+        let (exit, _, err) = place.run(&["baseline", "update", "results.json"]);
+        assert_eq!(exit, 2, "{err}");
+        assert!(err.starts_with("error: ") && err.len() < 500, "{err}");
+    }
+}
