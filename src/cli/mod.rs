@@ -48,6 +48,9 @@ enum Command {
     Run(Box<commands::run::Args>),
     #[command(hide = true)]
     Worker(commands::worker::Args),
+    Ci(Box<commands::ci::Args>),
+    Calibrate(Box<commands::calibrate::Args>),
+    Baseline(commands::baseline::Args),
     Publish(commands::publish::Args),
     Accept(commands::accept::Args),
 }
@@ -86,6 +89,9 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Generate(args) => commands::generate::run(&args, io),
         Command::Run(args) => commands::run::run(&args, io),
         Command::Worker(args) => commands::worker::run(&args),
+        Command::Ci(args) => commands::ci::run(&args, io),
+        Command::Calibrate(args) => commands::calibrate::run(&args, io),
+        Command::Baseline(args) => commands::baseline::run(&args, io),
         Command::Publish(args) => commands::publish::run(&args, io),
         Command::Accept(args) => commands::accept::run(&args, io),
     }

@@ -1,6 +1,9 @@
 //! One file a command: its flags, and what it does with the library.
 
 pub mod accept;
+pub mod baseline;
+pub mod calibrate;
+pub mod ci;
 pub mod compare;
 pub mod generate;
 pub mod init;

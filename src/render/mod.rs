@@ -1,5 +1,7 @@
 //! Shows what was decided elsewhere: for a terminal, as Markdown, JSON or CSV.
 
+pub mod baseline;
+pub mod calibrate;
 pub mod comment;
 pub mod csv;
 pub mod escape;
