@@ -14,7 +14,9 @@ type Said = (i32, String, String);
 
 impl Place {
     fn new() -> Self {
-        Self::with_config("[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1, 256]\n")
+        Self::with_config(
+            "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1, 256]\n",
+        )
     }
 
     fn with_config(config: &str) -> Self {
@@ -141,7 +143,10 @@ fn a_base_program_is_measured_interleaved() {
         place.ci(&["--base-binary", &base, "--head-binary", &head, "--fail-on", "regression", "--format", "json"]);
     assert_eq!(exit, 1, "{err}");
     let report: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&report["comparison"]["tier"], &report["comparison"]["verdict"]), (&json!("same-session"), &json!("regressed")));
+    assert_eq!(
+        (&report["comparison"]["tier"], &report["comparison"]["verdict"]),
+        (&json!("same-session"), &json!("regressed"))
+    );
     assert_eq!(report["base"]["sessions"][0]["id"], report["head"]["sessions"][0]["id"]);
     assert_eq!(report["base"]["sessions"][0]["program"]["commit"], "aaaaaaa");
 }
@@ -288,7 +293,12 @@ fn what_does_not_belong_to_a_baseline_is_refused_with_the_reason() {
     };
     refused(&|r| r["settings"]["warmup"] = json!(2), &[]);
     refused(&|r| r["cases"][0]["dtype"] = json!("f16"), &[]);
-    refused(&|r| r["cases"].as_array_mut().unwrap().push(json!({"id": "b", "model": "b", "weights": "hub", "quantization": "none", "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1, "batch_size": 1, "context_length": 1, "generated_length": 2})), &[]);
+    refused(
+        &|r| {
+            r["cases"].as_array_mut().unwrap().push(json!({"id": "b", "model": "b", "weights": "hub", "quantization": "none", "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1, "batch_size": 1, "context_length": 1, "generated_length": 2}))
+        },
+        &[],
+    );
     refused(&|r| r["sessions"][0]["finished"] = Value::Null, &[]);
     refused(&|r| r["sessions"][0]["runs"] = json!([]), &[]);
     refused(&|r| r["sessions"] = json!([]), &[]);
