@@ -28,6 +28,8 @@ impl From<Exit> for std::process::ExitCode {
 pub struct Error {
     pub exit: Exit,
     message: String,
+    /// More of the same kind, one a line.
+    details: Vec<String>,
 }
 
 pub type Result<T> = std::result::Result<T, Error>;
@@ -35,18 +37,33 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     /// Wrong arguments, configuration or input file.
     pub fn usage(message: impl Display) -> Self {
-        Self { exit: Exit::Usage, message: message.to_string() }
+        Self { exit: Exit::Usage, message: message.to_string(), details: Vec::new() }
     }
 
     /// Something failed while measuring.
     pub fn measurement(message: impl Display) -> Self {
-        Self { exit: Exit::Measurement, message: message.to_string() }
+        Self { exit: Exit::Measurement, message: message.to_string(), details: Vec::new() }
+    }
+
+    /// Adds what there is to say in detail: one sentence each, shown on lines of their own.
+    #[must_use]
+    pub fn with_details(self, details: Vec<String>) -> Self {
+        Self { details, ..self }
+    }
+
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    pub fn details(&self) -> &[String] {
+        &self.details
     }
 }
 
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.message)?;
+        self.details.iter().try_for_each(|detail| write!(f, "\n  {detail}"))
     }
 }
 

@@ -29,9 +29,10 @@ fn check(place: &Place) -> Vec<String> {
     }
     let results = match results::read(&place.path) {
         Ok(results) => results,
-        // The path is said already.
         Err(error) => {
-            return vec![error.to_string().trim_start_matches(&format!("{}: ", place.path.display())).to_owned()];
+            // The path is said already.
+            let (error, path) = (error.to_string(), place.path.display().to_string());
+            return vec![error.strip_prefix(&path).unwrap_or(&error).trim_start_matches([':', ' ']).to_owned()];
         }
     };
     let mut problems = Vec::new();

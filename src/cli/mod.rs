@@ -13,6 +13,8 @@ use crate::render::escape;
 
 /// An error names foreign text (a case, a file), which may be of any length.
 const MAX_ERROR: usize = 2000;
+/// Nobody reads more at once; the first message says how many there are.
+const MAX_DETAILS: usize = 50;
 
 #[derive(Debug, Parser)]
 #[command(name = "bench-diff", version, about, after_help = EXIT_CODES, max_term_width = 100)]
@@ -74,7 +76,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Ok(exit) => exit.into(),
         Err(error) => {
             // A closed stderr leaves nobody to tell.
-            let _ = writeln!(io.err, "error: {}", escape::short_line(&error.to_string(), MAX_ERROR));
+            let _ = writeln!(io.err, "error: {}", escape::short_line(error.message(), MAX_ERROR));
+            for detail in error.details().iter().take(MAX_DETAILS) {
+                let _ = writeln!(io.err, "  {}", escape::short_line(detail, MAX_ERROR));
+            }
             error.exit.into()
         }
     }

@@ -157,6 +157,5 @@ fn verify(store: &Store, io: &mut Io) -> Result<Exit> {
         writeln!(io.out, "{files} baselines, all as they should be")?;
         return Ok(Exit::Success);
     }
-    let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {}", render::escape::line(problem))).collect();
-    Err(Error::usage(format!("{} problems in {files} baselines:{}", problems.len(), lines.concat())))
+    Err(Error::usage(format!("{} problems in {files} baselines:", problems.len())).with_details(problems))
 }

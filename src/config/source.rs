@@ -6,7 +6,6 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::error::Error;
-use crate::render::escape;
 
 /// A parsed file.
 pub struct Source<'a> {
@@ -75,16 +74,15 @@ impl<'a> Source<'a> {
     pub fn error(&self, mut problems: Vec<Problem>) -> Error {
         problems.sort();
         problems.dedup();
-        // A pull request's configuration is foreign text.
         let place = |problem: &Problem| match problem.line {
-            Some(line) => escape::line(&format!("{}:{line}: {}", self.name, problem.reason)),
-            None => escape::line(&problem.reason),
+            Some(line) => format!("{}:{line}: {}", self.name, problem.reason),
+            None => problem.reason.clone(),
         };
         match &problems[..] {
             [problem] => Error::usage(place(problem)),
             problems => {
-                let lines: Vec<_> = problems.iter().map(|problem| format!("\n  {}", place(problem))).collect();
-                Error::usage(format!("{} problems in the configuration:{}", problems.len(), lines.concat()))
+                let summary = format!("{} problems in the configuration:", problems.len());
+                Error::usage(summary).with_details(problems.iter().map(place).collect())
             }
         }
     }

@@ -57,12 +57,6 @@ fn verdict(calibration: &Calibration) -> String {
     text.trim_start().to_owned()
 }
 
-/// `decode 1.2%, TTFT 3.1%`: the smallest change of each metric that shows.
-pub fn smallest_changes(calibration: &Calibration) -> String {
-    let metrics = calibration.metrics.iter().map(|metric| format!("{} {}", title(metric), percent(metric.detectable)));
-    metrics.collect::<Vec<_>>().join(", ")
-}
-
 fn title(metric: &Sensitivity) -> &str {
     metric::find(&metric.metric).map_or(&metric.metric, |known| known.title)
 }

@@ -60,7 +60,10 @@ fn render(report: &Report, surroundings: &Surroundings, limits: Limits) -> Strin
     let mut body = Body { room: limits.bytes.saturating_sub(top.len() + end.len()), limits, text: top };
     match &report.comparison {
         Some(comparison) => compared(&mut body, report, &comparison.rows),
-        None => body.table("", tables::absolute(&report.head), limits.rows),
+        None => {
+            body.table("", tables::absolute(&report.head), limits.rows);
+            body.push(&words::sensitivity(report));
+        }
     }
     folds(&mut body, report);
     body.text.push_str(&end);

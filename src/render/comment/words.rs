@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::tables::percent;
 use super::{Acceptance, Surroundings};
-use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
+use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict, wording};
 use crate::metric;
 use crate::render::escape;
 use crate::report::Report;
@@ -197,6 +197,23 @@ pub fn legend(report: &Report, confirmed: bool) -> String {
     }
     text.push_str("</sub>\n\n");
     text
+}
+
+/// What a self-check found out about the machine.
+pub fn sensitivity(report: &Report) -> String {
+    let Some(check) = &report.self_check else { return String::new() };
+    let changes = check.smallest_changes();
+    let shown = changes.iter().filter(|(_, change)| change.is_finite());
+    let listed: Vec<_> =
+        shown.map(|(metric, change)| format!("{} {}", metric.title, wording::percent(*change))).collect();
+    if listed.is_empty() {
+        return String::new();
+    }
+    format!(
+        "The same build was measured as base and head, interleaved. With {} runs this machine tells changes from: {}.\n\n",
+        report.head.settings.runs,
+        listed.join(", ")
+    )
 }
 
 /// How to see the same numbers elsewhere. Only checked words go into a command that people copy.
