@@ -210,7 +210,8 @@ pub fn sensitivity(report: &Report) -> String {
         return String::new();
     }
     format!(
-        "The same build was measured as base and head, interleaved. With {} runs this machine tells changes from: {}.\n\n",
+        "The same build was measured as base and head, interleaved. The smallest changes that this machine \
+         can tell with {} runs: {}.\n\n",
         report.head.settings.runs,
         listed.join(", ")
     )
