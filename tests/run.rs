@@ -345,9 +345,10 @@ fn one_measures_at_a_time() {
     let first = bench.command(&["--output", "first.json", "--runs", "1"]).spawn().unwrap();
     bench.wait_for_lines("log", 2);
     let second = bench.run(&["--output", "second.json", "--runs", "1"]);
+    let holder = format!("process {} is measuring on this device", first.id());
     let first = Finished::of(first.wait_with_output().unwrap());
     assert_eq!((first.code, second.code), (Some(0), Some(0)));
-    assert!(second.err.contains("is measuring on this device"), "{}", second.err);
+    assert!(second.err.contains(&holder), "{}", second.err);
     let log = "start\none/f32/1\none/f32/8\nstart\ntwo/f32/1\ntwo/f32/8\n";
     assert_eq!(bench.read("log"), [log, log].concat());
 }

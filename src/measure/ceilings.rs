@@ -28,7 +28,10 @@ pub fn measure(suite: &Suite, spec: &ModelSpec, stop: &Stop) -> Result<Option<Ce
             Next::Stopped => return Ok(None),
         };
         match event {
-            Event::Ceilings { ceilings } => return Ok(ceilings),
+            Event::Ceilings { ceilings } => {
+                child.wait();
+                return Ok(ceilings);
+            }
             Event::Failed { failure } => return Err(clean(&failure.reason, 300)),
             _ => {}
         }

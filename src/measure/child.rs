@@ -106,8 +106,8 @@ impl Child {
         let _ = self.process.wait();
     }
 
-    /// How the worker ended, in words, after it closed its output; it is killed if it lingers.
-    pub fn end(&mut self) -> String {
+    /// Lets the worker end by itself, and kills it if it lingers.
+    pub fn wait(&mut self) -> Option<ExitStatus> {
         let deadline = Instant::now() + GRACE;
         let status = loop {
             match self.process.try_wait() {
@@ -117,7 +117,12 @@ impl Child {
             }
         };
         self.kill();
-        let words = status.map_or_else(|| "it closed its output but didn't end".to_owned(), describe);
+        status
+    }
+
+    /// How the worker ended, in words, after it closed its output.
+    pub fn end(&mut self) -> String {
+        let words = self.wait().map_or_else(|| "it closed its output but didn't end".to_owned(), describe);
         match self.last_words() {
             Some(last) => format!("{words}; it said: {last}"),
             None => words,

@@ -1,8 +1,8 @@
 //! One measurement at a time on a device, over all processes of this machine.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read, Seek, Write};
+use std::path::Path;
 use std::time::Duration;
 
 use super::environment;
@@ -46,7 +46,8 @@ impl Exclusive {
                 }
             }
             // Only for the message above, in other processes.
-            let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+            let _ =
+                file.rewind().and_then(|()| file.set_len(0)).and_then(|()| writeln!(file, "{}", std::process::id()));
             locks.push(file);
         }
         Ok(Some(Self { _locks: locks }))
@@ -85,6 +86,5 @@ fn waiting_for(file: &mut File, path: &Path) -> String {
         Ok(pid) if known => format!("process {pid}"),
         _ => "another process".to_owned(),
     };
-    let path: PathBuf = path.to_owned();
     format!("{holder} is measuring on this device; waiting for it to end (lock file {})", path.display())
 }

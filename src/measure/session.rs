@@ -276,6 +276,7 @@ impl Round<'_, '_> {
                     return Ok(End::Complete);
                 }
                 Event::Done => {
+                    child.wait();
                     if !self.remaining.is_empty() {
                         let reason = "the measured program said that it was done, but didn't measure this case";
                         self.charge(&Phase::Loading, Failure { kind: FailureKind::Error, reason: reason.to_owned() })?;
