@@ -1,0 +1,205 @@
+// Checks the kernels against a plain fp32 forward pass and times them, on exact Qwen2.5 shapes with random weights.
+//
+//   bench check SHAPE [prompt=700] [chunk=256] [generate=40]   logits and greedy choices against the reference
+//   bench decode SHAPE [context=1] [steps=512] [per_launch=32] [parts=0]       tokens/s; parts=1: time between barriers
+//   bench prefill SHAPE [length=6144] [chunk=8192]             time to first token; parts by CUDA events
+//
+// SHAPE is 0.5B, 1.5B, 3B or 7B.
+
+#include "reference.cuh"
+
+static double median(std::vector<double> v) {
+    std::sort(v.begin(), v.end());
+    return v[v.size() / 2];
+}
+
+static double milliseconds(Model& m, const std::function<void()>& work) {
+    static cudaEvent_t begin = nullptr, end = nullptr;
+    if (!begin) {
+        CHECK(cudaEventCreate(&begin));
+        CHECK(cudaEventCreate(&end));
+    }
+    CHECK(cudaEventRecord(begin, m.stream));
+    work();
+    CHECK(cudaEventRecord(end, m.stream));
+    CHECK(cudaEventSynchronize(end));
+    float ms;
+    CHECK(cudaEventElapsedTime(&ms, begin, end));
+    return ms;
+}
+
+static std::vector<unsigned> random_prompt(int n, int vocabulary) {
+    std::vector<unsigned> ids(n);
+    unsigned long long z = 88172645463325252ull;
+    for (auto& id : ids) {
+        z ^= z << 13, z ^= z >> 7, z ^= z << 17;
+        id = z % vocabulary;
+    }
+    return ids;
+}
+
+static void check(const Shape& shape) {
+    const int n = option("prompt", 700), generate = option("generate", 40);
+    Model m(shape, n + generate + 64, option("chunk", 256));
+    auto ids = random_prompt(n, shape.vocabulary);
+    m.prefill(ids);
+    std::vector<float> first(shape.vocabulary);
+    CHECK(cudaMemcpyAsync(first.data(), m.logits, first.size() * 4, cudaMemcpyDeviceToHost, m.stream));
+    CHECK(cudaStreamSynchronize(m.stream));
+    for (int done = 0, steps = 1; done < generate; done += steps, steps = 7) {
+        steps = std::min(steps, generate - done);
+        m.decode(steps);
+    }
+    CHECK(cudaStreamSynchronize(m.stream));
+    std::vector<unsigned> generated(generate + 1);
+    CHECK(cudaMemcpy(generated.data(), m.tokens, generated.size() * 4, cudaMemcpyDeviceToHost));
+    std::vector<float> last(shape.vocabulary);
+    CHECK(cudaMemcpy(last.data(), m.logits, last.size() * 4, cudaMemcpyDeviceToHost));
+    ids.insert(ids.end(), generated.begin(), generated.end() - 1);
+    const auto expected = reference::forward(m, ids, generate + 1);
+    auto error = [&](const std::vector<float>& got, const float* want) {
+        double diff = 0, norm = 0;
+        for (int i = 0; i < shape.vocabulary; ++i) {
+            diff += (got[i] - want[i]) * (got[i] - want[i]);
+            norm += want[i] * want[i];
+        }
+        return std::sqrt(diff / norm);
+    };
+    int same = 0;
+    float worst = 0;
+    for (int i = 0; i <= generate; ++i) {
+        const float* row = expected.data() + size_t(i) * shape.vocabulary;
+        const float top = *std::max_element(row, row + shape.vocabulary);
+        same += row[generated[i]] == top;
+        worst = std::max(worst, top - row[generated[i]]);
+    }
+    printf("check %-5s prompt %d chunk %d: relative L2 error of logits: prefill %.4f, after %d steps %.4f; "
+           "greedy choices equal %d/%d, worst gap of a differing one %.4f (logits span %.2f)\n",
+           shape.name, n, m.chunk, error(first, expected.data()), generate,
+           error(last, expected.data() + size_t(generate) * shape.vocabulary), same, generate + 1, worst,
+           *std::max_element(last.begin(), last.end()));
+}
+
+static void decode(const Shape& shape) {
+    const int context = option("context", 1), steps = option("steps", 512);
+    Model m(shape, context + steps + 128, 16);
+    const int per_launch = option("per_launch", 32);
+    m.set_state(context, 1);
+    m.decode(8);
+    std::vector<double> rates;
+    for (int run = 0; run < 3; ++run) {
+        m.set_state(context, 1);
+        const double ms = milliseconds(m, [&] {
+            for (int i = 0; i < steps; i += per_launch) m.decode(per_launch);
+        });
+        rates.push_back(steps / ms * 1e3);
+    }
+    std::vector<unsigned long long> times(steps);
+    CHECK(cudaMemcpy(times.data(), m.times, steps * 8, cudaMemcpyDeviceToHost));
+    std::vector<double> gaps;
+    for (int i = 1; i < steps; ++i) gaps.push_back((times[i] - times[i - 1]) * 1e-3);
+    std::sort(gaps.begin(), gaps.end());
+    const Shape& s = shape;
+    const double weights = 2.0 * (s.layers * (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim +
+                                              3.0 * s.hidden * s.intermediate) + double(s.vocabulary) * s.hidden);
+    const double cache = 2.0 * 2 * s.layers * s.kv_heads * s.head_dim * (context + steps / 2.0);
+    const double rate = median(rates);
+    printf("decode %-5s context %d: %.1f tok/s (%.1f %.1f %.1f), %.1f us a token (p1 %.1f p50 %.1f p99 %.1f), %.2f TB/s = %.1f%% of 3.08\n",
+           s.name, context, rate, rates[0], rates[1], rates[2], 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
+           gaps[gaps.size() * 99 / 100], (weights + cache) * rate / 1e12, (weights + cache) * rate / 3.08e12 * 100);
+    if (!option("parts", 0)) return;
+    // The kernel's own clock at every barrier, summed over layers, median of some steps.
+    const char* names[] = {"qkv", "attention", "merge", "output", "gate_up", "down", "head"};
+    const double bytes[] = {2.0 * s.qkv_rows() * s.hidden, 4.0 * s.kv_heads * s.head_dim * context, 0,
+                            2.0 * s.hidden * s.heads * s.head_dim, 4.0 * s.hidden * s.intermediate,
+                            2.0 * s.hidden * s.intermediate, 2.0 * s.hidden * s.vocabulary};
+    const int splits_most = m.sms / s.kv_heads;
+    const int keys = std::max(((context + 2 + splits_most - 1) / splits_most + 15) / 16 * 16, decoding::kWarps * 32);
+    const bool merged = (context + 2 + keys - 1) / keys > decoding::kMergedByAll;
+    const int phases = merged ? 6 : 5;
+    std::vector<std::vector<double>> spent(7);
+    for (int run = 0; run < 9; ++run) {
+        m.set_state(context, 1);
+        m.decode(2, true);
+        CHECK(cudaStreamSynchronize(m.stream));
+        std::vector<unsigned long long> at(s.layers * phases + 1), end(2);
+        CHECK(cudaMemcpy(at.data(), m.phases, at.size() * 8, cudaMemcpyDeviceToHost));
+        CHECK(cudaMemcpy(end.data(), m.times, 16, cudaMemcpyDeviceToHost));
+        double sums[7] = {};
+        for (size_t i = 0; i < at.size(); ++i) {
+            const int phase = i + 1 == at.size() ? 6 : i % phases + (!merged && i % phases >= 2);
+            sums[phase] += at[i] - (i ? at[i - 1] : end[0]);
+        }
+        for (int i = 0; i < 7; ++i) spent[i].push_back(sums[i] * 1e-3);
+    }
+    for (int i = 0; i < 7; ++i) {
+        const int count = i == 6 ? 1 : s.layers;
+        const double us = median(spent[i]) / count;
+        printf("  %-10s %3d x %8.2f us  %6.2f TB/s\n", names[i], count, us, bytes[i] / us * 1e-6);
+    }
+}
+
+static void prefill(const Shape& shape) {
+    const int length = option("length", 6144);
+    Model m(shape, length + 64, option("chunk", 8192));
+    const auto ids = random_prompt(length, shape.vocabulary);
+    m.prefill(ids);
+    CHECK(cudaStreamSynchronize(m.stream));
+    std::vector<double> all;
+    for (int i = 0; i < (length > 10000 ? 3 : 7); ++i) all.push_back(milliseconds(m, [&] { m.prefill(ids); }));
+    const Shape& s = shape;
+    const double linear = 2.0 * length * s.layers *
+                          (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim + 3.0 * s.hidden * s.intermediate);
+    const double scores = 2.0 * length * length * s.layers * s.heads * s.head_dim;
+    const double ms = median(all);
+    printf("prefill %-5s %d in chunks of %d: %.2f ms (%.2f to %.2f), %.0f TFLOP/s\n", s.name, length, m.chunk, ms,
+           *std::min_element(all.begin(), all.end()), *std::max_element(all.begin(), all.end()), (linear + scores) / ms * 1e-9);
+    // Each part alone, over all layers, for the last full chunk.
+    const int count = std::min(m.chunk, length), start = (length - count);
+    auto part = [&](const char* name, double flops, const std::function<void(const Layer&)>& work) {
+        std::vector<double> all;
+        for (int i = 0; i < 4; ++i)
+            all.push_back(milliseconds(m, [&] { for (const Layer& w : m.layers) work(w); }));
+        const double ms = median(all) / s.layers;
+        printf("  %-10s %8.3f ms a layer  %6.0f TFLOP/s\n", name, ms, flops / ms * 1e-9);
+    };
+    const int q = s.heads * s.head_dim;
+    part("norm", 0, [&](const Layer& w) { elementwise::prefill_norm<<<count, 256, 0, m.stream>>>(m.px, w.norm1, m.eps, m.pnormed, s.hidden); });
+    part("qkv", 2.0 * count * s.qkv_rows() * s.hidden, [&](const Layer& w) { m.product(w.qkv, m.pnormed, m.pqkv, s.qkv_rows(), s.hidden, count, 0); });
+    part("rope", 0, [&](const Layer& w) {
+        elementwise::prefill_rope<<<count, 256, 0, m.stream>>>(m.pqkv, w.bias, m.cosines, m.sines, m.pquery, w.keys, w.values, start, s.heads, s.kv_heads, s.head_dim, m.max_length);
+    });
+    part("attention", 4.0 * q * (double(count) * start + double(count) * count / 2), [&](const Layer& w) { m.flash_attention(w, count, start); });
+    part("output", 2.0 * count * s.hidden * q, [&](const Layer& w) { m.product(w.o, m.pattended, m.pnormed, s.hidden, q, count, 0); });
+    part("gate_up", 4.0 * count * s.intermediate * s.hidden, [&](const Layer& w) { m.product(w.gate_up, m.pnormed, m.pgate_up, 2 * s.intermediate, s.hidden, count, 0); });
+    part("silu", 0, [&](const Layer&) {
+        elementwise::prefill_silu<<<dim3((s.intermediate / 8 + 255) / 256, count), 256, 0, m.stream>>>(m.pgate_up, m.pactivated, s.intermediate);
+    });
+    part("down", 2.0 * count * s.intermediate * s.hidden, [&](const Layer& w) { m.product(w.down, m.pactivated, m.pnormed, s.hidden, s.intermediate, count, 0); });
+    CHECK(cudaDeviceSynchronize());
+}
+
+int main(int argc, char** argv) {
+    if (argc < 3) {
+        fprintf(stderr, "usage: bench check|decode|prefill SHAPE [name=value ...]\n");
+        return 2;
+    }
+    for (int i = 3; i < argc; ++i) {
+        const char* equals = strchr(argv[i], '=');
+        if (!equals) {
+            fprintf(stderr, "expected name=value, found %s\n", argv[i]);
+            return 2;
+        }
+        g_options[std::string(argv[i], equals - argv[i])] = atol(equals + 1);
+    }
+    for (const Shape& shape : kShapes) {
+        if (strcmp(shape.name, argv[2])) continue;
+        const std::string command = argv[1];
+        if (command == "check") check(shape);
+        if (command == "decode") decode(shape);
+        if (command == "prefill") prefill(shape);
+        return 0;
+    }
+    fprintf(stderr, "no shape %s\n", argv[2]);
+    return 2;
+}

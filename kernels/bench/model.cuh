@@ -1,0 +1,296 @@
+// The harness's model: random weights of an exact shape, and the launches of a forward pass, as src/engine does them.
+#pragma once
+
+#include "../common.cuh"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace decoding {
+#include "../decode.cu"
+}
+namespace elementwise {
+#include "../prefill.cu"
+}
+namespace flash {
+#include "../prefill_attention.cu"
+}
+
+#define CHECK(call)                                                                          \
+    do {                                                                                     \
+        cudaError_t status_ = (call);                                                        \
+        if (status_ != cudaSuccess) {                                                        \
+            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, cudaGetErrorString(status_)); \
+            exit(1);                                                                         \
+        }                                                                                    \
+    } while (0)
+
+// No cuBLAS headers are needed to build the harness.
+extern "C" {
+typedef struct cublasContext* cublasHandle_t;
+int cublasCreate_v2(cublasHandle_t*);
+int cublasSetStream_v2(cublasHandle_t, cudaStream_t);
+int cublasSetWorkspace_v2(cublasHandle_t, void*, size_t);
+int cublasGemmEx(cublasHandle_t, int, int, int, int, int, const void*, const void*, int, int, const void*, int, int,
+                 const void*, void*, int, int, int, int);
+}
+
+struct Shape {
+    const char* name;
+    int hidden, intermediate, layers, heads, kv_heads, head_dim, vocabulary;
+    bool tied;
+    int qkv_rows() const { return (heads + 2 * kv_heads) * head_dim; }
+};
+
+inline const Shape kShapes[] = {
+    {"0.5B", 896, 4864, 24, 14, 2, 64, 151936, true},   {"1.5B", 1536, 8960, 28, 12, 2, 128, 151936, true},
+    {"3B", 2048, 11008, 36, 16, 2, 128, 151936, true},  {"7B", 3584, 18944, 28, 28, 4, 128, 152064, false},
+    {"7B-2", 3584, 18944, 2, 28, 4, 128, 152064, false},
+};
+
+// Settings to try, `name=value` on the command line.
+inline std::map<std::string, long> g_options;
+inline long option(const char* name, long otherwise) {
+    auto it = g_options.find(name);
+    return it == g_options.end() ? otherwise : it->second;
+}
+
+__global__ void fill_random(bf16* out, size_t count, unsigned seed, float low_value, float high_value) {
+    for (size_t i = blockIdx.x * static_cast<size_t>(blockDim.x) + threadIdx.x; i < count;
+         i += static_cast<size_t>(gridDim.x) * blockDim.x) {
+        unsigned long long z = (i + 1) * 0x9E3779B97F4A7C15ull + seed * 0xD1B54A32D192ED03ull;
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+        z ^= z >> 31;
+        out[i] = __float2bfloat16_rn(low_value + (high_value - low_value) * (z >> 40) * (1.0f / 16777216.0f));
+    }
+}
+
+template <typename T>
+T* device_array(size_t count) {
+    T* p;
+    CHECK(cudaMalloc(&p, count * sizeof(T)));
+    return p;
+}
+
+inline bf16* random_array(size_t count, unsigned seed, float low_value, float high_value) {
+    bf16* p = device_array<bf16>(count);
+    fill_random<<<1024, 256>>>(p, count, seed, low_value, high_value);
+    CHECK(cudaGetLastError());
+    return p;
+}
+
+struct Layer {
+    bf16 *norm1, *qkv, *bias, *o, *norm2, *gate_up, *down, *keys, *values;
+};
+
+struct Model {
+    Shape shape;
+    int max_length, chunk, sms;
+    bf16 *embedding, *head, *final_norm;
+    std::vector<Layer> layers;
+    float *cosines, *sines;
+    // Decode.
+    decoding::Decode d{};
+    unsigned long long* phases;
+    bf16* x;
+    float* logits;
+    unsigned* tokens;
+    unsigned long long* times;
+    StepState* state;
+    int capacity = 1 << 17;
+    // Prefill.
+    unsigned* prompt;
+    bf16 *px, *pnormed, *pqkv, *pquery, *pattended, *pgate_up, *pactivated;
+    cublasHandle_t blas;
+    cudaStream_t stream;
+    float eps = 1e-6f;
+
+    Model(const Shape& s, int max_length, int chunk) : shape(s), max_length(max_length), chunk(chunk) {
+        cudaDeviceProp properties;
+        CHECK(cudaGetDeviceProperties(&properties, 0));
+        sms = properties.multiProcessorCount;
+        CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
+        const float a = 0.0346f;
+        const int q = s.heads * s.head_dim;
+        embedding = random_array(size_t(s.vocabulary) * s.hidden, 1, -a, a);
+        head = s.tied ? embedding : random_array(size_t(s.vocabulary) * s.hidden, 2, -a, a);
+        final_norm = random_array(s.hidden, 3, 0.8f, 1.2f);
+        for (int l = 0; l < s.layers; ++l) {
+            const unsigned k = 10 * (l + 1);
+            Layer layer;
+            layer.norm1 = random_array(s.hidden, k, 0.8f, 1.2f);
+            layer.qkv = random_array(size_t(s.qkv_rows()) * s.hidden, k + 1, -a, a);
+            layer.bias = random_array(s.qkv_rows(), k + 2, -0.5f, 0.5f);
+            layer.o = random_array(size_t(s.hidden) * q, k + 3, -a, a);
+            layer.norm2 = random_array(s.hidden, k + 4, 0.8f, 1.2f);
+            layer.gate_up = random_array(size_t(2) * s.intermediate * s.hidden, k + 5, -a, a);
+            layer.down = random_array(size_t(s.hidden) * s.intermediate, k + 6, -a, a);
+            const size_t cache = size_t(s.kv_heads) * max_length * s.head_dim;
+            // A cache of random numbers, so that any length can be timed without filling it.
+            layer.keys = random_array(cache, k + 7, -1, 1);
+            layer.values = random_array(cache, k + 8, -1, 1);
+            layers.push_back(layer);
+        }
+        const int half = s.head_dim / 2;
+        std::vector<float> c(size_t(max_length) * half), n(size_t(max_length) * half);
+        for (int p = 0; p < max_length; ++p)
+            for (int i = 0; i < half; ++i) {
+                const double angle = p * std::pow(1e6, -2.0 * i / s.head_dim);
+                c[size_t(p) * half + i] = std::cos(angle);
+                n[size_t(p) * half + i] = std::sin(angle);
+            }
+        cosines = device_array<float>(c.size());
+        sines = device_array<float>(n.size());
+        CHECK(cudaMemcpy(cosines, c.data(), c.size() * 4, cudaMemcpyHostToDevice));
+        CHECK(cudaMemcpy(sines, n.data(), n.size() * 4, cudaMemcpyHostToDevice));
+        d.x = x = device_array<bf16>(s.hidden);
+        d.query = device_array<bf16>(q);
+        d.attended = device_array<bf16>(q);
+        d.activated = device_array<bf16>(s.intermediate);
+        d.logits = logits = device_array<float>(s.vocabulary);
+        d.partial = device_array<float>(size_t(sms) * 8 * (s.head_dim + 2));
+        d.bests = device_array<decoding::Best>(sms);
+        d.tokens = tokens = device_array<unsigned>(capacity);
+        d.times = times = device_array<unsigned long long>(capacity);
+        d.state = state = device_array<StepState>(1);
+        phases = device_array<unsigned long long>(s.layers * 6 + 8);
+        std::vector<decoding::DecodeLayer> table;
+        for (const Layer& l : layers) table.push_back({l.norm1, l.qkv, l.bias, l.o, l.norm2, l.gate_up, l.down, l.keys, l.values});
+        auto* device_table = device_array<decoding::DecodeLayer>(s.layers);
+        CHECK(cudaMemcpy(device_table, table.data(), table.size() * sizeof table[0], cudaMemcpyHostToDevice));
+        d.layers = device_table;
+        d.embedding = embedding, d.head = head, d.final_norm = final_norm, d.cosines = cosines, d.sines = sines;
+        d.layer_count = s.layers, d.hidden = s.hidden, d.intermediate = s.intermediate, d.heads = s.heads;
+        d.kv_heads = s.kv_heads, d.vocabulary = s.vocabulary, d.max_length = max_length, d.capacity = capacity;
+        d.eps = eps, d.scale_log2 = 1.4426950408889634f / std::sqrt(float(s.head_dim));
+        d.split_qkv = best_split(s.qkv_rows() / 2, s.hidden);
+        d.split_output = best_split(s.hidden / 2, q);
+        d.split_gate_up = best_split(s.intermediate, s.hidden);
+        d.split_down = best_split(s.hidden / 2, s.intermediate);
+        d.split_head = best_split(s.vocabulary / 2, s.hidden);
+        prompt = device_array<unsigned>(max_length);
+        px = device_array<bf16>(size_t(chunk) * s.hidden);
+        pnormed = device_array<bf16>(size_t(chunk) * s.hidden);
+        pqkv = device_array<bf16>(size_t(chunk) * s.qkv_rows());
+        pquery = device_array<bf16>(size_t(chunk) * q);
+        pattended = device_array<bf16>(size_t(chunk) * q);
+        pgate_up = device_array<bf16>(size_t(chunk) * 2 * s.intermediate);
+        pactivated = device_array<bf16>(size_t(chunk) * s.intermediate);
+        cublasCreate_v2(&blas);
+        cublasSetStream_v2(blas, stream);
+        cublasSetWorkspace_v2(blas, device_array<char>(64 << 20), 64 << 20);
+        CHECK(cudaDeviceSynchronize());
+    }
+
+    void set_state(int position, unsigned token) {
+        StepState s{position, token, 0, 0, 0};
+        CHECK(cudaMemcpyAsync(state, &s, sizeof s, cudaMemcpyHostToDevice, stream));
+        CHECK(cudaMemcpyAsync(x, embedding + size_t(token) * shape.hidden, shape.hidden * 2, cudaMemcpyDeviceToDevice,
+                              stream));
+        CHECK(cudaStreamSynchronize(stream));
+    }
+
+    // How many warps share a row: what gives the fewest batches to the busiest warp.
+    int best_split(int pairs, int columns) const {
+        const int mine = (pairs + sms - 1) / sms;
+        int best = 1, best_batches = 1 << 30;
+        for (int split = 1; split <= decoding::kWarps; split *= 2) {
+            const int rounds = (mine * split + decoding::kWarps - 1) / decoding::kWarps;
+            const int step = 32 * split * decoding::kUnroll;
+            const int batches = rounds * ((columns / 8 + step - 1) / step);
+            if (batches < best_batches) best = split, best_batches = batches;
+        }
+        return best;
+    }
+    size_t region(int pairs, int columns, int split) const {
+        const int mine = (pairs + sms - 1) / sms;
+        const int rounds = (mine * split + decoding::kWarps - 1) / decoding::kWarps;
+        const int step = 32 * split * decoding::kUnroll;
+        return size_t((columns / 8 + step - 1) / step * step) * 16 + size_t(rounds) * decoding::kWarps * 8;
+    }
+    // `steps` decode steps in one launch; 0: only the head.
+    void decode(int steps, bool timed = false) {
+        const Shape& s = shape;
+        const int q = s.heads * s.head_dim;
+        const size_t tile = 16 * s.head_dim * 2;
+        size_t shared = std::max({region(s.qkv_rows() / 2, s.hidden, d.split_qkv), region(s.hidden / 2, q, d.split_output),
+                                  region(s.intermediate, s.hidden, d.split_gate_up),
+                                  region(s.hidden / 2, s.intermediate, d.split_down),
+                                  region(s.vocabulary / 2, s.hidden, d.split_head),
+                                  decoding::kWarps * (128 / s.head_dim) * 2 * tile,
+                                  size_t(decoding::kWarps) * 8 * (s.head_dim + 2) * 4});
+        shared += decoding::kRing;
+        auto kernel = s.head_dim == 64 ? decoding::decode_64 : decoding::decode_128;
+        CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
+        decoding::Decode params = d;
+        params.steps = steps;
+        params.phases = timed ? phases : nullptr;
+        void* args[] = {&params};
+        CHECK(cudaLaunchCooperativeKernel((void*)kernel, dim3(sms), dim3(decoding::kThreads), args, shared, stream));
+    }
+
+    // out[tokens, rows] (+)= in[tokens, columns] * weight[rows, columns]^T
+    void product(const bf16* weight, const bf16* in, bf16* out, int rows, int columns, int count, float beta) {
+        const float one = 1;
+        const int status = cublasGemmEx(blas, 1, 0, rows, count, columns, &one, weight, 14, columns, in, 14, columns,
+                                        &beta, out, 14, rows, 68, -1);
+        if (status) {
+            fprintf(stderr, "cublasGemmEx: %d\n", status);
+            exit(1);
+        }
+    }
+    void flash_attention(const Layer& w, int count, int start) {
+        const float scale = 1.4426950408889634f / std::sqrt(float(shape.head_dim));
+        const int group = shape.heads / shape.kv_heads;
+        const dim3 grid(shape.heads, (count + 63) / 64);
+        const size_t shared = size_t(64) * shape.head_dim * 2 * 4;
+        auto kernel = shape.head_dim == 64 ? flash::prefill_attention_64 : flash::prefill_attention_128;
+        CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
+        kernel<<<grid, 128, shared, stream>>>(pquery, w.keys, w.values, pattended, count, start, shape.heads, group,
+                                              max_length, scale);
+    }
+    // One chunk of the prompt; `phase` is told of every part, for timing.
+    void forward(int start, int count) {
+        const Shape& s = shape;
+        const int q = s.heads * s.head_dim;
+        elementwise::prefill_embed<<<count, 256, 0, stream>>>(prompt + start, embedding, px, s.hidden);
+        for (const Layer& w : layers) {
+            elementwise::prefill_norm<<<count, 256, 0, stream>>>(px, w.norm1, eps, pnormed, s.hidden);
+            product(w.qkv, pnormed, pqkv, s.qkv_rows(), s.hidden, count, 0);
+            elementwise::prefill_rope<<<count, 256, 0, stream>>>(pqkv, w.bias, cosines, sines, pquery, w.keys,
+                                                                 w.values, start, s.heads, s.kv_heads, s.head_dim,
+                                                                 max_length);
+            flash_attention(w, count, start);
+            product(w.o, pattended, px, s.hidden, q, count, 1);
+            elementwise::prefill_norm<<<count, 256, 0, stream>>>(px, w.norm2, eps, pnormed, s.hidden);
+            product(w.gate_up, pnormed, pgate_up, 2 * s.intermediate, s.hidden, count, 0);
+            elementwise::prefill_silu<<<dim3((s.intermediate / 8 + 255) / 256, count), 256, 0, stream>>>(
+                pgate_up, pactivated, s.intermediate);
+            product(w.down, pactivated, px, s.hidden, s.intermediate, count, 1);
+        }
+        CHECK(cudaGetLastError());
+    }
+    // The whole prompt; afterwards the state is ready for `step`, and the first token is chosen.
+    void prefill(const std::vector<unsigned>& ids) {
+        const int n = ids.size();
+        CHECK(cudaMemcpyAsync(prompt, ids.data(), n * 4, cudaMemcpyHostToDevice, stream));
+        StepState s{n - 1, 0, 0, 0, 0};
+        CHECK(cudaMemcpyAsync(state, &s, sizeof s, cudaMemcpyHostToDevice, stream));
+        int start = 0, count = 0;
+        for (; start < n; start += count) {
+            count = std::min(chunk, n - start);
+            forward(start, count);
+        }
+        CHECK(cudaMemcpyAsync(x, px + size_t(count - 1) * shape.hidden, shape.hidden * 2, cudaMemcpyDeviceToDevice,
+                              stream));
+        decode(0);
+    }
+};
