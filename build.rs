@@ -1,10 +1,13 @@
-//! Tells the crate what it is built from.
+//! Tells the crate what it is built from, and compiles the GPU's kernels for the `cuda` feature.
 //!
 //! This script runs whenever a source file changes, so everything here must be quick or cache its own work.
 
+#[path = "build/kernels.rs"]
+mod kernels;
 #[path = "build/version.rs"]
 mod version;
 
 fn main() {
     version::emit();
+    kernels::emit();
 }

@@ -15,6 +15,7 @@ struct StepState {
     int position;       // Index in the KV cache of the token that the next step processes.
     unsigned token;     // That token.
     int step;           // Tokens generated since the request began.
+    unsigned epoch;     // Layers that were ever computed: marks what blocks tell each other.
     unsigned arrivals;  // Of blocks, at the barriers of the running kernel; 0 in between.
     unsigned leavers;   // Blocks that are done with the running kernel; 0 in between.
 };

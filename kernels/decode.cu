@@ -1,9 +1,14 @@
-// Decoding, as one persistent kernel: a block on every multiprocessor runs whole steps, layer by layer, with a grid-wide
-// barrier where the data flow needs one. Launch cooperatively, one block for each multiprocessor.
+// Decoding, as one persistent kernel: a block on every multiprocessor runs whole steps, layer by layer, together with
+// all others. Launch cooperatively, at most one block for each multiprocessor.
 //
-// At batch 1 a step is bound by reading the weights once. Which weights come next is known ahead, whatever the
-// activations are, so every warp streams its rows through a ring in shared memory that runs ahead across barriers,
-// layers and steps: device memory stays busy while the multiprocessors wait for each other.
+// At batch 1 a step is bound by reading the weights once. Two things keep device memory busy all the time:
+// - Which weights come next is known ahead, whatever the activations are. Every warp streams its rows through a ring in
+//   shared memory that runs ahead across products, layers and steps.
+// - Blocks don't wait at barriers. Every value that passes from block to block is stored together with the number of
+//   the layer it belongs to (its epoch) in one word, and who needs it reads the word until the epoch is right.
+//   No value can be overwritten before all have read it, as long as every block computes a part of every product:
+//   who writes a product's output has seen parts of the product before from all blocks, which had read what is
+//   overwritten. The launching code sees to it (DecodePlan).
 
 #include "common.cuh"
 
@@ -26,8 +31,6 @@ constexpr int kRing = kWarps * kStages * kBatch * 16;
 // Attention: keys in a tile, and query heads that share a key/value head, at most.
 constexpr int kTile = 16;
 constexpr int kGroup = 8;
-// With more splits than this, one more barrier and a shared merge are cheaper than every block merging for itself.
-constexpr int kMergedByAll = 4;
 constexpr float kNone = -1e30f;
 
 // One layer's weights, [out, in] row-major, and its cache, [key/value head][position][head_dim].
@@ -49,22 +52,37 @@ struct Best {
     }
 };
 
+// A value and its epoch: of a pair of neighbours in bf16, of one number, and of one value in bf16 (the epoch's low half).
+struct PairWord {
+    uint32_t pair;
+    unsigned epoch;
+};
+struct FloatWord {
+    float value;
+    unsigned epoch;
+};
+using HalfWord = uint32_t;  // Value in the low half.
+
 struct Decode {
     const DecodeLayer* layers;
     const bf16 *embedding, *head, *final_norm;
     const float *cosines, *sines;    // [position][head_dim / 2]
-    bf16 *x, *query, *attended, *activated;
-    float* partial;                  // Attention before merging: [key/value head][split][kGroup][head_dim + 2]
+    const bf16* x;                   // [hidden]: the input of a launch with steps = 0
+    PairWord *x1, *x2;               // [hidden / 2]: the residual stream after the MLP and after attention
+    PairWord* qkv;                   // [heads + 2 kv_heads][head_dim / 2]: values i and i + head_dim / 2
+    PairWord* attended;              // [heads * head_dim / 2]
+    HalfWord* activated;             // [intermediate]
+    FloatWord* partial;              // Attention before merging: [key/value head][split][kGroup][head_dim + 2]
     float* logits;                   // [vocabulary], of the last step
     Best* bests;                     // [blocks]
     StepState* state;
     unsigned* tokens;                // [capacity], by step
     unsigned long long* times;       // [capacity], device nanoseconds
-    unsigned long long* phases;      // Null, or device nanoseconds at every barrier of the last step
+    unsigned long long* phases;      // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds
     int layer_count, hidden, intermediate, heads, kv_heads, vocabulary, max_length, capacity;
     int split_qkv, split_output, split_gate_up, split_down, split_head;  // Warps that share a row
     float eps, scale_log2;           // scale_log2: log2(e) / sqrt(head_dim)
-    int steps;                       // Steps to run; 0: only the head, over `x` as it is
+    int steps;                       // Steps to run; 0: only the head, over `x`
 };
 
 // One matrix-vector product. Its rows come in pairs, `distance` apart: pair g is row g / distance * 2 * distance +
@@ -75,13 +93,20 @@ struct Product {
     int pairs, chunks, distance, split;
 };
 
+// The distance is a power of two, or so great that no pair reaches it.
+__device__ __forceinline__ int first_row(int pair, int distance) {
+    return pair < distance ? pair : 2 * pair - (pair & (distance - 1));
+}
+
 constexpr int kProducts = 4;  // Of a layer.
+// What a layer waits for: the input of each product, and attention's.
+[[maybe_unused]] constexpr int kPhases = kProducts + 1;
 
 template <int kHeadDim>
-__device__ __forceinline__ Product product_of(const Decode& p, int phase) {
+__device__ __forceinline__ Product product_of(const Decode& p, const DecodeLayer* layers, int phase) {
     const int chunks = p.hidden / 8;
     if (phase == p.layer_count * kProducts) return {p.head, p.vocabulary / 2, chunks, 1, p.split_head};
-    const DecodeLayer* layer = p.layers + phase / kProducts;
+    const DecodeLayer* layer = layers + phase / kProducts;
     switch (phase % kProducts) {
         case 0:
             return {layer->qkv, (p.heads + 2 * p.kv_heads) * kHeadDim / 2, chunks, kHeadDim / 2, p.split_qkv};
@@ -99,8 +124,8 @@ template <int kHeadDim>
 class Stream {
   public:
     // `left`: products still to come, this one included.
-    __device__ __forceinline__ Stream(const Decode& p, uint4* ring, int phase, int left)
-        : p_(p), ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp), phase_(phase), left_(left) {
+    __device__ __forceinline__ Stream(const Decode& p, const DecodeLayer* layers, uint4* ring, int phase, int left)
+        : p_(p), layers_(layers), ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp), phase_(phase), left_(left) {
         open();
 #pragma unroll
         for (int s = 0; s < kStages; ++s) fetch(s);
@@ -128,7 +153,7 @@ class Stream {
     // To the first pair that this warp has in this product or a later one.
     __device__ __forceinline__ void open() {
         for (; left_ > 0; step_phase()) {
-            const Product w = product_of<kHeadDim>(p_, phase_);
+            const Product w = product_of<kHeadDim>(p_, layers_, phase_);
             const int warp = threadIdx.x / kWarp;
             pair_ = warp / w.split * gridDim.x + blockIdx.x;
             if (pair_ >= w.pairs) continue;
@@ -151,8 +176,7 @@ class Stream {
 
     __device__ __forceinline__ void seek() {
         at_ = 0;
-        const int row = pair_ / distance_ * 2 * distance_ + pair_ % distance_;
-        row_ = weight_ + static_cast<size_t>(row) * chunks_;
+        row_ = weight_ + static_cast<size_t>(first_row(pair_, distance_)) * chunks_;
     }
 
     __device__ __forceinline__ void fetch(int slot) {
@@ -182,6 +206,7 @@ class Stream {
     }
 
     const Decode& p_;
+    const DecodeLayer* layers_;
     uint4* ring_;  // A lane reads only what it copied itself, so the ring needs no barrier.
     int phase_, left_;
     int slot_ = 0;
@@ -192,30 +217,68 @@ class Stream {
 // All blocks wait for all; what they wrote before is visible after.
 class Barrier {
   public:
-    __device__ __forceinline__ Barrier(const Decode& p) : p_(p) {}
+    __device__ __forceinline__ Barrier(StepState* state) : arrivals_(&state->arrivals) {}
 
     __device__ __forceinline__ void wait() {
         __syncthreads();
         if (threadIdx.x == 0) {
             target_ += gridDim.x;
-            unsigned* arrivals = &p_.state->arrivals;
-            asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(arrivals) : "memory");
+            asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(arrivals_) : "memory");
             unsigned seen;
             do {
-                asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(arrivals) : "memory");
+                asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(seen) : "l"(arrivals_) : "memory");
             } while (seen < target_);
-            if (p_.phases && blockIdx.x == 0) p_.phases[count_++] = clock_ns();
         }
         __syncthreads();
     }
 
-    __device__ __forceinline__ void restart_phases() { count_ = 0; }
-
   private:
-    const Decode& p_;
+    unsigned* arrivals_;
     unsigned target_ = 0;
-    int count_ = 0;
 };
+
+// 16 bytes of words, as they are in L2 now.
+__device__ __forceinline__ uint4 load_words(const void* words) {
+    uint4 v;
+    asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                 : "l"(words)
+                 : "memory");
+    return v;
+}
+
+__device__ __forceinline__ void store_word(void* word, uint32_t value, unsigned epoch) {
+    asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};" ::"l"(word), "r"(value), "r"(epoch) : "memory");
+}
+
+// Between two looks at words that aren't there yet: looking takes bandwidth from the weights.
+__device__ __forceinline__ void back_off() {
+#ifdef BACK_OFF
+    __nanosleep(BACK_OFF);
+#endif
+}
+
+// Two words of eight bytes of this epoch: their values.
+__device__ __forceinline__ uint2 await_two(const void* words, unsigned epoch) {
+    uint4 v;
+    while (true) {
+        v = load_words(words);
+        if (v.y == epoch && v.w == epoch) return make_uint2(v.x, v.z);
+        back_off();
+    }
+}
+
+// Four half words of this epoch: their values.
+__device__ __forceinline__ uint2 await_four(const HalfWord* words, unsigned epoch) {
+    uint4 v;
+    const unsigned high_half = epoch << 16;
+    while (true) {
+        v = load_words(words);
+        if (((v.x ^ high_half) | (v.y ^ high_half) | (v.z ^ high_half) | (v.w ^ high_half)) >> 16 == 0)
+            return make_uint2(__byte_perm(v.x, v.y, 0x5410), __byte_perm(v.z, v.w, 0x5410));
+        back_off();
+    }
+}
 
 // Asks L2 for a vector that the next layer needs.
 __device__ __forceinline__ void prefetch(const void* data, int bytes) {
@@ -223,39 +286,38 @@ __device__ __forceinline__ void prefetch(const void* data, int bytes) {
         asm volatile("prefetch.global.L2 [%0];" ::"l"(static_cast<const char*>(data) + at));
 }
 
+// Chunks of the staged vector: whole batches.
 __device__ __forceinline__ int padded(const Product& w) {
     const int step = kWarp * w.split * kUnroll;
     return (w.chunks + step - 1) / step * step;
 }
 
-// The input vector to shared memory, padded with zeros to whole batches.
-__device__ __forceinline__ void stage(const bf16* x, const Product& w, uint4* staged) {
-    const uint4* source = reinterpret_cast<const uint4*>(x);
-    for (int i = threadIdx.x; i < padded(w); i += kThreads)
-        staged[i] = i < w.chunks ? __ldcg(source + i) : make_uint4(0, 0, 0, 0);
+// The input vector to shared memory, padded with zeros. `four_at(i)` gives values 4i to 4i + 3.
+template <typename FourAt>
+__device__ __forceinline__ void stage(const Product& w, uint4* staged, FourAt four_at) {
+    uint2* to = reinterpret_cast<uint2*>(staged);
+    for (int i = threadIdx.x; i < padded(w) * 2; i += kThreads) to[i] = i < w.chunks * 2 ? four_at(i) : make_uint2(0, 0);
     __syncthreads();
 }
 
 // As `stage`, times the norm's weight. Returns 1 / rms, which the caller applies to the products: so the sum of squares
 // and the products need only one barrier.
-__device__ __forceinline__ float stage_normed(const bf16* x, const bf16* weight, float eps, const Product& w,
-                                              uint4* staged) {
+template <typename FourAt>
+__device__ __forceinline__ float stage_normed(const Product& w, const bf16* weight, float eps, uint4* staged,
+                                              FourAt four_at) {
     __shared__ float sums[kWarps];
-    const uint4* source = reinterpret_cast<const uint4*>(x);
-    const uint4* scale = reinterpret_cast<const uint4*>(weight);
     float sum = 0;
-    for (int i = threadIdx.x; i < padded(w); i += kThreads) {
-        uint4 out = make_uint4(0, 0, 0, 0);
-        if (i < w.chunks) {
-            const uint4 g = __ldg(scale + i);
-            const uint4 v = __ldcg(source + i);
-            sum = dot8(v, v, sum);
-            out.x = pack(low(v.x) * low(g.x), high(v.x) * high(g.x));
-            out.y = pack(low(v.y) * low(g.y), high(v.y) * high(g.y));
-            out.z = pack(low(v.z) * low(g.z), high(v.z) * high(g.z));
-            out.w = pack(low(v.w) * low(g.w), high(v.w) * high(g.w));
+    uint2* to = reinterpret_cast<uint2*>(staged);
+    for (int i = threadIdx.x; i < padded(w) * 2; i += kThreads) {
+        uint2 out = make_uint2(0, 0);
+        if (i < w.chunks * 2) {
+            const uint2 g = __ldg(reinterpret_cast<const uint2*>(weight) + i);
+            const uint2 v = four_at(i);
+            const float v0 = low(v.x), v1 = high(v.x), v2 = low(v.y), v3 = high(v.y);
+            sum += v0 * v0 + v1 * v1 + v2 * v2 + v3 * v3;
+            out = make_uint2(pack(v0 * low(g.x), v1 * high(g.x)), pack(v2 * low(g.y), v3 * high(g.y)));
         }
-        staged[i] = out;
+        to[i] = out;
     }
     sum = warp_sum(sum);
     if (threadIdx.x % kWarp == 0) sums[threadIdx.x / kWarp] = sum;
@@ -266,6 +328,10 @@ __device__ __forceinline__ float stage_normed(const bf16* x, const bf16* weight,
     return rsqrtf(sum / (w.chunks * 8) + eps);
 }
 
+__device__ __forceinline__ int pairs_of_block(int pairs) {
+    return (pairs - static_cast<int>(blockIdx.x) + static_cast<int>(gridDim.x) - 1) / static_cast<int>(gridDim.x);
+}
+
 // All of this block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread.
 // Shared memory from `sums`: one float2 for each warp and round.
 template <int kHeadDim, typename Finish>
@@ -273,7 +339,7 @@ __device__ __forceinline__ void run_product(Stream<kHeadDim>& stream, const Prod
                                             float2* sums, Finish finish) {
     const int warp = threadIdx.x / kWarp;
     const int pairs_a_round = kWarps / w.split;
-    const int mine = (w.pairs - static_cast<int>(blockIdx.x) + static_cast<int>(gridDim.x) - 1) / static_cast<int>(gridDim.x);
+    const int mine = pairs_of_block(w.pairs);
     for (int slot = warp / w.split, at = warp; slot < mine; slot += pairs_a_round, at += kWarps) {
         float a = 0, b = 0;
         stream.multiply(w, staged, a, b);
@@ -315,259 +381,294 @@ __device__ __forceinline__ uint32_t swizzled(int row, int chunk) {
 // Attention of the new token over this block's split of one head's cache; the result goes to p.partial.
 // Each warp streams tiles of keys and values and keeps its own running softmax. Tensor-core tiles are transposed: keys
 // (then head dimensions) are the 16 rows, the query heads of the group the 8 columns.
+// The new key and value come from p.qkv; the cache holds those of earlier steps.
 template <int kHeadDim>
-__device__ __forceinline__ void attend(const Decode& p, const DecodeLayer& layer, const Splits& splits, int length,
-                                       uint4* shared) {
-    constexpr int kChunks = kHeadDim / 8;
-    constexpr int kSteps = kHeadDim / 16;
-    constexpr int kTileBytes = kTile * kHeadDim * 2;
-    constexpr int kDepth = 128 / kHeadDim;  // Tiles in flight, of keys and of values.
-    constexpr int kRecord = kHeadDim + 2;   // The unnormalised output, then the maximum and the sum.
-    const int kv_head = blockIdx.x / splits.most;
-    const int split = blockIdx.x % splits.most;
-    if (kv_head >= p.kv_heads || split >= splits.count) return;
+class Attention {
+  public:
+    __device__ __forceinline__ Attention(const Decode& p, const Splits& splits, int length, uint4* shared)
+        : p_(p), splits_(splits), shared_(shared), kv_head_(blockIdx.x / splits.most), split_(blockIdx.x % splits.most),
+          begin_(split_ * splits.keys), end_(min(begin_ + splits.keys, length)), length_(length),
+          tiles_((end_ - begin_ + kTile - 1) / kTile), lane_(threadIdx.x % kWarp), warp_(threadIdx.x / kWarp) {
+        key_ring_ = shared_address(shared) + warp_ * kDepth * 2 * kTileBytes;
+        value_ring_ = key_ring_ + kDepth * kTileBytes;
+    }
 
-    const int lane = threadIdx.x % kWarp;
-    const int warp = threadIdx.x / kWarp;
-    const int group = p.heads / p.kv_heads;
-    const int begin = split * splits.keys;
-    const int end = min(begin + splits.keys, length);
-    const int tiles = (end - begin + kTile - 1) / kTile;
-    const size_t cache = (static_cast<size_t>(kv_head) * p.max_length + begin) * kHeadDim;
-    const bf16* keys = layer.keys + cache;
-    const bf16* values = layer.values + cache;
-    const uint32_t key_ring = shared_address(shared) + warp * kDepth * 2 * kTileBytes;
-    const uint32_t value_ring = key_ring + kDepth * kTileBytes;
+    __device__ __forceinline__ bool has_work() const { return kv_head_ < p_.kv_heads && split_ < splits_.count; }
 
-    auto fetch = [&](const bf16* from, uint32_t to, int tile) {
-        if (tile < tiles) {
+    // Starts on the first tiles.
+    __device__ __forceinline__ void prefetch(const DecodeLayer& layer) {
+        const size_t cache = (static_cast<size_t>(kv_head_) * p_.max_length + begin_) * kHeadDim;
+        keys_ = layer.keys + cache;
+        values_ = layer.values + cache;
 #pragma unroll
-            for (int i = lane; i < kTile * kChunks; i += kWarp) {
+        for (int d = 0; d < kDepth; ++d) {
+            fetch(keys_, key_ring_ + d * kTileBytes, warp_ + d * kWarps);
+            fetch(values_, value_ring_ + d * kTileBytes, warp_ + d * kWarps);
+        }
+    }
+
+    __device__ __forceinline__ void run(unsigned epoch) {
+        const int group = p_.heads / p_.kv_heads;
+        // Query fragments: column lane / 4 is a head of the group.
+        uint32_t q[kSteps][2];
+        const bool there = lane_ / 4 < group;
+        const PairWord* query = p_.qkv + (kv_head_ * group + (there ? lane_ / 4 : 0)) * (kHeadDim / 2) + lane_ % 4 * 2;
+#pragma unroll
+        for (int k = 0; k < kSteps / 2; ++k) {
+#pragma unroll
+            for (int i = 0; i < 2; ++i) {
+                const uint2 v = await_two(query + k * 16 + i * 8, epoch);
+                q[k][i] = there ? __byte_perm(v.x, v.y, 0x5410) : 0;
+                q[k + kSteps / 2][i] = there ? __byte_perm(v.x, v.y, 0x7632) : 0;
+            }
+        }
+
+        // This lane's heads are lane % 4 * 2 and the next.
+        float acc[kSteps][4] = {};
+        float top[2] = {kNone, kNone};
+        float total[2] = {0, 0};
+        int slot = 0;
+        for (int tile = warp_; tile < tiles_; tile += kWarps) {
+            const uint32_t key_tile = key_ring_ + slot * kTileBytes;
+            const uint32_t value_tile = value_ring_ + slot * kTileBytes;
+            slot = slot + 1 == kDepth ? 0 : slot + 1;
+            const int new_row = length_ - 1 - begin_ - tile * kTile;
+            const bool has_new = new_row >= 0 && new_row < kTile;
+            copy_wait<2 * kDepth - 1>();
+            if (has_new) place_new(key_tile, new_row, p_.heads + kv_head_, epoch);
+            __syncwarp();
+            float score[4] = {};
+#pragma unroll
+            for (int k = 0; k < kSteps; ++k) {
+                uint32_t a[4];
+                ldmatrix_x4(a, key_tile + swizzled<kHeadDim>(lane_ % 16, k * 2 + lane_ / 16));
+                mma_16816(score, a, q[k][0], q[k][1]);
+            }
+            __syncwarp();
+            fetch(keys_, key_tile, tile + kDepth * kWarps);
+            const int key = begin_ + tile * kTile + lane_ / 4;
+            if (key >= end_) score[0] = score[1] = kNone;
+            if (key + 8 >= end_) score[2] = score[3] = kNone;
+            float correction[2];
+#pragma unroll
+            for (int h = 0; h < 2; ++h) {
+                float tile_top = fmaxf(score[h], score[h + 2]);
+                tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 4));
+                tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 8));
+                tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 16));
+                const float new_top = fmaxf(top[h], tile_top);
+                correction[h] = exp2f((top[h] - new_top) * p_.scale_log2);
+                top[h] = new_top;
+                score[h] = exp2f((score[h] - new_top) * p_.scale_log2);
+                score[h + 2] = exp2f((score[h + 2] - new_top) * p_.scale_log2);
+                total[h] = total[h] * correction[h] + score[h] + score[h + 2];
+            }
+            const uint32_t b0 = transposed(pack(score[0], score[1]));
+            const uint32_t b1 = transposed(pack(score[2], score[3]));
+            copy_wait<2 * kDepth - 1>();
+            if (has_new) place_new(value_tile, new_row, p_.heads + p_.kv_heads + kv_head_, epoch);
+            __syncwarp();
+#pragma unroll
+            for (int n = 0; n < kSteps; ++n) {
+                uint32_t a[4];
+                ldmatrix_x4_trans(a, value_tile + swizzled<kHeadDim>(lane_ % 8 + lane_ / 16 * 8, n * 2 + lane_ / 8 % 2));
+#pragma unroll
+                for (int i = 0; i < 4; ++i) acc[n][i] *= correction[i % 2];
+                mma_16816(acc[n], a, b0, b1);
+            }
+            __syncwarp();
+            fetch(values_, value_tile, tile + kDepth * kWarps);
+        }
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+#pragma unroll
+            for (int offset = 4; offset < kWarp; offset *= 2) total[h] += __shfl_xor_sync(kAllLanes, total[h], offset);
+        }
+        merge_warps(acc, top, total, group, epoch);
+    }
+
+  private:
+    static constexpr int kChunks = kHeadDim / 8;
+    static constexpr int kSteps = kHeadDim / 16;
+    static constexpr int kTileBytes = kTile * kHeadDim * 2;
+    static constexpr int kDepth = 128 / kHeadDim;  // Tiles in flight, of keys and of values.
+    static constexpr int kRecord = kHeadDim + 2;   // The unnormalised output, then the maximum and the sum.
+
+    // Rows that aren't in the cache become zeros.
+    __device__ __forceinline__ void fetch(const bf16* from, uint32_t to, int tile) {
+        if (tile < tiles_) {
+            const int rows = min(end_, length_ - 1) - begin_ - tile * kTile;
+#pragma unroll
+            for (int i = lane_; i < kTile * kChunks; i += kWarp) {
                 const int row = i / kChunks;
                 const int chunk = i % kChunks;
-                const bool valid = begin + tile * kTile + row < end;
+                const bool valid = row < rows;
                 copy_async(to + swizzled<kHeadDim>(row, chunk),
                            from + (valid ? static_cast<size_t>(tile * kTile + row) * kHeadDim + chunk * 8 : 0), valid);
             }
         }
         copy_commit();
-    };
-#pragma unroll
-    for (int d = 0; d < kDepth; ++d) {
-        fetch(keys, key_ring + d * kTileBytes, warp + d * kWarps);
-        fetch(values, value_ring + d * kTileBytes, warp + d * kWarps);
     }
 
-    // Query fragments: column lane / 4 is a head of the group.
-    uint32_t q[kSteps][2];
-#pragma unroll
-    for (int k = 0; k < kSteps; ++k) {
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-            const int at = (kv_head * group + lane / 4) * kHeadDim + k * 16 + i * 8 + lane % 4 * 2;
-            q[k][i] = lane / 4 < group ? __ldcg(reinterpret_cast<const unsigned*>(p.query + at)) : 0;
+    // The new token's key or value into its row of a tile.
+    __device__ __forceinline__ void place_new(uint32_t tile, int row, int head, unsigned epoch) {
+        const PairWord* words = p_.qkv + head * (kHeadDim / 2);
+        __syncwarp();
+        for (int i = lane_ * 2; i < kHeadDim / 2; i += 2 * kWarp) {
+            const uint2 v = await_two(words + i, epoch);
+            store_shared(tile + swizzled<kHeadDim>(row, i / 8) + i % 8 * 2, __byte_perm(v.x, v.y, 0x5410));
+            const int second = i + kHeadDim / 2;
+            store_shared(tile + swizzled<kHeadDim>(row, second / 8) + second % 8 * 2, __byte_perm(v.x, v.y, 0x7632));
         }
     }
 
-    // This lane's heads are lane % 4 * 2 and the next.
-    float acc[kSteps][4] = {};
-    float top[2] = {kNone, kNone};
-    float total[2] = {0, 0};
-    int slot = 0;
-    for (int tile = warp; tile < tiles; tile += kWarps) {
-        const uint32_t key_tile = key_ring + slot * kTileBytes;
-        const uint32_t value_tile = value_ring + slot * kTileBytes;
-        slot = slot + 1 == kDepth ? 0 : slot + 1;
-        copy_wait<2 * kDepth - 1>();
-        __syncwarp();
-        float score[4] = {};
-#pragma unroll
-        for (int k = 0; k < kSteps; ++k) {
-            uint32_t a[4];
-            ldmatrix_x4(a, key_tile + swizzled<kHeadDim>(lane % 16, k * 2 + lane / 16));
-            mma_16816(score, a, q[k][0], q[k][1]);
-        }
-        __syncwarp();
-        fetch(keys, key_tile, tile + kDepth * kWarps);
-        const int key = begin + tile * kTile + lane / 4;
-        if (key >= end) score[0] = score[1] = kNone;
-        if (key + 8 >= end) score[2] = score[3] = kNone;
-        float correction[2];
+    __device__ __forceinline__ static void store_shared(uint32_t address, uint32_t value) {
+        asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(value) : "memory");
+    }
+
+    __device__ __forceinline__ void merge_warps(const float (&acc)[kSteps][4], const float (&top)[2],
+                                                const float (&total)[2], int group, unsigned epoch) {
+        __syncthreads();
+        float* merge = reinterpret_cast<float*>(shared_);
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
-            float tile_top = fmaxf(score[h], score[h + 2]);
-            tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 4));
-            tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 8));
-            tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 16));
-            const float new_top = fmaxf(top[h], tile_top);
-            correction[h] = exp2f((top[h] - new_top) * p.scale_log2);
-            top[h] = new_top;
-            score[h] = exp2f((score[h] - new_top) * p.scale_log2);
-            score[h + 2] = exp2f((score[h + 2] - new_top) * p.scale_log2);
-            total[h] = total[h] * correction[h] + score[h] + score[h + 2];
+            float* mine = merge + (warp_ * kGroup + lane_ % 4 * 2 + h) * kRecord;
+#pragma unroll
+            for (int n = 0; n < kSteps; ++n) {
+                mine[n * 16 + lane_ / 4] = acc[n][h];
+                mine[n * 16 + 8 + lane_ / 4] = acc[n][h + 2];
+            }
+            if (lane_ < 4) {
+                mine[kHeadDim] = top[h];
+                mine[kHeadDim + 1] = total[h];
+            }
         }
-        const uint32_t b0 = transposed(pack(score[0], score[1]));
-        const uint32_t b1 = transposed(pack(score[2], score[3]));
-        copy_wait<2 * kDepth - 1>();
-        __syncwarp();
-#pragma unroll
-        for (int n = 0; n < kSteps; ++n) {
-            uint32_t a[4];
-            ldmatrix_x4_trans(a, value_tile + swizzled<kHeadDim>(lane % 8 + lane / 16 * 8, n * 2 + lane / 8 % 2));
-#pragma unroll
-            for (int i = 0; i < 4; ++i) acc[n][i] *= correction[i % 2];
-            mma_16816(acc[n], a, b0, b1);
+        __syncthreads();
+        const int warps = min(kWarps, tiles_);
+        FloatWord* record = p_.partial + static_cast<size_t>(kv_head_ * splits_.most + split_) * kGroup * kRecord;
+        for (int i = threadIdx.x; i < group * kHeadDim; i += kThreads) {
+            const int head = i / kHeadDim;
+            const int d = i % kHeadDim;
+            const float* from = merge + head * kRecord;
+            float merged_top = kNone;
+            for (int w = 0; w < warps; ++w) merged_top = fmaxf(merged_top, from[w * kGroup * kRecord + kHeadDim]);
+            float value = 0, sum = 0;
+            for (int w = 0; w < warps; ++w) {
+                const float* one = from + w * kGroup * kRecord;
+                const float factor = exp2f((one[kHeadDim] - merged_top) * p_.scale_log2);
+                value += one[d] * factor;
+                sum += one[kHeadDim + 1] * factor;
+            }
+            if (splits_.count == 1) {
+                // Neighbouring lanes have neighbouring outputs.
+                const float next = __shfl_down_sync(kAllLanes, value / sum, 1);
+                if (d % 2 == 0) store_word(p_.attended + ((kv_head_ * group + head) * kHeadDim + d) / 2, pack(value / sum, next), epoch);
+                continue;
+            }
+            FloatWord* to = record + head * kRecord;
+            store_word(to + d, __float_as_uint(value), epoch);
+            if (d == 0) {
+                store_word(to + kHeadDim, __float_as_uint(merged_top), epoch);
+                store_word(to + kHeadDim + 1, __float_as_uint(sum), epoch);
+            }
         }
-        __syncwarp();
-        fetch(values, value_tile, tile + kDepth * kWarps);
-    }
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-#pragma unroll
-        for (int offset = 4; offset < kWarp; offset *= 2) total[h] += __shfl_xor_sync(kAllLanes, total[h], offset);
     }
 
-    // Merge the warps.
-    __syncthreads();
-    float* merge = reinterpret_cast<float*>(shared);
-#pragma unroll
-    for (int h = 0; h < 2; ++h) {
-        float* mine = merge + (warp * kGroup + lane % 4 * 2 + h) * kRecord;
-#pragma unroll
-        for (int n = 0; n < kSteps; ++n) {
-            mine[n * 16 + lane / 4] = acc[n][h];
-            mine[n * 16 + 8 + lane / 4] = acc[n][h + 2];
-        }
-        if (lane < 4) {
-            mine[kHeadDim] = top[h];
-            mine[kHeadDim + 1] = total[h];
-        }
-    }
-    __syncthreads();
-    const int warps = min(kWarps, tiles);
-    float* record = p.partial + static_cast<size_t>(kv_head * splits.most + split) * kGroup * kRecord;
-    for (int i = threadIdx.x; i < group * kHeadDim; i += kThreads) {
-        const int head = i / kHeadDim;
-        const int d = i % kHeadDim;
-        const float* from = merge + head * kRecord;
-        float merged_top = kNone;
-        for (int w = 0; w < warps; ++w) merged_top = fmaxf(merged_top, from[w * kGroup * kRecord + kHeadDim]);
-        float value = 0, sum = 0;
-        for (int w = 0; w < warps; ++w) {
-            const float* one = from + w * kGroup * kRecord;
-            const float factor = exp2f((one[kHeadDim] - merged_top) * p.scale_log2);
-            value += one[d] * factor;
-            sum += one[kHeadDim + 1] * factor;
-        }
-        float* to = record + head * kRecord;
-        to[d] = value;
-        if (d == 0) {
-            to[kHeadDim] = merged_top;
-            to[kHeadDim + 1] = sum;
-        }
-    }
-}
+    const Decode& p_;
+    const Splits& splits_;
+    uint4* shared_;
+    const bf16 *keys_, *values_;
+    int kv_head_, split_, begin_, end_, length_, tiles_, lane_, warp_;
+    uint32_t key_ring_, value_ring_;
+};
 
-// Few splits: every block merges them while it stages the attention's output as the next product's input.
+// The part of one split in outputs 2i and 2i + 1 of a head, unnormalised.
+struct Part {
+    float a, b, top, total;
+
+    __device__ __forceinline__ void add(const Part& other, float scale_log2) {
+        const float new_top = fmaxf(top, other.top);
+        const float keep = exp2f((top - new_top) * scale_log2);
+        const float factor = exp2f((other.top - new_top) * scale_log2);
+        a = a * keep + other.a * factor;
+        b = b * keep + other.b * factor;
+        total = total * keep + other.total * factor;
+        top = new_top;
+    }
+};
+
+// Merges every `stride`th split from `first` on for outputs d and d + 1 of `head`.
 template <int kHeadDim>
-__device__ __forceinline__ void stage_merged(const Decode& p, const Splits& splits, const Product& w, uint4* staged) {
+__device__ __forceinline__ Part merge_splits(const Decode& p, const Splits& splits, int head, int d, int first,
+                                             int stride, unsigned epoch) {
     constexpr int kRecord = kHeadDim + 2;
+    constexpr int kAhead = 4;
     const int group = p.heads / p.kv_heads;
-    for (int i = threadIdx.x; i < padded(w); i += kThreads) {
-        uint4 out = make_uint4(0, 0, 0, 0);
-        if (i < w.chunks) {
-            const int head = i * 8 / kHeadDim;
-            const int d = i * 8 % kHeadDim;
-            const float* from = p.partial + (static_cast<size_t>(head / group) * splits.most * kGroup + head % group) * kRecord;
-            float tops[kMergedByAll], sums[kMergedByAll];
-            float2 values[kMergedByAll][4];
-            float top = kNone;
+    const FloatWord* from = p.partial + (static_cast<size_t>(head / group) * splits.most * kGroup + head % group) * kRecord;
+    Part merged{0, 0, kNone, 0};
+    for (int base = first; base < splits.count; base += stride * kAhead) {
+        uint4 values[kAhead], ends[kAhead];
+        while (true) {
+            bool ready = true;
 #pragma unroll
-            for (int s = 0; s < kMergedByAll; ++s) {
-                tops[s] = kNone;
-                sums[s] = 0;
-                const bool there = s < splits.count;
-                const float* one = from + s * kGroup * kRecord;
-#pragma unroll
-                for (int j = 0; j < 4; ++j)
-                    values[s][j] = there ? __ldcg(reinterpret_cast<const float2*>(one + d) + j) : make_float2(0, 0);
-                if (there) {
-                    tops[s] = __ldcg(one + kHeadDim);
-                    sums[s] = __ldcg(one + kHeadDim + 1);
-                }
+            for (int i = 0; i < kAhead; ++i) {
+                const int s = min(base + i * stride, splits.count - 1);
+                values[i] = load_words(from + static_cast<size_t>(s) * kGroup * kRecord + d);
+                ends[i] = load_words(from + static_cast<size_t>(s) * kGroup * kRecord + kHeadDim);
             }
 #pragma unroll
-            for (int s = 0; s < kMergedByAll; ++s) top = fmaxf(top, tops[s]);
-            float total = 0;
-            float merged[8] = {};
-#pragma unroll
-            for (int s = 0; s < kMergedByAll; ++s) {
-                const float factor = exp2f((tops[s] - top) * p.scale_log2);
-                total += sums[s] * factor;
-#pragma unroll
-                for (int j = 0; j < 4; ++j) {
-                    merged[j * 2] += values[s][j].x * factor;
-                    merged[j * 2 + 1] += values[s][j].y * factor;
-                }
-            }
-            const float scale = 1.0f / total;
-            out.x = pack(merged[0] * scale, merged[1] * scale);
-            out.y = pack(merged[2] * scale, merged[3] * scale);
-            out.z = pack(merged[4] * scale, merged[5] * scale);
-            out.w = pack(merged[6] * scale, merged[7] * scale);
+            for (int i = 0; i < kAhead; ++i)
+                ready &= values[i].y == epoch && values[i].w == epoch && ends[i].y == epoch && ends[i].w == epoch;
+            if (ready) break;
+            back_off();
         }
-        staged[i] = out;
+#pragma unroll
+        for (int i = 0; i < kAhead; ++i)
+            if (base + i * stride < splits.count)
+                merged.add({__uint_as_float(values[i].x), __uint_as_float(values[i].z), __uint_as_float(ends[i].x),
+                            __uint_as_float(ends[i].z)}, p.scale_log2);
     }
-    __syncthreads();
+    return merged;
 }
 
 // Many splits: the merge is shared out over the grid, eight lanes to two neighbouring outputs.
 template <int kHeadDim>
-__device__ __forceinline__ void merge_shared(const Decode& p, const Splits& splits) {
-    constexpr int kRecord = kHeadDim + 2;
+__device__ __forceinline__ void merge_shared(const Decode& p, const Splits& splits, unsigned epoch) {
     constexpr int kLanes = 8;
-    const int group = p.heads / p.kv_heads;
     const int items = p.heads * kHeadDim / 2;
-    const int part = threadIdx.x % kLanes;
     // Neighbouring items go to different blocks, so that they spread over all multiprocessors.
     for (int base = 0; base < items; base += kThreads / kLanes * gridDim.x) {
         const int item = base + threadIdx.x / kLanes * gridDim.x + blockIdx.x;
-        const bool active = item < items;
-        const int head = active ? item / (kHeadDim / 2) : 0;
-        const int d = item % (kHeadDim / 2) * 2;
-        const float* from = p.partial + (static_cast<size_t>(head / group) * splits.most * kGroup + head % group) * kRecord;
-        float top = kNone, total = 0;
-        float2 value = make_float2(0, 0);
-        for (int s = part; s < splits.count; s += kLanes) {
-            const float* one = from + static_cast<size_t>(s) * kGroup * kRecord;
-            const float one_top = __ldcg(one + kHeadDim);
-            const float one_total = __ldcg(one + kHeadDim + 1);
-            const float2 v = __ldcg(reinterpret_cast<const float2*>(one + d));
-            const float new_top = fmaxf(top, one_top);
-            const float keep = exp2f((top - new_top) * p.scale_log2);
-            const float factor = exp2f((one_top - new_top) * p.scale_log2);
-            value.x = value.x * keep + v.x * factor;
-            value.y = value.y * keep + v.y * factor;
-            total = total * keep + one_total * factor;
-            top = new_top;
-        }
-        float all_top = top;
-#pragma unroll
-        for (int offset = 1; offset < kLanes; offset *= 2)
-            all_top = fmaxf(all_top, __shfl_xor_sync(kAllLanes, all_top, offset));
-        const float factor = exp2f((top - all_top) * p.scale_log2);
-        value.x *= factor;
-        value.y *= factor;
-        total *= factor;
+        // Whole groups of lanes are idle beyond the items.
+        if (item >= items) continue;
+        const unsigned lanes = 0xffu << (threadIdx.x % kWarp / kLanes * kLanes);
+        Part part = merge_splits<kHeadDim>(p, splits, item / (kHeadDim / 2), item % (kHeadDim / 2) * 2,
+                                           threadIdx.x % kLanes, kLanes, epoch);
 #pragma unroll
         for (int offset = 1; offset < kLanes; offset *= 2) {
-            value.x += __shfl_xor_sync(kAllLanes, value.x, offset);
-            value.y += __shfl_xor_sync(kAllLanes, value.y, offset);
-            total += __shfl_xor_sync(kAllLanes, total, offset);
+            const Part other{__shfl_xor_sync(lanes, part.a, offset), __shfl_xor_sync(lanes, part.b, offset),
+                             __shfl_xor_sync(lanes, part.top, offset), __shfl_xor_sync(lanes, part.total, offset)};
+            part.add(other, p.scale_log2);
         }
-        if (active && part == 0)
-            *reinterpret_cast<uint32_t*>(p.attended + head * kHeadDim + d) = pack(value.x / total, value.y / total);
+        if (threadIdx.x % kLanes == 0) store_word(p.attended + item, pack(part.a / part.total, part.b / part.total), epoch);
     }
+}
+
+// What finishes a pair of rows of the query/key/value product.
+struct QkvOperands {
+    float bias_a, bias_b, cosine, sine;
+};
+
+template <int kHeadDim>
+__device__ __forceinline__ QkvOperands qkv_operands(const Decode& p, const DecodeLayer& layer, int pair, int position) {
+    constexpr int kHalf = kHeadDim / 2;
+    const int head = pair / kHalf;
+    const int i = pair % kHalf;
+    const bf16* bias = layer.bias + head * kHeadDim + i;
+    const bool rotates = head < p.heads + p.kv_heads;
+    const size_t at = static_cast<size_t>(position) * kHalf + i;
+    return {__bfloat162float(bias[0]), __bfloat162float(bias[kHalf]), rotates ? p.cosines[at] : 1.0f,
+            rotates ? p.sines[at] : 0.0f};
 }
 
 // The best of the block, in every thread.
@@ -592,98 +693,127 @@ template <int kHeadDim>
 __device__ __forceinline__ void decode_body(const Decode& p) {
     extern __shared__ uint4 shared[];
     constexpr int kHalf = kHeadDim / 2;
-    uint4* region = shared + kRing / 16;  // The staged vector and the sums, or attention's tiles.
+    // Shared memory: the rings, the layers' table, and the region of the staged vector and the sums, or of attention.
+    auto* layers = reinterpret_cast<DecodeLayer*>(shared + kRing / 16);
+    const int table_chunks = (p.layer_count * static_cast<int>(sizeof(DecodeLayer)) + 15) / 16;
+    uint4* region = shared + kRing / 16 + table_chunks;
+    for (int i = threadIdx.x; i < p.layer_count * static_cast<int>(sizeof(DecodeLayer) / 8); i += kThreads)
+        reinterpret_cast<uint64_t*>(layers)[i] = reinterpret_cast<const uint64_t*>(p.layers)[i];
+    __syncthreads();
     const int head_phase = p.layer_count * kProducts;
     const bool only_head = p.steps == 0;
     const int steps = only_head ? 1 : p.steps;
-    Stream<kHeadDim> stream(p, shared, only_head ? head_phase : 0, only_head ? 1 : steps * (head_phase + 1));
-    Barrier barrier(p);
+    Stream<kHeadDim> stream(p, layers, shared, only_head ? head_phase : 0, only_head ? 1 : steps * (head_phase + 1));
+    Barrier barrier(p.state);
     const int first_position = __ldcg(&p.state->position);
     const int first_step = __ldcg(&p.state->step);
+    unsigned epoch = __ldcg(&p.state->epoch);
     unsigned token = __ldcg(&p.state->token);
-    const bf16* source = only_head ? p.x : p.embedding + static_cast<size_t>(token) * p.hidden;
+    const bool writes_phases = p.phases && blockIdx.x == 0 && threadIdx.x == 0;
+
+    auto sums_of = [&](const Product& w) { return reinterpret_cast<float2*>(region + padded(w)); };
+    auto plain = [](const bf16* x) {
+        return [x](int i) { return __ldcg(reinterpret_cast<const uint2*>(x) + i); };
+    };
+    auto words = [&](const PairWord* x) { return [x, epoch](int i) { return await_two(x + i * 2, epoch); }; };
 
     for (int step = 0; step < steps; ++step) {
         const int position = first_position + step;
         const Splits splits(p, position + 1);
-        barrier.restart_phases();
+        const bf16* input = p.embedding + static_cast<size_t>(token) * p.hidden;
+        int phase = 0;
+        auto mark = [&] {
+            if (writes_phases) p.phases[phase++] = clock_ns();
+        };
+        // The residual stream of the one pair of rows that this thread finishes in both residual products.
+        uint32_t residual = 0;
+        if (threadIdx.x < pairs_of_block(p.hidden / 2))
+            residual = __ldg(reinterpret_cast<const uint32_t*>(input) + threadIdx.x * gridDim.x + blockIdx.x);
+        auto onto_residual = [&](PairWord* x) {
+            return [&, x](int pair, float a, float b) {
+                residual = pack(low(residual) + rounded(a), high(residual) + rounded(b));
+                store_word(x + pair, residual, epoch);
+            };
+        };
+
         for (int l = 0; l < (only_head ? 0 : p.layer_count); ++l) {
-            const DecodeLayer& layer = p.layers[l];
+            const DecodeLayer& layer = layers[l];
             if (blockIdx.x == 0 && l + 1 < p.layer_count) {
-                prefetch(p.layers[l + 1].norm1, p.hidden * 2);
-                prefetch(p.layers[l + 1].bias, (p.heads + 2 * p.kv_heads) * kHeadDim * 2);
-                prefetch(p.layers[l + 1].norm2, p.hidden * 2);
+                prefetch(layers[l + 1].norm1, p.hidden * 2);
+                prefetch(layers[l + 1].bias, (p.heads + 2 * p.kv_heads) * kHeadDim * 2);
+                prefetch(layers[l + 1].norm2, p.hidden * 2);
             }
 
-            // Norm, query/key/value product, bias, rotary embedding; the new key and value go to the cache.
-            Product w = product_of<kHeadDim>(p, l * kProducts);
-            float scale = stage_normed(l == 0 ? source : p.x, layer.norm1, p.eps, w, region);
-            if (l == 0 && blockIdx.x == 0)
-                for (int i = threadIdx.x; i < p.hidden / 8; i += kThreads)
-                    reinterpret_cast<uint4*>(p.x)[i] = reinterpret_cast<const uint4*>(source)[i];
-            run_product(stream, w, region, reinterpret_cast<float2*>(region + padded(w)), [&](int pair, float a, float b) {
+            // Norm, query/key/value product, bias, rotary embedding; the new key and value also go to the cache.
+            Product w = product_of<kHeadDim>(p, layers, l * kProducts);
+            float scale = l == 0 ? stage_normed(w, layer.norm1, p.eps, region, plain(input))
+                                 : stage_normed(w, layer.norm1, p.eps, region, words(p.x1));
+            mark();
+            ++epoch;
+            // What this thread needs to finish its first pair, on its way while the product runs.
+            const QkvOperands first = qkv_operands<kHeadDim>(p, layer, min(static_cast<int>(threadIdx.x * gridDim.x + blockIdx.x), w.pairs - 1), position);
+            run_product(stream, w, region, sums_of(w), [&](int pair, float a, float b) {
+                const QkvOperands o = pair == threadIdx.x * gridDim.x + blockIdx.x ? first : qkv_operands<kHeadDim>(p, layer, pair, position);
                 const int head = pair / kHalf;
                 const int i = pair % kHalf;
-                const bf16* bias = layer.bias + head * kHeadDim + i;
-                a = rounded(a * scale + __bfloat162float(bias[0]));
-                b = rounded(b * scale + __bfloat162float(bias[kHalf]));
-                bf16* to;
-                if (head < p.heads + p.kv_heads) {
-                    const float c = p.cosines[static_cast<size_t>(position) * kHalf + i];
-                    const float s = p.sines[static_cast<size_t>(position) * kHalf + i];
-                    const float rotated = a * c - b * s;
-                    b = b * c + a * s;
-                    a = rotated;
-                    to = head < p.heads ? p.query + head * kHeadDim
-                                        : layer.keys + (static_cast<size_t>(head - p.heads) * p.max_length + position) * kHeadDim;
-                } else {
-                    to = layer.values + (static_cast<size_t>(head - p.heads - p.kv_heads) * p.max_length + position) * kHeadDim;
+                a = rounded(a * scale + o.bias_a);
+                b = rounded(b * scale + o.bias_b);
+                const float rotated = a * o.cosine - b * o.sine;
+                b = b * o.cosine + a * o.sine;
+                a = rotated;
+                store_word(p.qkv + pair, pack(a, b), epoch);
+                if (head >= p.heads) {
+                    const int kv_head = head - p.heads;
+                    bf16* to = (kv_head < p.kv_heads ? layer.keys : layer.values) +
+                               (static_cast<size_t>(kv_head % p.kv_heads) * p.max_length + position) * kHeadDim;
+                    to[i] = __float2bfloat16_rn(a);
+                    to[i + kHalf] = __float2bfloat16_rn(b);
                 }
-                to[i] = __float2bfloat16_rn(a);
-                to[i + kHalf] = __float2bfloat16_rn(b);
             });
-            barrier.wait();
+            __syncthreads();  // Attention's tiles overwrite the sums.
 
-            attend<kHeadDim>(p, layer, splits, position + 1, region);
-            barrier.wait();
+            Attention<kHeadDim> attention(p, splits, position + 1, region);
+            if (attention.has_work()) {
+                attention.prefetch(layer);
+                attention.run(epoch);
+            }
+            mark();
+            if (splits.count > 1) merge_shared<kHeadDim>(p, splits, epoch);
+            __syncthreads();
 
             // Output projection, onto the residual stream.
-            w = product_of<kHeadDim>(p, l * kProducts + 1);
-            if (splits.count <= kMergedByAll) {
-                stage_merged<kHeadDim>(p, splits, w, region);
-            } else {
-                merge_shared<kHeadDim>(p, splits);
-                barrier.wait();
-                stage(p.attended, w, region);
-            }
-            auto onto_residual = [&](int pair, float a, float b) {
-                uint32_t* to = reinterpret_cast<uint32_t*>(p.x) + pair;
-                const uint32_t x = __ldcg(to);
-                *to = pack(low(x) + rounded(a), high(x) + rounded(b));
-            };
-            run_product(stream, w, region, reinterpret_cast<float2*>(region + padded(w)), onto_residual);
-            barrier.wait();
+            w = product_of<kHeadDim>(p, layers, l * kProducts + 1);
+            stage(w, region, words(p.attended));
+            mark();
+            run_product(stream, w, region, sums_of(w), onto_residual(p.x2));
+            __syncthreads();
 
             // Norm, gate and up products, silu(gate) * up.
-            w = product_of<kHeadDim>(p, l * kProducts + 2);
-            scale = stage_normed(p.x, layer.norm2, p.eps, w, region);
-            run_product(stream, w, region, reinterpret_cast<float2*>(region + padded(w)), [&](int pair, float a, float b) {
-                p.activated[pair] = __float2bfloat16_rn(rounded(silu(rounded(a * scale))) * rounded(b * scale));
+            w = product_of<kHeadDim>(p, layers, l * kProducts + 2);
+            scale = stage_normed(w, layer.norm2, p.eps, region, words(p.x2));
+            mark();
+            run_product(stream, w, region, sums_of(w), [&](int pair, float a, float b) {
+                const float v = rounded(silu(rounded(a * scale))) * rounded(b * scale);
+                const uint32_t word = (pack(v, 0) & 0xffffu) | epoch << 16;
+                asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p.activated + pair), "r"(word) : "memory");
             });
-            barrier.wait();
+            __syncthreads();
 
             // Down projection, onto the residual stream.
-            w = product_of<kHeadDim>(p, l * kProducts + 3);
-            stage(p.activated, w, region);
-            run_product(stream, w, region, reinterpret_cast<float2*>(region + padded(w)), onto_residual);
-            barrier.wait();
+            w = product_of<kHeadDim>(p, layers, l * kProducts + 3);
+            stage(w, region, [&](int i) { return await_four(p.activated + i * 4, epoch); });
+            mark();
+            run_product(stream, w, region, sums_of(w), onto_residual(p.x1));
+            __syncthreads();
         }
 
         // Final norm, logits, and the greedy choice, which every block makes for itself.
-        const Product w = product_of<kHeadDim>(p, head_phase);
-        const float scale = stage_normed(p.x, p.final_norm, p.eps, w, region);
+        const Product w = product_of<kHeadDim>(p, layers, head_phase);
+        const float scale = only_head ? stage_normed(w, p.final_norm, p.eps, region, plain(p.x))
+                                      : stage_normed(w, p.final_norm, p.eps, region, words(p.x1));
+        mark();
         Best best{-INFINITY, 0xffffffffu};
-        run_product(stream, w, region, reinterpret_cast<float2*>(region + padded(w)), [&](int pair, float a, float b) {
+        run_product(stream, w, region, sums_of(w), [&](int pair, float a, float b) {
             a = rounded(a * scale);
             b = rounded(b * scale);
             reinterpret_cast<float2*>(p.logits)[pair] = make_float2(a, b);
@@ -692,20 +822,20 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
         });
         best = block_best(best);
         if (threadIdx.x == 0) p.bests[blockIdx.x] = best;
+        // The step's one barrier also makes the cache's new rows visible to all.
         barrier.wait();
         best = Best{-INFINITY, 0xffffffffu};
         for (int i = threadIdx.x; i < gridDim.x; i += kThreads) best.take(__ldcg(&p.bests[i].value), __ldcg(&p.bests[i].index));
         best = block_best(best);
         // With NaN logits nothing wins; any valid token keeps the loop running.
         token = best.index < p.vocabulary ? best.index : 0;
-        source = p.embedding + static_cast<size_t>(token) * p.hidden;
         if (blockIdx.x == 0 && threadIdx.x == 0 && first_step + step < p.capacity) {
             p.tokens[first_step + step] = token;
             p.times[first_step + step] = clock_ns();
         }
     }
 
-    // Everyone has read the state and passed the barriers when all have arrived here: the last one resets the count.
+    // Everyone has read the state and passed the barriers when all have arrived here: the last one writes it.
     if (threadIdx.x == 0) {
         __threadfence();
         const unsigned leavers = atomicAdd(&p.state->leavers, 1);
@@ -713,6 +843,7 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
             p.state->position = first_position + steps;
             p.state->step = first_step + steps;
             p.state->token = token;
+            p.state->epoch = epoch;
             p.state->arrivals = 0;
             p.state->leavers = 0;
         }

@@ -98,3 +98,15 @@ extern "C" __global__ void __launch_bounds__(kThreads) prefill_silu(const bf16* 
     r.w = pack(rounded(silu(low(g.w))) * low(u.w), rounded(silu(high(g.w))) * high(u.w));
     reinterpret_cast<uint4*>(out + static_cast<size_t>(blockIdx.y) * intermediate)[i] = r;
 }
+
+// Hands over to decoding: the last row of the residual stream (where `row` isn't null) and the loop's scalars.
+extern "C" __global__ void __launch_bounds__(kThreads)
+    begin_decode(const bf16* row, bf16* x, StepState* state, int position, unsigned token, int step, int hidden) {
+    if (row)
+        for (int i = threadIdx.x; i < hidden; i += kThreads) x[i] = row[i];
+    if (threadIdx.x == 0) {
+        state->position = position;
+        state->token = token;
+        state->step = step;
+    }
+}

@@ -108,32 +108,26 @@ static void decode(const Shape& shape) {
            s.name, context, rate, rates[0], rates[1], rates[2], 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
            gaps[gaps.size() * 99 / 100], (weights + cache) * rate / 1e12, (weights + cache) * rate / 3.08e12 * 100);
     if (!option("parts", 0)) return;
-    // The kernel's own clock at every barrier, summed over layers, median of some steps.
-    const char* names[] = {"qkv", "attention", "merge", "output", "gate_up", "down", "head"};
-    const double bytes[] = {2.0 * s.qkv_rows() * s.hidden, 4.0 * s.kv_heads * s.head_dim * context, 0,
+    // When the first block had each product's input, by the kernel's own clock, summed over layers; median of some steps.
+    const char* names[] = {"qkv+attn", "merge", "output", "gate_up", "down", "head"};
+    const double bytes[] = {2.0 * s.qkv_rows() * s.hidden + 4.0 * s.kv_heads * s.head_dim * context, 0,
                             2.0 * s.hidden * s.heads * s.head_dim, 4.0 * s.hidden * s.intermediate,
                             2.0 * s.hidden * s.intermediate, 2.0 * s.hidden * s.vocabulary};
-    const int splits_most = m.sms / s.kv_heads;
-    const int keys = std::max(((context + 2 + splits_most - 1) / splits_most + 15) / 16 * 16, decoding::kWarps * 32);
-    const bool merged = (context + 2 + keys - 1) / keys > decoding::kMergedByAll;
-    const int phases = merged ? 6 : 5;
-    std::vector<std::vector<double>> spent(7);
+    std::vector<std::vector<double>> spent(6);
     for (int run = 0; run < 9; ++run) {
         m.set_state(context, 1);
         m.decode(2, true);
         CHECK(cudaStreamSynchronize(m.stream));
-        std::vector<unsigned long long> at(s.layers * phases + 1), end(2);
+        std::vector<unsigned long long> at(s.layers * 5 + 1), end(2);
         CHECK(cudaMemcpy(at.data(), m.phases, at.size() * 8, cudaMemcpyDeviceToHost));
         CHECK(cudaMemcpy(end.data(), m.times, 16, cudaMemcpyDeviceToHost));
-        double sums[7] = {};
-        for (size_t i = 0; i < at.size(); ++i) {
-            const int phase = i + 1 == at.size() ? 6 : i % phases + (!merged && i % phases >= 2);
-            sums[phase] += at[i] - (i ? at[i - 1] : end[0]);
-        }
-        for (int i = 0; i < 7; ++i) spent[i].push_back(sums[i] * 1e-3);
+        double sums[6] = {};
+        for (size_t i = 0; i + 1 < at.size(); ++i) sums[i % 5] += at[i + 1] - at[i];
+        sums[5] = end[1] - at.back();
+        for (int i = 0; i < 6; ++i) spent[i].push_back(sums[i] * 1e-3);
     }
-    for (int i = 0; i < 7; ++i) {
-        const int count = i == 6 ? 1 : s.layers;
+    for (int i = 0; i < 6; ++i) {
+        const int count = i == 5 ? 1 : s.layers;
         const double us = median(spent[i]) / count;
         printf("  %-10s %3d x %8.2f us  %6.2f TB/s\n", names[i], count, us, bytes[i] / us * 1e-6);
     }

@@ -3,6 +3,8 @@
 
 #include "../common.cuh"
 
+#include <cuda.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -21,6 +23,10 @@ namespace elementwise {
 }
 namespace flash {
 #include "../prefill_attention.cu"
+}
+
+namespace flash90 {
+#include "../prefill_attention_90.cu"
 }
 
 #define CHECK(call)                                                                          \
@@ -151,17 +157,28 @@ struct Model {
         sines = device_array<float>(n.size());
         CHECK(cudaMemcpy(cosines, c.data(), c.size() * 4, cudaMemcpyHostToDevice));
         CHECK(cudaMemcpy(sines, n.data(), n.size() * 4, cudaMemcpyHostToDevice));
-        d.x = x = device_array<bf16>(s.hidden);
-        d.query = device_array<bf16>(q);
-        d.attended = device_array<bf16>(q);
-        d.activated = device_array<bf16>(s.intermediate);
+        x = device_array<bf16>(s.hidden);
+        d.x = x;
+        d.x1 = device_array<decoding::PairWord>(s.hidden / 2);
+        d.x2 = device_array<decoding::PairWord>(s.hidden / 2);
+        d.qkv = device_array<decoding::PairWord>(s.qkv_rows() / 2);
+        d.attended = device_array<decoding::PairWord>(q / 2);
+        d.activated = device_array<decoding::HalfWord>(s.intermediate);
         d.logits = logits = device_array<float>(s.vocabulary);
-        d.partial = device_array<float>(size_t(sms) * 8 * (s.head_dim + 2));
+        const size_t partials = size_t(sms) * 8 * (s.head_dim + 2);
+        d.partial = device_array<decoding::FloatWord>(partials);
+        CHECK(cudaMemset(d.x1, 0, s.hidden * 4));
+        CHECK(cudaMemset(d.x2, 0, s.hidden * 4));
+        CHECK(cudaMemset(d.qkv, 0, s.qkv_rows() * 4));
+        CHECK(cudaMemset(d.attended, 0, q * 4));
+        CHECK(cudaMemset(d.activated, 0, s.intermediate * 4));
+        CHECK(cudaMemset(d.partial, 0, partials * 8));
         d.bests = device_array<decoding::Best>(sms);
         d.tokens = tokens = device_array<unsigned>(capacity);
         d.times = times = device_array<unsigned long long>(capacity);
         d.state = state = device_array<StepState>(1);
-        phases = device_array<unsigned long long>(s.layers * 6 + 8);
+        CHECK(cudaMemset(state, 0, sizeof(StepState)));
+        phases = device_array<unsigned long long>(s.layers * 5 + 1);
         std::vector<decoding::DecodeLayer> table;
         for (const Layer& l : layers) table.push_back({l.norm1, l.qkv, l.bias, l.o, l.norm2, l.gate_up, l.down, l.keys, l.values});
         auto* device_table = device_array<decoding::DecodeLayer>(s.layers);
@@ -191,10 +208,7 @@ struct Model {
     }
 
     void set_state(int position, unsigned token) {
-        StepState s{position, token, 0, 0, 0};
-        CHECK(cudaMemcpyAsync(state, &s, sizeof s, cudaMemcpyHostToDevice, stream));
-        CHECK(cudaMemcpyAsync(x, embedding + size_t(token) * shape.hidden, shape.hidden * 2, cudaMemcpyDeviceToDevice,
-                              stream));
+        elementwise::begin_decode<<<1, 256, 0, stream>>>(nullptr, x, state, position, token, 0, shape.hidden);
         CHECK(cudaStreamSynchronize(stream));
     }
 
@@ -227,7 +241,7 @@ struct Model {
                                   region(s.vocabulary / 2, s.hidden, d.split_head),
                                   decoding::kWarps * (128 / s.head_dim) * 2 * tile,
                                   size_t(decoding::kWarps) * 8 * (s.head_dim + 2) * 4});
-        shared += decoding::kRing;
+        shared += decoding::kRing + (s.layers * sizeof(decoding::DecodeLayer) + 15) / 16 * 16;
         auto kernel = s.head_dim == 64 ? decoding::decode_64 : decoding::decode_128;
         CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
         decoding::Decode params = d;
@@ -247,9 +261,39 @@ struct Model {
             exit(1);
         }
     }
+    // A tensor of rows of head_dim values in two more dimensions, read in boxes of 64 x y x z.
+    CUtensorMap tensor_map(const bf16* data, uint64_t ys, uint64_t y_stride, uint64_t zs, uint64_t z_stride, uint32_t y_box,
+                           uint32_t z_box) const {
+        CUtensorMap map;
+        const cuuint64_t sizes[] = {cuuint64_t(shape.head_dim), ys, zs};
+        const cuuint64_t strides[] = {y_stride * 2, z_stride * 2};
+        const cuuint32_t box[] = {64, y_box, z_box}, steps[] = {1, 1, 1};
+        const CUresult status = cuTensorMapEncodeTiled(
+            &map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, (void*)data, sizes, strides, box, steps,
+            CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+            CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+        if (status) {
+            fprintf(stderr, "cuTensorMapEncodeTiled: %d\n", status);
+            exit(1);
+        }
+        return map;
+    }
     void flash_attention(const Layer& w, int count, int start) {
         const float scale = 1.4426950408889634f / std::sqrt(float(shape.head_dim));
         const int group = shape.heads / shape.kv_heads;
+        const uint64_t hd = shape.head_dim;
+        if (option("wgmma", 1)) {
+            const CUtensorMap q = tensor_map(pquery, shape.heads, hd, chunk, hd * shape.heads, 1, 128);
+            const CUtensorMap k = tensor_map(w.keys, max_length, hd, shape.kv_heads, hd * max_length, 128, 1);
+            const CUtensorMap v = tensor_map(w.values, max_length, hd, shape.kv_heads, hd * max_length, 128, 1);
+            const size_t shared = 5 * 128 * hd * 2 + 128 + 1024;
+            auto kernel = hd == 64 ? flash90::prefill_attention_90_64 : flash90::prefill_attention_90_128;
+            CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
+            kernel<<<dim3(shape.heads, (count + 127) / 128), 384, shared, stream>>>(q, k, v, pattended, count, start,
+                                                                                   shape.heads, group, scale);
+            CHECK(cudaGetLastError());
+            return;
+        }
         const dim3 grid(shape.heads, (count + 63) / 64);
         const size_t shared = size_t(64) * shape.head_dim * 2 * 4;
         auto kernel = shape.head_dim == 64 ? flash::prefill_attention_64 : flash::prefill_attention_128;
@@ -282,15 +326,13 @@ struct Model {
     void prefill(const std::vector<unsigned>& ids) {
         const int n = ids.size();
         CHECK(cudaMemcpyAsync(prompt, ids.data(), n * 4, cudaMemcpyHostToDevice, stream));
-        StepState s{n - 1, 0, 0, 0, 0};
-        CHECK(cudaMemcpyAsync(state, &s, sizeof s, cudaMemcpyHostToDevice, stream));
         int start = 0, count = 0;
         for (; start < n; start += count) {
             count = std::min(chunk, n - start);
             forward(start, count);
         }
-        CHECK(cudaMemcpyAsync(x, px + size_t(count - 1) * shape.hidden, shape.hidden * 2, cudaMemcpyDeviceToDevice,
-                              stream));
+        elementwise::begin_decode<<<1, 256, 0, stream>>>(px + size_t(count - 1) * shape.hidden, x, state, n - 1, 0, 0,
+                                                         shape.hidden);
         decode(0);
     }
 };

@@ -1,7 +1,6 @@
 //! The candle engine: finds a model's files, picks the implementation, generates and keeps the time.
 
 use std::path::PathBuf;
-use std::time::Instant;
 
 use candle_core::{DType, Device};
 
@@ -36,8 +35,11 @@ pub fn default_device() -> DeviceKind {
 }
 
 /// What runs a model where nothing else is asked for.
-pub fn default_implementation(_device: DeviceKind) -> Implementation {
-    Implementation::Plain
+pub fn default_implementation(device: DeviceKind) -> Implementation {
+    match device {
+        DeviceKind::Cuda => Implementation::Graph,
+        DeviceKind::Cpu => Implementation::Plain,
+    }
 }
 
 /// A loaded model.
@@ -65,17 +67,50 @@ impl Candle {
         };
         let chunk = prefill_chunk.unwrap_or(default_prefill_chunk(spec.device));
         let capacity = spec.max_length;
+        let mut loaded = loaded(spec, &config, files.revision());
         let forward: Box<dyn Forward> = match spec.implementation {
             Implementation::Plain => Box::new(Plain::load(&config, &mut weights, capacity, chunk)?),
             Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity)?),
-            Implementation::Graph => {
-                return Err(EngineError::Failed("the graph implementation is not in this build; use plain".into()));
-            }
+            Implementation::Graph => match graph_obstacle(&config, dtype, &device) {
+                None => graph(&config, &mut weights, capacity, prefill_chunk)?,
+                Some(why) => {
+                    loaded
+                        .warnings
+                        .push(format!("graph can't run this model here ({why}): the plain implementation ran instead"));
+                    Box::new(Plain::load(&config, &mut weights, capacity, chunk)?)
+                }
+            },
         };
         // Loading is over when the weights are there, not when their copies are queued.
         device.synchronize()?;
-        Ok(Self { forward, loaded: loaded(spec, &config, files.revision()), device })
+        Ok(Self { forward, loaded, device })
     }
+}
+
+/// Why the graph implementation can't run a model; `None` if it can.
+fn graph_obstacle(config: &ModelConfig, dtype: DType, device: &Device) -> Option<String> {
+    #[cfg(feature = "cuda")]
+    return super::qwen2::graph::obstacle(config, dtype, device);
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = (config, dtype, device);
+        Some("this build has no GPU kernels".into())
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn graph(
+    config: &ModelConfig,
+    weights: &mut Weights,
+    capacity: usize,
+    chunk: Option<usize>,
+) -> Result<Box<dyn Forward>, EngineError> {
+    Ok(Box::new(super::qwen2::graph::Graph::load(config, weights, capacity, chunk)?))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn graph(_: &ModelConfig, _: &mut Weights, _: usize, _: Option<usize>) -> Result<Box<dyn Forward>, EngineError> {
+    Err(EngineError::Failed("this build has no GPU kernels; build it with `--features cuda`".into()))
 }
 
 /// What can be refused before anything is downloaded.
@@ -223,16 +258,9 @@ impl Engine for Candle {
     }
 
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
-        let mut tokens = Vec::with_capacity(generated_length);
-        let mut token_times = Vec::with_capacity(generated_length);
         self.device.synchronize()?;
-        let start = Instant::now();
-        self.forward.generate(prompt, generated_length, &mut |token| {
-            token_times.push(start.elapsed());
-            tokens.push(token);
-        })?;
-        self.device.synchronize()?;
-        Ok(Generation { tokens, token_times, end_to_end: start.elapsed() })
+        let generated = self.forward.generate(prompt, generated_length)?;
+        Ok(Generation { tokens: generated.tokens, token_times: generated.times, end_to_end: generated.end_to_end })
     }
 
     fn allocator_peak(&self) -> AllocatorPeak {

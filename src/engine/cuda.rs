@@ -4,7 +4,7 @@
 //! events are needed between tensors; and the memory pool's attributes are 64-bit numbers, read and written as such.
 
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
-use candle_core::{Device, backend::BackendDevice};
+use candle_core::Device;
 
 use crate::engine::EngineError;
 

@@ -1,5 +1,7 @@
 //! A loaded model's forward pass, whatever computes it; and the greedy generation on top of it.
 
+use std::time::{Duration, Instant};
+
 use candle_core::{D, DType, Result, Tensor, bail};
 
 /// One sequence, token by token. Positions count from the last [`reset`](Forward::reset).
@@ -13,20 +15,31 @@ pub trait Forward {
     /// Appends one token. Logits after it: `[vocab_size]`, F32.
     fn step(&mut self, token: u32) -> Result<Tensor>;
 
-    /// Greedily generates `count` tokens after `prompt` in a new sequence. `completed` is called with each token, in
-    /// order, once it is there *on the device*.
-    fn generate(&mut self, prompt: &[u32], count: usize, completed: &mut dyn FnMut(u32)) -> Result<()> {
+    /// Greedily generates `count` tokens after `prompt` in a new sequence, and tells when each was there *on the device*.
+    fn generate(&mut self, prompt: &[u32], count: usize) -> Result<Generated> {
+        let start = Instant::now();
+        let mut generated = Generated::default();
         self.reset()?;
         let mut logits = self.prefill(prompt)?;
-        for generated in 1..=count {
+        loop {
             let token = argmax(&logits)?;
-            completed(token);
-            if generated < count {
-                logits = self.step(token)?;
+            generated.tokens.push(token);
+            generated.times.push(start.elapsed());
+            if generated.tokens.len() >= count {
+                generated.end_to_end = start.elapsed();
+                return Ok(generated);
             }
+            logits = self.step(token)?;
         }
-        Ok(())
     }
+}
+
+/// Generated tokens and the time from the call to each of them, on the device, and to the end.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Generated {
+    pub tokens: Vec<u32>,
+    pub times: Vec<Duration>,
+    pub end_to_end: Duration,
 }
 
 /// Refuses what would read outside the embedding or write outside the cache: `past` tokens are there, `capacity` fit.

@@ -2,6 +2,8 @@
 
 mod cache;
 pub mod config;
+#[cfg(feature = "cuda")]
+pub mod graph;
 pub mod plain;
 pub mod rope;
 pub mod stock;

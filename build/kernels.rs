@@ -1,0 +1,104 @@
+//! Compiles kernels/*.cu with nvcc, only for the `cuda` feature. The compute capability is CUDA_COMPUTE_CAP (such as
+//! 90), else that of this machine's first GPU.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::UNIX_EPOCH;
+use std::{env, fs};
+
+const SOURCES: [&str; 4] = ["decode", "prefill", "prefill_attention", "prefill_attention_90"];
+
+/// Machine code into OUT_DIR, with what the launching side must know of it. Kernels are only compiled anew when their
+/// sources or the target changed: nvcc takes half a minute.
+pub fn emit() {
+    for variable in ["CUDA_COMPUTE_CAP", "CUDA_HOME", "CUDA_PATH", "NVCC"] {
+        println!("cargo:rerun-if-env-changed={variable}");
+    }
+    println!("cargo:rerun-if-changed=kernels");
+    if env::var_os("CARGO_FEATURE_CUDA").is_none() {
+        return;
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let capability = capability();
+    let block = DecodeBlock::of(capability);
+    let built_from = format!("{capability} {}", newest_source());
+    let stamp = out.join("kernels.stamp");
+    if fs::read_to_string(&stamp).is_ok_and(|before| before == built_from) {
+        return;
+    }
+    for source in SOURCES {
+        compile(source, &out.join(format!("{source}.fatbin")), capability, &block);
+    }
+    let constants = format!(
+        "pub const DECODE_WARPS: usize = {};\npub const DECODE_STAGES: usize = {};\n\
+         pub const COMPUTE_CAPABILITY: u32 = {capability};\n",
+        block.warps, block.stages
+    );
+    fs::write(out.join("kernels.rs"), constants).expect("OUT_DIR is writable");
+    fs::write(stamp, built_from).expect("OUT_DIR is writable");
+}
+
+/// The last change of any source, in nanoseconds since 1970.
+fn newest_source() -> u128 {
+    let files = fs::read_dir("kernels").expect("kernels/ is in the package").flatten();
+    let changed = files.filter_map(|file| file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok());
+    changed.max().unwrap_or_default().as_nanos()
+}
+
+/// The decode kernel's warps and ring depth: what a block's shared memory has room for.
+struct DecodeBlock {
+    warps: u32,
+    stages: u32,
+}
+
+impl DecodeBlock {
+    fn of(capability: u32) -> Self {
+        match capability {
+            90..120 => Self { warps: 16, stages: 3 }, // 227 KiB
+            80 | 87 => Self { warps: 8, stages: 6 },  // 163 KiB
+            _ => Self { warps: 8, stages: 2 },        // 99 KiB
+        }
+    }
+}
+
+/// Such as 90 for 9.0.
+fn capability() -> u32 {
+    let text = env::var("CUDA_COMPUTE_CAP").unwrap_or_else(|_| {
+        let output = Command::new("nvidia-smi").args(["--query-gpu=compute_cap", "--format=csv,noheader"]).output();
+        let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+        text.lines().next().unwrap_or_default().replace('.', "")
+    });
+    let capability = text.trim().parse().unwrap_or_else(|_| {
+        panic!("can't tell the GPU's compute capability: set CUDA_COMPUTE_CAP, such as 90 for an H100")
+    });
+    assert!(capability >= 80, "compute capability {capability} is too old: the kernels need 80 (Ampere) or later");
+    capability
+}
+
+fn nvcc() -> PathBuf {
+    if let Some(path) = env::var_os("NVCC") {
+        return path.into();
+    }
+    let homes = ["CUDA_HOME", "CUDA_PATH"].iter().filter_map(env::var_os);
+    homes.map(|home| Path::new(&home).join("bin/nvcc")).find(|path| path.exists()).unwrap_or_else(|| "nvcc".into())
+}
+
+fn compile(source: &str, to: &Path, capability: u32, block: &DecodeBlock) {
+    // 9.0 has instructions that only machine code for exactly it may use.
+    let targets = match capability {
+        90 => vec!["arch=compute_90a,code=sm_90a".to_owned()],
+        other => {
+            vec![format!("arch=compute_{other},code=sm_{other}"), format!("arch=compute_{other},code=compute_{other}")]
+        }
+    };
+    let nvcc = nvcc();
+    let mut command = Command::new(&nvcc);
+    command.args(["-O3", "-std=c++17", "-fatbin"]);
+    command.args(targets.iter().map(|target| format!("-gencode={target}")));
+    command.arg(format!("-DDECODE_WARPS={}", block.warps)).arg(format!("-DDECODE_STAGES={}", block.stages));
+    command.arg("-o").arg(to).arg(format!("kernels/{source}.cu"));
+    let status = command.status().unwrap_or_else(|error| {
+        panic!("{}: {error}; the cuda feature needs the CUDA toolkit (set CUDA_HOME)", nvcc.display())
+    });
+    assert!(status.success(), "nvcc failed on kernels/{source}.cu");
+}

@@ -1,0 +1,173 @@
+//! Flash attention of a prompt's rows: on compute capability 9.0 with its bulk copies and asynchronous products, else with
+//! what every GPU since 8.0 has.
+//!
+//! `unsafe` here is launching, as in `gpu`, and describing tensors to the driver, which reads nothing of them.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+
+use candle_core::cuda_backend::WrapErr;
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaFunction, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg, sys,
+};
+use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
+use candle_core::{Result, bail};
+
+use super::gpu::{Address, LayerAddresses, Rows, allow_shared_bytes};
+use super::plan::{AttentionShape, COMPUTE_CAPABILITY};
+
+/// The kernel that this build has for its GPU.
+pub enum PromptAttention {
+    Portable(CudaFunction),
+    Hopper(CudaFunction),
+}
+
+/// Query rows of a block and keys of a tile.
+const PORTABLE_TILE: usize = 64;
+const HOPPER_TILE: usize = 128;
+
+/// A chunk's queries, a layer's cache, and where the result goes.
+pub struct PromptCache {
+    shape: AttentionShape,
+    query: Address,
+    keys: Address,
+    values: Address,
+    out: Address,
+    maps: Maps,
+}
+
+/// The same tensors as the bulk copy engine wants them described.
+struct Maps {
+    query: TensorMap,
+    keys: TensorMap,
+    values: TensorMap,
+}
+
+impl PromptCache {
+    /// `query` and `out` have room for `chunk` rows.
+    pub fn new(
+        shape: AttentionShape,
+        chunk: usize,
+        query: Address,
+        layer: &LayerAddresses,
+        out: Address,
+    ) -> Result<Self> {
+        let AttentionShape { heads, kv_heads, head_dim, max_length } = shape;
+        let cache = |address| {
+            TensorMap::new(
+                address,
+                head_dim,
+                [(max_length, head_dim), (kv_heads, max_length * head_dim)],
+                [HOPPER_TILE, 1],
+            )
+        };
+        let maps = Maps {
+            query: TensorMap::new(query, head_dim, [(heads, head_dim), (chunk, heads * head_dim)], [1, HOPPER_TILE])?,
+            keys: cache(layer.keys)?,
+            values: cache(layer.values)?,
+        };
+        Ok(Self { shape, query, keys: layer.keys, values: layer.values, out, maps })
+    }
+}
+
+impl PromptAttention {
+    pub fn load(stream: &Arc<CudaStream>, head_dim: usize) -> Result<Self> {
+        let load = |image: &[u8], name: &str| {
+            let module = stream.context().load_module(Ptx::from_binary(image.to_vec())).w()?;
+            module.load_function(&format!("{name}_{head_dim}")).w()
+        };
+        if COMPUTE_CAPABILITY == 90 {
+            let image = include_bytes!(concat!(env!("OUT_DIR"), "/prefill_attention_90.fatbin"));
+            let function = load(image, "prefill_attention_90")?;
+            allow_shared_bytes(&function, hopper_shared_bytes(head_dim))?;
+            return Ok(Self::Hopper(function));
+        }
+        let image = include_bytes!(concat!(env!("OUT_DIR"), "/prefill_attention.fatbin"));
+        let function = load(image, "prefill_attention")?;
+        allow_shared_bytes(&function, portable_shared_bytes(head_dim))?;
+        Ok(Self::Portable(function))
+    }
+
+    pub fn launch(&self, stream: &CudaStream, cache: &PromptCache, rows: Rows) -> Result<()> {
+        let [heads, kv_heads, head_dim, max_length] = cache.shape.numbers();
+        let (count, start, group) = (rows.count as i32, rows.start as i32, heads / kv_heads);
+        let scale = cache.shape.scale_log2();
+        let config = |tile: usize, threads: u32, bytes: usize| LaunchConfig {
+            grid_dim: (heads as u32, rows.count.div_ceil(tile) as u32, 1),
+            block_dim: (threads, 1, 1),
+            shared_mem_bytes: bytes as u32,
+        };
+        match self {
+            Self::Portable(function) => {
+                let config = config(PORTABLE_TILE, 128, portable_shared_bytes(head_dim as usize));
+                let mut launch = stream.launch_builder(function);
+                launch.arg(&cache.query).arg(&cache.keys).arg(&cache.values).arg(&cache.out).arg(&count).arg(&start);
+                launch.arg(&heads).arg(&group).arg(&max_length).arg(&scale);
+                // SAFETY: see the module's head.
+                unsafe { launch.launch(config) }.w()?;
+            }
+            Self::Hopper(function) => {
+                let config = config(HOPPER_TILE, 384, hopper_shared_bytes(head_dim as usize));
+                let mut launch = stream.launch_builder(function);
+                launch.arg(&cache.maps.query).arg(&cache.maps.keys).arg(&cache.maps.values).arg(&cache.out);
+                launch.arg(&count).arg(&start).arg(&heads).arg(&group).arg(&scale);
+                // SAFETY: see the module's head.
+                unsafe { launch.launch(config) }.w()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Two tiles of keys and two of values.
+fn portable_shared_bytes(head_dim: usize) -> usize {
+    4 * PORTABLE_TILE * head_dim * 2
+}
+
+/// The queries, two tiles of keys and two of values, barriers, and room to align them.
+fn hopper_shared_bytes(head_dim: usize) -> usize {
+    5 * HOPPER_TILE * head_dim * 2 + 128 + 1024
+}
+
+/// How the bulk copy engine finds boxes of a three-dimensional bf16 tensor.
+#[repr(transparent)]
+struct TensorMap(sys::CUtensorMap);
+
+// SAFETY: 128 opaque bytes that the driver filled, as the kernel's parameter expects.
+unsafe impl DeviceRepr for TensorMap {}
+
+impl TensorMap {
+    /// Of `columns` contiguous values in two more dimensions of (size, distance in values); copied in boxes of 64 columns
+    /// by `boxes`.
+    fn new(address: Address, columns: usize, outer: [(usize, usize); 2], boxes: [usize; 2]) -> Result<Self> {
+        let sizes = [columns as u64, outer[0].0 as u64, outer[1].0 as u64];
+        let strides = outer.map(|(_, distance)| (distance * 2) as u64);
+        let boxes = [64, boxes[0] as u32, boxes[1] as u32];
+        let steps = [1_u32; 3];
+        let mut map = std::mem::MaybeUninit::<sys::CUtensorMap>::zeroed();
+        // SAFETY: all arrays have the lengths that three dimensions ask for, and the driver fills the map.
+        let result = unsafe {
+            sys::cuTensorMapEncodeTiled(
+                map.as_mut_ptr(),
+                sys::CUtensorMapDataType::CU_TENSOR_MAP_DATA_TYPE_BFLOAT16,
+                3,
+                address.pointer().cast::<c_void>(),
+                sizes.as_ptr(),
+                strides.as_ptr(),
+                boxes.as_ptr(),
+                steps.as_ptr(),
+                sys::CUtensorMapInterleave::CU_TENSOR_MAP_INTERLEAVE_NONE,
+                sys::CUtensorMapSwizzle::CU_TENSOR_MAP_SWIZZLE_128B,
+                sys::CUtensorMapL2promotion::CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+                sys::CUtensorMapFloatOOBfill::CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE,
+            )
+        };
+        if let Err(error) = result.result() {
+            if COMPUTE_CAPABILITY == 90 {
+                bail!("a tensor can't be described to the GPU: {error}");
+            }
+        }
+        // SAFETY: zeroed, then filled; both are valid for plain bytes.
+        Ok(Self(unsafe { map.assume_init() }))
+    }
+}

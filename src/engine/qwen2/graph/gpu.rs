@@ -1,0 +1,378 @@
+//! The GPU as the graph implementation uses it: the kernels of `kernels/`, products by cuBLAS, and its clock.
+//!
+//! `unsafe` here (and in `attention`) is launching: the driver can't check that a kernel's arguments are what its source says and that the
+//! addresses among them are of live memory of the right size. Each method below repeats one kernel's signature, and
+//! takes addresses as `Address`, which only come from tensors that the caller keeps; all work is on candle's one stream,
+//! so a tensor that is dropped is only reused by what comes after.
+
+use std::ffi::c_void;
+use std::sync::Arc;
+use std::time::Instant;
+
+use candle_core::backend::BackendDevice;
+use candle_core::cuda_backend::WrapErr;
+use candle_core::cuda_backend::cudarc::cublas;
+use candle_core::cuda_backend::cudarc::driver::{
+    CudaFunction, CudaModule, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys,
+};
+use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
+use candle_core::{CudaDevice, DType, Device, Result, Storage, Tensor, bail};
+use half::bf16;
+
+use super::attention::{PromptAttention, PromptCache};
+use super::plan::{AttentionShape, DECODE_THREADS, DecodePlan};
+
+/// Threads of a block of the element-wise kernels.
+const THREADS: u32 = 256;
+
+/// Where a tensor's values lie on the GPU.
+#[derive(Debug, Clone, Copy)]
+#[repr(transparent)]
+pub struct Address(u64);
+
+// SAFETY: a 64-bit number, as device pointers are.
+unsafe impl DeviceRepr for Address {}
+
+impl Address {
+    pub const NULL: Self = Self(0);
+
+    /// Of a contiguous tensor.
+    pub fn of(tensor: &Tensor) -> Result<Self> {
+        let (storage, layout) = tensor.storage_and_layout();
+        let Storage::Cuda(storage) = &*storage else { bail!("a tensor of the graph implementation is not on the GPU") };
+        if !layout.is_contiguous() {
+            bail!("a tensor of the graph implementation is not contiguous");
+        }
+        let stream = storage.device.cuda_stream();
+        let base = match tensor.dtype() {
+            DType::BF16 => storage.as_cuda_slice::<bf16>()?.device_ptr(&stream).0,
+            DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
+            DType::U32 => storage.as_cuda_slice::<u32>()?.device_ptr(&stream).0,
+            DType::I64 => storage.as_cuda_slice::<i64>()?.device_ptr(&stream).0,
+            DType::U8 => storage.as_cuda_slice::<u8>()?.device_ptr(&stream).0,
+            other => bail!("the graph implementation has no {other:?} tensors"),
+        };
+        Ok(Self(base + (layout.start_offset() * tensor.dtype().size_in_bytes()) as u64))
+    }
+
+    /// Row `row` of a bf16 matrix with `columns` columns.
+    pub fn row(self, row: usize, columns: usize) -> Self {
+        Self(self.0 + (row * columns * size_of::<bf16>()) as u64)
+    }
+
+    /// The number itself, for a table of addresses on the GPU.
+    pub fn bits(self) -> i64 {
+        self.0 as i64
+    }
+
+    pub fn pointer(self) -> *mut c_void {
+        self.0 as *mut c_void
+    }
+}
+
+/// The parameters of the decode kernel: `struct Decode` of kernels/decode.cu, field by field.
+#[derive(Debug, Clone, Copy)]
+#[repr(C)]
+pub struct DecodeParameters {
+    pub layers: Address,
+    pub embedding: Address,
+    pub head: Address,
+    pub final_norm: Address,
+    pub cosines: Address,
+    pub sines: Address,
+    pub x: Address,
+    pub x1: Address,
+    pub x2: Address,
+    pub qkv: Address,
+    pub attended: Address,
+    pub activated: Address,
+    pub partial: Address,
+    pub logits: Address,
+    pub bests: Address,
+    pub state: Address,
+    pub tokens: Address,
+    pub times: Address,
+    pub phases: Address,
+    pub layer_count: i32,
+    pub hidden: i32,
+    pub intermediate: i32,
+    pub heads: i32,
+    pub kv_heads: i32,
+    pub vocabulary: i32,
+    pub max_length: i32,
+    pub capacity: i32,
+    pub split_qkv: i32,
+    pub split_output: i32,
+    pub split_gate_up: i32,
+    pub split_down: i32,
+    pub split_head: i32,
+    pub epsilon: f32,
+    pub scale_log2: f32,
+    pub steps: i32,
+}
+
+// SAFETY: `repr(C)`, numbers only, in the order of the kernel's own struct.
+unsafe impl DeviceRepr for DecodeParameters {}
+
+/// The rows of a chunk of a prompt and where they stand in the sequence.
+#[derive(Debug, Clone, Copy)]
+pub struct Rows {
+    pub count: usize,
+    /// Position of the first.
+    pub start: usize,
+}
+
+/// The loaded kernels and the stream they run on.
+pub struct Gpu {
+    device: CudaDevice,
+    stream: Arc<CudaStream>,
+    blas: Arc<cublas::CudaBlas>,
+    decode: CudaFunction,
+    embed: CudaFunction,
+    norm: CudaFunction,
+    rope: CudaFunction,
+    silu: CudaFunction,
+    begin_decode: CudaFunction,
+    stamp: CudaFunction,
+    attention: PromptAttention,
+    time: Tensor,
+}
+
+impl Gpu {
+    /// Loads the kernels for heads of `head_dim` values.
+    pub fn new(device: &Device, head_dim: usize, plan: &DecodePlan) -> Result<Self> {
+        let cuda = device.as_cuda_device()?.clone();
+        let stream = cuda.cuda_stream();
+        let load = |image: &[u8]| stream.context().load_module(Ptx::from_binary(image.to_vec())).w();
+        let decode = load(include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin")))?;
+        let prefill = load(include_bytes!(concat!(env!("OUT_DIR"), "/prefill.fatbin")))?;
+        let function = |module: &Arc<CudaModule>, name: &str| module.load_function(name).w();
+        let decode = function(&decode, &format!("decode_{head_dim}"))?;
+        allow_shared_bytes(&decode, plan.shared_bytes)?;
+        Ok(Self {
+            blas: cuda.cublas_handle(),
+            decode,
+            embed: function(&prefill, "prefill_embed")?,
+            norm: function(&prefill, "prefill_norm")?,
+            rope: function(&prefill, "prefill_rope")?,
+            silu: function(&prefill, "prefill_silu")?,
+            begin_decode: function(&prefill, "begin_decode")?,
+            stamp: function(&prefill, "stamp")?,
+            attention: PromptAttention::load(&stream, head_dim)?,
+            time: Tensor::zeros(1, DType::I64, device)?,
+            stream,
+            device: cuda,
+        })
+    }
+
+    pub fn synchronize(&self) -> Result<()> {
+        self.device.synchronize()
+    }
+
+    /// Runs decode steps, `parameters.steps` of them; the blocks wait for each other, so all must be resident.
+    pub fn decode(&self, parameters: &DecodeParameters, plan: &DecodePlan) -> Result<()> {
+        let config = LaunchConfig {
+            grid_dim: (plan.blocks as u32, 1, 1),
+            block_dim: (DECODE_THREADS, 1, 1),
+            shared_mem_bytes: plan.shared_bytes as u32,
+        };
+        // SAFETY: see the module's head.
+        unsafe { self.stream.launch_builder(&self.decode).arg(parameters).launch_cooperative(config) }.w()?;
+        Ok(())
+    }
+
+    /// `x[i] = embedding[tokens[i]]`
+    pub fn embed(&self, tokens: Address, count: usize, embedding: Address, x: Address, hidden: usize) -> Result<()> {
+        let hidden = hidden as i32;
+        let mut launch = self.stream.launch_builder(&self.embed);
+        launch.arg(&tokens).arg(&embedding).arg(&x).arg(&hidden);
+        // SAFETY: see the module's head.
+        unsafe { launch.launch(block_a_row(count)) }.w()?;
+        Ok(())
+    }
+
+    /// `out = x / rms(x) * weight`, row by row.
+    pub fn norm(
+        &self,
+        x: Address,
+        weight: Address,
+        epsilon: f32,
+        out: Address,
+        count: usize,
+        hidden: usize,
+    ) -> Result<()> {
+        let hidden = hidden as i32;
+        let mut launch = self.stream.launch_builder(&self.norm);
+        launch.arg(&x).arg(&weight).arg(&epsilon).arg(&out).arg(&hidden);
+        // SAFETY: see the module's head.
+        unsafe { launch.launch(block_a_row(count)) }.w()?;
+        Ok(())
+    }
+
+    /// Bias and rotary encoding; keys and values go to the cache.
+    pub fn rope(&self, qkv: Address, layer: &LayerAddresses, to: &RopeTarget, rows: Rows) -> Result<()> {
+        let start = rows.start as i32;
+        let [heads, kv_heads, head_dim, max_length] = to.attention.numbers();
+        let mut launch = self.stream.launch_builder(&self.rope);
+        launch.arg(&qkv).arg(&layer.bias).arg(&to.cosines).arg(&to.sines).arg(&to.query);
+        launch.arg(&layer.keys).arg(&layer.values).arg(&start).arg(&heads).arg(&kv_heads).arg(&head_dim);
+        launch.arg(&max_length);
+        // SAFETY: see the module's head.
+        unsafe { launch.launch(block_a_row(rows.count)) }.w()?;
+        Ok(())
+    }
+
+    /// Causal attention of a chunk's rows over the cache.
+    pub fn attention(&self, layer: &PromptCache, rows: Rows) -> Result<()> {
+        self.attention.launch(&self.stream, layer, rows)
+    }
+
+    /// `out = silu(gate) * up`, where a row of `gate_up` is the gate's then the up projection's.
+    pub fn silu(&self, gate_up: Address, out: Address, count: usize, intermediate: usize) -> Result<()> {
+        let blocks = (intermediate / 8).div_ceil(THREADS as usize) as u32;
+        let config =
+            LaunchConfig { grid_dim: (blocks, count as u32, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 };
+        let intermediate = intermediate as i32;
+        let mut launch = self.stream.launch_builder(&self.silu);
+        launch.arg(&gate_up).arg(&out).arg(&intermediate);
+        // SAFETY: see the module's head.
+        unsafe { launch.launch(config) }.w()?;
+        Ok(())
+    }
+
+    /// Sets the decode loop's scalars; its hidden state becomes `row`, unless that is null.
+    pub fn begin_decode(&self, row: Address, parameters: &DecodeParameters, at: Start) -> Result<()> {
+        let (position, step) = (at.position as i32, at.step as i32);
+        let mut launch = self.stream.launch_builder(&self.begin_decode);
+        launch.arg(&row).arg(&parameters.x).arg(&parameters.state).arg(&position).arg(&at.token).arg(&step);
+        launch.arg(&parameters.hidden);
+        // SAFETY: see the module's head.
+        unsafe { launch.launch(block_a_row(1)) }.w()?;
+        Ok(())
+    }
+
+    /// `out [count, outputs] = x [count, inputs] * weight [outputs, inputs]^T`, added to `out` where `onto` is set.
+    pub fn product(&self, weight: &Matrix, x: Address, out: Address, count: usize, onto: bool) -> Result<()> {
+        use cublas::sys::{cublasComputeType_t, cublasGemmAlgo_t, cublasOperation_t, cudaDataType};
+        let (alpha, beta) = (1.0_f32, if onto { 1.0_f32 } else { 0.0 });
+        let (outputs, inputs) = (weight.outputs as i32, weight.inputs as i32);
+        // cuBLAS counts columns first: to it these are out^T = weight * x^T.
+        // SAFETY: the three matrices have the sizes given, by the callers' contract in the module's head.
+        unsafe {
+            cublas::result::gemm_ex(
+                *self.blas.handle(),
+                cublasOperation_t::CUBLAS_OP_T,
+                cublasOperation_t::CUBLAS_OP_N,
+                outputs,
+                count as i32,
+                inputs,
+                (&raw const alpha).cast::<c_void>(),
+                weight.address.pointer(),
+                cudaDataType::CUDA_R_16BF,
+                inputs,
+                x.pointer(),
+                cudaDataType::CUDA_R_16BF,
+                inputs,
+                (&raw const beta).cast::<c_void>(),
+                out.pointer(),
+                cudaDataType::CUDA_R_16BF,
+                outputs,
+                cublasComputeType_t::CUBLAS_COMPUTE_32F,
+                cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
+            )
+        }
+        .w()
+    }
+
+    /// What the GPU's clock showed when the host's showed `Instant`: the closest of a few round trips.
+    pub fn clock(&self) -> Result<DeviceClock> {
+        let time = Address::of(&self.time)?;
+        let config = LaunchConfig { grid_dim: (1, 1, 1), block_dim: (1, 1, 1), shared_mem_bytes: 0 };
+        let mut best = None;
+        for _ in 0..4 {
+            self.synchronize()?;
+            let sent = Instant::now();
+            // SAFETY: see the module's head.
+            unsafe { self.stream.launch_builder(&self.stamp).arg(&time).launch(config) }.w()?;
+            self.synchronize()?;
+            let round_trip = sent.elapsed();
+            let device: i64 = self.time.to_vec1()?[0];
+            if best.as_ref().is_none_or(|(shortest, _)| round_trip < *shortest) {
+                best = Some((round_trip, DeviceClock { host: sent + round_trip / 2, device }));
+            }
+        }
+        best.map(|(_, clock)| clock).ok_or_else(|| candle_core::Error::msg("the GPU's clock can't be read"))
+    }
+}
+
+/// One moment on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct DeviceClock {
+    host: Instant,
+    device: i64,
+}
+
+impl DeviceClock {
+    /// From `start` on the host's clock to `device` nanoseconds on the GPU's.
+    pub fn since(&self, start: Instant, device: i64) -> std::time::Duration {
+        let lead = start.duration_since(self.host).as_nanos() as i64;
+        std::time::Duration::from_nanos((device - self.device - lead).max(0) as u64)
+    }
+}
+
+/// Where decoding goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    pub position: usize,
+    pub token: u32,
+    pub step: usize,
+}
+
+/// A weight matrix, `[outputs, inputs]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix {
+    pub address: Address,
+    pub outputs: usize,
+    pub inputs: usize,
+}
+
+/// Where a layer's vectors and its cache lie.
+#[derive(Debug, Clone, Copy)]
+pub struct LayerAddresses {
+    pub bias: Address,
+    pub keys: Address,
+    pub values: Address,
+}
+
+/// Where rotated queries go, and by what they are rotated.
+#[derive(Debug, Clone, Copy)]
+pub struct RopeTarget {
+    pub cosines: Address,
+    pub sines: Address,
+    pub query: Address,
+    pub attention: AttentionShape,
+}
+
+/// One block of `THREADS` for each of `count` rows.
+fn block_a_row(count: usize) -> LaunchConfig {
+    LaunchConfig { grid_dim: (count as u32, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
+}
+
+/// More than 48 KiB of shared memory a block has to be asked for.
+pub fn allow_shared_bytes(function: &CudaFunction, bytes: usize) -> Result<()> {
+    let limit = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+    function.set_attribute(limit, bytes as i32).w()
+}
+
+/// What the planning needs to know of the device.
+pub fn limits(device: &Device) -> Result<super::plan::Limits> {
+    let cuda = device.as_cuda_device()?;
+    let stream = cuda.cuda_stream();
+    let attribute = |which| stream.context().attribute(which).w();
+    use sys::CUdevice_attribute as Attribute;
+    Ok(super::plan::Limits {
+        multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as usize,
+        shared_bytes: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as usize,
+        cooperative: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)? != 0,
+    })
+}

@@ -1,0 +1,278 @@
+//! The `graph` implementation: Qwen2's forward pass in kernels of our own, for NVIDIA GPUs in bf16.
+//!
+//! Decoding is one persistent kernel that runs many steps in one launch and chooses the tokens itself; a prompt goes
+//! through in chunks, with cuBLAS for its products. Buffers are allocated once, and the host waits once a request.
+
+mod attention;
+mod gpu;
+mod layers;
+mod plan;
+
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use self::attention::PromptCache;
+use self::gpu::{Address, DecodeParameters, Gpu, RopeTarget, Rows, Start};
+use self::layers::Layer;
+use self::plan::{AttentionShape, DecodePlan};
+use super::config::ModelConfig;
+use super::rope::RopeTables;
+use super::weights::Weights;
+use crate::engine::forward::{Forward, Generated, check_tokens};
+
+/// Decode steps in one launch.
+const STEPS_A_LAUNCH: usize = 32;
+
+/// Why `config` can't be run by this implementation on `device`, in words; `None` if it can.
+pub fn obstacle(config: &ModelConfig, dtype: DType, device: &Device) -> Option<String> {
+    let limits = match gpu::limits(device) {
+        Ok(limits) => limits,
+        Err(error) => return Some(error.to_string()),
+    };
+    DecodePlan::new(config, dtype, &limits).err()
+}
+
+/// A loaded model and its one sequence.
+pub struct Graph {
+    config: ModelConfig,
+    gpu: Gpu,
+    plan: DecodePlan,
+    layers: Vec<Layer>,
+    embedding: Tensor,
+    buffers: Buffers,
+    parameters: DecodeParameters,
+    /// What the decode kernel's addresses point to, beside the layers and buffers.
+    _held: Vec<Tensor>,
+    /// Most prompt tokens in one pass.
+    chunk: usize,
+    capacity: usize,
+    /// Tokens in the cache.
+    length: usize,
+}
+
+/// What the kernels write, allocated once. `[tokens, ...]` are for a chunk of a prompt.
+struct Buffers {
+    logits: Tensor,
+    tokens: Tensor,
+    times: Tensor,
+    x: Tensor,
+    normed: Tensor,
+    qkv: Tensor,
+    query: Tensor,
+    attended: Tensor,
+    gate_up: Tensor,
+    activated: Tensor,
+}
+
+impl Graph {
+    /// `capacity` is the longest sequence; prompts go through in chunks of `chunk` tokens.
+    pub fn load(config: &ModelConfig, weights: &mut Weights, capacity: usize, chunk: Option<usize>) -> Result<Self> {
+        let device = weights.device().clone();
+        let shape = &config.shape;
+        let limits = gpu::limits(&device)?;
+        let plan = DecodePlan::new(config, weights.dtype(), &limits).map_err(candle_core::Error::msg)?;
+        let chunk = chunk.unwrap_or_else(|| plan::default_chunk(shape)).min(capacity);
+        let embedding = weights.get("model.embed_tokens.weight", &[shape.vocab_size, shape.hidden_size])?;
+        let layers = (0..shape.num_hidden_layers)
+            .map(|index| Layer::load(index, config, weights, capacity))
+            .collect::<Result<Vec<_>>>()?;
+        let norm = weights.get("model.norm.weight", &[shape.hidden_size])?;
+        let head = if shape.tie_word_embeddings {
+            embedding.clone()
+        } else {
+            weights.get("lm_head.weight", &[shape.vocab_size, shape.hidden_size])?
+        };
+        let rope = RopeTables::new(config, capacity, &device)?;
+        let buffers = Buffers::new(config, chunk, capacity, &device)?;
+        let query = shape.num_attention_heads * shape.head_dim;
+        let bytes = |count: usize| Tensor::zeros(count, DType::U8, &device);
+        let table = layers::table(&layers, &device)?;
+        let x = Tensor::zeros(shape.hidden_size, DType::BF16, &device)?;
+        let key = shape.num_key_value_heads * shape.head_dim;
+        // Words of eight bytes for two values, and of four for one.
+        let (x1, x2) = (bytes(shape.hidden_size * 4)?, bytes(shape.hidden_size * 4)?);
+        let (qkv, attended) = (bytes((query + 2 * key) * 4)?, bytes(query * 4)?);
+        let activated = bytes(shape.intermediate_size * 4)?;
+        let partial = bytes(plan::partial_bytes(plan.blocks, shape.head_dim))?;
+        let (bests, state) = (bytes(plan.blocks * plan::BEST_BYTES)?, bytes(plan::STATE_BYTES)?);
+        let attention = AttentionShape::new(shape, capacity);
+        let parameters = DecodeParameters {
+            layers: Address::of(&table)?,
+            embedding: Address::of(&embedding)?,
+            head: Address::of(&head)?,
+            final_norm: Address::of(&norm)?,
+            cosines: Address::of(&rope.cos)?,
+            sines: Address::of(&rope.sin)?,
+            x: Address::of(&x)?,
+            x1: Address::of(&x1)?,
+            x2: Address::of(&x2)?,
+            qkv: Address::of(&qkv)?,
+            attended: Address::of(&attended)?,
+            activated: Address::of(&activated)?,
+            partial: Address::of(&partial)?,
+            logits: Address::of(&buffers.logits)?,
+            bests: Address::of(&bests)?,
+            state: Address::of(&state)?,
+            tokens: Address::of(&buffers.tokens)?,
+            times: Address::of(&buffers.times)?,
+            phases: Address::NULL,
+            layer_count: shape.num_hidden_layers as i32,
+            hidden: shape.hidden_size as i32,
+            intermediate: shape.intermediate_size as i32,
+            heads: shape.num_attention_heads as i32,
+            kv_heads: shape.num_key_value_heads as i32,
+            vocabulary: shape.vocab_size as i32,
+            max_length: capacity as i32,
+            capacity: capacity as i32,
+            split_qkv: plan.split_qkv as i32,
+            split_output: plan.split_output as i32,
+            split_gate_up: plan.split_gate_up as i32,
+            split_down: plan.split_down as i32,
+            split_head: plan.split_head as i32,
+            epsilon: shape.rms_norm_eps as f32,
+            scale_log2: attention.scale_log2(),
+            steps: 0,
+        };
+        let held =
+            vec![table, norm, head, rope.cos, rope.sin, x, x1, x2, qkv, attended, activated, partial, bests, state];
+        Ok(Self {
+            gpu: Gpu::new(&device, shape.head_dim, &plan)?,
+            config: config.clone(),
+            plan,
+            layers,
+            embedding,
+            buffers,
+            parameters,
+            _held: held,
+            chunk,
+            capacity,
+            length: 0,
+        })
+    }
+
+    /// Queues one chunk of a prompt, whose ids are at `tokens`.
+    fn pass(&self, tokens: Address, rows: Rows) -> Result<()> {
+        let shape = &self.config.shape;
+        let (gpu, epsilon, hidden) = (&self.gpu, shape.rms_norm_eps as f32, shape.hidden_size);
+        let attention = AttentionShape::new(shape, self.capacity);
+        let buffers = &self.buffers;
+        let x = Address::of(&buffers.x)?;
+        let normed = Address::of(&buffers.normed)?;
+        let qkv = Address::of(&buffers.qkv)?;
+        let query = Address::of(&buffers.query)?;
+        let attended = Address::of(&buffers.attended)?;
+        let gate_up = Address::of(&buffers.gate_up)?;
+        let activated = Address::of(&buffers.activated)?;
+        let target = RopeTarget { cosines: self.parameters.cosines, sines: self.parameters.sines, query, attention };
+        gpu.embed(tokens, rows.count, Address::of(&self.embedding)?, x, hidden)?;
+        for layer in &self.layers {
+            let layer = layer.view(shape)?;
+            gpu.norm(x, layer.norm1, epsilon, normed, rows.count, hidden)?;
+            gpu.product(&layer.qkv, normed, qkv, rows.count, false)?;
+            gpu.rope(qkv, &layer.vectors, &target, rows)?;
+            gpu.attention(&PromptCache::new(attention, self.chunk, query, &layer.vectors, attended)?, rows)?;
+            gpu.product(&layer.output, attended, x, rows.count, true)?;
+            gpu.norm(x, layer.norm2, epsilon, normed, rows.count, hidden)?;
+            gpu.product(&layer.gate_up, normed, gate_up, rows.count, false)?;
+            gpu.silu(gate_up, activated, rows.count, shape.intermediate_size)?;
+            gpu.product(&layer.down, activated, x, rows.count, true)?;
+        }
+        Ok(())
+    }
+
+    /// Queues the whole prompt and the choice of the token after it.
+    fn queue_prompt(&mut self, tokens: &[u32]) -> Result<()> {
+        let shape = &self.config.shape;
+        check_tokens(tokens, shape.vocab_size, self.length, self.capacity)?;
+        // Dropped before the GPU has read them, which is fine: memory is only reused in the stream's order.
+        let mut count = 0;
+        for chunk in tokens.chunks(self.chunk) {
+            let ids = Tensor::from_slice(chunk, chunk.len(), self.embedding.device())?;
+            self.pass(Address::of(&ids)?, Rows { count: chunk.len(), start: self.length })?;
+            self.length += chunk.len();
+            count = chunk.len();
+        }
+        let last = Address::of(&self.buffers.x)?.row(count - 1, shape.hidden_size);
+        self.gpu.begin_decode(last, &self.parameters, Start { position: self.length - 1, token: 0, step: 0 })?;
+        self.gpu.decode(&self.parameters, &self.plan)
+    }
+
+    /// Queues `count` decode steps.
+    fn queue_steps(&mut self, count: usize) -> Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let steps = left.min(STEPS_A_LAUNCH);
+            let parameters = DecodeParameters { steps: steps as i32, ..self.parameters };
+            self.gpu.decode(&parameters, &self.plan)?;
+            left -= steps;
+        }
+        self.length += count;
+        Ok(())
+    }
+}
+
+impl Buffers {
+    fn new(config: &ModelConfig, chunk: usize, capacity: usize, device: &Device) -> Result<Self> {
+        let shape = &config.shape;
+        let query = shape.num_attention_heads * shape.head_dim;
+        let key = shape.num_key_value_heads * shape.head_dim;
+        let rows = |columns: usize| Tensor::zeros((chunk, columns), DType::BF16, device);
+        Ok(Self {
+            logits: Tensor::zeros(shape.vocab_size, DType::F32, device)?,
+            tokens: Tensor::zeros(capacity, DType::U32, device)?,
+            times: Tensor::zeros(capacity, DType::I64, device)?,
+            x: rows(shape.hidden_size)?,
+            normed: rows(shape.hidden_size)?,
+            qkv: rows(query + 2 * key)?,
+            query: rows(query)?,
+            attended: rows(query)?,
+            gate_up: rows(2 * shape.intermediate_size)?,
+            activated: rows(shape.intermediate_size)?,
+        })
+    }
+}
+
+impl Forward for Graph {
+    fn reset(&mut self) -> Result<()> {
+        self.length = 0;
+        Ok(())
+    }
+
+    fn prefill(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        self.queue_prompt(tokens)?;
+        self.buffers.logits.copy()
+    }
+
+    fn step(&mut self, token: u32) -> Result<Tensor> {
+        check_tokens(&[token], self.config.shape.vocab_size, self.length, self.capacity)?;
+        self.gpu.begin_decode(Address::NULL, &self.parameters, Start { position: self.length, token, step: 0 })?;
+        self.queue_steps(1)?;
+        self.buffers.logits.copy()
+    }
+
+    fn generate(&mut self, prompt: &[u32], count: usize) -> Result<Generated> {
+        if count == 0 {
+            return Ok(Generated::default());
+        }
+        // The last token is chosen but never processed.
+        if prompt.len() + count - 1 > self.capacity {
+            candle_core::bail!(
+                "{} tokens don't fit into the KV cache, which was sized for {}",
+                prompt.len() + count - 1,
+                self.capacity
+            );
+        }
+        let clock = self.gpu.clock()?;
+        let start = Instant::now();
+        self.reset()?;
+        self.queue_prompt(prompt)?;
+        self.queue_steps(count - 1)?;
+        self.gpu.synchronize()?;
+        let end_to_end = start.elapsed();
+        let tokens = self.buffers.tokens.narrow(0, 0, count)?.to_vec1()?;
+        let times: Vec<i64> = self.buffers.times.narrow(0, 0, count)?.to_vec1()?;
+        let times: Vec<Duration> = times.into_iter().map(|time| clock.since(start, time)).collect();
+        Ok(Generated { tokens, times, end_to_end })
+    }
+}

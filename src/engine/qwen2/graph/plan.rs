@@ -1,0 +1,236 @@
+//! How the kernels are launched: sizes that follow from a model's shape and the device. kernels/decode.cu says what they
+//! mean.
+
+use candle_core::DType;
+
+use crate::engine::qwen2::config::ModelConfig;
+use crate::models::Model;
+
+include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
+
+const WARP: usize = 32;
+/// Chunks (16 bytes, eight values) that a lane takes of a row at a time.
+const UNROLL: usize = 2;
+/// Shared memory of all warps' rings.
+const RING_BYTES: usize = DECODE_WARPS * DECODE_STAGES * 2 * UNROLL * WARP * 16;
+/// Bytes of `struct DecodeLayer`: nine addresses.
+const LAYER_BYTES: usize = 9 * 8;
+/// Query heads that can share a key/value head.
+const GROUP: usize = 8;
+
+pub const DECODE_THREADS: u32 = (DECODE_WARPS * WARP) as u32;
+
+/// What the device allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub multiprocessors: usize,
+    /// Shared memory that one block can have.
+    pub shared_bytes: usize,
+    /// Kernels whose blocks wait for each other can be launched.
+    pub cooperative: bool,
+}
+
+/// How many warps share a row in each product of a decode step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodePlan {
+    pub blocks: usize,
+    pub shared_bytes: usize,
+    pub split_qkv: usize,
+    pub split_output: usize,
+    pub split_gate_up: usize,
+    pub split_down: usize,
+    pub split_head: usize,
+}
+
+impl DecodePlan {
+    /// The error says in words why a model can't be run so.
+    pub fn new(config: &ModelConfig, dtype: DType, limits: &Limits) -> Result<Self, String> {
+        let shape = &config.shape;
+        check(shape, dtype, limits)?;
+        let query = shape.num_attention_heads * shape.head_dim;
+        let qkv = (shape.num_attention_heads + 2 * shape.num_key_value_heads) * shape.head_dim;
+        // Every block must have a part of every product: kernels/decode.cu says why.
+        let pairs = [qkv / 2, shape.hidden_size / 2, shape.intermediate_size, shape.vocab_size / 2];
+        let blocks = pairs.into_iter().fold(limits.multiprocessors, usize::min);
+        let new = |rows: usize, inputs: usize| Product::new(rows / 2, inputs, blocks);
+        let products = [
+            new(qkv, shape.hidden_size),
+            new(shape.hidden_size, query),
+            new(2 * shape.intermediate_size, shape.hidden_size),
+            new(shape.hidden_size, shape.intermediate_size),
+            new(shape.vocab_size, shape.hidden_size),
+        ];
+        let attention = attention_bytes(shape.head_dim);
+        let region = products.iter().map(|product| product.bytes(blocks)).chain([attention]).max().unwrap_or(0);
+        let table = (shape.num_hidden_layers * LAYER_BYTES).next_multiple_of(16);
+        let shared_bytes = RING_BYTES + table + region;
+        // The kernel's own static variables need a little as well.
+        if shared_bytes + 1024 > limits.shared_bytes {
+            return Err(format!(
+                "it needs {shared_bytes} bytes of shared memory a block and the GPU has {}",
+                limits.shared_bytes
+            ));
+        }
+        let [split_qkv, split_output, split_gate_up, split_down, split_head] = products.map(|product| product.split);
+        Ok(Self { blocks, shared_bytes, split_qkv, split_output, split_gate_up, split_down, split_head })
+    }
+}
+
+fn check(shape: &Model, dtype: DType, limits: &Limits) -> Result<(), String> {
+    if dtype != DType::BF16 {
+        return Err(format!("it computes in bf16, not in {dtype:?}"));
+    }
+    if !limits.cooperative {
+        return Err("the GPU can't launch kernels whose blocks wait for each other".into());
+    }
+    if !matches!(shape.head_dim, 64 | 128) {
+        return Err(format!("its heads have {} values; 64 or 128 are supported", shape.head_dim));
+    }
+    let group = shape.num_attention_heads / shape.num_key_value_heads;
+    if group > GROUP {
+        return Err(format!("{group} query heads share a key/value head; at most {GROUP} are supported"));
+    }
+    if shape.num_key_value_heads > limits.multiprocessors {
+        return Err(format!(
+            "it has more key/value heads than the GPU has multiprocessors ({})",
+            limits.multiprocessors
+        ));
+    }
+    let multiples = [("hidden size", shape.hidden_size, 8), ("intermediate size", shape.intermediate_size, 8)];
+    for (name, value, of) in multiples.into_iter().chain([("vocabulary", shape.vocab_size, 2)]) {
+        if !value.is_multiple_of(of) {
+            return Err(format!("its {name} ({value}) is not a multiple of {of}"));
+        }
+    }
+    Ok(())
+}
+
+/// A matrix-vector product: pairs of rows, shared out over blocks and there over warps.
+#[derive(Debug, Clone, Copy)]
+struct Product {
+    pairs: usize,
+    inputs: usize,
+    split: usize,
+}
+
+impl Product {
+    /// With the split that leaves the fewest batches to the busiest warp; among equals the smallest.
+    fn new(pairs: usize, inputs: usize, blocks: usize) -> Self {
+        let splits = (0..=DECODE_WARPS.ilog2()).map(|power| Self { pairs, inputs, split: 1 << power });
+        splits.min_by_key(|product| product.rounds(blocks) * product.batches()).unwrap_or(Self {
+            pairs,
+            inputs,
+            split: 1,
+        })
+    }
+
+    /// How often each warp of a block takes a new pair.
+    fn rounds(&self, blocks: usize) -> usize {
+        (self.pairs.div_ceil(blocks) * self.split).div_ceil(DECODE_WARPS)
+    }
+
+    /// Steps through a row.
+    fn batches(&self) -> usize {
+        (self.inputs / 8).div_ceil(WARP * self.split * UNROLL)
+    }
+
+    /// Shared memory for the input vector and the warps' sums.
+    fn bytes(&self, blocks: usize) -> usize {
+        self.batches() * WARP * self.split * UNROLL * 16 + self.rounds(blocks) * DECODE_WARPS * 8
+    }
+}
+
+/// Shared memory of decode attention: the warps' tiles, then the records they are merged from.
+fn attention_bytes(head_dim: usize) -> usize {
+    let tiles = DECODE_WARPS * (128 / head_dim) * 2 * 16 * head_dim * 2;
+    let records = DECODE_WARPS * GROUP * (head_dim + 2) * 4;
+    tiles.max(records)
+}
+
+/// Bytes of attention before its parts are merged: a word of eight bytes for each number.
+pub fn partial_bytes(blocks: usize, head_dim: usize) -> usize {
+    blocks * GROUP * (head_dim + 2) * 8
+}
+
+/// Bytes of `struct StepState`, rounded up.
+pub const STATE_BYTES: usize = 64;
+/// Bytes of `struct Best`.
+pub const BEST_BYTES: usize = 8;
+
+/// The shape of attention.
+#[derive(Debug, Clone, Copy)]
+pub struct AttentionShape {
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    /// Positions that the cache has room for.
+    pub max_length: usize,
+}
+
+impl AttentionShape {
+    pub fn new(shape: &Model, max_length: usize) -> Self {
+        Self {
+            heads: shape.num_attention_heads,
+            kv_heads: shape.num_key_value_heads,
+            head_dim: shape.head_dim,
+            max_length,
+        }
+    }
+
+    /// As the kernels take them: heads, key/value heads, values of a head, positions.
+    pub fn numbers(&self) -> [i32; 4] {
+        [self.heads, self.kv_heads, self.head_dim, self.max_length].map(|number| number as i32)
+    }
+
+    /// What turns a product of query and key into a power of two's exponent.
+    pub fn scale_log2(&self) -> f32 {
+        std::f32::consts::LOG2_E / (self.head_dim as f32).sqrt()
+    }
+}
+
+/// Prompt tokens in one pass: as many as fill the GPU, within a bounded size of the buffers.
+pub fn default_chunk(shape: &Model) -> usize {
+    const MOST_BYTES: usize = 640 << 20;
+    const MOST_TOKENS: usize = 8192;
+    const STEP: usize = 512;
+    (MOST_BYTES / (row_values(shape) * 2) / STEP * STEP).clamp(STEP, MOST_TOKENS)
+}
+
+/// Values of all prefill buffers for one token.
+fn row_values(shape: &Model) -> usize {
+    let query = shape.num_attention_heads * shape.head_dim;
+    let key = shape.num_key_value_heads * shape.head_dim;
+    2 * shape.hidden_size + 3 * query + 2 * key + 3 * shape.intermediate_size
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+
+    const H100: Limits = Limits { multiprocessors: 132, shared_bytes: 232_448, cooperative: true };
+
+    #[test]
+    fn every_bf16_model_of_the_collection_fits() {
+        for model in models::all() {
+            let config = ModelConfig::published(model, 1);
+            let plan = DecodePlan::new(&config, DType::BF16, &H100).unwrap_or_else(|why| panic!("{}: {why}", model.id));
+            assert!(plan.shared_bytes <= H100.shared_bytes);
+        }
+    }
+
+    #[test]
+    fn long_rows_are_shared_where_there_are_few() {
+        let plan = |id| DecodePlan::new(&ModelConfig::published(models::find(id).unwrap(), 1), DType::BF16, &H100);
+        let small = plan("Qwen2.5-0.5B").unwrap();
+        assert_eq!((small.split_down, small.split_head), (4, 2), "448 pairs of 4864; 75968 of 896");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let config = ModelConfig::published(models::find("Qwen2.5-7B").unwrap(), 1);
+        let small = Limits { shared_bytes: 100_000, ..H100 };
+        assert!(DecodePlan::new(&config, DType::BF16, &small).unwrap_err().contains("shared memory"));
+        assert!(DecodePlan::new(&config, DType::F16, &H100).unwrap_err().contains("bf16"));
+    }
+}
