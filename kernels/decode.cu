@@ -16,9 +16,6 @@
 #ifndef DECODE_WARPS
 #define DECODE_WARPS 16
 #endif
-#ifndef DEPTH64
-#define DEPTH64 2
-#endif
 #ifndef DECODE_STAGES
 #define DECODE_STAGES 3
 #endif
@@ -81,9 +78,7 @@ struct Decode {
     StepState* state;
     unsigned* tokens;                // [capacity], by step
     unsigned long long* times;       // [capacity], device nanoseconds
-    // Null, or for the last step when the first block had each product's input and was done with its part, and, after
-    // the first product of a layer, was done with its part of attention: [layers * 9 + 2], device nanoseconds.
-    unsigned long long* phases;
+    unsigned long long* phases;      // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds
     int layer_count, hidden, intermediate, heads, kv_heads, vocabulary, max_length, capacity;
     int split_qkv, split_output, split_gate_up, split_down, split_head;  // Warps that share a row
     float eps, scale_log2;           // scale_log2: log2(e) / sqrt(head_dim)
@@ -103,20 +98,21 @@ __device__ __forceinline__ int first_row(int pair, int distance) {
     return pair < distance ? pair : 2 * pair - (pair & (distance - 1));
 }
 
-// The products of a layer in their order, and the one after all layers.
-enum Kind { kQkv, kOutput, kGateUp, kDown, kHead };
-constexpr int kProducts = kHead;
+constexpr int kProducts = 4;  // Of a layer.
+// What a layer waits for: the input of each product, and attention's.
+[[maybe_unused]] constexpr int kPhases = kProducts + 1;
+
 template <int kHeadDim>
 __device__ __forceinline__ Product product_of(const Decode& p, const DecodeLayer* layers, int phase) {
     const int chunks = p.hidden / 8;
     if (phase == p.layer_count * kProducts) return {p.head, p.vocabulary / 2, chunks, 1, p.split_head};
     const DecodeLayer* layer = layers + phase / kProducts;
     switch (phase % kProducts) {
-        case kQkv:
+        case 0:
             return {layer->qkv, (p.heads + 2 * p.kv_heads) * kHeadDim / 2, chunks, kHeadDim / 2, p.split_qkv};
-        case kOutput:
+        case 1:
             return {layer->output, p.hidden / 2, p.heads * kHeadDim / 8, 1, p.split_output};
-        case kGateUp:
+        case 2:
             return {layer->gate_up, p.intermediate, chunks, p.intermediate, p.split_gate_up};
         default:
             return {layer->down, p.hidden / 2, p.intermediate / 8, 1, p.split_down};
@@ -135,45 +131,22 @@ class Stream {
         for (int s = 0; s < kStages; ++s) fetch(s);
     }
 
-    // This warp's part of a pair's products with the staged vector; lanes 0 to 15 get the first row's, the others the
-    // second's.
-    // Tensor cores do it without converting anything: a lane's 16 bytes of weights are column lane / 4 of one operand,
-    // its 16 bytes of the vector row lane / 4 of the other, so the diagonal of the product gathers what belongs together.
-    __device__ __forceinline__ float multiply(const Product& w, const uint4* staged) {
-        const int lane = threadIdx.x % kWarp;
+    // Adds this warp's part of a pair's products with the staged vector.
+    __device__ __forceinline__ void multiply(const Product& w, const uint4* staged, float& acc0, float& acc1) {
         const int stride = kWarp * w.split;
-        const uint4* x = staged + threadIdx.x / kWarp % w.split * kWarp + lane;
-        float first[4] = {}, second[4] = {};
+        const uint4* x = staged + threadIdx.x / kWarp % w.split * kWarp + threadIdx.x % kWarp;
         for (int at = 0; at < w.chunks; at += stride * kUnroll) {
             copy_wait<kStages - 1>();
             const uint4* batch = ring_ + slot_ * kBatch;
 #pragma unroll
             for (int u = 0; u < kUnroll; ++u) {
                 const uint4 v = x[at + u * stride];
-                const uint4 a = batch[u * 2 * kWarp];
-                const uint4 b = batch[(u * 2 + 1) * kWarp];
-                const uint32_t low_half[4] = {v.x, 0, v.y, 0};
-                const uint32_t high_half[4] = {v.z, 0, v.w, 0};
-                mma_16816(first, low_half, a.x, a.y);
-                mma_16816(second, low_half, b.x, b.y);
-                mma_16816(first, high_half, a.z, a.w);
-                mma_16816(second, high_half, b.z, b.w);
+                acc0 = dot8(batch[u * 2 * kWarp], v, acc0);
+                acc1 = dot8(batch[(u * 2 + 1) * kWarp], v, acc1);
             }
             fetch(slot_);
             slot_ = slot_ + 1 == kStages ? 0 : slot_ + 1;
         }
-        // The diagonal: row lane / 4, column lane % 4 * 2 or the next.
-        const bool on_diagonal = lane % 4 == lane / 8;
-        const bool odd = lane / 4 % 2;
-        const float mine_first = on_diagonal ? (odd ? first[1] : first[0]) : 0;
-        const float mine_second = on_diagonal ? (odd ? second[1] : second[0]) : 0;
-        // Halves of the warp swap, so that each sums one row.
-        const bool upper = lane >= kWarp / 2;
-        float sum = (upper ? mine_second : mine_first) +
-                    __shfl_xor_sync(kAllLanes, upper ? mine_first : mine_second, kWarp / 2);
-#pragma unroll
-        for (int offset = kWarp / 4; offset > 0; offset /= 2) sum += __shfl_xor_sync(kAllLanes, sum, offset);
-        return sum;
     }
 
   private:
@@ -350,16 +323,31 @@ __device__ __forceinline__ int pairs_of_block(int pairs) {
     return (pairs - static_cast<int>(blockIdx.x) + static_cast<int>(gridDim.x) - 1) / static_cast<int>(gridDim.x);
 }
 
-// Both sums of all of this block's pairs of a product, in parts by warp, to `sums`.
-template <int kHeadDim>
-__device__ __forceinline__ void run_product(Stream<kHeadDim>& stream, const Product& w, const uint4* staged, float* sums) {
+// All of this block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread.
+// Shared memory from `sums`: one float2 for each warp and round.
+template <int kHeadDim, typename Finish>
+__device__ __forceinline__ void run_product(Stream<kHeadDim>& stream, const Product& w, const uint4* staged,
+                                            float2* sums, Finish finish) {
     const int warp = threadIdx.x / kWarp;
+    const int pairs_a_round = kWarps / w.split;
     const int mine = pairs_of_block(w.pairs);
-    for (int slot = warp / w.split, at = warp; slot < mine; slot += kWarps / w.split, at += kWarps) {
-        const float sum = stream.multiply(w, staged);
-        if (threadIdx.x % (kWarp / 2) == 0) sums[at * 2 + threadIdx.x % kWarp / (kWarp / 2)] = sum;
+    for (int slot = warp / w.split, at = warp; slot < mine; slot += pairs_a_round, at += kWarps) {
+        float a = 0, b = 0;
+        stream.multiply(w, staged, a, b);
+        a = warp_sum(a);
+        b = warp_sum(b);
+        if (threadIdx.x % kWarp == 0) sums[at] = make_float2(a, b);
     }
     __syncthreads();
+    for (int slot = threadIdx.x; slot < mine; slot += kThreads) {
+        float2 sum = sums[slot * w.split];
+        for (int i = 1; i < w.split; ++i) {
+            const float2 more = sums[slot * w.split + i];
+            sum.x += more.x;
+            sum.y += more.y;
+        }
+        finish(slot * gridDim.x + blockIdx.x, sum.x, sum.y);
+    }
 }
 
 // How the cache is shared out over blocks.
@@ -494,7 +482,7 @@ class Attention {
     static constexpr int kChunks = kHeadDim / 8;
     static constexpr int kSteps = kHeadDim / 16;
     static constexpr int kTileBytes = kTile * kHeadDim * 2;
-    static constexpr int kDepth = kHeadDim == 64 ? DEPTH64 : 1;  // Tiles in flight, of keys and of values.
+    static constexpr int kDepth = 128 / kHeadDim;  // Tiles in flight, of keys and of values.
     static constexpr int kRecord = kHeadDim + 2;   // The unnormalised output, then the maximum and the sum.
 
     // Rows that aren't in the cache become zeros.
@@ -673,24 +661,6 @@ __device__ __forceinline__ QkvOperands qkv_operands(const Decode& p, const Decod
             rotates ? p.sines[at] : 0.0f};
 }
 
-// Bias and rotary embedding of a pair; the new key and value also go to the cache. The products are rounded already.
-template <int kHeadDim>
-__device__ __forceinline__ void finish_qkv(const Decode& p, const DecodeLayer& layer, const QkvOperands& operands, int pair,
-                                           int position, float a, float b, unsigned epoch) {
-    constexpr int kHalf = kHeadDim / 2;
-    a = rounded(a + operands.bias_a);
-    b = rounded(b + operands.bias_b);
-    const float first = a * operands.cosine - b * operands.sine;
-    const float second = b * operands.cosine + a * operands.sine;
-    store_word(p.qkv + pair, pack(first, second), epoch);
-    const int head = pair / kHalf - p.heads;
-    if (head < 0) return;
-    bf16* to = (head < p.kv_heads ? layer.keys : layer.values) +
-               (static_cast<size_t>(head % p.kv_heads) * p.max_length + position) * kHeadDim + pair % kHalf;
-    to[0] = __float2bfloat16_rn(first);
-    to[kHalf] = __float2bfloat16_rn(second);
-}
-
 // The best of the block, in every thread.
 __device__ __forceinline__ Best block_best(Best best) {
     __shared__ Best bests[kWarps];
@@ -712,6 +682,7 @@ __device__ __forceinline__ Best block_best(Best best) {
 template <int kHeadDim>
 __device__ __forceinline__ void decode_body(const Decode& p) {
     extern __shared__ uint4 shared[];
+    constexpr int kHalf = kHeadDim / 2;
     // Shared memory: the rings, the layers' table, and the region of the staged vector and the sums, or of attention.
     auto* layers = reinterpret_cast<DecodeLayer*>(shared + kRing / 16);
     const int table_chunks = (p.layer_count * static_cast<int>(sizeof(DecodeLayer)) + 15) / 16;
@@ -730,103 +701,115 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
     unsigned token = __ldcg(&p.state->token);
     const bool writes_phases = p.phases && blockIdx.x == 0 && threadIdx.x == 0;
 
+    auto sums_of = [&](const Product& w) { return reinterpret_cast<float2*>(region + padded(w)); };
+    auto plain = [](const bf16* x) {
+        return [x](int i) { return __ldcg(reinterpret_cast<const uint2*>(x) + i); };
+    };
+    auto words = [&](const PairWord* x) { return [x, epoch](int i) { return await_two(x + i * 2, epoch); }; };
+
     for (int step = 0; step < steps; ++step) {
         const int position = first_position + step;
         const Splits splits(p, position + 1);
         const bf16* input = p.embedding + static_cast<size_t>(token) * p.hidden;
+        int phase = 0;
+        auto mark = [&] {
+            if (writes_phases) p.phases[phase++] = clock_ns();
+        };
         // The residual stream of the one pair of rows that this thread finishes in both residual products.
         uint32_t residual = 0;
         if (threadIdx.x < pairs_of_block(p.hidden / 2))
             residual = __ldg(reinterpret_cast<const uint32_t*>(input) + threadIdx.x * gridDim.x + blockIdx.x);
-        Best best{-INFINITY, 0xffffffffu};
-        int mark_count = 0;
-        auto mark = [&] {
-            if (writes_phases) p.phases[mark_count++] = clock_ns();
+        auto onto_residual = [&](PairWord* x) {
+            return [&, x](int pair, float a, float b) {
+                residual = pack(low(residual) + rounded(a), high(residual) + rounded(b));
+                store_word(x + pair, residual, epoch);
+            };
         };
 
-        // One copy of the code for all products: it has to stay in the instruction cache.
-        for (int phase = only_head ? head_phase : 0; phase <= head_phase; ++phase) {
-            const int kind = phase == head_phase ? kHead : phase % kProducts;
-            const DecodeLayer& layer = layers[phase == head_phase ? 0 : phase / kProducts];
-            const Product w = product_of<kHeadDim>(p, layers, phase);
-
-            // The product's input, as soon as it is there.
-            float scale = 1;
-            QkvOperands operands{};
-            if (kind == kOutput) {
-                Attention<kHeadDim> attention(p, splits, position + 1, region);
-                if (attention.has_work()) {
-                    attention.prefetch(layer);
-                    attention.run(epoch);
-                }
-                mark();
-                if (splits.count > 1) merge_shared<kHeadDim>(p, splits, epoch);
-                __syncthreads();
+        for (int l = 0; l < (only_head ? 0 : p.layer_count); ++l) {
+            const DecodeLayer& layer = layers[l];
+            if (blockIdx.x == 0 && l + 1 < p.layer_count) {
+                prefetch(layers[l + 1].norm1, p.hidden * 2);
+                prefetch(layers[l + 1].bias, (p.heads + 2 * p.kv_heads) * kHeadDim * 2);
+                prefetch(layers[l + 1].norm2, p.hidden * 2);
             }
-            if (kind == kOutput || kind == kDown) {
-                stage(w, region, [&](int i) {
-                    return kind == kOutput ? await_two(p.attended + i * 2, epoch) : await_four(p.activated + i * 4, epoch);
-                });
-            } else {
-                const bf16* norm = kind == kQkv ? layer.norm1 : kind == kGateUp ? layer.norm2 : p.final_norm;
-                const bf16* plain = phase == 0 ? input : p.x;
-                const PairWord* words = kind == kGateUp ? p.x2 : p.x1;
-                const bool is_plain = phase == 0 || only_head;
-                scale = stage_normed(w, norm, p.eps, region, [&](int i) {
-                    return is_plain ? __ldcg(reinterpret_cast<const uint2*>(plain) + i) : await_two(words + i * 2, epoch);
-                });
+
+            // Norm, query/key/value product, bias, rotary embedding; the new key and value also go to the cache.
+            Product w = product_of<kHeadDim>(p, layers, l * kProducts);
+            float scale = l == 0 ? stage_normed(w, layer.norm1, p.eps, region, plain(input))
+                                 : stage_normed(w, layer.norm1, p.eps, region, words(p.x1));
+            mark();
+            ++epoch;
+            // What this thread needs to finish its first pair, on its way while the product runs.
+            const QkvOperands first = qkv_operands<kHeadDim>(p, layer, min(static_cast<int>(threadIdx.x * gridDim.x + blockIdx.x), w.pairs - 1), position);
+            run_product(stream, w, region, sums_of(w), [&](int pair, float a, float b) {
+                const QkvOperands o = pair == threadIdx.x * gridDim.x + blockIdx.x ? first : qkv_operands<kHeadDim>(p, layer, pair, position);
+                const int head = pair / kHalf;
+                const int i = pair % kHalf;
+                a = rounded(a * scale + o.bias_a);
+                b = rounded(b * scale + o.bias_b);
+                const float rotated = a * o.cosine - b * o.sine;
+                b = b * o.cosine + a * o.sine;
+                a = rotated;
+                store_word(p.qkv + pair, pack(a, b), epoch);
+                if (head >= p.heads) {
+                    const int kv_head = head - p.heads;
+                    bf16* to = (kv_head < p.kv_heads ? layer.keys : layer.values) +
+                               (static_cast<size_t>(kv_head % p.kv_heads) * p.max_length + position) * kHeadDim;
+                    to[i] = __float2bfloat16_rn(a);
+                    to[i + kHalf] = __float2bfloat16_rn(b);
+                }
+            });
+            __syncthreads();  // Attention's tiles overwrite the sums.
+
+            Attention<kHeadDim> attention(p, splits, position + 1, region);
+            if (attention.has_work()) {
+                attention.prefetch(layer);
+                attention.run(epoch);
             }
             mark();
-            if (kind == kQkv) {
-                ++epoch;
-                // What this thread needs to finish its first pair is on its way while the product runs.
-                const int pair = threadIdx.x * gridDim.x + blockIdx.x;
-                if (pair < w.pairs) operands = qkv_operands<kHeadDim>(p, layer, pair, position);
-                // The next vectors as well.
-                if (blockIdx.x == 0) {
-                    prefetch(layer.norm2, p.hidden * 2);
-                    if (phase + kProducts < head_phase) {
-                        prefetch(layers[phase / kProducts + 1].norm1, p.hidden * 2);
-                        prefetch(layers[phase / kProducts + 1].bias, (p.heads + 2 * p.kv_heads) * kHeadDim * 2);
-                    }
-                }
-            }
+            if (splits.count > 1) merge_shared<kHeadDim>(p, splits, epoch);
+            __syncthreads();
 
-            float* sums = reinterpret_cast<float*>(region + padded(w));
-            run_product(stream, w, region, sums);
+            // Output projection, onto the residual stream.
+            w = product_of<kHeadDim>(p, layers, l * kProducts + 1);
+            stage(w, region, words(p.attended));
             mark();
+            run_product(stream, w, region, sums_of(w), onto_residual(p.x2));
+            __syncthreads();
 
-            // A pair a thread.
-            const int mine = pairs_of_block(w.pairs);
-            for (int slot = threadIdx.x; slot < mine; slot += kThreads) {
-                float a = 0, b = 0;
-                for (int i = 0; i < w.split; ++i) {
-                    const float2 part = reinterpret_cast<const float2*>(sums)[slot * w.split + i];
-                    a += part.x;
-                    b += part.y;
-                }
-                const int pair = slot * gridDim.x + blockIdx.x;
-                a = rounded(a * scale);
-                b = rounded(b * scale);
-                if (kind == kQkv) {
-                    if (slot >= kThreads) operands = qkv_operands<kHeadDim>(p, layer, pair, position);
-                    finish_qkv<kHeadDim>(p, layer, operands, pair, position, a, b, epoch);
-                } else if (kind == kGateUp) {
-                    const uint32_t word = (pack(rounded(silu(a)) * b, 0) & 0xffffu) | epoch << 16;
-                    asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p.activated + pair), "r"(word) : "memory");
-                } else if (kind == kHead) {
-                    reinterpret_cast<float2*>(p.logits)[pair] = make_float2(a, b);
-                    best.take(a, pair * 2);
-                    best.take(b, pair * 2 + 1);
-                } else {
-                    residual = pack(low(residual) + a, high(residual) + b);
-                    store_word((kind == kOutput ? p.x2 : p.x1) + pair, residual, epoch);
-                }
-            }
+            // Norm, gate and up products, silu(gate) * up.
+            w = product_of<kHeadDim>(p, layers, l * kProducts + 2);
+            scale = stage_normed(w, layer.norm2, p.eps, region, words(p.x2));
+            mark();
+            run_product(stream, w, region, sums_of(w), [&](int pair, float a, float b) {
+                const float v = rounded(silu(rounded(a * scale))) * rounded(b * scale);
+                const uint32_t word = (pack(v, 0) & 0xffffu) | epoch << 16;
+                asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(p.activated + pair), "r"(word) : "memory");
+            });
+            __syncthreads();
+
+            // Down projection, onto the residual stream.
+            w = product_of<kHeadDim>(p, layers, l * kProducts + 3);
+            stage(w, region, [&](int i) { return await_four(p.activated + i * 4, epoch); });
+            mark();
+            run_product(stream, w, region, sums_of(w), onto_residual(p.x1));
             __syncthreads();
         }
 
-        // The greedy choice, which every block makes for itself.
+        // Final norm, logits, and the greedy choice, which every block makes for itself.
+        const Product w = product_of<kHeadDim>(p, layers, head_phase);
+        const float scale = only_head ? stage_normed(w, p.final_norm, p.eps, region, plain(p.x))
+                                      : stage_normed(w, p.final_norm, p.eps, region, words(p.x1));
+        mark();
+        Best best{-INFINITY, 0xffffffffu};
+        run_product(stream, w, region, sums_of(w), [&](int pair, float a, float b) {
+            a = rounded(a * scale);
+            b = rounded(b * scale);
+            reinterpret_cast<float2*>(p.logits)[pair] = make_float2(a, b);
+            best.take(a, pair * 2);
+            best.take(b, pair * 2 + 1);
+        });
         best = block_best(best);
         if (threadIdx.x == 0) p.bests[blockIdx.x] = best;
         // The step's one barrier also makes the cache's new rows visible to all.

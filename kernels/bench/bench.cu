@@ -108,22 +108,29 @@ static void decode(const Shape& shape) {
            s.name, context, rate, rates[0], rates[1], rates[2], 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
            gaps[gaps.size() * 99 / 100], (weights + cache) * rate / 1e12, (weights + cache) * rate / 3.08e12 * 100);
     if (!option("parts", 0)) return;
-    // The first block's times by the kernel's own clock, mean over layers, median of some steps.
-    const char* names[] = {"qkv", "attention", "output: wait", "output", "gate_up: wait", "gate_up", "down: wait", "down", "qkv: wait", "head"};
-    std::vector<std::vector<double>> spent(10);
+    // When the first block had each product's input, by the kernel's own clock, summed over layers; median of some steps.
+    const char* names[] = {"qkv+attn", "merge", "output", "gate_up", "down", "head"};
+    const double bytes[] = {2.0 * s.qkv_rows() * s.hidden + 4.0 * s.kv_heads * s.head_dim * context, 0,
+                            2.0 * s.hidden * s.heads * s.head_dim, 4.0 * s.hidden * s.intermediate,
+                            2.0 * s.hidden * s.intermediate, 2.0 * s.hidden * s.vocabulary};
+    std::vector<std::vector<double>> spent(6);
     for (int run = 0; run < 9; ++run) {
         m.set_state(context, 1);
         m.decode(2, true);
         CHECK(cudaStreamSynchronize(m.stream));
-        std::vector<unsigned long long> at(s.layers * 9 + 2);
+        std::vector<unsigned long long> at(s.layers * 5 + 1), end(2);
         CHECK(cudaMemcpy(at.data(), m.phases, at.size() * 8, cudaMemcpyDeviceToHost));
-        double sums[10] = {};
-        for (size_t i = 0; i + 2 < at.size(); ++i) sums[i % 9] += at[i + 1] - at[i];
-        sums[9] = (at[at.size() - 1] - at[at.size() - 2]) * s.layers;
-        for (int i = 0; i < 10; ++i) spent[i].push_back(sums[i] * 1e-3 / s.layers);
+        CHECK(cudaMemcpy(end.data(), m.times, 16, cudaMemcpyDeviceToHost));
+        double sums[6] = {};
+        for (size_t i = 0; i + 1 < at.size(); ++i) sums[i % 5] += at[i + 1] - at[i];
+        sums[5] = end[1] - at.back();
+        for (int i = 0; i < 6; ++i) spent[i].push_back(sums[i] * 1e-3);
     }
-    for (int i = 0; i < 10; ++i) printf("  %s %.2f", names[i], median(spent[i]));
-    printf(" us\n");
+    for (int i = 0; i < 6; ++i) {
+        const int count = i == 5 ? 1 : s.layers;
+        const double us = median(spent[i]) / count;
+        printf("  %-10s %3d x %8.2f us  %6.2f TB/s\n", names[i], count, us, bytes[i] / us * 1e-6);
+    }
 }
 
 static void prefill(const Shape& shape) {

@@ -178,7 +178,7 @@ struct Model {
         d.times = times = device_array<unsigned long long>(capacity);
         d.state = state = device_array<StepState>(1);
         CHECK(cudaMemset(state, 0, sizeof(StepState)));
-        phases = device_array<unsigned long long>(s.layers * 9 + 2);
+        phases = device_array<unsigned long long>(s.layers * 5 + 1);
         std::vector<decoding::DecodeLayer> table;
         for (const Layer& l : layers) table.push_back({l.norm1, l.qkv, l.bias, l.o, l.norm2, l.gate_up, l.down, l.keys, l.values});
         auto* device_table = device_array<decoding::DecodeLayer>(s.layers);
@@ -239,7 +239,7 @@ struct Model {
                                   region(s.intermediate, s.hidden, d.split_gate_up),
                                   region(s.hidden / 2, s.intermediate, d.split_down),
                                   region(s.vocabulary / 2, s.hidden, d.split_head),
-                                  decoding::kWarps * (s.head_dim == 64 ? DEPTH64 : 1) * 2 * tile,
+                                  decoding::kWarps * (128 / s.head_dim) * 2 * tile,
                                   size_t(decoding::kWarps) * 8 * (s.head_dim + 2) * 4});
         shared += decoding::kRing + (s.layers * sizeof(decoding::DecodeLayer) + 15) / 16 * 16;
         auto kernel = s.head_dim == 64 ? decoding::decode_64 : decoding::decode_128;
