@@ -3,8 +3,8 @@
 //! `unsafe` here is for three calls of the driver that cudarc leaves unchecked: candle's stream is the only one, so no
 //! events are needed between tensors; and the memory pool's attributes are 64-bit numbers, read and written as such.
 
-use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
 use candle_core::Device;
+use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
 
 use crate::engine::EngineError;
 
