@@ -9,16 +9,14 @@ use serde::Serialize;
 use crate::case::{Case, DeviceKind, Implementation};
 use crate::config::{Suite, SuiteModel};
 use crate::device::Capacity;
-use crate::engine::ModelSpec;
 use crate::engine::qwen2::config::ModelConfig;
+use crate::engine::qwen2::plain::scores_limit;
+use crate::engine::{self, ModelSpec};
 use crate::error::{Error, Result};
 use crate::models::{self, Model};
 use crate::results::{Failure, FailureKind, Settings};
 
 const GIB: f64 = (1u64 << 30) as f64;
-
-/// Prompt tokens that go through the model at once; longer prompts are cut into chunks.
-const PREFILL_CHUNK: u64 = 1024;
 
 /// What a CUDA context, its libraries and their workspaces take.
 const CUDA_CONTEXT: u64 = 600 << 20;
@@ -139,15 +137,16 @@ fn plan_case(case: &Case, shape: &Model, settings: &Settings, device: &Capacity)
 
 fn memory(case: &Case, shape: &Model) -> Memory {
     let context = u64::from(case.context_length);
-    let size = case.dtype.size();
-    let chunk = context.min(PREFILL_CHUNK);
+    let dtype = engine::held_dtype(case.implementation, case.device, case.dtype);
+    let size = dtype.size();
+    let chunk = context.min(engine::default_prefill_chunk(case.device) as u64);
     let activations = chunk * (4 * shape.hidden_size as u64 + 3 * shape.intermediate_size as u64) * size;
     let heads = shape.num_attention_heads as u64;
-    let kv_cache = u64::from(case.length()) * shape.kv_bytes_per_token(case.dtype);
+    let kv_cache = u64::from(case.length()) * shape.kv_bytes_per_token(dtype);
     let attention = match case.implementation {
         Implementation::Graph => 0,
-        // Scores and their softmax in f32, a chunk at a time.
-        Implementation::Plain => 2 * heads * chunk * context * 4,
+        // Scores and their softmax, both in f32 and in the model's type, a block at a time.
+        Implementation::Plain => (heads * chunk * context).min(scores_limit(case.device) as u64) * 2 * (4 + size),
         // Scores of the whole prompt, and one layer's keys and values repeated for each query head.
         Implementation::Stock => {
             let repeats = heads / shape.num_key_value_heads as u64;
@@ -156,7 +155,7 @@ fn memory(case: &Case, shape: &Model) -> Memory {
     };
     let runtime = if case.device == DeviceKind::Cuda { CUDA_CONTEXT } else { 0 };
     let workspace = runtime + activations + attention + shape.vocab_size as u64 * 4;
-    Memory { weights: shape.weight_bytes(case.dtype), kv_cache, workspace }
+    Memory { weights: shape.weight_bytes(dtype), kv_cache, workspace }
 }
 
 /// Why the case can't run on the device at all.
@@ -185,8 +184,9 @@ fn generation_seconds(case: &Case, shape: &Model, generated: u32, device: &Capac
     let operations =
         shape.flops_per_token() as f64 * context + shape.attention_flops_per_token_squared() as f64 * context * context;
     let prefill = operations / (device.flops * PREFILL_EFFICIENCY);
-    let kv = shape.kv_bytes_per_token(case.dtype) as f64 * (context + generated / 2.0);
-    let bytes = shape.decode_weight_bytes(case.dtype) as f64 + kv;
+    let dtype = engine::held_dtype(case.implementation, case.device, case.dtype);
+    let kv = shape.kv_bytes_per_token(dtype) as f64 * (context + generated / 2.0);
+    let bytes = shape.decode_weight_bytes(dtype) as f64 + kv;
     let step = bytes / (device.bandwidth * DECODE_EFFICIENCY) + step_overhead(case, shape);
     prefill + generated * step
 }

@@ -17,7 +17,7 @@ use crate::models;
 const EXAMPLES: &str = "Examples:
   bench-diff generate Qwen/Qwen2.5-0.5B-Instruct --prompt-ids 9707,11,1879 --tokens 8 --top-logits 3
   bench-diff generate ./my-model --prompt-ids @prompt.json --tokens 1 --dtype f32 --format json
-  bench-diff generate Qwen/Qwen2.5-0.5B --weights generated --prompt-ids 1,2,3 --tokens 4 --implementation stock";
+  bench-diff generate Qwen/Qwen2.5-0.5B --weights generated --prompt-ids 1,2,3 --tokens 4";
 
 /// Show a model's greedy tokens, and the logits they were chosen by
 ///
@@ -32,7 +32,7 @@ pub struct Args {
     #[arg(long, value_name = "IDS")]
     prompt_ids: String,
 
-    /// How many tokens to generate
+    /// How many tokens to generate (up to 1048576)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     tokens: u32,
 
@@ -40,15 +40,15 @@ pub struct Args {
     #[arg(long, value_name = "K", default_value_t = 0)]
     top_logits: usize,
 
-    /// [default: the type of the published weights]
+    /// The type of weights and activations [default: that of the published weights]
     #[arg(long)]
     dtype: Option<Dtype>,
 
-    /// [default: the fastest that the device can run]
+    /// What computes the forward pass [default: the fastest that the device can run]
     #[arg(long)]
     implementation: Option<Implementation>,
 
-    /// [default: local for a directory, else hub]
+    /// Where the weights come from [default: local for a directory, else hub]
     #[arg(long)]
     weights: Option<WeightsSource>,
 
@@ -68,6 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "N")]
     prefill_chunk: Option<usize>,
 
+    /// How to print the result
     #[arg(long, default_value = "text")]
     format: Format,
 }

@@ -18,10 +18,18 @@ const SEED: u64 = 1024;
 
 /// Prompt tokens that go through the model at a time, where the caller doesn't say: enough for full matrix products on
 /// a GPU, and few enough for small buffers.
-const fn default_prefill_chunk(device: DeviceKind) -> usize {
+pub const fn default_prefill_chunk(device: DeviceKind) -> usize {
     match device {
         DeviceKind::Cuda => 2048,
         DeviceKind::Cpu => 512,
+    }
+}
+
+/// The type that a model's numbers are held in: on a CPU, `plain` computes in F32.
+pub fn held_dtype(implementation: Implementation, device: DeviceKind, dtype: Dtype) -> Dtype {
+    match (implementation, device) {
+        (Implementation::Plain, DeviceKind::Cpu) => Dtype::F32,
+        _ => dtype,
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use candle::{Candle, default_device, default_implementation};
+pub use candle::{Candle, default_device, default_implementation, default_prefill_chunk, held_dtype};
 pub use ceilings::ceilings;
 
 use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
@@ -65,13 +65,22 @@ pub enum EngineError {
 
 impl From<candle_core::Error> for EngineError {
     fn from(error: candle_core::Error) -> Self {
-        let text = error.to_string();
+        let text = message(&error);
         // candle passes the driver's error on as text.
         if text.contains("OUT_OF_MEMORY") || text.contains("out of memory") {
             Self::OutOfMemory(text)
         } else {
             Self::Failed(text)
         }
+    }
+}
+
+/// What a candle error says to a person: with `RUST_BACKTRACE` set it also carries one.
+fn message(error: &candle_core::Error) -> String {
+    match error {
+        candle_core::Error::WithBacktrace { inner, .. } => message(inner),
+        candle_core::Error::WithPath { inner, path } => format!("{}: {}", path.display(), message(inner)),
+        other => other.to_string(),
     }
 }
 

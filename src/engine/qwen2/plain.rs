@@ -12,7 +12,17 @@ use super::cache::LayerCache;
 use super::config::ModelConfig;
 use super::rope::RopeTables;
 use super::weights::Weights;
+use crate::case::DeviceKind;
 use crate::engine::forward::{Forward, check_tokens};
+
+/// Most attention scores held at a time: 1 GiB in F32 on a GPU, far below the 2^31 elements that candle's softmax can
+/// index; on a CPU 4 MiB, which its cache may hold.
+pub const fn scores_limit(device: DeviceKind) -> usize {
+    match device {
+        DeviceKind::Cuda => 1 << 28,
+        DeviceKind::Cpu => 1 << 20,
+    }
+}
 
 /// The type of all tensors of a model whose weights are of type `model`.
 fn computing_type(model: DType, device: &Device) -> DType {
@@ -195,9 +205,7 @@ impl Attention {
             group: shape.num_attention_heads / shape.num_key_value_heads,
             head_dim: shape.head_dim,
             causal: Tensor::from_vec(causal, (chunk, chunk), device)?,
-            // 1 GiB in F32 on a GPU, far below the 2^31 elements that candle's softmax can index; on a CPU 4 MiB,
-            // which its cache may hold.
-            scores_limit: if device.is_cpu() { 1 << 20 } else { 1 << 28 },
+            scores_limit: scores_limit(if device.is_cpu() { DeviceKind::Cpu } else { DeviceKind::Cuda }),
         })
     }
 

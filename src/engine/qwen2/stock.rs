@@ -76,9 +76,8 @@ fn check(config: &ModelConfig, dtype: DType, device: &Device, capacity: usize) -
     }
     if config.yarn.is_some() {
         bail!(
-            "stock can't run {} with {capacity} tokens: it has no YaRN position encoding; use plain or at most {}",
-            shape.id,
-            shape.max_position_embeddings
+            "stock can't run {} with {capacity} tokens: they need YaRN position encoding, which it doesn't have; use plain",
+            shape.id
         );
     }
     if capacity > shape.max_position_embeddings {

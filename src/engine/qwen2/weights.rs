@@ -12,7 +12,7 @@ use half::{bf16, f16};
 use serde::Deserialize;
 
 use super::config::ModelConfig;
-use crate::engine::{EngineError, Progress};
+use crate::engine::{EngineError, Progress, message};
 
 /// Half the width of the uniform distribution of generated weights: a standard deviation of 0.02, Qwen2's own at
 /// initialisation, so that activations stay finite through all layers.
@@ -46,7 +46,7 @@ impl<'a> Weights<'a> {
         let files = shards(directory)?;
         // SAFETY: see the module's head.
         let tensors = unsafe { MmapedSafetensors::multi(&files) }
-            .map_err(|error| EngineError::Failed(format!("{}: {error}", directory.display())))?;
+            .map_err(|error| EngineError::Failed(format!("weights: {}", message(&error))))?;
         Ok(Self::new(Source::Files { tensors, directory: directory.to_owned() }, config, dtype, device, progress))
     }
 
@@ -90,12 +90,12 @@ fn read(
     dtype: DType,
     device: &Device,
 ) -> Result<Tensor> {
-    let context = |error| candle_core::Error::Msg(format!("{}: tensor {name}: {error}", directory.display()));
+    let context = |error| candle_core::Error::Msg(format!("{}: tensor {name} {error}", directory.display()));
     let view = tensors.get(name).map_err(|_| context("is missing".to_owned()))?;
     if view.shape() != shape {
         return Err(context(format!("has the shape {:?}, config.json asks for {shape:?}", view.shape())));
     }
-    let tensor = tensors.load(name, device).map_err(|error| context(error.to_string()))?;
+    let tensor = tensors.load(name, device).map_err(|error| context(format!("can't be read: {}", message(&error))))?;
     if !tensor.dtype().is_float() {
         return Err(context(format!("has the type {:?}, expected floating-point numbers", tensor.dtype())));
     }
