@@ -17,6 +17,11 @@ pub fn percent(share: f64) -> String {
     format!("{text}%")
 }
 
+/// The smallest change that shows: beyond 100% the exact number helps nobody.
+pub fn smallest_change(share: f64) -> String {
+    if share > 1.0 { "over 100%".to_owned() } else { percent(share) }
+}
+
 /// A relative change in native units as a person says it: `2.9% slower`, `3% more`.
 pub fn change(change: f64, unit: &str, better: Better) -> String {
     if change == 0.0 {

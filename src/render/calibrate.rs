@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
 use super::escape;
 use crate::calibrate::{CHANGES, Calibration, Sensitivity};
-use crate::compare::wording::percent;
+use crate::compare::wording::{percent, smallest_change};
 use crate::metric;
 
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
@@ -18,7 +18,7 @@ pub fn table(calibration: &Calibration) -> String {
     table.load_style(STYLE).set_header(header);
     for metric in &calibration.metrics {
         let mut row = vec![title(metric).to_owned()];
-        row.extend([metric.spread, metric.detectable, metric.margin].map(percent));
+        row.extend([percent(metric.spread), smallest_change(metric.detectable), percent(metric.margin)]);
         row.extend(metric.runs_for.map(|runs| runs.map_or_else(|| "over 200".into(), |runs| runs.to_string())));
         table.add_row(row);
     }

@@ -205,7 +205,7 @@ pub fn sensitivity(report: &Report) -> String {
     let changes = check.smallest_changes();
     let shown = changes.iter().filter(|(_, change)| change.is_finite());
     let listed: Vec<_> =
-        shown.map(|(metric, change)| format!("{} {}", metric.title, wording::percent(*change))).collect();
+        shown.map(|(metric, change)| format!("{} {}", metric.title, wording::smallest_change(*change))).collect();
     if listed.is_empty() {
         return String::new();
     }
