@@ -30,9 +30,8 @@ fn git_commit(root: &Path) -> Option<String> {
     if Path::new(&top).canonicalize().ok()? != root.canonicalize().ok()? {
         return None;
     }
-    // The commit changes when HEAD moves to another branch, or the branch to another commit.
-    let branch = git(root, &["rev-parse", "--symbolic-full-name", "HEAD"]);
-    for name in ["HEAD", "packed-refs"].into_iter().chain(branch.as_deref()) {
+    // HEAD changes with the branch, its log with every commit.
+    for name in ["HEAD", "logs/HEAD"] {
         let path = git(root, &["rev-parse", "--path-format=absolute", "--git-path", name])?;
         // A missing path would make cargo run this every time.
         if Path::new(&path).exists() {
