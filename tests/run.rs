@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use bench_diff::results::{FailureKind, Measurement, Outcome, Results, Run};
+use bench_diff::case::DeviceKind;
+use bench_diff::config::{Selection, load_suite};
+use bench_diff::measure::{self, End, Request, Side, Silent, Stop, Worker};
+use bench_diff::results::{self, FailureKind, Measurement, Outcome, Results, Run};
 use tempfile::TempDir;
 
 /// A directory with a configuration of two small models and two cases each, measured twice.
@@ -399,6 +402,40 @@ fn a_missing_program_is_named() {
     let finished = Finished::of(bench.plain(&["--worker", "./nowhere"]).output().unwrap());
     assert_eq!(finished.code, Some(3));
     assert!(finished.err.contains("can't start ./nowhere"), "{}", finished.err);
+}
+
+/// Two programs in one session, as `ci` measures base and head.
+#[test]
+fn base_and_head_take_turns_and_swap_places() {
+    let bench = Bench::new();
+    let selection = Selection { config: Some(bench.path("bench-diff.toml")), ..Selection::default() };
+    let suite = load_suite(&selection, DeviceKind::Cpu).unwrap();
+    let worker = |label: &str| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/worker.sh");
+        let command = format!("cd \"$0\" && echo {label} >> log && exec \"$1\" worker");
+        let args = ["-c".into(), command.into(), bench.directory.path().into(), script.into()];
+        Worker { path: "/bin/sh".into(), args: args.into() }
+    };
+    let id = measure::session_id();
+    let mut sides = ["base", "head"]
+        .map(|label| Side::new(label, worker(label), &suite, &id).saved_to(&bench.path(&format!("{label}.json"))));
+    let end = measure::run(&Request::new(&suite), &mut sides, &mut Silent, &Stop::new()).unwrap();
+    assert_eq!(end, End::Complete);
+    let log = bench.read("log");
+    let order: Vec<_> = log.lines().filter(|line| ["base", "head"].contains(line)).collect();
+    // Round 1 of both models, then round 2.
+    assert_eq!(order, ["base", "head", "base", "head", "head", "base", "head", "base"]);
+    let read = |name: &str| results::read(&bench.path(name)).unwrap();
+    let (base, head) = (read("base.json"), read("head.json"));
+    assert_eq!((&base.sessions[0].id, base.sessions[0].runs.len()), (&id, 8));
+    assert_eq!((&head.sessions[0].id, head.sessions[0].runs.len()), (&id, 8));
+
+    // More rounds go on in the same session.
+    let mut longer = suite.clone();
+    longer.settings.runs = 3;
+    measure::run(&Request::new(&longer), &mut sides, &mut Silent, &Stop::new()).unwrap();
+    assert_eq!(bench.read("log").lines().filter(|line| *line == "start").count(), 12);
+    assert_eq!(sides[0].results.sessions[0].runs.len(), 12);
 }
 
 #[test]
