@@ -419,7 +419,9 @@ fn base_and_head_take_turns_and_swap_places() {
     let id = measure::session_id();
     let mut sides = ["base", "head"]
         .map(|label| Side::new(label, worker(label), &suite, &id).saved_to(&bench.path(&format!("{label}.json"))));
-    let end = measure::run(&Request::new(&suite), &mut sides, &mut Silent, &Stop::new()).unwrap();
+    // Its own lock files.
+    let request = |suite| Request { locks: bench.directory.path().into(), ..Request::new(suite) };
+    let end = measure::run(&request(&suite), &mut sides, &mut Silent, &Stop::new()).unwrap();
     assert_eq!(end, End::Complete);
     let log = bench.read("log");
     let order: Vec<_> = log.lines().filter(|line| ["base", "head"].contains(line)).collect();
@@ -433,7 +435,7 @@ fn base_and_head_take_turns_and_swap_places() {
     // More rounds go on in the same session.
     let mut longer = suite.clone();
     longer.settings.runs = 3;
-    measure::run(&Request::new(&longer), &mut sides, &mut Silent, &Stop::new()).unwrap();
+    measure::run(&request(&longer), &mut sides, &mut Silent, &Stop::new()).unwrap();
     assert_eq!(bench.read("log").lines().filter(|line| *line == "start").count(), 12);
     assert_eq!(sides[0].results.sessions[0].runs.len(), 12);
 }

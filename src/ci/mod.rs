@@ -186,7 +186,7 @@ impl Flow<'_> {
     }
 
     fn run(&mut self, suite: &Suite, sides: &mut [Side]) -> Result<End> {
-        let request = measure::Request { suite, refused: self.request.refused.clone(), trace: None };
+        let request = measure::Request { refused: self.request.refused.clone(), ..measure::Request::new(suite) };
         measure::run(&request, sides, self.observer, self.stop)
     }
 

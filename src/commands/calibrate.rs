@@ -46,7 +46,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let worker = Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?;
     let check = {
         let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
-        let request = Request { suite: &suite, refused: plan.refused(), trace: None };
+        let request = Request { refused: plan.refused(), ..Request::new(&suite) };
         ci::self_check(&request, &worker, observer.as_mut(), Stop::on_signals())?
     };
     let Some(check) = check else {

@@ -59,7 +59,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         None => started(args, worker)?,
     };
     let plan = plan::plan(&suite, Capacity::of(suite.device(), suite.models[0].spec.gpu))?;
-    let request = Request { suite: &suite, refused: plan.refused(), trace: args.trace.as_deref() };
+    let request = Request { refused: plan.refused(), trace: args.trace.as_deref(), ..Request::new(&suite) };
     let mut sides = [side.saved_to(path)];
     let end = {
         let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);

@@ -23,10 +23,10 @@ const RETRY: Duration = Duration::from_millis(200);
 
 impl Exclusive {
     /// Waits until nobody else measures on the suite's devices. `None` when told to stop.
-    pub fn wait(suite: &Suite, observer: &mut dyn Observer, stop: &Stop) -> Result<Option<Self>> {
+    pub fn wait(suite: &Suite, directory: &Path, observer: &mut dyn Observer, stop: &Stop) -> Result<Option<Self>> {
         let mut locks = Vec::new();
         for name in devices(suite) {
-            let path = std::env::temp_dir().join(format!("bench-diff-{name}.lock"));
+            let path = directory.join(format!("bench-diff-{name}.lock"));
             let mut file = open(&path)
                 .map_err(|error| Error::measurement(format!("can't open the lock file {}: {error}", path.display())))?;
             let mut told = false;

@@ -1,7 +1,7 @@
 //! The order of a session, and what happens when a worker fails.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::ceilings;
@@ -28,11 +28,13 @@ pub struct Request<'a> {
     pub refused: BTreeMap<String, Failure>,
     /// Where to write every gap between tokens.
     pub trace: Option<&'a Path>,
+    /// Where the lock files of this machine's devices are.
+    pub locks: PathBuf,
 }
 
 impl<'a> Request<'a> {
     pub fn new(suite: &'a Suite) -> Self {
-        Self { suite, refused: BTreeMap::new(), trace: None }
+        Self { suite, refused: BTreeMap::new(), trace: None, locks: std::env::temp_dir() }
     }
 }
 
@@ -49,7 +51,7 @@ pub enum End {
 pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, stop: &Stop) -> Result<End> {
     let suite = request.suite;
     hide_own_environment();
-    let Some(_exclusive) = Exclusive::wait(suite, observer, stop)? else { return Ok(End::Stopped) };
+    let Some(_exclusive) = Exclusive::wait(suite, &request.locks, observer, stop)? else { return Ok(End::Stopped) };
     let trace = request.trace.map(|path| {
         Trace::open(path).map_err(|error| Error::usage(format!("can't write the trace to {}: {error}", path.display())))
     });
