@@ -19,6 +19,7 @@ pub mod measure;
 pub mod metric;
 pub mod models;
 pub mod plan;
+pub mod programs;
 mod progress;
 pub mod publish;
 pub mod render;

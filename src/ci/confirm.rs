@@ -4,7 +4,7 @@ use super::Flow;
 use crate::compare::{self, Comparison};
 use crate::config::Suite;
 use crate::error::Result;
-use crate::measure::Worker;
+use crate::programs::Program;
 use crate::results::Results;
 
 impl Flow<'_> {
@@ -12,7 +12,7 @@ impl Flow<'_> {
     pub(super) fn confirm(
         &mut self,
         screen: Comparison,
-        program: &Worker,
+        program: &Program,
         base: &Results,
         head: &Results,
     ) -> Result<Option<Comparison>> {
@@ -21,13 +21,13 @@ impl Flow<'_> {
         let Some(runs) = suspects.iter().map(|suspect| suspect.runs).max() else { return Ok(Some(screen)) };
         let mut suite = self.request.suite.only(|case| suspects.iter().any(|suspect| suspect.case == case.id));
         suite.settings.runs = runs;
-        self.fresh(&suite, program, screen, &suspects)
+        self.fresh(&suite, &program.worker()?, screen, &suspects)
     }
 
     fn fresh(
         &mut self,
         suite: &Suite,
-        program: &Worker,
+        program: &crate::measure::Worker,
         screen: Comparison,
         suspects: &[compare::Suspect],
     ) -> Result<Option<Comparison>> {

@@ -24,6 +24,11 @@ impl Local {
         self.directory.join("latest")
     }
 
+    /// Where programs that were built to be measured are kept.
+    pub fn builds(&self) -> PathBuf {
+        self.directory.join("builds")
+    }
+
     pub fn store(&self) -> Store {
         Store::new(self.directory.join("baselines"))
     }

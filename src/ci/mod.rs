@@ -22,6 +22,7 @@ use crate::compare::{self, Comparison, Options};
 use crate::config::Suite;
 use crate::error::{Error, Result};
 use crate::measure::{self, End, Observer, Side, Stop, Worker};
+use crate::programs::Program;
 use crate::report::{self, ReleaseComparison, Report};
 use crate::results::{Failure, Outcome, Results};
 
@@ -32,8 +33,12 @@ pub struct Request<'a> {
     pub refused: BTreeMap<String, Failure>,
     /// The program that is judged.
     pub head: Worker,
-    /// The program to measure it against, where it can still be run.
-    pub base: Option<Worker>,
+    /// The program to measure it against, where it can still be run or built. Built only when it is needed.
+    pub base: Option<Program>,
+    /// Measure again what looks changed against a baseline.
+    pub confirm: bool,
+    /// The pull request that this is about, as the job knows it.
+    pub pull_request: Option<u64>,
     pub committed: Store,
     pub local: Local,
     /// The directory for `results.json`, `report.json` and the rest.
@@ -56,8 +61,8 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
     let mut flow = Flow { request, observer, stop, options: Options::from(&request.suite.thresholds) };
     let committed = request.committed.find(&request.suite.name, &hardware)?;
     let measured = match (committed, &request.base) {
-        (Some(baseline), base) => flow.against_baseline(baseline, base.as_ref())?,
-        (None, Some(base)) => flow.against_program(base)?,
+        (Some(baseline), base) => flow.against_baseline(baseline, base.as_ref().filter(|_| request.confirm))?,
+        (None, Some(base)) => flow.against_program(&base.worker()?)?,
         (None, None) => match request.local.find(request.suite, &hardware)? {
             Some(baseline) => flow.against_local(baseline)?,
             None => flow.self_check()?,
@@ -76,7 +81,7 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
         base: draft.base,
         comparison: draft.comparison,
         self_check: draft.self_check,
-        pull_request: None,
+        pull_request: request.pull_request,
     };
     report::write(&report, &request.output.join("report.json"))?;
     Ok(Some(Measured { report, remarks }))
@@ -117,7 +122,7 @@ struct Flow<'a> {
 }
 
 impl Flow<'_> {
-    fn against_baseline(&mut self, base: Results, program: Option<&Worker>) -> Step {
+    fn against_baseline(&mut self, base: Results, program: Option<&Program>) -> Step {
         let Some(head) = self.measure_head()? else { return Ok(None) };
         let mut comparison = self.compare(&base, &head)?;
         if let Some(program) = program {

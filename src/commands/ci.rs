@@ -1,6 +1,6 @@
 //! `bench-diff ci`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
@@ -12,7 +12,9 @@ use crate::cli::Io;
 use crate::config::{self, Selection};
 use crate::device::{self, Capacity};
 use crate::error::{Error, Exit, Result};
+use crate::github::event::Context;
 use crate::measure::{Stop, Worker};
+use crate::programs::{Build, Candle, Program, merge_base};
 use crate::publish::publish;
 use crate::report::Report;
 use crate::{plan, progress, render};
@@ -37,6 +39,26 @@ pub struct Args {
     /// A build to measure it against, interleaved: settles what looks changed against a baseline, and stands in for one
     #[arg(long, value_name = "PROGRAM")]
     base_binary: Option<PathBuf>,
+    /// Build the base with this command, at the root of a work tree of the commit where the branch left --base-ref; the
+    /// program is then --head-binary's path in there
+    #[arg(long, value_name = "COMMAND", requires = "head_binary", conflicts_with = "base_binary")]
+    build_command: Option<String>,
+    /// Judge this checkout of candle: bench-diff is built against it, and for the base against the commit where the
+    /// branch left --base-ref
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["head_binary", "base_binary"])]
+    candle: Option<PathBuf>,
+    /// bench-diff's own source, to build against candle
+    #[arg(long, value_name = "DIR", default_value = env!("CARGO_MANIFEST_DIR"), hide_default_value = true)]
+    source: PathBuf,
+    /// The branch or commit that the pull request goes into [default: the event's]
+    #[arg(long, value_name = "REF")]
+    base_ref: Option<String>,
+    /// Don't measure again what looks changed
+    #[arg(long)]
+    no_confirm: bool,
+    /// Only measure and compare: `bench-diff publish` tells the pull request later, on another machine perhaps
+    #[arg(long)]
+    no_publish: bool,
     /// The directory for results.json and report.json [default: .bench-diff/latest, beside the configuration]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
@@ -55,6 +77,8 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   bench-diff ci
   bench-diff ci --suite h100-small --fail-on regression
+  bench-diff ci --build-command 'cargo build --release' --head-binary target/release/bench-diff --base-ref origin/main
+  bench-diff ci --candle ../candle --base-ref origin/main
   bench-diff ci --base-binary main/bench-diff --head-binary pr/bench-diff --output bench-results";
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -74,15 +98,16 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let directory = config::directory(&args.selection);
     let local = Local::in_directory(&directory);
     let output = args.output.clone().unwrap_or_else(|| local.latest());
-    let head = match &args.head_binary {
-        Some(path) => Worker::at(path),
-        None => Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?,
-    };
+    let context = context(io)?;
+    let sides = Sides { args, cache: local.builds(), base_ref: base_ref(args, context.as_ref()) };
+    let head = sides.head()?.worker()?;
     let request = ci::Request {
         suite: &suite,
         refused: plan.refused(),
         head,
-        base: args.base_binary.as_ref().map(Worker::at),
+        base: sides.base(io)?,
+        confirm: !args.no_confirm,
+        pull_request: context.as_ref().and_then(Context::pull_request_number),
         committed: Store::new(args.baseline.clone().unwrap_or_else(|| directory.join(baseline::DIRECTORY))),
         local,
         output: &output,
@@ -95,7 +120,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         writeln!(io.err, "stopped; what was measured is in {}", output.display())?;
         return Ok(Exit::Interrupted);
     };
-    let exit = tell(args, &report, io)?;
+    let exit = if args.no_publish { Exit::Success } else { tell(args, &report, io)? };
     for remark in remarks {
         writeln!(io.err, "{remark}")?;
     }
@@ -107,6 +132,75 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         )?;
     }
     Ok(exit)
+}
+
+/// Whatever is wrong with the event, measuring can go on.
+fn context(io: &mut Io) -> Result<Option<Context>> {
+    Context::read(|name| std::env::var(name).ok()).or_else(|error| {
+        writeln!(io.err, "warning: {error}")?;
+        Ok(None)
+    })
+}
+
+fn base_ref(args: &Args, context: Option<&Context>) -> Option<String> {
+    args.base_ref.clone().or_else(|| context?.base_sha().map(str::to_owned))
+}
+
+/// What is measured.
+struct Sides<'a> {
+    args: &'a Args,
+    cache: PathBuf,
+    base_ref: Option<String>,
+}
+
+impl Sides<'_> {
+    fn head(&self) -> Result<Program> {
+        match (&self.args.candle, &self.args.head_binary) {
+            (Some(checkout), _) => Ok(self.candle(checkout, None)),
+            (None, Some(path)) => Ok(Program::Built(Worker::at(path))),
+            (None, None) => Worker::this()
+                .map(Program::Built)
+                .map_err(|error| Error::measurement(format!("can't find my own program: {error}"))),
+        }
+    }
+
+    /// `None` where there is nothing to build it from.
+    fn base(&self, io: &mut Io) -> Result<Option<Program>> {
+        if let Some(path) = &self.args.base_binary {
+            return Ok(Some(Program::Built(Worker::at(path))));
+        }
+        let Some(base_ref) = &self.base_ref else { return Ok(None) };
+        if let Some(checkout) = &self.args.candle {
+            let commit = self.commit(checkout, base_ref, io)?;
+            return Ok(commit.map(|commit| self.candle(checkout, Some(commit))));
+        }
+        let (Some(command), Some(product)) = (&self.args.build_command, &self.args.head_binary) else {
+            return Ok(None);
+        };
+        let repository = PathBuf::from(".");
+        if product.is_absolute() {
+            return Err(Error::usage("with --build-command, --head-binary must be a path inside the repository"));
+        }
+        let (command, product, cache) = (command.clone(), product.clone(), self.cache.clone());
+        let commit = self.commit(&repository, base_ref, io)?;
+        Ok(commit.map(|commit| Program::Commit(Build { repository, commit, command, product, cache })))
+    }
+
+    /// The merge base. An event's commit may be missing from a shallow clone: then there is no base to measure.
+    fn commit(&self, repository: &Path, base_ref: &str, io: &mut Io) -> Result<Option<String>> {
+        match merge_base(repository, base_ref) {
+            Err(error) if self.args.base_ref.is_none() => {
+                writeln!(io.err, "not measuring the base: {error}")?;
+                Ok(None)
+            }
+            result => result.map(Some),
+        }
+    }
+
+    fn candle(&self, checkout: &Path, commit: Option<String>) -> Program {
+        let (checkout, source) = (checkout.to_owned(), self.args.source.clone());
+        Program::Candle(Candle { checkout, commit, source, cache: self.cache.clone() })
+    }
 }
 
 /// Publishes the report, and prints it in the wanted format.

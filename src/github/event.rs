@@ -87,6 +87,24 @@ impl Context {
         }))
     }
 
+    /// The number that the event itself names.
+    pub fn pull_request_number(&self) -> Option<u64> {
+        match &self.trigger {
+            Trigger::PullRequest(pull) => Some(pull.number),
+            Trigger::Comment { number } => Some(*number),
+            Trigger::Dispatch { number } => *number,
+            Trigger::WorkflowRun(_) | Trigger::Other => None,
+        }
+    }
+
+    /// The tip of the branch that the pull request goes into, where the event names it.
+    pub fn base_sha(&self) -> Option<&str> {
+        match &self.trigger {
+            Trigger::PullRequest(pull) => Some(&pull.base_sha),
+            _ => None,
+        }
+    }
+
     /// The run that measured: the one before, when this one only publishes.
     pub fn measuring_run(&self) -> u64 {
         match &self.trigger {

@@ -27,7 +27,7 @@ CONFIG = """
 weights = "generated"
 [suites.tiny]
 device = "cpu"
-models = ["tiny"]
+models = ["./tiny"]
 context-lengths = [1]
 generated-length = 8
 warmup-length = 2

@@ -2,16 +2,29 @@
 # Runs `bench-diff ci` without a token and names what it wrote.
 set -euo pipefail
 
-args=(ci --output "$INPUT_RESULTS" --comment never --fail-on never)
+action=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../../.." && pwd)
+
+args=(ci --output "$INPUT_RESULTS" --no-publish --source "$action")
 [[ -z "$INPUT_CONFIG" ]] || args+=(--config "$INPUT_CONFIG")
 [[ -z "$INPUT_SUITE" ]] || args+=(--suite "$INPUT_SUITE")
 [[ -z "$INPUT_GPUS" ]] || args+=(--gpus "$INPUT_GPUS")
 [[ -z "$INPUT_BASELINE" ]] || args+=(--baseline "$INPUT_BASELINE")
 [[ -z "$INPUT_HEAD_BINARY" ]] || args+=(--head-binary "$INPUT_HEAD_BINARY")
 [[ -z "$INPUT_BASE_BINARY" ]] || args+=(--base-binary "$INPUT_BASE_BINARY")
+# The command that built the head builds the base as well.
+[[ -z "$INPUT_BUILD_COMMAND" || -z "$INPUT_HEAD_BINARY" || -n "$INPUT_BASE_BINARY" ]] ||
+  args+=(--build-command "$INPUT_BUILD_COMMAND")
+[[ -z "$INPUT_BASE_REF" ]] || args+=(--base-ref "$INPUT_BASE_REF")
 [[ -z "$INPUT_CANDLE" ]] || args+=(--candle "$INPUT_CANDLE")
 # shellcheck disable=SC2153 # action.yml sets it
-[[ "$INPUT_CONFIRM" == auto ]] || args+=(--confirm "$INPUT_CONFIRM")
+case "$INPUT_CONFIRM" in
+  auto) ;;
+  never) args+=(--no-confirm) ;;
+  *)
+    echo "::error title=bench-diff::the confirm input is neither auto nor never"
+    exit 2
+    ;;
+esac
 
 status=0
 env -u GITHUB_TOKEN timeout --signal INT --kill-after 60 "${INPUT_TIMEOUT}m" "$BENCH_DIFF" "${args[@]}" > /dev/null ||
