@@ -119,6 +119,13 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let prompt = prompt_ids(&args.prompt_ids)?;
     let spec = spec(args, prompt.len())?;
     let mut model = load(&spec, args.prefill_chunk)?;
+    if let Some(id) = prompt.iter().find(|id| **id as usize >= model.vocab_size) {
+        return Err(Error::usage(format!(
+            "--prompt-ids: {id} is not a token of {}: ids go from 0 to {}",
+            spec.model,
+            model.vocab_size - 1
+        )));
+    }
     for warning in &model.loaded().warnings {
         writeln!(io.err, "warning: {warning}")?;
     }

@@ -53,6 +53,8 @@ pub fn default_implementation(device: DeviceKind) -> Implementation {
 /// A loaded model.
 pub struct Candle {
     pub forward: Box<dyn Forward>,
+    /// Token ids are below this.
+    pub vocab_size: usize,
     loaded: Loaded,
     device: Device,
 }
@@ -91,7 +93,7 @@ impl Candle {
         };
         // Loading is over when the weights are there, not when their copies are queued.
         device.synchronize()?;
-        Ok(Self { forward, loaded, device })
+        Ok(Self { forward, vocab_size: config.shape.vocab_size, loaded, device })
     }
 }
 
