@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::case::{Case, DeviceKind, Implementation};
-use crate::config::{Suite, SuiteModel};
+use crate::config::Suite;
 use crate::device::Capacity;
 use crate::engine::qwen2::config::ModelConfig;
 use crate::engine::qwen2::plain::scores_limit;
@@ -84,17 +84,23 @@ impl Plan {
         self.cases.iter().map(|case| (case.case.id.clone(), case.seconds)).collect()
     }
 
-    /// The models of `suite` with the cases that can run, each model's length cut to the longest of these.
-    pub fn runnable(&self, suite: &Suite) -> Vec<SuiteModel> {
+    /// The suite with each model's length cut to the longest of its cases that can run: the KV cache is made for it.
+    fn fit(&self, mut suite: Suite) -> Suite {
         let runs =
-            |case: &Case| self.cases.iter().any(|planned| planned.case.id == case.id && planned.failure.is_none());
-        let models = suite.models.iter().map(|model| {
-            let cases: Vec<_> = model.cases.iter().filter(|case| runs(case)).cloned().collect();
-            let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
-            SuiteModel { spec: ModelSpec { max_length, ..model.spec.clone() }, cases }
-        });
-        models.filter(|model| !model.cases.is_empty()).collect()
+            |case: &&Case| self.cases.iter().any(|planned| planned.case.id == case.id && planned.failure.is_none());
+        for model in &mut suite.models {
+            let longest = model.cases.iter().filter(runs).map(Case::length).max();
+            model.spec.max_length = longest.map_or(model.spec.max_length, |longest| longest as usize);
+        }
+        suite
     }
+}
+
+/// Plans `suite` for this machine. The suite comes back ready to be measured: too long cases, which the plan refuses,
+/// don't count for the length of their model.
+pub fn here(suite: Suite) -> Result<(Suite, Plan)> {
+    let plan = plan(&suite, Capacity::of(suite.device(), suite.models[0].spec.gpu))?;
+    Ok((plan.fit(suite), plan))
 }
 
 /// Plans `suite` for `device`.

@@ -61,7 +61,7 @@ pub fn publish(
 ) -> Result<Exit> {
     let files = Files::read(variable);
     let target = match find_target(reports, options, variable) {
-        Ok(Found::Target(target)) => Some(target),
+        Ok(Found::Target(target)) => Some(*target),
         Ok(Found::Nothing(why)) => {
             writeln!(io.err, "not commenting: {why}")?;
             None
@@ -109,7 +109,7 @@ pub fn publish(
 }
 
 enum Found {
-    Target(Target),
+    Target(Box<Target>),
     Nothing(&'static str),
 }
 
@@ -125,7 +125,7 @@ fn find_target(
     let client = Client::new(&context.api_url, token, Patience::default())?;
     let claimed = reports.iter().find_map(|report| report.pull_request);
     Ok(match context.pull_request(&client, options.pr_number, claimed)? {
-        Some(pull) => Found::Target(Target { client, context, pull }),
+        Some(pull) => Found::Target(Box::new(Target { client, context, pull })),
         None => Found::Nothing("no open pull request belongs to this run"),
     })
 }

@@ -6,7 +6,7 @@ use crate::calibrate::calibrate;
 use crate::ci;
 use crate::cli::Io;
 use crate::config::{self, Selection};
-use crate::device::{self, Capacity};
+use crate::device;
 use crate::error::{Error, Exit, Result};
 use crate::measure::{self, Request, Stop, Worker};
 use crate::{plan, progress, render};
@@ -42,7 +42,7 @@ enum Format {
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let mut suite = config::load_suite(&args.selection, device::at_hand())?;
     let runs = std::mem::replace(&mut suite.settings.runs, args.rounds);
-    let plan = plan::plan(&suite, Capacity::of(suite.device(), suite.models[0].spec.gpu))?;
+    let (suite, plan) = plan::here(suite)?;
     let worker = Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?;
     let check = {
         let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);

@@ -10,7 +10,7 @@ use crate::calibrate::calibrate;
 use crate::ci::{self, Local, Measured};
 use crate::cli::Io;
 use crate::config::{self, Selection};
-use crate::device::{self, Capacity};
+use crate::device;
 use crate::error::{Error, Exit, Result};
 use crate::github::event::Context;
 use crate::measure::{Stop, Worker};
@@ -94,7 +94,7 @@ enum Format {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let suite = config::load_suite(&args.selection, device::at_hand())?;
-    let plan = plan::plan(&suite, Capacity::of(suite.device(), suite.models[0].spec.gpu))?;
+    let (suite, plan) = plan::here(suite)?;
     let directory = config::directory(&args.selection);
     let local = Local::in_directory(&directory);
     let output = args.output.clone().unwrap_or_else(|| local.latest());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cli::Io;
 use crate::config::{self, Selection, Suite, SuiteSettings};
-use crate::device::{self, Capacity};
+use crate::device;
 use crate::error::{Error, Exit, Result};
 use crate::measure::{self, End, Request, Side, Stop, Worker};
 use crate::render::counted;
@@ -58,7 +58,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         Some(path) => resumed(args, worker, path)?,
         None => started(args, worker)?,
     };
-    let plan = plan::plan(&suite, Capacity::of(suite.device(), suite.models[0].spec.gpu))?;
+    let (suite, plan) = plan::here(suite)?;
     let request = Request { refused: plan.refused(), trace: args.trace.as_deref(), ..Request::new(&suite) };
     let mut sides = [side.saved_to(path)];
     let end = {

@@ -84,12 +84,14 @@ pub(super) fn case(base: &Case, head: &Case) -> Vec<String> {
         .collect()
 }
 
+/// One of a device's measured limits.
+type Limit = fn(&SessionFacts) -> Option<f64>;
+
 /// What the devices' measured limits say about the machines, one sentence each.
 pub(super) fn ceiling_warnings(base: &Side, head: &Side) -> Vec<String> {
-    let limit = |side: &Side, get: fn(&SessionFacts) -> Option<f64>| {
-        crate::stats::median(&side.sessions.iter().filter_map(get).collect::<Vec<_>>())
-    };
-    let limits: [(&str, fn(&SessionFacts) -> Option<f64>); 2] = [
+    let limit =
+        |side: &Side, get: Limit| crate::stats::median(&side.sessions.iter().filter_map(get).collect::<Vec<_>>());
+    let limits: [(&str, Limit); 2] = [
         ("memory bandwidth in GB/s", |session| Some(session.ceilings?.bandwidth_gb_s)),
         ("matrix rate in TFLOP/s", |session| Some(session.ceilings?.matmul_tflop_s)),
     ];
