@@ -85,7 +85,7 @@ impl Plan {
     }
 
     /// The suite with each model's length cut to the longest of its cases that can run: the KV cache is made for it.
-    fn fit(&self, mut suite: Suite) -> Suite {
+    pub fn fit(&self, mut suite: Suite) -> Suite {
         let runs =
             |case: &&Case| self.cases.iter().any(|planned| planned.case.id == case.id && planned.failure.is_none());
         for model in &mut suite.models {

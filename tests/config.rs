@@ -182,6 +182,24 @@ fn a_directory_is_a_model_with_its_own_shape() {
     assert_eq!(plan["cases"][0]["memory"]["weights"], 4 * (151_936 * 256 + 6 * (983_040 + 512 + 512) + 256));
 }
 
+/// Otherwise the KV cache of a case that is refused would push the others out of memory.
+#[test]
+fn a_case_that_does_not_fit_takes_no_memory_from_the_others() {
+    use bench_diff::{case::DeviceKind, config, device::Capacity, plan};
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("bench-diff.toml");
+    std::fs::write(&path, suite("context-lengths = [1, 6144, 129024]\ngenerated-length = 2048")).unwrap();
+    let selection = config::Selection { config: Some(path), ..Default::default() };
+    let suite = config::load_suite(&selection, DeviceKind::Cpu).unwrap();
+    assert_eq!(suite.models[0].spec.max_length, 131_072);
+    // 0.92 GiB of weights, and 1.5 GiB of keys and values for the longest.
+    let card = Capacity { name: "small".into(), memory: Some(2 << 30), bandwidth: 1e12, flops: 1e14 };
+    let plan = plan::plan(&suite, card).unwrap();
+    assert_eq!(plan.refused().into_keys().collect::<Vec<_>>(), ["Qwen2.5-0.5B/bf16/129024"]);
+    let suite = plan.fit(suite);
+    assert_eq!((suite.models[0].spec.max_length, suite.models[0].cases.len()), (8192, 3));
+}
+
 #[test]
 fn every_suite_of_this_repository_is_valid() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
