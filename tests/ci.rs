@@ -195,7 +195,7 @@ fn a_real_model_on_the_cpu() {
     std::fs::write(place.path("model/config.json"), config.to_string()).unwrap();
     let (exit, out, err) = place.ci(&[]);
     assert_eq!(exit, 0, "{err}");
-    assert!(out.contains("First measurement of 1 cases"), "{out}");
+    assert!(out.contains("First measurement of 1 case"), "{out}");
     let (exit, _, err) = place.ci(&[]);
     assert_eq!(exit, 0, "{err}");
     assert!(place.report()["comparison"]["rows"].as_array().is_some_and(|rows| !rows.is_empty()));
@@ -367,4 +367,90 @@ fn hostile_results_end_in_an_error() {
         assert_eq!(exit, 2, "{err}");
         assert!(err.starts_with("error: ") && err.len() < 500, "{err}");
     }
+}
+
+/// A repository whose program is built by a command from a file with its speed: 100 on main, 80 on the branch that is
+/// checked out.
+fn repository() -> (Place, String) {
+    let place = Place::new();
+    let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci/program.sh");
+    std::fs::copy(template, place.path("program.sh")).unwrap();
+    std::fs::write(place.path(".gitignore"), "program\nbuilt*\nprogram.count\n").unwrap();
+    std::fs::write(place.path("speed"), "100").unwrap();
+    place.git(&["init", "--quiet", "--initial-branch", "main"]);
+    place.commit("main");
+    let base = place.git(&["rev-parse", "HEAD"]);
+    place.git(&["switch", "--quiet", "--create", "slower"]);
+    std::fs::write(place.path("speed"), "80").unwrap();
+    place.commit("slower");
+    let built = Command::new("bash").args(["-c", BUILD]).current_dir(place.0.path()).status().unwrap();
+    assert!(built.success());
+    (place, base)
+}
+
+const BUILD: &str =
+    "sed \"s/SPEED/$(cat speed)/g; s/COMMIT/$(git rev-parse HEAD)/\" program.sh > built && install -m755 built program";
+
+impl Place {
+    fn git(&self, args: &[&str]) -> String {
+        let mut command = Command::new("git");
+        command.args(["-c", "user.name=test", "-c", "user.email=test@example.com"]).args(args);
+        let output = command.current_dir(self.0.path()).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn commit(&self, message: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", message]);
+    }
+}
+
+#[test]
+fn the_base_is_built_from_the_commit_where_the_branch_began() {
+    let (place, base) = repository();
+    let flags =
+        ["--build-command", BUILD, "--head-binary", "./program", "--base-ref", "main", "--fail-on", "regression"];
+    let (exit, _, err) = place.ci(&flags);
+    assert_eq!(exit, 1, "{err}");
+    assert_eq!(place.report()["base"]["sessions"][0]["program"]["commit"], json!(base));
+    assert_eq!(place.report()["comparison"]["tier"], "same-session");
+    // What is built is kept.
+    let (exit, _, err) = place.ci(&[&flags[..], &["--build-command", "false"]].concat()[2..]);
+    assert_eq!(exit, 3, "another command is another build: {err}");
+    let (exit, _, err) = place.ci(&["--head-binary", "./program", "--build-command", "x", "--base-ref", "nowhere"]);
+    assert_eq!(exit, 2);
+    assert!(err.contains("can't find the merge base of HEAD and nowhere"), "{err}");
+}
+
+#[test]
+fn a_pull_request_is_judged_by_the_baseline_of_its_base() {
+    let (place, _) = repository();
+    place.git(&["switch", "--quiet", "main"]);
+    let fast = place.program("program", "100", "aaaaaaa");
+    for _ in 0..2 {
+        assert_eq!(place.ci(&["--head-binary", &fast, "--output", "out"]).0, 0);
+        assert_eq!(place.run(&["baseline", "update", "out/results.json"]).0, 0);
+    }
+    place.commit("a baseline");
+    let base = place.git(&["rev-parse", "HEAD"]);
+    place.git(&["switch", "--quiet", "--create", "sly"]);
+    std::fs::remove_dir_all(place.path("baselines")).unwrap();
+    place.commit("no baseline, no regression");
+    let slow = place.program("program", "60", "bbbbbbb");
+
+    let sides = json!({ "head": { "sha": place.git(&["rev-parse", "HEAD"]) }, "base": { "sha": base }, "number": 7 });
+    std::fs::write(place.path("event.json"), json!({ "pull_request": sides }).to_string()).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
+        .args(["ci", "--quiet", "--no-publish", "--head-binary", &slow, "--output", "out"])
+        .current_dir(place.0.path())
+        .envs([("GITHUB_REPOSITORY", "acme/candle"), ("GITHUB_EVENT_NAME", "pull_request")])
+        .env("GITHUB_EVENT_PATH", place.path("event.json"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout.is_empty(), "nothing is published");
+    let report = read(&place.path("out/report.json"));
+    assert_eq!(report["comparison"]["verdict"], "regressed");
+    assert_eq!(report["pull_request"], 7);
 }

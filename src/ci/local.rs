@@ -29,6 +29,11 @@ impl Local {
         self.directory.join("builds")
     }
 
+    /// Where the baselines of another commit go.
+    pub fn of_base(&self, commit: &str) -> PathBuf {
+        self.directory.join("base").join(commit)
+    }
+
     pub fn store(&self) -> Store {
         Store::new(self.directory.join("baselines"))
     }

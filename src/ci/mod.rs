@@ -9,12 +9,14 @@
 //! 4. itself: the same program as base and head, interleaved. That tells nothing about a change, but everything about
 //!    the machine; the session is kept as the local baseline.
 
+mod committed;
 mod confirm;
 mod local;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use committed::baselines_of;
 pub use local::Local;
 
 use crate::baseline::Store;

@@ -108,7 +108,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         base: sides.base(io)?,
         confirm: !args.no_confirm,
         pull_request: context.as_ref().and_then(Context::pull_request_number),
-        committed: Store::new(args.baseline.clone().unwrap_or_else(|| directory.join(baseline::DIRECTORY))),
+        committed: committed(args, &directory, &local, context.as_ref(), io)?,
         local,
         output: &output,
     };
@@ -144,6 +144,24 @@ fn context(io: &mut Io) -> Result<Option<Context>> {
 
 fn base_ref(args: &Args, context: Option<&Context>) -> Option<String> {
     args.base_ref.clone().or_else(|| context?.base_sha().map(str::to_owned))
+}
+
+/// The baselines that count: those of the pull request's base, where this clone has it.
+fn committed(args: &Args, directory: &Path, local: &Local, context: Option<&Context>, io: &mut Io) -> Result<Store> {
+    let here = args.baseline.clone().unwrap_or_else(|| directory.join(baseline::DIRECTORY));
+    let Some(commit) = context.and_then(Context::base_sha) else { return Ok(Store::new(here)) };
+    let to = local.of_base(commit);
+    let failed = |error| Error::usage(format!("can't take the baselines of {commit}: {error}"));
+    match ci::baselines_of(commit, &here, &to).map_err(failed)? {
+        Some(base) => Ok(Store::new(base)),
+        None => {
+            writeln!(
+                io.err,
+                "{commit} has no baselines, or is not in this clone: comparing with those of the checkout"
+            )?;
+            Ok(Store::new(here))
+        }
+    }
 }
 
 /// What is measured.

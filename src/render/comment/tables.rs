@@ -74,7 +74,7 @@ pub fn rows(rows: &[&Row]) -> Table {
             mean(row.head),
             change(row),
             p(row),
-            format!("±{}", percent(row.margin).trim_start_matches('+')),
+            format!("±{}", unsigned(row.margin)),
         ]
     });
     Table {
@@ -151,7 +151,7 @@ pub fn absolute(results: &Results) -> Table {
                 case(id),
                 metric_name(metric.name, metric.unit, metric.better),
                 number(mean),
-                if samples.len() > 1 { format!("±{}", number(spread)) } else { absent() },
+                if samples.len() > 1 { format!("±{}", unsigned(spread / mean)) } else { absent() },
                 samples.len().to_string(),
             ]);
         }
@@ -256,12 +256,16 @@ fn absent() -> String {
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
     let text = match percent.abs() {
-        size if size < 10.0 => format!("{percent:+.1}%"),
+        size if size < 99.95 => format!("{percent:+.1}%"),
         size if size < 10_000.0 => format!("{percent:+.0}%"),
         _ => format!("{percent:+.0e}%"),
     };
     let text = if matches!(text.as_str(), "+0.0%" | "-0.0%") { "0.0%".to_owned() } else { text };
     text.replace('-', "−")
+}
+
+fn unsigned(share: f64) -> String {
+    percent(share.abs()).trim_start_matches('+').to_owned()
 }
 
 /// Four significant digits, thousands apart.
@@ -310,7 +314,7 @@ mod tests {
             assert_eq!(number(value), text);
         }
         assert_eq!(percent(-0.0291), "−2.9%");
-        assert_eq!(percent(0.125), "+12%");
+        assert_eq!(percent(0.125), "+12.5%");
         assert_eq!(percent(-0.0001), "0.0%");
         assert_eq!(percent(f64::MAX), "+inf%");
     }

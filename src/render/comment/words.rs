@@ -18,7 +18,11 @@ const WARNINGS: usize = 8;
 /// The verdict in one line, counted from the rows. Plain text: also a check run's title.
 pub fn headline(report: &Report) -> String {
     let Some(comparison) = &report.comparison else {
-        return format!("🔵 First measurement of {} cases: no baseline yet", report.head.cases.len());
+        let cases = match report.head.cases.len() {
+            1 => "1 case".to_owned(),
+            count => format!("{count} cases"),
+        };
+        return format!("🔵 First measurement of {cases}: no baseline yet");
     };
     let rows = |verdict| comparison.rows.iter().filter(|row| row.verdict == verdict).count();
     let notes = |kind| comparison.notes.iter().filter(|note| note.kind == kind).count();
