@@ -545,3 +545,41 @@ fn large_tables_are_cut_and_say_so() {
     let comparison = compare_json(&files, &["--same-session"]);
     assert_eq!(comparison.rows.len(), 500);
 }
+
+/// The largest and smallest numbers that JSON can hold: whatever is said, it is JSON again.
+#[test]
+fn extreme_values_stay_finite() {
+    let tiny = json!([cell("a", "ttft", vec![5e-324, 1e-308, 2e-308])]);
+    let huge = json!([cell("a", "ttft", vec![1e308, 1.7e308, 1.2e308])]);
+    for (base, head) in [(&tiny, &huge), (&huge, &tiny), (&huge, &huge), (&tiny, &tiny)] {
+        for flags in [&["--same-session"][..], &[]] {
+            let row = compare_json(&Files::new(base, head), flags).rows.remove(0);
+            let numbers = [row.change, row.p, row.df, row.detectable, row.base.and_then(|base| base.sd)];
+            assert!(numbers.into_iter().flatten().all(f64::is_finite), "{row:?}");
+        }
+    }
+}
+
+/// A run that was killed before its first result: everything is missing, nothing is invented.
+#[test]
+fn results_without_runs() {
+    let mut head = other_session(|_, _| 1.0);
+    head.sessions[0].runs.clear();
+    head.sessions[0].finished = None;
+    let files = results_files(&session(|_, _| 1.0), &head);
+    let comparison = compare_json(&files, &[]);
+    assert_eq!((comparison.rows.len(), comparison.notes.len()), (0, 6));
+    assert_eq!(comparison.verdict, Verdict::NotComparable);
+    assert_eq!(run(&files, &["--fail-on", "regression"]).0, regression());
+    head.sessions.clear();
+    assert_eq!(compare_json(&results_files(&session(|_, _| 1.0), &head), &[]).notes.len(), 6);
+}
+
+/// A metric that bench-diff knows may be asked for where nobody measured it.
+#[test]
+fn a_known_metric_may_be_absent() {
+    let files = Files::new(&report(|_, _| 1.0), &report(|_, _| 1.0));
+    let comparison = compare_json(&files, &["--metric", "energy_per_token", "--margin", "energy_per_token=3"]);
+    assert!(comparison.rows.is_empty());
+    assert!(comparison.warnings.iter().any(|warning| warning.starts_with("nothing was compared")));
+}

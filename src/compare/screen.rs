@@ -9,7 +9,7 @@ use super::verdict::{Rule, describe, memory_row, tested_row};
 use super::wording::percent;
 use super::{Comparison, Counts, Difference, Options, Row, Side, Tier, Verdict, mismatch};
 use crate::error::{Error, Result};
-use crate::metric::Better;
+use crate::metric::{self, Better};
 use crate::stats;
 
 /// A metric's median shift is worth a warning from this share on, ...
@@ -50,11 +50,12 @@ pub(super) fn tests<'a>(base: &'a Side, head: &'a Side, options: &Options) -> Re
     Ok(pairs.into_iter().zip(assessed).collect())
 }
 
-/// A metric asked for by name must be somewhere: a typo would compare nothing, and say that all is well.
+/// A metric asked for by name must exist: a typo would compare nothing, and say that all is well. One that bench-diff
+/// knows may be absent, as energy is on a CPU.
 fn check_selection(base: &Side, head: &Side, options: &Options) -> Result<()> {
     let held = |name: &String| {
         let mut cells = base.cases.iter().chain(&head.cases).flat_map(|case| &case.cells);
-        name == "all" || cells.any(|cell| cell.metric.as_str() == name)
+        name == "all" || metric::find(name).is_some() || cells.any(|cell| cell.metric.as_str() == name)
     };
     match options.metrics.iter().chain(options.margins.keys()).find(|name| !held(name)) {
         Some(name) => Err(Error::usage(format!("neither {} nor {} holds the metric `{name}`", base.name, head.name))),

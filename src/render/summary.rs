@@ -62,7 +62,7 @@ pub fn next_step(comparison: &Comparison) -> Option<String> {
     if counts.not_comparable > 0 {
         return Some("measure base and head on the same hardware with the same settings".to_owned());
     }
-    if comparison.tier == Tier::SingleBaseline && counts.unchanged < comparison.rows.len() {
+    if comparison.tier == Tier::SingleBaseline && counts.regressed + counts.improved + counts.inconclusive > 0 {
         return Some(
             "to be sure, measure base and head interleaved in one session, or collect five sessions of the base"
                 .to_owned(),
