@@ -48,6 +48,7 @@ enum Command {
     Schema(commands::schema::Args),
     Generate(commands::generate::Args),
     Run(Box<commands::run::Args>),
+    Profile(commands::profile::Args),
     #[command(hide = true)]
     Worker(commands::worker::Args),
     Ci(Box<commands::ci::Args>),
@@ -93,6 +94,7 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Schema(args) => commands::schema::run(&args, io),
         Command::Generate(args) => commands::generate::run(&args, io),
         Command::Run(args) => commands::run::run(&args, io),
+        Command::Profile(args) => commands::profile::run(&args, io),
         Command::Worker(args) => commands::worker::run(&args),
         Command::Ci(args) => commands::ci::run(&args, io),
         Command::Calibrate(args) => commands::calibrate::run(&args, io),

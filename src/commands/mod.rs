@@ -8,6 +8,7 @@ pub mod compare;
 pub mod generate;
 pub mod init;
 pub mod plan;
+pub mod profile;
 pub mod publish;
 pub mod run;
 pub mod schema;

@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use candle_core::{D, DType, Result, Tensor, bail};
 
+use super::profile::Profile;
+
 /// One sequence, token by token. Positions count from the last [`reset`](Forward::reset).
 pub trait Forward {
     /// Forgets the sequence.
@@ -14,6 +16,11 @@ pub trait Forward {
 
     /// Appends one token. Logits after it: `[vocab_size]`, F32.
     fn step(&mut self, token: u32) -> Result<Tensor>;
+
+    /// Where the time of one decode step and one prefill goes, with `context` tokens; `None` where that isn't known.
+    fn profile(&mut self, _context: usize) -> Result<Option<Profile>> {
+        Ok(None)
+    }
 
     /// Greedily generates `count` tokens after `prompt` in a new sequence, and tells when each was there *on the device*.
     fn generate(&mut self, prompt: &[u32], count: usize) -> Result<Generated> {

@@ -8,6 +8,7 @@ mod ceilings;
 mod cuda;
 pub mod forward;
 mod hub;
+pub mod profile;
 pub mod qwen2;
 
 use std::path::PathBuf;

@@ -8,6 +8,7 @@ pub mod escape;
 pub mod markdown;
 mod number;
 pub mod plan;
+pub mod profile;
 pub mod run;
 pub mod summary;
 pub mod table;

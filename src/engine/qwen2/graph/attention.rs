@@ -13,7 +13,7 @@ use candle_core::cuda_backend::cudarc::driver::{
 use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::{Result, bail};
 
-use super::gpu::{Address, LayerAddresses, Rows, allow_shared_bytes};
+use super::gpu::{Address, Rows, allow_shared_bytes};
 use super::plan::{AttentionShape, COMPUTE_CAPABILITY};
 
 /// The kernel that this build has for its GPU.
@@ -28,46 +28,13 @@ const HOPPER_TILE: usize = 128;
 
 /// A chunk's queries, a layer's cache, and where the result goes.
 pub struct PromptCache {
-    shape: AttentionShape,
-    query: Address,
-    keys: Address,
-    values: Address,
-    out: Address,
-    maps: Maps,
-}
-
-/// The same tensors as the bulk copy engine wants them described.
-struct Maps {
-    query: TensorMap,
-    keys: TensorMap,
-    values: TensorMap,
-}
-
-impl PromptCache {
-    /// `query` and `out` have room for `chunk` rows.
-    pub fn new(
-        shape: AttentionShape,
-        chunk: usize,
-        query: Address,
-        layer: &LayerAddresses,
-        out: Address,
-    ) -> Result<Self> {
-        let AttentionShape { heads, kv_heads, head_dim, max_length } = shape;
-        let cache = |address| {
-            TensorMap::new(
-                address,
-                head_dim,
-                [(max_length, head_dim), (kv_heads, max_length * head_dim)],
-                [HOPPER_TILE, 1],
-            )
-        };
-        let maps = Maps {
-            query: TensorMap::new(query, head_dim, [(heads, head_dim), (chunk, heads * head_dim)], [1, HOPPER_TILE])?,
-            keys: cache(layer.keys)?,
-            values: cache(layer.values)?,
-        };
-        Ok(Self { shape, query, keys: layer.keys, values: layer.values, out, maps })
-    }
+    pub shape: AttentionShape,
+    /// Rows that `query` and `out` have room for.
+    pub chunk: usize,
+    pub query: Address,
+    pub keys: Address,
+    pub values: Address,
+    pub out: Address,
 }
 
 impl PromptAttention {
@@ -108,8 +75,9 @@ impl PromptAttention {
             }
             Self::Hopper(function) => {
                 let config = config(HOPPER_TILE, 384, hopper_shared_bytes(head_dim as usize));
+                let maps = Maps::of(cache)?;
                 let mut launch = stream.launch_builder(function);
-                launch.arg(&cache.maps.query).arg(&cache.maps.keys).arg(&cache.maps.values).arg(&cache.out);
+                launch.arg(&maps.query).arg(&maps.keys).arg(&maps.values).arg(&cache.out);
                 launch.arg(&count).arg(&start).arg(&heads).arg(&group).arg(&scale);
                 // SAFETY: see the module's head.
                 unsafe { launch.launch(config) }.w()?;
@@ -127,6 +95,29 @@ fn portable_shared_bytes(head_dim: usize) -> usize {
 /// The queries, two tiles of keys and two of values, barriers, and room to align them.
 fn hopper_shared_bytes(head_dim: usize) -> usize {
     5 * HOPPER_TILE * head_dim * 2 + 128 + 1024
+}
+
+/// A cache's tensors as the bulk copy engine wants them described.
+struct Maps {
+    query: TensorMap,
+    keys: TensorMap,
+    values: TensorMap,
+}
+
+impl Maps {
+    fn of(cache: &PromptCache) -> Result<Self> {
+        let AttentionShape { heads, kv_heads, head_dim, max_length } = cache.shape;
+        let cached = |address| {
+            let outer = [(max_length, head_dim), (kv_heads, max_length * head_dim)];
+            TensorMap::new(address, head_dim, outer, [HOPPER_TILE, 1])
+        };
+        let rows = [(heads, head_dim), (cache.chunk, heads * head_dim)];
+        Ok(Self {
+            query: TensorMap::new(cache.query, head_dim, rows, [1, HOPPER_TILE])?,
+            keys: cached(cache.keys)?,
+            values: cached(cache.values)?,
+        })
+    }
 }
 
 /// How the bulk copy engine finds boxes of a three-dimensional bf16 tensor.
@@ -163,9 +154,7 @@ impl TensorMap {
             )
         };
         if let Err(error) = result.result() {
-            if COMPUTE_CAPABILITY == 90 {
-                bail!("a tensor can't be described to the GPU: {error}");
-            }
+            bail!("a tensor can't be described to the GPU: {error}");
         }
         // SAFETY: zeroed, then filled; both are valid for plain bytes.
         Ok(Self(unsafe { map.assume_init() }))

@@ -284,6 +284,30 @@ impl Gpu {
         .w()
     }
 
+    /// Runs `work`, which calls its argument after each part that it has queued; the parts with the GPU's time for each, in
+    /// seconds.
+    pub fn timed<T, R>(
+        &self,
+        work: impl FnOnce(&mut dyn FnMut(T) -> Result<()>) -> Result<R>,
+    ) -> Result<Vec<(T, f64)>> {
+        let record = || {
+            let flags = sys::CUevent_flags::CU_EVENT_DEFAULT;
+            self.stream.record_event(Some(flags)).w()
+        };
+        let mut last = record()?;
+        let mut spans = Vec::new();
+        work(&mut |part| {
+            let now = record()?;
+            spans.push((part, std::mem::replace(&mut last, now)));
+            Ok(())
+        })?;
+        self.synchronize()?;
+        let ends: Vec<_> = spans.iter().skip(1).map(|(_, start)| start).chain([&last]).collect();
+        let seconds = spans.iter().zip(ends).map(|((_, start), end)| Ok(f64::from(start.elapsed_ms(end).w()?) * 1e-3));
+        let seconds = seconds.collect::<Result<Vec<_>>>()?;
+        Ok(spans.into_iter().map(|(part, _)| part).zip(seconds).collect())
+    }
+
     /// What the GPU's clock showed when the host's showed `Instant`: the closest of a few round trips.
     pub fn clock(&self) -> Result<DeviceClock> {
         let time = Address::of(&self.time)?;

@@ -7,19 +7,21 @@ mod attention;
 mod gpu;
 mod layers;
 mod plan;
+mod profile;
 
 use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Result, Tensor};
 
 use self::attention::PromptCache;
-use self::gpu::{Address, DecodeParameters, Gpu, RopeTarget, Rows, Start};
+use self::gpu::{Address, DecodeParameters, Gpu, LayerAddresses, RopeTarget, Rows, Start};
 use self::layers::Layer;
 use self::plan::{AttentionShape, DecodePlan};
 use super::config::ModelConfig;
 use super::rope::RopeTables;
 use super::weights::Weights;
 use crate::engine::forward::{Forward, Generated, check_tokens};
+use crate::engine::profile::Profile;
 
 /// Decode steps in one launch.
 const STEPS_A_LAUNCH: usize = 32;
@@ -49,6 +51,51 @@ pub struct Graph {
     capacity: usize,
     /// Tokens in the cache.
     length: usize,
+}
+
+/// Hears of a part of a prompt's pass once it is queued.
+type Queued<'a> = dyn FnMut(PrefillPart) -> Result<()> + 'a;
+
+/// The kinds of work in a prompt's pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PrefillPart {
+    Embedding,
+    Norm,
+    Qkv,
+    Rope,
+    Attention,
+    Output,
+    GateUp,
+    Silu,
+    Down,
+}
+
+impl PrefillPart {
+    const ALL: [Self; 9] = [
+        Self::Embedding,
+        Self::Norm,
+        Self::Qkv,
+        Self::Rope,
+        Self::Attention,
+        Self::Output,
+        Self::GateUp,
+        Self::Silu,
+        Self::Down,
+    ];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "embedding",
+            Self::Norm => "norms",
+            Self::Qkv => "qkv",
+            Self::Rope => "bias, rotary, cache",
+            Self::Attention => "attention",
+            Self::Output => "output",
+            Self::GateUp => "gate and up",
+            Self::Silu => "silu",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// What the kernels write, allocated once. `[tokens, ...]` are for a chunk of a prompt.
@@ -151,8 +198,8 @@ impl Graph {
         })
     }
 
-    /// Queues one chunk of a prompt, whose ids are at `tokens`.
-    fn pass(&self, tokens: Address, rows: Rows) -> Result<()> {
+    /// Queues one chunk of a prompt, whose ids are at `tokens`. `queued` hears of each part, after it.
+    fn pass(&self, tokens: Address, rows: Rows, queued: &mut Queued) -> Result<()> {
         let shape = &self.config.shape;
         let (gpu, epsilon, hidden) = (&self.gpu, shape.rms_norm_eps as f32, shape.hidden_size);
         let attention = AttentionShape::new(shape, self.capacity);
@@ -166,34 +213,51 @@ impl Graph {
         let activated = Address::of(&buffers.activated)?;
         let target = RopeTarget { cosines: self.parameters.cosines, sines: self.parameters.sines, query, attention };
         gpu.embed(tokens, rows.count, Address::of(&self.embedding)?, x, hidden)?;
+        queued(PrefillPart::Embedding)?;
         for layer in &self.layers {
             let layer = layer.view(shape)?;
+            let LayerAddresses { keys, values, .. } = layer.vectors;
+            let cache = PromptCache { shape: attention, chunk: self.chunk, query, keys, values, out: attended };
             gpu.norm(x, layer.norm1, epsilon, normed, rows.count, hidden)?;
+            queued(PrefillPart::Norm)?;
             gpu.product(&layer.qkv, normed, qkv, rows.count, false)?;
+            queued(PrefillPart::Qkv)?;
             gpu.rope(qkv, &layer.vectors, &target, rows)?;
-            gpu.attention(&PromptCache::new(attention, self.chunk, query, &layer.vectors, attended)?, rows)?;
+            queued(PrefillPart::Rope)?;
+            gpu.attention(&cache, rows)?;
+            queued(PrefillPart::Attention)?;
             gpu.product(&layer.output, attended, x, rows.count, true)?;
+            queued(PrefillPart::Output)?;
             gpu.norm(x, layer.norm2, epsilon, normed, rows.count, hidden)?;
+            queued(PrefillPart::Norm)?;
             gpu.product(&layer.gate_up, normed, gate_up, rows.count, false)?;
+            queued(PrefillPart::GateUp)?;
             gpu.silu(gate_up, activated, rows.count, shape.intermediate_size)?;
+            queued(PrefillPart::Silu)?;
             gpu.product(&layer.down, activated, x, rows.count, true)?;
+            queued(PrefillPart::Down)?;
         }
         Ok(())
     }
 
+    /// Queues all chunks of `tokens`, behind what is in the cache. The number of rows in the last one.
+    fn passes(&self, tokens: &[u32], queued: &mut Queued) -> Result<usize> {
+        check_tokens(tokens, self.config.shape.vocab_size, self.length, self.capacity)?;
+        let mut rows = Rows { count: 0, start: self.length };
+        for chunk in tokens.chunks(self.chunk) {
+            rows = Rows { count: chunk.len(), start: rows.start + rows.count };
+            // Dropped before the GPU has read it, which is fine: memory is only reused in the stream's order.
+            let ids = Tensor::from_slice(chunk, chunk.len(), self.embedding.device())?;
+            self.pass(Address::of(&ids)?, rows, queued)?;
+        }
+        Ok(rows.count)
+    }
+
     /// Queues the whole prompt and the choice of the token after it.
     fn queue_prompt(&mut self, tokens: &[u32]) -> Result<()> {
-        let shape = &self.config.shape;
-        check_tokens(tokens, shape.vocab_size, self.length, self.capacity)?;
-        // Dropped before the GPU has read them, which is fine: memory is only reused in the stream's order.
-        let mut count = 0;
-        for chunk in tokens.chunks(self.chunk) {
-            let ids = Tensor::from_slice(chunk, chunk.len(), self.embedding.device())?;
-            self.pass(Address::of(&ids)?, Rows { count: chunk.len(), start: self.length })?;
-            self.length += chunk.len();
-            count = chunk.len();
-        }
-        let last = Address::of(&self.buffers.x)?.row(count - 1, shape.hidden_size);
+        let count = self.passes(tokens, &mut |_| Ok(()))?;
+        self.length += tokens.len();
+        let last = Address::of(&self.buffers.x)?.row(count - 1, self.config.shape.hidden_size);
         self.gpu.begin_decode(last, &self.parameters, Start { position: self.length - 1, token: 0, step: 0 })?;
         self.gpu.decode(&self.parameters, &self.plan)
     }
@@ -274,5 +338,9 @@ impl Forward for Graph {
         let times: Vec<i64> = self.buffers.times.narrow(0, 0, count)?.to_vec1()?;
         let times: Vec<Duration> = times.into_iter().map(|time| clock.since(start, time)).collect();
         Ok(Generated { tokens, times, end_to_end })
+    }
+
+    fn profile(&mut self, context: usize) -> Result<Option<Profile>> {
+        self.time_parts(context).map(Some)
     }
 }

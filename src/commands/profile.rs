@@ -1,0 +1,102 @@
+//! `bench-diff profile`
+
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use serde::Serialize;
+
+use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::cli::Io;
+use crate::engine::profile::Profile;
+use crate::engine::{self, Candle, EngineError, ModelSpec};
+use crate::error::{Error, Exit, Result};
+use crate::render;
+use crate::results::Ceilings;
+
+const EXAMPLES: &str = "Examples:
+  bench-diff profile Qwen/Qwen2.5-0.5B-Instruct
+  bench-diff profile Qwen/Qwen2.5-7B-Instruct --context 30720
+  bench-diff profile ./my-model --context 1 --format json";
+
+/// Show where the time of one decode step and one prefill goes
+///
+/// Of the graph implementation on a GPU, by kind of work, with the share of the device's measured limits. For a row
+/// that became slower. Weights are generated: they don't change the time.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// One of the Qwen2.5 models, or a directory with a config.json
+    model: String,
+
+    /// Tokens of the prompt, and in the cache before the decode step
+    #[arg(long, value_name = "N", default_value_t = 6144, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    context: u32,
+
+    /// Which GPU
+    #[arg(long, default_value_t = 0)]
+    gpu: u32,
+
+    #[arg(long, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Output<'a> {
+    model: &'a str,
+    #[serde(flatten)]
+    profile: &'a Profile,
+    ceilings: Option<Ceilings>,
+}
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let spec = spec(args);
+    let ceilings = engine::ceilings(&spec).map_err(|error| refused(&spec, error))?;
+    let mut model = Candle::load(&spec, None, &mut |_, _| {}).map_err(|error| refused(&spec, error))?;
+    let profile = model.forward.profile(args.context as usize).map_err(|error| refused(&spec, error.into()))?;
+    let profile = profile.ok_or_else(|| {
+        let why = engine::Engine::loaded(&model).warnings.join("; ");
+        Error::usage(format!("{}: only the graph implementation can be profiled; {why}", spec.model))
+    })?;
+    match args.format {
+        Format::Table => write!(io.out, "{}", render::profile::tables(&spec.model, &profile, ceilings.as_ref()))?,
+        Format::Json => {
+            let output = Output { model: &spec.model, profile: &profile, ceilings };
+            writeln!(io.out, "{}", serde_json::to_string_pretty(&output).map_err(Error::measurement)?)?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn spec(args: &Args) -> ModelSpec {
+    ModelSpec {
+        model: args.model.clone(),
+        directory: Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model)),
+        revision: None,
+        weights: WeightsSource::Generated,
+        quantization: Quantization::None,
+        dtype: Dtype::Bf16,
+        engine: EngineKind::Candle,
+        implementation: Implementation::Graph,
+        device: DeviceKind::Cuda,
+        gpu: args.gpu,
+        // The decode step is the second of two.
+        max_length: args.context as usize + 2,
+    }
+}
+
+fn refused(spec: &ModelSpec, error: EngineError) -> Error {
+    match error {
+        EngineError::OutOfMemory(why) => Error::measurement(format!(
+            "{} with {} tokens doesn't fit into the GPU's memory ({why}); take less context or a smaller model",
+            spec.model, spec.max_length
+        )),
+        EngineError::Failed(why) => Error::usage(format!("{}: {why}", spec.model)),
+    }
+}

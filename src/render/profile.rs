@@ -1,0 +1,87 @@
+//! The tables of `bench-diff profile`.
+
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
+
+use super::escape;
+use crate::engine::profile::{Part, Profile};
+use crate::results::Ceilings;
+
+const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
+
+/// The decode step, then the prefill. Without ceilings there are no shares of them.
+pub fn tables(model: &str, profile: &Profile, ceilings: Option<&Ceilings>) -> String {
+    let Profile { context, decode, prefill } = profile;
+    let model = escape::line(model);
+    let bandwidth = ceilings.map(|ceilings| ceilings.bandwidth_gb_s * 1e9);
+    let rate = ceilings.map(|ceilings| ceilings.matmul_tflop_s * 1e12);
+    let bytes = Work { heading: "MB", scale: 1e6, amount: |part| part.bytes, limit: bandwidth, of: "of bandwidth" };
+    let operations =
+        Work { heading: "GFLOP", scale: 1e9, amount: |part| part.operations, limit: rate, of: "of matrix rate" };
+    format!(
+        "{model}, generated weights: one decode step with {context} tokens in the cache\n\n{}\n\
+         {model}, generated weights: prefill of {context} tokens\n\n{}",
+        table(decode, &bytes),
+        table(prefill, &operations)
+    )
+}
+
+/// What bounds the parts: bytes or operations.
+struct Work {
+    heading: &'static str,
+    scale: f64,
+    amount: fn(&Part) -> f64,
+    /// A second's at most.
+    limit: Option<f64>,
+    of: &'static str,
+}
+
+impl Work {
+    fn row(&self, name: &str, seconds: f64, whole: f64, amount: f64) -> Vec<String> {
+        let shown = |there: bool, text: String| if there { text } else { String::new() };
+        let share = self.limit.map_or(0.0, |limit| amount / seconds / limit);
+        vec![
+            name.to_owned(),
+            format!("{:.1}", seconds * 1e6),
+            percent(seconds / whole),
+            shown(amount > 0.0, format!("{:.1}", amount / self.scale)),
+            shown(amount > 0.0 && share.is_finite() && share > 0.0, percent(share)),
+        ]
+    }
+}
+
+fn table(parts: &[Part], work: &Work) -> String {
+    let whole = Profile::seconds(parts);
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header(["part", "µs", "of time", work.heading, work.of]);
+    for part in parts {
+        table.add_row(work.row(part.name, part.seconds, whole, (work.amount)(part)));
+    }
+    table.add_row(work.row("all", whole, whole, parts.iter().map(work.amount).sum()));
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    format!("{}\n", table.trim_fmt())
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1}%", share * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_profile_reads_as_two_tables() {
+        let part = |name, seconds, bytes, operations| Part { name, seconds, bytes, operations };
+        let profile = Profile {
+            context: 6144,
+            decode: vec![part("qkv and attention", 100e-6, 1e8, 0.0), part("head", 100e-6, 2.7e8, 0.0)],
+            prefill: vec![part("norms", 1e-4, 0.0, 0.0), part("attention", 4e-3, 0.0, 1.6e12)],
+        };
+        let ceilings = Ceilings { bandwidth_gb_s: 3000.0, matmul_tflop_s: 800.0 };
+        insta::assert_snapshot!(tables("Qwen/Qwen2.5-0.5B", &profile, Some(&ceilings)));
+        let unknown = tables("Qwen/Qwen2.5-0.5B", &profile, None);
+        assert!(!unknown.contains("90.0%"), "no ceilings, no share of them: {unknown}");
+    }
+}
