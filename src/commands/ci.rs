@@ -13,6 +13,7 @@ use crate::config::{self, Selection};
 use crate::device;
 use crate::error::{Error, Exit, Result};
 use crate::github::event::Context;
+use crate::github::token::shield;
 use crate::measure::{Stop, Worker};
 use crate::programs::{Build, Candle, Program, merge_base};
 use crate::publish::publish;
@@ -93,6 +94,9 @@ enum Format {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    if std::env::var_os("GITHUB_TOKEN").is_some() {
+        shield();
+    }
     let suite = config::load_suite(&args.selection, device::at_hand())?;
     let (suite, plan) = plan::here(suite)?;
     let directory = config::directory(&args.selection);

@@ -37,6 +37,15 @@ impl Token {
     }
 }
 
+/// Keeps other processes of this user from reading this one's environment, where the token came from: what is measured
+/// is a pull request's code. Root can still.
+pub fn shield() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!("other processes can read this one's environment, with the token in it: {error}");
+    }
+}
+
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(***)")

@@ -14,6 +14,7 @@ own_version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$action/Cargo.toml" | head -
 version="${INPUT_VERSION:-$own_version}"
 version="${version#v}"
 cache="${RUNNER_TOOL_CACHE:-$HOME/.cache}/bench-diff"
+mkdir -p "$cache" 2> /dev/null || cache="$HOME/.cache/bench-diff"
 
 fail() {
   # One line, whatever the inputs hold.
@@ -30,7 +31,8 @@ found() {
 [[ "$version" =~ ^[0-9A-Za-z.+-]+$ ]] || fail "the version input is not a version"
 case "$INPUT_BUILD" in
   never | cpu | cuda) ;;
-  *) fail "the build input is neither never, cpu nor cuda" ;;
+  auto) if command -v nvcc > /dev/null; then INPUT_BUILD=cuda; else INPUT_BUILD=cpu; fi ;;
+  *) fail "the build input is neither never, auto, cpu nor cuda" ;;
 esac
 
 if [[ -n "$INPUT_BINARY_PATH" ]]; then
@@ -92,4 +94,4 @@ if [[ "$INPUT_BUILD" != never ]]; then
   found "$built" "built from this Action"
 fi
 
-fail "no bench-diff $version here: set binary-path, put it on PATH, or set build to cpu or cuda"
+fail "no bench-diff $version here: set binary-path, put it on PATH, or set build to auto"

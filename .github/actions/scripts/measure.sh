@@ -26,6 +26,10 @@ case "$INPUT_CONFIRM" in
     ;;
 esac
 
+if [[ ! "$INPUT_TIMEOUT" =~ ^[0-9]+$ ]]; then
+  echo "::error title=bench-diff::the timeout input is not a number of minutes"
+  exit 2
+fi
 status=0
 env -u GITHUB_TOKEN timeout --signal INT --kill-after 60 "${INPUT_TIMEOUT}m" "$BENCH_DIFF" "${args[@]}" > /dev/null ||
   status=$?
