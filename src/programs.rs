@@ -106,10 +106,7 @@ impl Candle {
         // Patching changes Cargo.lock: that of the copy.
         let copy = self.cache.join("source");
         let target = self.cache.join("target");
-        std::fs::create_dir_all(&copy).map_err(|error| error.to_string())?;
-        for name in ["Cargo.toml", "Cargo.lock", "build.rs", "build", "src"] {
-            run(clean("cp").args(["-R", "--"]).arg(self.source.join(name)).arg(&copy))?;
-        }
+        copy_source(&self.source, &copy)?;
         let mut cargo = clean("cargo");
         cargo.args(["build", "--release", "--bin", "bench-diff", "--manifest-path"]).arg(copy.join("Cargo.toml"));
         cargo.arg("--target-dir").arg(&target);
@@ -132,6 +129,20 @@ impl Candle {
         }
         std::fs::copy(target.join("release/bench-diff"), program).map(drop).map_err(|error| error.to_string())
     }
+}
+
+/// Everything but what is built or kept there.
+fn copy_source(source: &Path, copy: &Path) -> std::result::Result<(), String> {
+    std::fs::create_dir_all(copy).map_err(|error| error.to_string())?;
+    let entries = std::fs::read_dir(source).map_err(|error| format!("{}: {error}", source.display()))?;
+    for entry in entries {
+        let name = entry.map_err(|error| error.to_string())?.file_name();
+        if !["target", ".git", ".bench-diff", "bench-results"].iter().any(|skipped| name == *skipped) {
+            // The times of unchanged files stay as they are: cargo builds only what is new.
+            run(clean("cp").args(["-R", "--preserve=timestamps", "--"]).arg(source.join(&name)).arg(copy))?;
+        }
+    }
+    Ok(())
 }
 
 /// Where `head` and `reference` parted. With a shallow clone that can't be told.

@@ -138,7 +138,7 @@ fn surroundings(
 ) -> Result<Surroundings> {
     Ok(Surroundings {
         run_url: context.filter(|context| context.run_id != 0).map(Context::run_url),
-        commit: target.map(|target| target.pull.head_sha.clone()),
+        commit: target.map(|target| target.pull.head_sha.as_str()).or_else(|| context?.head_sha()).map(str::to_owned),
         accepted: match target {
             Some(target) if regressed(report).next().is_some() => accepted(target, io)?,
             _ => None,

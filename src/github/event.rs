@@ -97,6 +97,15 @@ impl Context {
         }
     }
 
+    /// The commit that was measured, where the event names it.
+    pub fn head_sha(&self) -> Option<&str> {
+        match &self.trigger {
+            Trigger::PullRequest(pull) => Some(&pull.head_sha),
+            Trigger::WorkflowRun(run) => Some(&run.head_sha),
+            _ => None,
+        }
+    }
+
     /// The tip of the branch that the pull request goes into, where the event names it.
     pub fn base_sha(&self) -> Option<&str> {
         match &self.trigger {

@@ -228,10 +228,19 @@ pub fn reproduce(report: &Report) -> String {
         !text.is_empty() && text.len() <= 60 && !text.starts_with('-') && text.bytes().all(allowed)
     };
     let suite = if is_word(&report.suite) { format!(" --suite {}", report.suite) } else { String::new() };
-    format!(
-        "<details><summary>🔁 Reproduce locally</summary>\n\n```sh\nbench-diff run{suite} --output head.json\nbench-diff \
-         compare base.json head.json\n```\n\n</details>\n\n"
-    )
+    let run = |results: &Results, file: &str| {
+        let at = results.sessions.last().map(|session| program(&session.program).replace('`', "")).unwrap_or_default();
+        let at = if at.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-')) {
+            format!("# at {at}\n")
+        } else {
+            String::new()
+        };
+        format!("{at}bench-diff run{suite} --output {file}\n")
+    };
+    let base = report.base.as_ref().map(|base| run(base, "base.json")).unwrap_or_default();
+    let compare = if base.is_empty() { "" } else { "bench-diff compare base.json head.json\n" };
+    let head = run(&report.head, "head.json");
+    format!("<details><summary>🔁 Reproduce locally</summary>\n\n```sh\n{base}{head}{compare}```\n\n</details>\n\n")
 }
 
 /// The next step, how to accept, and where the rest is.
