@@ -8,9 +8,11 @@ mod hub;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bench_diff::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
 use bench_diff::engine::forward::argmax;
+use bench_diff::engine::profile::Profile;
 use bench_diff::engine::{Candle, Engine, EngineError, ModelSpec};
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
@@ -64,6 +66,17 @@ fn spec(directory: &Path, dtype: Dtype, max_length: usize) -> ModelSpec {
         device: DeviceKind::Cpu,
         gpu: 0,
         max_length,
+    }
+}
+
+/// One of the collection's shapes with random weights, on a GPU.
+fn generated(model: &str, max_length: usize) -> ModelSpec {
+    ModelSpec {
+        model: model.into(),
+        directory: None,
+        weights: WeightsSource::Generated,
+        device: DeviceKind::Cuda,
+        ..spec(&fixture("untied"), Dtype::Bf16, max_length)
     }
 }
 
@@ -331,7 +344,11 @@ fn tokens_that_do_not_fit_are_refused() {
 
 /// Runs `bench-diff generate` in this process: exit code, standard output and standard error.
 fn generate(args: &[&str]) -> (i32, String, String) {
-    let args = ["bench-diff", "generate"].iter().chain(args).map(OsString::from);
+    run(&[&["generate"], args].concat())
+}
+
+fn run(args: &[&str]) -> (i32, String, String) {
+    let args = ["bench-diff"].iter().chain(args).map(OsString::from);
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let exit = bench_diff::run(args, &mut out, &mut err);
     // ExitCode has no number, but prints one.
@@ -425,40 +442,85 @@ fn stock_on_a_gpu_agrees_with_plain() {
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
 fn graph_agrees_with_plain() {
-    let ids: Vec<u32> = (0..3000).map(|index| index * 37 % 151_936).collect();
-    for model in ["Qwen/Qwen2.5-0.5B", "Qwen/Qwen2.5-1.5B"] {
-        let plain = ModelSpec {
-            model: model.into(),
-            directory: None,
-            weights: WeightsSource::Generated,
-            device: DeviceKind::Cuda,
-            ..spec(&fixture("untied"), Dtype::Bf16, ids.len() + 1)
-        };
+    // Short; across chunks, the last of a single row; long enough for attention to be split and merged.
+    let cases = [
+        ("Qwen/Qwen2.5-0.5B", 5, None),
+        ("Qwen/Qwen2.5-0.5B", 3001, Some(1000)),
+        ("Qwen/Qwen2.5-1.5B", 3000, None),
+        ("Qwen/Qwen2.5-0.5B", 20_000, None),
+    ];
+    for (model, length, chunk) in cases {
+        let ids: Vec<u32> = (0..length).map(|index| index * 37 % 151_936).collect();
+        let plain = generated(model, ids.len() + 1);
         let (prompt, step) = {
             let mut plain = load(&plain);
             let prompt = prefill(&mut plain, &ids);
             (prompt, plain.forward.step(7).unwrap().to_vec1::<f32>().unwrap())
         };
-        let mut graph = load(&ModelSpec { implementation: Implementation::Graph, ..plain });
+        let spec = ModelSpec { implementation: Implementation::Graph, ..plain };
+        let mut graph = Candle::load(&spec, chunk, &mut |_, _| {}).unwrap();
         assert_eq!(graph.loaded().warnings, Vec::<String>::new(), "{model}: plain would stand in for graph");
         let distances = [
             distance(&prefill(&mut graph, &ids), &prompt),
             distance(&graph.forward.step(7).unwrap().to_vec1::<f32>().unwrap(), &step),
         ];
-        assert!(distances.iter().all(|distance| *distance < BF16_TOLERANCE), "{model}: {distances:?}");
+        let near = distances.iter().all(|distance| *distance < BF16_TOLERANCE);
+        assert!(near, "{model}, {length} tokens: {distances:?}");
     }
 }
 
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
+fn graph_generates_what_its_steps_choose() {
+    // From one split of attention to several, and over more steps than one launch has.
+    let ids: Vec<u32> = (0..480).map(|index| index * 37 % 151_936).collect();
+    let spec = ModelSpec { implementation: Implementation::Graph, ..generated("Qwen/Qwen2.5-0.5B", 600) };
+    let mut graph = load(&spec);
+    let generation = graph.generate(&ids, 100).unwrap();
+    graph.forward.reset().unwrap();
+    let mut logits = graph.forward.prefill(&ids).unwrap();
+    let mut tokens = Vec::new();
+    for _ in 0..100 {
+        let token = argmax(&logits).unwrap();
+        tokens.push(token);
+        logits = graph.forward.step(token).unwrap();
+    }
+    assert_eq!(generation.tokens, tokens);
+    let times = &generation.token_times;
+    assert!(times.is_sorted() && times.len() == 100, "{times:?}");
+    assert!(times[99] <= generation.end_to_end + Duration::from_millis(1), "{generation:?}");
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
+fn profile_adds_up() {
+    let spec = ModelSpec { implementation: Implementation::Graph, ..generated("Qwen/Qwen2.5-0.5B", 2050) };
+    let profile = load(&spec).forward.profile(2048).unwrap().unwrap();
+    for parts in [&profile.decode, &profile.prefill] {
+        assert!(parts.iter().all(|part| part.seconds >= 0.0 && part.seconds < 0.1), "{profile:?}");
+        assert!(Profile::seconds(parts) > 1e-4, "{profile:?}");
+    }
+}
+
+#[test]
+fn profile_needs_a_gpu() {
+    if cfg!(feature = "cuda") {
+        return;
+    }
+    let (exit, out, err) = run(&["profile", "Qwen/Qwen2.5-0.5B"]);
+    assert_eq!((exit, out.as_str()), (2, ""));
+    insta::assert_snapshot!(err);
+}
+
+#[test]
+fn profile_help() {
+    insta::assert_snapshot!(run(&["profile", "--help"]).1);
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
 fn a_gpu_tells_its_peak_memory() {
-    let spec = ModelSpec {
-        model: "Qwen/Qwen2.5-0.5B".into(),
-        directory: None,
-        weights: WeightsSource::Generated,
-        device: DeviceKind::Cuda,
-        ..spec(&fixture("untied"), Dtype::Bf16, 4096)
-    };
+    let spec = generated("Qwen/Qwen2.5-0.5B", 4096);
     let mut model = load(&spec);
     model.reset_peak();
     let held = model.allocator_peak().used.unwrap();
