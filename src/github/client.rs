@@ -1,7 +1,7 @@
 //! Talking to GitHub's REST API: bounded in time, size and patience, and never twice the same POST.
 
 use std::cell::Cell;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
@@ -27,7 +27,7 @@ const UNNAMED_LIMIT: Duration = Duration::from_secs(60);
 pub struct Patience {
     /// For one answer, body included.
     pub answer: Duration,
-    /// For rate limits and between repeated requests, over the client's whole life.
+    /// For rate limits, for answers that never came and between repeated requests, over the client's whole life.
     pub waiting: Duration,
 }
 
@@ -139,7 +139,12 @@ impl Client {
         let mut attempt = 0;
         loop {
             attempt += 1;
+            let started = Instant::now();
             let result = self.send_once(method, path, body);
+            if result.is_err() {
+                // Waiting in vain uses up patience as well.
+                self.waited.set(self.waited.get() + started.elapsed());
+            }
             let wait = match &result {
                 Ok(answer) if answer.status.is_success() => return result,
                 Ok(answer) => match rate_limit(answer) {

@@ -33,6 +33,8 @@ struct Injected {
     fault: Fault,
 }
 
+type Interruption = Box<dyn FnOnce(&mut State) + Send>;
+
 #[derive(Default)]
 pub struct State {
     pub comments: Vec<Value>,
@@ -45,7 +47,7 @@ pub struct State {
     /// As a token of a fork's pull request: everything may be read and nothing written.
     pub read_only: bool,
     /// Called once, right before a comment is created: another job that is faster.
-    pub before_create: Option<Box<dyn FnOnce(&mut State) + Send>>,
+    pub before_create: Option<Interruption>,
     faults: Vec<Injected>,
     next_id: u64,
 }
