@@ -74,6 +74,7 @@ pub fn publish(
     let context = Context::read(variable).ok().flatten();
     let mut outcome = Outcome::default();
     let mut summaries = String::new();
+    let mut annotated = Vec::new();
     for report in reports {
         let surroundings = surroundings(report, context.as_ref(), target.as_ref(), io)?;
         let accepted = surroundings.accepted.is_some();
@@ -84,9 +85,7 @@ pub fn publish(
         if report.comparison.is_none() && options.if_no_baseline != IfNoBaseline::Pass {
             warn(io, &format!("no baseline of {} for {}: nothing was compared", report.suite, report.hardware))?;
         }
-        if context.is_some() {
-            write!(io.err, "{}", outputs::commands(&annotations(report, options.fail_on, accepted)))?;
-        }
+        annotated.extend(annotations(report, options.fail_on, accepted));
         let text = comment::comment(report, &surroundings);
         match &target {
             Some(target) => {
@@ -96,6 +95,9 @@ pub fn publish(
             }
             None => write!(io.out, "{text}")?,
         }
+    }
+    if context.is_some() {
+        write!(io.err, "{}", outputs::commands(&annotated))?;
     }
     outcome.write(&files)?;
     if let Some(path) = &options.summary {

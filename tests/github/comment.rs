@@ -114,6 +114,13 @@ fn whatever_is_in_a_report_the_comment_is_short() {
         (row.case, row.metric, row.unit, row.reason) = (long.clone(), long.clone(), long.clone(), long.clone());
         row.change = Some(1e308);
     }
+    // As many rows as runs, all of one case: whatever is looked up for each row must not be quadratic.
+    let many = (0..100_000).map(|_| row("one", "ttft", Verdict::Inconclusive, 0.01));
+    comparison.rows.extend(many);
+    let mut run = report.head.sessions[0].runs[0].clone();
+    run.case = "one".into();
+    report.head.sessions[0].runs.extend(std::iter::repeat_n(run, 100_000));
+    let comparison = report.comparison.as_mut().unwrap();
     let notes =
         (0..5000).map(|_| CaseNote { case: long.clone(), kind: NoteKind::Failed, fails: true, reason: long.clone() });
     comparison.notes = notes.collect();

@@ -138,8 +138,8 @@ impl Body {
 
     /// As many rows as fit, and how many there are beyond them.
     fn table(&mut self, title: &str, table: tables::Table, most: usize) {
-        let total = table.rows.len();
-        let mut count = total.min(most);
+        let total = table.total;
+        let mut count = table.len().min(most);
         loop {
             let shown = table.first(count);
             let rest = match total - count {
@@ -161,10 +161,10 @@ impl Body {
     /// `{}` in the title stands for the number of rows.
     fn fold(&mut self, title: &str, table: tables::Table) {
         const END: &str = "</details>\n\n";
-        if table.rows.is_empty() || self.room < END.len() {
+        if table.len() == 0 || self.room < END.len() {
             return;
         }
-        let title = title.replacen("{}", &table.rows.len().to_string(), 1);
+        let title = title.replacen("{}", &table.total.to_string(), 1);
         let start = format!("<details><summary>{title}</summary>\n\n");
         let before = self.text.len();
         self.room -= END.len();

@@ -1,10 +1,12 @@
 //! The tables of a comment.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement};
 
 use crate::compare::{CaseNote, Difference, Row, Summary, Verdict};
-use crate::metric::{self, Better};
+use crate::metric::{self, Better, MetricName};
 use crate::render::escape;
 use crate::report::Report;
 use crate::results::{Outcome, Results};
@@ -14,16 +16,37 @@ const NAME: usize = 80;
 const REASON: usize = 300;
 /// Samples shown of one side of a cell.
 const SAMPLES: usize = 20;
+/// No place shows more; a hostile report may have millions.
+const MOST_ROWS: usize = 20_000;
+/// The first column of numbers in a table without any.
+const NO_NUMBERS: usize = usize::MAX;
 
 /// A Markdown table before it is known how much of it fits.
 pub struct Table {
     header: &'static [&'static str],
     /// The columns from this one on hold numbers.
     numbers_from: usize,
-    pub rows: Vec<Vec<String>>,
+    rows: Vec<Vec<String>>,
+    /// How many there are, shown or not.
+    pub total: usize,
 }
 
 impl Table {
+    fn new<T>(
+        header: &'static [&'static str],
+        numbers_from: usize,
+        items: &[T],
+        row: impl Fn(&T) -> Vec<String>,
+    ) -> Self {
+        let rows = items.iter().take(MOST_ROWS).map(row).collect();
+        Self { header, numbers_from, rows, total: items.len() }
+    }
+
+    /// How many rows there are to show.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// The first `count` rows as Markdown; nothing when there are none.
     pub fn first(&self, count: usize) -> String {
         let mut table = comfy_table::Table::new();
@@ -65,7 +88,8 @@ pub fn changed(rows: &[Row]) -> Vec<&Row> {
 }
 
 pub fn rows(rows: &[&Row]) -> Table {
-    let rows = rows.iter().map(|row| {
+    const HEADER: &[&str] = &["", "Case", "Metric", "Base", "PR", "Change (interval)", "Adj. p", "Floor"];
+    Table::new(HEADER, 3, rows, |row| {
         vec![
             verdict(row),
             case(&row.case),
@@ -76,117 +100,111 @@ pub fn rows(rows: &[&Row]) -> Table {
             p(row),
             format!("±{}", unsigned(row.margin)),
         ]
-    });
-    Table {
-        header: &["", "Case", "Metric", "Base", "PR", "Change (interval)", "Adj. p", "Floor"],
-        numbers_from: 3,
-        rows: rows.collect(),
-    }
+    })
 }
 
 /// Rows that have no change to show, but a reason.
 pub fn reasons(rows: &[&Row]) -> Table {
-    let rows = rows.iter().map(|row| {
-        vec![case(&row.case), metric(row), change(row), escape::markdown(&escape::short_line(&row.reason, REASON))]
-    });
-    Table { header: &["Case", "Metric", "Change (interval)", "Why"], numbers_from: usize::MAX, rows: rows.collect() }
+    Table::new(&["Case", "Metric", "Change (interval)", "Why"], NO_NUMBERS, rows, |row| {
+        vec![case(&row.case), metric(row), change(row), reason(&row.reason)]
+    })
 }
 
 pub fn notes(notes: &[&CaseNote]) -> Table {
-    let rows =
-        notes.iter().map(|note| vec![case(&note.case), escape::markdown(&escape::short_line(&note.reason, REASON))]);
-    Table { header: &["Case", "Why"], numbers_from: usize::MAX, rows: rows.collect() }
+    Table::new(&["Case", "Why"], NO_NUMBERS, notes, |note| vec![case(&note.case), reason(&note.reason)])
 }
 
 /// The runs that gave no numbers.
 pub fn failures(results: &Results) -> Table {
     let runs = results.sessions.iter().flat_map(|session| &session.runs);
-    let rows = runs.filter_map(|run| match &run.outcome {
-        Outcome::Failed(failure) => {
-            Some(vec![case(&run.case), escape::markdown(&escape::short_line(&failure.reason, REASON))])
-        }
-        Outcome::Ok(_) => None,
-    });
-    Table { header: &["Case", "Why"], numbers_from: usize::MAX, rows: rows.collect() }
+    let failed: Vec<_> = runs
+        .filter_map(|run| match &run.outcome {
+            Outcome::Failed(failure) => Some((&run.case, &failure.reason)),
+            Outcome::Ok(_) => None,
+        })
+        .collect();
+    Table::new(&["Case", "Why"], NO_NUMBERS, &failed, |(id, why)| vec![case(id), reason(why)])
 }
 
 pub fn differences(differences: &[&Difference]) -> Table {
     let cell = |text: &str| escape::code_cell(&escape::short_line(text, NAME));
-    let rows = differences.iter().map(|difference| {
-        vec![
-            escape::markdown(&escape::short_line(&difference.field, NAME)),
-            cell(&difference.base),
-            cell(&difference.head),
-        ]
-    });
-    Table { header: &["", "Base", "PR"], numbers_from: usize::MAX, rows: rows.collect() }
+    Table::new(&["", "Base", "PR"], NO_NUMBERS, differences, |difference| {
+        let field = escape::markdown(&escape::short_line(&difference.field, NAME));
+        vec![field, cell(&difference.base), cell(&difference.head)]
+    })
 }
 
 /// What this machine could tell apart.
 pub fn detectable(rows: &[Row]) -> Table {
-    let rows = rows.iter().map(|row| {
-        let detectable = row.detectable.map_or_else(absent, |share| percent(share).trim_start_matches('+').to_owned());
-        vec![case(&row.case), metric(row), change(row), detectable]
-    });
-    Table {
-        header: &["Case", "Metric", "Apparent change", "Smallest change that shows"],
-        numbers_from: 2,
-        rows: rows.collect(),
-    }
+    Table::new(&["Case", "Metric", "Apparent change", "Smallest change that shows"], 2, rows, |row| {
+        vec![case(&row.case), metric(row), change(row), row.detectable.map_or_else(absent, unsigned)]
+    })
 }
 
 /// First run: what was measured, with nothing to compare it with.
 pub fn absolute(results: &Results) -> Table {
-    let mut rows = Vec::new();
-    for id in results.cases.iter().map(|case| &case.id) {
-        for metric in metric::METRICS.iter().filter(|metric| metric.default) {
-            let samples = samples_of(results, id, metric.name);
-            if samples.is_empty() {
-                continue;
-            }
-            let n = samples.len() as f64;
-            let mean = samples.iter().sum::<f64>() / n;
-            let spread = samples.iter().copied().fold(0.0_f64, |spread, sample| spread.max((sample - mean).abs()));
-            rows.push(vec![
-                case(id),
-                metric_name(metric.name, metric.unit, metric.better),
-                number(mean),
-                if samples.len() > 1 { format!("±{}", unsigned(spread / mean)) } else { absent() },
-                samples.len().to_string(),
-            ]);
-        }
-    }
-    Table { header: &["Case", "Metric", "Mean", "Spread", "Runs"], numbers_from: 2, rows }
+    let samples = Samples::of(results);
+    let mut seen = BTreeSet::new();
+    let ids = results.cases.iter().map(|case| case.id.as_str()).filter(|id| seen.insert(*id));
+    let cells =
+        ids.flat_map(|id| metric::METRICS.iter().filter(|metric| metric.default).map(move |metric| (id, metric)));
+    let measured: Vec<_> = cells.filter(|(id, metric)| samples.get(id, metric.name).next().is_some()).collect();
+    Table::new(&["Case", "Metric", "Mean", "Spread", "Runs"], 2, &measured, |(id, metric)| {
+        let samples: Vec<f64> = samples.get(id, metric.name).collect();
+        let mean = samples.iter().sum::<f64>() / samples.len() as f64;
+        let spread = samples.iter().copied().fold(0.0_f64, |spread, sample| spread.max((sample - mean).abs()));
+        vec![
+            case(id),
+            metric_name(metric.name, metric.unit, metric.better),
+            number(mean),
+            if samples.len() > 1 { format!("±{}", unsigned(spread / mean)) } else { absent() },
+            samples.len().to_string(),
+        ]
+    })
 }
 
 /// Every value of the rows that a reader may doubt.
 pub fn samples(report: &Report) -> Table {
     let rows = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.rows);
-    let doubtful = rows.iter().filter(|row| !matches!(row.verdict, Verdict::Unchanged | Verdict::NotComparable));
-    let list = |results: &Results, row: &Row| {
-        let samples = samples_of(results, &row.case, &row.metric);
-        let mut text = samples.iter().take(SAMPLES).map(|sample| number(*sample)).collect::<Vec<_>>().join(" ");
-        if samples.len() > SAMPLES {
-            text.push_str(" …");
-        }
-        if text.is_empty() { absent() } else { text }
-    };
-    let rows = doubtful.map(|row| {
-        let base = report.base.as_ref().map_or_else(absent, |base| list(base, row));
-        vec![case(&row.case), metric(row), base, list(&report.head, row)]
-    });
-    Table { header: &["Case", "Metric", "Base", "PR"], numbers_from: usize::MAX, rows: rows.collect() }
+    let is_doubtful = |row: &&Row| !matches!(row.verdict, Verdict::Unchanged | Verdict::NotComparable);
+    let doubtful: Vec<_> = rows.iter().filter(is_doubtful).collect();
+    let (base, head) = (report.base.as_ref().map(Samples::of), Samples::of(&report.head));
+    Table::new(&["Case", "Metric", "Base", "PR"], NO_NUMBERS, &doubtful, |row| {
+        let base = base.as_ref().map_or_else(absent, |base| base.list(row));
+        vec![case(&row.case), metric(row), base, head.list(row)]
+    })
 }
 
-fn samples_of(results: &Results, case: &str, metric: &str) -> Vec<f64> {
-    let runs = results.sessions.iter().flat_map(|session| &session.runs).filter(|run| run.case == case);
-    runs.filter_map(|run| match &run.outcome {
-        Outcome::Ok(measurement) => {
-            measurement.metrics.iter().find(|(name, _)| name.as_str() == metric).map(|(_, value)| *value)
+/// The values of results by case: looked up once for each row.
+struct Samples<'a>(HashMap<&'a str, Vec<&'a BTreeMap<MetricName, f64>>>);
+
+impl<'a> Samples<'a> {
+    fn of(results: &'a Results) -> Self {
+        let mut samples: HashMap<_, Vec<_>> = HashMap::new();
+        for run in results.sessions.iter().flat_map(|session| &session.runs) {
+            if let Outcome::Ok(measurement) = &run.outcome {
+                samples.entry(run.case.as_str()).or_default().push(&measurement.metrics);
+            }
         }
-        Outcome::Failed(_) => None,
-    })
-    .collect()
+        Self(samples)
+    }
+
+    fn get(&self, case: &str, metric: &str) -> impl Iterator<Item = f64> {
+        let metric = MetricName::from(metric);
+        self.0.get(case).into_iter().flatten().filter_map(move |metrics| metrics.get(&metric).copied())
+    }
+
+    fn list(&self, row: &Row) -> String {
+        let mut shown: Vec<_> = self.get(&row.case, &row.metric).take(SAMPLES + 1).map(number).collect();
+        if shown.len() > SAMPLES {
+            shown[SAMPLES] = "…".to_owned();
+        }
+        if shown.is_empty() { absent() } else { shown.join(" ") }
+    }
+}
+
+fn reason(text: &str) -> String {
+    escape::markdown(&escape::short_line(text, REASON))
 }
 
 fn verdict(row: &Row) -> String {
