@@ -38,6 +38,7 @@ def main():
     scratch = pathlib.Path(tempfile.mkdtemp(prefix="bench-diff-e2e-"))
     started = []
     try:
+        finding(scratch / "finding")
         started += start_github(scratch)
         pull = make_pull_request()
         Scenario(scratch, pull).run()
@@ -48,6 +49,42 @@ def main():
         for process in started:
             process.terminate()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def finding(scratch):
+    """Where the program comes from: the order, and that a wrong checksum is the end."""
+    action, tools = scratch / "action", scratch / "tools"
+    shutil.copytree(bench_diff(scratch), action)
+    tools.mkdir()
+    output = scratch / "output"
+    # A download that is not what was released.
+    (tools / "curl").write_text('#!/bin/bash\nwhile [[ "$1" != --output ]]; do shift; done; echo evil > "$2"\n')
+    (tools / "curl").chmod(0o755)
+
+    def find(path, **inputs):
+        output.write_text("")
+        environment = {
+            "PATH": f"{path}:/usr/local/bin:/usr/bin:/bin", "HOME": str(scratch), "GITHUB_OUTPUT": str(output),
+            "RUNNER_TOOL_CACHE": str(scratch / "cache"), "ACTION_REPOSITORY": "acme/bench-diff",
+            "INPUT_BINARY_PATH": "", "INPUT_VERSION": "", "INPUT_BUILD": "never", **inputs,
+        }
+        script = action / ".github/actions/scripts/find.sh"
+        done = subprocess.run([script], env=environment, cwd=scratch, capture_output=True, text=True)
+        return done.returncode, done.stdout, output.read_text()
+
+    check(find(BINARY.parent)[2] == f"path={BINARY}\n", "a program of the right version on PATH is taken")
+    check(find(tools, INPUT_BINARY_PATH=str(BINARY))[2] == f"path={BINARY}\n", "the named program is taken")
+    check(find(BINARY.parent, INPUT_VERSION="9.9.9")[0] == 2, "another version is not")
+    for inputs in [{"INPUT_BINARY_PATH": "/no\n::set-output name=path::x"}, {"INPUT_VERSION": "1; id"}, {"INPUT_BUILD": "x"}]:
+        code, said, written = find(tools, **inputs)
+        check(code == 2 and written == "" and said.count("\n") == 1, f"a bad input is one line: {said}")
+    version = re.search(r'^version = "(.*)"', (action / "Cargo.toml").read_text(), re.M).group(1)
+    with open(action / ".github/actions/scripts/checksums.txt", "a") as checksums:
+        for target in ["", *(f"-sm{capability}" for capability in range(50, 130))]:
+            checksums.write(f"{'0' * 64}  bench-diff-{version}-{os.uname().machine}-linux{target}.tar.gz\n")
+    code, said, written = find(tools, INPUT_BUILD="cpu")
+    check(code == 2 and "checksum" in said and written == "", f"a wrong checksum is the end: {said}")
+    print("e2e: where the program comes from")
 
 
 class Scenario:
@@ -152,7 +189,7 @@ def bench_diff(scratch):
     """What the Action needs of this repository, as a clone of its own: act copies it whole, build outputs and all."""
     path = scratch / "bench-diff"
     if not path.exists():
-        path.mkdir()
+        path.mkdir(parents=True)
         for name in [".github", "action.yml", "Cargo.toml", "Cargo.lock"]:
             source = ROOT / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, path / name)

@@ -59,8 +59,8 @@ fi
 
 file="bench-diff-$version-$target.tar.gz"
 sum=$(awk -v file="$file" '$2 == file { print $1 }' "$action/.github/actions/scripts/checksums.txt")
-address=$(sed -n 's/^repository = "\(.*\)"$/\1/p' "$action/Cargo.toml" | head -n 1)
-if [[ -n "$sum" && -n "$address" ]]; then
+address="${GITHUB_SERVER_URL:-https://github.com}/${ACTION_REPOSITORY:-}"
+if [[ -n "$sum" && -n "${ACTION_REPOSITORY:-}" ]]; then
   download=$(mktemp -d)
   trap 'rm -rf "$download"' EXIT
   if curl --fail --silent --show-error --location --proto '=https' --max-time 300 \
