@@ -93,6 +93,8 @@ impl Candle {
         };
         // Loading is over when the weights are there, not when their copies are queued.
         device.synchronize()?;
+        #[cfg(feature = "cuda")]
+        super::cuda::give_back_unused(&device);
         Ok(Self { forward, vocab_size: config.shape.vocab_size, loaded, device })
     }
 }

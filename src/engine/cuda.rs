@@ -1,7 +1,8 @@
 //! The GPU: opening it for candle, and its memory pool's high-water mark.
 //!
-//! `unsafe` here is for three calls of the driver that cudarc leaves unchecked: candle's stream is the only one, so no
-//! events are needed between tensors; and the memory pool's attributes are 64-bit numbers, read and written as such.
+//! `unsafe` here is for four calls of the driver that cudarc leaves unchecked: candle's stream is the only one, so no
+//! events are needed between tensors; the memory pool lives as long as the device; and its attributes are 64-bit
+//! numbers, read and written as such.
 
 use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
@@ -25,6 +26,13 @@ pub fn open(gpu: u32) -> Result<Device, EngineError> {
         pool.set(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, u64::MAX);
     }
     Ok(device)
+}
+
+/// Gives back to the driver what loading used and freed: it would count as the model's memory.
+pub fn give_back_unused(device: &Device) {
+    if let Some(pool) = Pool::of(device) {
+        pool.trim();
+    }
 }
 
 /// Most bytes in use since the last reset: candle allocates from the device's default pool.
@@ -59,6 +67,14 @@ impl Pool {
         // SAFETY: the pool is valid, and this attribute is a 64-bit number.
         unsafe { result::mem_pool::get_attribute(self.0, attribute, (&raw mut value).cast()) }.ok()?;
         Some(value)
+    }
+
+    /// Frees what is not in use.
+    fn trim(&self) {
+        // SAFETY: the pool is valid.
+        if let Err(error) = unsafe { result::mem_pool::trim_to(self.0, 0) } {
+            tracing::warn!("the GPU's memory pool can't be trimmed: {error}");
+        }
     }
 
     /// What a driver refuses stays as it was.
