@@ -573,19 +573,6 @@ class Attention {
     uint32_t key_ring_, value_ring_;
 };
 
-// Touches the first tiles that this block's attention will read. Where a cache is large, its pages are seldom used, and
-// to look up the address of one takes long: that begins here, while the product before attention runs.
-template <int kHeadDim>
-__device__ __forceinline__ void touch_cache(const Decode& p, const DecodeLayer& layer, const Splits& splits, int length) {
-    const int kv_head = blockIdx.x / splits.most;
-    const int first = blockIdx.x % splits.most * splits.keys;
-    const int key = first + threadIdx.x / kWarp * kTile;
-    if (threadIdx.x % kWarp != 0 || kv_head >= p.kv_heads || key >= min(first + splits.keys, length)) return;
-    const size_t at = (static_cast<size_t>(kv_head) * p.max_length + key) * kHeadDim;
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(layer.keys + at));
-    asm volatile("prefetch.global.L2 [%0];" ::"l"(layer.values + at));
-}
-
 // The part of one split in outputs 2i and 2i + 1 of a head, unnormalised.
 struct Part {
     float a, b, top, total;
@@ -746,8 +733,6 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
                 prefetch(layers[l + 1].bias, (p.heads + 2 * p.kv_heads) * kHeadDim * 2);
                 prefetch(layers[l + 1].norm2, p.hidden * 2);
             }
-
-            touch_cache<kHeadDim>(p, layer, splits, position + 1);
 
             // Norm, query/key/value product, bias, rotary embedding; the new key and value also go to the cache.
             Product w = product_of<kHeadDim>(p, layers, l * kProducts);
