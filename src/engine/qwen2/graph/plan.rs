@@ -231,7 +231,7 @@ mod tests {
     fn long_rows_are_shared_where_there_are_few() {
         let plan = |id| DecodePlan::new(&ModelConfig::published(models::find(id).unwrap(), 1), DType::BF16, &H100);
         let small = plan("Qwen2.5-0.5B").unwrap();
-        assert_eq!((small.split_down, small.split_head), (4, 2), "448 pairs of 4864; 75968 of 896");
+        assert_eq!((small.split_down, small.split_head), (4, 1), "448 pairs of 4864; 75968 of 896");
     }
 
     #[test]
