@@ -69,6 +69,13 @@ fn spec(directory: &Path, dtype: Dtype, max_length: usize) -> ModelSpec {
     }
 }
 
+/// Euclidean, relative to what is expected.
+fn relative_error(logits: &[f32], expected: &[f32]) -> f32 {
+    let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>();
+    let difference = squares(&mut logits.iter().zip(expected).map(|(logit, expected)| logit - expected));
+    (difference / squares(&mut expected.iter().copied())).sqrt()
+}
+
 /// One of the collection's shapes with random weights, on a GPU.
 fn generated(model: &str, max_length: usize) -> ModelSpec {
     ModelSpec {
@@ -460,12 +467,13 @@ fn graph_agrees_with_plain() {
         let spec = ModelSpec { implementation: Implementation::Graph, ..plain };
         let mut graph = Candle::load(&spec, chunk, &mut |_, _| {}).unwrap();
         assert_eq!(graph.loaded().warnings, Vec::<String>::new(), "{model}: plain would stand in for graph");
-        let distances = [
-            distance(&prefill(&mut graph, &ids), &prompt),
-            distance(&graph.forward.step(7).unwrap().to_vec1::<f32>().unwrap(), &step),
+        let errors = [
+            relative_error(&prefill(&mut graph, &ids), &prompt),
+            relative_error(&graph.forward.step(7).unwrap().to_vec1::<f32>().unwrap(), &step),
         ];
-        let near = distances.iter().all(|distance| *distance < BF16_TOLERANCE);
-        assert!(near, "{model}, {length} tokens: {distances:?}");
+        // Each is within 1.3e-2 of a forward pass in f32 (docs/engine-notes.md), so both are within 1.9e-2 of each other.
+        let near = errors.iter().all(|error| *error < 2.5e-2);
+        assert!(near, "{model}, {length} tokens: {errors:?}");
     }
 }
 
@@ -481,7 +489,10 @@ fn graph_generates_what_its_steps_choose() {
     let mut logits = graph.forward.prefill(&ids).unwrap();
     let mut tokens = Vec::new();
     for _ in 0..100 {
-        let token = argmax(&logits).unwrap();
+        // Logits are rounded to bf16, so several can be highest: the first counts.
+        let logits_now = logits.to_vec1::<f32>().unwrap();
+        let top = logits_now.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let token = logits_now.iter().position(|&logit| logit == top).unwrap() as u32;
         tokens.push(token);
         logits = graph.forward.step(token).unwrap();
     }
