@@ -61,7 +61,7 @@ words! {
 words! {
     /// Which Qwen2.5 implementation of the candle engine.
     Implementation {
-        /// Own fused kernels, the decode step replayed as a CUDA graph. GPU only.
+        /// Own fused kernels, many decode steps in one launch. GPU only.
         Graph = "graph",
         /// Own forward pass on candle's operations: readable, and the reference of `graph`.
         Plain = "plain",

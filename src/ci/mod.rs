@@ -170,7 +170,7 @@ impl Flow<'_> {
     }
 
     fn measure_head(&mut self) -> Result<Option<Results>> {
-        let side = self.side("", self.request.head.clone(), self.request.suite, &measure::session_id());
+        let side = Side::new("", self.request.head.clone(), self.request.suite, &measure::session_id());
         let mut sides = [side.saved_to(&self.output("", "results.json"))];
         let end = self.run(self.request.suite, &mut sides)?;
         let [head] = sides;
@@ -180,16 +180,12 @@ impl Flow<'_> {
     /// Base and head interleaved in one session, saved as `PREFIXbase.json` and `PREFIXresults.json`.
     fn measure_both(&mut self, suite: &Suite, base: &Worker, prefix: &str) -> Result<Option<(Results, Results)>> {
         let id = measure::session_id();
-        let base = self.side("base", base.clone(), suite, &id).saved_to(&self.output(prefix, "base.json"));
-        let head = self.side("head", self.request.head.clone(), suite, &id);
+        let base = Side::new("base", base.clone(), suite, &id).saved_to(&self.output(prefix, "base.json"));
+        let head = Side::new("head", self.request.head.clone(), suite, &id);
         let mut sides = [base, head.saved_to(&self.output(prefix, "results.json"))];
         let end = self.run(suite, &mut sides)?;
         let [base, head] = sides;
         Ok((end == End::Complete).then_some((base.results, head.results)))
-    }
-
-    fn side(&self, label: &str, worker: Worker, suite: &Suite, session: &str) -> Side {
-        Side::new(label, worker, suite, session)
     }
 
     fn run(&mut self, suite: &Suite, sides: &mut [Side]) -> Result<End> {

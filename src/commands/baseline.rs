@@ -154,8 +154,9 @@ fn show(store: &Store, name: Option<&str>, io: &mut Io) -> Result<Exit> {
 fn verify(store: &Store, io: &mut Io) -> Result<Exit> {
     let (files, problems) = baseline::verify(store)?;
     if problems.is_empty() {
-        writeln!(io.out, "{files} baselines, all as they should be")?;
+        writeln!(io.out, "{}, all as they should be", render::counted(files, "baseline"))?;
         return Ok(Exit::Success);
     }
-    Err(Error::usage(format!("{} problems in {files} baselines:", problems.len())).with_details(problems))
+    let (problem, baseline) = (render::counted(problems.len(), "problem"), render::counted(files, "baseline"));
+    Err(Error::usage(format!("{problem} in {baseline}:")).with_details(problems))
 }
