@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::case::{Case, DeviceKind, Implementation};
-use crate::config::Suite;
+use crate::config::{CandleSource, Suite};
 use crate::device::Capacity;
 use crate::engine::qwen2::config::ModelConfig;
 use crate::engine::qwen2::plain::scores_limit;
@@ -36,6 +36,9 @@ const LOAD_RATE: f64 = 2e9;
 pub struct Plan {
     pub suite: String,
     pub device: Capacity,
+    /// What the program is built against before it is measured; the released candle when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub candle: Option<CandleSource>,
     /// Runs of each case.
     pub runs: u32,
     /// In the order of the configuration.
@@ -118,7 +121,8 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
         }
         cases.extend(planned);
     }
-    Ok(Plan { suite: suite.name.clone(), device, runs: suite.settings.runs, cases, seconds })
+    let (name, candle) = (suite.name.clone(), suite.candle.clone());
+    Ok(Plan { suite: name, device, candle, runs: suite.settings.runs, cases, seconds })
 }
 
 /// The shape of the model that `spec` names.

@@ -1,6 +1,9 @@
 //! `ci`, `calibrate` and `baseline`, as a user meets them. Most tests measure a script (`ci/program.sh`) instead of a
 //! model: its speed is known.
 
+#[path = "ci/candle.rs"]
+mod candle;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -43,12 +46,18 @@ impl Place {
     }
 
     fn run(&self, args: &[&str]) -> Said {
+        self.run_with(args, &[])
+    }
+
+    /// With these variables as well.
+    fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Said {
         let output = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
             .args(args)
             .current_dir(self.0.path())
             .env_clear()
             .envs(["PATH", "HOME"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .env("COLUMNS", "120")
+            .envs(variables.iter().copied())
             .output()
             .expect("the program starts");
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");

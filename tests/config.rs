@@ -76,6 +76,28 @@ context-lengths = [0, 6144]
     ));
 }
 
+/// A configuration may come from a pull request: what it names must neither become an option nor a command.
+#[test]
+fn a_candle_is_a_checkout_or_a_revision_of_a_repository() {
+    let errors: String = [
+        "candle = {}",
+        "candle = \"../candle\"",
+        "candle = { path = \"a\", git = \"https://host/b\", rev = \"main\" }",
+        "candle = { git = \"https://host/b\" }",
+        "candle = { rev = \"main\" }",
+        "candle = { url = \"https://host/b\", rev = \"main\" }",
+        "candle = { git = \"--upload-pack=touch x\", rev = \"main\" }",
+        "candle = { git = \"ext::sh -c id\", rev = \"main\" }",
+        "candle = { git = \"https://me:secret@host/b\", rev = \"main\" }",
+        "candle = { git = \"https://host/b\", rev = \"--exec=id\" }",
+        "candle = { git = \"https://host/b\", rev = \"main:main\" }",
+    ]
+    .iter()
+    .map(|line| error_of(&format!("{line}\n{}", suite(""))))
+    .collect();
+    insta::assert_snapshot!(errors);
+}
+
 #[test]
 fn contradictions_are_found_where_they_come_from() {
     insta::assert_snapshot!(error_of(

@@ -12,12 +12,14 @@
 mod committed;
 mod confirm;
 mod local;
+mod sides;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use committed::baselines_of;
 pub use local::Local;
+pub use sides::{Base, Sides};
 
 use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};

@@ -7,16 +7,17 @@ use clap::ValueEnum;
 use super::publish::Publishing;
 use crate::baseline::{self, Store};
 use crate::calibrate::calibrate;
-use crate::ci::{self, Local, Measured};
+use crate::ci::{self, Base, Local, Measured, Sides};
 use crate::cli::Io;
-use crate::config::{self, Selection};
+use crate::config::{self, CandleSource, Selection};
 use crate::device;
 use crate::error::{Error, Exit, Result};
 use crate::github::event::Context;
 use crate::github::token::shield;
-use crate::measure::{Stop, Worker};
-use crate::programs::{Build, Candle, Program, merge_base};
+use crate::measure::Stop;
+use crate::programs::{Program, git};
 use crate::publish::publish;
+use crate::render::escape;
 use crate::report::Report;
 use crate::{plan, progress, render};
 
@@ -45,7 +46,7 @@ pub struct Args {
     #[arg(long, value_name = "COMMAND", requires = "head_binary", conflicts_with = "base_binary")]
     build_command: Option<String>,
     /// Judge this checkout of candle: bench-diff is built against it, and for the base against the commit where the
-    /// branch left --base-ref
+    /// branch left --base-ref [default: `candle` in the configuration]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["head_binary", "base_binary"])]
     candle: Option<PathBuf>,
     /// bench-diff's own source, to build against candle
@@ -103,13 +104,21 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let local = Local::in_directory(&directory);
     let output = args.output.clone().unwrap_or_else(|| local.latest());
     let context = context(io)?;
-    let sides = Sides { args, cache: local.builds(), base_ref: base_ref(args, context.as_ref()) };
+    let sides = Sides {
+        head_binary: args.head_binary.clone(),
+        base_binary: args.base_binary.clone(),
+        build_command: args.build_command.clone(),
+        candle: args.candle.clone().map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone()),
+        config: config::path(&args.selection),
+        source: args.source.clone(),
+        cache: local.builds(),
+    };
     let head = sides.head()?.worker()?;
     let request = ci::Request {
         suite: &suite,
         refused: plan.refused(),
         head,
-        base: sides.base(io)?,
+        base: base(args, &sides, context.as_ref(), io)?,
         confirm: !args.no_confirm,
         pull_request: context.as_ref().and_then(Context::pull_request_number),
         committed: committed(args, &directory, &local, context.as_ref(), io)?,
@@ -168,60 +177,25 @@ fn committed(args: &Args, directory: &Path, local: &Local, context: Option<&Cont
     }
 }
 
-/// What is measured.
-struct Sides<'a> {
-    args: &'a Args,
-    cache: PathBuf,
-    base_ref: Option<String>,
-}
-
-impl Sides<'_> {
-    fn head(&self) -> Result<Program> {
-        match (&self.args.candle, &self.args.head_binary) {
-            (Some(checkout), _) => Ok(self.candle(checkout, None)),
-            (None, Some(path)) => Ok(Program::Built(Worker::at(path))),
-            (None, None) => Worker::this()
-                .map(Program::Built)
-                .map_err(|error| Error::measurement(format!("can't find my own program: {error}"))),
-        }
-    }
-
-    /// `None` where there is nothing to build it from.
-    fn base(&self, io: &mut Io) -> Result<Option<Program>> {
-        if let Some(path) = &self.args.base_binary {
-            return Ok(Some(Program::Built(Worker::at(path))));
-        }
-        let Some(base_ref) = &self.base_ref else { return Ok(None) };
-        if let Some(checkout) = &self.args.candle {
-            let commit = self.commit(checkout, base_ref, io)?;
-            return Ok(commit.map(|commit| self.candle(checkout, Some(commit))));
-        }
-        let (Some(command), Some(product)) = (&self.args.build_command, &self.args.head_binary) else {
-            return Ok(None);
+/// The program to measure against. An event's commit may be missing from a shallow clone: then there is none.
+fn base(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -> Result<Option<Program>> {
+    let Some(base_ref) = base_ref(args, context).filter(|_| sides.buildable()) else {
+        return match sides.base(Err("nothing says what the base is".into()))? {
+            Base::Program(program) => Ok(Some(program)),
+            Base::Unwanted | Base::OutOfReach(_) => Ok(None),
         };
-        let repository = PathBuf::from(".");
-        if product.is_absolute() {
-            return Err(Error::usage("with --build-command, --head-binary must be a path inside the repository"));
+    };
+    let commit = match git::merge_base(&sides.repository(), &base_ref) {
+        Err(error) if args.base_ref.is_some() => return Err(error),
+        result => result,
+    };
+    match sides.base(commit.as_deref().map_err(|error| error.message().to_owned()))? {
+        Base::Program(program) => Ok(Some(program)),
+        Base::Unwanted => Ok(None),
+        Base::OutOfReach(why) => {
+            writeln!(io.err, "not measuring the base: {}", escape::line(&why))?;
+            Ok(None)
         }
-        let (command, product, cache) = (command.clone(), product.clone(), self.cache.clone());
-        let commit = self.commit(&repository, base_ref, io)?;
-        Ok(commit.map(|commit| Program::Commit(Build { repository, commit, command, product, cache })))
-    }
-
-    /// The merge base. An event's commit may be missing from a shallow clone: then there is no base to measure.
-    fn commit(&self, repository: &Path, base_ref: &str, io: &mut Io) -> Result<Option<String>> {
-        match merge_base(repository, base_ref) {
-            Err(error) if self.args.base_ref.is_none() => {
-                writeln!(io.err, "not measuring the base: {error}")?;
-                Ok(None)
-            }
-            result => result.map(Some),
-        }
-    }
-
-    fn candle(&self, checkout: &Path, commit: Option<String>) -> Program {
-        let (checkout, source) = (checkout.to_owned(), self.args.source.clone());
-        Program::Candle(Candle { checkout, commit, source, cache: self.cache.clone() })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::config::{self, Selection, Suite, SuiteSettings};
 use crate::device;
 use crate::error::{Error, Exit, Result};
 use crate::measure::{self, End, Request, Side, Stop, Worker};
-use crate::render::counted;
+use crate::render::{counted, escape};
 use crate::results::{self, FailureKind, Outcome, Results};
 use crate::{plan, progress, render};
 
@@ -59,6 +59,13 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         None => started(args, worker)?,
     };
     let (suite, plan) = plan::here(suite)?;
+    if let Some(candle) = suite.candle.as_ref().filter(|_| args.worker.is_none()) {
+        let candle = escape::line(&candle.to_string());
+        writeln!(
+            io.err,
+            "warning: measuring this program; only `bench-diff ci` builds one against the candle {candle}"
+        )?;
+    }
     let request = Request { refused: plan.refused(), trace: args.trace.as_deref(), ..Request::new(&suite) };
     let mut sides = [side.saved_to(path)];
     let end = {

@@ -22,8 +22,22 @@ pub const MAX_LENGTH: u32 = 131_072;
 pub struct File {
     #[serde(flatten)]
     pub settings: SuiteSettings,
+    /// Build the measured program against this candle [default: the released one]. `bench-diff ci` does.
+    pub candle: Option<CandleTable>,
     /// Suites by name. The first one for the device at hand is the default.
     pub suites: BTreeMap<String, SuiteTable>,
+}
+
+/// Where candle comes from: `path`, or `git` and `rev`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct CandleTable {
+    /// A checkout; relative to this file.
+    pub path: Option<String>,
+    /// A repository: `https://`, `ssh://`, `user@host:path`, or a path relative to this file.
+    pub git: Option<String>,
+    /// A branch, tag or commit of `git`.
+    pub rev: Option<String>,
 }
 
 /// Models that are measured together.

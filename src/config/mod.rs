@@ -1,5 +1,6 @@
 //! Settings: the file `bench-diff.toml` and the flags become validated values here, once.
 
+mod candle;
 mod check;
 mod file;
 mod resolve;
@@ -8,6 +9,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use candle::CandleSource;
 pub use file::{File, Selection, SuiteSettings};
 
 use crate::case::{Case, DeviceKind};
@@ -43,6 +45,8 @@ pub struct Suite {
     pub models: Vec<SuiteModel>,
     pub thresholds: Thresholds,
     pub limits: Limits,
+    /// The candle that the measured program is built against; the released one when absent.
+    pub candle: Option<CandleSource>,
 }
 
 /// A model and the cases that share its loaded weights.
@@ -138,10 +142,14 @@ impl Config {
     }
 }
 
+/// The configuration file, if there is one.
+pub fn path(selection: &Selection) -> Option<PathBuf> {
+    source::locate(selection.config.as_deref())
+}
+
 /// The directory of the configuration file; without one, the working directory.
 pub fn directory(selection: &Selection) -> PathBuf {
-    let path = source::locate(selection.config.as_deref());
-    path.and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default()
+    path(selection).and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default()
 }
 
 /// The selected suite, with the flags applied: what most commands need.
@@ -151,6 +159,17 @@ pub fn load_suite(selection: &Selection, here: DeviceKind) -> Result<Suite> {
     let name = config.suite(selection.suite.as_deref(), here)?.name.clone();
     let selection = Selection { suite: Some(name.clone()), ..selection.clone() };
     Config::load(&selection, here)?.suite(Some(&name), here).cloned()
+}
+
+/// The candle that a configuration of another commit names; `directory` is what its relative paths start from.
+pub fn candle_in(text: &str, name: String, directory: &Path) -> Result<Option<CandleSource>> {
+    let source = Source::parse(name, text)?;
+    let file: File = toml::from_str(text).map_err(|error| {
+        let line = error.span().map(|span| source.line(span.start));
+        source.error(vec![source::Problem { line, reason: error.message().to_owned() }])
+    })?;
+    let resolved = file.candle.as_ref().map(|table| candle::resolve(table, &source, directory));
+    resolved.transpose().map_err(|problem| source.error(vec![problem]))
 }
 
 /// May `name` be a part of a path? No separators, nothing hidden, nothing that a shell or a terminal would notice.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::source::{Problem, Source};
-use super::{Limits, Suite, SuiteModel, Thresholds, is_plain_name};
+use super::{Limits, Suite, SuiteModel, Thresholds, candle, is_plain_name};
 use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
 use crate::engine::ModelSpec;
 use crate::engine::qwen2::config::ModelConfig;
@@ -28,13 +28,17 @@ pub fn resolve(
     names.sort_by_key(|name| source.offset(&["suites", name]));
     let none = (SuiteSettings::default(), Vec::new());
     let mut problems = Vec::new();
+    let candle = file
+        .candle
+        .as_ref()
+        .and_then(|table| candle::resolve(table, source, directory).map_err(|problem| problems.push(problem)).ok());
     let mut suites = Vec::new();
     for name in names {
         let selected = selection.suite.as_ref() == Some(name);
         let (flags, models) = if selected { (&selection.settings, &selection.models) } else { (&none.0, &none.1) };
         let mut resolver =
             Resolver { source, directory, here, name, top: &file.settings, suite: &file.suites[name], flags, problems };
-        suites.extend(resolver.suite(models));
+        suites.extend(resolver.suite(models).map(|suite| Suite { candle: candle.clone(), ..suite }));
         problems = resolver.problems;
     }
     if suites.is_empty() && problems.is_empty() {
@@ -80,7 +84,8 @@ impl<'a> Resolver<'a> {
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
         let settings = self.settings(longest.unwrap_or(WARMUP_LENGTH));
         let (thresholds, limits) = (self.thresholds(), self.limits());
-        (self.problems.len() == found).then(|| Suite { name: self.name.into(), settings, models, thresholds, limits })
+        let name = self.name.to_owned();
+        (self.problems.len() == found).then_some(Suite { name, settings, models, thresholds, limits, candle: None })
     }
 
     /// The names of suites are also names of directories.

@@ -59,6 +59,7 @@ pub fn suite() -> Suite {
         models: vec![SuiteModel { spec, cases }],
         thresholds: Thresholds { alpha: 0.05, metrics: Vec::new(), margins: Default::default() },
         limits: Limits { case_seconds: 1, load_seconds: 1, idle_wait_seconds: 0 },
+        candle: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle, presets};
 
 use crate::plan::{Plan, PlannedCase};
+use crate::render::escape;
 
 /// One line a row, and one below the heading.
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
@@ -11,6 +12,12 @@ const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none
 pub fn plan(plan: &Plan) -> String {
     let memory = plan.device.memory.map_or_else(String::new, |bytes| format!(", {}", gib(bytes)));
     let mut text = format!("Suite {} on {}{memory}\n\n", plan.suite, plan.device.name);
+    if let Some(candle) = &plan.candle {
+        text.push_str(&format!(
+            "Built against the candle {}, by `bench-diff ci`\n\n",
+            escape::line(&candle.to_string())
+        ));
+    }
     let mut table = Table::new();
     table.load_style(STYLE).set_header(["case", "weights", "KV cache", "workspace", "total", "a run"]);
     for case in &plan.cases {

@@ -1,0 +1,126 @@
+//! bench-diff, built against another candle than the released one.
+
+use std::path::{Path, PathBuf};
+
+use super::git;
+use super::process::{clean, run};
+use crate::error::{Error, Result};
+use crate::measure::Worker;
+
+/// bench-diff against candle as some commit or checkout has it.
+#[derive(Debug, Clone)]
+pub struct Candle {
+    pub origin: Origin,
+    /// bench-diff's own source.
+    pub source: PathBuf,
+    /// Where builds are kept.
+    pub cache: PathBuf,
+}
+
+/// Where candle comes from.
+#[derive(Debug, Clone)]
+pub enum Origin {
+    /// A checkout as it is, local changes and all.
+    Checkout(PathBuf),
+    /// A commit of a repository on this machine.
+    Commit { repository: PathBuf, commit: String },
+    /// A branch, tag or commit of a repository anywhere.
+    Git { url: String, rev: String },
+}
+
+/// Candle's sources on this machine.
+struct Found {
+    directory: PathBuf,
+    /// With `-dirty` when the checkout has changes.
+    commit: String,
+    /// The commit says all about the sources.
+    fixed: bool,
+}
+
+/// The crates of candle that bench-diff uses.
+const CRATES: [&str; 3] = ["candle-core", "candle-nn", "candle-transformers"];
+
+impl Candle {
+    pub(super) fn worker(&self) -> Result<Worker> {
+        let candle = self.find()?;
+        let program = self.cache.join(format!("bench-diff-candle-{}", candle.commit));
+        // A checkout with changes is built again each time: cargo knows what is up to date.
+        if !candle.fixed || !program.is_file() {
+            self.build(&candle, &program).map_err(|why| {
+                Error::usage(format!("can't build against candle in {}: {why}", candle.directory.display()))
+            })?;
+        }
+        Ok(Worker::at(program))
+    }
+
+    fn find(&self) -> Result<Found> {
+        match &self.origin {
+            Origin::Checkout(path) => {
+                let directory = canonical(path)?;
+                let commit = git::head_commit(&directory)?;
+                Ok(Found { directory, commit, fixed: false })
+            }
+            Origin::Commit { repository, commit } => self.checked_out(&canonical(repository)?, commit),
+            Origin::Git { url, rev } => {
+                let repository = self.cache.join("candle.git");
+                let commit = git::fetch(url, rev, &repository)?;
+                self.checked_out(&repository, &commit)
+            }
+        }
+    }
+
+    /// The commit in a work tree of its own.
+    fn checked_out(&self, repository: &Path, commit: &str) -> Result<Found> {
+        let directory = self.cache.join(format!("candle-{commit}"));
+        if !directory.is_dir() {
+            git::work_tree(repository, commit, &directory)?;
+        }
+        Ok(Found { directory: canonical(&directory)?, commit: commit.to_owned(), fixed: true })
+    }
+
+    fn build(&self, candle: &Found, program: &Path) -> std::result::Result<(), String> {
+        // Patching changes Cargo.lock: that of the copy.
+        let copy = self.cache.join("source");
+        let target = self.cache.join("target");
+        copy_source(&self.source, &copy)?;
+        let mut cargo = clean("cargo");
+        cargo.args(["build", "--release", "--bin", "bench-diff", "--manifest-path"]).arg(copy.join("Cargo.toml"));
+        cargo.arg("--target-dir").arg(&target);
+        if cfg!(feature = "cuda") {
+            cargo.args(["--features", "cuda"]);
+        }
+        for name in CRATES {
+            let path = candle.directory.join(name);
+            if !path.is_dir() {
+                return Err(format!("it has no {name}"));
+            }
+            // A JSON string is a TOML string as well.
+            let path = serde_json::Value::String(path.display().to_string());
+            cargo.args(["--config", &format!("patch.crates-io.{name}.path={path}")]);
+        }
+        let log = run(cargo.env("BENCH_DIFF_CANDLE_COMMIT", &candle.commit))?;
+        // Cargo only warns when a patch's version doesn't fit, and takes the released candle.
+        if log.contains("was not used in the crate graph") {
+            return Err("its version doesn't fit the one that bench-diff needs, so it would not be measured".into());
+        }
+        std::fs::copy(target.join("release/bench-diff"), program).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+fn canonical(path: &Path) -> Result<PathBuf> {
+    path.canonicalize().map_err(|error| Error::usage(format!("no candle in {}: {error}", path.display())))
+}
+
+/// Everything but what is built or kept there.
+fn copy_source(source: &Path, copy: &Path) -> std::result::Result<(), String> {
+    std::fs::create_dir_all(copy).map_err(|error| error.to_string())?;
+    let entries = std::fs::read_dir(source).map_err(|error| format!("{}: {error}", source.display()))?;
+    for entry in entries {
+        let name = entry.map_err(|error| error.to_string())?.file_name();
+        if !["target", ".git", ".bench-diff", "bench-results"].iter().any(|skipped| name == *skipped) {
+            // The times of unchanged files stay as they are: cargo builds only what is new.
+            run(clean("cp").args(["-R", "--preserve=timestamps", "--"]).arg(source.join(&name)).arg(copy))?;
+        }
+    }
+    Ok(())
+}

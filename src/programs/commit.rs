@@ -1,0 +1,44 @@
+//! A program that a command builds from a commit.
+
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use super::git;
+use super::process::{clean, run};
+use crate::error::{Error, Result};
+use crate::measure::Worker;
+
+/// How a commit becomes a program.
+#[derive(Debug, Clone)]
+pub struct Build {
+    pub repository: PathBuf,
+    pub commit: String,
+    /// Run by bash at the root of the commit's work tree.
+    pub command: String,
+    /// The program, relative to that root.
+    pub product: PathBuf,
+    /// Where builds are kept.
+    pub cache: PathBuf,
+}
+
+impl Build {
+    pub(super) fn worker(&self) -> Result<Worker> {
+        let directory = self.cache.join(format!("{}-{}", self.commit, short_hash(&self.command)));
+        let program = directory.join(&self.product);
+        if !program.is_file() {
+            git::work_tree(&self.repository, &self.commit, &directory)?;
+            tracing::info!("building {} with `{}`", self.commit, self.command);
+            run(clean("bash").args(["-euo", "pipefail", "-c", &self.command]).current_dir(&directory))
+                .map_err(|why| Error::measurement(format!("can't build the base {}: {why}", self.commit)))?;
+        }
+        if !program.is_file() {
+            return Err(Error::usage(format!("the build command made no {}", self.product.display())));
+        }
+        Ok(Worker::at(program))
+    }
+}
+
+fn short_hash(text: &str) -> String {
+    Sha256::digest(text)[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,37 @@
+//! What head and base are: programs that are there, or builds of a commit.
+//!
+//! A build lies in a work tree of its own under the cache directory, named by its commit: it is made once, and only when
+//! it is measured.
+
+mod candle;
+mod commit;
+pub mod git;
+mod process;
+
+pub use candle::{Candle, Origin};
+pub use commit::Build;
+
+use crate::error::Result;
+use crate::measure::Worker;
+
+/// A program to measure.
+#[derive(Debug, Clone)]
+pub enum Program {
+    /// There already.
+    Built(Worker),
+    /// Built from a commit of a repository, by a command.
+    Commit(Build),
+    /// bench-diff, built against another candle than the released one.
+    Candle(Candle),
+}
+
+impl Program {
+    /// The program to start; builds it first where that must be.
+    pub fn worker(&self) -> Result<Worker> {
+        match self {
+            Self::Built(worker) => Ok(worker.clone()),
+            Self::Commit(build) => build.worker(),
+            Self::Candle(candle) => candle.worker(),
+        }
+    }
+}

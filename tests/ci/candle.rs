@@ -1,0 +1,159 @@
+//! `candle` in the configuration and `--candle`: the measured program is built against it. Cargo is a script
+//! (`cargo.sh`) that makes a program of the speed that candle's sources say.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::{Place, Said};
+
+const SUITE: &str = "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1]\n";
+
+impl Place {
+    fn candle(config: &str) -> Self {
+        let place = Self::with_config(&format!("{config}\n{SUITE}"));
+        let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci");
+        std::fs::create_dir_all(place.path("bin")).unwrap();
+        std::fs::create_dir_all(place.path("source")).unwrap();
+        std::fs::write(place.path("source/Cargo.toml"), "").unwrap();
+        std::fs::copy(tests.join("program.sh"), place.path("bin/program.sh")).unwrap();
+        std::fs::copy(tests.join("cargo.sh"), place.path("bin/cargo")).unwrap();
+        place
+    }
+
+    /// A repository with what is looked for in candle, and its speed. Its commit.
+    fn commit_candle(&self, name: &str, speed: &str) -> String {
+        for krate in ["candle-core", "candle-nn", "candle-transformers"] {
+            std::fs::create_dir_all(self.path(name).join(krate)).unwrap();
+            std::fs::write(self.path(name).join(krate).join("speed"), speed).unwrap();
+        }
+        self.git(&["init", "--quiet", "--initial-branch", "main", name]);
+        self.git(&["-C", name, "add", "--all"]);
+        self.git(&["-C", name, "commit", "--quiet", "--message", speed]);
+        self.git(&["-C", name, "rev-parse", "HEAD"])
+    }
+
+    fn ci_with_cargo(&self, args: &[&str]) -> Said {
+        let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
+        let source = self.path("source");
+        let flags = ["ci", "--quiet", "--format", "json", "--source", source.to_str().unwrap()];
+        self.run_with(&[&flags, args].concat(), &[("PATH", &path)])
+    }
+
+    fn measured(&self, side: &str) -> Value {
+        self.report()[side]["sessions"][0]["program"]["candle_commit"].clone()
+    }
+
+    fn builds(&self) -> usize {
+        std::fs::read_to_string(self.path("bin/builds")).unwrap_or_default().lines().count()
+    }
+}
+
+#[test]
+fn a_checkout_is_built_and_its_commit_recorded() {
+    let place = Place::candle("candle = { path = \"candle\" }");
+    let commit = place.commit_candle("candle", "100");
+    let (exit, _, err) = place.ci_with_cargo(&[]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.measured("head"), json!(commit));
+    // A relative path starts from the file, wherever the command is run; changes make another build.
+    std::fs::write(place.path("candle/candle-core/speed"), "90").unwrap();
+    let file = place.path("bench-diff.toml");
+    std::fs::create_dir(place.path("elsewhere")).unwrap();
+    std::fs::rename(&file, place.path("elsewhere/b.toml")).unwrap();
+    std::fs::rename(place.path("candle"), place.path("elsewhere/candle")).unwrap();
+    let (exit, _, err) = place.ci_with_cargo(&["--config", "elsewhere/b.toml", "--output", ".bench-diff/latest"]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.measured("head"), json!(format!("{commit}-dirty")));
+    // The flag wins.
+    let flagged = place.commit_candle("flagged", "80");
+    let (exit, _, err) =
+        place.ci_with_cargo(&["--config", "elsewhere/b.toml", "--candle", "flagged", "--output", ".bench-diff/latest"]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.measured("head"), json!(flagged));
+}
+
+#[test]
+fn a_branch_is_fetched_and_its_commit_recorded() {
+    let place = Place::candle("candle = { git = \"./upstream\", rev = \"main\" }");
+    let first = place.commit_candle("upstream", "100");
+    let (exit, _, err) = place.ci_with_cargo(&[]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.measured("head"), json!(first));
+    assert_eq!((place.ci_with_cargo(&[]).0, place.builds()), (0, 1), "what is built is kept");
+    let second = place.commit_candle("upstream", "90");
+    assert_eq!(place.ci_with_cargo(&[]).0, 0);
+    assert_eq!((place.measured("head"), place.builds()), (json!(second), 2), "the branch has moved");
+}
+
+#[test]
+fn a_commit_that_was_fetched_needs_no_network() {
+    let place = Place::candle("");
+    let commit = place.commit_candle("upstream", "100");
+    let config = format!("candle = {{ git = \"./upstream\", rev = \"{commit}\" }}\n{SUITE}");
+    std::fs::write(place.path("bench-diff.toml"), config).unwrap();
+    assert_eq!(place.ci_with_cargo(&[]).0, 0);
+    std::fs::rename(place.path("upstream"), place.path("gone")).unwrap();
+    let (exit, _, err) = place.ci_with_cargo(&[]);
+    assert_eq!((exit, place.measured("head")), (0, json!(commit)), "{err}");
+    let (exit, _, err) = Place::candle("candle = { git = \"./nowhere\", rev = \"main\" }").ci_with_cargo(&[]);
+    assert_eq!(exit, 2);
+    assert!(err.starts_with("error: can't fetch main of ") && err.contains("nowhere"), "{err}");
+}
+
+/// A pull request that changes the candle which the configuration names is judged by the one that was named before.
+#[test]
+fn the_base_is_the_candle_that_the_bases_configuration_names() {
+    let place = Place::candle("candle = { git = \"./upstream\", rev = \"v1\" }");
+    let old = place.commit_candle("upstream", "100");
+    place.git(&["-C", "upstream", "tag", "v1"]);
+    std::fs::write(place.path(".gitignore"), "bin\nsource\nupstream\n.bench-diff\n").unwrap();
+    place.git(&["init", "--quiet", "--initial-branch", "main"]);
+    place.commit("v1");
+    place.git(&["switch", "--quiet", "--create", "newer"]);
+    let (exit, _, err) = place.ci_with_cargo(&["--base-ref", "main"]);
+    assert_eq!(exit, 0);
+    assert!(
+        err.contains("not measuring the base: bench-diff.toml of") && err.contains("names the same candle"),
+        "{err}"
+    );
+
+    let new = place.commit_candle("upstream", "80");
+    place.git(&["-C", "upstream", "tag", "v2"]);
+    let config = format!("candle = {{ git = \"./upstream\", rev = \"v2\" }}\n{SUITE}");
+    std::fs::write(place.path("bench-diff.toml"), config).unwrap();
+    place.commit("v2");
+    std::fs::remove_dir_all(place.path(".bench-diff/baselines")).unwrap();
+    let (exit, _, err) = place.ci_with_cargo(&["--base-ref", "main", "--fail-on", "regression"]);
+    assert_eq!(exit, 1, "{err}");
+    assert_eq!((place.measured("base"), place.measured("head")), (json!(old), json!(new)));
+}
+
+/// A fork of candle measures itself: the base is built from the commit where the branch began.
+#[test]
+fn a_pull_request_to_candle_is_measured_against_its_base() {
+    let place = Place::candle("candle = { path = \"candle\" }");
+    let base = place.commit_candle("candle", "100");
+    place.git(&["-C", "candle", "switch", "--quiet", "--create", "slower"]);
+    let head = place.commit_candle("candle", "80");
+    let (exit, _, err) = place.ci_with_cargo(&["--base-ref", "main", "--fail-on", "regression"]);
+    assert_eq!(exit, 1, "{err}");
+    assert_eq!((place.measured("base"), place.measured("head")), (json!(base), json!(head)));
+}
+
+#[test]
+fn plan_shows_it_and_run_says_that_it_does_not_build() {
+    let place = Place::candle("candle = { git = \"https://example.com/candle\", rev = \"main\" }");
+    let (exit, out, err) = place.run(&["plan"]);
+    assert_eq!(exit, 0, "{err}");
+    assert!(
+        out.contains("\nBuilt against the candle main of https://example.com/candle, by `bench-diff ci`\n"),
+        "{out}"
+    );
+    let (_, out, _) = place.run(&["plan", "--format", "json"]);
+    let plan: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(plan["candle"], json!({"git": "https://example.com/candle", "rev": "main"}));
+    // The measured program doesn't start: what is said before it is what counts.
+    let (_, _, err) = place.run(&["run", "--quiet", "--gpus", "9", "--device", "cuda"]);
+    assert!(err.starts_with("warning: measuring this program; only `bench-diff ci` builds one"), "{err}");
+}

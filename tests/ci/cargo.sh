@@ -1,0 +1,16 @@
+#!/bin/sh
+# Plays `cargo build` for bench-diff against a candle: makes a program of the speed that candle's sources say.
+dir=$(dirname "$0")
+while [ $# -gt 0 ]; do
+    case "$1" in
+        --target-dir) target=$2 ;;
+        --config) case "$2" in patch.crates-io.candle-core.path=*) core=$(echo "${2#*=}" | tr -d '"') ;; esac ;;
+    esac
+    shift
+done
+echo "$BENCH_DIFF_CANDLE_COMMIT" >> "$dir/builds"
+mkdir -p "$target/release"
+speed=$(cat "$core/speed")
+sed "s/SPEED/$speed/g; s/COMMIT\"/aaaaaaa\",\"candle_commit\":\"$BENCH_DIFF_CANDLE_COMMIT\"/" "$dir/program.sh" \
+    > "$target/release/bench-diff.new"
+install -m 755 "$target/release/bench-diff.new" "$target/release/bench-diff"
