@@ -3,6 +3,8 @@
 
 #[path = "ci/candle.rs"]
 mod candle;
+#[path = "ci/confirm.rs"]
+mod confirm;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -158,25 +160,6 @@ fn a_base_program_is_measured_interleaved() {
     );
     assert_eq!(report["base"]["sessions"][0]["id"], report["head"]["sessions"][0]["id"]);
     assert_eq!(report["base"]["sessions"][0]["program"]["commit"], "aaaaaaa");
-}
-
-#[test]
-fn what_looks_changed_against_a_baseline_is_confirmed_where_the_base_can_be_run() {
-    let place = Place::new();
-    let base = place.program("base", "100", "aaaaaaa");
-    let head = place.program("head", "90", "bbbbbbb");
-    assert_eq!(place.ci(&["--head-binary", &base]).0, 0);
-    let (exit, out, err) = place.run(&["baseline", "update", ".bench-diff/latest/results.json"]);
-    assert_eq!((exit, err.as_str()), (0, ""), "{out}");
-    let (exit, _, err) = place.ci(&["--head-binary", &head, "--base-binary", &base, "--fail-on", "regression"]);
-    assert_eq!(exit, 1, "{err}");
-    let report = place.report();
-    assert_eq!(report["comparison"]["tier"], "confirmed");
-    let rows = report["comparison"]["rows"].as_array().unwrap();
-    assert!(rows.iter().any(|row| row["verdict"] == "regressed" && row["confirmed"] == true));
-    // A false memory of the baseline: the base is as slow as the head, so nothing has changed.
-    let (exit, _, err) = place.ci(&["--head-binary", &head, "--base-binary", &head, "--fail-on", "regression"]);
-    assert_eq!(exit, 0, "{err}");
 }
 
 #[test]

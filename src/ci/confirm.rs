@@ -1,38 +1,183 @@
-//! What looks changed against a baseline is measured again, base and head interleaved, before anyone is alarmed.
+//! What looks changed against a baseline is measured again, base and head interleaved, before anyone is alarmed: until
+//! it is settled, or the budget is spent.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use super::Flow;
-use crate::compare::{self, Comparison};
+use crate::compare::{self, Comparison, Confirmation, LOOKS};
 use crate::config::Suite;
 use crate::error::Result;
+use crate::measure::{End, Side};
 use crate::programs::Program;
-use crate::results::Results;
+use crate::render::counted;
+use crate::results::{Outcome, Results, Run};
+
+/// A B B A: two runs a side, on which a slow drift of the machine falls alike.
+const BLOCK: u32 = 2;
+/// More rounds than the last look asks for, as throttled runs are repeated; not without end on a machine that always
+/// throttles.
+const MAX_ROUNDS: u32 = LOOKS[LOOKS.len() - 1] * 3 / 2;
+
+/// How measuring until the next look ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pause {
+    /// The next look has its runs, or can't get them.
+    Ready,
+    Spent,
+    Stopped,
+}
 
 impl Flow<'_> {
-    /// The comparison with the suspects' rows decided by fresh runs. `None` when told to stop.
+    /// The comparison with the suspects' rows decided by fresh runs, as far as these got.
     pub(super) fn confirm(
         &mut self,
-        screen: Comparison,
+        mut screen: Comparison,
         program: &Program,
         base: &Results,
         head: &Results,
-    ) -> Result<Option<Comparison>> {
+    ) -> Result<(Comparison, End)> {
         let (base, head) = (compare::Side::from_results("base", base), compare::Side::from_results("head", head));
         let suspects = compare::suspects(&base, &head, &self.options)?;
-        let Some(runs) = suspects.iter().map(|suspect| suspect.runs).max() else { return Ok(Some(screen)) };
-        let mut suite = self.request.suite.only(|case| suspects.iter().any(|suspect| suspect.case == case.id));
-        suite.settings.runs = runs;
-        self.fresh(&suite, &program.worker()?, screen, &suspects)
+        if suspects.is_empty() {
+            return Ok((screen, End::Complete));
+        }
+        let worker = match program.worker() {
+            Ok(worker) => worker,
+            Err(error) => {
+                screen.warnings.push(format!("what looks changed was not measured again: {}", error.message()));
+                return Ok((screen, End::Complete));
+            }
+        };
+        let mut confirmation = Confirmation::new(screen, suspects, &self.options);
+        let cases = confirmation.open_cases();
+        let suite = self.request.suite.only(|case| cases.contains(&case.id));
+        let mut fresh = Fresh {
+            sides: self.interleaved(&suite, &worker, "confirm-")?,
+            suite,
+            budget: Budget::new(self.request.confirm_budget),
+        };
+        let pause = self.until_settled(&mut confirmation, &mut fresh)?;
+        let open = confirmation.open_cases().len();
+        let mut comparison = confirmation.finish();
+        comparison.warnings.extend(fresh.remarks(pause, open));
+        Ok((comparison, if pause == Pause::Stopped { End::Stopped } else { End::Complete }))
     }
 
-    fn fresh(
-        &mut self,
-        suite: &Suite,
-        program: &crate::measure::Worker,
-        screen: Comparison,
-        suspects: &[compare::Suspect],
-    ) -> Result<Option<Comparison>> {
-        let Some((base, head)) = self.measure_both(suite, program, "confirm-")? else { return Ok(None) };
-        let (base, head) = (compare::Side::from_results("base", &base), compare::Side::from_results("head", &head));
-        compare::confirm(screen, suspects, &base, &head, &self.options).map(Some)
+    fn until_settled(&mut self, confirmation: &mut Confirmation, fresh: &mut Fresh) -> Result<Pause> {
+        while let Some(runs) = confirmation.wanted() {
+            let before = fresh.count();
+            let pause = self.until_look(fresh, &confirmation.open_cases(), runs)?;
+            // A look that comes early, as nothing more will be measured, is paid for as well.
+            if fresh.count() > before || pause == Pause::Ready {
+                let [base, head] = fresh.evidence();
+                confirmation.look(&base, &head)?;
+            }
+            if pause != Pause::Ready {
+                return Ok(pause);
+            }
+        }
+        Ok(Pause::Ready)
+    }
+
+    /// Measures blocks of the cases until each has `runs` on both sides.
+    fn until_look(&mut self, fresh: &mut Fresh, cases: &BTreeSet<String>, runs: u32) -> Result<Pause> {
+        loop {
+            let lacking: BTreeSet<&String> = cases.iter().filter(|case| fresh.lacks(case, runs)).collect();
+            let Some(rounds) = lacking.iter().map(|case| fresh.rounds(case)).max() else { return Ok(Pause::Ready) };
+            if !fresh.budget.allows_another_block() {
+                return Ok(Pause::Spent);
+            }
+            let mut suite = fresh.suite.only(|case| lacking.contains(&case.id));
+            // Whole blocks, also after an interruption.
+            suite.settings.runs = (rounds / BLOCK + 1) * BLOCK;
+            let started = Instant::now();
+            if self.run(&suite, &mut fresh.sides)? == End::Stopped {
+                return Ok(Pause::Stopped);
+            }
+            fresh.budget.block = started.elapsed();
+        }
+    }
+}
+
+/// The fresh runs.
+struct Fresh {
+    /// The suspects' cases.
+    suite: Suite,
+    sides: [Side; 2],
+    budget: Budget,
+}
+
+impl Fresh {
+    fn runs<'a>(&'a self, case: &'a str) -> [impl Iterator<Item = &'a Run>; 2] {
+        self.sides.each_ref().map(|side| side.session().runs.iter().filter(move |run| run.case == case))
+    }
+
+    fn count(&self) -> usize {
+        self.sides.iter().map(|side| side.session().runs.len()).sum()
+    }
+
+    /// Rounds that were measured of a case.
+    fn rounds(&self, case: &str) -> u32 {
+        self.runs(case).into_iter().flatten().map(|run| run.round).max().unwrap_or(0)
+    }
+
+    /// Does a look at so many runs need more of the case? One that failed isn't tried again and again.
+    fn lacks(&self, case: &str, runs: u32) -> bool {
+        let failed = self.runs(case).into_iter().flatten().any(|run| matches!(run.outcome, Outcome::Failed(_)));
+        let few = self.runs(case).into_iter().any(|side| side.filter(|run| !is_throttled(run)).count() < runs as usize);
+        few && !failed && self.rounds(case) < MAX_ROUNDS
+    }
+
+    /// Both sides without throttled runs: those tell of the machine.
+    fn evidence(&self) -> [compare::Side; 2] {
+        self.sides.each_ref().map(|side| {
+            let mut results = side.results.clone();
+            for session in &mut results.sessions {
+                session.runs.retain(|run| !is_throttled(run));
+            }
+            compare::Side::from_results(side.label.as_str(), &results)
+        })
+    }
+
+    fn remarks(&self, pause: Pause, open: usize) -> Vec<String> {
+        let throttled = self.sides.iter().flat_map(|side| &side.session().runs).filter(|run| is_throttled(run)).count();
+        let mut remarks = Vec::new();
+        if throttled > 0 {
+            let runs = counted(throttled, "fresh run");
+            remarks.push(format!(
+                "{runs} were throttled: they are no evidence, and were repeated where the budget allowed"
+            ));
+        }
+        let why = match pause {
+            Pause::Ready => return remarks,
+            Pause::Spent => format!("the budget of {} min was spent", self.budget.total.as_secs_f64() / 60.0),
+            Pause::Stopped => "measuring was stopped".to_owned(),
+        };
+        remarks.push(format!("{} could not be settled: {why}", counted(open, "case")));
+        remarks
+    }
+}
+
+fn is_throttled(run: &Run) -> bool {
+    let Outcome::Ok(measurement) = &run.outcome else { return false };
+    measurement.device.as_ref().is_some_and(|device| !device.throttle_reasons.is_empty())
+}
+
+/// Time for fresh runs.
+struct Budget {
+    started: Instant,
+    total: Duration,
+    /// What the last block took.
+    block: Duration,
+}
+
+impl Budget {
+    fn new(total: Duration) -> Self {
+        Self { started: Instant::now(), total, block: Duration::ZERO }
+    }
+
+    fn allows_another_block(&self) -> bool {
+        self.started.elapsed() + self.block <= self.total
     }
 }

@@ -15,7 +15,8 @@ mod local;
 mod sides;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
 
 pub use committed::baselines_of;
 pub use local::Local;
@@ -41,6 +42,10 @@ pub struct Request<'a> {
     pub base: Option<Program>,
     /// Measure again what looks changed against a baseline.
     pub confirm: bool,
+    /// Time for that.
+    pub confirm_budget: Duration,
+    /// Carry on with what an interrupted `ci` left in the output directory.
+    pub resume: bool,
     /// The pull request that this is about, as the job knows it.
     pub pull_request: Option<u64>,
     pub committed: Store,
@@ -49,22 +54,24 @@ pub struct Request<'a> {
     pub output: &'a Path,
 }
 
-/// A finished measurement.
+/// A measurement, finished or stopped.
 #[derive(Debug)]
 pub struct Measured {
     pub report: Report,
+    /// When stopped, the report is about what was measured until then.
+    pub end: End,
     /// What a person at the machine should know beside the report, one sentence each.
     pub remarks: Vec<String>,
 }
 
-/// Measures and compares. `None` when told to stop: what was measured is in the output directory.
+/// Measures and compares. `None` when told to stop before there was anything to compare.
 pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Option<Measured>> {
     std::fs::create_dir_all(request.output)
         .map_err(|error| Error::usage(format!("can't make the directory {}: {error}", request.output.display())))?;
     let hardware = measure::environment(request.suite).fingerprint();
     let mut flow = Flow { request, observer, stop, options: Options::from(&request.suite.thresholds) };
     let committed = request.committed.find(&request.suite.name, &hardware)?;
-    let measured = match (committed, &request.base) {
+    let draft = match (committed, &request.base) {
         (Some(baseline), base) => flow.against_baseline(baseline, base.as_ref().filter(|_| request.confirm))?,
         (None, Some(base)) => flow.against_program(&base.worker()?)?,
         (None, None) => match request.local.find(request.suite, &hardware)? {
@@ -72,9 +79,11 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
             None => flow.self_check()?,
         },
     };
-    let Some((draft, remarks)) = measured else { return Ok(None) };
     if !any_numbers(&draft.head) {
-        return Err(Error::measurement(format!("every run failed: {}", first_failure(&draft.head))));
+        return match draft.end {
+            End::Stopped => Ok(None),
+            End::Complete => Err(Error::measurement(format!("every run failed: {}", first_failure(&draft.head)))),
+        };
     }
     let report = Report {
         schema: report::SCHEMA,
@@ -88,7 +97,7 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
         pull_request: request.pull_request,
     };
     report::write(&report, &request.output.join("report.json"))?;
-    Ok(Some(Measured { report, remarks }))
+    Ok(Some(Measured { report, end: draft.end, remarks: draft.remarks }))
 }
 
 /// Measures one program as base and head, interleaved, and compares it with itself. `None` when told to stop.
@@ -113,10 +122,16 @@ struct Draft {
     base: Option<Results>,
     comparison: Option<Comparison>,
     self_check: Option<Comparison>,
+    end: End,
+    remarks: Vec<String>,
 }
 
-/// What one way of comparing gives; `None` when told to stop.
-type Step = Result<Option<(Draft, Vec<String>)>>;
+impl Draft {
+    fn compared(base: Results, head: Results, comparison: Comparison, end: End) -> Self {
+        let (base, comparison) = (Some(base), Some(comparison));
+        Self { head, base, comparison, self_check: None, end, remarks: Vec::new() }
+    }
+}
 
 struct Flow<'a> {
     request: &'a Request<'a>,
@@ -126,37 +141,36 @@ struct Flow<'a> {
 }
 
 impl Flow<'_> {
-    fn against_baseline(&mut self, base: Results, program: Option<&Program>) -> Step {
-        let Some(head) = self.measure_head()? else { return Ok(None) };
+    fn against_baseline(&mut self, base: Results, program: Option<&Program>) -> Result<Draft> {
+        let (head, mut end) = self.measure_head()?;
         let mut comparison = self.compare(&base, &head)?;
-        if let Some(program) = program {
-            match self.confirm(comparison, program, &base, &head)? {
-                Some(confirmed) => comparison = confirmed,
-                None => return Ok(None),
-            }
+        if let Some(program) = program.filter(|_| end == End::Complete) {
+            (comparison, end) = self.confirm(comparison, program, &base, &head)?;
         }
-        Ok(Some((Draft { head, base: Some(base), comparison: Some(comparison), self_check: None }, Vec::new())))
+        Ok(Draft::compared(base, head, comparison, end))
     }
 
-    fn against_program(&mut self, program: &Worker) -> Step {
-        let Some((base, head)) = self.measure_both(self.request.suite, program, "")? else { return Ok(None) };
+    fn against_program(&mut self, program: &Worker) -> Result<Draft> {
+        let (base, head, end) = self.measure_both(program)?;
         let comparison = self.compare(&base, &head)?;
-        Ok(Some((Draft { head, base: Some(base), comparison: Some(comparison), self_check: None }, Vec::new())))
+        Ok(Draft::compared(base, head, comparison, end))
     }
 
-    fn against_local(&mut self, base: Results) -> Step {
-        let Some(head) = self.measure_head()? else { return Ok(None) };
+    fn against_local(&mut self, base: Results) -> Result<Draft> {
+        let (head, end) = self.measure_head()?;
         let comparison = self.compare(&base, &head)?;
-        let remarks = vec![self.request.local.extend(&base, &head)?];
-        Ok(Some((Draft { head, base: Some(base), comparison: Some(comparison), self_check: None }, remarks)))
+        // Half a session is no history.
+        let remarks = if end == End::Complete { vec![self.request.local.extend(&base, &head)?] } else { Vec::new() };
+        Ok(Draft { remarks, ..Draft::compared(base, head, comparison, end) })
     }
 
-    fn self_check(&mut self) -> Step {
+    fn self_check(&mut self) -> Result<Draft> {
         let itself = self.request.head.clone();
-        let Some((base, head)) = self.measure_both(self.request.suite, &itself, "")? else { return Ok(None) };
+        let (base, head, end) = self.measure_both(&itself)?;
         let check = self.compare(&base, &head)?;
-        let remarks = if any_numbers(&head) { vec![self.request.local.start(&head)?] } else { Vec::new() };
-        Ok(Some((Draft { head, base: None, comparison: None, self_check: Some(check) }, remarks)))
+        let keep = end == End::Complete && any_numbers(&head);
+        let remarks = if keep { vec![self.request.local.start(&head)?] } else { Vec::new() };
+        Ok(Draft { head, base: None, comparison: None, self_check: Some(check), end, remarks })
     }
 
     fn compare(&self, base: &Results, head: &Results) -> Result<Comparison> {
@@ -171,32 +185,49 @@ impl Flow<'_> {
         release.map(compare).transpose()
     }
 
-    fn measure_head(&mut self) -> Result<Option<Results>> {
-        let side = Side::new("", self.request.head.clone(), self.request.suite, &measure::session_id());
-        let mut sides = [side.saved_to(&self.output("", "results.json"))];
+    fn measure_head(&mut self) -> Result<(Results, End)> {
+        let id = measure::session_id();
+        let mut sides = [self.side("", &self.request.head, self.request.suite, &id, "results.json")?];
         let end = self.run(self.request.suite, &mut sides)?;
         let [head] = sides;
-        Ok((end == End::Complete).then_some(head.results))
+        Ok((head.results, end))
     }
 
-    /// Base and head interleaved in one session, saved as `PREFIXbase.json` and `PREFIXresults.json`.
-    fn measure_both(&mut self, suite: &Suite, base: &Worker, prefix: &str) -> Result<Option<(Results, Results)>> {
-        let id = measure::session_id();
-        let base = Side::new("base", base.clone(), suite, &id).saved_to(&self.output(prefix, "base.json"));
-        let head = Side::new("head", self.request.head.clone(), suite, &id);
-        let mut sides = [base, head.saved_to(&self.output(prefix, "results.json"))];
-        let end = self.run(suite, &mut sides)?;
+    /// Base and head interleaved in one session.
+    fn measure_both(&mut self, base: &Worker) -> Result<(Results, Results, End)> {
+        let mut sides = self.interleaved(self.request.suite, base, "")?;
+        let end = self.run(self.request.suite, &mut sides)?;
         let [base, head] = sides;
-        Ok((end == End::Complete).then_some((base.results, head.results)))
+        Ok((base.results, head.results, end))
+    }
+
+    /// Base and head of one session, saved as `PREFIXbase.json` and `PREFIXresults.json`.
+    fn interleaved(&self, suite: &Suite, base: &Worker, prefix: &str) -> Result<[Side; 2]> {
+        let id = measure::session_id();
+        Ok([
+            self.side("base", base, suite, &id, &format!("{prefix}base.json"))?,
+            self.side("head", &self.request.head, suite, &id, &format!("{prefix}results.json"))?,
+        ])
+    }
+
+    /// A side to measure, saved under that name: a new one, or what an interrupted run left there.
+    fn side(&self, label: &str, worker: &Worker, suite: &Suite, id: &str, name: &str) -> Result<Side> {
+        let path = self.request.output.join(name);
+        let side = if self.request.resume && path.exists() {
+            let results = crate::results::read(&path)?;
+            // Confirming has added rounds.
+            let mut suite = suite.clone();
+            suite.settings.runs = suite.settings.runs.max(results.settings.runs);
+            Side { label: label.to_owned(), ..Side::resume(worker.clone(), &suite, results)? }
+        } else {
+            Side::new(label, worker.clone(), suite, id)
+        };
+        Ok(side.saved_to(&path))
     }
 
     fn run(&mut self, suite: &Suite, sides: &mut [Side]) -> Result<End> {
         let request = measure::Request { refused: self.request.refused.clone(), ..measure::Request::new(suite) };
         measure::run(&request, sides, self.observer, self.stop)
-    }
-
-    fn output(&self, prefix: &str, name: &str) -> PathBuf {
-        self.request.output.join(format!("{prefix}{name}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! `bench-diff ci`
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -14,7 +15,7 @@ use crate::device;
 use crate::error::{Error, Exit, Result};
 use crate::github::event::Context;
 use crate::github::token::shield;
-use crate::measure::Stop;
+use crate::measure::{End, Stop};
 use crate::programs::{Program, git};
 use crate::publish::publish;
 use crate::render::escape;
@@ -58,6 +59,12 @@ pub struct Args {
     /// Don't measure again what looks changed
     #[arg(long)]
     no_confirm: bool,
+    /// Minutes for measuring again
+    #[arg(long, value_name = "MINUTES", default_value = "20", value_parser = minutes)]
+    confirm_budget: Duration,
+    /// Carry on with an interrupted `ci` of the same build: what its output directory holds is not measured again
+    #[arg(long)]
+    resume: bool,
     /// Only measure and compare: `bench-diff publish` tells the pull request later, on another machine perhaps
     #[arg(long)]
     no_publish: bool,
@@ -120,6 +127,8 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         head,
         base: base(args, &sides, context.as_ref(), io)?,
         confirm: !args.no_confirm,
+        confirm_budget: args.confirm_budget,
+        resume: args.resume,
         pull_request: context.as_ref().and_then(Context::pull_request_number),
         committed: committed(args, &directory, &local, context.as_ref(), io)?,
         local,
@@ -129,11 +138,19 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
         ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())?
     };
-    let Some(Measured { report, remarks }) = measured else {
-        writeln!(io.err, "stopped; what was measured is in {}", output.display())?;
+    let Some(Measured { report, end, remarks }) = measured else {
+        writeln!(io.err, "stopped before there were any numbers")?;
         return Ok(Exit::Interrupted);
     };
     let exit = if args.no_publish { Exit::Success } else { tell(args, &report, io)? };
+    if end == End::Stopped {
+        let output = output.display();
+        writeln!(
+            io.err,
+            "stopped; the report is about what was measured, in {output}; carry on with the same command and --resume"
+        )?;
+        return Ok(Exit::Interrupted);
+    }
     for remark in remarks {
         writeln!(io.err, "{remark}")?;
     }
@@ -145,6 +162,13 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         )?;
     }
     Ok(exit)
+}
+
+fn minutes(text: &str) -> std::result::Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(minutes) if minutes > 0.0 && minutes <= 1440.0 => Ok(Duration::from_secs_f64(minutes * 60.0)),
+        _ => Err("not a number of minutes up to 1440 (a day)".into()),
+    }
 }
 
 /// Whatever is wrong with the event, measuring can go on.

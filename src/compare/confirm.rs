@@ -1,108 +1,143 @@
 //! Screen and confirm: what looks changed is measured again, base and head interleaved, before anyone is alarmed.
+//!
+//! The fresh runs are looked at several times, so that a clear case is settled early. Every look pays its share of
+//! alpha: see docs/statistics.md.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
 
 use super::design::Design;
-use super::matching::match_sides;
+use super::matching::{Pair, match_sides};
 use super::screen;
 use super::test::{Assessment, Test};
-use super::verdict::{Rule, describe, tested_row};
+use super::verdict::{Rule, tested_row};
 use super::{Comparison, Options, Row, Side, Tier, Verdict};
 use crate::error::Result;
 use crate::stats::{self, Prior};
 
+/// Fresh runs a side at which there is a look. Even: A B B A is two runs a side.
+pub const LOOKS: [u32; 5] = [4, 6, 8, 12, 16];
+
 /// Unadjusted p below which a cell is measured again.
 const SUSPECT_P: f64 = 0.10;
-/// Fewest and most fresh runs a side.
-const RUNS: (f64, f64) = (5.0, 10.0);
 
 /// A cell that looks changed.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suspect {
     pub case: String,
     pub metric: String,
-    /// Fresh runs a side that should settle it.
-    pub runs: u32,
 }
 
 /// The timed cells of a screen to measure again. Drift between sessions counts as a reason to look, not as an excuse.
 pub fn suspects(base: &Side, head: &Side, options: &Options) -> Result<Vec<Suspect>> {
-    let suspect = |(pair, assessment): (super::matching::Pair, Assessment)| match assessment {
-        Assessment::Tested(test) if test.p_without_drift() < SUSPECT_P => Some(Suspect {
-            case: pair.case.to_owned(),
-            metric: pair.metric.to_string(),
-            runs: fresh_runs(test.moderated.variance.sqrt(), pair.margin),
-        }),
+    let suspect = |(pair, assessment): (Pair, Assessment)| match assessment {
+        Assessment::Tested(test) if test.p_without_drift() < SUSPECT_P => {
+            Some(Suspect { case: pair.case.to_owned(), metric: pair.metric.to_string() })
+        }
         _ => None,
     };
     Ok(screen::tests(base, head, options)?.into_iter().filter_map(suspect).collect())
 }
 
-/// 2 (2.6 s / ln(1 + m))^2: 80% power for a change of the size of the margin, within bounds.
-fn fresh_runs(sd: f64, margin: f64) -> u32 {
-    let runs = (2.0 * (2.6 * sd / margin.ln_1p()).powi(2)).ceil();
-    runs.clamp(RUNS.0, RUNS.1) as u32
+/// The suspects of a screen, and what fresh runs have said about them so far.
+#[derive(Debug)]
+pub struct Confirmation {
+    screen: Comparison,
+    cells: Vec<Confirmed>,
+    options: Options,
+    looks: usize,
 }
 
-/// Replaces the suspects' rows by what the fresh runs say. `base` and `head` hold only those, measured interleaved.
-///
-/// A plain pooled t-test: suspects were chosen for looking extreme, so the screen's prior isn't used. A suspect without
-/// fresh runs on both sides stays open.
-pub fn confirm(
-    mut screen: Comparison,
-    suspects: &[Suspect],
-    base: &Side,
-    head: &Side,
-    options: &Options,
-) -> Result<Comparison> {
-    if suspects.is_empty() {
-        return Ok(screen);
+/// A suspect's state.
+#[derive(Debug)]
+struct Confirmed {
+    suspect: Suspect,
+    /// As of the last look that could test it.
+    row: Option<Row>,
+    /// Of that look, with all looks paid for.
+    p: f64,
+}
+
+impl Confirmed {
+    fn is_open(&self) -> bool {
+        self.row.as_ref().is_none_or(|row| row.verdict == Verdict::Inconclusive)
     }
-    let design = match Design::of(base, head, options.same_session) {
-        Design::Apart => Design::OneSession,
-        design => design,
-    };
-    let wanted: HashSet<(&str, &str)> = suspects.iter().map(|s| (&*s.case, &*s.metric)).collect();
-    // The suspects say what is compared, whatever the selection.
-    let options = Options { metrics: vec!["all".to_owned()], ..options.clone() };
-    let mut pairs = match_sides(base, head, &design, &options)?.pairs;
-    pairs.retain(|pair| wanted.contains(&(pair.case, pair.metric.as_str())));
-    let tests: Vec<Option<Test>> = pairs
-        .iter()
-        .map(|pair| {
-            let evidence = design.evidence(pair).filter(|evidence| evidence.difference.spread.df > 0.0)?;
-            let clean = pair.dropped == [0, 0];
-            clean.then(|| Test { evidence, moderated: Prior::NONE.moderate(evidence.difference.spread) })
-        })
-        .collect();
-    let p: Vec<f64> = tests.iter().flatten().map(Test::p).collect();
-    let mut adjusted = stats::holm(&p).into_iter();
-    let mut rule = Rule::confirm(options.alpha, p.len());
-    let mut fresh: HashMap<(String, String), Row> = HashMap::new();
-    for (pair, test) in pairs.iter().zip(&tests) {
-        let row = match test {
-            Some(test) => {
-                let adjusted = adjusted.next().expect("one p for each test");
-                tested_row(pair, test, test.p(), adjusted, &mut rule)
-            }
-            None => describe(pair),
+}
+
+impl Confirmation {
+    pub fn new(screen: Comparison, suspects: Vec<Suspect>, options: &Options) -> Self {
+        let cells = suspects.into_iter().map(|suspect| Confirmed { suspect, row: None, p: 1.0 }).collect();
+        // The suspects say what is compared, whatever the selection.
+        let options = Options { metrics: vec!["all".to_owned()], ..options.clone() };
+        Self { screen, cells, options, looks: 0 }
+    }
+
+    /// Fresh runs a side that the next look asks for; `None` when all is settled, or no look is left.
+    pub fn wanted(&self) -> Option<u32> {
+        let open = self.cells.iter().any(Confirmed::is_open);
+        LOOKS.get(self.looks).copied().filter(|_| open)
+    }
+
+    /// The cases that have an open cell.
+    pub fn open_cases(&self) -> BTreeSet<String> {
+        self.cells.iter().filter(|cell| cell.is_open()).map(|cell| cell.suspect.case.clone()).collect()
+    }
+
+    /// Looks at all fresh runs of the open cells. `base` and `head` hold only those, measured interleaved.
+    ///
+    /// A plain pooled t-test: suspects were chosen for looking extreme, so the screen's prior isn't used. What is
+    /// settled stays as it is, with its p in the family.
+    pub fn look(&mut self, base: &Side, head: &Side) -> Result<()> {
+        let design = match Design::of(base, head, self.options.same_session) {
+            Design::Apart => Design::OneSession,
+            design => design,
         };
-        fresh.insert((row.case.clone(), row.metric.clone()), row);
-    }
-    for row in &mut screen.rows {
-        if !wanted.contains(&(row.case.as_str(), row.metric.as_str())) {
-            continue;
-        }
-        match fresh.remove(&(row.case.clone(), row.metric.clone())).filter(|fresh| fresh.confirmed) {
-            Some(fresh) => *row = fresh,
-            None => {
-                row.verdict = Verdict::Inconclusive;
-                row.reason = format!("looks changed, and couldn't be measured again: {}", row.reason);
+        let pairs = match_sides(base, head, &design, &self.options)?.pairs;
+        self.looks += 1;
+        let mut tested = Vec::new();
+        for (index, cell) in self.cells.iter_mut().enumerate().filter(|(_, cell)| cell.is_open()) {
+            let mine = |pair: &&Pair| pair.case == cell.suspect.case && pair.metric.as_str() == cell.suspect.metric;
+            let Some(pair) = pairs.iter().find(mine) else { continue };
+            if let Some(test) = test(pair, &design) {
+                cell.p = (test.p() * LOOKS.len() as f64).min(1.0);
+                tested.push((index, pair, test));
             }
         }
+        let p: Vec<f64> = self.cells.iter().map(|cell| cell.p).collect();
+        let adjusted = stats::holm(&p);
+        let mut rule = Rule::confirm(self.options.alpha, self.cells.len(), LOOKS.len());
+        for (index, pair, test) in tested {
+            self.cells[index].row = Some(tested_row(pair, &test, test.p(), adjusted[index], &mut rule));
+        }
+        Ok(())
     }
-    screen.tier = Tier::Confirmed;
-    screen.family = p.len();
-    screen.summarize();
-    Ok(screen)
+
+    /// The screen with the suspects' rows replaced by what the fresh runs say. One that couldn't be measured again
+    /// stays open.
+    pub fn finish(mut self) -> Comparison {
+        if self.cells.is_empty() {
+            return self.screen;
+        }
+        let suspects = self.cells.len();
+        for cell in self.cells {
+            let mine = |row: &&mut Row| row.case == cell.suspect.case && row.metric == cell.suspect.metric;
+            let Some(row) = self.screen.rows.iter_mut().find(mine) else { continue };
+            match cell.row {
+                Some(fresh) => *row = fresh,
+                None => {
+                    row.verdict = Verdict::Inconclusive;
+                    row.reason = format!("looks changed, and couldn't be measured again: {}", row.reason);
+                }
+            }
+        }
+        self.screen.family = suspects;
+        self.screen.tier = Tier::Confirmed;
+        self.screen.summarize();
+        self.screen
+    }
+}
+
+fn test(pair: &Pair, design: &Design) -> Option<Test> {
+    let evidence = design.evidence(pair).filter(|evidence| evidence.difference.spread.df > 0.0)?;
+    let clean = pair.dropped == [0, 0];
+    clean.then(|| Test { evidence, moderated: Prior::NONE.moderate(evidence.difference.spread) })
 }

@@ -1,7 +1,7 @@
 //! The verdict: two sets of samples in, one [`Comparison`] out. Decided here, only shown elsewhere.
 //!
 //! `docs/statistics.md` describes the procedure. The way of the data: [`load`] (files) -> [`Side`] -> matching ->
-//! design (how the sides relate) -> test -> verdict -> [`Comparison`]; [`confirm`] replaces rows by fresh runs.
+//! design (how the sides relate) -> test -> verdict -> [`Comparison`]; a [`Confirmation`] replaces rows by fresh runs.
 
 mod confirm;
 mod design;
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::Thresholds;
 use crate::metric::{self, Better, Metric};
 
-pub use confirm::{Suspect, confirm, suspects};
+pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
 pub use load::load;
 pub use mismatch::obstacles;
 pub use screen::compare;

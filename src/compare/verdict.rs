@@ -51,9 +51,10 @@ impl Rule {
         Self::new(0.8 * alpha, alpha, 0.90, false, family)
     }
 
-    /// Fresh runs of suspects: no prior, nothing to pay for.
-    pub fn confirm(alpha: f64, family: usize) -> Self {
-        Self::new(alpha, alpha, 0.95, true, family)
+    /// Fresh runs of suspects: no prior, but every look takes its share. Adjusted p have paid for the looks already.
+    pub fn confirm(alpha: f64, family: usize, looks: usize) -> Self {
+        let looks = looks as f64;
+        Self::new(alpha, alpha / looks, 1.0 - 0.05 / looks, true, family)
     }
 
     fn new(gate: f64, alpha: f64, confidence: f64, confirmed: bool, family: usize) -> Self {

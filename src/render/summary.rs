@@ -44,7 +44,7 @@ pub fn tier_sentence(comparison: &Comparison) -> String {
         Tier::History => "The head is compared with a history of base sessions.",
         Tier::SingleBaseline => "The head is compared with another session, so the machine's drift is in every change.",
     };
-    let confidence = if comparison.tier == Tier::Confirmed { "90% (confirmed: 95%)" } else { "90%" };
+    let confidence = if comparison.tier == Tier::Confirmed { "90% (confirmed: 99%)" } else { "90%" };
     match comparison.family {
         0 => basis.to_owned(),
         family => format!(

@@ -16,6 +16,7 @@ args=(ci --output "$INPUT_RESULTS" --no-publish --source "$action")
   args+=(--build-command "$INPUT_BUILD_COMMAND")
 [[ -z "$INPUT_BASE_REF" ]] || args+=(--base-ref "$INPUT_BASE_REF")
 [[ -z "$INPUT_CANDLE" ]] || args+=(--candle "$INPUT_CANDLE")
+[[ -z "$INPUT_CONFIRM_BUDGET" ]] || args+=(--confirm-budget "$INPUT_CONFIRM_BUDGET")
 # shellcheck disable=SC2153 # action.yml sets it
 case "$INPUT_CONFIRM" in
   auto) ;;

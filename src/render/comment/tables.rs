@@ -207,6 +207,12 @@ fn reason(text: &str) -> String {
     escape::markdown(&escape::short_line(text, REASON))
 }
 
+/// Fresh runs a side that confirmed the row.
+fn confirming_runs(row: &Row) -> Option<usize> {
+    let (base, head) = row.base.zip(row.head).filter(|_| row.confirmed)?;
+    Some(base.n.min(head.n))
+}
+
 fn verdict(row: &Row) -> String {
     let icon = match row.verdict {
         Verdict::Regressed => "🔴 regressed",
@@ -215,7 +221,7 @@ fn verdict(row: &Row) -> String {
         Verdict::Unchanged => "⚪ unchanged",
         Verdict::NotComparable => "🚫 not comparable",
     };
-    let mark = if row.confirmed { " ✓" } else { "" };
+    let mark = confirming_runs(row).map_or_else(String::new, |runs| format!(" ✓{runs}"));
     unbroken(&format!("{icon}{mark}"))
 }
 

@@ -194,7 +194,9 @@ fn program(program: &Program) -> String {
 pub fn legend(report: &Report, confirmed: bool) -> String {
     let mut text = "<sub>↑ higher is better, ↓ lower is better. Floor: smaller changes are not reported.".to_owned();
     if confirmed {
-        text.push_str(" ✓ confirmed: measured again, base and head interleaved on this machine.");
+        text.push_str(
+            " ✓ and a number: confirmed by so many fresh runs a side, base and head interleaved on this machine.",
+        );
     }
     if report.comparison.as_ref().is_some_and(|comparison| comparison.tier == Tier::SingleBaseline) {
         text.push_str(" Single baseline session: changes under about 5% can't be told from drift.");

@@ -1,0 +1,203 @@
+//! What looks changed against a baseline is measured again with the base, until it is settled or the budget is spent.
+
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::{Place, Said, read};
+
+/// A committed baseline of a program of 100 tokens a second.
+fn with_baseline() -> Place {
+    let place = Place::new();
+    let old = place.program("old", "100", "aaaaaaa");
+    assert_eq!(place.ci(&["--head-binary", &old]).0, 0);
+    let (exit, out, err) = place.run(&["baseline", "update", ".bench-diff/latest/results.json"]);
+    assert_eq!((exit, err.as_str()), (0, ""), "{out}");
+    place
+}
+
+impl Place {
+    fn confirmed(&self, speeds: [&str; 2], flags: &[&str]) -> Said {
+        let (base, head) = (self.program("base", speeds[0], "aaaaaaa"), self.program("head", speeds[1], "bbbbbbb"));
+        self.ci(&[&["--head-binary", &head, "--base-binary", &base, "--fail-on", "regression"], flags].concat())
+    }
+
+    /// What is noted beside a program of the test.
+    fn note(&self, program: &str, what: &str, text: &str) {
+        std::fs::write(self.path(&format!("{program}.{what}")), text).unwrap();
+    }
+
+    fn rows(&self) -> Vec<Value> {
+        self.report()["comparison"]["rows"].as_array().unwrap().clone()
+    }
+
+    /// Starts `ci` and stops it as Ctrl-C does, once `file` holds a run.
+    fn interrupted(&self, args: &[&str], file: &str) -> Output {
+        let child = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
+            .args([&["ci", "--quiet"], args].concat())
+            .current_dir(self.0.path())
+            .env_remove("GITHUB_REPOSITORY")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let started = Instant::now();
+        while !holds_a_run(&self.path(file)) {
+            assert!(started.elapsed() < Duration::from_secs(60), "{file} never held a run");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        interrupt(&child);
+        child.wait_with_output().unwrap()
+    }
+}
+
+fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+fn holds_a_run(path: &Path) -> bool {
+    let Ok(text) = std::fs::read(path) else { return false };
+    let results: Value = serde_json::from_slice(&text).unwrap();
+    results["sessions"][0]["runs"].as_array().is_some_and(|runs| !runs.is_empty())
+}
+
+fn runs(row: &Value) -> [u64; 2] {
+    ["base", "head"].map(|side| row[side]["n"].as_u64().unwrap())
+}
+
+#[test]
+fn a_clear_regression_is_settled_by_the_first_look() {
+    let place = with_baseline();
+    let (exit, out, err) = place.confirmed(["100", "90"], &[]);
+    assert_eq!(exit, 1, "{err}");
+    let report = place.report();
+    assert_eq!(
+        (&report["comparison"]["tier"], &report["comparison"]["verdict"]),
+        (&json!("confirmed"), &json!("regressed"))
+    );
+    let confirmed: Vec<Value> = place.rows().into_iter().filter(|row| row["confirmed"] == true).collect();
+    assert!(!confirmed.is_empty());
+    for row in &confirmed {
+        assert_eq!((&row["verdict"], runs(row)), (&json!("regressed"), [4, 4]));
+    }
+    insta::assert_snapshot!("confirmed_comment", place.plain(&out).lines().take(14).collect::<Vec<_>>().join("\n"));
+}
+
+/// The baseline remembers a faster machine: the base is as slow as the head today, so nothing has changed.
+#[test]
+fn what_the_machine_did_is_acquitted() {
+    let place = with_baseline();
+    let (exit, _, err) = place.confirmed(["90", "90"], &[]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.report()["comparison"]["tier"], "confirmed");
+    assert_eq!(place.report()["comparison"]["verdict"], "unchanged");
+}
+
+/// A throttled run is half as fast here: as evidence, it would make the base slower than the head.
+#[test]
+fn throttled_runs_are_repeated_and_no_evidence() {
+    let place = with_baseline();
+    let base = place.program("base", "100", "aaaaaaa");
+    // Runs of the base: only confirming makes some.
+    place.note("base", "throttled", "2\n3\n");
+    let head = place.program("head", "90", "bbbbbbb");
+    let (exit, _, err) = place.ci(&["--head-binary", &head, "--base-binary", &base, "--fail-on", "regression"]);
+    assert_eq!(exit, 1, "{err}");
+    let rows = place.rows();
+    let row = rows.iter().find(|row| row["confirmed"] == true).unwrap();
+    assert_eq!((&row["verdict"], runs(row)), (&json!("regressed"), [4, 6]), "two more rounds, and two runs left out");
+    let warnings = place.report()["comparison"]["warnings"].to_string();
+    assert!(warnings.contains("4 fresh runs were throttled: they are no evidence"), "two cases each: {warnings}");
+}
+
+/// A machine that always throttles gives no evidence, and no endless measurement.
+#[test]
+fn without_a_run_that_counts_nothing_is_settled() {
+    let place = with_baseline();
+    let all: String = (1..=99).map(|count| format!("{count}\n")).collect();
+    place.note("base", "throttled", &all);
+    let (exit, _, err) = place.confirmed(["100", "90"], &[]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.report()["comparison"]["verdict"], "inconclusive");
+    assert!(place.rows().iter().any(|row| row["reason"].as_str().unwrap().contains("couldn't be measured again")));
+}
+
+#[test]
+fn when_the_budget_is_spent_the_rest_stays_open_with_what_would_tell() {
+    let place = with_baseline();
+    place.note("base", "sleep", "0.3");
+    let (exit, _, err) = place.confirmed(["100", "97.7"], &["--confirm-budget", "0.01"]);
+    assert_eq!(exit, 0, "{err}");
+    let rows = place.rows();
+    let open = rows.iter().find(|row| row["confirmed"] == true).unwrap();
+    assert_eq!((&open["verdict"], runs(open)), (&json!("inconclusive"), [2, 2]));
+    assert!(open["reason"].as_str().unwrap().contains("run a side would tell"), "{open}");
+    let warnings = place.report()["comparison"]["warnings"].to_string();
+    assert!(warnings.contains("2 cases could not be settled: the budget of 0.01 min was spent"), "{warnings}");
+    let (exit, _, err) = place.confirmed(["100", "97.7"], &["--confirm-budget", "0"]);
+    assert_eq!(exit, 2);
+    assert!(err.contains("not a number of minutes"), "{err}");
+}
+
+#[test]
+fn a_base_that_cannot_be_built_costs_only_the_confirmation() {
+    let place = with_baseline();
+    let head = place.program("head", "90", "bbbbbbb");
+    place.git(&["init", "--quiet", "--initial-branch", "main"]);
+    place.commit("all");
+    let flags = ["--head-binary", "./head", "--build-command", "false", "--base-ref", "main"];
+    let (exit, _, err) = place.ci(&flags);
+    assert_eq!(exit, 0, "{head}: {err}");
+    let warnings = place.report()["comparison"]["warnings"].to_string();
+    assert!(warnings.contains("what looks changed was not measured again: can't build the base"), "{warnings}");
+}
+
+/// Ctrl-C while confirming: what is known is reported, and `--resume` carries on where it stopped.
+#[test]
+fn stopped_while_confirming_it_is_carried_on() {
+    let place = with_baseline();
+    let (base, head) = (place.program("base", "100", "aaaaaaa"), place.program("head", "90", "bbbbbbb"));
+    place.note("base", "sleep", "0.3");
+    let flags = ["--head-binary", &head, "--base-binary", &base, "--fail-on", "regression"];
+    let output = place.interrupted(&flags, ".bench-diff/latest/confirm-base.json");
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    insta::assert_snapshot!("stopped_stderr", String::from_utf8_lossy(&output.stderr));
+    let report = place.report();
+    assert_eq!(report["comparison"]["verdict"], "inconclusive");
+    assert!(report["comparison"]["warnings"].to_string().contains("could not be settled: measuring was stopped"));
+
+    let kept = read(&place.path(".bench-diff/latest/confirm-base.json"))["sessions"][0].clone();
+    let (exit, _, err) = place.ci(&[&flags[..], &["--resume"]].concat());
+    assert_eq!(exit, 1, "{err}");
+    assert_eq!(place.report()["comparison"]["verdict"], "regressed");
+    let session = read(&place.path(".bench-diff/latest/confirm-base.json"))["sessions"][0].clone();
+    assert_eq!((&session["id"], &session["runs"][0]), (&kept["id"], &kept["runs"][0]));
+    let runs = |name: &str| std::fs::read_to_string(place.path(name)).unwrap().trim().to_owned();
+    // Three runs of the head against the baseline, and four to confirm: nothing was measured twice, but for the run
+    // that Ctrl-C cut off.
+    assert!(["7", "8"].contains(&&*runs("head.count")), "{}", runs("head.count"));
+}
+
+/// Ctrl-C before the head is measured completely: the report is about what there is.
+#[test]
+fn stopped_while_measuring_the_rest_is_reported_as_missing() {
+    let place = with_baseline();
+    let head = place.program("head", "90", "bbbbbbb");
+    place.note("head", "sleep", "0.3");
+    let flags = ["--head-binary", &head, "--suite", "small"];
+    std::fs::remove_dir_all(place.path(".bench-diff/latest")).unwrap();
+    let output = place.interrupted(&flags, ".bench-diff/latest/results.json");
+    assert_eq!(output.status.code(), Some(130));
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.starts_with("### "), "the comment is there: {said}");
+    let report = place.report();
+    assert!(report["comparison"]["warnings"].to_string().contains("did not finish"), "{report}");
+    let count = |report: &Value| report["head"]["sessions"][0]["runs"].as_array().unwrap().len();
+    assert!((1..6).contains(&count(&report)));
+    let (exit, _, err) = place.ci(&[&flags[..], &["--resume"]].concat());
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.report()["head"]["sessions"][0]["id"], report["head"]["sessions"][0]["id"]);
+    assert_eq!(count(&place.report()), 6);
+}
