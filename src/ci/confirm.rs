@@ -4,12 +4,11 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use super::Flow;
+use super::{Base, Flow};
 use crate::compare::{self, Comparison, Confirmation, LOOKS};
 use crate::config::Suite;
 use crate::error::Result;
 use crate::measure::{End, Side};
-use crate::programs::Program;
 use crate::render::counted;
 use crate::results::{Outcome, Results, Run};
 
@@ -33,19 +32,22 @@ impl Flow<'_> {
     pub(super) fn confirm(
         &mut self,
         mut screen: Comparison,
-        program: &Program,
+        program: &Base,
         base: &Results,
         head: &Results,
     ) -> Result<(Comparison, End)> {
         let (base, head) = (compare::Side::from_results("base", base), compare::Side::from_results("head", head));
         let suspects = compare::suspects(&base, &head, &self.options)?;
-        if suspects.is_empty() {
-            return Ok((screen, End::Complete));
-        }
-        let worker = match program.worker() {
+        let worker = match program {
+            _ if suspects.is_empty() => return Ok((screen, End::Complete)),
+            Base::Unwanted => return Ok((screen, End::Complete)),
+            Base::OutOfReach(why) => Err(why.clone()),
+            Base::Program(program) => program.worker().map_err(|error| error.message().to_owned()),
+        };
+        let worker = match worker {
             Ok(worker) => worker,
-            Err(error) => {
-                screen.warnings.push(format!("what looks changed was not measured again: {}", error.message()));
+            Err(why) => {
+                screen.warnings.push(format!("what looks changed was not measured again: {why}"));
                 return Ok((screen, End::Complete));
             }
         };

@@ -9,6 +9,7 @@
 //! 4. itself: the same program as base and head, interleaved. That tells nothing about a change, but everything about
 //!    the machine; the session is kept as the local baseline.
 
+mod base;
 mod committed;
 mod confirm;
 mod local;
@@ -18,6 +19,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+pub use base::{BaseCommits, Search};
 pub use committed::baselines_of;
 pub use local::Local;
 pub use sides::{Base, Sides};
@@ -27,7 +29,6 @@ use crate::compare::{self, Comparison, Options};
 use crate::config::Suite;
 use crate::error::{Error, Result};
 use crate::measure::{self, End, Observer, Side, Stop, Worker};
-use crate::programs::Program;
 use crate::report::{self, ReleaseComparison, Report};
 use crate::results::{Failure, Outcome, Results};
 
@@ -38,8 +39,10 @@ pub struct Request<'a> {
     pub refused: BTreeMap<String, Failure>,
     /// The program that is judged.
     pub head: Worker,
-    /// The program to measure it against, where it can still be run or built. Built only when it is needed.
-    pub base: Option<Program>,
+    /// The program to measure it against. Built only when it is needed.
+    pub base: Base,
+    /// What weakens a comparison with the committed baseline, one sentence each.
+    pub warnings: Vec<String>,
     /// Measure again what looks changed against a baseline.
     pub confirm: bool,
     /// Time for that.
@@ -72,9 +75,9 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
     let mut flow = Flow { request, observer, stop, options: Options::from(&request.suite.thresholds) };
     let committed = request.committed.find(&request.suite.name, &hardware)?;
     let draft = match (committed, &request.base) {
-        (Some(baseline), base) => flow.against_baseline(baseline, base.as_ref().filter(|_| request.confirm))?,
-        (None, Some(base)) => flow.against_program(&base.worker()?)?,
-        (None, None) => match request.local.find(request.suite, &hardware)? {
+        (Some(baseline), base) => flow.against_baseline(baseline, base)?,
+        (None, Base::Program(base)) => flow.against_program(&base.worker()?)?,
+        (None, _) => match request.local.find(request.suite, &hardware)? {
             Some(baseline) => flow.against_local(baseline)?,
             None => flow.self_check()?,
         },
@@ -141,12 +144,13 @@ struct Flow<'a> {
 }
 
 impl Flow<'_> {
-    fn against_baseline(&mut self, base: Results, program: Option<&Program>) -> Result<Draft> {
+    fn against_baseline(&mut self, base: Results, program: &Base) -> Result<Draft> {
         let (head, mut end) = self.measure_head()?;
         let mut comparison = self.compare(&base, &head)?;
-        if let Some(program) = program.filter(|_| end == End::Complete) {
+        if self.request.confirm && end == End::Complete {
             (comparison, end) = self.confirm(comparison, program, &base, &head)?;
         }
+        comparison.warnings.extend(self.request.warnings.iter().cloned());
         Ok(Draft::compared(base, head, comparison, end))
     }
 

@@ -52,6 +52,7 @@ enum Command {
     #[command(hide = true)]
     Worker(commands::worker::Args),
     Ci(Box<commands::ci::Args>),
+    Base(commands::base::Args),
     Calibrate(Box<commands::calibrate::Args>),
     Baseline(commands::baseline::Args),
     Publish(commands::publish::Args),
@@ -97,6 +98,7 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Profile(args) => commands::profile::run(&args, io),
         Command::Worker(args) => commands::worker::run(&args),
         Command::Ci(args) => commands::ci::run(&args, io),
+        Command::Base(args) => commands::base::run(&args, io),
         Command::Calibrate(args) => commands::calibrate::run(&args, io),
         Command::Baseline(args) => commands::baseline::run(&args, io),
         Command::Publish(args) => commands::publish::run(&args, io),

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use super::base;
 use super::publish::Publishing;
 use crate::baseline::{self, Store};
 use crate::calibrate::calibrate;
-use crate::ci::{self, Base, Local, Measured, Sides};
+use crate::ci::{self, Base, BaseCommits, Local, Measured, Search, Sides};
 use crate::cli::Io;
 use crate::config::{self, CandleSource, Selection};
 use crate::device;
@@ -16,7 +17,7 @@ use crate::error::{Error, Exit, Result};
 use crate::github::event::Context;
 use crate::github::token::shield;
 use crate::measure::{End, Stop};
-use crate::programs::{Program, git};
+use crate::programs::git;
 use crate::publish::publish;
 use crate::render::escape;
 use crate::report::Report;
@@ -56,6 +57,12 @@ pub struct Args {
     /// The branch or commit that the pull request goes into [default: the event's]
     #[arg(long, value_name = "REF")]
     base_ref: Option<String>,
+    /// The tip of that branch, as `bench-diff base` found it
+    #[arg(long, value_name = "COMMIT", value_parser = commit, conflicts_with = "base_ref")]
+    base_commit: Option<String>,
+    /// Where the pull request left it, as `bench-diff base` found it
+    #[arg(long, value_name = "COMMIT", value_parser = commit, requires = "base_commit")]
+    merge_base: Option<String>,
     /// Don't measure again what looks changed
     #[arg(long)]
     no_confirm: bool,
@@ -110,7 +117,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let directory = config::directory(&args.selection);
     let local = Local::in_directory(&directory);
     let output = args.output.clone().unwrap_or_else(|| local.latest());
-    let context = context(io)?;
+    let context = base::context(io)?;
     let sides = Sides {
         head_binary: args.head_binary.clone(),
         base_binary: args.base_binary.clone(),
@@ -120,17 +127,24 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         source: args.source.clone(),
         cache: local.builds(),
     };
+    let commits = commits(args, &sides, context.as_ref(), io)?;
     let head = sides.head()?.worker()?;
+    let (committed, doubt) = committed(args, &directory, &local, &commits, context.is_some())?;
+    let base = sides.base(commits.merge_base.as_deref().map_err(Clone::clone))?;
+    if let Base::OutOfReach(why) = &base {
+        writeln!(io.err, "not measuring the base: {}", escape::line(why))?;
+    }
     let request = ci::Request {
         suite: &suite,
         refused: plan.refused(),
         head,
-        base: base(args, &sides, context.as_ref(), io)?,
+        base,
+        warnings: doubt.into_iter().collect(),
         confirm: !args.no_confirm,
         confirm_budget: args.confirm_budget,
         resume: args.resume,
         pull_request: context.as_ref().and_then(Context::pull_request_number),
-        committed: committed(args, &directory, &local, context.as_ref(), io)?,
+        committed,
         local,
         output: &output,
     };
@@ -164,6 +178,11 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     Ok(exit)
 }
 
+fn commit(text: &str) -> std::result::Result<String, String> {
+    let valid = matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if valid { Ok(text.to_owned()) } else { Err("not the hexadecimal name of a commit".into()) }
+}
+
 fn minutes(text: &str) -> std::result::Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(minutes) if minutes > 0.0 && minutes <= 1440.0 => Ok(Duration::from_secs_f64(minutes * 60.0)),
@@ -171,56 +190,58 @@ fn minutes(text: &str) -> std::result::Result<Duration, String> {
     }
 }
 
-/// Whatever is wrong with the event, measuring can go on.
-fn context(io: &mut Io) -> Result<Option<Context>> {
-    Context::read(|name| std::env::var(name).ok()).or_else(|error| {
-        writeln!(io.err, "warning: {error}")?;
-        Ok(None)
-    })
-}
-
-fn base_ref(args: &Args, context: Option<&Context>) -> Option<String> {
-    args.base_ref.clone().or_else(|| context?.base_sha().map(str::to_owned))
-}
-
-/// The baselines that count: those of the pull request's base, where this clone has it.
-fn committed(args: &Args, directory: &Path, local: &Local, context: Option<&Context>, io: &mut Io) -> Result<Store> {
-    let here = args.baseline.clone().unwrap_or_else(|| directory.join(baseline::DIRECTORY));
-    let Some(commit) = context.and_then(Context::base_sha) else { return Ok(Store::new(here)) };
-    let to = local.of_base(commit);
-    let failed = |error| Error::usage(format!("can't take the baselines of {commit}: {error}"));
-    match ci::baselines_of(commit, &here, &to).map_err(failed)? {
-        Some(base) => Ok(Store::new(base)),
-        None => {
-            writeln!(
-                io.err,
-                "{commit} has no baselines, or is not in this clone: comparing with those of the checkout"
-            )?;
-            Ok(Store::new(here))
-        }
-    }
-}
-
-/// The program to measure against. An event's commit may be missing from a shallow clone: then there is none.
-fn base(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -> Result<Option<Program>> {
-    let Some(base_ref) = base_ref(args, context).filter(|_| sides.buildable()) else {
-        return match sides.base(Err("nothing says what the base is".into()))? {
-            Base::Program(program) => Ok(Some(program)),
-            Base::Unwanted | Base::OutOfReach(_) => Ok(None),
+/// The commits of the base, as an earlier step found them, or looked for here.
+fn commits(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -> Result<BaseCommits> {
+    let repository = sides.repository();
+    if let Some(tip) = &args.base_commit {
+        let known = |repository: &Path, commit: &str| {
+            git::commit(repository, commit).map_err(|_| format!("{} lacks the commit {commit}", repository.display()))
         };
-    };
-    let commit = match git::merge_base(&sides.repository(), &base_ref) {
-        Err(error) if args.base_ref.is_some() => return Err(error),
-        result => result,
-    };
-    match sides.base(commit.as_deref().map_err(|error| error.message().to_owned()))? {
-        Base::Program(program) => Ok(Some(program)),
-        Base::Unwanted => Ok(None),
-        Base::OutOfReach(why) => {
-            writeln!(io.err, "not measuring the base: {}", escape::line(&why))?;
-            Ok(None)
-        }
+        let merge_base = match &args.merge_base {
+            Some(commit) => known(&repository, commit),
+            None => Err(format!("where the branch left {tip} is not known; check out with `fetch-depth: 0`")),
+        };
+        return Ok(BaseCommits { tip: known(Path::new("."), tip), merge_base });
     }
+    let client = context.map(|context| base::client(context, |name| std::env::var(name).ok())).transpose();
+    let client = client.or_else(|error| writeln!(io.err, "warning: {error}").map(|()| None))?.flatten();
+    let search = |repository: &Path| {
+        let (client, base_ref) = (client.as_ref(), args.base_ref.as_deref());
+        Search { context, client, base_ref, pr_number: None, repository }.run()
+    };
+    if repository == Path::new(".") {
+        return search(&repository);
+    }
+    // The baselines are here, the base is there.
+    let here = search(Path::new(".")).unwrap_or_else(|error| BaseCommits::unknown(error.message()));
+    Ok(BaseCommits { tip: here.tip, merge_base: search(&repository)?.merge_base })
+}
+
+/// The baselines that count: in a workflow those of the pull request's base, as the pull request could have changed the
+/// checkout's. And what to say where these have to do.
+fn committed(
+    args: &Args,
+    directory: &Path,
+    local: &Local,
+    commits: &BaseCommits,
+    in_workflow: bool,
+) -> Result<(Store, Option<String>)> {
+    let here = args.baseline.clone().unwrap_or_else(|| directory.join(baseline::DIRECTORY));
+    if !in_workflow && args.base_commit.is_none() {
+        return Ok((Store::new(here), None));
+    }
+    let tip = match &commits.tip {
+        Ok(tip) => tip,
+        Err(why) => {
+            let doubt = format!("judged by the checkout's baselines, which a pull request could change: {why}");
+            return Ok((Store::new(here), Some(doubt)));
+        }
+    };
+    let to = local.of_base(tip);
+    let failed = |error| Error::usage(format!("can't take the baselines of {tip}: {error}"));
+    let base = ci::baselines_of(tip, &here, &to).map_err(failed)?;
+    let doubt = base.is_none().then(|| format!("judged by the checkout's baselines, as the base ({tip}) has none"));
+    Ok((Store::new(base.unwrap_or(here)), doubt))
 }
 
 /// Publishes the report, and prints it in the wanted format.

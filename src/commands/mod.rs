@@ -1,6 +1,7 @@
 //! One file a command: its flags, and what it does with the library.
 
 pub mod accept;
+pub mod base;
 pub mod baseline;
 pub mod calibrate;
 pub mod ci;

@@ -1,6 +1,7 @@
 //! Talking to GitHub's REST API: bounded in time, size and patience, and never twice the same POST.
 
 use std::cell::Cell;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -9,7 +10,9 @@ use octocrab::Octocrab;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::event::Context;
 use super::{ApiError, Token};
+use crate::programs::git::{self, Credential};
 
 /// Larger answers are refused. A page of 100 comments of 65,536 characters has at most 26 MB.
 const MAX_ANSWER: usize = 32 << 20;
@@ -122,6 +125,13 @@ impl Client {
             Err(error) if error.status() != Some(404) => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// Fetches a branch or commit of the context's repository into the bare repository `into`; its commit.
+    pub fn fetch(&self, context: &Context, name: &str, into: &Path) -> crate::error::Result<String> {
+        let server = context.server_url.trim_end_matches('/');
+        let credential = Credential { server, password: self.token.expose() };
+        git::fetch(&format!("{server}/{}", context.repository), name, into, Some(credential))
     }
 
     /// Waits, unless that would use up the patience: then `false`.

@@ -21,6 +21,8 @@ pub struct Context {
     pub repository: Repository,
     pub run_id: u64,
     pub run_attempt: u64,
+    /// The repository's, where the event says it.
+    pub default_branch: Option<String>,
     pub trigger: Trigger,
 }
 
@@ -37,7 +39,11 @@ pub enum Trigger {
     Dispatch {
         number: Option<u64>,
     },
-    /// Push, release, schedule: no pull request.
+    /// What the branch was before; `None` for a new branch or a tag.
+    Push {
+        before: Option<String>,
+    },
+    /// Release, schedule: no pull request.
     Other,
 }
 
@@ -73,9 +79,9 @@ impl Context {
         let repository = Repository::parse(repository.trim())
             .ok_or_else(|| ApiError::Setup(format!("GITHUB_REPOSITORY is `{repository}`, not OWNER/NAME")))?;
         let number = |name: &str| get(name).and_then(|value| value.trim().parse().ok()).unwrap_or(0);
-        let trigger = match get("GITHUB_EVENT_PATH") {
-            Some(path) => Trigger::read(&get("GITHUB_EVENT_NAME").unwrap_or_default(), Path::new(&path))?,
-            None => Trigger::Other,
+        let (trigger, default_branch) = match get("GITHUB_EVENT_PATH") {
+            Some(path) => read_event(&get("GITHUB_EVENT_NAME").unwrap_or_default(), Path::new(&path))?,
+            None => (Trigger::Other, None),
         };
         Ok(Some(Self {
             api_url: get("GITHUB_API_URL").unwrap_or_else(|| Self::DEFAULT_API_URL.into()),
@@ -83,6 +89,7 @@ impl Context {
             repository,
             run_id: number("GITHUB_RUN_ID"),
             run_attempt: number("GITHUB_RUN_ATTEMPT"),
+            default_branch,
             trigger,
         }))
     }
@@ -93,7 +100,7 @@ impl Context {
             Trigger::PullRequest(pull) => Some(pull.number),
             Trigger::Comment { number } => Some(*number),
             Trigger::Dispatch { number } => *number,
-            Trigger::WorkflowRun(_) | Trigger::Other => None,
+            Trigger::WorkflowRun(_) | Trigger::Push { .. } | Trigger::Other => None,
         }
     }
 
@@ -110,6 +117,7 @@ impl Context {
     pub fn base_sha(&self) -> Option<&str> {
         match &self.trigger {
             Trigger::PullRequest(pull) => Some(&pull.base_sha),
+            Trigger::Push { before } => before.as_deref(),
             _ => None,
         }
     }
@@ -142,8 +150,14 @@ impl Context {
             (_, Some(number)) => self.pull(client, number).map(Some),
             (Trigger::Comment { number }, None) => self.pull(client, *number).map(Some),
             (Trigger::Dispatch { number: Some(number) }, None) => self.pull(client, *number).map(Some),
-            (Trigger::Dispatch { number: None } | Trigger::Other, None) => Ok(None),
+            (Trigger::Dispatch { number: None } | Trigger::Push { .. } | Trigger::Other, None) => Ok(None),
         }
+    }
+
+    /// Where the histories of two commits parted, as GitHub has them.
+    pub fn merge_base(&self, client: &Client, base: &str, head: &str) -> Result<String, ApiError> {
+        let path = format!("/repos/{}/compare/{base}...{head}?per_page=1", self.repository);
+        check_sha(client.get::<Compared>(&path)?.merge_base_commit.sha)
     }
 
     fn pull(&self, client: &Client, number: u64) -> Result<PullRequest, ApiError> {
@@ -181,15 +195,21 @@ fn find_by_head(client: &Client, address: &str, head_sha: &str) -> Result<Option
     pulls.into_iter().find(|pull| pull.head.sha == head_sha).map(Pull::validate).transpose()
 }
 
+/// What started the run, and the repository's default branch.
+fn read_event(event: &str, path: &Path) -> Result<(Trigger, Option<String>), ApiError> {
+    let wrong = |why: &dyn std::fmt::Display| {
+        ApiError::Setup(format!("can't read the `{event}` event in {}: {why}", path.display()))
+    };
+    let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
+    let mut text = Vec::new();
+    file.take(MAX_PAYLOAD).read_to_end(&mut text).map_err(|error| wrong(&error))?;
+    let mut payload: Payload = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
+    let default_branch = payload.repository.take().and_then(|repository| repository.default_branch);
+    Ok((Trigger::of(event, payload, &wrong)?, default_branch))
+}
+
 impl Trigger {
-    fn read(event: &str, path: &Path) -> Result<Self, ApiError> {
-        let wrong = |why: &dyn std::fmt::Display| {
-            ApiError::Setup(format!("can't read the `{event}` event in {}: {why}", path.display()))
-        };
-        let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
-        let mut text = Vec::new();
-        file.take(MAX_PAYLOAD).read_to_end(&mut text).map_err(|error| wrong(&error))?;
-        let payload: Payload = serde_json::from_slice(&text).map_err(|error| wrong(&error))?;
+    fn of(event: &str, payload: Payload, wrong: &dyn Fn(&dyn std::fmt::Display) -> ApiError) -> Result<Self, ApiError> {
         Ok(match event {
             "pull_request" | "pull_request_target" | "pull_request_review" => {
                 let pull = payload.pull_request.ok_or_else(|| wrong(&"it has no pull request"))?;
@@ -213,6 +233,10 @@ impl Trigger {
                 let number = payload.inputs.as_ref().and_then(|inputs| inputs.get("pr-number"));
                 Self::Dispatch { number: number.and_then(as_number) }
             }
+            "push" => {
+                let is_branch = |sha: &String| sha.bytes().any(|digit| digit != b'0');
+                Self::Push { before: payload.before.filter(is_branch).map(check_sha).transpose()? }
+            }
             _ => Self::Other,
         })
     }
@@ -234,6 +258,23 @@ struct Payload {
     issue: Option<Issue>,
     workflow_run: Option<Run>,
     inputs: Option<serde_json::Value>,
+    before: Option<String>,
+    repository: Option<PayloadRepository>,
+}
+
+#[derive(Deserialize)]
+struct PayloadRepository {
+    default_branch: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Compared {
+    merge_base_commit: Commit,
+}
+
+#[derive(Deserialize)]
+struct Commit {
+    sha: String,
 }
 
 #[derive(Deserialize)]

@@ -63,7 +63,7 @@ impl Candle {
             Origin::Commit { repository, commit } => self.checked_out(&canonical(repository)?, commit),
             Origin::Git { url, rev } => {
                 let repository = self.cache.join("candle.git");
-                let commit = git::fetch(url, rev, &repository)?;
+                let commit = git::fetch(url, rev, &repository, None)?;
                 self.checked_out(&repository, &commit)
             }
         }

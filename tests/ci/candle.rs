@@ -111,6 +111,8 @@ fn the_base_is_the_candle_that_the_bases_configuration_names() {
     place.git(&["init", "--quiet", "--initial-branch", "main"]);
     place.commit("v1");
     place.git(&["switch", "--quiet", "--create", "newer"]);
+    std::fs::write(place.path("readme"), "no other candle").unwrap();
+    place.commit("something else");
     let (exit, _, err) = place.ci_with_cargo(&["--base-ref", "main"]);
     assert_eq!(exit, 0);
     assert!(

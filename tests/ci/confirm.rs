@@ -147,6 +147,9 @@ fn a_base_that_cannot_be_built_costs_only_the_confirmation() {
     let head = place.program("head", "90", "bbbbbbb");
     place.git(&["init", "--quiet", "--initial-branch", "main"]);
     place.commit("all");
+    place.git(&["switch", "--quiet", "--create", "branch"]);
+    std::fs::write(place.path("more"), "").unwrap();
+    place.commit("more");
     let flags = ["--head-binary", "./head", "--build-command", "false", "--base-ref", "main"];
     let (exit, _, err) = place.ci(&flags);
     assert_eq!(exit, 0, "{head}: {err}");

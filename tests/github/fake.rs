@@ -44,6 +44,8 @@ pub struct State {
     pub requests: Vec<String>,
     /// Token -> login; a token whose login ends with `[bot]` may not ask for it.
     pub logins: BTreeMap<String, String>,
+    /// `BASE...HEAD` -> the commit where they parted.
+    pub merge_bases: BTreeMap<String, String>,
     /// As a token of a fork's pull request: everything may be read and nothing written.
     pub read_only: bool,
     /// Called once, right before a comment is created: another job that is faster.
@@ -253,6 +255,10 @@ fn answer(state: &mut State, request: &Request) -> Answer {
             None => refuse(404, "Not Found"),
         },
         ("GET", ["repos", _, _, "pulls"]) => page(&state.pulls.values().cloned().collect::<Vec<_>>(), request),
+        ("GET", ["repos", _, _, "compare", range]) => match state.merge_bases.get(*range) {
+            Some(sha) => (200, vec![], json!({ "merge_base_commit": { "sha": sha } })),
+            None => refuse(404, "Not Found"),
+        },
         ("GET", ["repos", _, _, "commits", sha, "check-runs"]) => {
             let found: Vec<_> = state.check_runs.iter().filter(|check| check["head_sha"] == *sha).collect();
             (200, vec![], json!({ "total_count": found.len(), "check_runs": found }))

@@ -1,7 +1,9 @@
 //! GitHub, played by a small stateful fake that can be told to fail: the comment, the check run, what a step writes.
 
+mod base;
 mod comment;
 mod fake;
 mod publish;
 mod reports;
+mod step;
 mod sticky;

@@ -14,7 +14,12 @@ args=(ci --output "$INPUT_RESULTS" --no-publish --source "$action")
 # The command that built the head builds the base as well.
 [[ -z "$INPUT_BUILD_COMMAND" || -z "$INPUT_HEAD_BINARY" || -n "$INPUT_BASE_BINARY" ]] ||
   args+=(--build-command "$INPUT_BUILD_COMMAND")
-[[ -z "$INPUT_BASE_REF" ]] || args+=(--base-ref "$INPUT_BASE_REF")
+if [[ -n "$BASE_COMMIT" ]]; then
+  args+=(--base-commit "$BASE_COMMIT")
+  [[ -z "$MERGE_BASE" ]] || args+=(--merge-base "$MERGE_BASE")
+elif [[ -n "$INPUT_BASE_REF" ]]; then
+  args+=(--base-ref "$INPUT_BASE_REF")
+fi
 [[ -z "$INPUT_CANDLE" ]] || args+=(--candle "$INPUT_CANDLE")
 [[ -z "$INPUT_CONFIRM_BUDGET" ]] || args+=(--confirm-budget "$INPUT_CONFIRM_BUDGET")
 # shellcheck disable=SC2153 # action.yml sets it

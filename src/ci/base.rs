@@ -1,0 +1,142 @@
+//! The commits that a pull request is judged by: the tip of the branch that it goes into, and where the two parted.
+//!
+//! The tip, the first that there is: what the caller names, the event's, the pull request's on GitHub, the default
+//! branch's. A clone that lacks a commit fetches it.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::github::event::Context;
+use crate::github::{ApiError, Client};
+use crate::programs::git;
+
+/// What the search starts from.
+pub struct Search<'a> {
+    pub context: Option<&'a Context>,
+    /// Where there is a token. Without one, only the event and git are asked.
+    pub client: Option<&'a Client>,
+    /// The branch or commit that the caller names.
+    pub base_ref: Option<&'a str>,
+    /// The pull request that the caller names.
+    pub pr_number: Option<u64>,
+    /// The clone.
+    pub repository: &'a Path,
+}
+
+/// What was found, or why it wasn't.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseCommits {
+    /// The tip of the branch that the pull request goes into, in the clone: its baselines count.
+    pub tip: std::result::Result<String, String>,
+    /// Where the measured commit left that branch, in the clone: what is built as the base.
+    pub merge_base: std::result::Result<String, String>,
+}
+
+impl BaseCommits {
+    pub fn unknown(why: &str) -> Self {
+        Self { tip: Err(why.to_owned()), merge_base: Err(why.to_owned()) }
+    }
+}
+
+impl Search<'_> {
+    /// Fails only when there is no such base as the caller named: everything else can go on without.
+    pub fn run(&self) -> Result<BaseCommits> {
+        if let Some(base_ref) = self.base_ref {
+            let tip = self.resolve(base_ref).map_err(|why| Error::usage(format!("no base `{base_ref}`: {why}")))?;
+            return Ok(BaseCommits { merge_base: self.merge_base(&tip), tip: Ok(tip) });
+        }
+        let Some(context) = self.context else { return Ok(BaseCommits::unknown("nothing says what the base is")) };
+        let tip = match self.named_tip(context) {
+            Ok(Some(tip)) => self.bring(&tip).map(|()| tip),
+            Ok(None) => self.default_tip(context),
+            Err(error) => self.default_tip(context).map_err(|why| format!("{error}; {why}")),
+        };
+        let merge_base = tip.clone().and_then(|tip| self.merge_base(&tip));
+        Ok(BaseCommits { tip, merge_base })
+    }
+
+    /// As the event or the pull request says it.
+    fn named_tip(&self, context: &Context) -> std::result::Result<Option<String>, ApiError> {
+        let of_event = context.base_sha().map(str::to_owned);
+        if of_event.is_some() && self.pr_number.is_none_or(|number| context.pull_request_number() == Some(number)) {
+            return Ok(of_event);
+        }
+        let pull = match self.client {
+            Some(client) => context.pull_request(client, self.pr_number, None)?,
+            None => None,
+        };
+        Ok(pull.map(|pull| pull.base_sha).or(of_event))
+    }
+
+    fn default_tip(&self, context: &Context) -> std::result::Result<String, String> {
+        match &context.default_branch {
+            Some(branch) if git::is_revision(branch) => self.remote_branch(branch),
+            _ => Err("neither the event nor GitHub says what the base is".into()),
+        }
+    }
+
+    /// A branch or commit of the clone, of its remote as the clone knows it, or as the remote has it now.
+    fn resolve(&self, name: &str) -> std::result::Result<String, String> {
+        if !git::is_revision(name) {
+            return Err("it is neither a branch nor a commit".into());
+        }
+        git::commit(self.repository, name).or_else(|_| self.remote_branch(name))
+    }
+
+    fn remote_branch(&self, name: &str) -> std::result::Result<String, String> {
+        git::commit(self.repository, &format!("refs/remotes/origin/{name}")).or_else(|_| self.fetch(name))
+    }
+
+    /// Makes sure that the clone has the commit.
+    fn bring(&self, commit: &str) -> std::result::Result<(), String> {
+        if git::commit(self.repository, commit).is_ok() {
+            return Ok(());
+        }
+        self.fetch(commit).map(drop).map_err(|why| format!("this clone lacks the commit {commit}: {why}"))
+    }
+
+    /// With a token from GitHub itself, through a repository of our own: what a pull request may have put into this
+    /// clone's settings is never run beside a token. Without one, as the clone is set up.
+    fn fetch(&self, name: &str) -> std::result::Result<String, String> {
+        match self.client.zip(self.context) {
+            Some((client, context)) => {
+                let bare = tempfile::tempdir().map_err(|error| error.to_string())?;
+                let commit = client.fetch(context, name, bare.path()).map_err(|error| error.message().to_owned())?;
+                git::fetch_from(self.repository, &bare.path().display().to_string(), &commit)
+            }
+            None => git::fetch_from(self.repository, "origin", name),
+        }
+    }
+
+    /// In a shallow clone, GitHub may know it; else more of the history may.
+    fn merge_base(&self, tip: &str) -> std::result::Result<String, String> {
+        let head = git::commit(self.repository, "HEAD")?;
+        let commit = self.parted(tip, &head)?;
+        if commit == head {
+            return Err(format!("HEAD is part of the base {tip} already"));
+        }
+        Ok(commit)
+    }
+
+    fn parted(&self, tip: &str, head: &str) -> std::result::Result<String, String> {
+        let wrong = match git::merge_base(self.repository, tip) {
+            Ok(commit) => return Ok(commit),
+            Err(why) => why,
+        };
+        let asked = match self.client.zip(self.context) {
+            Some((client, context)) => self.ask(client, context, tip, head),
+            None => git::deepen(self.repository).and_then(|()| git::merge_base(self.repository, tip)),
+        };
+        asked.map_err(|why| {
+            let place = self.repository.display();
+            format!(
+                "can't tell in {place} where HEAD and {tip} parted ({wrong}; {why}); check out with `fetch-depth: 0`"
+            )
+        })
+    }
+
+    fn ask(&self, client: &Client, context: &Context, tip: &str, head: &str) -> std::result::Result<String, String> {
+        let commit = context.merge_base(client, tip, head).map_err(|error| error.to_string())?;
+        self.bring(&commit).map(|()| commit)
+    }
+}
