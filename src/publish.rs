@@ -170,7 +170,7 @@ fn tell(
     if options.check_run {
         check_run(target, report, surroundings, text, options, io)?;
     }
-    match post(target, report, text, options.comment) {
+    match post(target, report, surroundings, text, options.comment) {
         Ok(posted) => {
             let (what, url) = match &posted {
                 Posted::Created { url } => ("commented", url.as_str()),
@@ -189,7 +189,13 @@ fn tell(
     }
 }
 
-fn post(target: &Target, report: &Report, text: &str, when: When) -> std::result::Result<Posted, ApiError> {
+fn post(
+    target: &Target,
+    report: &Report,
+    surroundings: &Surroundings,
+    text: &str,
+    when: When,
+) -> std::result::Result<Posted, ApiError> {
     if when == When::Never {
         return Ok(Posted::Skipped);
     }
@@ -202,7 +208,7 @@ fn post(target: &Target, report: &Report, text: &str, when: When) -> std::result
     match conversation.upsert(&marker, text, when, worth_saying) {
         // Too long after all: GitHub counts in its own way.
         Err(ApiError::Refused { status: 422, message, .. }) if message.contains("too long") => {
-            let short = format!("### {}\n\nThe report is too long for a comment.\n", comment::headline(report));
+            let short = comment::too_long(report, surroundings);
             conversation.upsert(&marker, &short, when, worth_saying)
         }
         result => result,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{ApiError, Client, Repository};
 
@@ -14,6 +15,8 @@ use super::{ApiError, Client, Repository};
 const ACTIONS_BOT: &str = "github-actions[bot]";
 /// How often creating is tried when the answers get lost.
 const CREATE_ATTEMPTS: u32 = 3;
+/// The longest suite's or hardware's name in a marker, encoded. Real ones have up to 64 characters.
+const MAX_NAME: usize = 200;
 /// How long a comment that was created may take to be listed.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -41,11 +44,18 @@ impl Marker {
     }
 }
 
-/// Letters, digits and `-_.` as they are, anything else as %XX: nothing can end the HTML comment.
+/// Letters, digits and `-_.` as they are, anything else as %XX: nothing can end the HTML comment. A long name, which only
+/// a hostile report has, is cut and told apart by its hash: the marker counts for the comment's length.
 fn encode(text: &str) -> String {
     const SET: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC.remove(b'_').remove(b'.').remove(b'-');
     // Two hyphens are not allowed inside an HTML comment.
-    percent_encoding::utf8_percent_encode(text, SET).to_string().replace("--", "-%2D")
+    let mut name = percent_encoding::utf8_percent_encode(text, SET).to_string().replace("--", "-%2D");
+    if name.len() > MAX_NAME {
+        let hash: String = Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        name.truncate(MAX_NAME);
+        name = format!("{name}~{hash}");
+    }
+    name
 }
 
 /// When to comment.

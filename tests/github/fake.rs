@@ -46,6 +46,8 @@ pub struct State {
     pub logins: BTreeMap<String, String>,
     /// `BASE...HEAD` -> the commit where they parted.
     pub merge_bases: BTreeMap<String, String>,
+    /// The longest comment, in characters.
+    pub longest_comment: usize,
     /// As a token of a fork's pull request: everything may be read and nothing written.
     pub read_only: bool,
     /// Called once, right before a comment is created: another job that is faster.
@@ -92,7 +94,7 @@ impl GitHub {
     pub fn start_at(prefix: &'static str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}{prefix}", listener.local_addr().unwrap());
-        let mut state = State::default();
+        let mut state = State { longest_comment: 65_536, ..State::default() };
         state.logins.insert("actions-token".into(), "github-actions[bot]".into());
         state.pulls.insert(7, pull(7, HEAD_SHA));
         let state = Arc::new(Mutex::new(state));
@@ -297,9 +299,12 @@ fn page(items: &[Value], request: &Request) -> Answer {
     (200, links, json!(items[start..end]))
 }
 
-fn check_length(body: &str) -> Option<Answer> {
-    (body.chars().count() > 65_536).then(|| {
-        let errors = json!([{ "message": "body is too long (maximum is 65536 characters)" }]);
+fn check_length(state: &State, body: &str) -> Option<Answer> {
+    (body.chars().count() > state.longest_comment).then(|| {
+        let errors = json!([{
+            "resource": "IssueComment", "code": "unprocessable", "field": "data",
+            "message": format!("Body is too long (maximum is {} characters)", state.longest_comment),
+        }]);
         (422, vec![], json!({ "message": "Validation Failed", "errors": errors }))
     })
 }
@@ -309,7 +314,7 @@ fn create_comment(state: &mut State, login: &str, request: &Request) -> Answer {
         before(state);
     }
     let body = request.body["body"].as_str().unwrap();
-    if let Some(refusal) = check_length(body) {
+    if let Some(refusal) = check_length(state, body) {
         return refusal;
     }
     let id = state.add_comment(login, "NONE", body);
@@ -329,7 +334,7 @@ fn change_comment(state: &mut State, id: u64, request: &Request) -> Answer {
         return refuse(404, "Not Found");
     }
     let body = request.body["body"].as_str().unwrap();
-    if let Some(refusal) = check_length(body) {
+    if let Some(refusal) = check_length(state, body) {
         return refusal;
     }
     state.comments[index]["body"] = json!(body);

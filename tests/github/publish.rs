@@ -1,9 +1,10 @@
 //! `bench-diff publish` as a step of a workflow.
 
+use bench_diff::compare::{Row, Verdict};
 use serde_json::{Value, json};
 
 use crate::fake::{BASE_SHA, Fault, GitHub, HEAD_SHA, pull};
-use crate::reports::{first_run, regressed, unchanged};
+use crate::reports::{first_run, regressed, report, row, unchanged};
 use crate::step::{Step, stderr};
 
 #[test]
@@ -153,6 +154,42 @@ fn a_broken_api_costs_only_the_comment() {
         assert!(stderr(&output).contains("the comment was not posted"), "{}", stderr(&output));
         assert_eq!(step.output("regressed"), "2");
     }
+}
+
+/// Kept short, it is accepted at once; if GitHub's limit were another one, the verdict would still be told.
+#[test]
+fn two_thousand_hostile_rows_are_told_whatever_the_limit() {
+    let github = GitHub::start();
+    let rows: Vec<_> = (0..2000)
+        .map(|i| {
+            let verdict = [Verdict::Regressed, Verdict::Inconclusive, Verdict::Improved][i % 3];
+            let name = format!("@octocat | </details> `x` ::error:: \u{202e}{i} {}", "ä漢🦀|".repeat(50));
+            Row { reason: name.clone(), ..row(&name, "ttft", verdict, 0.03) }
+        })
+        .collect();
+    let step = Step::pull_request(&github);
+    let mut report = report(rows);
+    report.suite = "@everyone ".repeat(10_000);
+    let posted = |step: &Step| {
+        let output = step.publish(&report, &["--fail-on", "regression"]);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(!stderr(&output).contains("was not posted"), "{}", stderr(&output));
+        let state = github.state();
+        assert_eq!(state.marked().len(), 1);
+        state.marked()[0].to_owned()
+    };
+    let text = posted(&step);
+    assert!(text.contains("### 🔴 667 regressed · 🟢 666 improved · 🟡 667 inconclusive") && text.len() > 30_000);
+    assert_eq!(github.state().count("POST /repos/acme/candle/issues"), 1, "accepted at once");
+
+    // The update is refused, then the first comment of a pull request is.
+    github.state().longest_comment = 1000;
+    let short = posted(&step);
+    insta::assert_snapshot!("too_long_comment", short.split_once('\n').unwrap().1);
+    github.state().comments.clear();
+    assert_eq!(posted(&step), short);
+    // Whatever the comment says, the summary has all of it.
+    assert!(step.read("summary").matches("🔴 667 regressed").count() == 3);
 }
 
 #[test]

@@ -49,6 +49,15 @@ pub fn comment(report: &Report, surroundings: &Surroundings) -> String {
     render(report, surroundings, COMMENT)
 }
 
+/// What is said where GitHub refuses the comment as too long after all: the verdict, and where the rest is.
+pub fn too_long(report: &Report, surroundings: &Surroundings) -> String {
+    format!(
+        "### {}\n\nThe report is too long for a comment: it is in the step's summary and in the artifact.\n\n{}",
+        headline(report),
+        words::end(report, surroundings)
+    )
+}
+
 /// The step summary: every row, as far as GitHub shows it.
 pub fn summary(report: &Report, surroundings: &Surroundings) -> String {
     render(report, surroundings, SUMMARY)
