@@ -9,7 +9,7 @@ use crate::render::escape;
 /// Accept the regressions of one pull request, with a reason that everybody can read
 ///
 /// Comments `bench-accept: <reason>` on the pull request, as you. A comment written by hand does the same. It counts
-/// when its author is an owner, a member or a collaborator of the repository; re-run the check to let it pass.
+/// when its author may write to the repository; re-run the check to let it pass.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   GITHUB_TOKEN=$(gh auth token) bench-diff accept --repository acme/candle --pr-number 12 \\

@@ -1,5 +1,10 @@
 //! "This regression is intended": a maintainer's comment, `bench-accept: <reason>` on a line of its own.
 
+use std::collections::BTreeMap;
+
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
 use super::sticky::Comment;
 use super::{ApiError, Client, Repository};
 use crate::render::comment::Acceptance;
@@ -7,23 +12,55 @@ use crate::render::comment::Acceptance;
 /// How the line starts.
 pub const WORD: &str = "bench-accept:";
 const MAX_REASON: usize = 500;
+/// Each is a request: a crowd must not use up the rate limit.
+const MAX_PEOPLE: usize = 20;
 
-/// The latest acceptance on the pull request by somebody who may decide that.
+/// The latest acceptance on the pull request by somebody who may write to the repository.
 pub fn find(client: &Client, repository: &Repository, number: u64) -> Result<Option<Acceptance>, ApiError> {
     let comments: Vec<Comment> = client.list(&format!("/repos/{repository}/issues/{number}/comments"))?;
-    Ok(comments.iter().rev().filter(|comment| is_maintainer(comment)).find_map(|comment| {
-        Some(Acceptance {
-            by: comment.user.as_ref()?.login.clone(),
-            reason: reason(comment.body())?,
-            url: comment.html_url.clone(),
-        })
-    }))
+    let mut accepting: Vec<_> = comments
+        .iter()
+        .rev()
+        .filter_map(|comment| Some((comment, comment.user.as_ref()?, reason(comment.body())?)))
+        .collect();
+    // Whom the repository knows comes first: a crowd of strangers must not hide a maintainer.
+    accepting.sort_by_key(|(comment, ..)| is_stranger(comment));
+    let mut known = BTreeMap::new();
+    for (comment, user, reason) in accepting {
+        if !known.contains_key(&user.login) {
+            if known.len() == MAX_PEOPLE {
+                tracing::warn!("more than {MAX_PEOPLE} people say `{WORD}`: the others are not asked about");
+                break;
+            }
+            known.insert(user.login.clone(), may_write(client, repository, comment, &user.login)?);
+        }
+        if known[&user.login] {
+            return Ok(Some(Acceptance { by: user.login.clone(), reason, url: comment.html_url.clone() }));
+        }
+    }
+    Ok(None)
 }
 
-/// GitHub computes the association; nobody can write it. A collaborator may have read access only, but the owner
-/// invited them by name.
-fn is_maintainer(comment: &Comment) -> bool {
-    matches!(comment.author_association.as_deref(), Some("OWNER" | "MEMBER" | "COLLABORATOR"))
+fn is_stranger(comment: &Comment) -> bool {
+    !matches!(comment.author_association.as_deref(), Some("OWNER" | "MEMBER" | "COLLABORATOR"))
+}
+
+/// As GitHub says. Where the token may not ask, by the association that GitHub computes and nobody can write: a
+/// collaborator's doesn't count then, as that may be somebody who can only read.
+fn may_write(client: &Client, repository: &Repository, comment: &Comment, login: &str) -> Result<bool, ApiError> {
+    let login = utf8_percent_encode(login, NON_ALPHANUMERIC);
+    match client.get::<Permission>(&format!("/repos/{repository}/collaborators/{login}/permission")) {
+        Ok(held) => Ok(matches!(held.permission.as_str(), "admin" | "maintain" | "write")),
+        Err(error) if matches!(error.status(), Some(403 | 404)) => {
+            Ok(matches!(comment.author_association.as_deref(), Some("OWNER" | "MEMBER")))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Deserialize)]
+struct Permission {
+    permission: String,
 }
 
 /// Not inside a quotation or a code block: the line starts with the word.

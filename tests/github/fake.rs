@@ -48,6 +48,10 @@ pub struct State {
     pub merge_bases: BTreeMap<String, String>,
     /// The longest comment, in characters.
     pub longest_comment: usize,
+    /// Login -> permission, of who has one; everybody may read.
+    pub permissions: BTreeMap<String, String>,
+    /// May the token ask for permissions?
+    pub permissions_hidden: bool,
     /// As a token of a fork's pull request: everything may be read and nothing written.
     pub read_only: bool,
     /// Called once, right before a comment is created: another job that is faster.
@@ -257,6 +261,13 @@ fn answer(state: &mut State, request: &Request) -> Answer {
             None => refuse(404, "Not Found"),
         },
         ("GET", ["repos", _, _, "pulls"]) => page(&state.pulls.values().cloned().collect::<Vec<_>>(), request),
+        ("GET", ["repos", _, _, "collaborators", _, "permission"]) if state.permissions_hidden => {
+            refuse(403, "Resource not accessible by integration")
+        }
+        ("GET", ["repos", _, _, "collaborators", login, "permission"]) => {
+            let permission = state.permissions.get(*login).map_or("read", String::as_str);
+            (200, vec![], json!({ "permission": permission, "user": { "login": login } }))
+        }
         ("GET", ["repos", _, _, "compare", range]) => match state.merge_bases.get(*range) {
             Some(sha) => (200, vec![], json!({ "merge_base_commit": { "sha": sha } })),
             None => refuse(404, "Not Found"),

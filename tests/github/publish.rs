@@ -192,18 +192,81 @@ fn two_thousand_hostile_rows_are_told_whatever_the_limit() {
     assert!(step.read("summary").matches("🔴 667 regressed").count() == 3);
 }
 
+fn gate(github: &GitHub) -> Option<i32> {
+    Step::pull_request(github).publish(&regressed(), &["--fail-on", "regression"]).status.code()
+}
+
 #[test]
-fn maintainers_accept_and_others_dont() {
+fn who_may_write_accepts_and_others_dont() {
     let github = GitHub::start();
-    let gate = || Step::pull_request(&github).publish(&regressed(), &["--fail-on", "regression"]).status.code();
-    github.state().add_comment("mallory", "CONTRIBUTOR", "bench-accept: trust me");
-    assert_eq!(gate(), Some(1));
-    github.state().add_comment("ada", "MEMBER", "Fine by me.\r\nbench-accept: exact softmax | <b>worth</b> it\r\n");
-    assert_eq!(gate(), Some(0));
+    // Whatever the association says: an invited collaborator may only be able to read, a member as well.
+    for (login, association) in
+        [("mallory", "CONTRIBUTOR"), ("eve", "NONE"), ("reader", "COLLABORATOR"), ("mem", "MEMBER")]
+    {
+        github.state().add_comment(login, association, "bench-accept: trust me");
+        assert_eq!(gate(&github), Some(1), "{association}");
+    }
+    github.state().permissions.insert("triager".into(), "triage".into());
+    github.state().add_comment("triager", "COLLABORATOR", "bench-accept: trust me");
+    assert_eq!(gate(&github), Some(1));
+    // An organisation's member who hides that is a contributor to the token.
+    github.state().permissions.insert("ada".into(), "write".into());
+    github.state().add_comment(
+        "ada",
+        "CONTRIBUTOR",
+        "Fine by me.\r\nbench-accept: exact softmax | <b>worth</b> it\r\n",
+    );
+    // A later forgery doesn't take its place.
+    github.state().add_comment("mallory", "CONTRIBUTOR", "bench-accept: says mallory");
+    assert_eq!(gate(&github), Some(0));
     let state = github.state();
     let text = state.marked()[0].lines().find(|line| line.contains("Accepted")).unwrap().to_owned();
     insta::assert_snapshot!("accepted_line", text);
     assert_eq!(state.check_runs[0]["conclusion"], "success");
+}
+
+#[test]
+fn every_permission_to_write_accepts() {
+    for (permission, code) in [("admin", 0), ("maintain", 0), ("write", 0), ("triage", 1), ("read", 1), ("none", 1)] {
+        let github = GitHub::start();
+        github.state().permissions.insert("ada".into(), permission.into());
+        github.state().add_comment("ada", "COLLABORATOR", "bench-accept: worth it");
+        assert_eq!(gate(&github), Some(code), "{permission}");
+    }
+}
+
+/// A token that may not ask for permissions knows associations only.
+#[test]
+fn without_permissions_owners_and_members_accept() {
+    for (association, code) in [("OWNER", 0), ("MEMBER", 0), ("COLLABORATOR", 1), ("CONTRIBUTOR", 1), ("NONE", 1)] {
+        let github = GitHub::start();
+        github.state().permissions_hidden = true;
+        github.state().permissions.insert("ada".into(), "write".into());
+        github.state().add_comment("ada", association, "bench-accept: worth it");
+        assert_eq!(gate(&github), Some(code), "{association}");
+    }
+}
+
+#[test]
+fn a_crowd_is_not_asked_about_one_by_one() {
+    let github = GitHub::start();
+    for i in 0..60 {
+        github.state().add_comment(&format!("sock-{}", i % 30), "NONE", "bench-accept: me too");
+    }
+    assert_eq!(gate(&github), Some(1));
+    assert_eq!(github.state().count("GET /repos/acme/candle/collaborators"), 20);
+    let github = GitHub::start();
+    github.state().permissions.insert("ada".into(), "write".into());
+    github.state().add_comment("ada", "COLLABORATOR", "bench-accept: worth it");
+    for i in 0..30 {
+        github.state().add_comment(&format!("sock-{i}"), "NONE", "bench-accept: me too");
+    }
+    assert_eq!(gate(&github), Some(0), "nor hide a maintainer");
+    // An outage is no permission.
+    let github = GitHub::start();
+    github.state().add_comment("ada", "OWNER", "bench-accept: worth it");
+    github.inject("GET", "/permission", 99, Fault::Status(500, &[], "oops"));
+    assert_eq!(gate(&github), Some(1));
 }
 
 #[test]
