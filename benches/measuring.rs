@@ -155,6 +155,6 @@ fn job(directory: PathBuf, generated_length: u32) -> Job {
         gpu: 0,
         max_length: (CONTEXT + generated_length) as usize,
     };
-    let settings = Settings { runs: 1, warmup: 0, warmup_length: None, prompt: "transformers".into() };
+    let settings = Settings { runs: 1, warmup: 0, warmup_length: None, iterations: 1, prompt: "transformers".into() };
     Job { model, cases: vec![case], settings, ceilings: None, trace: false }
 }

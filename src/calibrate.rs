@@ -31,9 +31,42 @@ pub struct Calibration {
     /// Every metric changes of whose noise threshold show with `runs`, and nothing looked changed.
     pub quiet: bool,
     pub metrics: Vec<Sensitivity>,
-    /// Cells in which the program seemed to differ from itself, `CASE METRIC`.
+    pub apparent: Apparent,
+    /// Cells in which the program would have been called changed, `CASE METRIC`.
     pub false_alarms: Vec<String>,
     pub self_check: Comparison,
+}
+
+/// How often the program seemed to differ from itself: by noise, as nothing has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Apparent {
+    /// Rows whose interval excludes zero.
+    pub rows: usize,
+    /// Rows with an interval.
+    pub of: usize,
+    /// How many of them exclude zero by chance: a tenth, with intervals of 90%.
+    pub by_chance: f64,
+    /// The largest of these changes; absent when there are none.
+    pub largest: Option<f64>,
+    /// So many rows happen by chance in less than 1 of 20 reports (as if rows were independent).
+    pub unusual: bool,
+}
+
+impl Apparent {
+    fn of(check: &Comparison) -> Self {
+        let chance = |row: &Row| row.interval.and(row.confidence).map(|confidence| 1.0 - confidence.clamp(0.0, 1.0));
+        let chances: Vec<f64> = check.rows.iter().filter_map(chance).collect();
+        let differing: Vec<&Row> = check.rows.iter().filter(|row| row.seems_to_differ()).collect();
+        let by_chance: f64 = chances.iter().sum();
+        let chance = by_chance / chances.len().max(1) as f64;
+        Self {
+            rows: differing.len(),
+            of: chances.len(),
+            by_chance,
+            largest: differing.iter().filter_map(|row| Some(row.change?.abs())).reduce(f64::max),
+            unusual: stats::at_least(differing.len(), chances.len(), chance) < 0.05,
+        }
+    }
 }
 
 /// How well changes of a metric show, in its noisiest case.
@@ -49,6 +82,8 @@ pub struct Sensitivity {
     pub margin: f64,
     /// Runs a side for each of [`CHANGES`]; absent when there are too many.
     pub runs_for: [Option<u32>; CHANGES.len()],
+    /// Runs a side for a change of the noise threshold's size.
+    pub runs_for_margin: Option<u32>,
 }
 
 impl Sensitivity {
@@ -61,15 +96,16 @@ impl Sensitivity {
 /// Reads a self-check of `suite` with `runs` runs a side in ordinary use. Only rows of timed metrics tell something:
 /// memory is the same in every run, or the verdict says so.
 pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check: Comparison) -> Calibration {
-    let mut noisiest: BTreeMap<usize, Sensitivity> = BTreeMap::new();
+    let mut noisiest: BTreeMap<usize, (&Row, f64)> = BTreeMap::new();
     for row in &self_check.rows {
         let known = metric::METRICS.iter().position(|metric| metric.name == row.metric && metric.kind == Kind::Timed);
         let (Some(order), Some(spread)) = (known, spread(row)) else { continue };
-        if noisiest.get(&order).is_none_or(|other| other.spread < spread) {
-            noisiest.insert(order, sensitivity(row, spread, runs, &self_check));
+        if noisiest.get(&order).is_none_or(|(_, other)| *other < spread) {
+            noisiest.insert(order, (row, spread));
         }
     }
-    let metrics: Vec<_> = noisiest.into_values().collect();
+    let metrics: Vec<_> =
+        noisiest.into_values().map(|(row, spread)| sensitivity(row, spread, runs, &self_check)).collect();
     let alarm = |row: &&Row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
     let false_alarms: Vec<_> =
         self_check.rows.iter().filter(alarm).map(|row| format!("{} {}", row.case, row.metric)).collect();
@@ -80,6 +116,7 @@ pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check
         rounds,
         quiet: false_alarms.is_empty() && !metrics.is_empty() && metrics.iter().all(Sensitivity::suffices),
         metrics,
+        apparent: Apparent::of(&self_check),
         false_alarms,
         self_check,
     }
@@ -102,6 +139,7 @@ fn sensitivity(row: &Row, spread: f64, runs: u32, check: &Comparison) -> Sensiti
         detectable: detectable(runs.max(2)),
         margin: row.margin,
         runs_for: CHANGES.map(needed),
+        runs_for_margin: needed(row.margin),
     }
 }
 
@@ -110,7 +148,9 @@ fn sensitivity(row: &Row, spread: f64, runs: u32, check: &Comparison) -> Sensiti
 /// report gains by borrowing variance from other cells comes on top.
 fn detectable(spread: f64, runs: u32, alpha: f64, family: usize) -> f64 {
     let df = 2.0 * (f64::from(runs) - 1.0);
-    let critical = stats::quantile(1.0 - alpha / (2.0 * family.max(1) as f64), df);
+    // A report may come from anybody.
+    let tail = (alpha / (2.0 * family.max(1) as f64)).max(1e-12).min(0.5);
+    let critical = stats::quantile(1.0 - tail, df);
     let error = spread * (2.0 / f64::from(runs)).sqrt();
     ((critical + POWER) * error).exp_m1()
 }

@@ -140,7 +140,7 @@ fn plan_case(case: &Case, shape: &Model, settings: &Settings, device: &Capacity)
     let failure =
         too_large(case, shape, &memory, device).map(|reason| Failure { kind: FailureKind::DoesNotFit, reason });
     let warmup_length = settings.warmup_length.unwrap_or(case.generated_length);
-    let seconds = generation_seconds(case, shape, case.generated_length, device)
+    let seconds = f64::from(settings.iterations) * generation_seconds(case, shape, case.generated_length, device)
         + f64::from(settings.warmup) * generation_seconds(case, shape, warmup_length, device);
     PlannedCase { case: case.clone(), memory, seconds, failure }
 }

@@ -101,7 +101,7 @@ fn the_first_run_checks_the_machine_and_keeps_a_local_baseline() {
 }
 
 #[test]
-fn the_next_runs_of_the_same_build_make_a_history() {
+fn the_next_runs_measure_the_kept_build_again_and_make_a_history() {
     let place = Place::new();
     let head = place.program("head", "100", "aaaaaaa");
     for sessions in 1..=6 {
@@ -111,6 +111,12 @@ fn the_next_runs_of_the_same_build_make_a_history() {
         let kept = read(&place.path(&format!(".bench-diff/baselines/small/{hardware}.json")));
         assert_eq!(kept["sessions"].as_array().unwrap().len(), sessions, "{err}");
     }
+    assert_eq!(place.report()["comparison"]["tier"], "same-session");
+    assert_eq!(place.report()["comparison"]["verdict"], "unchanged");
+    // Without the kept program its sessions still tell something.
+    std::fs::remove_dir_all(place.path(".bench-diff/programs")).unwrap();
+    let (exit, _, err) = place.ci(&["--head-binary", &head]);
+    assert_eq!(exit, 0, "{err}");
     assert_eq!(place.report()["comparison"]["tier"], "history");
     assert_eq!(place.report()["comparison"]["verdict"], "unchanged");
 }
@@ -130,6 +136,22 @@ fn a_slower_build_is_told_and_does_not_become_the_baseline() {
     let (exit, out, err) = place.ci(&["--head-binary", &slower, "--format", "table"]);
     assert_eq!(exit, 0, "{err}");
     assert!(out.contains("regressed"), "still judged by the old build: {out}");
+}
+
+/// A machine that has become slower since is no regression: the kept build runs on it, too.
+#[test]
+fn a_machine_that_has_changed_since_is_not_blamed_on_the_new_build() {
+    let place = Place::new();
+    let head = place.program("head", "100", "aaaaaaa");
+    assert_eq!(place.ci(&["--head-binary", &head]).0, 0);
+    let hardware = place.report()["hardware"].as_str().unwrap().to_owned();
+    let slow_now = place.program("slow-now", "80", "aaaaaaa");
+    let kept = place.path(&format!(".bench-diff/programs/small/{hardware}"));
+    assert!(Command::new("install").arg("-m755").arg(&slow_now).arg(&kept).status().unwrap().success());
+    let next = place.program("next", "80", "bbbbbbb");
+    let (exit, _, err) = place.ci(&["--head-binary", &next, "--fail-on", "regression"]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.report()["comparison"]["verdict"], "unchanged");
 }
 
 /// What a build with local changes is, nobody knows: its sessions are no history.

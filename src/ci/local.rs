@@ -6,6 +6,7 @@ use crate::baseline::{Change, Store};
 use crate::compare::{self, Side};
 use crate::config::Suite;
 use crate::error::{Error, Result};
+use crate::measure::Worker;
 use crate::results::{Program, Results};
 
 /// The directory that bench-diff keeps to itself, beside the configuration. Git ignores it.
@@ -38,6 +39,17 @@ impl Local {
         Store::new(self.directory.join("baselines"))
     }
 
+    /// Where the program of a suite's local baseline is kept.
+    fn program_path(&self, suite: &str, hardware: &str) -> PathBuf {
+        self.directory.join("programs").join(suite).join(hardware)
+    }
+
+    /// The program that the local baseline is of, if it is still there.
+    pub fn program(&self, suite: &str, hardware: &str) -> Option<Worker> {
+        let path = self.program_path(suite, hardware);
+        path.is_file().then(|| Worker::at(path))
+    }
+
     /// The kept baseline, if it is of the suite as it is now. One of other settings helps nobody: it will be replaced.
     pub fn find(&self, suite: &Suite, hardware: &str) -> Result<Option<Results>> {
         let Some(results) = self.store().find(&suite.name, hardware)? else { return Ok(None) };
@@ -49,11 +61,16 @@ impl Local {
         Ok(same.then_some(results))
     }
 
-    /// Keeps a first session. What was done, for a person.
-    pub fn start(&self, head: &Results) -> Result<String> {
+    /// Keeps a first session, and the program that was measured. What was done, for a person.
+    pub fn start(&self, head: &Results, program: &Worker) -> Result<String> {
         let change = self.update(head, true)?;
+        let kept = copy(&program.path, &self.program_path(&head.suite, &crate::baseline::hardware(head)?));
+        let next = match kept {
+            Ok(()) => "measures the new build beside this one, which is kept too".to_owned(),
+            Err(error) => format!("compares with it, as {} can't be kept: {error}", program.path.display()),
+        };
         Ok(format!(
-            "kept as the local baseline in {}: the next `bench-diff ci` on this machine compares with it",
+            "kept as the local baseline in {}: the next `bench-diff ci` on this machine {next}",
             change.path.display()
         ))
     }
@@ -87,6 +104,15 @@ impl Local {
         std::fs::create_dir_all(&self.directory)?;
         std::fs::write(file, "*\n")
     }
+}
+
+/// Copies a program to a place that may not be there yet.
+fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to.parent().unwrap_or(to))?;
+    // Not into the file itself: it may be running.
+    let new = to.with_extension("new");
+    std::fs::copy(program, &new)?;
+    std::fs::rename(new, to)
 }
 
 /// One build for sure: all programs say the same, and a commit without local changes.

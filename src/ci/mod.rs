@@ -5,7 +5,8 @@
 //! 1. a committed baseline of the suite on this hardware. With a base program at hand, what looks changed is then
 //!    measured again, base and head interleaved;
 //! 2. a base program: both are measured interleaved in one session;
-//! 3. the local baseline that an earlier `ci` left on this machine;
+//! 3. the local baseline that an earlier `ci` left on this machine: its program, interleaved, or where that is gone its
+//!    sessions;
 //! 4. itself: the same program as base and head, interleaved. That tells nothing about a change, but everything about
 //!    the machine; the session is kept as the local baseline.
 
@@ -78,7 +79,7 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
         (Some(baseline), base) => flow.against_baseline(baseline, base)?,
         (None, Base::Program(base)) => flow.against_program(&base.worker()?)?,
         (None, _) => match request.local.find(request.suite, &hardware)? {
-            Some(baseline) => flow.against_local(baseline)?,
+            Some(baseline) => flow.against_local(baseline, &hardware)?,
             None => flow.self_check()?,
         },
     };
@@ -160,12 +161,20 @@ impl Flow<'_> {
         Ok(Draft::compared(base, head, comparison, end))
     }
 
-    fn against_local(&mut self, base: Results) -> Result<Draft> {
-        let (head, end) = self.measure_head()?;
-        let comparison = self.compare(&base, &head)?;
+    /// The machine may have become another since: where the baseline's program is still there, it is measured anew.
+    fn against_local(&mut self, kept: Results, hardware: &str) -> Result<Draft> {
+        let draft = match self.request.local.program(&self.request.suite.name, hardware) {
+            Some(program) => self.against_program(&program)?,
+            None => {
+                let (head, end) = self.measure_head()?;
+                let comparison = self.compare(&kept, &head)?;
+                Draft::compared(kept.clone(), head, comparison, end)
+            }
+        };
         // Half a session is no history.
-        let remarks = if end == End::Complete { vec![self.request.local.extend(&base, &head)?] } else { Vec::new() };
-        Ok(Draft { remarks, ..Draft::compared(base, head, comparison, end) })
+        let complete = draft.end == End::Complete;
+        let remarks = if complete { vec![self.request.local.extend(&kept, &draft.head)?] } else { Vec::new() };
+        Ok(Draft { remarks, ..draft })
     }
 
     fn self_check(&mut self) -> Result<Draft> {
@@ -173,7 +182,7 @@ impl Flow<'_> {
         let (base, head, end) = self.measure_both(&itself)?;
         let check = self.compare(&base, &head)?;
         let keep = end == End::Complete && any_numbers(&head);
-        let remarks = if keep { vec![self.request.local.start(&head)?] } else { Vec::new() };
+        let remarks = if keep { vec![self.request.local.start(&head, &itself)?] } else { Vec::new() };
         Ok(Draft { head, base: None, comparison: None, self_check: Some(check), end, remarks })
     }
 

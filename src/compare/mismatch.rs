@@ -32,6 +32,7 @@ pub(super) fn differences(base: &Side, head: &Side) -> Vec<Difference> {
         let settings = [
             ("warmup", base.warmup.to_string(), head.warmup.to_string()),
             ("warmup_length", length(base.warmup_length), length(head.warmup_length)),
+            ("iterations", base.iterations.to_string(), head.iterations.to_string()),
             ("prompt", base.prompt.clone(), head.prompt.clone()),
         ];
         for (name, base, head) in settings {

@@ -22,7 +22,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Thresholds;
-use crate::metric::{self, Better, Metric};
+use crate::metric::Better;
 
 pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
 pub use load::load;
@@ -96,15 +96,6 @@ impl Comparison {
     /// Something got worse or was lost.
     pub fn has_regression(&self) -> bool {
         self.counts.regressed > 0 || self.notes.iter().any(|note| note.fails)
-    }
-
-    /// The smallest change of each metric that these data could have shown in every case, in the order of the metrics.
-    pub fn smallest_changes(&self) -> Vec<(&'static Metric, f64)> {
-        let worst = |metric: &'static Metric| {
-            let rows = self.rows.iter().filter(|row| row.metric == metric.name);
-            Some((metric, rows.filter_map(|row| row.detectable).reduce(f64::max)?))
-        };
-        metric::METRICS.iter().filter_map(worst).collect()
     }
 
     /// Derives counts and overall verdict from the rows. Nothing compared is nothing comparable.

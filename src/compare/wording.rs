@@ -54,6 +54,11 @@ fn is_speed(unit: &str) -> bool {
 }
 
 impl Row {
+    /// The interval leaves no change out. In a self-check that is noise, whatever it says.
+    pub fn seems_to_differ(&self) -> bool {
+        self.interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0)
+    }
+
     /// The change as a person says it; `None` where there is none to say.
     pub fn change_in_words(&self) -> Option<String> {
         self.change.map(|value| change(value, &self.unit, self.better))

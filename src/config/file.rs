@@ -130,6 +130,10 @@ pub struct SuiteSettings {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(2..=131_071))]
     #[schemars(range(min = 2, max = 131_071))]
     pub warmup_length: Option<u32>,
+    /// Measured generations in a run: their median is the run's value [default: 1]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    #[schemars(range(min = 1, max = 1000))]
+    pub iterations: Option<u32>,
     /// How the prompt is built [default: transformers]
     #[arg(long, value_enum)]
     pub prompt: Option<PromptRule>,

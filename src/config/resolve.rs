@@ -269,6 +269,7 @@ impl<'a> Resolver<'a> {
             runs: self.pick(|settings| settings.runs).unwrap_or(3),
             warmup: self.pick(|settings| settings.warmup).unwrap_or(1),
             warmup_length: (warmup_length < generated_length).then_some(warmup_length),
+            iterations: self.pick(|settings| settings.iterations).unwrap_or(1),
             prompt: self.pick(|settings| settings.prompt).unwrap_or(PromptRule::Transformers).word().into(),
         }
     }

@@ -46,7 +46,8 @@ pub fn job() -> Job {
         gpu: 0,
         max_length: 15,
     };
-    let settings = Settings { runs: 3, warmup: 2, warmup_length: Some(4), prompt: "transformers".into() };
+    let settings =
+        Settings { runs: 3, warmup: 2, warmup_length: Some(4), iterations: 1, prompt: "transformers".into() };
     Job { model, cases: vec![case], settings, ceilings: None, trace: false }
 }
 
@@ -118,7 +119,7 @@ fn run(case: &Case, round: u32, session: u32) -> Run {
     };
     let sampled = Sampled {
         case,
-        generation: &generation,
+        generations: &[generation],
         seen,
         allocated_bytes: Some(1_234_567_890),
         loaded: &loaded,

@@ -11,14 +11,15 @@ use crate::engine::{Generation, Loaded};
 use crate::metric::{self, Metric, MetricName};
 use crate::results::distribution::{quantile, significant};
 use crate::results::{Ceilings, Distribution, Measurement, Roofline};
+use crate::stats;
 
 /// Bytes of the token hash that are kept: plenty against accidents, and half the room in a baseline.
 const HASH_BYTES: usize = 16;
 
-/// One measured generation and all that was seen around it.
+/// The measured generations of a run, at least one, and all that was seen around them.
 pub struct Sampled<'a> {
     pub case: &'a Case,
-    pub generation: &'a Generation,
+    pub generations: &'a [Generation],
     pub seen: Seen,
     /// The allocator's peak, where it tells.
     pub allocated_bytes: Option<u64>,
@@ -29,23 +30,32 @@ pub struct Sampled<'a> {
 impl Sampled<'_> {
     /// The measurement, and every gap between tokens in ms.
     pub fn measurement(self) -> (Measurement, Vec<f64>) {
-        let gaps = gaps_ms(self.generation);
+        let gaps: Vec<f64> = self.generations.iter().flat_map(gaps_ms).collect();
         let measurement = Measurement {
             metrics: self.metrics(&gaps),
             itl: Distribution::of(&gaps),
-            token_hash: Some(token_hash(&self.generation.tokens)),
+            token_hash: Some(token_hash(&self.generations[0].tokens)),
             roofline: self.ceilings.and_then(|ceilings| self.roofline(ceilings)),
-            warnings: self.loaded.warnings.clone(),
+            warnings: self.warnings(),
             device: self.seen.device,
         };
         (measurement, gaps)
     }
 
+    /// Greedy decoding gives the same tokens every time, unless something is wrong.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.loaded.warnings.clone();
+        if self.generations.windows(2).any(|pair| pair[0].tokens != pair[1].tokens) {
+            warnings.push("the generations of one run gave different tokens".to_owned());
+        }
+        warnings
+    }
+
     fn metrics(&self, gaps: &[f64]) -> BTreeMap<MetricName, f64> {
-        let generated = self.generation.tokens.len() as f64;
-        let (prefill, decode, end_to_end) = self.seconds();
+        let generated = self.generated();
+        let Seconds { prefill, decode, after_first, end_to_end } = self.seconds();
         let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / MIB as f64);
-        let after_first = |value: f64| (generated > 1.0).then_some(value);
+        let if_several = |value: f64| (generated > 1.0).then_some(value);
         let mut sorted = gaps.to_vec();
         sorted.sort_by(f64::total_cmp);
         let gap = |q| (!sorted.is_empty()).then(|| quantile(&sorted, q));
@@ -53,13 +63,13 @@ impl Sampled<'_> {
         let values: [(&Metric, Option<f64>); 11] = [
             (&metric::TTFT, Some(prefill * 1e3)),
             (&metric::PREFILL_THROUGHPUT, Some(f64::from(self.case.context_length) / prefill)),
-            (&metric::DECODE_THROUGHPUT, after_first((generated - 1.0) / decode)),
+            (&metric::DECODE_THROUGHPUT, if_several((generated - 1.0) / decode)),
             (&metric::ITL_P50, gap(0.5)),
             (&metric::ITL_P99, gap(0.99)),
-            (&metric::TPOT, after_first((end_to_end - prefill) * 1e3 / (generated - 1.0))),
+            (&metric::TPOT, if_several(after_first * 1e3 / (generated - 1.0))),
             (&metric::E2E_LATENCY, Some(end_to_end * 1e3)),
             (&metric::SPEED, Some(generated / end_to_end)),
-            (&metric::ENERGY, self.seen.energy_j.map(|joules| joules / generated)),
+            (&metric::ENERGY, self.seen.energy_j.map(|joules| joules / (generated * self.generations.len() as f64))),
             (&metric::PEAK_MEMORY, mib(self.seen.peak_bytes)),
             (&metric::ALLOCATED_MEMORY, mib(self.allocated_bytes)),
         ];
@@ -68,20 +78,31 @@ impl Sampled<'_> {
         known.filter(|(_, v)| v.is_finite() && *v > 0.0).map(|(m, v)| (MetricName::from(m), significant(v))).collect()
     }
 
-    /// Prefill, decode and all of it. Prefill ends with the first token: it includes choosing that token.
-    fn seconds(&self) -> (f64, f64, f64) {
-        let times = &self.generation.token_times;
-        let first = times.first().map_or(0.0, |time| time.as_secs_f64());
-        let last = times.last().map_or(0.0, |time| time.as_secs_f64());
-        (first, last - first, self.generation.end_to_end.as_secs_f64())
+    /// Tokens of each generation.
+    fn generated(&self) -> f64 {
+        self.generations[0].tokens.len() as f64
+    }
+
+    /// Each span's median over the generations.
+    fn seconds(&self) -> Seconds {
+        let median = |span: fn(&Seconds) -> f64| {
+            let spans: Vec<f64> = self.generations.iter().map(|generation| span(&Seconds::of(generation))).collect();
+            stats::median(&spans).unwrap_or(0.0)
+        };
+        Seconds {
+            prefill: median(|seconds| seconds.prefill),
+            decode: median(|seconds| seconds.decode),
+            after_first: median(|seconds| seconds.after_first),
+            end_to_end: median(|seconds| seconds.end_to_end),
+        }
     }
 
     /// Decoding is bound by the bytes it must read, prefill by its operations: how close to the device's own limits?
     fn roofline(&self, ceilings: &Ceilings) -> Option<Roofline> {
-        let (prefill, decode, _) = self.seconds();
+        let Seconds { prefill, decode, .. } = self.seconds();
         let loaded = self.loaded;
         let context = f64::from(self.case.context_length);
-        let generated = self.generation.tokens.len() as f64;
+        let generated = self.generated();
         let steps = generated - 1.0;
         // Step i of 1..generated-1 reads context + i tokens of the cache: context + generated / 2 on average.
         let step_bytes =
@@ -94,6 +115,27 @@ impl Sampled<'_> {
             prefill: share(operations / prefill / (ceilings.matmul_tflop_s * 1e12)),
         };
         (roofline.decode.is_some() || roofline.prefill.is_some()).then_some(roofline)
+    }
+}
+
+/// The spans of a generation, in seconds.
+struct Seconds {
+    /// To the first token: it includes choosing that token.
+    prefill: f64,
+    /// From the first token to the last.
+    decode: f64,
+    /// From the first token to the end.
+    after_first: f64,
+    end_to_end: f64,
+}
+
+impl Seconds {
+    fn of(generation: &Generation) -> Self {
+        let times = &generation.token_times;
+        let first = times.first().map_or(0.0, |time| time.as_secs_f64());
+        let last = times.last().map_or(0.0, |time| time.as_secs_f64());
+        let end_to_end = generation.end_to_end.as_secs_f64();
+        Self { prefill: first, decode: last - first, after_first: end_to_end - first, end_to_end }
     }
 }
 
@@ -129,7 +171,40 @@ mod tests {
 
     fn measure(case: &Case, generation: &Generation, loaded: &Loaded, ceilings: Option<&Ceilings>) -> Measurement {
         let seen = Seen { peak_bytes: Some(3 << 20), energy_j: Some(10.0), device: None };
-        Sampled { case, generation, seen, allocated_bytes: None, loaded, ceilings }.measurement().0
+        let generations = std::slice::from_ref(generation);
+        Sampled { case, generations, seen, allocated_bytes: None, loaded, ceilings }.measurement().0
+    }
+
+    #[test]
+    fn several_generations_count_by_their_medians() {
+        let slower = |factor: u32| {
+            let Generation { tokens, token_times, end_to_end } = generation();
+            Generation {
+                tokens,
+                token_times: token_times.iter().map(|time| *time * factor).collect(),
+                end_to_end: end_to_end * factor,
+            }
+        };
+        let generations = [slower(1), slower(5), slower(2)];
+        let (case, loaded) = (case(100, 5), Loaded::default());
+        let sampled = |generations| Sampled {
+            case: &case,
+            generations,
+            seen: Seen { energy_j: Some(30.0), ..Seen::default() },
+            allocated_bytes: None,
+            loaded: &loaded,
+            ceilings: None,
+        };
+        let measurement = sampled(&generations).measurement().0;
+        let value = |metric: &Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
+        assert_eq!(value(&metric::TTFT), Some(400.0));
+        assert_eq!(value(&metric::TPOT), Some(32.5)); // 2 x 65 / 4
+        assert_eq!(value(&metric::ITL_P50), Some(25.0)); // of 3 x 10, 3 x 20, 30, 3 x 50, 60, 150
+        assert_eq!(value(&metric::ENERGY), Some(2.0), "30 J for 3 x 5 tokens");
+        assert_eq!(measurement.warnings, Vec::<String>::new());
+        let other = Generation { tokens: vec![9; 5], ..generation() };
+        let warnings = sampled(&[generation(), other]).measurement().0.warnings;
+        assert_eq!(warnings, ["the generations of one run gave different tokens"]);
     }
 
     #[test]

@@ -113,6 +113,9 @@ fn same_plan(suite: &Suite, results: &Results) -> Result<()> {
     if (file.warmup, file.warmup_length) != (now.warmup, now.warmup_length) {
         return differs("the warm-up", &(file.warmup, file.warmup_length), &(now.warmup, now.warmup_length));
     }
+    if file.iterations != now.iterations {
+        return differs("the number of iterations", &file.iterations, &now.iterations);
+    }
     if file.prompt != now.prompt {
         return differs("the prompt", &file.prompt, &now.prompt);
     }

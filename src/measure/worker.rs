@@ -66,8 +66,8 @@ fn load(job: &Job, events: &mut Events) -> Result<Box<dyn Engine>, EngineError> 
     })
 }
 
-/// Warm-up generations, then the one that counts. `progress` hears of tokens generated and to generate, only
-/// between generations. Returns the measurement and every gap between tokens in ms.
+/// Warm-up generations, then those that count. `progress` hears of tokens generated and to generate, only between
+/// generations. Returns the measurement and every gap between tokens in ms.
 pub fn measure_case(
     engine: &mut dyn Engine,
     job: &Job,
@@ -80,7 +80,9 @@ pub fn measure_case(
     let prompt = prompt(rule, case.context_length as usize);
     let length = case.generated_length as usize;
     let warmup = job.settings.warmup_length.map_or(length, |warmup| (warmup as usize).clamp(1, length));
-    let total = (warmup * job.settings.warmup as usize + length) as u64;
+    let iterations = job.settings.iterations.max(1) as usize;
+    let warmed = warmup * job.settings.warmup as usize;
+    let total = (warmed + length * iterations) as u64;
     let mut tell = |done: usize| progress(done as u64, total).map_err(|error| EngineError::Failed(error.to_string()));
 
     tell(0)?;
@@ -90,13 +92,18 @@ pub fn measure_case(
     }
     engine.reset_peak();
     let watch = watcher.start();
-    let generation = engine.generate(&prompt, length);
+    let generations = (0..iterations).map(|done| {
+        let generation = engine.generate(&prompt, length)?;
+        check(&generation, length)?;
+        tell(warmed + (done + 1) * length)?;
+        Ok(generation)
+    });
+    let generations = generations.collect::<Result<Vec<_>, EngineError>>();
     let seen = watcher.finish(watch);
-    let generation = generation?;
-    check(&generation, length)?;
+    let generations = generations?;
     let allocated_bytes = engine.allocator_peak().used;
     let (loaded, ceilings) = (engine.loaded(), job.ceilings.as_ref());
-    Ok(Sampled { case, generation: &generation, seen, allocated_bytes, loaded, ceilings }.measurement())
+    Ok(Sampled { case, generations: &generations, seen, allocated_bytes, loaded, ceilings }.measurement())
 }
 
 /// An engine that stops early would look fast.
@@ -203,6 +210,22 @@ mod tests {
         assert_eq!(measurement.metrics[&MetricName::from(&metric::ALLOCATED_MEMORY)], 64.0);
     }
 
+    /// Generations 3, 4 and 5 count, of 3, 4 and 5 ms a token.
+    #[test]
+    fn iterations_count_by_their_median() {
+        let mut job = job();
+        job.settings.iterations = 3;
+        let mut engine = Fake::default();
+        let (measurement, gaps) = measure(&mut engine, &job).unwrap();
+        assert_eq!(
+            engine.asked[2..],
+            ["reset peak", "generate 10 after 5", "generate 10 after 5", "generate 10 after 5"]
+        );
+        assert_eq!(measurement.metrics[&MetricName::from(&metric::TTFT)], 4.0);
+        assert_eq!(measurement.metrics[&MetricName::from(&metric::DECODE_THROUGHPUT)], 250.0);
+        assert_eq!((gaps.len(), measurement.itl.unwrap().count), (27, 27), "the gaps of all");
+    }
+
     #[test]
     fn progress_is_told_between_generations() {
         let mut told = Vec::new();
@@ -213,7 +236,7 @@ mod tests {
             Ok(())
         };
         measure_case(&mut Fake::default(), &job, &job.cases[0], &watcher, &mut tell).unwrap();
-        assert_eq!(told, [(0, 18), (4, 18), (8, 18)]);
+        assert_eq!(told, [(0, 18), (4, 18), (8, 18), (18, 18)]);
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
-use super::escape;
-use crate::calibrate::{CHANGES, Calibration, Sensitivity};
+use super::{counted, escape};
+use crate::calibrate::{Apparent, CHANGES, Calibration, Sensitivity};
 use crate::compare::wording::{percent, smallest_change};
 use crate::metric;
+
+/// More runs are no practical advice.
+const MANY_RUNS: u32 = 30;
 
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
 
@@ -31,30 +34,87 @@ pub fn table(calibration: &Calibration) -> String {
         calibration.hardware,
         calibration.rounds,
         table.trim_fmt(),
-        verdict(calibration)
+        verdict(calibration).join("\n")
     )
 }
 
-/// Is the machine quiet enough, and if not, what would help?
-fn verdict(calibration: &Calibration) -> String {
+/// Is the machine quiet enough, and if not, what would help? A sentence or two each, the same in every format.
+pub fn verdict(calibration: &Calibration) -> Vec<String> {
+    let mut said = vec![smallest(calibration), apparent(&calibration.apparent)];
+    if let Some(alarm) = alarm(calibration) {
+        said.push(alarm);
+    }
+    said.push(advice(calibration));
+    said.retain(|sentence| !sentence.is_empty());
+    said
+}
+
+fn smallest(calibration: &Calibration) -> String {
+    let shown: Vec<_> = calibration
+        .metrics
+        .iter()
+        .map(|metric| format!("{} {}", title(metric), smallest_change(metric.detectable)))
+        .collect();
+    if shown.is_empty() {
+        return String::new();
+    }
+    let runs = counted(calibration.runs as usize, "run");
+    format!(
+        "With {runs} a side, the smallest changes that this machine shows, 9 times out of 10: {}.",
+        shown.join(", ")
+    )
+}
+
+fn apparent(apparent: &Apparent) -> String {
+    let Apparent { rows, of, by_chance, largest, .. } = *apparent;
+    match (of, largest) {
+        (0, _) => String::new(),
+        (_, None) => "No row seems to differ from itself: every interval includes zero.".to_owned(),
+        (_, Some(largest)) => format!(
+            "{rows} of {} seem to differ from themselves (intervals without zero), by up to {}. Nothing has changed, so \
+             that is noise; by chance it would be about {by_chance:.1}.",
+            counted(of, "row"),
+            smallest_change(largest)
+        ),
+    }
+}
+
+/// What chance doesn't explain.
+fn alarm(calibration: &Calibration) -> Option<String> {
+    let more_runs = calibration.rounds.saturating_mul(2);
+    let advice = format!("measure again with more runs (`--runs {more_runs}`), or on a quieter machine");
+    match calibration.false_alarms.len() {
+        0 if !calibration.apparent.unusual => None,
+        0 => Some(format!("That is more than chance gives: something else kept the machine busy; {advice}.")),
+        count => Some(format!(
+            "{} would have been called changed, a false alarm: something else kept the machine busy; {advice}.",
+            counted(count, "row")
+        )),
+    }
+}
+
+/// What it takes to tell changes of the noise thresholds' size.
+fn advice(calibration: &Calibration) -> String {
     let runs = calibration.runs;
-    let mut text = match calibration.quiet {
-        true => format!("Quiet enough: with {runs} runs, changes beyond the noise thresholds show."),
-        false => String::new(),
+    let noisy: Vec<&Sensitivity> = calibration.metrics.iter().filter(|metric| !metric.suffices()).collect();
+    if noisy.is_empty() {
+        return match calibration.quiet {
+            true => format!("Quiet enough: with {runs} runs, changes beyond the noise thresholds show."),
+            false => String::new(),
+        };
+    }
+    let thresholds: Vec<_> =
+        noisy.iter().map(|metric| format!("{} {}", title(metric), percent(metric.margin))).collect();
+    let needed: Option<Vec<u32>> = noisy.iter().map(|metric| metric.runs_for_margin).collect();
+    let way = match needed.and_then(|runs| runs.into_iter().max()) {
+        Some(runs @ ..=MANY_RUNS) => format!("takes {runs} runs (`--runs {runs}`), or a quieter machine"),
+        Some(runs) => format!("would take {runs} runs a side: rather use a quieter machine, or longer cases"),
+        None => "would take over 200 runs a side: rather use a quieter machine, or longer cases".to_owned(),
     };
-    let noisy: Vec<_> = calibration.metrics.iter().filter(|metric| !metric.suffices()).map(title).collect();
-    if !noisy.is_empty() {
-        text.push_str(&format!(
-            "Not quiet enough for {runs} runs: in {} a change of the noise threshold's size can stay inconclusive. Make \
-             the machine quieter, measure more runs (--runs), or raise the threshold.",
-            noisy.join(", ")
-        ));
-    }
-    if !calibration.false_alarms.is_empty() {
-        let cells = escape::line(&calibration.false_alarms.join(", "));
-        text.push_str(&format!("\nThe build seemed to differ from itself in {cells}: something else was going on."));
-    }
-    text.trim_start().to_owned()
+    format!(
+        "Smaller changes stay inconclusive. To tell those of the noise thresholds' size ({}) {way}.",
+        thresholds.join(", ")
+    )
 }
 
 fn title(metric: &Sensitivity) -> &str {

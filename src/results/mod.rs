@@ -52,8 +52,16 @@ pub struct Settings {
     /// Generated tokens of a warm-up; the whole length when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warmup_length: Option<u32>,
+    /// Measured generations of a run, for each case: a run's time is the median of theirs.
+    #[serde(default = "one")]
+    pub iterations: u32,
     /// How the prompt is built: the id of a rule in `measure::prompt`.
     pub prompt: String,
+}
+
+/// What files from before there were iterations mean.
+const fn one() -> u32 {
+    1
 }
 
 /// All cases measured in one go on one machine by one program.

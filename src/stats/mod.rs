@@ -51,6 +51,18 @@ pub fn median(values: &[f64]) -> Option<f64> {
     }
 }
 
+/// The chance of at least `count` successes in `trials` independent ones of probability `p`: the binomial distribution's
+/// upper tail.
+pub fn at_least(count: usize, trials: usize, p: f64) -> f64 {
+    let mut exactly = (1.0 - p).powf(trials as f64);
+    let mut below = 0.0;
+    for successes in 0..count.min(trials + 1) {
+        below += exactly;
+        exactly *= (trials - successes) as f64 / (successes + 1) as f64 * p / (1.0 - p);
+    }
+    (1.0 - below).clamp(0.0, 1.0)
+}
+
 /// A difference of two means and what is known about its error.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Difference {
@@ -144,6 +156,17 @@ mod tests {
         assert_eq!(Difference::of(&[1.0, 1.0], &[2.0, 2.0]).unwrap().pooled_p(), None);
         assert_eq!(Difference::of(&[1.0], &[2.0]).unwrap().pooled_p(), None);
         assert_eq!(Difference::of(&[], &[2.0]), None);
+    }
+
+    /// Two fair coins, and 1 - 0.9^6 - 6 x 0.1 x 0.9^5.
+    #[test]
+    fn binomial_tails() {
+        close(at_least(0, 2, 0.5), 1.0, 1e-12);
+        close(at_least(1, 2, 0.5), 0.75, 1e-12);
+        close(at_least(2, 2, 0.5), 0.25, 1e-12);
+        close(at_least(3, 2, 0.5), 0.0, 1e-12);
+        close(at_least(2, 6, 0.1), 0.114265, 1e-5);
+        assert_eq!(at_least(0, 0, 0.0), 1.0);
     }
 
     #[test]

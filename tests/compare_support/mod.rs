@@ -118,7 +118,7 @@ pub fn session(cost: impl Fn(usize, &str) -> f64) -> Results {
         suite: "small".into(),
         label: None,
         cases: (0..6).map(case).collect(),
-        settings: Settings { runs: 3, warmup: 1, warmup_length: None, prompt: "repeat".into() },
+        settings: Settings { runs: 3, warmup: 1, warmup_length: None, iterations: 1, prompt: "repeat".into() },
         sessions: vec![Session {
             id: "s-1".into(),
             started: "2026-01-01T00:00:00Z".into(),

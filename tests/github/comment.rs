@@ -1,6 +1,6 @@
 //! The comment's text, as a person reads it.
 
-use bench_diff::compare::{CaseNote, Difference, NoteKind, Verdict};
+use bench_diff::compare::{CaseNote, Difference, NoteKind, Row, Summary, Verdict};
 use bench_diff::render::comment::{Acceptance, Surroundings, comment, headline, summary};
 use bench_diff::report::{ReleaseComparison, Report};
 
@@ -47,6 +47,22 @@ fn a_first_run() {
     let mut report = first_run();
     report.self_check = Some(comparison(vec![row(SMALL, "decode_throughput", Verdict::Unchanged, 0.001)]));
     insta::assert_snapshot!(shown("first-run", &comment(&report, &surroundings())));
+}
+
+/// The same build on both sides: what seems to differ is the machine's noise, and is said so.
+#[test]
+fn a_first_run_on_a_noisy_machine() {
+    let mut report = first_run();
+    let rows = [("decode_throughput", 0.001), ("ttft", 0.031), ("itl_p99", 0.240), ("peak_memory", 0.0)];
+    let rows = rows.map(|(metric, change)| Row {
+        base: Some(Summary { n: 3, mean: 40.0, sd: Some(2.0) }),
+        head: Some(Summary { n: 3, mean: 40.0 * (1.0 + change), sd: Some(2.0) }),
+        ..row(SMALL, metric, Verdict::Inconclusive, change)
+    });
+    report.self_check = Some(comparison(rows.to_vec()));
+    let said = comment(&report, &surroundings());
+    assert!(!said.contains("regressed"), "{said}");
+    insta::assert_snapshot!(shown("noisy-first-run", &said));
 }
 
 #[test]

@@ -118,7 +118,7 @@ fn folds(body: &mut Body, report: &Report) {
         body.fold(&title, tables::rows(&tables::changed(&release.comparison.rows)));
     }
     if let Some(check) = &report.self_check {
-        body.fold("🔬 Self-check, the same build as base and head ({})", tables::detectable(&check.rows));
+        body.fold("🔬 Self-check, the same build as base and head ({})", tables::self_check(&check.rows));
     }
     body.fold("⚪ {} unchanged", tables::rows(&of(Verdict::Unchanged)));
     if let Some(comparison) = &report.comparison {

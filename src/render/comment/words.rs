@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use super::tables::percent;
 use super::{Acceptance, Surroundings};
-use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict, wording};
+use crate::calibrate::calibrate;
+use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
 use crate::metric;
-use crate::render::escape;
+use crate::render::{self, escape};
 use crate::report::Report;
 use crate::results::{Outcome, Program, Results, Session};
 
@@ -208,18 +209,12 @@ pub fn legend(report: &Report, confirmed: bool) -> String {
 /// What a self-check found out about the machine.
 pub fn sensitivity(report: &Report) -> String {
     let Some(check) = &report.self_check else { return String::new() };
-    let changes = check.smallest_changes();
-    let shown = changes.iter().filter(|(_, change)| change.is_finite());
-    let listed: Vec<_> =
-        shown.map(|(metric, change)| format!("{} {}", metric.title, wording::smallest_change(*change))).collect();
-    if listed.is_empty() {
-        return String::new();
-    }
+    let runs = report.head.settings.runs;
+    let calibration = calibrate(&report.suite, &report.hardware, runs, runs, check.clone());
+    let said = render::calibrate::verdict(&calibration).into_iter().map(|sentence| format!("- {sentence}\n"));
     format!(
-        "The same build was measured as base and head, interleaved. The smallest changes that this machine \
-         can tell with {} runs: {}.\n\n",
-        report.head.settings.runs,
-        listed.join(", ")
+        "**How quiet is this machine?** The same build was measured as base and as head, taking turns.\n\n{}\n",
+        said.collect::<String>()
     )
 }
 
