@@ -4,6 +4,7 @@ mod compare_support;
 
 use std::process::ExitCode;
 
+use bench_diff::case::Implementation;
 use bench_diff::compare::{self, Comparison, Confirmation, LOOKS, NoteKind, Options, Side, Tier, Verdict};
 use bench_diff::results::{Failure, FailureKind, Outcome, Results};
 use compare_support::{Files, case, cell, compare_json, run, session};
@@ -420,6 +421,44 @@ fn other_work_is_not_comparable() {
     let comparison = compare_json(&results_files(&session(|_, _| 1.0), &head), &[]);
     assert_eq!(comparison.verdict, Verdict::NotComparable);
     assert_eq!(comparison.counts.not_comparable, comparison.rows.len());
+}
+
+/// Results in which `case` was run by `ran`, whatever was asked for; with nothing else to tell apart.
+fn run_by(ran: Implementation, case_index: usize, factor: f64) -> Results {
+    let mut results = session(|index, _| if index == case_index { factor } else { 1.0 });
+    for run in results.sessions[0].runs.iter_mut().filter(|run| run.case == case(case_index).id) {
+        let Outcome::Ok(measured) = &mut run.outcome else { panic!("every run is well") };
+        measured.implementation = Some(ran);
+    }
+    results
+}
+
+/// `graph` was asked for on both sides. In the head it couldn't run a case: another program than the base's was timed.
+#[test]
+fn a_fallback_of_the_head_is_said_and_fails() {
+    let files = results_files(&run_by(Implementation::Graph, 1, 1.0), &run_by(Implementation::Plain, 1, 5.0));
+    let (exit, out, _) = run(&files, &["--fail-on", "regression"]);
+    assert_eq!(exit, regression());
+    insta::assert_snapshot!(out);
+    // Files from before this was recorded ran what was asked for.
+    let old = results_files(&session(|_, _| 1.0), &run_by(Implementation::Plain, 1, 5.0));
+    assert_eq!(run(&old, &["--fail-on", "regression"]).1, out);
+    let comparison = compare_json(&files, &["--allow-mismatch"]);
+    assert_eq!((comparison.counts.regressed, comparison.counts.not_comparable), (3, 0));
+}
+
+#[test]
+fn a_fallback_on_both_sides_is_compared_and_said() {
+    let plain = run_by(Implementation::Plain, 1, 1.0);
+    let comparison = compare_json(&results_files(&plain, &plain), &[]);
+    assert_eq!(comparison.verdict, Verdict::Unchanged);
+    assert_eq!(comparison.notes, []);
+    let said = format!("`plain` ran instead of `graph` in `{}`", case(1).id);
+    assert_eq!(comparison.warnings.iter().filter(|warning| warning.ends_with(&said)).count(), 2);
+    let graph = run_by(Implementation::Graph, 1, 1.0);
+    let mended = compare_json(&results_files(&plain, &graph), &[]);
+    assert_eq!(mended.verdict, Verdict::NotComparable);
+    assert_eq!(mended.notes, [], "the head lost nothing");
 }
 
 /// Lost, failed, new and never-run cases, other tokens, throttling, and a session that was cut off.

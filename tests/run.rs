@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use bench_diff::case::DeviceKind;
+use bench_diff::case::{DeviceKind, Implementation};
 use bench_diff::config::{Selection, load_suite};
 use bench_diff::measure::{self, End, Request, Side, Silent, Stop, Worker};
 use bench_diff::results::{self, FailureKind, Measurement, Outcome, Results, Run};
@@ -25,7 +25,7 @@ models = ["./one", "./two"]
 context-lengths = [1, 8]
 generated-length = 4
 runs = 2
-limits = { case-seconds = 2, load-seconds = 2 }
+limits = { case-seconds = 60, load-seconds = 60 }
 "#;
 
 /// A Qwen2.5 small enough to be measured in no time.
@@ -53,6 +53,12 @@ impl Bench {
         let bench = Self::new();
         bench.write("behaviour", behaviour);
         bench
+    }
+
+    /// With limits that a hanging worker reaches soon; others could reach them on a busy machine.
+    fn impatient(self) -> Self {
+        self.write("bench-diff.toml", &CONFIG.replace("seconds = 60", "seconds = 2"));
+        self
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -196,7 +202,7 @@ fn a_panic_is_quoted() {
 
 #[test]
 fn a_hanging_case_is_killed_with_its_children() {
-    let bench = Bench::behaving("one/f32/1 hang\n");
+    let bench = Bench::behaving("one/f32/1 hang\n").impatient();
     bench.run(&["--runs", "1"]);
     let results = bench.results();
     assert_eq!(runs(&results), ["one/f32/1 1 TimedOut", "one/f32/8 1", "two/f32/1 1", "two/f32/8 1"]);
@@ -217,6 +223,7 @@ fn a_model_that_cant_be_loaded_fails_all_its_cases_at_once() {
         [("refuse", FailureKind::Error), ("crash", FailureKind::Crashed), ("hang", FailureKind::TimedOut)]
     {
         let bench = Bench::behaving(&format!("load {action}\n"));
+        let bench = if action == "hang" { bench.impatient() } else { bench };
         let finished = bench.run(&["--runs", "1", "--model", "./one"]);
         assert_eq!(finished.code, Some(3), "{action}");
         assert_eq!(failures(&bench.results()).iter().map(|(kind, _)| *kind).collect::<Vec<_>>(), [kind, kind]);
@@ -240,6 +247,17 @@ fn events_that_nobody_asked_for_are_ignored() {
     let finished = bench.run(&["--runs", "1"]);
     assert_eq!(finished.code, Some(0), "{}", finished.err);
     assert_eq!(runs(&bench.results()), ["one/f32/1 1", "one/f32/8 1", "two/f32/1 1", "two/f32/8 1"]);
+}
+
+#[test]
+fn what_really_ran_is_recorded_beside_what_was_asked_for() {
+    let bench = Bench::behaving("one/f32/8 fallback\n");
+    let finished = bench.run(&["--runs", "1", "--model", "./one"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let results = bench.results();
+    assert!(results.cases.iter().all(|case| case.implementation == Implementation::Plain));
+    let ran: Vec<_> = results.sessions[0].runs.iter().map(|run| measurement(run).unwrap().implementation).collect();
+    assert_eq!(ran, [None, Some(Implementation::Stock)], "the first says nothing");
 }
 
 #[test]
@@ -454,6 +472,7 @@ fn a_real_model_is_measured() {
         let measured: Vec<_> = runs.iter().filter_map(|run| measurement(run)).collect();
         assert_eq!(measured.len(), 2);
         assert_eq!(measured[0].token_hash, measured[1].token_hash, "greedy decoding is repeatable");
+        assert_eq!(measured[0].implementation, Some(Implementation::Plain));
         assert_eq!(measured[0].itl.as_ref().unwrap().count, 3, "4 tokens have 3 gaps");
         let names: Vec<_> = measured[0].metrics.keys().map(|name| name.as_str()).collect();
         assert_eq!(

@@ -135,7 +135,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         revision: model.loaded().revision.clone(),
         weights: spec.weights,
         dtype: spec.dtype,
-        implementation: spec.implementation,
+        implementation: model.loaded().implementation.unwrap_or(spec.implementation),
         device: spec.device,
         prompt_ids: prompt,
         tokens: steps.iter().map(|step| step.token).collect(),

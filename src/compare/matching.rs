@@ -69,10 +69,8 @@ impl<'a> Matched<'a> {
             self.note_empty(base, head);
             return Ok(());
         }
-        let differing =
-            base.case.as_ref().zip(head.case.as_ref()).map(|(base, head)| super::mismatch::case(base, head));
-        let incomparable =
-            differing.filter(|fields| !fields.is_empty() && !options.allow_mismatch).map(|fields| fields.join(", "));
+        let differing = super::mismatch::case(base, head);
+        let incomparable = (!differing.is_empty() && !options.allow_mismatch).then(|| differing.join(", "));
         let head_cells: HashMap<&str, &Cell> = head.cells.iter().map(|cell| (cell.metric.as_str(), cell)).collect();
         for cell in base.cells.iter().filter(|cell| options.selects(cell)) {
             match head_cells.get(cell.metric.as_str()) {
@@ -89,6 +87,12 @@ impl<'a> Matched<'a> {
         let base_has = |cell: &Cell| base.cells.iter().any(|other| other.metric == cell.metric);
         for cell in head.cells.iter().filter(|cell| options.selects(cell) && !base_has(cell)) {
             self.note(&base.id, NoteKind::New, false, format!("`{}` is in the head only", cell.metric));
+        }
+        if base.fallback().is_none()
+            && let Some((ran, asked)) = head.fallback()
+        {
+            let reason = format!("`{ran}` ran in the head; `{asked}`, which was asked for, in the base");
+            self.note(&base.id, NoteKind::FellBack, true, reason);
         }
         if output_changed(base, head) && incomparable.is_none() {
             let reason = "other tokens with equal settings: the output has changed, judge the speed with that in mind";

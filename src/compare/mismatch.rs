@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::Difference;
-use super::side::{SessionFacts, Side};
+use super::side::{CaseSide, SessionFacts, Side};
 use crate::case::{Case, DeviceKind};
 use crate::results::Environment;
 
@@ -49,18 +49,32 @@ pub fn obstacles(base: &Side, head: &Side) -> Vec<String> {
         blocking.map(|differing| format!("{} {} -> {}", differing.field, differing.base, differing.head)).collect();
     for case_side in &head.cases {
         let same = base.cases.iter().find(|other| other.id == case_side.id);
-        let pair = same.and_then(|other| other.case.as_ref()).zip(case_side.case.as_ref());
-        found.extend(
-            pair.into_iter()
-                .flat_map(|(base, head)| case(base, head))
-                .map(|what| format!("{what} of {}", case_side.id)),
-        );
+        let differing = same.map(|base| case(base, case_side)).unwrap_or_default();
+        found.extend(differing.into_iter().map(|what| format!("{what} of {}", case_side.id)));
     }
     found
 }
 
+/// In what a case differs: settings, or else what ran. Plain samples don't say either.
+pub(super) fn case(base: &CaseSide, head: &CaseSide) -> Vec<String> {
+    let (Some(base_case), Some(head_case)) = (&base.case, &head.case) else { return Vec::new() };
+    let mut found = settings(base_case, head_case);
+    if base_case.implementation == head_case.implementation {
+        found.extend(ran(base, head));
+    }
+    found
+}
+
+/// The implementations that ran, where they aren't the same.
+fn ran(base: &CaseSide, head: &CaseSide) -> Option<String> {
+    let words = |side: &CaseSide| side.implementations.iter().map(|ran| ran.word()).collect::<Vec<_>>().join(" and ");
+    let (base, head) = (words(base), words(head));
+    let known = !base.is_empty() && !head.is_empty();
+    (known && base != head).then(|| format!("implementation that ran {base} -> {head}"))
+}
+
 /// Names of the settings in which a case differs, with both values.
-pub(super) fn case(base: &Case, head: &Case) -> Vec<String> {
+fn settings(base: &Case, head: &Case) -> Vec<String> {
     let revision = |case: &Case| case.revision.clone().unwrap_or_default();
     let mut fields = vec![
         ("model", base.model.clone(), head.model.clone()),

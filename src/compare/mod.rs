@@ -236,6 +236,8 @@ pub enum NoteKind {
     New,
     /// Gave no numbers on a side.
     Failed,
+    /// The head ran another implementation than was asked for, unlike the base.
+    FellBack,
     /// Equal settings, other tokens: "faster but different output".
     OutputChanged,
 }

@@ -194,6 +194,12 @@ fn side_warnings(side: &Side) -> Vec<String> {
             reasons.join(", ")
         ));
     }
+    let fallbacks: Vec<_> = side.cases.iter().filter_map(|case| Some((&case.id, case.fallback()?))).collect();
+    if let Some((case, (ran, asked))) = fallbacks.first() {
+        let count = fallbacks.len();
+        let cases = if count == 1 { format!("`{case}`") } else { format!("{count} cases, such as `{case}`") };
+        warnings.push(format!("{}: `{ran}` ran instead of `{asked}` in {cases}", side.name));
+    }
     for case in side.cases.iter().filter(|case| case.runs > 0 && !case.failures.is_empty()) {
         warnings.push(format!(
             "{}: {} of {} runs of `{}` failed: {}",

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::case::Case;
+use crate::case::{Case, Implementation};
 use crate::metric::{self, Better, DEFAULT_MARGIN, Kind, MetricName};
 use crate::results::{Ceilings, Environment, Measurement, Outcome, Results, Settings};
 
@@ -44,6 +44,8 @@ pub struct CaseSide {
     /// Reasons of those that gave none.
     pub failures: Vec<String>,
     pub token_hashes: BTreeSet<String>,
+    /// What ran in the runs that gave numbers.
+    pub implementations: BTreeSet<Implementation>,
     /// Number of runs whose clocks were held down, and why.
     pub throttled: usize,
     pub throttle_reasons: BTreeSet<String>,
@@ -126,9 +128,18 @@ impl Side {
 }
 
 impl CaseSide {
+    /// What ran instead of the implementation that was asked for, and that.
+    pub fn fallback(&self) -> Option<(Implementation, Implementation)> {
+        let asked = self.case.as_ref()?.implementation;
+        let other = self.implementations.iter().copied().find(|ran| *ran != asked)?;
+        Some((other, asked))
+    }
+
     fn add(&mut self, measured: &Measurement, session: usize, sessions: usize, unknown: &mut BTreeSet<String>) {
         self.runs += 1;
         self.token_hashes.extend(measured.token_hash.iter().cloned());
+        let asked = self.case.as_ref().map(|case| case.implementation);
+        self.implementations.extend(measured.implementation.or(asked));
         if let Some(device) = measured.device.as_ref().filter(|device| !device.throttle_reasons.is_empty()) {
             self.throttled += 1;
             self.throttle_reasons.extend(device.throttle_reasons.iter().cloned());

@@ -87,6 +87,7 @@ impl Candle {
                     loaded
                         .warnings
                         .push(format!("graph can't run this model here ({why}): the plain implementation ran instead"));
+                    loaded.implementation = Some(Implementation::Plain);
                     Box::new(Plain::load(&config, &mut weights, capacity, chunk)?)
                 }
             },
@@ -256,6 +257,7 @@ fn loaded(spec: &ModelSpec, config: &ModelConfig, revision: Option<String>) -> L
     }
     Loaded {
         revision,
+        implementation: Some(spec.implementation),
         warnings,
         decode_weight_bytes: shape.decode_weight_bytes(held),
         kv_bytes_per_token: shape.kv_bytes_per_token(held),

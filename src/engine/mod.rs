@@ -90,6 +90,9 @@ fn message(error: &candle_core::Error) -> String {
 pub struct Loaded {
     /// The commit of the weights, where the hub told one.
     pub revision: Option<String>,
+    /// What runs the model: not always what was asked for. `None` where the program doesn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implementation: Option<Implementation>,
     /// Fallbacks and other things that a reader of the numbers must know.
     pub warnings: Vec<String>,
     /// Bytes that one decode step reads whatever the context: weights without an untied embedding.

@@ -35,6 +35,7 @@ impl Sampled<'_> {
             metrics: self.metrics(&gaps),
             itl: Distribution::of(&gaps),
             token_hash: Some(token_hash(&self.generations[0].tokens)),
+            implementation: self.loaded.implementation,
             roofline: self.ceilings.and_then(|ceilings| self.roofline(ceilings)),
             warnings: self.warnings(),
             device: self.seen.device,

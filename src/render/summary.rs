@@ -16,10 +16,11 @@ pub fn headline(comparison: &Comparison, mark: impl Fn(Verdict) -> &'static str)
         let count = comparison.counts.of(verdict);
         (count > 0).then(|| format!("{}{count} {}", mark(verdict), verdict.word()))
     });
-    let notes = [NoteKind::Missing, NoteKind::Failed, NoteKind::New].into_iter().filter_map(|kind| {
-        let count = comparison.notes.iter().filter(|note| note.kind == kind).count();
-        (count > 0).then(|| format!("{count} {}", note_word(kind)))
-    });
+    let notes =
+        [NoteKind::Missing, NoteKind::Failed, NoteKind::FellBack, NoteKind::New].into_iter().filter_map(|kind| {
+            let count = comparison.notes.iter().filter(|note| note.kind == kind).count();
+            (count > 0).then(|| format!("{count} {}", note_word(kind)))
+        });
     let parts: Vec<String> = verdicts.chain(notes).collect();
     if parts.is_empty() { "nothing to compare".to_owned() } else { parts.join(" · ") }
 }
@@ -29,6 +30,7 @@ pub fn note_word(kind: NoteKind) -> &'static str {
         NoteKind::Missing => "missing",
         NoteKind::New => "new",
         NoteKind::Failed => "failed",
+        NoteKind::FellBack => "fell back",
         NoteKind::OutputChanged => "output changed",
     }
 }
@@ -59,6 +61,11 @@ pub fn tier_sentence(comparison: &Comparison) -> String {
 pub fn next_step(comparison: &Comparison) -> Option<String> {
     let counts = comparison.counts;
     let most_runs = comparison.rows.iter().filter_map(|row| row.runs_needed).max();
+    if comparison.notes.iter().any(|note| note.kind == NoteKind::FellBack) {
+        return Some(
+            "find out why what was asked for didn't run in the head: its results say so in `warnings`".to_owned(),
+        );
+    }
     if counts.not_comparable > 0 {
         return Some("measure base and head on the same hardware with the same settings".to_owned());
     }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::case::Case;
+use crate::case::{Case, Implementation};
 use crate::metric::MetricName;
 
 pub(crate) use read::{from_json, read_bytes};
@@ -173,6 +173,9 @@ pub struct Measurement {
     /// tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_hash: Option<String>,
+    /// What ran, which may not be what the case asked for; absent where the program didn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implementation: Option<Implementation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceState>,
     /// Share of the device's limit that was reached (0.7 is 70%).

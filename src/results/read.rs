@@ -12,6 +12,7 @@ use serde::{Deserialize, de};
 use super::{
     DeviceState, Distribution, Failure, FailureKind, Measurement, Outcome, Results, Roofline, Run, SCHEMA, Session,
 };
+use crate::case::Implementation;
 use crate::error::{Error, Result};
 use crate::metric::MetricName;
 
@@ -188,6 +189,8 @@ struct FlatRun {
     #[serde(default)]
     token_hash: Option<String>,
     #[serde(default)]
+    implementation: Option<Implementation>,
+    #[serde(default)]
     device: Option<DeviceState>,
     #[serde(default)]
     roofline: Option<Roofline>,
@@ -216,6 +219,7 @@ impl<'de> Deserialize<'de> for Run {
             metrics,
             itl,
             token_hash,
+            implementation,
             device,
             roofline,
             warnings,
@@ -226,7 +230,7 @@ impl<'de> Deserialize<'de> for Run {
         let outcome = match status {
             Status::Ok => {
                 let metrics = metrics.ok_or_else(|| missing("metrics"))?;
-                Outcome::Ok(Measurement { metrics, itl, token_hash, device, roofline, warnings })
+                Outcome::Ok(Measurement { metrics, itl, token_hash, implementation, device, roofline, warnings })
             }
             Status::Failed => Outcome::Failed(Failure {
                 kind: kind.ok_or_else(|| missing("kind"))?,

@@ -181,7 +181,7 @@ fn named(name: &str) -> Report {
         (row.case, row.metric, row.unit, row.reason) = (name.into(), name.into(), name.into(), name.into());
     }
     comparison.warnings.push(name.into());
-    for kind in [NoteKind::Failed, NoteKind::Missing, NoteKind::New, NoteKind::OutputChanged] {
+    for kind in [NoteKind::Failed, NoteKind::Missing, NoteKind::FellBack, NoteKind::New, NoteKind::OutputChanged] {
         comparison.notes.push(CaseNote { case: name.into(), kind, fails: false, reason: name.into() });
     }
     let difference = Difference { field: name.into(), base: name.into(), head: name.into(), blocks: true };

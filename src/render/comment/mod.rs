@@ -102,6 +102,7 @@ fn folds(body: &mut Body, report: &Report) {
     for (kind, title) in [
         (NoteKind::Failed, "❌ {} failed"),
         (NoteKind::Missing, "❓ {} missing: in the base, not in this pull request"),
+        (NoteKind::FellBack, "↩️ {} fell back: another implementation ran than was asked for"),
         (NoteKind::OutputChanged, "⚠️ {} with changed output: other tokens than the base for the same input"),
         (NoteKind::New, "🆕 {} new: nothing to compare with"),
     ] {

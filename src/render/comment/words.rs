@@ -35,6 +35,7 @@ pub fn headline(report: &Report) -> String {
         (rows(Verdict::NotComparable), "🚫", "not comparable"),
         (notes(NoteKind::Failed), "❌", "failed"),
         (notes(NoteKind::Missing), "❓", "missing"),
+        (notes(NoteKind::FellBack), "↩️", "fell back"),
         (notes(NoteKind::OutputChanged), "⚠️", "with changed output"),
     ];
     let said: Vec<_> = counts
@@ -276,6 +277,9 @@ fn next(report: &Report, accepted: bool) -> String {
     }
     if noted(NoteKind::Failed) || noted(NoteKind::Missing) {
         return "see above why cases gave no numbers: they are not covered by this verdict.".to_owned();
+    }
+    if noted(NoteKind::FellBack) {
+        return "find out why the asked-for implementation didn't run: the warnings in the results say it.".to_owned();
     }
     if noted(NoteKind::OutputChanged) {
         return "check that the changed output is intended: the same input gave other tokens than before.".to_owned();
