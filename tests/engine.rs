@@ -148,6 +148,11 @@ fn yarn_agrees_with_transformers() {
 }
 
 #[test]
+fn heads_of_64_in_groups_agree_with_transformers() {
+    assert_agrees_with_transformers("graph", DeviceKind::Cpu);
+}
+
+#[test]
 fn bf16_is_right_beyond_32768_tokens() {
     let expected = &Expected::all("long")[0];
     let ids = expected.ids();
@@ -432,7 +437,7 @@ fn generate_help() {
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
 fn plain_on_a_gpu_agrees_with_transformers() {
-    for name in ["untied", "tied", "yarn", "long"] {
+    for name in ["untied", "tied", "yarn", "long", "graph"] {
         assert_agrees_with_transformers(name, DeviceKind::Cuda);
     }
 }
@@ -466,7 +471,8 @@ fn graph_agrees_with_plain() {
         };
         let spec = ModelSpec { implementation: Implementation::Graph, ..plain };
         let mut graph = Candle::load(&spec, chunk, &mut |_, _| {}).unwrap();
-        assert_eq!(graph.loaded().warnings, Vec::<String>::new(), "{model}: plain would stand in for graph");
+        let ran = graph.loaded().implementation;
+        assert_eq!(ran, Some(Implementation::Graph), "{model}: {:?}", graph.loaded().warnings);
         let errors = [
             relative_error(&prefill(&mut graph, &ids), &prompt),
             relative_error(&graph.forward.step(7).unwrap().to_vec1::<f32>().unwrap(), &step),
@@ -475,6 +481,43 @@ fn graph_agrees_with_plain() {
         let near = errors.iter().all(|error| *error < BF16_TOLERANCE);
         assert!(near, "{model}, {length} tokens: {errors:?}");
     }
+}
+
+/// Token by token on the one fixture whose shape the kernels take, with transformers as the judge of both.
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
+fn graph_agrees_with_plain_and_transformers_on_a_checkpoint() {
+    const STEPS: usize = 64;
+    for expected in Expected::all("graph") {
+        let ids = expected.ids();
+        let place = format!("{} tokens", ids.len());
+        let plain = ModelSpec { device: DeviceKind::Cuda, ..spec(&fixture("graph"), Dtype::Bf16, ids.len() + STEPS) };
+        let graph = ModelSpec { implementation: Implementation::Graph, ..plain.clone() };
+        let (mut plain, mut graph) = (load(&plain), load(&graph));
+        assert_eq!(graph.loaded().implementation, Some(Implementation::Graph), "{:?}", graph.loaded().warnings);
+        let (mut ours, mut reference) = (prefill(&mut graph, &ids), prefill(&mut plain, &ids));
+        let from_transformers = distance(&ours, &expected.f32);
+        assert!(from_transformers < BF16_TOLERANCE, "{place}: {from_transformers}");
+        let mut same = 0;
+        for step in 0..STEPS {
+            let away = relative_error(&ours, &reference);
+            assert!(away < BF16_TOLERANCE, "{place}, step {step}: {away}");
+            // Both go on with the token of plain, so that one near tie doesn't make the rest incomparable.
+            let (token, other) = (top(&reference), top(&ours));
+            let gap = (reference[token] - reference[other]) / reference[token].abs();
+            assert!(gap < 2.0 * BF16_TOLERANCE, "{place}, step {step}: {other} instead of {token}, {gap} below");
+            same += usize::from(token == other);
+            ours = graph.forward.step(token as u32).unwrap().to_vec1().unwrap();
+            reference = plain.forward.step(token as u32).unwrap().to_vec1().unwrap();
+        }
+        assert!(same * 10 >= STEPS * 9, "{place}: only {same} of {STEPS} tokens are the same");
+    }
+}
+
+/// The index of the highest logit, the first of equal ones.
+fn top(logits: &[f32]) -> usize {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    logits.iter().position(|&logit| logit == highest).unwrap()
 }
 
 #[test]
@@ -490,9 +533,7 @@ fn graph_generates_what_its_steps_choose() {
     let mut tokens = Vec::new();
     for _ in 0..100 {
         // Logits are rounded to bf16, so several can be highest: the first counts.
-        let logits_now = logits.to_vec1::<f32>().unwrap();
-        let top = logits_now.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let token = logits_now.iter().position(|&logit| logit == top).unwrap() as u32;
+        let token = top(&logits.to_vec1().unwrap()) as u32;
         tokens.push(token);
         logits = graph.forward.step(token).unwrap();
     }
