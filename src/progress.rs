@@ -93,6 +93,7 @@ impl Observer for Lines<'_> {
                 line
             }
             Update::CaseStarted { .. } | Update::CaseProgress { .. } => return,
+            Update::Discarded { at, run, why } => discarded(at, run, why),
             Update::Finished { at, run } => {
                 self.progress.finish(&run.case);
                 let left = self.progress.left().map(|left| format!("  ({} left)", duration(left)));
@@ -155,6 +156,9 @@ impl Observer for Bars {
                 self.current.set_length(total);
                 self.current.set_position(done);
             }
+            Update::Discarded { at, run, why } => {
+                let _ = self.bars.println(escape::line(&discarded(at, run, why)));
+            }
             Update::Finished { at, run } => {
                 self.progress.finish(&run.case);
                 self.all.set_position(self.progress.done as u64);
@@ -186,6 +190,11 @@ fn name(at: At) -> String {
 fn case_name(at: At, case: &str) -> String {
     let side = if at.side.is_empty() { String::new() } else { format!(" {}", at.side) };
     format!("round {}{side}  {case}", at.round)
+}
+
+/// A run that doesn't count, in one line.
+fn discarded(at: At, run: &Run, why: &str) -> String {
+    format!("{}  measuring again: {why}", case_name(at, &run.case))
 }
 
 /// A run in one line.

@@ -261,6 +261,37 @@ fn what_really_ran_is_recorded_beside_what_was_asked_for() {
 }
 
 #[test]
+fn a_throttled_run_is_measured_again_and_kept_as_discarded() {
+    let bench = Bench::behaving("one/f32/1 throttle-once\n");
+    let finished = bench.run(&["--runs", "2", "--model", "./one", "--trace", "trace.jsonl"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    assert_eq!(bench.read("log"), "start\none/f32/1\none/f32/8\nstart\none/f32/1\nstart\none/f32/1\none/f32/8\n");
+    let results = bench.results();
+    assert_eq!(runs(&results), ["one/f32/8 1", "one/f32/1 1", "one/f32/1 2", "one/f32/8 2"]);
+    let [discarded] = &results.sessions[0].discarded[..] else { panic!("one run doesn't count") };
+    assert_eq!((discarded.run.case.as_str(), discarded.run.round), ("one/f32/1", 1));
+    assert_eq!(discarded.why, "clocks were held down (sw_thermal_slowdown)");
+    assert!(measurement(&discarded.run).is_some_and(|measured| !measured.metrics.is_empty()), "its numbers are kept");
+    assert_eq!(bench.read("trace.jsonl").lines().count(), 4, "only of runs that count");
+    let said = "round 1  one/f32/1  measuring again: clocks were held down (sw_thermal_slowdown)\n";
+    assert!(finished.err.contains(said), "{}", finished.err);
+    let noted = "measured again: one/f32/1, run 1: clocks were held down (sw_thermal_slowdown)\n";
+    assert!(finished.out.contains(noted), "{}", finished.out);
+}
+
+/// A card that is too weak for a case is throttled whatever we do.
+#[test]
+fn a_case_that_is_always_throttled_counts_in_the_end() {
+    let bench = Bench::behaving("one/f32/1 throttle\n");
+    let finished = bench.run(&["--runs", "3", "--model", "./one"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let results = bench.results();
+    assert_eq!((runs(&results).len(), results.sessions[0].discarded.len()), (6, 2));
+    let throttled = |run: &&Run| measurement(run).unwrap().device.is_some();
+    assert_eq!(results.sessions[0].runs.iter().filter(throttled).count(), 3, "and say so");
+}
+
+#[test]
 fn a_worker_that_claims_to_be_done_isnt_believed() {
     let bench = Bench::behaving("one/f32/8 done\n");
     bench.run(&["--runs", "1"]);

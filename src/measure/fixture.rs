@@ -78,6 +78,7 @@ pub fn results(cases: u32, rounds: u32, sessions: u32) -> Results {
         },
         ceilings: Some(CEILINGS),
         runs: (1..=rounds).flat_map(|round| cases.iter().map(move |case| run(case, round, number))).collect(),
+        discarded: Vec::new(),
     };
     Results {
         schema: SCHEMA,

@@ -16,6 +16,7 @@
 //! - To measure only some cases, give a suite that holds only those.
 //! - A side with an `output` is saved after every case. The results are valid at any time; `finished` is set when
 //!   everything was measured.
+//! - A run whose clocks were held down is measured again, within bounds; what it gave is kept as discarded.
 //! - A failed case is a run with its reason. Only what makes measuring pointless is an `Err`: a busy GPU, a worker
 //!   that can't be started, a disk that can't be written.
 
@@ -36,6 +37,7 @@ mod samples;
 mod session;
 mod side;
 mod stop;
+mod throttle;
 mod trace;
 mod watch;
 pub mod worker;

@@ -38,6 +38,12 @@ pub enum Update<'a> {
         done: u64,
         total: u64,
     },
+    /// A run ended that doesn't count, and will be measured again.
+    Discarded {
+        at: At<'a>,
+        run: &'a Run,
+        why: &'a str,
+    },
     /// A run ended, well or not. It is on the disk already.
     Finished {
         at: At<'a>,

@@ -14,12 +14,13 @@ use super::program::hide_own_environment;
 use super::protocol::{Event, Job};
 use super::side::{Side, now};
 use super::stop::Stop;
+use super::throttle::Throttling;
 use super::trace::{Trace, TraceLine};
 use crate::case::{Case, DeviceKind};
 use crate::config::{Limits, Suite, SuiteModel};
 use crate::engine::{Loaded, ModelSpec};
 use crate::error::{Error, Result};
-use crate::results::{Failure, FailureKind, Outcome, Program, Run};
+use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
 
 /// What to measure.
 pub struct Request<'a> {
@@ -55,7 +56,7 @@ pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, s
     let trace = request.trace.map(|path| {
         Trace::open(path).map_err(|error| Error::usage(format!("can't write the trace to {}: {error}", path.display())))
     });
-    let mut session = Session { request, observer, stop, trace: trace.transpose()? };
+    let mut session = Session { request, observer, stop, trace: trace.transpose()?, throttling: Throttling::default() };
     session.prepare(sides)?;
     if session.ceilings(sides)? == End::Stopped {
         return Ok(End::Stopped);
@@ -94,6 +95,7 @@ struct Session<'a> {
     observer: &'a mut dyn Observer,
     stop: &'a Stop,
     trace: Option<Trace>,
+    throttling: Throttling,
 }
 
 impl Session<'_> {
@@ -152,7 +154,8 @@ impl Session<'_> {
         let cases: Vec<Case> = model.cases.iter().filter(|case| !side.has(&case.id, round)).cloned().collect();
         let (refused, remaining): (Vec<Case>, Vec<Case>) =
             cases.into_iter().partition(|case| self.request.refused.contains_key(&case.id));
-        let mut round = Round { session: self, side, spec: model.spec.clone(), round, remaining, started: now() };
+        let (spec, again, started) = (model.spec.clone(), Vec::new(), now());
+        let mut round = Round { session: self, side, spec, round, remaining, again, started };
         for case in refused {
             let failure = round.session.request.refused[&case.id].clone();
             round.record(case.id, Outcome::Failed(failure))?;
@@ -160,6 +163,9 @@ impl Session<'_> {
         while !round.remaining.is_empty() {
             if round.work()? == End::Stopped {
                 return Ok(End::Stopped);
+            }
+            if round.remaining.is_empty() {
+                std::mem::swap(&mut round.remaining, &mut round.again);
             }
         }
         Ok(End::Complete)
@@ -174,6 +180,8 @@ struct Round<'a, 'b> {
     round: u32,
     /// In the order to take them.
     remaining: Vec<Case>,
+    /// What was measured in vain, to be taken once nothing else remains.
+    again: Vec<Case>,
     /// When the current worker was started, or the current case.
     started: String,
 }
@@ -263,8 +271,7 @@ impl Round<'_, '_> {
                     self.session.observer.update(Update::CaseProgress { done, total });
                 }
                 Event::CaseMeasured { case, measurement, trace } => {
-                    self.trace(&case, trace)?;
-                    self.finish(case, Outcome::Ok(measurement))?;
+                    self.measured(case, measurement, trace)?;
                     phase = Phase::Cases(None);
                     deadline = Instant::now() + case_limit;
                 }
@@ -336,6 +343,21 @@ impl Round<'_, '_> {
             .map_err(|error| Error::measurement(format!("can't write the trace: {error}")))
     }
 
+    /// A run that counts, or one to be measured again.
+    fn measured(&mut self, case: String, measurement: Measurement, trace: Option<Vec<f64>>) -> Result<()> {
+        let index = self.remaining.iter().position(|mine| mine.id == case);
+        let why = self.session.throttling.judge(&self.side.label, &case, self.round, &measurement);
+        if let (Some(index), Some(why)) = (index, why) {
+            let run = self.run(case, Outcome::Ok(measurement));
+            self.again.push(self.remaining.remove(index));
+            let at = at(self.side, &self.spec, self.round);
+            self.session.observer.update(Update::Discarded { at, run: &run, why: &why });
+            return self.side.discard(why, run);
+        }
+        self.trace(&case, trace)?;
+        self.finish(case, Outcome::Ok(measurement))
+    }
+
     /// A case that the worker finished; one that nobody asked for is ignored.
     fn finish(&mut self, case: String, outcome: Outcome) -> Result<()> {
         let Some(index) = self.remaining.iter().position(|mine| mine.id == case) else {
@@ -361,8 +383,12 @@ impl Round<'_, '_> {
         Ok(())
     }
 
+    fn run(&self, case: String, outcome: Outcome) -> Run {
+        Run { case, round: self.round, started: self.started.clone(), outcome }
+    }
+
     fn record(&mut self, case: String, outcome: Outcome) -> Result<()> {
-        let run = Run { case, round: self.round, started: self.started.clone(), outcome };
+        let run = self.run(case, outcome);
         let at = at(self.side, &self.spec, self.round);
         self.session.observer.update(Update::Finished { at, run: &run });
         self.side.record(run)

@@ -9,7 +9,7 @@ use super::program::Worker;
 use crate::case::Case;
 use crate::config::Suite;
 use crate::error::{Error, Result};
-use crate::results::{Outcome, Program, Results, Run, SCHEMA, Session};
+use crate::results::{Discarded, Outcome, Program, Results, Run, SCHEMA, Session};
 
 /// One side of a session: most have one, a comparison has base and head.
 #[derive(Debug)]
@@ -34,6 +34,7 @@ impl Side {
             environment: Default::default(),
             ceilings: None,
             runs: Vec::new(),
+            discarded: Vec::new(),
         };
         let results = Results {
             schema: SCHEMA,
@@ -77,6 +78,12 @@ impl Side {
 
     pub(super) fn record(&mut self, run: Run) -> Result<()> {
         self.session_mut().runs.push(run);
+        self.save()
+    }
+
+    /// Keeps a run that doesn't count.
+    pub(super) fn discard(&mut self, why: String, run: Run) -> Result<()> {
+        self.session_mut().discarded.push(Discarded { why, run });
         self.save()
     }
 

@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use super::{escape, value};
 use crate::case::WeightsSource;
 use crate::metric::{self, Metric, MetricName};
-use crate::results::{Measurement, Outcome, Results, Roofline, Run, Session};
+use crate::results::{Discarded, Measurement, Outcome, Results, Roofline, Run, Session};
 
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
 
@@ -99,6 +99,10 @@ fn notes(results: &Results, session: &Session) -> Vec<String> {
         }
     }
     notes.dedup();
+    notes.extend(session.discarded.iter().map(|discarded| {
+        let Discarded { why, run } = discarded;
+        escape::line(&format!("measured again: {}, run {}: {why}", run.case, run.round))
+    }));
     notes
 }
 

@@ -1,16 +1,23 @@
 //! What a committed baseline keeps: the samples and what guards them, not the shape of every distribution.
 
-use super::{Outcome, Results};
+use super::{Outcome, Results, Run, Session};
 
 impl Results {
     /// Drops the inter-token distributions: their p50 and p99 are metrics already, and a baseline of many sessions
     /// has to stay small enough to be committed.
     pub fn compact(&mut self) {
-        for run in self.sessions.iter_mut().flat_map(|session| &mut session.runs) {
+        for run in self.sessions.iter_mut().flat_map(Session::all_runs_mut) {
             if let Outcome::Ok(measurement) = &mut run.outcome {
                 measurement.itl = None;
             }
         }
+    }
+}
+
+impl Session {
+    /// Those that count, and those that don't.
+    fn all_runs_mut(&mut self) -> impl Iterator<Item = &mut Run> {
+        self.runs.iter_mut().chain(self.discarded.iter_mut().map(|discarded| &mut discarded.run))
     }
 }
 

@@ -81,6 +81,17 @@ pub struct Session {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceilings: Option<Ceilings>,
     pub runs: Vec<Run>,
+    /// Runs that don't count, as they were measured again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discarded: Vec<Discarded>,
+}
+
+/// A run that was measured again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Discarded {
+    /// Why it doesn't count.
+    pub why: String,
+    pub run: Run,
 }
 
 /// The measured program and what it was built from.

@@ -133,6 +133,7 @@ pub fn session(cost: impl Fn(usize, &str) -> f64) -> Results {
             },
             ceilings: None,
             runs,
+            discarded: Vec::new(),
         }],
     }
 }

@@ -38,20 +38,24 @@ act() {
         endless) head -c 6000000 /dev/zero | tr '\0' x ;;
         other) say '{"event":"case_measured","case":"@everyone","measurement":{"metrics":{"ttft":1}}}' ;;
         done) say '{"event":"done"}'; exit 0 ;;
-        fallback) ran=',"implementation":"stock"' ;;
+        throttle) extra=',"device":{"throttle_reasons":["sw_thermal_slowdown"]}' ;;
+        throttle-once)
+            [ -e throttled ] || extra=',"device":{"throttle_reasons":["sw_thermal_slowdown"]}'
+            touch throttled ;;
+        fallback) extra=',"implementation":"stock"' ;;
         newer) say '{"event":"from_the_future","x":1}' ;;
     esac
 }
 
-ran=
 note "start"
 say '{"event":"hello","program":{"name":"fake","version":"1.0","candle_version":"none"}}'
 behave load
 say '{"event":"loaded","loaded":{"revision":null,"warnings":[],"decode_weight_bytes":1,"kv_bytes_per_token":1,"flops_per_token":1,"attention_flops_per_token_squared":1}}'
 for case in $(printf '%s' "$job" | grep -o '"id":"[^"]*"' | cut -d'"' -f4); do
     note "$case"
+    extra=
     say "{\"event\":\"case_started\",\"case\":\"$case\"}"
     behave "$case"
-    say "{\"event\":\"case_measured\",\"case\":\"$case\",\"measurement\":{\"metrics\":{\"decode_throughput\":100.$round,\"ttft\":20.$round,\"speed\":90.5,\"e2e_latency\":2000.5,\"peak_memory\":512.25,\"allocated_memory\":256},\"token_hash\":\"00ff\"$ran},\"trace\":[1.5,2.5]}"
+    say "{\"event\":\"case_measured\",\"case\":\"$case\",\"measurement\":{\"metrics\":{\"decode_throughput\":100.$round,\"ttft\":20.$round,\"speed\":90.5,\"e2e_latency\":2000.5,\"peak_memory\":512.25,\"allocated_memory\":256},\"token_hash\":\"00ff\"$extra},\"trace\":[1.5,2.5]}"
 done
 say '{"event":"done"}'
