@@ -122,6 +122,32 @@ context-lengths = [1]
     ));
 }
 
+/// What is wrong with the shape and what is wrong with the meaning, in one go; but not what may only be the fault of a
+/// setting that has an error already, as `graph` on a CPU is here.
+#[test]
+fn one_look_finds_both_typos_and_contradictions() {
+    insta::assert_snapshot!(error_of(
+        r#"runs = 0
+contextlengths = [1]
+metrics = ["ttfs"]
+implementation = "graph"
+
+[suites.gpu]
+device = "gpu"
+models = [
+    "Qwen/Qwen2.5-0.5B-Instuct",
+    { model = "Qwen/Qwen2.5-7B", dtype = "fp16" },
+    "Qwen/Qwen2.5-7B-Instruct-AWQ",
+    "./no-such-model",
+]
+
+[suites.gpu.noise-thresholds]
+itl_p99 = "200%"
+itl_99 = "5%"
+"#
+    ));
+}
+
 #[test]
 fn what_is_not_built_yet_is_not_called_a_typo() {
     insta::assert_snapshot!(error_of(

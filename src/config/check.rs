@@ -13,23 +13,34 @@ use crate::suggest;
 const NOT_YET: [(&str, &str); 3] = [("weights", "modelscope"), ("engine", "server"), ("engine", "command")];
 
 /// Everything in the file that the schema forbids.
-pub fn check(source: &Source, schema: &Schema) -> Vec<Problem> {
-    let mut checker = Checker { source, root: schema, problems: Vec::new() };
+pub fn check(source: &Source, schema: &Schema) -> Checked {
+    let checked = Checked { problems: Vec::new(), settings: Vec::new() };
+    let mut checker = Checker { source, root: schema, path: Vec::new(), checked };
     let root = source.root();
     checker.table("", root.get_ref(), root.span().start, schema);
-    checker.problems
+    checker.checked
+}
+
+/// What is wrong with a file's shape.
+pub struct Checked {
+    pub problems: Vec<Problem>,
+    /// The paths of the settings that have a problem.
+    pub settings: Vec<Vec<String>>,
 }
 
 struct Checker<'a> {
     source: &'a Source<'a>,
     root: &'a Schema,
-    problems: Vec<Problem>,
+    /// Keys and indices down to the setting that is being checked.
+    path: Vec<String>,
+    checked: Checked,
 }
 
 impl<'a> Checker<'a> {
     fn problem(&mut self, offset: usize, reason: String) {
         let line = Some(self.source.line(offset));
-        self.problems.push(Problem { line, reason });
+        self.checked.problems.push(Problem { line, reason });
+        self.checked.settings.push(self.path.clone());
     }
 
     /// `key` is the nearest key above `value`.
@@ -46,8 +57,10 @@ impl<'a> Checker<'a> {
                 if (items.len() as u64) < schema["minItems"].as_u64().unwrap_or(0) {
                     self.problem(offset, format!("`{key}` is empty"));
                 }
-                for item in items {
+                for (index, item) in items.iter().enumerate() {
+                    self.path.push(index.to_string());
                     self.value(key, item, &schema["items"]);
+                    self.path.pop();
                 }
             }
             ("integer", DeValue::Integer(_)) => self.range(key, offset, value.get_ref(), schema),
@@ -65,6 +78,7 @@ impl<'a> Checker<'a> {
         let properties = schema["properties"].as_object().unwrap_or(&no_properties);
         for (name, value) in table {
             let (word, at) = (name.get_ref().as_ref(), name.span().start);
+            self.path.push(word.to_owned());
             if let Some(property) = schema["properties"].get(word) {
                 self.value(word, value, property);
             } else if let Some(any) = schema.get("additionalProperties").filter(|schema| schema.is_object()) {
@@ -73,6 +87,7 @@ impl<'a> Checker<'a> {
                 let keys: Vec<_> = properties.keys().map(String::as_str).collect();
                 self.problem(at, format!("unknown key `{word}`: {}", suggest::hint(word, &keys)));
             }
+            self.path.pop();
         }
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Schema::as_str) {
             if !table.contains_key(required) {

@@ -17,6 +17,8 @@ use crate::engine::ModelSpec;
 use crate::error::{Error, Result};
 use crate::results::Settings;
 use crate::suggest;
+use check::Checked;
+use serde::Deserialize;
 use source::Source;
 
 pub const FILE_NAME: &str = "bench-diff.toml";
@@ -117,16 +119,25 @@ impl Config {
     /// Parses and validates `text`; `directory` is what its relative paths start from.
     fn parse(text: &str, name: String, directory: &Path, selection: &Selection, here: DeviceKind) -> Result<Self> {
         let source = Source::parse(name, text)?;
-        let problems = check::check(&source, schemars::schema_for!(File).as_value());
-        if !problems.is_empty() {
-            return Err(source.error(problems));
+        let Checked { mut problems, settings } = check::check(&source, schemars::schema_for!(File).as_value());
+        let complete = problems.is_empty();
+        // What has a problem already is left out, so that the rest can be judged as well.
+        match File::deserialize(toml::Deserializer::from(source.without(&settings))) {
+            Ok(file) => {
+                let resolved = resolve::resolve(&file, &source, directory, selection, here, complete);
+                problems.extend(resolved.problems);
+                if problems.is_empty() {
+                    Ok(Self { suites: resolved.suites, path: None })
+                } else {
+                    Err(source.error(problems))
+                }
+            }
+            Err(error) if complete => {
+                let line = error.span().map(|span| source.line(span.start));
+                Err(source.error(vec![source::Problem { line, reason: error.message().to_owned() }]))
+            }
+            Err(_) => Err(source.error(problems)),
         }
-        let file: File = toml::from_str(text).map_err(|error| {
-            let line = error.span().map(|span| source.line(span.start));
-            source.error(vec![source::Problem { line, reason: error.message().to_owned() }])
-        })?;
-        let suites = resolve::resolve(&file, &source, directory, selection, here)?;
-        Ok(Self { suites, path: None })
     }
 
     /// The suite of that name; without a name, the first one for the device at hand.

@@ -9,21 +9,28 @@ use super::{Limits, Suite, SuiteModel, Thresholds, candle, is_plain_name};
 use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
 use crate::engine::ModelSpec;
 use crate::engine::qwen2::config::ModelConfig;
-use crate::error::Result;
 use crate::results::Settings;
 use crate::{metric, models, suggest};
 
 /// Tokens that a warm-up generates where the configuration doesn't say.
 const WARMUP_LENGTH: u32 = 128;
 
-/// All suites, or everything that is wrong with them.
+/// All suites that can be measured, and everything that is wrong with the others.
+pub struct Resolved {
+    pub suites: Vec<Suite>,
+    pub problems: Vec<Problem>,
+}
+
+/// `complete` is false when settings were left out, as something is wrong with them: then nothing is said that could be
+/// their absence's fault.
 pub fn resolve(
     file: &File,
     source: &Source,
     directory: &Path,
     selection: &Selection,
     here: DeviceKind,
-) -> Result<Vec<Suite>> {
+    complete: bool,
+) -> Resolved {
     let mut names: Vec<_> = file.suites.keys().collect();
     names.sort_by_key(|name| source.offset(&["suites", name]));
     let none = (SuiteSettings::default(), Vec::new());
@@ -36,15 +43,15 @@ pub fn resolve(
     for name in names {
         let selected = selection.suite.as_ref() == Some(name);
         let (flags, models) = if selected { (&selection.settings, &selection.models) } else { (&none.0, &none.1) };
-        let mut resolver =
-            Resolver { source, directory, here, name, top: &file.settings, suite: &file.suites[name], flags, problems };
+        let (top, suite) = (&file.settings, &file.suites[name]);
+        let mut resolver = Resolver { source, directory, here, complete, name, top, suite, flags, problems };
         suites.extend(resolver.suite(models).map(|suite| Suite { candle: candle.clone(), ..suite }));
         problems = resolver.problems;
     }
-    if suites.is_empty() && problems.is_empty() {
+    if file.suites.is_empty() && complete {
         problems.push(Problem { line: source.find(&["suites"]), reason: "`suites` is empty".into() });
     }
-    if problems.is_empty() { Ok(suites) } else { Err(source.error(problems)) }
+    Resolved { suites, problems }
 }
 
 /// One suite and the layers of its settings.
@@ -52,6 +59,8 @@ struct Resolver<'a> {
     source: &'a Source<'a>,
     directory: &'a Path,
     here: DeviceKind,
+    /// No setting is missing that the file has.
+    complete: bool,
     name: &'a str,
     top: &'a SuiteSettings,
     suite: &'a SuiteTable,
@@ -211,7 +220,9 @@ impl<'a> Resolver<'a> {
             (WeightsSource::Local, false) => "local weights need the model's directory, such as `./my-model`",
             _ => return weights,
         };
-        self.report_model(entry, "weights", |settings| settings.weights.is_some(), reason.into());
+        if self.complete {
+            self.report_model(entry, "weights", |settings| settings.weights.is_some(), reason.into());
+        }
         weights
     }
 
@@ -221,7 +232,7 @@ impl<'a> Resolver<'a> {
             DeviceKind::Cuda => Implementation::Graph,
         };
         let implementation = self.pick_model(entry, |settings| settings.implementation).unwrap_or(usual);
-        if (implementation, device) == (Implementation::Graph, DeviceKind::Cpu) {
+        if self.complete && (implementation, device) == (Implementation::Graph, DeviceKind::Cpu) {
             let reason = "`graph` needs a GPU: on a CPU use `plain` or `stock`".into();
             self.report_model(entry, "implementation", |settings| settings.implementation.is_some(), reason);
         }
@@ -233,7 +244,8 @@ impl<'a> Resolver<'a> {
         let contexts = self.pick_model(entry, |settings| settings.context_lengths.clone());
         let contexts = contexts.unwrap_or_else(|| vec![1, 6144]);
         let generated = self.pick_model(entry, |settings| settings.generated_length).unwrap_or(2048);
-        if let Some(context) = contexts.iter().find(|&&context| context.saturating_add(generated) > MAX_LENGTH) {
+        let too_long = contexts.iter().find(|&&context| context.saturating_add(generated) > MAX_LENGTH);
+        if let Some(context) = too_long.filter(|_| self.complete) {
             let reason = format!(
                 "a context of {context} and {generated} generated tokens are more than the {MAX_LENGTH} that Qwen2.5 supports"
             );
@@ -255,7 +267,7 @@ impl<'a> Resolver<'a> {
     fn check_unique(&mut self, models: &[SuiteModel]) {
         let mut seen = BTreeSet::new();
         for case in models.iter().flat_map(|model| &model.cases) {
-            if !seen.insert(&case.id) {
+            if !seen.insert(&case.id) && self.complete {
                 let reason =
                     format!("suite `{}` has the case {} twice: put one into another suite", self.name, case.id);
                 self.report(&["suites", self.name, "models"], reason);

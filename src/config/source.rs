@@ -40,6 +40,15 @@ impl<'a> Source<'a> {
         &self.table
     }
 
+    /// The file without some settings.
+    pub fn without(&self, settings: &[Vec<String>]) -> Spanned<DeTable<'a>> {
+        let mut table = self.table.clone();
+        for path in settings {
+            remove(table.get_mut(), path);
+        }
+        table
+    }
+
     pub fn line(&self, offset: usize) -> usize {
         self.text.as_bytes()[..offset.min(self.text.len())].iter().filter(|&&byte| byte == b'\n').count() + 1
     }
@@ -85,6 +94,23 @@ impl<'a> Source<'a> {
                 Error::usage(summary).with_details(problems.iter().map(place).collect())
             }
         }
+    }
+}
+
+/// Takes out what `path` leads to. An item of a list takes the whole list along: the others keep their places.
+fn remove(table: &mut DeTable, path: &[String]) {
+    let Some((key, rest)) = path.split_first() else { return };
+    let inner = table.get_mut(key.as_str()).map(Spanned::get_mut);
+    match (inner, rest) {
+        (Some(DeValue::Table(inner)), [_, ..]) => remove(inner, rest),
+        (Some(DeValue::Array(items)), [index, inner @ ..]) if !inner.is_empty() => {
+            if let Some(DeValue::Table(item)) =
+                index.parse().ok().and_then(|index: usize| items.get_mut(index)).map(Spanned::get_mut)
+            {
+                remove(item, inner);
+            }
+        }
+        _ => drop(table.remove(key.as_str())),
     }
 }
 
