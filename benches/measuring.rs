@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bench_diff::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use bench_diff::case::DeviceKind;
 use bench_diff::engine::{self, AllocatorPeak, Engine, EngineError, Generation, Loaded, ModelSpec};
 use bench_diff::measure::protocol::Job;
 use bench_diff::measure::{Watcher, worker};
@@ -127,34 +127,12 @@ fn spread(values: &[f64]) -> String {
 }
 
 fn job(directory: PathBuf, generated_length: u32) -> Job {
-    let case = Case {
-        id: "bench".into(),
-        model: "bench".into(),
-        revision: None,
-        weights: WeightsSource::Generated,
-        quantization: Quantization::None,
-        dtype: Dtype::F32,
-        engine: EngineKind::Candle,
-        implementation: Implementation::Plain,
-        device: DeviceKind::Cpu,
-        gpus: 0,
-        batch_size: 1,
-        context_length: CONTEXT,
-        generated_length,
-    };
     let model = ModelSpec {
-        model: case.model.clone(),
         directory: Some(directory),
-        revision: None,
-        weights: case.weights,
-        quantization: case.quantization,
-        dtype: case.dtype,
-        engine: case.engine,
-        implementation: case.implementation,
-        device: case.device,
-        gpu: 0,
         max_length: (CONTEXT + generated_length) as usize,
+        ..ModelSpec::generated("bench", DeviceKind::Cpu)
     };
-    let settings = Settings { runs: 1, warmup: 0, warmup_length: None, iterations: 1, prompt: "transformers".into() };
-    Job { model, cases: vec![case], settings, ceilings: None, trace: false }
+    let cases = vec![model.case(CONTEXT, generated_length)];
+    let settings = Settings { runs: 1, warmup: 0, ..Settings::default() };
+    Job { model, cases, settings, ceilings: None, trace: false }
 }

@@ -149,7 +149,7 @@ fn sensitivity(row: &Row, spread: f64, runs: u32, check: &Comparison) -> Sensiti
 fn detectable(spread: f64, runs: u32, alpha: f64, family: usize) -> f64 {
     let df = 2.0 * (f64::from(runs) - 1.0);
     // A report may come from anybody.
-    let tail = (alpha / (2.0 * family.max(1) as f64)).max(1e-12).min(0.5);
+    let tail = (alpha / (2.0 * family.max(1) as f64)).clamp(1e-12, 0.5);
     let critical = stats::quantile(1.0 - tail, df);
     let error = spread * (2.0 / f64::from(runs)).sqrt();
     ((critical + POWER) * error).exp_m1()

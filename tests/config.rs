@@ -225,7 +225,7 @@ fn a_directory_is_a_model_with_its_own_shape() {
         run(&repository.join("src"), &["plan", "--suite", "ci-cpu", "--device-memory", "4", "--format", "json"]);
     assert_eq!((exit, err.as_str()), (0, ""));
     let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(plan["cases"][0]["case"]["id"], "qwen2.5-tiny/f32/1");
+    assert_eq!(plan["cases"][0]["case"]["id"], "qwen2.5-tiny/f32/64");
     // 151936 x 256 tied embedding, 6 layers of 984064 + 512 biases + 512 norms, a last norm; 4 bytes each.
     assert_eq!(plan["cases"][0]["memory"]["weights"], 4 * (151_936 * 256 + 6 * (983_040 + 512 + 512) + 256));
 }

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bench_diff::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use bench_diff::case::{DeviceKind, Dtype, Implementation, Quantization, WeightsSource};
 use bench_diff::engine::forward::argmax;
 use bench_diff::engine::profile::Profile;
 use bench_diff::engine::{Candle, Engine, EngineError, ModelSpec};
@@ -55,17 +55,11 @@ impl Expected {
 
 fn spec(directory: &Path, dtype: Dtype, max_length: usize) -> ModelSpec {
     ModelSpec {
-        model: "fixture".into(),
         directory: Some(directory.to_owned()),
-        revision: None,
         weights: WeightsSource::Local,
-        quantization: Quantization::None,
         dtype,
-        engine: EngineKind::Candle,
-        implementation: Implementation::Plain,
-        device: DeviceKind::Cpu,
-        gpu: 0,
         max_length,
+        ..ModelSpec::generated("fixture", DeviceKind::Cpu)
     }
 }
 
@@ -76,15 +70,10 @@ fn relative_error(logits: &[f32], expected: &[f32]) -> f32 {
     (difference / squares(&mut expected.iter().copied())).sqrt()
 }
 
-/// One of the collection's shapes with random weights, on a GPU.
+/// One of the collection's shapes with random weights, run by `plain` on a GPU.
 fn generated(model: &str, max_length: usize) -> ModelSpec {
-    ModelSpec {
-        model: model.into(),
-        directory: None,
-        weights: WeightsSource::Generated,
-        device: DeviceKind::Cuda,
-        ..spec(&fixture("untied"), Dtype::Bf16, max_length)
-    }
+    let usual = ModelSpec::generated(model, DeviceKind::Cuda);
+    ModelSpec { implementation: Implementation::Plain, max_length, ..usual }
 }
 
 fn load(spec: &ModelSpec) -> Candle {

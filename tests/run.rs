@@ -313,6 +313,20 @@ fn the_measured_program_sees_no_secrets() {
 }
 
 #[test]
+fn threads_are_a_setting_like_others() {
+    let bench = Bench::new();
+    assert_eq!(bench.run(&["--runs", "1", "--threads", "3", "--iterations", "2"]).code, Some(0));
+    assert!(bench.read("environment").lines().any(|name| name == "RAYON_NUM_THREADS"));
+    let settings = bench.results().settings;
+    assert_eq!((settings.threads, settings.iterations), (Some(3), 2));
+    for flags in [["--threads", "2"], ["--iterations", "1"]] {
+        let finished = bench.run(&[&["--resume", "results.json"], &flags[..]].concat());
+        assert_eq!(finished.code, Some(2), "{flags:?}: {}", finished.err);
+        assert!(finished.err.contains("can't carry on"), "{flags:?}: {}", finished.err);
+    }
+}
+
+#[test]
 fn a_killed_session_is_carried_on_with_nothing_measured_twice() {
     let bench = Bench::behaving("f32 slow\n");
     let mut child = bench.command(&[]).spawn().unwrap();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::case::DeviceKind;
 use crate::cli::Io;
 use crate::engine::profile::Profile;
 use crate::engine::{self, Candle, EngineError, ModelSpec};
@@ -76,18 +76,11 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 
 fn spec(args: &Args) -> ModelSpec {
     ModelSpec {
-        model: args.model.clone(),
         directory: Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model)),
-        revision: None,
-        weights: WeightsSource::Generated,
-        quantization: Quantization::None,
-        dtype: Dtype::Bf16,
-        engine: EngineKind::Candle,
-        implementation: Implementation::Graph,
-        device: DeviceKind::Cuda,
         gpu: args.gpu,
         // The decode step is the second of two.
         max_length: args.context as usize + 2,
+        ..ModelSpec::generated(&args.model, DeviceKind::Cuda)
     }
 }
 

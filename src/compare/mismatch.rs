@@ -28,11 +28,12 @@ pub(super) fn differences(base: &Side, head: &Side) -> Vec<Difference> {
         found.extend(difference(field.name, field.blocks, values(base), values(head)));
     }
     if let (Some(base), Some(head)) = (&base.settings, &head.settings) {
-        let length = |length: Option<u32>| length.map_or("whole".to_owned(), |length| length.to_string());
+        let or = |value: Option<u32>, word: &str| value.map_or(word.to_owned(), |value| value.to_string());
         let settings = [
             ("warmup", base.warmup.to_string(), head.warmup.to_string()),
-            ("warmup_length", length(base.warmup_length), length(head.warmup_length)),
+            ("warmup_length", or(base.warmup_length, "whole"), or(head.warmup_length, "whole")),
             ("iterations", base.iterations.to_string(), head.iterations.to_string()),
+            ("threads", or(base.threads, "any"), or(head.threads, "any")),
             ("prompt", base.prompt.clone(), head.prompt.clone()),
         ];
         for (name, base, head) in settings {

@@ -134,6 +134,10 @@ pub struct SuiteSettings {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     #[schemars(range(min = 1, max = 1000))]
     pub iterations: Option<u32>,
+    /// CPU threads of the measured program [default: as many as it likes]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1024))]
+    #[schemars(range(min = 1, max = 1024))]
+    pub threads: Option<u32>,
     /// How the prompt is built [default: transformers]
     #[arg(long, value_enum)]
     pub prompt: Option<PromptRule>,

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::source::{Problem, Source};
 use super::{Limits, Suite, SuiteModel, Thresholds, candle, is_plain_name};
-use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
-use crate::engine::ModelSpec;
+use crate::case::{Case, DeviceKind, EngineKind, Implementation, Quantization, WeightsSource};
 use crate::engine::qwen2::config::ModelConfig;
+use crate::engine::{ModelSpec, default_dtype, default_implementation};
 use crate::results::Settings;
 use crate::{metric, models, suggest};
 
@@ -38,6 +38,7 @@ pub fn resolve(
     let candle = file
         .candle
         .as_ref()
+        .filter(|_| complete)
         .and_then(|table| candle::resolve(table, source, directory).map_err(|problem| problems.push(problem)).ok());
     let mut suites = Vec::new();
     for name in names {
@@ -134,45 +135,23 @@ impl<'a> Resolver<'a> {
             let reason = format!("`quantization = \"{quantization}\"` is not supported yet: use `none`");
             self.report_model(entry, "quantization", |settings| settings.quantization.is_some(), reason);
         }
-        let dtype = self.pick_model(entry, |settings| settings.dtype).unwrap_or(match device {
-            DeviceKind::Cpu => Dtype::F32,
-            DeviceKind::Cuda => Dtype::Bf16,
-        });
-        let implementation = self.implementation(entry, device);
-        let engine = self.pick_model(entry, |settings| settings.engine).unwrap_or(EngineKind::Candle);
-        let revision = self.pick_model(entry, |settings| settings.revision.clone());
-        let (contexts, generated_length) = self.lengths(entry);
-        let cases = contexts.iter().map(|&context_length| Case {
-            id: Case::make_id(&name, quantization, dtype, context_length),
-            model: name.clone(),
-            revision: None,
-            weights,
-            quantization,
-            dtype,
-            engine,
-            implementation,
-            device,
-            gpus: if device == DeviceKind::Cpu { 0 } else { 1 },
-            batch_size: 1,
-            context_length,
-            generated_length,
-        });
-        let cases: Vec<Case> = cases.collect();
-        let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
         let spec = ModelSpec {
-            model: name,
             directory,
-            revision: revision.filter(|_| weights == WeightsSource::Hub),
+            revision: self
+                .pick_model(entry, |settings| settings.revision.clone())
+                .filter(|_| weights == WeightsSource::Hub),
             weights,
             quantization,
-            dtype,
-            engine,
-            implementation,
-            device,
+            dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or_else(|| default_dtype(device)),
+            engine: self.pick_model(entry, |settings| settings.engine).unwrap_or(EngineKind::Candle),
+            implementation: self.implementation(entry, device),
             gpu,
-            max_length,
+            ..ModelSpec::generated(name, device)
         };
-        Some(SuiteModel { spec, cases })
+        let (contexts, generated_length) = self.lengths(entry);
+        let cases: Vec<Case> = contexts.iter().map(|&context| spec.case(context, generated_length)).collect();
+        let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
+        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases })
     }
 
     /// The directory that an entry names: it starts with `.` or `/`, as no id does.
@@ -227,11 +206,9 @@ impl<'a> Resolver<'a> {
     }
 
     fn implementation(&mut self, entry: &Entry, device: DeviceKind) -> Implementation {
-        let usual = match device {
-            DeviceKind::Cpu => Implementation::Plain,
-            DeviceKind::Cuda => Implementation::Graph,
-        };
-        let implementation = self.pick_model(entry, |settings| settings.implementation).unwrap_or(usual);
+        let implementation = self
+            .pick_model(entry, |settings| settings.implementation)
+            .unwrap_or_else(|| default_implementation(device));
         if self.complete && (implementation, device) == (Implementation::Graph, DeviceKind::Cpu) {
             let reason = "`graph` needs a GPU: on a CPU use `plain` or `stock`".into();
             self.report_model(entry, "implementation", |settings| settings.implementation.is_some(), reason);
@@ -277,12 +254,14 @@ impl<'a> Resolver<'a> {
 
     fn settings(&self, generated_length: u32) -> Settings {
         let warmup_length = self.pick(|settings| settings.warmup_length).unwrap_or(WARMUP_LENGTH);
+        let usual = Settings::default();
         Settings {
-            runs: self.pick(|settings| settings.runs).unwrap_or(3),
-            warmup: self.pick(|settings| settings.warmup).unwrap_or(1),
+            runs: self.pick(|settings| settings.runs).unwrap_or(usual.runs),
+            warmup: self.pick(|settings| settings.warmup).unwrap_or(usual.warmup),
             warmup_length: (warmup_length < generated_length).then_some(warmup_length),
-            iterations: self.pick(|settings| settings.iterations).unwrap_or(1),
-            prompt: self.pick(|settings| settings.prompt).unwrap_or(PromptRule::Transformers).word().into(),
+            iterations: self.pick(|settings| settings.iterations).unwrap_or(usual.iterations),
+            threads: self.pick(|settings| settings.threads),
+            prompt: self.pick(|settings| settings.prompt).map_or(usual.prompt, |prompt| prompt.word().into()),
         }
     }
 

@@ -42,6 +42,14 @@ pub fn default_device() -> DeviceKind {
     DeviceKind::Cpu
 }
 
+/// The type of weights and activations where nothing else is asked for.
+pub fn default_dtype(device: DeviceKind) -> Dtype {
+    match device {
+        DeviceKind::Cuda => Dtype::Bf16,
+        DeviceKind::Cpu => Dtype::F32,
+    }
+}
+
 /// What runs a model where nothing else is asked for.
 pub fn default_implementation(device: DeviceKind) -> Implementation {
     match device {

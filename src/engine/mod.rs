@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use candle::{Candle, default_device, default_implementation, default_prefill_chunk, held_dtype};
+pub use candle::{Candle, default_device, default_dtype, default_implementation, default_prefill_chunk, held_dtype};
 pub use ceilings::ceilings;
 
-use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
 
 /// Everything an engine needs to load a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,44 @@ pub struct ModelSpec {
     pub gpu: u32,
     /// Prompt and generated tokens together, of the longest case: sizes the KV cache.
     pub max_length: usize,
+}
+
+impl ModelSpec {
+    /// A model with generated weights, and everything else as is usual on `device`. Its length is not known yet.
+    pub fn generated(model: impl Into<String>, device: DeviceKind) -> Self {
+        Self {
+            model: model.into(),
+            directory: None,
+            revision: None,
+            weights: WeightsSource::Generated,
+            quantization: Quantization::None,
+            dtype: default_dtype(device),
+            engine: EngineKind::Candle,
+            implementation: default_implementation(device),
+            device,
+            gpu: 0,
+            max_length: 0,
+        }
+    }
+
+    /// The case of this model with that many prompt and generated tokens.
+    pub fn case(&self, context_length: u32, generated_length: u32) -> Case {
+        Case {
+            id: Case::make_id(&self.model, self.quantization, self.dtype, context_length),
+            model: self.model.clone(),
+            revision: None,
+            weights: self.weights,
+            quantization: self.quantization,
+            dtype: self.dtype,
+            engine: self.engine,
+            implementation: self.implementation,
+            device: self.device,
+            gpus: u32::from(self.device == DeviceKind::Cuda),
+            batch_size: 1,
+            context_length,
+            generated_length,
+        }
+    }
 }
 
 /// One greedy generation and when each token was there.

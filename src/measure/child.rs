@@ -51,7 +51,7 @@ impl Child {
     /// Starts `worker` in a process group of its own (so that Ctrl-C reaches only us) and hands it the job.
     pub fn start(worker: &Worker, job: &Job) -> io::Result<Self> {
         let mut process = worker
-            .command(job.model.weights)
+            .command(job.model.weights, job.settings.threads)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -5,50 +5,26 @@ use std::time::Duration;
 use super::protocol::Job;
 use super::samples::Sampled;
 use super::watch::Seen;
-use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::case::{Case, DeviceKind};
 use crate::config::{Limits, Suite, SuiteModel, Thresholds};
 use crate::engine::{Generation, Loaded, ModelSpec};
 use crate::results::{
     Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, SCHEMA, Session, Settings,
 };
 
+fn model() -> ModelSpec {
+    ModelSpec::generated("Qwen/Qwen2.5-0.5B-Instruct", DeviceKind::Cpu)
+}
+
 pub fn case(context_length: u32, generated_length: u32) -> Case {
-    Case {
-        id: format!("Qwen2.5-0.5B-Instruct/f32/{context_length}"),
-        model: "Qwen/Qwen2.5-0.5B-Instruct".into(),
-        revision: None,
-        weights: WeightsSource::Generated,
-        quantization: Quantization::None,
-        dtype: Dtype::F32,
-        engine: EngineKind::Candle,
-        implementation: Implementation::Plain,
-        device: DeviceKind::Cpu,
-        gpus: 0,
-        batch_size: 1,
-        context_length,
-        generated_length,
-    }
+    model().case(context_length, generated_length)
 }
 
 /// One case of 5 prompt and 10 generated tokens, after two warm-ups of 4.
 pub fn job() -> Job {
-    let case = case(5, 10);
-    let model = ModelSpec {
-        model: case.model.clone(),
-        directory: None,
-        revision: None,
-        weights: case.weights,
-        quantization: case.quantization,
-        dtype: case.dtype,
-        engine: case.engine,
-        implementation: case.implementation,
-        device: case.device,
-        gpu: 0,
-        max_length: 15,
-    };
-    let settings =
-        Settings { runs: 3, warmup: 2, warmup_length: Some(4), iterations: 1, prompt: "transformers".into() };
-    Job { model, cases: vec![case], settings, ceilings: None, trace: false }
+    let settings = Settings { warmup: 2, warmup_length: Some(4), ..Settings::default() };
+    let model = ModelSpec { max_length: 15, ..model() };
+    Job { model, cases: vec![case(5, 10)], settings, ceilings: None, trace: false }
 }
 
 /// The job as a suite.

@@ -28,10 +28,14 @@ impl Worker {
 
     /// A command with nothing of our environment but what measuring needs: the measured program may come from a pull
     /// request, and a runner's environment holds tokens.
-    pub fn command(&self, weights: WeightsSource) -> Command {
+    pub fn command(&self, weights: WeightsSource, threads: Option<u32>) -> Command {
         let mut command = Command::new(&self.path);
         command.args(&self.args).env_clear();
         command.envs(std::env::vars_os().filter(|(name, _)| passes(name, weights)));
+        // rayon's threads are candle's; OpenMP's are most other programs'.
+        for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS"] {
+            command.envs(threads.map(|threads| (name, threads.to_string())));
+        }
         // NVML's order of GPUs, so that both mean the same card by its number.
         command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
         command
@@ -115,6 +119,17 @@ impl Program {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_are_told_where_they_are_set() {
+        let threads = |count| {
+            let command = Worker::at("/nowhere").command(WeightsSource::Generated, count);
+            let named = command.get_envs().find(|(name, _)| *name == "RAYON_NUM_THREADS");
+            named.and_then(|(_, value)| value?.to_str().map(str::to_owned))
+        };
+        assert_eq!(threads(Some(3)).as_deref(), Some("3"));
+        assert_eq!(threads(None), std::env::var("RAYON_NUM_THREADS").ok(), "as whoever measures wants");
+    }
 
     #[test]
     fn secrets_stay_outside() {

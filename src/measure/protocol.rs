@@ -25,6 +25,7 @@ pub struct Job {
 /// What the child tells, one JSON object a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one event exists at a time")]
 pub enum Event {
     /// The first line: who is measured.
     Hello {

@@ -123,6 +123,9 @@ fn same_plan(suite: &Suite, results: &Results) -> Result<()> {
     if file.iterations != now.iterations {
         return differs("the number of iterations", &file.iterations, &now.iterations);
     }
+    if file.threads != now.threads {
+        return differs("the number of threads", &file.threads, &now.threads);
+    }
     if file.prompt != now.prompt {
         return differs("the prompt", &file.prompt, &now.prompt);
     }

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::case::{Case, Implementation};
+use crate::case::{Case, Implementation, PromptRule};
 use crate::metric::MetricName;
 
 pub(crate) use read::{from_json, read_bytes};
@@ -55,8 +55,24 @@ pub struct Settings {
     /// Measured generations of a run, for each case: a run's time is the median of theirs.
     #[serde(default = "one")]
     pub iterations: u32,
+    /// CPU threads that the measured program was told to use; as many as it likes when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
     /// How the prompt is built: the id of a rule in `measure::prompt`.
     pub prompt: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            runs: 3,
+            warmup: 1,
+            warmup_length: None,
+            iterations: one(),
+            threads: None,
+            prompt: PromptRule::Transformers.word().into(),
+        }
+    }
 }
 
 /// What files from before there were iterations mean.

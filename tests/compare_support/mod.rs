@@ -7,8 +7,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench_diff::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use bench_diff::case::{Case, DeviceKind};
 use bench_diff::compare::Comparison;
+use bench_diff::engine::ModelSpec;
 use bench_diff::metric::{self, MetricName};
 use bench_diff::results::{Environment, Gpu, Measurement, Outcome, Program, Results, Run, SCHEMA, Session, Settings};
 use serde_json::{Value, json};
@@ -70,22 +71,7 @@ pub fn cell(case: &str, metric: &str, samples: Vec<f64>) -> Value {
 }
 
 pub fn case(index: usize) -> Case {
-    let model = format!("Qwen/Qwen2.5-{}B", index + 1);
-    Case {
-        id: Case::make_id(&model, Quantization::None, Dtype::Bf16, 6144),
-        model,
-        revision: None,
-        weights: WeightsSource::Generated,
-        quantization: Quantization::None,
-        dtype: Dtype::Bf16,
-        engine: EngineKind::Candle,
-        implementation: Implementation::Graph,
-        device: DeviceKind::Cuda,
-        gpus: 1,
-        batch_size: 1,
-        context_length: 6144,
-        generated_length: 32,
-    }
+    ModelSpec::generated(format!("Qwen/Qwen2.5-{}B", index + 1), DeviceKind::Cuda).case(6144, 32)
 }
 
 /// Six cases, three runs each, in the session `s-1`. `cost` makes a metric of a case worse.
@@ -118,7 +104,7 @@ pub fn session(cost: impl Fn(usize, &str) -> f64) -> Results {
         suite: "small".into(),
         label: None,
         cases: (0..6).map(case).collect(),
-        settings: Settings { runs: 3, warmup: 1, warmup_length: None, iterations: 1, prompt: "repeat".into() },
+        settings: Settings { prompt: "repeat".into(), ..Settings::default() },
         sessions: vec![Session {
             id: "s-1".into(),
             started: "2026-01-01T00:00:00Z".into(),
