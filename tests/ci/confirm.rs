@@ -95,13 +95,29 @@ fn what_the_machine_did_is_acquitted() {
     assert_eq!(place.report()["comparison"]["verdict"], "unchanged");
 }
 
-/// A throttled run is half as fast here: as evidence, it would make the base slower than the head.
+/// Two in a row: the second and the third are the same run's, the fourth counts.
+#[test]
+fn a_throttled_run_is_repeated_at_once() {
+    let place = with_baseline();
+    let base = place.program("base", "100", "aaaaaaa");
+    place.note("base", "throttled", "2\n3\n");
+    let head = place.program("head", "90", "bbbbbbb");
+    let (exit, _, err) = place.ci(&["--head-binary", &head, "--base-binary", &base, "--fail-on", "regression"]);
+    assert_eq!(exit, 1, "{err}");
+    assert!(place.rows().iter().filter(|row| row["confirmed"] == true).all(|row| runs(row) == [4, 4]));
+    assert!(!place.report()["comparison"]["warnings"].to_string().contains("throttled"));
+    let base = read(&place.path(".bench-diff/latest/confirm-base.json"));
+    assert_eq!(base["sessions"][0]["discarded"].as_array().unwrap().len(), 4, "of two cases each");
+}
+
+/// A throttled run is half as fast here: as evidence, it would make the base slower than the head. Rounds 2 and 3
+/// of the base stay throttled through their repeats.
 #[test]
 fn throttled_runs_are_repeated_and_no_evidence() {
     let place = with_baseline();
     let base = place.program("base", "100", "aaaaaaa");
     // Runs of the base: only confirming makes some.
-    place.note("base", "throttled", "2\n3\n");
+    place.note("base", "throttled", "2\n3\n4\n5\n6\n7\n");
     let head = place.program("head", "90", "bbbbbbb");
     let (exit, _, err) = place.ci(&["--head-binary", &head, "--base-binary", &base, "--fail-on", "regression"]);
     assert_eq!(exit, 1, "{err}");
