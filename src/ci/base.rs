@@ -123,11 +123,15 @@ impl Search<'_> {
             Ok(commit) => return Ok(commit),
             Err(why) => why,
         };
-        let asked = match self.client.zip(self.context) {
-            Some((client, context)) => self.ask(client, context, tip, head),
-            None => git::deepen(self.repository).and_then(|()| git::merge_base(self.repository, tip)),
+        let deeper = || git::deepen(self.repository).and_then(|()| git::merge_base(self.repository, tip));
+        let found = match self.client.zip(self.context) {
+            Some((client, context)) => {
+                let asked = self.ask(client, context, tip, head);
+                asked.or_else(|why| deeper().map_err(|also| format!("{why}; {also}")))
+            }
+            None => deeper(),
         };
-        asked.map_err(|why| {
+        found.map_err(|why| {
             let place = self.repository.display();
             format!(
                 "can't tell in {place} where HEAD and {tip} parted ({wrong}; {why}); check out with `fetch-depth: 0`"

@@ -180,7 +180,7 @@ impl Client {
     fn send_once(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
         let unanswered = |reason: String| ApiError::Unanswered {
             request: request_name(method, path),
-            reason: self.token.redact(&reason),
+            reason: format!("{}{}", self.token.redact(&reason), proxy_hint()),
         };
         let request = http::request::Builder::new().method(method.clone()).uri(path);
         let request = self
@@ -232,6 +232,15 @@ fn parse_api_url(api_url: &str) -> Result<Uri, ApiError> {
 fn is_local(host: &str) -> bool {
     let host = host.trim_matches(['[', ']']);
     host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+/// octocrab's connections are direct.
+fn proxy_hint() -> &'static str {
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    match ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].iter().any(set) {
+        true => "; a proxy is not used for this: docs/action.md, \"Behind a proxy\"",
+        false => "",
+    }
 }
 
 /// Sending it twice leaves the same state as sending it once.

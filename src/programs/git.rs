@@ -142,8 +142,13 @@ mod tests {
         Credential { server: "https://github.test", password: "s3cret" }.lend_to(&mut command);
         let arguments: Vec<_> = command.get_args().map(|argument| argument.to_string_lossy().into_owned()).collect();
         assert!(!arguments.concat().contains("s3cret"), "everybody can read arguments");
-        let mut child =
-            command.args(["credential", "fill"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .args(["credential", "fill"])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         write!(child.stdin.take().unwrap(), "protocol=https\nhost={host}\n\n").unwrap();
         let output = child.wait_with_output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();

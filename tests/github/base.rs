@@ -201,6 +201,18 @@ fn without_a_token_a_shallow_clone_is_deepened() {
     assert_eq!(report(&clone)["base"]["sessions"][0]["program"]["commit"], json!(place.parted));
 }
 
+/// GitHub doesn't know the commit, or can't be reached: git's own history has to do.
+#[test]
+fn when_github_cannot_tell_the_clone_is_deepened() {
+    let place = Place::new();
+    let clone = place.clone(&["--depth", "1"]);
+    let step = place.pull_request();
+    let output = step.run_in(&clone, &["base"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(place.github.state().count("GET /repos/acme/candle/compare"), 1);
+    assert_eq!(step.output("merge-base"), place.parted);
+}
+
 #[test]
 fn out_of_reach_the_report_says_so_and_nothing_is_confirmed() {
     let place = Place::new();

@@ -192,6 +192,18 @@ fn two_thousand_hostile_rows_are_told_whatever_the_limit() {
     assert!(step.read("summary").matches("🔴 667 regressed").count() == 3);
 }
 
+/// A proxy can't be used: whoever set one is told so.
+#[test]
+fn behind_a_proxy_the_comment_is_what_is_missing() {
+    let github = GitHub::start();
+    github.inject("GET", "", 99, Fault::DropBefore);
+    let step = Step::pull_request(&github).set("HTTPS_PROXY", "http://proxy.test:3128");
+    let output = step.publish(&unchanged(), &[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(stderr(&output).contains("a proxy is not used for this: docs/action.md"), "{}", stderr(&output));
+    assert!(step.read("summary").starts_with("### ⚪ 1 unchanged"));
+}
+
 fn gate(github: &GitHub) -> Option<i32> {
     Step::pull_request(github).publish(&regressed(), &["--fail-on", "regression"]).status.code()
 }
