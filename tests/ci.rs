@@ -342,6 +342,24 @@ fn the_baseline_of_a_release_is_never_changed() {
     assert_eq!((&kept["label"], &kept["sessions"][0]["id"]), (&json!("v1.0.0"), &json!("s1")));
 }
 
+/// As the release workflow does it: all sessions make one baseline.
+#[test]
+fn a_release_is_made_of_several_sessions() {
+    let place = Place::new();
+    let release = |sessions: std::ops::RangeInclusive<u32>| {
+        let files: Vec<String> = sessions.clone().map(|day| format!("{day}.json")).collect();
+        for day in sessions {
+            std::fs::write(place.path(&format!("{day}.json")), results(&format!("s{day}"), day).to_string()).unwrap();
+        }
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        place.run(&[&["baseline", "update"], &files[..], &["--release", "v1.0.0"]].concat())
+    };
+    assert_eq!(release(1..=5).0, 0);
+    let kept = read(&place.path("baselines/h100-small/releases/v1.0.0/nvidia-h100-80gb-hbm3.json"));
+    assert_eq!(kept["sessions"].as_array().unwrap().len(), 5);
+    assert_eq!([release(1..=5).0, release(1..=4).0, release(1..=6).0], [0, 2, 2], "never changed again");
+}
+
 #[test]
 fn verify_finds_every_file_that_is_not_what_it_seems() {
     let place = Place::new();

@@ -1,5 +1,6 @@
 //! Adding sessions to a baseline.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::{MAX_BYTES, Store, hardware, read_if_there};
@@ -46,24 +47,38 @@ impl Store {
         Ok(Change { path, sessions: new.sessions.len(), added, dropped })
     }
 
-    /// Keeps `results` as the baseline of a release. The same results again are fine; others are refused.
-    pub fn keep_release(&self, results: Results, tag: &str, label: Option<&str>) -> Result<Change> {
-        let path = self.release(&results.suite, tag, &hardware(&results)?)?;
-        let mut new = presentable(results)?;
-        new.label = Some(label.unwrap_or(tag).to_owned());
-        let dropped = shrink(&mut new)?;
-        let sessions = new.sessions.len();
-        match read_if_there(&path)? {
-            Some(old) if old == new => return Ok(Change { path, sessions, added: 0, dropped }),
-            Some(_) => {
-                return Err(Error::usage(format!(
-                    "{} holds other results: the baseline of a release is never changed; name another release",
-                    path.display()
-                )));
+    /// Keeps all `files` together as the baselines of a release, one for each suite and hardware. The same results again
+    /// are fine; others are refused.
+    pub fn keep_release(&self, files: Vec<Results>, tag: &str, label: Option<&str>) -> Result<Vec<Change>> {
+        let mut baselines: BTreeMap<PathBuf, Results> = BTreeMap::new();
+        for results in files {
+            let path = self.release(&results.suite, tag, &hardware(&results)?)?;
+            let mut new = presentable(results)?;
+            new.label = Some(label.unwrap_or(tag).to_owned());
+            if let Some(others) = baselines.get(&path) {
+                check_agreement(others, &new, &path)?;
+                new.sessions = joined(&others.sessions, new.sessions, &path)?;
             }
-            None => save(&new, &path)?,
+            baselines.insert(path, new);
         }
-        Ok(Change { path, sessions, added: sessions, dropped })
+        baselines.into_iter().map(|(path, new)| keep(path, new)).collect()
+    }
+}
+
+/// Writes the baseline of a release, once.
+fn keep(path: PathBuf, mut new: Results) -> Result<Change> {
+    let dropped = shrink(&mut new)?;
+    let sessions = new.sessions.len();
+    match read_if_there(&path)? {
+        Some(old) if old == new => Ok(Change { path, sessions, added: 0, dropped }),
+        Some(_) => Err(Error::usage(format!(
+            "{} holds other results: the baseline of a release is never changed; name another release",
+            path.display()
+        ))),
+        None => {
+            save(&new, &path)?;
+            Ok(Change { path, sessions, added: sessions, dropped })
+        }
     }
 }
 

@@ -84,12 +84,16 @@ fn update(store: &Store, args: &Update, io: &mut Io) -> Result<Exit> {
     if args.files.len() > 1 && args.replace {
         return Err(Error::usage("--replace takes one results file: the next would replace the first"));
     }
+    let label = args.label.as_deref();
+    if let Some(tag) = &args.release {
+        let files = args.files.iter().map(|file| results::read(file)).collect::<Result<Vec<_>>>()?;
+        for change in store.keep_release(files, tag, label)? {
+            writeln!(io.out, "{}", told(&change))?;
+        }
+        return Ok(Exit::Success);
+    }
     for file in &args.files {
-        let results = results::read(file)?;
-        let change = match &args.release {
-            Some(tag) => store.keep_release(results, tag, args.label.as_deref())?,
-            None => store.update(results, args.label.as_deref(), args.replace)?,
-        };
+        let change = store.update(results::read(file)?, label, args.replace)?;
         writeln!(io.out, "{}", told(&change))?;
     }
     Ok(Exit::Success)
