@@ -242,6 +242,16 @@ fn nonsense_from_the_measured_program_costs_its_case_and_shows_no_control_charac
 }
 
 #[test]
+fn what_happens_after_everything_was_measured_costs_nothing() {
+    for action in ["garbage", "crash", "hang"] {
+        let bench = Bench::behaving(&format!("end {action}\n")).impatient();
+        let finished = bench.run(&["--runs", "1", "--model", "./one"]);
+        assert_eq!(finished.code, Some(0), "{action}: {}", finished.err);
+        assert_eq!(runs(&bench.results()), ["one/f32/1 1", "one/f32/8 1"], "{action}");
+    }
+}
+
+#[test]
 fn events_that_nobody_asked_for_are_ignored() {
     let bench = Bench::behaving("one/f32/1 other\ntwo/f32/1 newer\n");
     let finished = bench.run(&["--runs", "1"]);

@@ -80,9 +80,11 @@ impl Local {
     pub fn extend(&self, base: &Results, head: &Results) -> Result<String> {
         let programs = base.sessions.iter().chain(&head.sessions).map(|session| &session.program);
         if !same_build(programs) {
+            // What a build with local changes is, nobody knows.
             let path = self.store().current(&base.suite, &crate::baseline::hardware(base)?)?;
             return Ok(format!(
-                "compared with the local baseline, which stays as it is: it is of another build; to start it anew: rm {}",
+                "compared with the local baseline, which stays as it is: it isn't surely of this very build; to start it \
+                 anew: rm {}",
                 path.display()
             ));
         }

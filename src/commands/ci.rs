@@ -29,8 +29,8 @@ use crate::{plan, progress, render};
 /// that the workflow run belongs to. Anywhere else, or without a token, the comment goes to standard output.
 ///
 /// Without a committed baseline for this hardware the first run checks the machine: it measures the same build as base
-/// and head, interleaved, says which changes this machine can tell, and keeps the session as a local baseline in
-/// .bench-diff/, with which the next run compares.
+/// and head, interleaved, says which changes this machine can tell, and keeps it as a local baseline in .bench-diff/: the
+/// next run measures the new build beside it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

@@ -368,8 +368,13 @@ impl Round<'_, '_> {
         self.record(case, outcome)
     }
 
-    /// Failing to load costs every case of the model; afterwards, only the case at hand.
+    /// Failing to load costs every case of the model; afterwards, only the case at hand. Once all are measured, it costs
+    /// nothing.
     fn charge(&mut self, phase: &Phase, failure: Failure) -> Result<()> {
+        if self.remaining.is_empty() {
+            tracing::warn!("after everything was measured, {}", failure.reason);
+            return Ok(());
+        }
         let charged = match phase {
             Phase::Loading => std::mem::take(&mut self.remaining),
             Phase::Cases(current) => {

@@ -58,4 +58,5 @@ for case in $(printf '%s' "$job" | grep -o '"id":"[^"]*"' | cut -d'"' -f4); do
     behave "$case"
     say "{\"event\":\"case_measured\",\"case\":\"$case\",\"measurement\":{\"metrics\":{\"decode_throughput\":100.$round,\"ttft\":20.$round,\"speed\":90.5,\"e2e_latency\":2000.5,\"peak_memory\":512.25,\"allocated_memory\":256},\"token_hash\":\"00ff\"$extra},\"trace\":[1.5,2.5]}"
 done
+behave end
 say '{"event":"done"}'
