@@ -1,0 +1,157 @@
+//! What is comparable: sessions interleaved, apart or many, machines, and programs that fell back.
+
+use bench_diff::case::Implementation;
+use bench_diff::compare::{Comparison, NoteKind, Tier, Verdict};
+use bench_diff::results::{Failure, FailureKind, Outcome, Results};
+
+use crate::compare_support::{case, compare_json, run, session};
+use crate::{SUCCESS, other_session, regression, results_files};
+
+#[test]
+fn sessions_in_both_files_were_interleaved() {
+    let files = results_files(&session(|_, _| 1.0), &session(|case, _| if case == 0 { 1.04 } else { 1.0 }));
+    let comparison = compare_json(&files, &[]);
+    assert_eq!((comparison.tier, comparison.verdict), (Tier::SameSession, Verdict::Regressed));
+    // Only the metrics that matter, until all are asked for.
+    let metrics = |comparison: &Comparison| comparison.rows.iter().filter(|row| row.case == case(0).id).count();
+    assert_eq!(metrics(&comparison), 3);
+    assert_eq!(metrics(&compare_json(&files, &["--metric", "all"])), 4);
+    assert_eq!(metrics(&compare_json(&files, &["--metric", "tpot"])), 1);
+}
+
+#[test]
+fn sessions_apart_drift() {
+    let files = results_files(&session(|_, _| 1.0), &other_session(|case, _| if case == 0 { 1.04 } else { 1.0 }));
+    let comparison = compare_json(&files, &[]);
+    assert_eq!((comparison.tier, comparison.counts.regressed), (Tier::SingleBaseline, 0));
+    assert!(comparison.warnings.iter().any(|warning| warning.starts_with("single baseline session")));
+}
+
+#[test]
+fn five_sessions_are_a_history() {
+    let mut base = session(|_, _| 1.0);
+    for index in 2..=5 {
+        let mut more = session(|_, _| 1.0 + 0.001 * f64::from(index)).sessions.remove(0);
+        more.id = format!("s-{index}");
+        base.sessions.push(more);
+    }
+    let mut head = session(|case, _| if case == 0 { 1.05 } else { 1.0035 });
+    head.sessions[0].id = "head".into();
+    let comparison = compare_json(&results_files(&base, &head), &[]);
+    // 5% is within the threshold of ITL p99.
+    assert_eq!((comparison.tier, comparison.counts.regressed), (Tier::History, 2));
+    assert_eq!(comparison.rows[0].df_pooled, Some(4.0));
+}
+
+#[test]
+fn another_machine_is_not_comparable() {
+    let mut head = other_session(|_, _| 2.0);
+    head.sessions[0].environment.gpus[0].name = "NVIDIA H200".into();
+    head.sessions[0].environment.driver_version = Some("600.1".into());
+    let files = results_files(&session(|_, _| 1.0), &head);
+    let (exit, out, _) = run(&files, &["--fail-on", "regression"]);
+    assert_eq!(exit, SUCCESS);
+    insta::assert_snapshot!(out);
+    let comparison = compare_json(&files, &["--allow-mismatch"]);
+    assert_eq!(comparison.verdict, Verdict::Regressed);
+    assert!(comparison.warnings.iter().any(|warning| warning.contains("--allow-mismatch")));
+}
+
+#[test]
+fn other_work_is_not_comparable() {
+    let mut head = other_session(|_, _| 1.0);
+    head.cases[1].generated_length = 64;
+    let comparison = compare_json(&results_files(&session(|_, _| 1.0), &head), &[]);
+    let verdicts =
+        |id: &str| comparison.rows.iter().filter(|row| row.case == id).map(|row| row.verdict).collect::<Vec<_>>();
+    assert_eq!(verdicts(&case(1).id), [Verdict::NotComparable; 3]);
+    assert!(!verdicts(&case(0).id).contains(&Verdict::NotComparable));
+    assert!(comparison.rows.iter().any(|row| row.reason == "generated_length 32 -> 64"));
+    head.cases[1].generated_length = 32;
+    head.settings.warmup = 0;
+    let comparison = compare_json(&results_files(&session(|_, _| 1.0), &head), &[]);
+    assert_eq!(comparison.verdict, Verdict::NotComparable);
+    assert_eq!(comparison.counts.not_comparable, comparison.rows.len());
+}
+
+/// Results in which `case` was run by `ran`, whatever was asked for; with nothing else to tell apart.
+fn run_by(ran: Implementation, case_index: usize, factor: f64) -> Results {
+    let mut results = session(|index, _| if index == case_index { factor } else { 1.0 });
+    for run in results.sessions[0].runs.iter_mut().filter(|run| run.case == case(case_index).id) {
+        let Outcome::Ok(measured) = &mut run.outcome else { panic!("every run is well") };
+        measured.implementation = Some(ran);
+    }
+    results
+}
+
+/// `graph` was asked for on both sides. In the head it couldn't run a case: another program than the base's was timed.
+#[test]
+fn a_fallback_of_the_head_is_said_and_fails() {
+    let files = results_files(&run_by(Implementation::Graph, 1, 1.0), &run_by(Implementation::Plain, 1, 5.0));
+    let (exit, out, _) = run(&files, &["--fail-on", "regression"]);
+    assert_eq!(exit, regression());
+    insta::assert_snapshot!(out);
+    // Files from before this was recorded ran what was asked for.
+    let old = results_files(&session(|_, _| 1.0), &run_by(Implementation::Plain, 1, 5.0));
+    assert_eq!(run(&old, &["--fail-on", "regression"]).1, out);
+    let comparison = compare_json(&files, &["--allow-mismatch"]);
+    assert_eq!((comparison.counts.regressed, comparison.counts.not_comparable), (3, 0));
+}
+
+#[test]
+fn a_fallback_on_both_sides_is_compared_and_said() {
+    let plain = run_by(Implementation::Plain, 1, 1.0);
+    let comparison = compare_json(&results_files(&plain, &plain), &[]);
+    assert_eq!(comparison.verdict, Verdict::Unchanged);
+    assert_eq!(comparison.notes, []);
+    let said = format!("`plain` ran instead of `graph` in `{}`", case(1).id);
+    assert_eq!(comparison.warnings.iter().filter(|warning| warning.ends_with(&said)).count(), 2);
+    let graph = run_by(Implementation::Graph, 1, 1.0);
+    let mended = compare_json(&results_files(&plain, &graph), &[]);
+    assert_eq!(mended.verdict, Verdict::NotComparable);
+    assert_eq!(mended.notes, [], "the head lost nothing");
+}
+
+/// Lost, failed, new and never-run cases, other tokens, throttling, and a session that was cut off.
+#[test]
+fn what_has_no_verdict_is_still_said() {
+    let base = session(|_, _| 1.0);
+    let mut head = session(|_, _| 1.0);
+    head.cases.retain(|planned| planned.id != case(1).id);
+    head.cases.push(bench_diff::case::Case { id: "new|case".into(), ..case(1) });
+    let session = &mut head.sessions[0];
+    session.finished = None;
+    session.runs.retain(|run| run.case != case(1).id && run.case != case(2).id);
+    for run in &mut session.runs {
+        let Outcome::Ok(measured) = &mut run.outcome else { continue };
+        if run.case == case(0).id {
+            measured.token_hash = Some("other".into());
+            measured.device.get_or_insert_default().throttle_reasons = vec!["SW_POWER_CAP".into()];
+        } else if run.case == case(3).id {
+            let failure = Failure { kind: FailureKind::OutOfMemory, reason: "the GPU's memory ran out".into() };
+            run.outcome = Outcome::Failed(failure);
+        }
+    }
+    let files = results_files(&base, &head);
+    let (exit, out, _) = run(&files, &["--fail-on", "regression"]);
+    assert_eq!(exit, regression());
+    insta::assert_snapshot!(out);
+    let comparison = compare_json(&files, &[]);
+    let kinds: Vec<NoteKind> = comparison.notes.iter().map(|note| note.kind).collect();
+    assert_eq!(kinds, [NoteKind::OutputChanged, NoteKind::Missing, NoteKind::Missing, NoteKind::Failed, NoteKind::New]);
+}
+
+/// A run that was killed before its first result: everything is missing, nothing is invented.
+#[test]
+fn results_without_runs() {
+    let mut head = other_session(|_, _| 1.0);
+    head.sessions[0].runs.clear();
+    head.sessions[0].finished = None;
+    let files = results_files(&session(|_, _| 1.0), &head);
+    let comparison = compare_json(&files, &[]);
+    assert_eq!((comparison.rows.len(), comparison.notes.len()), (0, 6));
+    assert_eq!(comparison.verdict, Verdict::NotComparable);
+    assert_eq!(run(&files, &["--fail-on", "regression"]).0, regression());
+    head.sessions.clear();
+    assert_eq!(compare_json(&results_files(&session(|_, _| 1.0), &head), &[]).notes.len(), 6);
+}
