@@ -8,14 +8,14 @@ use super::{Base, Flow};
 use crate::compare::{self, Comparison, Confirmation, LOOKS};
 use crate::config::Suite;
 use crate::error::Result;
-use crate::measure::{End, Side};
+use crate::measure::{self, End, Side};
 use crate::render::counted;
 use crate::results::{Outcome, Results, Run};
 
 /// A B B A: two runs a side, on which a slow drift of the machine falls alike.
 const BLOCK: u32 = 2;
-/// More rounds than the last look asks for, as throttled runs are repeated; not without end on a machine that always
-/// throttles.
+/// More rounds than the last look asks for, as throttled runs are repeated; not without end on a machine that throttles
+/// again and again.
 const MAX_ROUNDS: u32 = LOOKS[LOOKS.len() - 1] * 3 / 2;
 
 /// How measuring until the next look ended.
@@ -127,24 +127,39 @@ impl Fresh {
     /// Does a look at so many runs need more of the case? One that failed isn't tried again and again.
     fn lacks(&self, case: &str, runs: u32) -> bool {
         let failed = self.runs(case).into_iter().flatten().any(|run| matches!(run.outcome, Outcome::Failed(_)));
-        let few = self.runs(case).into_iter().any(|side| side.filter(|run| !is_throttled(run)).count() < runs as usize);
+        let always = self.always(case);
+        let few =
+            self.runs(case).into_iter().any(|side| side.filter(|run| counts(run, &always)).count() < runs as usize);
         few && !failed && self.rounds(case) < MAX_ROUNDS
     }
 
-    /// Both sides without throttled runs: those tell of the machine.
+    /// How the device always runs the case, base and head alike.
+    fn always<'a>(&'a self, case: &'a str) -> BTreeSet<&'a str> {
+        measure::always_throttled(self.runs(case).into_iter().flatten())
+    }
+
+    /// Both sides without the runs that were throttled now and then: those tell of the machine.
     fn evidence(&self) -> [compare::Side; 2] {
         self.sides.each_ref().map(|side| {
             let mut results = side.results.clone();
             for session in &mut results.sessions {
-                session.runs.retain(|run| !is_throttled(run));
+                session.runs.retain(|run| counts(run, &self.always(&run.case)));
             }
             compare::Side::from_results(side.label.as_str(), &results)
         })
     }
 
     fn remarks(&self, pause: Pause, open: usize) -> Vec<String> {
-        let throttled = self.sides.iter().flat_map(|side| &side.session().runs).filter(|run| is_throttled(run)).count();
+        let runs = self.sides.iter().flat_map(|side| &side.session().runs);
+        let throttled = runs.filter(|run| !counts(run, &self.always(&run.case))).count();
         let mut remarks = Vec::new();
+        for case in self.suite.cases() {
+            let always: Vec<_> = self.always(&case.id).into_iter().collect();
+            if !always.is_empty() {
+                let (case, reasons) = (&case.id, always.join(", "));
+                remarks.push(format!("`{case}` was throttled in every fresh run of both sides ({reasons}): that is how this device runs it"));
+            }
+        }
         if throttled > 0 {
             let runs = counted(throttled, "fresh run");
             remarks.push(format!(
@@ -161,9 +176,10 @@ impl Fresh {
     }
 }
 
-fn is_throttled(run: &Run) -> bool {
-    let Outcome::Ok(measurement) = &run.outcome else { return false };
-    measurement.device.as_ref().is_some_and(|device| !device.throttle_reasons.is_empty())
+/// Evidence, if nothing held the clocks down but what always does.
+fn counts(run: &Run, always: &BTreeSet<&str>) -> bool {
+    let Outcome::Ok(measurement) = &run.outcome else { return true };
+    measurement.throttle_reasons().iter().all(|reason| always.contains(reason.as_str()))
 }
 
 /// Time for fresh runs.

@@ -140,10 +140,8 @@ impl CaseSide {
         self.token_hashes.extend(measured.token_hash.iter().cloned());
         let asked = self.case.as_ref().map(|case| case.implementation);
         self.implementations.extend(measured.implementation.or(asked));
-        if let Some(device) = measured.device.as_ref().filter(|device| !device.throttle_reasons.is_empty()) {
-            self.throttled += 1;
-            self.throttle_reasons.extend(device.throttle_reasons.iter().cloned());
-        }
+        self.throttled += usize::from(!measured.throttle_reasons().is_empty());
+        self.throttle_reasons.extend(measured.throttle_reasons().iter().cloned());
         for (name, &value) in &measured.metrics {
             let Some(known) = metric::find(name.as_str()) else {
                 unknown.insert(name.to_string());

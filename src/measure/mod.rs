@@ -48,4 +48,5 @@ pub use program::Worker;
 pub use session::{End, Request, run};
 pub use side::{Side, session_id};
 pub use stop::Stop;
+pub use throttle::always as always_throttled;
 pub use watch::Watcher;

@@ -103,6 +103,10 @@ impl Session<'_> {
     fn prepare(&mut self, sides: &mut [Side]) -> Result<()> {
         let suite = self.request.suite;
         let here = environment(suite);
+        for case in cases(suite) {
+            let runs = sides.iter().flat_map(|side| &side.session().runs).filter(|run| run.case == case.id);
+            self.throttling.know(&case.id, runs);
+        }
         let mut left = Vec::new();
         for side in &mut *sides {
             side.results.settings.runs = suite.settings.runs;

@@ -88,9 +88,8 @@ fn notes(results: &Results, session: &Session) -> Vec<String> {
             let said: Vec<String> = match &run.outcome {
                 Outcome::Failed(failure) => vec![format!("failed: {}: {}", case.id, failure.reason)],
                 Outcome::Ok(measurement) => {
-                    let device = measurement.device.as_ref();
-                    let throttled = device.map(|device| device.throttle_reasons.join(", ")).filter(|r| !r.is_empty());
-                    let throttled = throttled.map(|reasons| format!("clocks were held down: {reasons}"));
+                    let reasons = measurement.throttle_reasons().join(", ");
+                    let throttled = (!reasons.is_empty()).then(|| format!("clocks were held down: {reasons}"));
                     let said = measurement.warnings.iter().cloned().chain(throttled);
                     said.map(|warning| format!("note: {}: {warning}", case.id)).collect()
                 }

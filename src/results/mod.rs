@@ -213,6 +213,13 @@ pub struct Measurement {
     pub warnings: Vec<String>,
 }
 
+impl Measurement {
+    /// Why the device's clocks were held down, as NVML names it; empty where they weren't, or nobody looked.
+    pub fn throttle_reasons(&self) -> &[String] {
+        self.device.as_ref().map_or(&[], |device| &device.throttle_reasons)
+    }
+}
+
 /// A distribution, compact: quantiles and a histogram of logarithmic buckets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {

@@ -2,11 +2,15 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::{Place, Said, read};
+
+/// For [`Place::note`]: every run.
+static ALWAYS: LazyLock<String> = LazyLock::new(|| (1..=999).map(|count| format!("{count}\n")).collect());
 
 /// A committed baseline of a program of 100 tokens a second.
 fn with_baseline() -> Place {
@@ -128,12 +132,31 @@ fn throttled_runs_are_repeated_and_no_evidence() {
     assert!(warnings.contains("4 fresh runs were throttled: they are no evidence"), "two cases each: {warnings}");
 }
 
-/// A machine that always throttles gives no evidence, and no endless measurement.
+/// A card at its power limit: every run of both sides is throttled. That can be compared, and costs its repeats once.
+#[test]
+fn what_is_always_throttled_on_both_sides_is_evidence() {
+    let place = with_baseline();
+    place.note("base", "throttled", &ALWAYS);
+    place.note("head", "throttled", &ALWAYS);
+    let (exit, _, err) = place.confirmed(["100", "90"], &[]);
+    assert_eq!(exit, 1, "{err}");
+    let rows = place.rows();
+    let row = rows.iter().find(|row| row["confirmed"] == true).unwrap();
+    assert_eq!((&row["verdict"], runs(row)), (&json!("regressed"), [4, 4]));
+    let warnings = place.report()["comparison"]["warnings"].to_string();
+    assert!(warnings.contains("was throttled in every fresh run of both sides (sw_thermal_slowdown)"), "{warnings}");
+    assert!(!warnings.contains("no evidence"), "{warnings}");
+    let base = read(&place.path(".bench-diff/latest/confirm-base.json"));
+    assert_eq!(base["sessions"][0]["discarded"].as_array().unwrap().len(), 4, "two repeats of two cases");
+    let (exit, _, err) = place.confirmed(["90", "90"], &[]);
+    assert_eq!((exit, &place.report()["comparison"]["verdict"]), (0, &json!("unchanged")), "{err}");
+}
+
+/// A side that alone is always throttled gives no evidence, and no endless measurement.
 #[test]
 fn without_a_run_that_counts_nothing_is_settled() {
     let place = with_baseline();
-    let all: String = (1..=99).map(|count| format!("{count}\n")).collect();
-    place.note("base", "throttled", &all);
+    place.note("base", "throttled", &ALWAYS);
     let (exit, _, err) = place.confirmed(["100", "90"], &[]);
     assert_eq!(exit, 0, "{err}");
     assert_eq!(place.report()["comparison"]["verdict"], "inconclusive");

@@ -142,11 +142,10 @@ fn clocks(results: &Results) -> Option<String> {
     let mut clocks = Vec::new();
     let mut throttled = 0;
     for run in runs {
-        if let Outcome::Ok(measurement) = &run.outcome
-            && let Some(device) = &measurement.device
-        {
-            clocks.extend(device.sm_clock_mhz.filter(|clock| clock.is_finite()));
-            throttled += usize::from(!device.throttle_reasons.is_empty());
+        if let Outcome::Ok(measurement) = &run.outcome {
+            let clock = measurement.device.as_ref().and_then(|device| device.sm_clock_mhz);
+            clocks.extend(clock.filter(|clock| clock.is_finite()));
+            throttled += usize::from(!measurement.throttle_reasons().is_empty());
         }
     }
     let low = clocks.iter().copied().reduce(f64::min)?;
