@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::git;
 use super::process::{clean, run};
 use crate::error::{Error, Result};
@@ -43,7 +45,9 @@ const CRATES: [&str; 3] = ["candle-core", "candle-nn", "candle-transformers"];
 impl Candle {
     pub(super) fn worker(&self) -> Result<Worker> {
         let candle = self.find()?;
-        let program = self.cache.join(format!("bench-diff-candle-{}", candle.commit));
+        let source = fingerprint(&self.source)
+            .map_err(|error| Error::usage(format!("can't read {}: {error}", self.source.display())))?;
+        let program = self.cache.join(format!("bench-diff-{source}-candle-{}", candle.commit));
         // A checkout with changes is built again each time: cargo knows what is up to date.
         if !candle.fixed || !program.is_file() {
             self.build(&candle, &program).map_err(|why| {
@@ -83,6 +87,7 @@ impl Candle {
         let copy = self.cache.join("source");
         let target = self.cache.join("target");
         copy_source(&self.source, &copy)?;
+        record_commit(&self.source, &copy)?;
         let mut cargo = clean("cargo");
         cargo.args(["build", "--release", "--bin", "bench-diff", "--manifest-path"]).arg(copy.join("Cargo.toml"));
         cargo.arg("--target-dir").arg(&target);
@@ -121,6 +126,39 @@ fn copy_source(source: &Path, copy: &Path) -> std::result::Result<(), String> {
             // The times of unchanged files stay as they are: cargo builds only what is new.
             run(clean("cp").args(["-R", "--preserve=timestamps", "--"]).arg(source.join(&name)).arg(copy))?;
         }
+    }
+    Ok(())
+}
+
+/// The copy is no checkout: a package's file tells the build which commit it is of.
+fn record_commit(source: &Path, copy: &Path) -> std::result::Result<(), String> {
+    if !git::is_root(source) {
+        return Ok(());
+    }
+    let commit = git::head_commit(source).map_err(|error| error.message().to_owned())?;
+    let info = serde_json::json!({ "git": { "sha1": commit } });
+    std::fs::write(copy.join(".cargo_vcs_info.json"), format!("{info:#}")).map_err(|error| error.to_string())
+}
+
+/// What tells one state of bench-diff's source from another: both sides must be built from the same.
+fn fingerprint(source: &Path) -> std::io::Result<String> {
+    let mut hash = Sha256::new();
+    for name in ["Cargo.toml", "Cargo.lock", "build.rs", "build", "kernels", "src"] {
+        add(&source.join(name), &mut hash)?;
+    }
+    Ok(hash.finalize()[..6].iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn add(path: &Path, hash: &mut Sha256) -> std::io::Result<()> {
+    if path.is_file() {
+        let content = std::fs::read(path)?;
+        hash.update(format!("{}\n{}\n", path.display(), content.len()));
+        hash.update(content);
+    } else if path.is_dir() {
+        let mut entries =
+            std::fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+        entries.sort();
+        entries.iter().try_for_each(|entry| add(entry, hash))?;
     }
     Ok(())
 }

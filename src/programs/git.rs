@@ -22,6 +22,13 @@ pub fn head_commit(repository: &Path) -> Result<String> {
     Ok(if clean { commit } else { format!("{commit}-dirty") })
 }
 
+/// Is the directory a checkout, not only a part of one?
+pub fn is_root(directory: &Path) -> bool {
+    let top =
+        git(directory, &["rev-parse", "--show-toplevel"]).ok().and_then(|top| Path::new(&top).canonicalize().ok());
+    top.is_some() && top == directory.canonicalize().ok()
+}
+
 /// A fresh work tree of `commit`; what an interrupted build left there goes.
 pub fn work_tree(repository: &Path, commit: &str, directory: &Path) -> Result<()> {
     let failed = |why: String| Error::usage(format!("can't check out {commit}: {why}"));

@@ -2,6 +2,8 @@
 
 use std::process::{Command, Stdio};
 
+use crate::render::escape;
+
 /// A command without our secrets: what is built here is a pull request's code.
 pub fn clean(program: &str) -> Command {
     let mut command = Command::new(program);
@@ -15,13 +17,22 @@ pub fn clean(program: &str) -> Command {
     command
 }
 
-/// Runs to the end; what it wrote to standard error, or the last line of it as the reason.
+/// Lines of a failed build's complaint that the log gets.
+const LOGGED: usize = 40;
+
+/// Runs to the end; what it wrote to standard error, or the first error in it as the reason. The log gets its end.
 pub fn run(command: &mut Command) -> Result<String, String> {
+    // It is read, by us.
+    let command = command.env("CARGO_TERM_COLOR", "never");
     let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     if output.status.success() {
         return Ok(words);
     }
-    let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no reason given");
-    Err(format!("{} ({last})", output.status))
+    let lines: Vec<&str> = words.lines().filter(|line| !line.trim().is_empty()).collect();
+    for line in lines.iter().skip(lines.len().saturating_sub(LOGGED)) {
+        tracing::warn!("{}", escape::line(line));
+    }
+    let reason = lines.iter().find(|line| line.starts_with("error")).or(lines.last());
+    Err(format!("{} ({})", output.status, reason.unwrap_or(&"no reason given")))
 }

@@ -73,6 +73,29 @@ fn a_checkout_is_built_and_its_commit_recorded() {
     assert_eq!(place.measured("head"), json!(flagged));
 }
 
+/// Another state of bench-diff itself is another program, also for a commit of candle that was built before.
+#[test]
+fn a_new_bench_diff_is_built_anew() {
+    let place = Place::candle("candle = { git = \"./upstream\", rev = \"main\" }");
+    place.commit_candle("upstream", "100");
+    assert_eq!((place.ci_with_cargo(&[]).0, place.builds()), (0, 1));
+    std::fs::create_dir(place.path("source/src")).unwrap();
+    std::fs::write(place.path("source/src/main.rs"), "new").unwrap();
+    assert_eq!((place.ci_with_cargo(&[]).0, place.builds()), (0, 2));
+    assert_eq!((place.ci_with_cargo(&[]).0, place.builds()), (0, 2), "and kept");
+}
+
+#[test]
+fn a_candle_that_does_not_build_is_an_error_with_the_compilers_words() {
+    let place = Place::candle("candle = { path = \"candle\" }");
+    place.commit_candle("candle", "broken");
+    let (exit, out, err) = place.ci_with_cargo(&[]);
+    assert_eq!((exit, out.as_str()), (2, ""));
+    let error = err.lines().find(|line| line.starts_with("error: can't build against candle in ")).unwrap();
+    assert!(error.ends_with("exit status: 101 (error[E0308]: mismatched types)"), "{err}");
+    assert!(err.contains("WARN bench_diff::programs::process: error: could not compile `candle-core`"), "{err}");
+}
+
 #[test]
 fn a_branch_is_fetched_and_its_commit_recorded() {
     let place = Place::candle("candle = { git = \"./upstream\", rev = \"main\" }");

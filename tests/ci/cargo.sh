@@ -11,6 +11,10 @@ done
 echo "$BENCH_DIFF_CANDLE_COMMIT" >> "$dir/builds"
 mkdir -p "$target/release"
 speed=$(cat "$core/speed")
+if [ "$speed" = broken ]; then
+    printf '   Compiling candle-core\nerror[E0308]: mismatched types\n\nerror: could not compile `candle-core`\n' >&2
+    exit 101
+fi
 sed "s/SPEED/$speed/g; s/COMMIT\"/aaaaaaa\",\"candle_commit\":\"$BENCH_DIFF_CANDLE_COMMIT\"/" "$dir/program.sh" \
     > "$target/release/bench-diff.new"
 install -m 755 "$target/release/bench-diff.new" "$target/release/bench-diff"

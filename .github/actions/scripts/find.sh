@@ -78,16 +78,22 @@ fi
 if [[ "$INPUT_BUILD" != never ]]; then
   [[ "$version" == "$own_version" ]] || fail "can't build $version: this Action is $own_version"
   command -v cargo > /dev/null || fail "build: $INPUT_BUILD needs cargo on the runner"
-  # Kept for each version of the source, so that only the first run on a runner takes long.
-  source_id=$(cd "$action" && git rev-parse --verify --quiet HEAD 2> /dev/null || echo "${ACTION_REF:-source}")
-  source_id=$(printf '%s' "$source_id-$(sha256sum < "$action/Cargo.lock")" | tr -cd '0-9A-Za-z' | cut -c 1-64)
+  # Kept for each state of the sources, so that only the first run on a runner takes long. A tag such as v1 moves, and
+  # what the runner downloads for it is no clone: the files themselves say what they are.
+  source_id=$(cd "$action" && find . \( -name .git -o -name target \) -prune -o -type f -print0 | LC_ALL=C sort -z |
+    xargs -0 sha256sum | sha256sum | cut -c 1-32)
   built="$cache/$version/$source_id-$INPUT_BUILD/bench-diff"
   if [[ ! -x "$built" ]]; then
     echo "building bench-diff $version for $INPUT_BUILD, once on this runner"
     features=()
     [[ "$INPUT_BUILD" != cuda ]] || features=(--features cuda)
-    cargo build --release --locked --manifest-path "$action/Cargo.toml" --target-dir "$cache/target" \
-      --bin bench-diff "${features[@]}"
+    # Not where the pull request is: its .cargo/config.toml and rust-toolchain.toml are not for this. And cargo goes by
+    # the files' times, which in a download are those of the commit: it could take another version's build for this one.
+    (
+      cd "$action"
+      cargo clean --quiet --release --locked --target-dir "$cache/target" --package bench-diff
+      cargo build --release --locked --target-dir "$cache/target" --bin bench-diff "${features[@]}"
+    )
     mkdir -p "$(dirname "$built")"
     install -m 755 "$cache/target/release/bench-diff" "$built"
   fi
