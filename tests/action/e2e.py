@@ -167,8 +167,15 @@ class Scenario:
         commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=workspace, capture_output=True, text=True).stdout.strip()
         event = {
             "action": "created", "issue": {"number": self.pull["number"], "pull_request": {"url": "x"}},
-            "comment": {"body": f"/bench {commit[:12]}", "author_association": "OWNER", "user": {"login": "ada"}},
+            "comment": {"body": f"/bench {commit[:12]}", "author_association": "COLLABORATOR", "user": {"login": "mallory"}},
         }
+        call("PUT", "/repos/acme/candle/collaborators/mallory", {"permission": "pull"})
+        refused = self.act("issue_comment", event, workspace=workspace, fails=True)
+        said = "".join(record.get("msg", "") + record.get("arg", "") for record in refused)
+        check("mallory may not" in said, f"a collaborator who may only read starts nothing: {said}")
+        ran = {record.get("step") for record in refused if record.get("stage") == "Main"}
+        check(ran == {"Check that who asks may write to the repository"}, f"and nothing of the pull request runs: {ran}")
+        event["comment"]["user"]["login"] = "ada"
         records = self.act("issue_comment", event, workspace=workspace)
         check(self.ours() == 1, "the comment /bench leads to a report on its pull request")
         said = "".join(record.get("msg", "") for record in records)
@@ -182,8 +189,9 @@ class Scenario:
     def ours(self):
         return len(self.marked())
 
-    def act(self, event, payload, token="actions-token", workspace=None, workflow=".github/workflows/benchmark.yml"):
-        """Runs a workflow and returns act's JSON records."""
+    def act(self, event, payload, token="actions-token", workspace=None, workflow=".github/workflows/benchmark.yml",
+            fails=False):
+        """Runs a workflow, which should end well unless it `fails`, and returns act's JSON records."""
         home = self.scratch / "home"
         home.mkdir(exist_ok=True)
         # Git asks no network: nothing is where it would fetch from.
@@ -215,7 +223,7 @@ class Scenario:
         log = done.stdout + done.stderr
         records = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
         ran = [record for record in records if record.get("step")]
-        if done.returncode != 0 or not ran:
+        if (done.returncode != 0) != fails or not ran:
             print("\n".join(record.get("msg", "").rstrip() for record in records) or log)
             check(False, f"act {event} ended with {done.returncode}, {len(ran)} records of steps")
         return records
