@@ -124,7 +124,11 @@ fn log(verbose: u8) {
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // Ours only: the libraries' own logs drown them.
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color).without_time();
-    let ours = tracing_subscriber::filter::Targets::new().with_target("bench_diff", level).with_target("worker", level);
+    // Building takes minutes: what is built is always said.
+    let ours = tracing_subscriber::filter::Targets::new()
+        .with_target("bench_diff", level)
+        .with_target("bench_diff::programs", level.max(tracing::Level::INFO))
+        .with_target("worker", level);
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(ours));
     // A second command in the same process (a test) keeps the first one's.
     let _ = tracing::subscriber::set_global_default(subscriber);

@@ -8,6 +8,7 @@ use super::git;
 use super::process::{clean, run};
 use crate::error::{Error, Result};
 use crate::measure::Worker;
+use crate::render::escape;
 
 /// bench-diff against candle as some commit or checkout has it.
 #[derive(Debug, Clone)]
@@ -88,6 +89,8 @@ impl Candle {
         let target = self.cache.join("target");
         copy_source(&self.source, &copy)?;
         record_commit(&self.source, &copy)?;
+        let place = escape::line(&candle.directory.display().to_string());
+        tracing::info!("building bench-diff against candle {} in {place}", candle.commit);
         let mut cargo = clean("cargo");
         cargo.args(["build", "--release", "--bin", "bench-diff", "--manifest-path"]).arg(copy.join("Cargo.toml"));
         cargo.arg("--target-dir").arg(&target);

@@ -36,7 +36,7 @@ impl Place {
     fn ci_with_cargo(&self, args: &[&str]) -> Said {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
         let source = self.path("source");
-        let flags = ["ci", "--quiet", "--format", "json", "--source", source.to_str().unwrap()];
+        let flags = ["ci", "--quiet", "--source", source.to_str().unwrap()];
         self.run_with(&[&flags, args].concat(), &[("PATH", &path)])
     }
 
@@ -161,9 +161,12 @@ fn a_pull_request_to_candle_is_measured_against_its_base() {
     let base = place.commit_candle("candle", "100");
     place.git(&["-C", "candle", "switch", "--quiet", "--create", "slower"]);
     let head = place.commit_candle("candle", "80");
-    let (exit, _, err) = place.ci_with_cargo(&["--base-ref", "main", "--fail-on", "regression"]);
+    let (exit, out, err) = place.ci_with_cargo(&["--base-ref", "main", "--fail-on", "regression"]);
     assert_eq!(exit, 1, "{err}");
     assert_eq!((place.measured("base"), place.measured("head")), (json!(base), json!(head)));
+    assert!(err.contains(&format!("building bench-diff against candle {head} in ")), "{err}");
+    let again = format!("bench-diff ci --suite small --candle ../candle --base-ref {}\n", &base[..9]);
+    assert!(out.contains(&again), "{out}");
 }
 
 #[test]

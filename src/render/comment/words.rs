@@ -234,10 +234,26 @@ pub fn reproduce(report: &Report) -> String {
         };
         format!("{at}bench-diff run{suite} --output {file}\n")
     };
-    let base = report.base.as_ref().map(|base| run(base, "base.json")).unwrap_or_default();
-    let compare = if base.is_empty() { "" } else { "bench-diff compare base.json head.json\n" };
-    let head = run(&report.head, "head.json");
-    format!("<details><summary>🔁 Reproduce locally</summary>\n\n```sh\n{base}{head}{compare}```\n\n</details>\n\n")
+    let commands = match candle_commit(&report.head) {
+        Some(head) => {
+            let base = report.base.as_ref().and_then(candle_commit).map(|base| format!(" --base-ref {base}"));
+            let base = base.unwrap_or_default();
+            format!("# ../candle: a checkout of candle at {head}\nbench-diff ci{suite} --candle ../candle{base}\n")
+        }
+        None => {
+            let base = report.base.as_ref().map(|base| run(base, "base.json")).unwrap_or_default();
+            let compare = if base.is_empty() { "" } else { "bench-diff compare base.json head.json\n" };
+            format!("{base}{}{compare}", run(&report.head, "head.json"))
+        }
+    };
+    format!("<details><summary>🔁 Reproduce locally</summary>\n\n```sh\n{commands}```\n\n</details>\n\n")
+}
+
+/// The commit of candle that the last session was built against, if it names one and nothing else.
+fn candle_commit(results: &Results) -> Option<&str> {
+    let commit = results.sessions.last()?.program.candle_commit.as_deref()?;
+    let named = matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    named.then(|| &commit[..9])
 }
 
 /// The next step, how to accept, and where the rest is.
