@@ -29,11 +29,10 @@ pub fn emit() {
     for source in SOURCES {
         compile(source, &out.join(format!("{source}.fatbin")), capability, &block);
     }
-    let constants = format!(
-        "pub const DECODE_WARPS: usize = {};\npub const DECODE_STAGES: usize = {};\n\
-         pub const COMPUTE_CAPABILITY: u32 = {capability};\n",
-        block.warps, block.stages
-    );
+    let mut constants = format!("pub const COMPUTE_CAPABILITY: u32 = {capability};\n");
+    for (name, value) in block.constants() {
+        constants += &format!("pub const {name}: usize = {value};\n");
+    }
     fs::write(out.join("kernels.rs"), constants).expect("OUT_DIR is writable");
     fs::write(stamp, built_from).expect("OUT_DIR is writable");
 }
@@ -45,19 +44,36 @@ fn newest_source() -> u128 {
     changed.max().unwrap_or_default().as_nanos()
 }
 
-/// The decode kernel's warps and ring depth: what a block's shared memory has room for.
+/// The decode kernel's sizes (kernels/decode.cuh says what they mean): what a block's shared memory has room for.
 struct DecodeBlock {
     warps: u32,
     stages: u32,
+    flight: u32,
+    cluster: u32,
+    attention_warps: u32,
 }
 
 impl DecodeBlock {
     fn of(capability: u32) -> Self {
         match capability {
-            90..120 => Self { warps: 16, stages: 3 }, // 227 KiB
-            80 | 87 => Self { warps: 8, stages: 6 },  // 163 KiB
-            _ => Self { warps: 8, stages: 2 },        // 99 KiB
+            // 227 KiB
+            90..120 => Self { warps: 16, stages: 5, flight: 4, cluster: 8, attention_warps: 8 },
+            // 163 KiB
+            80 | 87 => Self { warps: 8, stages: 5, flight: 4, cluster: 1, attention_warps: 8 },
+            // 99 KiB
+            _ => Self { warps: 8, stages: 2, flight: 2, cluster: 1, attention_warps: 4 },
         }
+    }
+
+    /// As the kernel and as the launching side call them.
+    fn constants(&self) -> [(&'static str, u32); 5] {
+        [
+            ("DECODE_WARPS", self.warps),
+            ("DECODE_STAGES", self.stages),
+            ("DECODE_FLIGHT", self.flight),
+            ("DECODE_CLUSTER", self.cluster),
+            ("DECODE_ATTENTION_WARPS", self.attention_warps),
+        ]
     }
 }
 
@@ -95,7 +111,7 @@ fn compile(source: &str, to: &Path, capability: u32, block: &DecodeBlock) {
     let mut command = Command::new(&nvcc);
     command.args(["-O3", "-std=c++17", "-fatbin"]);
     command.args(targets.iter().map(|target| format!("-gencode={target}")));
-    command.arg(format!("-DDECODE_WARPS={}", block.warps)).arg(format!("-DDECODE_STAGES={}", block.stages));
+    command.args(block.constants().map(|(name, value)| format!("-D{name}={value}")));
     command.arg("-o").arg(to).arg(format!("kernels/{source}.cu"));
     let status = command.status().unwrap_or_else(|error| {
         panic!("{}: {error}; the cuda feature needs the CUDA toolkit (set CUDA_HOME)", nvcc.display())

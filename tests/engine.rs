@@ -440,36 +440,43 @@ fn stock_on_a_gpu_agrees_with_plain() {
     assert!(distance(&prefill(&mut load(&stock), &ids), &prefill(&mut load(&plain), &ids)) < F32_TOLERANCE);
 }
 
+/// Both compute in bf16, and each rounds in other places: what they are compared with is `plain` in F32.
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
-fn graph_agrees_with_plain() {
-    // Short; across chunks, the last of a single row; long enough for attention to be split and merged.
+fn graph_is_as_close_to_f32_as_plain_is() {
+    // Short; several parts of attention; across chunks, the last of a single row; teams of blocks, of large and small heads.
     let cases = [
         ("Qwen/Qwen2.5-0.5B", 5, None),
+        ("Qwen/Qwen2.5-0.5B", 1500, None),
         ("Qwen/Qwen2.5-0.5B", 3001, Some(1000)),
+        ("Qwen/Qwen2.5-1.5B", 900, None),
         ("Qwen/Qwen2.5-1.5B", 3000, None),
         ("Qwen/Qwen2.5-0.5B", 20_000, None),
     ];
     for (model, length, chunk) in cases {
         let ids: Vec<u32> = (0..length).map(|index| index * 37 % 151_936).collect();
         let plain = generated(model, ids.len() + 1);
-        let (prompt, step) = {
-            let mut plain = load(&plain);
-            let prompt = prefill(&mut plain, &ids);
-            (prompt, plain.forward.step(7).unwrap().to_vec1::<f32>().unwrap())
-        };
-        let spec = ModelSpec { implementation: Implementation::Graph, ..plain };
-        let mut graph = Candle::load(&spec, chunk, &mut |_, _| {}).unwrap();
+        let exact = ModelSpec { dtype: Dtype::F32, ..plain.clone() };
+        let graph = ModelSpec { implementation: Implementation::Graph, ..plain.clone() };
+        let exact = prompt_and_step(&mut load(&exact), &ids);
+        let plain = prompt_and_step(&mut load(&plain), &ids);
+        let mut graph = Candle::load(&graph, chunk, &mut |_, _| {}).unwrap();
         let ran = graph.loaded().implementation;
         assert_eq!(ran, Some(Implementation::Graph), "{model}: {:?}", graph.loaded().warnings);
-        let errors = [
-            relative_error(&prefill(&mut graph, &ids), &prompt),
-            relative_error(&graph.forward.step(7).unwrap().to_vec1::<f32>().unwrap(), &step),
-        ];
-        // Each is within 1.3e-2 of a forward pass in f32 (docs/engine-notes.md), so both are within 1.9e-2 of each other.
-        let near = errors.iter().all(|error| *error < BF16_TOLERANCE);
-        assert!(near, "{model}, {length} tokens: {errors:?}");
+        let graph = prompt_and_step(&mut graph, &ids);
+        for (part, place) in ["prompt", "step"].into_iter().enumerate() {
+            let plain = relative_error(&plain[part], &exact[part]);
+            let graph = relative_error(&graph[part], &exact[part]);
+            println!("{model}, {length} tokens, {place}: graph is {graph:.4} from f32, plain {plain:.4}");
+            // What rounding to bf16 costs is plain's own distance: 0.017 to 0.051 on an H100.
+            assert!(plain < 0.1 && graph < 1.25 * plain, "{model}, {length} tokens, {place}: {graph}, {plain}");
+        }
     }
+}
+
+/// Logits after a prompt and after one token more.
+fn prompt_and_step(model: &mut Candle, ids: &[u32]) -> [Vec<f32>; 2] {
+    [prefill(model, ids), model.forward.step(7).unwrap().to_vec1().unwrap()]
 }
 
 /// Token by token on the one fixture whose shape the kernels take, with transformers as the judge of both.

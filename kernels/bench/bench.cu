@@ -1,7 +1,7 @@
 // Checks the kernels against a plain fp32 forward pass and times them, on exact Qwen2.5 shapes with random weights.
 //
 //   bench check SHAPE [prompt=700] [chunk=256] [generate=40]   logits and greedy choices against the reference
-//   bench decode SHAPE [context=1] [steps=512] [per_launch=32] [parts=0]       tokens/s; parts=1: time between barriers
+//   bench decode SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [parts=0]       tokens/s; parts=1: time between barriers
 //   bench prefill SHAPE [length=6144] [chunk=8192]             time to first token; parts by CUDA events
 //
 // SHAPE is 0.5B, 1.5B, 3B or 7B.
@@ -87,7 +87,7 @@ static void decode(const Shape& shape) {
     m.set_state(context, 1);
     m.decode(8);
     std::vector<double> rates;
-    for (int run = 0; run < 3; ++run) {
+    for (int run = 0; run < option("runs", 3); ++run) {
         m.set_state(context, 1);
         const double ms = milliseconds(m, [&] {
             for (int i = 0; i < steps; i += per_launch) m.decode(per_launch);
@@ -104,8 +104,8 @@ static void decode(const Shape& shape) {
                                               3.0 * s.hidden * s.intermediate) + double(s.vocabulary) * s.hidden);
     const double cache = 2.0 * 2 * s.layers * s.kv_heads * s.head_dim * (context + steps / 2.0);
     const double rate = median(rates);
-    printf("decode %-5s context %d: %.1f tok/s (%.1f %.1f %.1f), %.1f us a token (p1 %.1f p50 %.1f p99 %.1f), %.2f TB/s = %.1f%% of 3.08\n",
-           s.name, context, rate, rates[0], rates[1], rates[2], 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
+    printf("decode %-5s context %d: %.1f tok/s (%.1f to %.1f), %.1f us a token (p1 %.1f p50 %.1f p99 %.1f), %.2f TB/s = %.1f%% of 3.08\n",
+           s.name, context, rate, *std::min_element(rates.begin(), rates.end()), *std::max_element(rates.begin(), rates.end()), 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
            gaps[gaps.size() * 99 / 100], (weights + cache) * rate / 1e12, (weights + cache) * rate / 3.08e12 * 100);
     if (!option("parts", 0)) return;
     // When the first block had each product's input, by the kernel's own clock, summed over layers; median of some steps.

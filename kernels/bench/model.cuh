@@ -99,7 +99,7 @@ struct Layer {
 
 struct Model {
     Shape shape;
-    int max_length, chunk, sms;
+    int max_length, chunk, sms, blocks;
     bf16 *embedding, *head, *final_norm;
     std::vector<Layer> layers;
     float *cosines, *sines;
@@ -111,7 +111,6 @@ struct Model {
     unsigned* tokens;
     unsigned long long* times;
     StepState* state;
-    int capacity = 1 << 17;
     // Prefill.
     unsigned* prompt;
     bf16 *px, *pnormed, *pqkv, *pquery, *pattended, *pgate_up, *pactivated;
@@ -123,6 +122,20 @@ struct Model {
         cudaDeviceProp properties;
         CHECK(cudaGetDeviceProperties(&properties, 0));
         sms = properties.multiProcessorCount;
+        blocks = sms;
+        if (decoding::kCluster > 1) {
+            cudaLaunchConfig_t config = {};
+            cudaLaunchAttribute attribute;
+            attribute.id = cudaLaunchAttributeClusterDimension;
+            attribute.val.clusterDim.x = decoding::kCluster, attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+            config.attrs = &attribute, config.numAttrs = 1;
+            config.gridDim = dim3(decoding::kCluster), config.blockDim = dim3(decoding::kThreads), config.dynamicSmemBytes = 200000;
+            int clusters = 0;
+            CHECK(cudaFuncSetAttribute((void*)decoding::decode_64, cudaFuncAttributeMaxDynamicSharedMemorySize, 200000));
+            if (decoding::kCluster > 8) CHECK(cudaFuncSetAttribute((void*)decoding::decode_64, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
+            CHECK(cudaOccupancyMaxActiveClusters(&clusters, decoding::decode_64, &config));
+            blocks = clusters * decoding::kCluster;
+        }
         CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
         const float a = 0.0346f;
         const int q = s.heads * s.head_dim;
@@ -165,17 +178,17 @@ struct Model {
         d.attended = device_array<decoding::PairWord>(q / 2);
         d.activated = device_array<decoding::HalfWord>(s.intermediate);
         d.logits = logits = device_array<float>(s.vocabulary);
-        const size_t partials = size_t(sms) * 8 * (s.head_dim + 2);
-        d.partial = device_array<decoding::FloatWord>(partials);
+        const size_t parts = size_t(sms / s.kv_heads) * s.heads * (s.head_dim / 2 + 2);
+        d.parts = device_array<decoding::PairWord>(parts);
         CHECK(cudaMemset(d.x1, 0, s.hidden * 4));
         CHECK(cudaMemset(d.x2, 0, s.hidden * 4));
         CHECK(cudaMemset(d.qkv, 0, s.qkv_rows() * 4));
         CHECK(cudaMemset(d.attended, 0, q * 4));
         CHECK(cudaMemset(d.activated, 0, s.intermediate * 4));
-        CHECK(cudaMemset(d.partial, 0, partials * 8));
+        CHECK(cudaMemset(d.parts, 0, parts * 8));
         d.bests = device_array<decoding::Best>(sms);
-        d.tokens = tokens = device_array<unsigned>(capacity);
-        d.times = times = device_array<unsigned long long>(capacity);
+        d.tokens = tokens = device_array<unsigned>(max_length);
+        d.times = times = device_array<unsigned long long>(max_length);
         d.state = state = device_array<StepState>(1);
         CHECK(cudaMemset(state, 0, sizeof(StepState)));
         phases = device_array<unsigned long long>(s.layers * 5 + 1);
@@ -186,7 +199,7 @@ struct Model {
         d.layers = device_table;
         d.embedding = embedding, d.head = head, d.final_norm = final_norm, d.cosines = cosines, d.sines = sines;
         d.layer_count = s.layers, d.hidden = s.hidden, d.intermediate = s.intermediate, d.heads = s.heads;
-        d.kv_heads = s.kv_heads, d.vocabulary = s.vocabulary, d.max_length = max_length, d.capacity = capacity;
+        d.kv_heads = s.kv_heads, d.vocabulary = s.vocabulary, d.max_length = max_length;
         d.eps = eps, d.scale_log2 = 1.4426950408889634f / std::sqrt(float(s.head_dim));
         d.split_qkv = best_split(s.qkv_rows() / 2, s.hidden);
         d.split_output = best_split(s.hidden / 2, q);
@@ -214,41 +227,43 @@ struct Model {
 
     // How many warps share a row: what gives the fewest batches to the busiest warp.
     int best_split(int pairs, int columns) const {
-        const int mine = (pairs + sms - 1) / sms;
-        int best = 1, best_batches = 1 << 30;
-        for (int split = 1; split <= decoding::kWarps; split *= 2) {
+        const int mine = (pairs + blocks - 1) / blocks;
+        auto batches = [&](int split) {
             const int rounds = (mine * split + decoding::kWarps - 1) / decoding::kWarps;
-            const int step = 32 * split * decoding::kUnroll;
-            const int batches = rounds * ((columns / 8 + step - 1) / step);
-            if (batches < best_batches) best = split, best_batches = batches;
-        }
+            return rounds * ((columns / 8 + 32 * split - 1) / (32 * split));
+        };
+        int fewest = batches(1), best = 1;
+        for (int split = 2; split <= decoding::kWarps; split *= 2) fewest = std::min(fewest, batches(split));
+        while (batches(best) * 50 > fewest * 51) best *= 2;
         return best;
     }
     size_t region(int pairs, int columns, int split) const {
-        const int mine = (pairs + sms - 1) / sms;
+        const int mine = (pairs + blocks - 1) / blocks;
         const int rounds = (mine * split + decoding::kWarps - 1) / decoding::kWarps;
-        const int step = 32 * split * decoding::kUnroll;
+        const int step = 32 * split;
         return size_t((columns / 8 + step - 1) / step * step) * 16 + size_t(rounds) * decoding::kWarps * 8;
     }
     // `steps` decode steps in one launch; 0: only the head.
     void decode(int steps, bool timed = false) {
         const Shape& s = shape;
         const int q = s.heads * s.head_dim;
-        const size_t tile = 16 * s.head_dim * 2;
-        size_t shared = std::max({region(s.qkv_rows() / 2, s.hidden, d.split_qkv), region(s.hidden / 2, q, d.split_output),
-                                  region(s.intermediate, s.hidden, d.split_gate_up),
-                                  region(s.hidden / 2, s.intermediate, d.split_down),
-                                  region(s.vocabulary / 2, s.hidden, d.split_head),
-                                  decoding::kWarps * (128 / s.head_dim) * 2 * tile,
-                                  size_t(decoding::kWarps) * 8 * (s.head_dim + 2) * 4});
-        shared += decoding::kRing + (s.layers * sizeof(decoding::DecodeLayer) + 15) / 16 * 16;
+        const size_t first = std::max({region(s.qkv_rows() / 2, s.hidden, d.split_qkv),
+                                       region(s.intermediate, s.hidden, d.split_gate_up),
+                                       region(s.vocabulary / 2, s.hidden, d.split_head)});
+        const size_t received = size_t(decoding::kGroup) * (s.head_dim * 4 + decoding::kCluster * 8);
+        const size_t second = std::max({region(s.hidden / 2, q, d.split_output), region(s.hidden / 2, s.intermediate, d.split_down), received});
+        const size_t tiles = s.head_dim == 64 ? decoding::kAttentionBytes<64> : decoding::kAttentionBytes<128>;
+        const size_t shared = decoding::kRing + (s.layers * sizeof(decoding::DecodeLayer) + 15) / 16 * 16 + tiles + first + second;
+        d.second_region = first / 16;
+        for (d.team = decoding::kCluster; blocks / d.team < s.kv_heads; d.team /= 2) {}
         auto kernel = s.head_dim == 64 ? decoding::decode_64 : decoding::decode_128;
         CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
+        if (decoding::kCluster > 8) CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
         decoding::Decode params = d;
         params.steps = steps;
         params.phases = timed ? phases : nullptr;
         void* args[] = {&params};
-        CHECK(cudaLaunchCooperativeKernel((void*)kernel, dim3(sms), dim3(decoding::kThreads), args, shared, stream));
+        CHECK(cudaLaunchCooperativeKernel((void*)kernel, dim3(blocks), dim3(decoding::kThreads), args, shared, stream));
     }
 
     // out[tokens, rows] (+)= in[tokens, columns] * weight[rows, columns]^T

@@ -137,7 +137,8 @@ pub fn indexed_files(path: &Path) -> std::result::Result<BTreeSet<String>, Engin
     }
 }
 
-/// Norm weights are 1; everything else is uniform.
+/// Norm weights are 1; everything else is uniform. All values are bf16 numbers, as the published weights are, so that a
+/// seed gives the same model in every type.
 fn generate(seed: u64, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
     if name.ends_with("norm.weight") {
         return Tensor::ones(shape, dtype, device);
@@ -147,7 +148,7 @@ fn generate(seed: u64, name: &str, shape: &[usize], dtype: DType, device: &Devic
         return generate_on_cpu(seed, shape, dtype);
     }
     device.set_seed(seed)?;
-    Tensor::rand(-AMPLITUDE as f32, AMPLITUDE as f32, shape, device)?.to_dtype(dtype)
+    Tensor::rand(-AMPLITUDE as f32, AMPLITUDE as f32, shape, device)?.to_dtype(DType::BF16)?.to_dtype(dtype)
 }
 
 /// candle can't seed its CPU generator, and four values from each 64 random bits are quicker.
@@ -155,11 +156,14 @@ fn generate_on_cpu(seed: u64, shape: &[usize], dtype: DType) -> Result<Tensor> {
     let count = shape.iter().product();
     let scale = AMPLITUDE as f32 / 32_768.0;
     let values = SplitMix(seed).flat_map(|bits| [bits, bits >> 16, bits >> 32, bits >> 48]);
-    let values = values.map(|bits| f32::from(bits as i16) * scale).take(count);
+    let values = values.map(|bits| bf16::from_f32(f32::from(bits as i16) * scale)).take(count);
     match dtype {
-        DType::BF16 => Tensor::from_vec(values.map(bf16::from_f32).collect::<Vec<_>>(), shape, &Device::Cpu),
-        DType::F16 => Tensor::from_vec(values.map(f16::from_f32).collect::<Vec<_>>(), shape, &Device::Cpu),
-        _ => Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu)?.to_dtype(dtype),
+        DType::BF16 => Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu),
+        DType::F16 => {
+            let values = values.map(|value| f16::from_f32(value.to_f32()));
+            Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu)
+        }
+        _ => Tensor::from_vec(values.map(bf16::to_f32).collect::<Vec<_>>(), shape, &Device::Cpu)?.to_dtype(dtype),
     }
 }
 

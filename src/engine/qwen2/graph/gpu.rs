@@ -20,7 +20,7 @@ use candle_core::{CudaDevice, DType, Device, Result, Storage, Tensor, bail};
 use half::bf16;
 
 use super::attention::{PromptAttention, PromptCache};
-use super::plan::{AttentionShape, DECODE_THREADS, DecodePlan};
+use super::plan::{AttentionShape, DECODE_CLUSTER, DECODE_THREADS, DecodePlan, Limits};
 
 /// Threads of a block of the element-wise kernels.
 const THREADS: u32 = 256;
@@ -70,7 +70,7 @@ impl Address {
     }
 }
 
-/// The parameters of the decode kernel: `struct Decode` of kernels/decode.cu, field by field.
+/// The parameters of the decode kernel: `struct Decode` of kernels/decode.cuh, field by field.
 #[derive(Debug, Clone, Copy)]
 #[repr(C)]
 pub struct DecodeParameters {
@@ -86,7 +86,7 @@ pub struct DecodeParameters {
     pub qkv: Address,
     pub attended: Address,
     pub activated: Address,
-    pub partial: Address,
+    pub parts: Address,
     pub logits: Address,
     pub bests: Address,
     pub state: Address,
@@ -100,7 +100,6 @@ pub struct DecodeParameters {
     pub kv_heads: i32,
     pub vocabulary: i32,
     pub max_length: i32,
-    pub capacity: i32,
     pub split_qkv: i32,
     pub split_output: i32,
     pub split_gate_up: i32,
@@ -108,6 +107,8 @@ pub struct DecodeParameters {
     pub split_head: i32,
     pub epsilon: f32,
     pub scale_log2: f32,
+    pub team: i32,
+    pub second_region: i32,
     pub steps: i32,
 }
 
@@ -143,11 +144,9 @@ impl Gpu {
     pub fn new(device: &Device, head_dim: usize, plan: &DecodePlan) -> Result<Self> {
         let cuda = device.as_cuda_device()?.clone();
         let stream = cuda.cuda_stream();
-        let load = |image: &[u8]| stream.context().load_module(Ptx::from_binary(image.to_vec())).w();
-        let decode = load(include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin")))?;
-        let prefill = load(include_bytes!(concat!(env!("OUT_DIR"), "/prefill.fatbin")))?;
+        let prefill = load(&stream, include_bytes!(concat!(env!("OUT_DIR"), "/prefill.fatbin")))?;
         let function = |module: &Arc<CudaModule>, name: &str| module.load_function(name).w();
-        let decode = function(&decode, &format!("decode_{head_dim}"))?;
+        let decode = decode_function(&stream, head_dim)?;
         allow_shared_bytes(&decode, plan.shared_bytes)?;
         Ok(Self {
             blas: cuda.cublas_handle(),
@@ -171,11 +170,7 @@ impl Gpu {
 
     /// Runs decode steps, `parameters.steps` of them; the blocks wait for each other, so all must be resident.
     pub fn decode(&self, parameters: &DecodeParameters, plan: &DecodePlan) -> Result<()> {
-        let config = LaunchConfig {
-            grid_dim: (plan.blocks as u32, 1, 1),
-            block_dim: (DECODE_THREADS, 1, 1),
-            shared_mem_bytes: plan.shared_bytes as u32,
-        };
+        let config = decode_launch(plan.blocks, plan.shared_bytes);
         // SAFETY: see the module's head.
         unsafe { self.stream.launch_builder(&self.decode).arg(parameters).launch_cooperative(config) }.w()?;
         Ok(())
@@ -388,15 +383,45 @@ pub fn allow_shared_bytes(function: &CudaFunction, bytes: usize) -> Result<()> {
     function.set_attribute(limit, bytes as i32).w()
 }
 
+fn load(stream: &CudaStream, image: &[u8]) -> Result<Arc<CudaModule>> {
+    stream.context().load_module(Ptx::from_binary(image.to_vec())).w()
+}
+
+fn decode_function(stream: &CudaStream, head_dim: usize) -> Result<CudaFunction> {
+    let decode = load(stream, include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin")))?;
+    decode.load_function(&format!("decode_{head_dim}")).w()
+}
+
+fn decode_launch(blocks: usize, shared_bytes: usize) -> LaunchConfig {
+    LaunchConfig {
+        grid_dim: (blocks as u32, 1, 1),
+        block_dim: (DECODE_THREADS, 1, 1),
+        shared_mem_bytes: shared_bytes as u32,
+    }
+}
+
 /// What the planning needs to know of the device.
-pub fn limits(device: &Device) -> Result<super::plan::Limits> {
+pub fn limits(device: &Device) -> Result<Limits> {
     let cuda = device.as_cuda_device()?;
     let stream = cuda.cuda_stream();
     let attribute = |which| stream.context().attribute(which).w();
     use sys::CUdevice_attribute as Attribute;
-    Ok(super::plan::Limits {
-        multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as usize,
-        shared_bytes: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as usize,
+    let multiprocessors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as usize;
+    let shared_bytes = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as usize;
+    Ok(Limits {
+        blocks: if DECODE_CLUSTER == 1 { multiprocessors } else { clustered_blocks(&stream, shared_bytes)? },
+        shared_bytes,
         cooperative: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)? != 0,
     })
+}
+
+/// How many blocks run at once in whole clusters, one on a multiprocessor: a cluster's are neighbours, so that some
+/// multiprocessors are left over.
+fn clustered_blocks(stream: &CudaStream, shared_bytes: usize) -> Result<usize> {
+    // Half of what a block can have and a little more: no second block has room beside it.
+    let shared_bytes = shared_bytes / 2 + 2048;
+    let decode = decode_function(stream, 64)?;
+    allow_shared_bytes(&decode, shared_bytes)?;
+    let clusters = decode.occupancy_max_active_clusters(decode_launch(DECODE_CLUSTER, shared_bytes), stream).w()?;
+    Ok(clusters as usize * DECODE_CLUSTER)
 }

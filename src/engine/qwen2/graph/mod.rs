@@ -141,7 +141,7 @@ impl Graph {
         let (x1, x2) = (bytes(shape.hidden_size * 4)?, bytes(shape.hidden_size * 4)?);
         let (qkv, attended) = (bytes((query + 2 * key) * 4)?, bytes(query * 4)?);
         let activated = bytes(shape.intermediate_size * 4)?;
-        let partial = bytes(plan::partial_bytes(plan.blocks, shape.head_dim))?;
+        let parts = bytes(plan::parts_bytes(shape, plan.blocks))?;
         let (bests, state) = (bytes(plan.blocks * plan::BEST_BYTES)?, bytes(plan::STATE_BYTES)?);
         let attention = AttentionShape::new(shape, capacity);
         let parameters = DecodeParameters {
@@ -157,7 +157,7 @@ impl Graph {
             qkv: Address::of(&qkv)?,
             attended: Address::of(&attended)?,
             activated: Address::of(&activated)?,
-            partial: Address::of(&partial)?,
+            parts: Address::of(&parts)?,
             logits: Address::of(&buffers.logits)?,
             bests: Address::of(&bests)?,
             state: Address::of(&state)?,
@@ -171,7 +171,6 @@ impl Graph {
             kv_heads: shape.num_key_value_heads as i32,
             vocabulary: shape.vocab_size as i32,
             max_length: capacity as i32,
-            capacity: capacity as i32,
             split_qkv: plan.split_qkv as i32,
             split_output: plan.split_output as i32,
             split_gate_up: plan.split_gate_up as i32,
@@ -179,10 +178,12 @@ impl Graph {
             split_head: plan.split_head as i32,
             epsilon: shape.rms_norm_eps as f32,
             scale_log2: attention.scale_log2(),
+            team: plan.team as i32,
+            second_region: plan.second_region as i32,
             steps: 0,
         };
         let held =
-            vec![table, norm, head, rope.cos, rope.sin, x, x1, x2, qkv, attended, activated, partial, bests, state];
+            vec![table, norm, head, rope.cos, rope.sin, x, x1, x2, qkv, attended, activated, parts, bests, state];
         Ok(Self {
             gpu: Gpu::new(&device, shape.head_dim, &plan)?,
             config: config.clone(),

@@ -1,4 +1,4 @@
-//! How the kernels are launched: sizes that follow from a model's shape and the device. kernels/decode.cu says what they
+//! How the kernels are launched: sizes that follow from a model's shape and the device. kernels/decode.cuh says what they
 //! mean.
 
 use candle_core::DType;
@@ -9,35 +9,42 @@ use crate::models::Model;
 include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 
 const WARP: usize = 32;
-/// Chunks (16 bytes, eight values) that a lane takes of a row at a time.
-const UNROLL: usize = 2;
-/// Shared memory of all warps' rings.
-const RING_BYTES: usize = DECODE_WARPS * DECODE_STAGES * 2 * UNROLL * WARP * 16;
-/// Shared memory of the kernel's static variables, rounded up (`cuobjdump -res-usage`: 1280 with the 1024 that every
+/// Shared memory of all warps' rings: batches of a chunk (16 bytes) a lane of two rows.
+const RING_BYTES: usize = DECODE_WARPS * DECODE_STAGES * 2 * WARP * 16;
+const _: () = assert!(DECODE_FLIGHT <= DECODE_STAGES, "no more batches can be on their way than a ring has");
+/// Shared memory of the kernel's static variables, rounded up (`cuobjdump -res-usage`, without the 1024 that every
 /// block reserves and the device's limit leaves out).
-const STATIC_BYTES: usize = 256;
+const STATIC_BYTES: usize = 1280;
 /// Bytes of `struct DecodeLayer`: nine addresses.
 const LAYER_BYTES: usize = 9 * 8;
 /// Query heads that can share a key/value head.
 const GROUP: usize = 8;
+/// Pairs of outputs that one block of a team merges at a time.
+const TOGETHER: usize = 4;
 
 pub const DECODE_THREADS: u32 = (DECODE_WARPS * WARP) as u32;
 
 /// What the device allows.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    pub multiprocessors: usize,
+    /// Blocks of the decode kernel that run at the same time: whole clusters.
+    pub blocks: usize,
     /// Shared memory that one block can have.
     pub shared_bytes: usize,
     /// Kernels whose blocks wait for each other can be launched.
     pub cooperative: bool,
 }
 
-/// How many warps share a row in each product of a decode step.
+/// How the decode kernel is launched, and how its work is shared out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodePlan {
     pub blocks: usize,
     pub shared_bytes: usize,
+    /// Shared memory between the two places of staged vectors, in chunks of 16 bytes.
+    pub second_region: usize,
+    /// Blocks that share a key/value head's cache and merge what they find in shared memory.
+    pub team: usize,
+    /// How many warps share a row in each product.
     pub split_qkv: usize,
     pub split_output: usize,
     pub split_gate_up: usize,
@@ -52,9 +59,15 @@ impl DecodePlan {
         check(shape, dtype, limits)?;
         let query = shape.num_attention_heads * shape.head_dim;
         let qkv = (shape.num_attention_heads + 2 * shape.num_key_value_heads) * shape.head_dim;
-        // Every block must have a part of every product: kernels/decode.cu says why.
+        // Every block must have a part of every product: kernels/decode_words.cuh says why.
         let pairs = [qkv / 2, shape.hidden_size / 2, shape.intermediate_size, shape.vocab_size / 2];
-        let blocks = pairs.into_iter().fold(limits.multiprocessors, usize::min);
+        let blocks = pairs.into_iter().fold(limits.blocks, usize::min) / DECODE_CLUSTER * DECODE_CLUSTER;
+        if blocks < shape.num_key_value_heads.max(1) {
+            return Err(format!(
+                "{blocks} blocks can share its work, too few for its {} key/value heads",
+                shape.num_key_value_heads
+            ));
+        }
         let new = |rows: usize, inputs: usize| Product::new(rows / 2, inputs, blocks);
         let products = [
             new(qkv, shape.hidden_size),
@@ -63,18 +76,30 @@ impl DecodePlan {
             new(shape.hidden_size, shape.intermediate_size),
             new(shape.vocab_size, shape.hidden_size),
         ];
-        let attention = attention_bytes(shape.head_dim);
-        let region = products.iter().map(|product| product.bytes(blocks)).chain([attention]).max().unwrap_or(0);
+        // Two places of staged vectors take turns; the second also takes what a team's blocks tell each other.
+        let region = |turns: &[usize]| turns.iter().map(|turn| products[*turn].bytes(blocks)).max().unwrap_or(0);
+        let (first, second) = (region(&[0, 2, 4]), region(&[1, 3]).max(team_bytes(shape.head_dim)));
         let table = (shape.num_hidden_layers * LAYER_BYTES).next_multiple_of(16);
-        let shared_bytes = RING_BYTES + table + region;
+        let shared_bytes = RING_BYTES + table + attention_bytes(shape.head_dim) + first + second;
         if shared_bytes + STATIC_BYTES > limits.shared_bytes {
             return Err(format!(
                 "it needs {shared_bytes} bytes of shared memory a block and the GPU has {}",
                 limits.shared_bytes
             ));
         }
+        let team = team(shape, blocks);
         let [split_qkv, split_output, split_gate_up, split_down, split_head] = products.map(|product| product.split);
-        Ok(Self { blocks, shared_bytes, split_qkv, split_output, split_gate_up, split_down, split_head })
+        Ok(Self {
+            blocks,
+            shared_bytes,
+            second_region: first / 16,
+            team,
+            split_qkv,
+            split_output,
+            split_gate_up,
+            split_down,
+            split_head,
+        })
     }
 }
 
@@ -91,12 +116,6 @@ fn check(shape: &Model, dtype: DType, limits: &Limits) -> Result<(), String> {
     let group = shape.num_attention_heads / shape.num_key_value_heads;
     if group > GROUP {
         return Err(format!("{group} query heads share a key/value head; at most {GROUP} are supported"));
-    }
-    if shape.num_key_value_heads > limits.multiprocessors {
-        return Err(format!(
-            "it has more key/value heads than the GPU has multiprocessors ({})",
-            limits.multiprocessors
-        ));
     }
     let multiples = [("hidden size", shape.hidden_size, 8), ("intermediate size", shape.intermediate_size, 8)];
     for (name, value, of) in multiples.into_iter().chain([("vocabulary", shape.vocab_size, 2)]) {
@@ -116,14 +135,14 @@ struct Product {
 }
 
 impl Product {
-    /// With the split that leaves the fewest batches to the busiest warp; among equals the smallest.
+    /// With the smallest split that leaves the busiest warp about as few batches as any does: a greater one costs more
+    /// sums.
     fn new(pairs: usize, inputs: usize, blocks: usize) -> Self {
-        let splits = (0..=DECODE_WARPS.ilog2()).map(|power| Self { pairs, inputs, split: 1 << power });
-        splits.min_by_key(|product| product.rounds(blocks) * product.batches()).unwrap_or(Self {
-            pairs,
-            inputs,
-            split: 1,
-        })
+        let batches = |product: &Self| product.rounds(blocks) * product.batches();
+        let splits = || (0..=DECODE_WARPS.ilog2()).map(|power| Self { pairs, inputs, split: 1 << power });
+        let fewest = splits().map(|product| batches(&product)).min().unwrap_or(0);
+        let mut good = splits().filter(|product| batches(product) * 50 <= fewest * 51);
+        good.next().unwrap_or(Self { pairs, inputs, split: 1 })
     }
 
     /// How often each warp of a block takes a new pair.
@@ -133,25 +152,38 @@ impl Product {
 
     /// Steps through a row.
     fn batches(&self) -> usize {
-        (self.inputs / 8).div_ceil(WARP * self.split * UNROLL)
+        (self.inputs / 8).div_ceil(WARP * self.split)
     }
 
     /// Shared memory for the input vector and the warps' sums.
     fn bytes(&self, blocks: usize) -> usize {
-        self.batches() * WARP * self.split * UNROLL * 16 + self.rounds(blocks) * DECODE_WARPS * 8
+        self.batches() * WARP * self.split * 16 + self.rounds(blocks) * DECODE_WARPS * 8
     }
 }
 
-/// Shared memory of decode attention: the warps' tiles, then the records they are merged from.
-fn attention_bytes(head_dim: usize) -> usize {
-    let tiles = DECODE_WARPS * (128 / head_dim) * 2 * 16 * head_dim * 2;
-    let records = DECODE_WARPS * GROUP * (head_dim + 2) * 4;
-    tiles.max(records)
+/// As many blocks of a cluster as leave one team or more for each key/value head, and share out its outputs evenly.
+fn team(shape: &Model, blocks: usize) -> usize {
+    let outputs = shape.num_attention_heads / shape.num_key_value_heads * shape.head_dim / 2;
+    let fits = |team: &usize| blocks / team >= shape.num_key_value_heads && outputs.is_multiple_of(TOGETHER * team);
+    (0..=DECODE_CLUSTER.ilog2()).rev().map(|power| 1 << power).find(fits).unwrap_or(1)
 }
 
-/// Bytes of attention before its parts are merged: a word of eight bytes for each number.
-pub fn partial_bytes(blocks: usize, head_dim: usize) -> usize {
-    blocks * GROUP * (head_dim + 2) * 8
+/// Shared memory of decode attention: tiles of keys and values (three at a time of small heads, one of large ones), and
+/// the queries of a group with the new key and value.
+fn attention_bytes(head_dim: usize) -> usize {
+    let slots = if head_dim == 64 { 3 } else { 1 };
+    let tile = 16 * head_dim * 2;
+    DECODE_ATTENTION_WARPS * slots * 2 * tile + (GROUP + 2) * head_dim * 2
+}
+
+/// Shared memory of what a team's blocks tell each other: a group's outputs, and each block's maxima and sums.
+fn team_bytes(head_dim: usize) -> usize {
+    GROUP * (head_dim * 4 + DECODE_CLUSTER * 8)
+}
+
+/// Bytes of attention before its parts are merged: a word of eight bytes for two outputs, and two more.
+pub fn parts_bytes(shape: &Model, blocks: usize) -> usize {
+    shape.num_attention_heads * (blocks / shape.num_key_value_heads) * (shape.head_dim / 2 + 2) * 8
 }
 
 /// Bytes of `struct StepState`, rounded up.
@@ -210,17 +242,17 @@ mod tests {
     use super::*;
     use crate::models;
 
-    const H100: Limits = Limits { multiprocessors: 132, shared_bytes: 232_448, cooperative: true };
+    const H100: Limits = Limits { blocks: 120, shared_bytes: 232_448, cooperative: true };
 
-    /// The layers' table of deeper models (48 layers and more) has no room beside attention's tiles.
+    /// A block has no room for the longest vectors (those of the intermediate size) beside its rings and tiles.
     #[test]
-    fn models_up_to_7b_fit() {
+    fn models_up_to_32b_fit() {
         for model in models::all() {
             let config = ModelConfig::published(model, 1);
             match DecodePlan::new(&config, DType::BF16, &H100) {
                 Ok(plan) => assert!(plan.shared_bytes + STATIC_BYTES <= H100.shared_bytes),
                 Err(why) => {
-                    assert!(model.num_hidden_layers > 36, "{}: {why}", model.id);
+                    assert!(model.num_hidden_layers > 64, "{}: {why}", model.id);
                     assert!(why.contains("shared memory"), "{}: {why}", model.id);
                 }
             }
@@ -232,6 +264,14 @@ mod tests {
         let plan = |id| DecodePlan::new(&ModelConfig::published(models::find(id).unwrap(), 1), DType::BF16, &H100);
         let small = plan("Qwen2.5-0.5B").unwrap();
         assert_eq!((small.split_down, small.split_head), (4, 1), "448 pairs of 4864; 75968 of 896");
+        assert_eq!(plan("Qwen2.5-3B").unwrap().split_head, 1, "a little more work a warp, and many fewer sums");
+    }
+
+    #[test]
+    fn teams_leave_one_for_each_head() {
+        let shape = models::find("Qwen2.5-7B").unwrap();
+        assert_eq!(team(shape, 120), DECODE_CLUSTER);
+        assert_eq!(team(shape, 16), DECODE_CLUSTER.min(4), "four key/value heads");
     }
 
     #[test]
@@ -240,5 +280,7 @@ mod tests {
         let small = Limits { shared_bytes: 100_000, ..H100 };
         assert!(DecodePlan::new(&config, DType::BF16, &small).unwrap_err().contains("shared memory"));
         assert!(DecodePlan::new(&config, DType::F16, &H100).unwrap_err().contains("bf16"));
+        let none = Limits { blocks: 0, ..H100 };
+        assert!(DecodePlan::new(&config, DType::BF16, &none).unwrap_err().contains("key/value heads"));
     }
 }

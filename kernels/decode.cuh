@@ -1,0 +1,125 @@
+// What the decode kernel works on: a model's addresses and sizes, and its matrix-vector products.
+#pragma once
+
+#include "common.cuh"
+
+// Warps a block, batches a ring, and how many of them may be on their way while a product runs: what shared memory
+// allows and memory's latency asks for (build/kernels.rs chooses by compute capability).
+#ifndef DECODE_WARPS
+#define DECODE_WARPS 16
+#endif
+#ifndef DECODE_STAGES
+#define DECODE_STAGES 5
+#endif
+#ifndef DECODE_FLIGHT
+#define DECODE_FLIGHT 4
+#endif
+#ifndef DECODE_CLUSTER
+#define DECODE_CLUSTER 8
+#endif
+#ifndef DECODE_ATTENTION_WARPS
+#define DECODE_ATTENTION_WARPS 8
+#endif
+
+constexpr int kWarps = DECODE_WARPS;
+constexpr int kThreads = kWarps * kWarp;
+constexpr int kStages = DECODE_STAGES;
+constexpr int kFlight = DECODE_FLIGHT;
+// Blocks that read together what all others found, and share it (decode_words.cuh); 1: each for itself.
+constexpr int kCluster = DECODE_CLUSTER;
+// Warps of a block that read the cache.
+constexpr int kAttentionWarps = DECODE_ATTENTION_WARPS;
+// A batch of the ring: two rows, a chunk of 16 bytes a lane.
+constexpr int kBatch = 2 * kWarp;
+constexpr int kRing = kWarps * kStages * kBatch * 16;
+
+// Query heads that share a key/value head, at most.
+constexpr int kGroup = 8;
+
+// One layer's weights, [out, in] row-major, and its cache, [key/value head][position][head_dim].
+struct DecodeLayer {
+    const bf16 *norm1, *qkv, *bias, *output, *norm2, *gate_up, *down;
+    bf16 *keys, *values;
+};
+
+// The greater value wins, and among equals the lower index, as argmax does.
+struct Best {
+    float value;
+    unsigned index;
+
+    __device__ __forceinline__ void take(float v, unsigned i) {
+        if (v > value || (v == value && i < index)) {
+            value = v;
+            index = i;
+        }
+    }
+};
+
+// A value and its epoch: of a pair of neighbours in bf16 (or of one number), and of one value in bf16.
+struct PairWord {
+    uint32_t pair;
+    unsigned epoch;
+};
+using HalfWord = uint32_t;  // Value in the low half, the epoch's low half in the high one.
+
+struct Decode {
+    const DecodeLayer* layers;
+    const bf16 *embedding, *head, *final_norm;
+    const float *cosines, *sines;  // [position][head_dim / 2]
+    const bf16* x;                 // [hidden]: the input of a launch with steps = 0
+    PairWord *x1, *x2;             // [hidden / 2]: the residual stream after the MLP and after attention
+    PairWord* qkv;                 // [heads + 2 kv_heads][head_dim / 2]: values i and i + head_dim / 2
+    PairWord* attended;            // [heads * head_dim / 2]
+    HalfWord* activated;           // [intermediate]
+    PairWord* parts;               // Attention before merging: [head][team][head_dim / 2 + 2]
+    float* logits;                 // [vocabulary], of the last step
+    Best* bests;                   // [blocks]
+    StepState* state;
+    unsigned* tokens;              // [max_length], by step
+    unsigned long long* times;     // [max_length], device nanoseconds
+    unsigned long long* phases;    // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds
+    int layer_count, hidden, intermediate, heads, kv_heads, vocabulary, max_length;
+    int split_qkv, split_output, split_gate_up, split_down, split_head;  // Warps that share a row
+    float eps, scale_log2;         // scale_log2: log2(e) / sqrt(head_dim)
+    int team;                      // Blocks of a cluster that share a key/value head's cache: a power of two
+    int second_region;             // Chunks of 16 bytes between the two regions of staged vectors in shared memory
+    int steps;                     // Steps to run; 0: only the head, over `x`
+};
+
+// One matrix-vector product. Its rows come in pairs, `distance` apart: pair g is row g / distance * 2 * distance +
+// g % distance and the one `distance` below. That covers neighbours (1), what the rotary embedding mixes
+// (head_dim / 2), and a row of the gate with its row of the up projection (intermediate size).
+struct Product {
+    const bf16* weight;
+    int pairs, chunks, distance, split;
+};
+
+// The distance is a power of two, or so great that no pair reaches it.
+__device__ __forceinline__ int first_row(int pair, int distance) {
+    return pair < distance ? pair : 2 * pair - (pair & (distance - 1));
+}
+
+constexpr int kProducts = 4;  // Of a layer.
+// What a layer waits for: the input of each product, and attention's.
+[[maybe_unused]] constexpr int kPhases = kProducts + 1;
+
+template <int kHeadDim>
+__device__ __forceinline__ Product product_of(const Decode& p, const DecodeLayer* layers, int phase) {
+    const int chunks = p.hidden / 8;
+    if (phase == p.layer_count * kProducts) return {p.head, p.vocabulary / 2, chunks, 1, p.split_head};
+    const DecodeLayer* layer = layers + phase / kProducts;
+    switch (phase % kProducts) {
+        case 0:
+            return {layer->qkv, (p.heads + 2 * p.kv_heads) * kHeadDim / 2, chunks, kHeadDim / 2, p.split_qkv};
+        case 1:
+            return {layer->output, p.hidden / 2, p.heads * kHeadDim / 8, 1, p.split_output};
+        case 2:
+            return {layer->gate_up, p.intermediate, chunks, p.intermediate, p.split_gate_up};
+        default:
+            return {layer->down, p.hidden / 2, p.intermediate / 8, 1, p.split_down};
+    }
+}
+
+__device__ __forceinline__ int pairs_of_block(int pairs) {
+    return (pairs - static_cast<int>(blockIdx.x) + static_cast<int>(gridDim.x) - 1) / static_cast<int>(gridDim.x);
+}

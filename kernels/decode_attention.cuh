@@ -1,0 +1,479 @@
+// Attention of one new token: the cache is split over blocks, and what they find is merged.
+#pragma once
+
+#include "decode_words.cuh"
+
+constexpr float kNone = -1e30f;
+
+// Keys of a tensor-core tile.
+constexpr int kTile = 16;
+// Tiles that a warp holds of the cache: of keys, and as many of values.
+template <int kHeadDim>
+constexpr int kSlots = kHeadDim == 64 ? 3 : 1;
+template <int kHeadDim>
+constexpr int kTileBytes = kTile * kHeadDim * 2;
+// Shared memory of all tiles, and of the queries of a group with the new key and value.
+template <int kHeadDim>
+constexpr int kTiles = kAttentionWarps * kSlots<kHeadDim> * 2 * kTileBytes<kHeadDim>;
+template <int kHeadDim>
+constexpr int kAttentionBytes = kTiles<kHeadDim> + (kGroup + 2) * kHeadDim * 2;
+
+// Parts that the readers of attention merge themselves (a lane for each); more are merged beforehand.
+constexpr int kFewParts = 8;
+
+// How a key/value head's cache is shared out over blocks, each of which leaves a part to be merged. When that would be too
+// many, teams of blocks merge what they find in shared memory first, and a team leaves a part.
+struct Splits {
+    int team;         // Blocks of a team: 1, or as many as the launch allows.
+    int most, count;  // Teams of a head: at most, and those with work now.
+    int keys;         // Of a block.
+
+    template <int kHeadDim>
+    __device__ __forceinline__ static Splits of(const Decode& p, int length) {
+        // As many as are there before the query is, or merging costs more than it spreads.
+        constexpr int kAtLeast = kAttentionWarps * kSlots<kHeadDim> * kTile;
+        const int team = length > kAtLeast * kFewParts ? p.team : 1;
+        const int most = static_cast<int>(gridDim.x) / team / p.kv_heads;
+        const int keys = max((length + most * team - 1) / (most * team), kAtLeast);
+        return {team, most, (length + keys * team - 1) / (keys * team), keys};
+    }
+};
+
+// Words of one part of one head: pairs of outputs, then the logarithm of the sum of its weights, then nothing, so that
+// the next part begins at a multiple of 16 bytes.
+template <int kHeadDim>
+constexpr int kPartWords = kHeadDim / 2 + 2;
+
+template <int kHeadDim>
+__device__ __forceinline__ PairWord* part_words(const Decode& p, const Splits& splits, int head, int part) {
+    return p.parts + static_cast<size_t>(head * splits.most + part) * kPartWords<kHeadDim>;
+}
+
+// Offset in bytes of 16-byte piece `piece` of row `row`; the XOR keeps ldmatrix free of bank conflicts.
+template <int kHeadDim>
+__device__ __forceinline__ uint32_t swizzled(int row, int piece) {
+    return static_cast<uint32_t>(row * kHeadDim * 2 + ((piece ^ (row & 7)) << 4));
+}
+
+// Attention of the new token over this block's split of one head's cache; the result goes to p.attended if there is only
+// one team, else to p.parts.
+//
+// Some of the warps stream tiles of the cache, each with a running softmax of its own; the first tiles are asked for long
+// before the query is there. Tensor-core tiles are transposed: keys (then dimensions) are the 16 rows, the query heads of
+// the group the 8 columns. The new key and value come from p.qkv; the cache holds those of earlier steps.
+template <int kHeadDim>
+class Attention {
+  public:
+    // `received`: room for what the team's blocks tell each other.
+    __device__ __forceinline__ Attention(const Decode& p, const Splits& splits, int length, uint4* tiles, uint4* received)
+        : p_(p), splits_(splits), received_(reinterpret_cast<uint2*>(received)), tiles_(reinterpret_cast<unsigned char*>(tiles)),
+          group_(p.heads / p.kv_heads) {
+        const int team = blockIdx.x / splits.team;
+        kv_head_ = team / splits.most;
+        part_ = team % splits.most;
+        begin_ = kv_head_ >= p.kv_heads ? length : min((part_ * splits.team + rank()) * splits.keys, length);
+        end_ = min(begin_ + splits.keys, length);
+        count_ = (end_ - begin_ + kTile - 1) / kTile;
+        new_row_ = begin_ < end_ && end_ == length ? length - 1 - begin_ : -1;
+        // Blocks of a team are of one cluster, whose blocks all wait for each other or none. (Where it has several teams,
+        // each is of another head, which has as much work.)
+        const int first = static_cast<int>(blockIdx.x) / kCluster * kCluster / splits.team;
+        has_work_ = splits.team == 1 ? begin_ < end_ : first / splits.most < p.kv_heads && first % splits.most < splits.count;
+    }
+
+    __device__ __forceinline__ bool has_work() const { return has_work_; }
+
+    // Starts on the first tiles.
+    __device__ __forceinline__ void prefetch(const DecodeLayer& layer, int started) {
+        const int warp = threadIdx.x / kWarp;
+        started_ = started;
+        if (warp >= kAttentionWarps) return;
+#pragma unroll
+        for (int slot = 0; slot < kHeld; ++slot) {
+            fetch(layer.keys, keys_at(warp, slot), warp + slot * kAttentionWarps);
+            fetch(layer.values, values_at(warp, slot), warp + slot * kAttentionWarps);
+        }
+    }
+
+    // Between `prefetch` and this the stream was the only one to start copies.
+    __device__ __forceinline__ void run(const DecodeLayer& layer, Stream<kHeadDim>& stream, unsigned epoch) {
+        const int later = stream.started() - started_;
+        if (count_ > 0) await_inputs(epoch);
+        __syncthreads();
+        if (threadIdx.x / kWarp < min(count_, kAttentionWarps)) {
+            attend(layer, later);
+        } else {
+            stream.fill();
+        }
+        __syncthreads();
+        merge_warps(epoch);
+        if (splits_.team == 1) return;
+        cluster::arrive();
+        cluster::wait();
+        merge_team(epoch);
+    }
+
+  private:
+    // Of this block in its team.
+    __device__ __forceinline__ int rank() const { return static_cast<int>(blockIdx.x) % splits_.team; }
+
+    static constexpr int kSteps = kHeadDim / 16;
+    static constexpr int kPairs = kHeadDim / 2;  // Of a head's outputs.
+    static constexpr int kTogether = 4;          // Pairs that one block merges: what 32 bytes hold.
+    static constexpr int kHeld = kSlots<kHeadDim>;
+    static constexpr int kBytes = kTileBytes<kHeadDim>;
+    // Where a warp's tiles were: for each head its outputs, then their maximum and sum. Four more than the outputs, so that
+    // heads begin in different banks.
+    static constexpr int kRecord = kHeadDim + 4;
+    static_assert(kGroup * kRecord * 4 <= kHeld * 2 * kBytes);
+    static_assert(kAttentionWarps <= kWarps);
+
+    __device__ __forceinline__ unsigned char* tiles_of(int warp) const { return tiles_ + warp * kHeld * 2 * kBytes; }
+    __device__ __forceinline__ uint32_t keys_at(int warp, int slot) const { return shared_address(tiles_of(warp)) + slot * 2 * kBytes; }
+    __device__ __forceinline__ uint32_t values_at(int warp, int slot) const { return keys_at(warp, slot) + kBytes; }
+    __device__ __forceinline__ float* record(int warp) const { return reinterpret_cast<float*>(tiles_of(warp)); }
+
+    // A tile of keys or of values. Rows beyond the split become zeros, but for the new one, which `place_new` writes.
+    __device__ __forceinline__ void fetch(const bf16* cache, uint32_t to, int tile) {
+        if (tile < count_) {
+            const int lane = threadIdx.x % kWarp;
+            const bf16* from = cache + (static_cast<size_t>(kv_head_) * p_.max_length + begin_) * kHeadDim;
+            constexpr int kPieces = kHeadDim / 8;
+#pragma unroll
+            for (int i = lane; i < kTile * kPieces; i += kWarp) {
+                const int row = i / kPieces, piece = i % kPieces, key = tile * kTile + row;
+                if (key == new_row_) continue;
+                const bool valid = begin_ + key < end_;
+                copy_async(to + swizzled<kHeadDim>(row, piece), from + (valid ? static_cast<size_t>(key) * kHeadDim + piece * 8 : 0), valid);
+            }
+        }
+        copy_commit();
+    }
+
+    __device__ __forceinline__ static void wait_but(int groups) {
+        if (groups >= kStages) copy_wait<kStages>();
+        else if (groups >= 4) copy_wait<4>();
+        else if (groups == 3) copy_wait<3>();
+        else if (groups == 2) copy_wait<2>();
+        else if (groups == 1) copy_wait<1>();
+        else copy_wait<0>();
+    }
+
+    // This warp's tiles. `later`: copies that were started after the first tiles'.
+    __device__ __forceinline__ void attend(const DecodeLayer& layer, int later) {
+        const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+        // This lane's heads are lane % 4 * 2 and the next.
+        float acc[kSteps][4] = {}, top[2] = {kNone, kNone}, total[2] = {};
+        wait_but(later);
+        for (int tile = warp, turn = 0; tile < count_; tile += kAttentionWarps, ++turn) {
+            const int slot = turn % kHeld, next = tile + kHeld * kAttentionWarps;
+            const uint32_t keys = keys_at(warp, slot), values = values_at(warp, slot);
+            if (turn >= kHeld) copy_wait<2 * kHeld - 1>();
+            place_new(tile, keys, values);
+            __syncwarp();
+            float score[4] = {};
+#pragma unroll
+            for (int k = 0; k < kSteps; k += 2) {
+                // Two steps' query fragments: column lane / 4 is a head of the group. (In registers they'd have no room.)
+                uint32_t q[4], a[4];
+                ldmatrix_x4(q, queries() + swizzled<kHeadDim>(min(lane % 8, group_ - 1), k * 2 + lane / 8));
+#pragma unroll
+                for (int i = 0; i < 2; ++i) {
+                    ldmatrix_x4(a, keys + swizzled<kHeadDim>(lane % 16, (k + i) * 2 + lane / 16));
+                    mma_16816(score, a, q[i * 2], q[i * 2 + 1]);
+                }
+            }
+            __syncwarp();
+            fetch(layer.keys, keys, next);
+            const int key = begin_ + tile * kTile + lane / 4;
+            if (key >= end_) score[0] = score[1] = kNone;
+            if (key + 8 >= end_) score[2] = score[3] = kNone;
+            float correction[2];
+#pragma unroll
+            for (int h = 0; h < 2; ++h) soften(score[h], score[h + 2], top[h], total[h], correction[h]);
+            const uint32_t b0 = transposed(pack(score[0], score[1])), b1 = transposed(pack(score[2], score[3]));
+            if (turn >= kHeld) copy_wait<2 * kHeld - 1>();
+            __syncwarp();
+#pragma unroll
+            for (int n = 0; n < kSteps; ++n) {
+                uint32_t a[4];
+                ldmatrix_x4_trans(a, values + swizzled<kHeadDim>(lane % 8 + lane / 16 * 8, n * 2 + lane / 8 % 2));
+#pragma unroll
+                for (int i = 0; i < 4; ++i) acc[n][i] *= correction[i % 2];
+                mma_16816(acc[n], a, b0, b1);
+            }
+            __syncwarp();
+            fetch(layer.values, values, next);
+        }
+        keep_record(acc, top, total);
+    }
+
+    __device__ __forceinline__ uint32_t queries() const { return shared_address(tiles_ + kTiles<kHeadDim>); }
+
+    // The group's queries, and if it's in this split the new key and value, to shared memory: two words a thread.
+    __device__ __forceinline__ void await_inputs(unsigned epoch) {
+        const int own = group_ * kPairs / 2, all = new_row_ >= 0 ? own + kPairs : own;
+        for (int i = threadIdx.x; i < all; i += kThreads) {
+            // Behind the queries: the key, then the value.
+            const int row = i < own ? i / (kPairs / 2) : kGroup + (i - own) / (kPairs / 2);
+            const int head = row < kGroup ? kv_head_ * group_ + row : p_.heads + (row - kGroup) * p_.kv_heads + kv_head_;
+            const int first = i % (kPairs / 2) * 2, second = first + kPairs;
+            uint4 words;
+            do {
+                words = load_words(p_.qkv + head * kPairs + first);
+            } while (!both_of(words, epoch));
+            // A word has values j and j + head_dim / 2.
+            store_shared(queries() + swizzled<kHeadDim>(row, first / 8) + first % 8 * 2, __byte_perm(words.x, words.z, 0x5410));
+            store_shared(queries() + swizzled<kHeadDim>(row, second / 8) + second % 8 * 2, __byte_perm(words.x, words.z, 0x7632));
+        }
+    }
+
+    // The new token's key and value into their row, if it's in this tile.
+    __device__ __forceinline__ void place_new(int tile, uint32_t keys, uint32_t values) {
+        if (new_row_ < tile * kTile || new_row_ >= (tile + 1) * kTile) return;
+        constexpr int kPieces = kHeadDim / 8;
+        const int lane = threadIdx.x % kWarp, piece = lane % kPieces, row = new_row_ % kTile;
+        if (lane >= 2 * kPieces) return;
+        const uint4 v = load_shared(queries() + swizzled<kHeadDim>(kGroup + lane / kPieces, piece));
+        store_shared((lane < kPieces ? keys : values) + swizzled<kHeadDim>(row, piece), v);
+    }
+
+    __device__ __forceinline__ static uint4 load_shared(uint32_t address) {
+        uint4 v;
+        asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(address) : "memory");
+        return v;
+    }
+    __device__ __forceinline__ static void store_shared(uint32_t address, uint32_t v) {
+        asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(v) : "memory");
+    }
+    __device__ __forceinline__ static void store_shared(uint32_t address, const uint4& v) {
+        asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
+    }
+
+    // Scores of two keys with one head become their weights; the maximum and this lane's sum go on.
+    __device__ __forceinline__ void soften(float& a, float& b, float& top, float& total, float& correction) const {
+        float new_top = fmaxf(top, fmaxf(a, b));
+#pragma unroll
+        for (int offset = 4; offset < kWarp; offset *= 2) new_top = fmaxf(new_top, __shfl_xor_sync(kAllLanes, new_top, offset));
+        correction = exp2f((top - new_top) * p_.scale_log2);
+        a = exp2f((a - new_top) * p_.scale_log2);
+        b = exp2f((b - new_top) * p_.scale_log2);
+        total = total * correction + a + b;
+        top = new_top;
+    }
+
+    // What this warp found, where its tiles were.
+    __device__ __forceinline__ void keep_record(const float (&acc)[kSteps][4], const float (&top)[2], float (&total)[2]) {
+        const int lane = threadIdx.x % kWarp;
+#pragma unroll
+        for (int h = 0; h < 2; ++h) {
+#pragma unroll
+            for (int offset = 4; offset < kWarp; offset *= 2) total[h] += __shfl_xor_sync(kAllLanes, total[h], offset);
+            float* mine = record(threadIdx.x / kWarp) + (lane % 4 * 2 + h) * kRecord;
+#pragma unroll
+            for (int n = 0; n < kSteps; ++n) {
+                mine[n * 16 + lane / 4] = acc[n][h];
+                mine[n * 16 + 8 + lane / 4] = acc[n][h + 2];
+            }
+            if (lane < 4) *reinterpret_cast<float2*>(mine + kHeadDim) = make_float2(top[h], total[h]);
+        }
+    }
+
+    // The warps' records become the block's, two neighbouring outputs a thread. A block without a team publishes them; in a
+    // team every block gets a share of them, and all get the maximum and the sum.
+    __device__ __forceinline__ void merge_warps(unsigned epoch) {
+        const int busy = min(count_, kAttentionWarps);
+        for (int i = threadIdx.x; i < group_ * kPairs; i += kThreads) {
+            const int head = i / kPairs;
+            float2 ends[kAttentionWarps], values[kAttentionWarps];
+            float top = kNone;
+#pragma unroll
+            for (int w = 0; w < kAttentionWarps; ++w) {
+                const float* from = record(w) + head * kRecord;
+                ends[w] = w < busy ? *reinterpret_cast<const float2*>(from + kHeadDim) : make_float2(kNone, 0);
+                values[w] = w < busy ? *reinterpret_cast<const float2*>(from + i % kPairs * 2) : make_float2(0, 0);
+            }
+#pragma unroll
+            for (int w = 0; w < kAttentionWarps; ++w) top = fmaxf(top, ends[w].x);
+            float a = 0, b = 0, sum = 0;
+#pragma unroll
+            for (int w = 0; w < kAttentionWarps; ++w) {
+                const float factor = exp2f((ends[w].x - top) * p_.scale_log2);
+                a += values[w].x * factor;
+                b += values[w].y * factor;
+                sum += ends[w].y * factor;
+            }
+            if (splits_.team == 1) {
+                publish(i, a, b, top, sum, epoch);
+            } else {
+                tell_team(i, a, b, top, sum);
+            }
+        }
+    }
+
+    // Pair i of the outputs goes to the block that merges it: four neighbours to the first, four to the next, and so on.
+    __device__ __forceinline__ void tell_team(int i, float a, float b, float top, float sum) {
+        const int team = cluster::rank() - rank(), round = i / kTogether / splits_.team;
+        uint2* to = received_ + (round * splits_.team + rank()) * kTogether + i % kTogether;
+        cluster::store_to(to, team + i / kTogether % splits_.team, make_uint2(__float_as_uint(a), __float_as_uint(b)));
+        if (i % kPairs < splits_.team)
+            cluster::store_to(team_ends() + rank() * kGroup + i / kPairs, team + i % kPairs, make_uint2(__float_as_uint(top), __float_as_uint(sum)));
+    }
+
+    // Maxima and sums of the team's blocks.
+    __device__ __forceinline__ uint2* team_ends() const { return received_ + group_ * kPairs; }
+
+    // This block's share of the outputs: a lane for each block of the team and two neighbouring outputs.
+    __device__ __forceinline__ void merge_team(unsigned epoch) {
+        const int from = threadIdx.x % splits_.team, pair = threadIdx.x / splits_.team;
+        const int i = (pair / kTogether * splits_.team + rank()) * kTogether + pair % kTogether;
+        const bool there = i < group_ * kPairs;
+        const uint2 end = team_ends()[from * kGroup + (there ? i / kPairs : 0)];
+        const uint2 value = received_[there ? (pair / kTogether * splits_.team + from) * kTogether + pair % kTogether : 0];
+        const float top = __uint_as_float(end.x);
+        float merged_top = top;
+        for (int offset = 1; offset < splits_.team; offset *= 2) merged_top = fmaxf(merged_top, __shfl_xor_sync(kAllLanes, merged_top, offset));
+        const float factor = exp2f((top - merged_top) * p_.scale_log2);
+        float a = __uint_as_float(value.x) * factor, b = __uint_as_float(value.y) * factor, sum = __uint_as_float(end.y) * factor;
+        for (int offset = 1; offset < splits_.team; offset *= 2) {
+            a += __shfl_xor_sync(kAllLanes, a, offset);
+            b += __shfl_xor_sync(kAllLanes, b, offset);
+            sum += __shfl_xor_sync(kAllLanes, sum, offset);
+        }
+        if (there && from == 0 && kv_head_ < p_.kv_heads) publish(i, a, b, merged_top, sum, epoch);
+    }
+
+    // Outputs 2i and 2i + 1 of the group's heads, not yet divided by the sum of their weights.
+    __device__ __forceinline__ void publish(int i, float a, float b, float top, float sum, unsigned epoch) {
+        const int head = kv_head_ * group_ + i / kPairs;
+        const bool whole = splits_.count == 1;
+        PairWord* to = whole ? p_.attended + head * kPairs : part_words<kHeadDim>(p_, splits_, head, part_);
+        store_word(to + i % kPairs, pack(__fdividef(a, sum), __fdividef(b, sum)), epoch);
+        if (!whole && i % kPairs == 0) store_word(to + kPairs, __float_as_uint(top * p_.scale_log2 + __log2f(sum)), epoch);
+    }
+
+    const Decode& p_;
+    const Splits splits_;
+    uint2* received_;
+    unsigned char* tiles_;
+    int group_, kv_head_, part_, begin_, end_, count_;
+    int new_row_;  // Of the split; -1 where it has none.
+    int started_ = 0;
+    bool has_work_;
+};
+
+// A few parts, one a lane: value i is four neighbouring outputs of part i % kFewParts.
+template <int kHeadDim>
+struct FewParts {
+    struct Raw {
+        uint4 outputs = {};
+        uint2 weight = {};
+    };
+    static constexpr int kAtOnce = kFew;
+    const Decode& p;
+    const Splits& splits;
+    unsigned epoch;
+
+    __device__ __forceinline__ bool there(int i) const { return i % kFewParts < splits.count; }
+
+    __device__ __forceinline__ Raw load(int i) const {
+        if (!there(i)) return {make_uint4(0, epoch, 0, epoch), make_uint2(__float_as_uint(kNone), epoch)};
+        const int head = i / kFewParts / (kHeadDim / 4), word = i / kFewParts % (kHeadDim / 4) * 2;
+        const PairWord* part = part_words<kHeadDim>(p, splits, head, i % kFewParts);
+        return {load_words(part + word), load_word(part + kHeadDim / 2)};
+    }
+
+    __device__ __forceinline__ bool ready(const Raw& raw) const { return both_of(raw.outputs, epoch) && raw.weight.y == epoch; }
+
+    // Of the lanes with the same outputs, in all of them.
+    __device__ __forceinline__ static uint2 merged(const Raw& raw) {
+        const unsigned lanes = ((1u << kFewParts) - 1) << (threadIdx.x % kWarp / kFewParts * kFewParts);
+        auto over_lanes = [&](float v, auto combine) {
+#pragma unroll
+            for (int offset = 1; offset < kFewParts; offset *= 2) v = combine(v, __shfl_xor_sync(lanes, v, offset));
+            return v;
+        };
+        auto add = [](float x, float y) { return x + y; };
+        const float top = over_lanes(__uint_as_float(raw.weight.x), [](float x, float y) { return fmaxf(x, y); });
+        const float weight = exp2f(__uint_as_float(raw.weight.x) - top);
+        const float share = weight / over_lanes(weight, add);
+        return make_uint2(pack(over_lanes(share * low(raw.outputs.x), add), over_lanes(share * high(raw.outputs.x), add)),
+                          pack(over_lanes(share * low(raw.outputs.z), add), over_lanes(share * high(raw.outputs.z), add)));
+    }
+};
+
+// As `stage`, of parts.
+template <int kHeadDim>
+__device__ __forceinline__ void stage_parts(Stream<kHeadDim>& stream, const Product& w, uint4* staged, const FewParts<kHeadDim>& parts) {
+    uint2* to = reinterpret_cast<uint2*>(staged);
+    pad(w, staged);
+    const bool gathered = gather(stream, parts, w.chunks * 2 * kFewParts, [&](int i, const typename FewParts<kHeadDim>::Raw& raw) {
+        const uint2 values = parts.merged(raw);
+        for (int rank = i % kFewParts; rank < kCluster; rank += kFewParts) cluster::store_to(to + i / kFewParts, rank, values);
+    });
+    hand_over(stream, gathered);
+}
+
+// Outputs 2i and 2i + 1 of a head, merged from some of its parts.
+struct Merged {
+    float a = 0, b = 0, top = kNone, total = 0;
+
+    __device__ __forceinline__ void add(const Merged& other) {
+        const float new_top = fmaxf(top, other.top);
+        const float keep = exp2f(top - new_top), factor = exp2f(other.top - new_top);
+        a = a * keep + other.a * factor;
+        b = b * keep + other.b * factor;
+        total = total * keep + other.total * factor;
+        top = new_top;
+    }
+};
+
+// Merges every `stride`th part from `first` on.
+template <int kHeadDim>
+__device__ __forceinline__ Merged merge_parts(const Decode& p, const Splits& splits, int head, int i, int first,
+                                              int stride, unsigned epoch) {
+    constexpr int kAhead = 4;
+    Merged merged;
+    for (int base = first; base < splits.count; base += stride * kAhead) {
+        uint2 outputs[kAhead], weights[kAhead];
+        bool ready;
+        do {
+            ready = true;
+#pragma unroll
+            for (int k = 0; k < kAhead; ++k) {
+                const PairWord* part = part_words<kHeadDim>(p, splits, head, min(base + k * stride, splits.count - 1));
+                outputs[k] = load_word(part + i);
+                weights[k] = load_word(part + kHeadDim / 2);
+            }
+#pragma unroll
+            for (int k = 0; k < kAhead; ++k) ready &= outputs[k].y == epoch && weights[k].y == epoch;
+        } while (!ready);
+#pragma unroll
+        for (int k = 0; k < kAhead; ++k)
+            if (base + k * stride < splits.count)
+                merged.add({low(outputs[k].x), high(outputs[k].x), __uint_as_float(weights[k].x), 1.0f});
+    }
+    return merged;
+}
+
+// Many parts: the merge is shared out over the grid, eight lanes to two neighbouring outputs.
+template <int kHeadDim>
+__device__ __forceinline__ void merge_shared(const Decode& p, const Splits& splits, unsigned epoch) {
+    constexpr int kLanes = 8;
+    const int items = p.heads * kHeadDim / 2;
+    // Neighbouring items go to different blocks, so that they spread over all multiprocessors.
+    for (int base = 0; base < items; base += kThreads / kLanes * gridDim.x) {
+        const int item = base + threadIdx.x / kLanes * gridDim.x + blockIdx.x;
+        // Whole groups of lanes are idle beyond the items.
+        if (item >= items) continue;
+        const unsigned lanes = 0xffu << (threadIdx.x % kWarp / kLanes * kLanes);
+        Merged merged = merge_parts<kHeadDim>(p, splits, item / (kHeadDim / 2), item % (kHeadDim / 2),
+                                              threadIdx.x % kLanes, kLanes, epoch);
+#pragma unroll
+        for (int offset = 1; offset < kLanes; offset *= 2) {
+            merged.add({__shfl_xor_sync(lanes, merged.a, offset), __shfl_xor_sync(lanes, merged.b, offset),
+                        __shfl_xor_sync(lanes, merged.top, offset), __shfl_xor_sync(lanes, merged.total, offset)});
+        }
+        if (threadIdx.x % kLanes == 0) store_word(p.attended + item, pack(merged.a / merged.total, merged.b / merged.total), epoch);
+    }
+}

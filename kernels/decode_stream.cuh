@@ -1,0 +1,129 @@
+// A warp's weights, streamed through a ring in shared memory that runs ahead across products, layers and steps: which
+// weights come next is known, whatever the activations are.
+//
+// While a product runs, at most kFlight batches are on their way. More would only queue in front of memory, and the
+// values that blocks wait for would queue behind them. While a warp waits for values, its ring fills up.
+#pragma once
+
+#include "decode.cuh"
+
+template <int kHeadDim>
+class Stream {
+  public:
+    // `left`: products still to come, this one included.
+    __device__ __forceinline__ Stream(const Decode& p, const DecodeLayer* layers, uint4* ring, int phase, int left)
+        : p_(p), layers_(layers), ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp), phase_(phase), left_(left) {
+        open();
+#pragma unroll
+        for (int s = 0; s < kFlight; ++s) fetch();
+    }
+
+    // Adds this warp's part of a pair's products with the staged vector.
+    __device__ __forceinline__ void multiply(const Product& w, const uint4* staged, float& acc0, float& acc1) {
+        const int stride = kWarp * w.split;
+        const uint4* x = staged + threadIdx.x / kWarp % w.split * kWarp + threadIdx.x % kWarp;
+        for (int at = 0; at < w.chunks; at += stride) {
+            await_oldest();
+            const uint4* batch = ring_ + oldest_ * kBatch;
+            const uint4 v = x[at];
+            acc0 = dot8(batch[0], v, acc0);
+            acc1 = dot8(batch[kWarp], v, acc1);
+            oldest_ = after(oldest_);
+            --ahead_;
+            if (ahead_ < kFlight) fetch();
+        }
+    }
+
+    // One more batch, if the ring has room.
+    __device__ __forceinline__ void top_up() {
+        if (ahead_ < kStages) fetch();
+    }
+
+    // Fills the ring as fast as its batches arrive.
+    __device__ __forceinline__ void fill() {
+        while (ahead_ < kStages) {
+            copy_wait<0>();
+            fetch();
+        }
+    }
+
+    // Batches that were ever started on.
+    __device__ __forceinline__ int started() const { return started_; }
+
+  private:
+    __device__ __forceinline__ static int after(int slot) { return slot + 1 == kStages ? 0 : slot + 1; }
+
+    // As many newer batches may still be on their way as there are.
+    __device__ __forceinline__ void await_oldest() {
+        if (ahead_ >= kFlight) {
+            copy_wait<kFlight - 1>();
+        } else {
+            copy_wait<0>();
+        }
+    }
+
+    // To the first pair that this warp has in this product or a later one.
+    __device__ __forceinline__ void open() {
+        for (; left_ > 0; step_phase()) {
+            const Product w = product_of<kHeadDim>(p_, layers_, phase_);
+            const int warp = threadIdx.x / kWarp;
+            pair_ = warp / w.split * gridDim.x + blockIdx.x;
+            if (pair_ >= w.pairs) continue;
+            weight_ = reinterpret_cast<const uint4*>(w.weight);
+            pairs_ = w.pairs;
+            chunks_ = w.chunks;
+            distance_ = w.distance;
+            stride_ = kWarp * w.split;
+            offset_ = warp % w.split * kWarp + threadIdx.x % kWarp;
+            per_round_ = kWarps / w.split * gridDim.x;
+            seek();
+            return;
+        }
+    }
+
+    __device__ __forceinline__ void step_phase() {
+        --left_;
+        phase_ = phase_ == p_.layer_count * kProducts ? 0 : phase_ + 1;
+    }
+
+    __device__ __forceinline__ void seek() {
+        at_ = 0;
+        row_ = weight_ + static_cast<size_t>(first_row(pair_, distance_)) * chunks_;
+    }
+
+    // Starts on the next batch.
+    __device__ __forceinline__ void fetch() {
+        if (left_ > 0) {
+            const uint32_t to = shared_address(ring_ + newest_ * kBatch);
+            const size_t second = static_cast<size_t>(distance_) * chunks_;
+            const int chunk = at_ + offset_;
+            const bool valid = chunk < chunks_;
+            const uint4* from = row_ + (valid ? chunk : 0);
+            copy_async(to, from, valid);
+            copy_async(to + kWarp * 16, from + second, valid);
+            at_ += stride_;
+            if (at_ >= chunks_) {
+                pair_ += per_round_;
+                if (pair_ < pairs_) {
+                    seek();
+                } else {
+                    step_phase();
+                    open();
+                }
+            }
+        }
+        copy_commit();
+        newest_ = after(newest_);
+        ++ahead_;
+        ++started_;
+    }
+
+    const Decode& p_;
+    const DecodeLayer* layers_;
+    uint4* ring_;  // A lane reads only what it copied itself, so the ring needs no barrier.
+    int phase_, left_;
+    int oldest_ = 0, newest_ = 0, ahead_ = 0;  // Slots: the next to read, the next to fill, and how many lie between.
+    int started_ = 0;
+    const uint4 *weight_, *row_;
+    int pairs_, chunks_, distance_, stride_, offset_, per_round_, pair_, at_;
+};

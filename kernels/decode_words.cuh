@@ -1,0 +1,231 @@
+// How values pass from block to block without a barrier: every value is stored together with the number of the layer
+// it belongs to (its epoch) in one word, and who needs it reads the word until the epoch is right.
+//
+// No value can be overwritten before all have read it, as long as every block computes a part of every product: who
+// writes a product's output has seen parts of the product before from all blocks, which had read what is overwritten.
+// The launching code sees to it (DecodePlan).
+#pragma once
+
+#include "decode_stream.cuh"
+
+// 16 bytes of words, as they are in L2 now.
+__device__ __forceinline__ uint4 load_words(const void* words) {
+    uint4 v;
+    asm volatile("ld.relaxed.gpu.global.v4.u32 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                 : "l"(words)
+                 : "memory");
+    return v;
+}
+
+__device__ __forceinline__ uint2 load_word(const PairWord* word) {
+    uint2 v;
+    asm volatile("ld.relaxed.gpu.global.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(word) : "memory");
+    return v;
+}
+
+__device__ __forceinline__ void store_word(PairWord* word, uint32_t value, unsigned epoch) {
+    asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};" ::"l"(word), "r"(value), "r"(epoch) : "memory");
+}
+
+__device__ __forceinline__ void store_half(HalfWord* word, uint32_t value, unsigned epoch) {
+    asm volatile("st.relaxed.gpu.global.u32 [%0], %1;" ::"l"(word), "r"((value & 0xffffu) | epoch << 16) : "memory");
+}
+
+__device__ __forceinline__ bool both_of(const uint4& words, unsigned epoch) {
+    return words.y == epoch && words.w == epoch;
+}
+
+#if DECODE_CLUSTER > 1
+__device__ __forceinline__ void store_at(uint32_t there, const uint2& v) {
+    asm volatile("st.shared::cluster.v2.u32 [%0], {%1, %2};" ::"r"(there), "r"(v.x), "r"(v.y) : "memory");
+}
+__device__ __forceinline__ void store_at(uint32_t there, float v) {
+    asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(there), "f"(v) : "memory");
+}
+#endif
+
+// The blocks of a cluster, which can write to each other's shared memory.
+namespace cluster {
+__device__ __forceinline__ int rank() { return blockIdx.x % kCluster; }
+
+// All threads of all blocks; what they wrote to shared memory before `arrive` can be read after `wait`.
+__device__ __forceinline__ void arrive() {
+#if DECODE_CLUSTER > 1
+    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+#endif
+}
+__device__ __forceinline__ void wait() {
+#if DECODE_CLUSTER > 1
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+#else
+    __syncthreads();
+#endif
+}
+
+// To the same place of another block.
+template <typename T>
+__device__ __forceinline__ void store_to(T* to, int rank, const T& value) {
+#if DECODE_CLUSTER > 1
+    uint32_t there;
+    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(shared_address(to)), "r"(rank));
+    store_at(there, value);
+#else
+    *to = value;
+#endif
+}
+
+// To the same place of every block.
+template <typename T>
+__device__ __forceinline__ void store(T* to, const T& value) {
+#pragma unroll
+    for (int r = 0; r < kCluster; ++r) store_to(to, r, value);
+}
+}  // namespace cluster
+
+// Where the input of a product comes from: values 4i to 4i + 3 of a vector are in what `load(i)` gives. kAtOnce of them
+// are asked for together.
+constexpr int kFew = kCluster > 1 ? 2 : 5;
+
+struct PlainValues {
+    using Raw = uint2;
+    static constexpr int kAtOnce = 1;
+    const bf16* from;
+
+    __device__ __forceinline__ Raw load(int i) const { return __ldcg(reinterpret_cast<const uint2*>(from) + i); }
+    __device__ __forceinline__ bool ready(const Raw&) const { return true; }
+    __device__ __forceinline__ uint2 values(const Raw& raw) const { return raw; }
+};
+
+struct PairWords {
+    using Raw = uint4;
+    static constexpr int kAtOnce = kFew;
+    const PairWord* from;
+    unsigned epoch;
+
+    __device__ __forceinline__ Raw load(int i) const { return load_words(from + i * 2); }
+    __device__ __forceinline__ bool ready(const Raw& raw) const { return both_of(raw, epoch); }
+    __device__ __forceinline__ uint2 values(const Raw& raw) const { return make_uint2(raw.x, raw.z); }
+};
+
+struct HalfWords {
+    using Raw = uint4;
+    static constexpr int kAtOnce = kFew;
+    const HalfWord* from;
+    unsigned epoch;
+
+    __device__ __forceinline__ Raw load(int i) const { return load_words(from + i * 4); }
+    __device__ __forceinline__ bool ready(const Raw& raw) const {
+        const unsigned high_half = epoch << 16;
+        return ((raw.x ^ high_half) | (raw.y ^ high_half) | (raw.z ^ high_half) | (raw.w ^ high_half)) >> 16 == 0;
+    }
+    __device__ __forceinline__ uint2 values(const Raw& raw) const {
+        return make_uint2(__byte_perm(raw.x, raw.y, 0x5410), __byte_perm(raw.z, raw.w, 0x5410));
+    }
+};
+
+// Calls `take(i, raw)` for this block's share of the i below `count`, one i a thread at a time, when it is ready. True
+// in warps that had any.
+template <int kHeadDim, typename Source, typename Take>
+__device__ __forceinline__ bool gather(Stream<kHeadDim>& stream, const Source& source, int count, Take take) {
+    constexpr int kAtOnce = Source::kAtOnce;
+    constexpr int kStride = kCluster * kWarps * kWarp;
+    const int first = (cluster::rank() + threadIdx.x / kWarp * kCluster) * kWarp;
+    typename Source::Raw raw[kAtOnce];
+    for (int base = first; base < count; base += kStride * kAtOnce) {
+        const int at = base + threadIdx.x % kWarp;
+        // One after the other would cost a trip to L2 for each.
+        auto all_ready = [&] {
+            bool ready = true;
+#pragma unroll
+            for (int k = 0; k < kAtOnce; ++k)
+                if (k == 0 || base + k * kStride < count) raw[k] = source.load(min(at + k * kStride, count - 1));
+#pragma unroll
+            for (int k = 0; k < kAtOnce; ++k)
+                if (k == 0 || base + k * kStride < count) ready &= source.ready(raw[k]);
+            return __all_sync(kAllLanes, ready);
+        };
+        while (!all_ready()) stream.top_up();
+#pragma unroll
+        for (int k = 0; k < kAtOnce; ++k)
+            if (at + k * kStride < count) take(at + k * kStride, raw[k]);
+    }
+    return first < count;
+}
+
+// Asks L2 for a vector that the next layer needs.
+__device__ __forceinline__ void prefetch(const void* data, int bytes) {
+    for (int at = threadIdx.x * 128; at < bytes; at += kThreads * 128)
+        asm volatile("prefetch.global.L2 [%0];" ::"l"(static_cast<const char*>(data) + at));
+}
+
+// Chunks of the staged vector: whole batches.
+__device__ __forceinline__ int padded(const Product& w) {
+    const int step = kWarp * w.split;
+    return (w.chunks + step - 1) / step * step;
+}
+
+__device__ __forceinline__ void pad(const Product& w, uint4* staged) {
+    for (int i = w.chunks + threadIdx.x; i < padded(w); i += kThreads) staged[i] = make_uint4(0, 0, 0, 0);
+}
+
+// The cluster's blocks have what they gathered for each other. Warps that gathered nothing use the time for their rings.
+template <int kHeadDim>
+__device__ __forceinline__ void hand_over(Stream<kHeadDim>& stream, bool gathered) {
+    cluster::arrive();
+    if (!gathered) stream.fill();
+    cluster::wait();
+}
+
+// The input vector to shared memory, padded with zeros. Vectors alternate between two places: while some blocks of the
+// cluster already write the next one, others still read the one before.
+template <int kHeadDim, typename Source>
+__device__ __forceinline__ void stage(Stream<kHeadDim>& stream, const Product& w, uint4* staged, const Source& source) {
+    uint2* to = reinterpret_cast<uint2*>(staged);
+    pad(w, staged);
+    const bool gathered = gather(stream, source, w.chunks * 2, [&](int i, const typename Source::Raw& raw) {
+        cluster::store(to + i, source.values(raw));
+    });
+    hand_over(stream, gathered);
+}
+
+// A source and the gain of a norm, on its way at the same time.
+template <typename Source>
+struct WithGain {
+    struct Raw {
+        typename Source::Raw raw;
+        uint2 gain;
+    };
+    static constexpr int kAtOnce = Source::kAtOnce;
+    Source source;
+    const bf16* weight;
+
+    __device__ __forceinline__ Raw load(int i) const {
+        return {source.load(i), __ldg(reinterpret_cast<const uint2*>(weight) + i)};
+    }
+    __device__ __forceinline__ bool ready(const Raw& raw) const { return source.ready(raw.raw); }
+};
+
+// As `stage`, times the norm's weight. Returns 1 / rms, which the caller applies to the products: so the sum of squares
+// and the products need only one barrier.
+template <int kHeadDim, typename Source>
+__device__ __forceinline__ float stage_normed(Stream<kHeadDim>& stream, const Product& w, const bf16* weight, float eps,
+                                              uint4* staged, const Source& source) {
+    __shared__ float sums[kCluster * kWarps];
+    float sum = 0;
+    uint2* to = reinterpret_cast<uint2*>(staged);
+    pad(w, staged);
+    const WithGain<Source> normed{source, weight};
+    const bool gathered = gather(stream, normed, w.chunks * 2, [&](int i, const typename WithGain<Source>::Raw& raw) {
+        const uint2 v = source.values(raw.raw), g = raw.gain;
+        const float v0 = low(v.x), v1 = high(v.x), v2 = low(v.y), v3 = high(v.y);
+        sum += v0 * v0 + v1 * v1 + v2 * v2 + v3 * v3;
+        cluster::store(to + i, make_uint2(pack(v0 * low(g.x), v1 * high(g.x)), pack(v2 * low(g.y), v3 * high(g.y))));
+    });
+    sum = warp_sum(sum);
+    if (threadIdx.x % kWarp == 0) cluster::store(sums + cluster::rank() * kWarps + threadIdx.x / kWarp, sum);
+    hand_over(stream, gathered);
+    sum = 0;
+    for (int i = threadIdx.x % kWarp; i < kCluster * kWarps; i += kWarp) sum += sums[i];
+    return rsqrtf(warp_sum(sum) / (w.chunks * 8) + eps);
+}
