@@ -256,11 +256,22 @@ impl Graph {
 
     /// Queues the whole prompt and the choice of the token after it.
     fn queue_prompt(&mut self, tokens: &[u32]) -> Result<()> {
+        // One launch instead of hundreds, which would take longer than the GPU's work.
+        if let [token] = *tokens {
+            return self.queue_step(token);
+        }
         let count = self.passes(tokens, &mut |_| Ok(()))?;
         self.length += tokens.len();
         let last = Address::of(&self.buffers.x)?.row(count - 1, self.config.shape.hidden_size);
         self.gpu.begin_decode(last, &self.parameters, Start { position: self.length - 1, token: 0, step: 0 })?;
         self.gpu.decode(&self.parameters, &self.plan)
+    }
+
+    /// Queues a decode step for `token`, as the first of a loop.
+    fn queue_step(&mut self, token: u32) -> Result<()> {
+        check_tokens(&[token], self.config.shape.vocab_size, self.length, self.capacity)?;
+        self.gpu.begin_decode(Address::NULL, &self.parameters, Start { position: self.length, token, step: 0 })?;
+        self.queue_steps(1)
     }
 
     /// Queues `count` decode steps.
@@ -310,9 +321,7 @@ impl Forward for Graph {
     }
 
     fn step(&mut self, token: u32) -> Result<Tensor> {
-        check_tokens(&[token], self.config.shape.vocab_size, self.length, self.capacity)?;
-        self.gpu.begin_decode(Address::NULL, &self.parameters, Start { position: self.length, token, step: 0 })?;
-        self.queue_steps(1)?;
+        self.queue_step(token)?;
         self.buffers.logits.copy()
     }
 
