@@ -152,7 +152,6 @@ pub struct SuiteSettings {
     /// The smallest change worth a word, by metric: `itl_p99 = "5%"` [default: 2%, itl_p99 5%, memory 1%]
     #[arg(skip)]
     pub noise_thresholds: BTreeMap<String, Percent>,
-    /// When to give up.
     #[arg(skip)]
     pub limits: LimitsTable,
 }

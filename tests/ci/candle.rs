@@ -11,7 +11,8 @@ const SUITE: &str = "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\n
 
 impl Place {
     fn candle(config: &str) -> Self {
-        let place = Self::with_config(&format!("{config}\n{SUITE}"));
+        let place = Self::with_config("");
+        place.configure(config);
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci");
         std::fs::create_dir_all(place.path("bin")).unwrap();
         std::fs::create_dir_all(place.path("source")).unwrap();
@@ -19,6 +20,11 @@ impl Place {
         std::fs::copy(tests.join("program.sh"), place.path("bin/program.sh")).unwrap();
         std::fs::copy(tests.join("cargo.sh"), place.path("bin/cargo")).unwrap();
         place
+    }
+
+    /// What the configuration says of candle.
+    fn configure(&self, candle: &str) {
+        std::fs::write(self.path("bench-diff.toml"), format!("{candle}\n{SUITE}")).unwrap();
     }
 
     /// A repository with what is looked for in candle, and its speed. Its commit.
@@ -40,6 +46,13 @@ impl Place {
         self.run_with(&[&flags, args].concat(), &[("PATH", &path)])
     }
 
+    /// The candle of the head, after a `ci` that must end well.
+    fn measures(&self, args: &[&str]) -> Value {
+        let (exit, _, err) = self.ci_with_cargo(args);
+        assert_eq!(exit, 0, "{err}");
+        self.measured("head")
+    }
+
     fn measured(&self, side: &str) -> Value {
         self.report()[side]["sessions"][0]["program"]["candle_commit"].clone()
     }
@@ -53,36 +66,30 @@ impl Place {
 fn a_checkout_is_built_and_its_commit_recorded() {
     let place = Place::candle("candle = { path = \"candle\" }");
     let commit = place.commit_candle("candle", "100");
-    let (exit, _, err) = place.ci_with_cargo(&[]);
-    assert_eq!(exit, 0, "{err}");
-    assert_eq!(place.measured("head"), json!(commit));
+    assert_eq!(place.measures(&[]), json!(commit));
     // A relative path starts from the file, wherever the command is run; changes make another build.
     std::fs::write(place.path("candle/candle-core/speed"), "90").unwrap();
     let file = place.path("bench-diff.toml");
     std::fs::create_dir(place.path("elsewhere")).unwrap();
     std::fs::rename(&file, place.path("elsewhere/b.toml")).unwrap();
     std::fs::rename(place.path("candle"), place.path("elsewhere/candle")).unwrap();
-    let (exit, _, err) = place.ci_with_cargo(&["--config", "elsewhere/b.toml", "--output", ".bench-diff/latest"]);
-    assert_eq!(exit, 0, "{err}");
-    assert_eq!(place.measured("head"), json!(format!("{commit}-dirty")));
+    let elsewhere = ["--config", "elsewhere/b.toml", "--output", ".bench-diff/latest"];
+    assert_eq!(place.measures(&elsewhere), json!(format!("{commit}-dirty")));
     // The flag wins.
     let flagged = place.commit_candle("flagged", "80");
-    let (exit, _, err) =
-        place.ci_with_cargo(&["--config", "elsewhere/b.toml", "--candle", "flagged", "--output", ".bench-diff/latest"]);
-    assert_eq!(exit, 0, "{err}");
-    assert_eq!(place.measured("head"), json!(flagged));
+    assert_eq!(place.measures(&[&elsewhere[..], &["--candle", "flagged"]].concat()), json!(flagged));
 }
 
 /// Another state of bench-diff itself is another program, also for a commit of candle that was built before.
 #[test]
 fn a_new_bench_diff_is_built_anew() {
     let place = Place::candle("candle = { git = \"./upstream\", rev = \"main\" }");
-    place.commit_candle("upstream", "100");
-    assert_eq!((place.ci_with_cargo(&[]).0, place.builds()), (0, 1));
+    let commit = json!(place.commit_candle("upstream", "100"));
+    assert_eq!((place.measures(&[]), place.builds()), (commit.clone(), 1));
     std::fs::create_dir(place.path("source/src")).unwrap();
     std::fs::write(place.path("source/src/main.rs"), "new").unwrap();
-    assert_eq!((place.ci_with_cargo(&[]).0, place.builds()), (0, 2));
-    assert_eq!((place.ci_with_cargo(&[]).0, place.builds()), (0, 2), "and kept");
+    assert_eq!((place.measures(&[]), place.builds()), (commit.clone(), 2));
+    assert_eq!((place.measures(&[]), place.builds()), (commit, 2), "and kept");
 }
 
 #[test]
@@ -100,25 +107,20 @@ fn a_candle_that_does_not_build_is_an_error_with_the_compilers_words() {
 fn a_branch_is_fetched_and_its_commit_recorded() {
     let place = Place::candle("candle = { git = \"./upstream\", rev = \"main\" }");
     let first = place.commit_candle("upstream", "100");
-    let (exit, _, err) = place.ci_with_cargo(&[]);
-    assert_eq!(exit, 0, "{err}");
-    assert_eq!(place.measured("head"), json!(first));
-    assert_eq!((place.ci_with_cargo(&[]).0, place.builds()), (0, 1), "what is built is kept");
+    assert_eq!(place.measures(&[]), json!(first));
+    assert_eq!((place.measures(&[]), place.builds()), (json!(first), 1), "what is built is kept");
     let second = place.commit_candle("upstream", "90");
-    assert_eq!(place.ci_with_cargo(&[]).0, 0);
-    assert_eq!((place.measured("head"), place.builds()), (json!(second), 2), "the branch has moved");
+    assert_eq!((place.measures(&[]), place.builds()), (json!(second), 2), "the branch has moved");
 }
 
 #[test]
 fn a_commit_that_was_fetched_needs_no_network() {
     let place = Place::candle("");
     let commit = place.commit_candle("upstream", "100");
-    let config = format!("candle = {{ git = \"./upstream\", rev = \"{commit}\" }}\n{SUITE}");
-    std::fs::write(place.path("bench-diff.toml"), config).unwrap();
-    assert_eq!(place.ci_with_cargo(&[]).0, 0);
+    place.configure(&format!("candle = {{ git = \"./upstream\", rev = \"{commit}\" }}"));
+    assert_eq!(place.measures(&[]), json!(commit));
     std::fs::rename(place.path("upstream"), place.path("gone")).unwrap();
-    let (exit, _, err) = place.ci_with_cargo(&[]);
-    assert_eq!((exit, place.measured("head")), (0, json!(commit)), "{err}");
+    assert_eq!(place.measures(&[]), json!(commit));
     let (exit, _, err) = Place::candle("candle = { git = \"./nowhere\", rev = \"main\" }").ci_with_cargo(&[]);
     assert_eq!(exit, 2);
     assert!(err.starts_with("error: can't fetch main of ") && err.contains("nowhere"), "{err}");
@@ -145,8 +147,7 @@ fn the_base_is_the_candle_that_the_bases_configuration_names() {
 
     let new = place.commit_candle("upstream", "80");
     place.git(&["-C", "upstream", "tag", "v2"]);
-    let config = format!("candle = {{ git = \"./upstream\", rev = \"v2\" }}\n{SUITE}");
-    std::fs::write(place.path("bench-diff.toml"), config).unwrap();
+    place.configure("candle = { git = \"./upstream\", rev = \"v2\" }");
     place.commit("v2");
     std::fs::remove_dir_all(place.path(".bench-diff/baselines")).unwrap();
     let (exit, _, err) = place.ci_with_cargo(&["--base-ref", "main", "--fail-on", "regression"]);

@@ -37,6 +37,21 @@ impl Place {
         self.report()["comparison"]["rows"].as_array().unwrap().clone()
     }
 
+    /// Those that were decided by fresh runs.
+    fn confirmed_rows(&self) -> Vec<Value> {
+        let rows: Vec<Value> = self.rows().into_iter().filter(|row| row["confirmed"] == true).collect();
+        assert!(!rows.is_empty());
+        rows
+    }
+
+    fn warnings(&self) -> String {
+        self.report()["comparison"]["warnings"].to_string()
+    }
+
+    fn fresh(&self, side: &str) -> Value {
+        read(&self.path(&format!(".bench-diff/latest/confirm-{side}.json")))["sessions"][0].clone()
+    }
+
     /// Starts `ci` and stops it as Ctrl-C does, once `file` holds a run.
     fn interrupted(&self, args: &[&str], file: &str) -> Output {
         let child = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
@@ -81,9 +96,7 @@ fn a_clear_regression_is_settled_by_the_first_look() {
         (&report["comparison"]["tier"], &report["comparison"]["verdict"]),
         (&json!("confirmed"), &json!("regressed"))
     );
-    let confirmed: Vec<Value> = place.rows().into_iter().filter(|row| row["confirmed"] == true).collect();
-    assert!(!confirmed.is_empty());
-    for row in &confirmed {
+    for row in &place.confirmed_rows() {
         assert_eq!((&row["verdict"], runs(row)), (&json!("regressed"), [4, 4]));
     }
     insta::assert_snapshot!("confirmed_comment", place.plain(&out).lines().take(14).collect::<Vec<_>>().join("\n"));
@@ -103,15 +116,12 @@ fn what_the_machine_did_is_acquitted() {
 #[test]
 fn a_throttled_run_is_repeated_at_once() {
     let place = with_baseline();
-    let base = place.program("base", "100", "aaaaaaa");
     place.note("base", "throttled", "2\n3\n");
-    let head = place.program("head", "90", "bbbbbbb");
-    let (exit, _, err) = place.ci(&["--head-binary", &head, "--base-binary", &base, "--fail-on", "regression"]);
+    let (exit, _, err) = place.confirmed(["100", "90"], &[]);
     assert_eq!(exit, 1, "{err}");
-    assert!(place.rows().iter().filter(|row| row["confirmed"] == true).all(|row| runs(row) == [4, 4]));
-    assert!(!place.report()["comparison"]["warnings"].to_string().contains("throttled"));
-    let base = read(&place.path(".bench-diff/latest/confirm-base.json"));
-    assert_eq!(base["sessions"][0]["discarded"].as_array().unwrap().len(), 4, "of two cases each");
+    assert!(place.confirmed_rows().iter().all(|row| runs(row) == [4, 4]));
+    assert!(!place.warnings().contains("throttled"));
+    assert_eq!(place.fresh("base")["discarded"].as_array().unwrap().len(), 4, "of two cases each");
 }
 
 /// A throttled run is half as fast here: as evidence, it would make the base slower than the head. Rounds 2 and 3
@@ -119,16 +129,13 @@ fn a_throttled_run_is_repeated_at_once() {
 #[test]
 fn throttled_runs_are_repeated_and_no_evidence() {
     let place = with_baseline();
-    let base = place.program("base", "100", "aaaaaaa");
     // Runs of the base: only confirming makes some.
     place.note("base", "throttled", "2\n3\n4\n5\n6\n7\n");
-    let head = place.program("head", "90", "bbbbbbb");
-    let (exit, _, err) = place.ci(&["--head-binary", &head, "--base-binary", &base, "--fail-on", "regression"]);
+    let (exit, _, err) = place.confirmed(["100", "90"], &[]);
     assert_eq!(exit, 1, "{err}");
-    let rows = place.rows();
-    let row = rows.iter().find(|row| row["confirmed"] == true).unwrap();
+    let row = &place.confirmed_rows()[0];
     assert_eq!((&row["verdict"], runs(row)), (&json!("regressed"), [4, 6]), "two more rounds, and two runs left out");
-    let warnings = place.report()["comparison"]["warnings"].to_string();
+    let warnings = place.warnings();
     assert!(warnings.contains("4 fresh runs were throttled: they are no evidence"), "two cases each: {warnings}");
 }
 
@@ -140,14 +147,12 @@ fn what_is_always_throttled_on_both_sides_is_evidence() {
     place.note("head", "throttled", &ALWAYS);
     let (exit, _, err) = place.confirmed(["100", "90"], &[]);
     assert_eq!(exit, 1, "{err}");
-    let rows = place.rows();
-    let row = rows.iter().find(|row| row["confirmed"] == true).unwrap();
+    let row = &place.confirmed_rows()[0];
     assert_eq!((&row["verdict"], runs(row)), (&json!("regressed"), [4, 4]));
-    let warnings = place.report()["comparison"]["warnings"].to_string();
+    let warnings = place.warnings();
     assert!(warnings.contains("was throttled in every fresh run of both sides (sw_thermal_slowdown)"), "{warnings}");
     assert!(!warnings.contains("no evidence"), "{warnings}");
-    let base = read(&place.path(".bench-diff/latest/confirm-base.json"));
-    assert_eq!(base["sessions"][0]["discarded"].as_array().unwrap().len(), 4, "two repeats of two cases");
+    assert_eq!(place.fresh("base")["discarded"].as_array().unwrap().len(), 4, "two repeats of two cases");
     let (exit, _, err) = place.confirmed(["90", "90"], &[]);
     assert_eq!((exit, &place.report()["comparison"]["verdict"]), (0, &json!("unchanged")), "{err}");
 }
@@ -169,11 +174,10 @@ fn when_the_budget_is_spent_the_rest_stays_open_with_what_would_tell() {
     place.note("base", "sleep", "0.3");
     let (exit, _, err) = place.confirmed(["100", "97.7"], &["--confirm-budget", "0.01"]);
     assert_eq!(exit, 0, "{err}");
-    let rows = place.rows();
-    let open = rows.iter().find(|row| row["confirmed"] == true).unwrap();
+    let open = &place.confirmed_rows()[0];
     assert_eq!((&open["verdict"], runs(open)), (&json!("inconclusive"), [2, 2]));
     assert!(open["reason"].as_str().unwrap().contains("run a side would tell"), "{open}");
-    let warnings = place.report()["comparison"]["warnings"].to_string();
+    let warnings = place.warnings();
     assert!(warnings.contains("2 cases could not be settled: the budget of 0.01 min was spent"), "{warnings}");
     let (exit, _, err) = place.confirmed(["100", "97.7"], &["--confirm-budget", "0"]);
     assert_eq!(exit, 2);
@@ -192,7 +196,7 @@ fn a_base_that_cannot_be_built_costs_only_the_confirmation() {
     let flags = ["--head-binary", "./head", "--build-command", "false", "--base-ref", "main"];
     let (exit, _, err) = place.ci(&flags);
     assert_eq!(exit, 0, "{head}: {err}");
-    let warnings = place.report()["comparison"]["warnings"].to_string();
+    let warnings = place.warnings();
     assert!(warnings.contains("what looks changed was not measured again: can't build the base"), "{warnings}");
 }
 
@@ -208,13 +212,13 @@ fn stopped_while_confirming_it_is_carried_on() {
     insta::assert_snapshot!("stopped_stderr", String::from_utf8_lossy(&output.stderr));
     let report = place.report();
     assert_eq!(report["comparison"]["verdict"], "inconclusive");
-    assert!(report["comparison"]["warnings"].to_string().contains("could not be settled: measuring was stopped"));
+    assert!(place.warnings().contains("could not be settled: measuring was stopped"));
 
-    let kept = read(&place.path(".bench-diff/latest/confirm-base.json"))["sessions"][0].clone();
+    let kept = place.fresh("base");
     let (exit, _, err) = place.ci(&[&flags[..], &["--resume"]].concat());
     assert_eq!(exit, 1, "{err}");
     assert_eq!(place.report()["comparison"]["verdict"], "regressed");
-    let session = read(&place.path(".bench-diff/latest/confirm-base.json"))["sessions"][0].clone();
+    let session = place.fresh("base");
     assert_eq!((&session["id"], &session["runs"][0]), (&kept["id"], &kept["runs"][0]));
     let runs = |name: &str| std::fs::read_to_string(place.path(name)).unwrap().trim().to_owned();
     // Three runs of the head against the baseline, and four to confirm: nothing was measured twice, but for the run
