@@ -90,29 +90,42 @@ impl Candle {
         copy_source(&self.source, &copy)?;
         record_commit(&self.source, &copy)?;
         let place = escape::line(&candle.directory.display().to_string());
-        tracing::info!("building bench-diff against candle {} in {place}", candle.commit);
-        let mut cargo = clean("cargo");
-        cargo.args(["build", "--release", "--bin", "bench-diff", "--manifest-path"]).arg(copy.join("Cargo.toml"));
-        cargo.arg("--target-dir").arg(&target);
-        if cfg!(feature = "cuda") {
-            cargo.args(["--features", "cuda"]);
-        }
-        for name in CRATES {
-            let path = candle.directory.join(name);
-            if !path.is_dir() {
-                return Err(format!("it has no {name}"));
-            }
-            // A JSON string is a TOML string as well.
-            let path = serde_json::Value::String(path.display().to_string());
-            cargo.args(["--config", &format!("patch.crates-io.{name}.path={path}")]);
-        }
-        let log = run(cargo.env("BENCH_DIFF_CANDLE_COMMIT", &candle.commit))?;
+        let patches = patches(&candle.directory)?;
+        let cargo = |arguments: &[&str]| {
+            let mut cargo = clean("cargo");
+            cargo.args(arguments).arg("--manifest-path").arg(copy.join("Cargo.toml"));
+            cargo.args(patches.iter().flat_map(|patch| ["--config", patch]));
+            cargo
+        };
+        // The lock file names the released candle, and would keep a newer one out.
+        let log = run(&mut cargo(&[&["update"], &CRATES[..]].concat()))?;
         // Cargo only warns when a patch's version doesn't fit, and takes the released candle.
         if log.contains("was not used in the crate graph") {
             return Err("its version doesn't fit the one that bench-diff needs, so it would not be measured".into());
         }
+        tracing::info!("building bench-diff against candle {} in {place}", candle.commit);
+        let mut build = cargo(&["build", "--release", "--bin", "bench-diff"]);
+        build.arg("--target-dir").arg(&target).env("BENCH_DIFF_CANDLE_COMMIT", &candle.commit);
+        if cfg!(feature = "cuda") {
+            build.args(["--features", "cuda"]);
+        }
+        run(&mut build)?;
         std::fs::copy(target.join("release/bench-diff"), program).map(drop).map_err(|error| error.to_string())
     }
+}
+
+/// What makes cargo take candle's crates from there.
+fn patches(candle: &Path) -> std::result::Result<Vec<String>, String> {
+    let patch = |name: &&str| {
+        let path = candle.join(name);
+        if !path.is_dir() {
+            return Err(format!("it has no {name}"));
+        }
+        // A JSON string is a TOML string as well.
+        let path = serde_json::Value::String(path.display().to_string());
+        Ok(format!("patch.crates-io.{name}.path={path}"))
+    };
+    CRATES.iter().map(patch).collect()
 }
 
 fn canonical(path: &Path) -> Result<PathBuf> {

@@ -103,6 +103,16 @@ fn a_candle_that_does_not_build_is_an_error_with_the_compilers_words() {
     assert!(err.contains("WARN bench_diff::programs::process: error: could not compile `candle-core`"), "{err}");
 }
 
+/// Before minutes of building, which would take the released candle instead.
+#[test]
+fn a_candle_of_another_version_is_an_error() {
+    let place = Place::candle("candle = { path = \"candle\" }");
+    place.commit_candle("candle", "unfit");
+    let (exit, _, err) = place.ci_with_cargo(&[]);
+    assert_eq!((exit, place.builds()), (2, 0));
+    assert!(err.contains("its version doesn't fit the one that bench-diff needs"), "{err}");
+}
+
 #[test]
 fn a_branch_is_fetched_and_its_commit_recorded() {
     let place = Place::candle("candle = { git = \"./upstream\", rev = \"main\" }");
