@@ -91,9 +91,12 @@ def finding(scratch):
     check(code == 0 and os.access(built, os.X_OK) and built.startswith(str(scratch / "cache")), f"it is built: {said}")
     check("--release --locked" in log.read_text() and log.read_text().endswith("--features cuda\n"), "for CUDA, where nvcc is")
     check(find(shims, **building)[2] == written and log.read_text().count("cargo build") == 1, "and kept")
+    with open(action / "action.yml", "a") as file:
+        file.write("# What a tag such as v1 names has changed.\n")
+    check(find(shims, **building)[2] != written and log.read_text().count("cargo build") == 2, "other sources are built")
     (shims / "nvcc").unlink()
     check(find(shims, **building)[2] != written, "without nvcc, another one is built")
-    check(log.read_text().count("cargo build") == 2 and not log.read_text().endswith("cuda\n"), "for the CPU")
+    check(log.read_text().count("cargo build") == 3 and not log.read_text().endswith("cuda\n"), "for the CPU")
     for inputs in [{"INPUT_BINARY_PATH": "/no\n::set-output name=path::x"}, {"INPUT_VERSION": "1; id"}, {"INPUT_BUILD": "x"}]:
         code, said, written = find(tools, **inputs)
         check(code == 2 and written == "" and said.count("\n") == 1, f"a bad input is one line: {said}")
