@@ -147,8 +147,20 @@ fn generate(seed: u64, name: &str, shape: &[usize], dtype: DType, device: &Devic
     if device.is_cpu() {
         return generate_on_cpu(seed, shape, dtype);
     }
+    generate_on_gpu(seed, shape, dtype, device)
+}
+
+/// Piece by piece: the whole of the largest tensor in F32 would leave a gap in the allocator's pool, which stays held.
+fn generate_on_gpu(seed: u64, shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
+    const PIECE: usize = 8 << 20;
+    let count: usize = shape.iter().product();
+    let tensor = Tensor::zeros(count, dtype, device)?;
     device.set_seed(seed)?;
-    Tensor::rand(-AMPLITUDE as f32, AMPLITUDE as f32, shape, device)?.to_dtype(DType::BF16)?.to_dtype(dtype)
+    for start in (0..count).step_by(PIECE) {
+        let piece = Tensor::rand(-AMPLITUDE as f32, AMPLITUDE as f32, PIECE.min(count - start), device)?;
+        tensor.slice_set(&piece.to_dtype(DType::BF16)?.to_dtype(dtype)?, 0, start)?;
+    }
+    tensor.reshape(shape)
 }
 
 /// candle can't seed its CPU generator, and four values from each 64 random bits are quicker.

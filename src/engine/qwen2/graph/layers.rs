@@ -20,27 +20,40 @@ pub struct Layer {
     values: Tensor,
 }
 
+/// Some projections' rows one below the other. Each is copied before the next is read, so that little more than the result
+/// is held at any time.
+fn stacked(
+    weights: &mut Weights,
+    prefix: &str,
+    projections: &[(&str, usize)],
+    kind: &str,
+    inputs: &[usize],
+) -> Result<Tensor> {
+    let shape = |rows: usize| [&[rows], inputs].concat();
+    let rows = projections.iter().map(|(_, rows)| rows).sum();
+    let all = Tensor::zeros(shape(rows), weights.dtype(), weights.device())?;
+    let mut first = 0;
+    for (name, rows) in projections {
+        let part = weights.get(&format!("{prefix}.{name}.{kind}"), &shape(*rows))?;
+        all.slice_set(&part, 0, first)?;
+        first += rows;
+    }
+    Ok(all)
+}
+
 impl Layer {
     pub fn load(index: usize, config: &ModelConfig, weights: &mut Weights, capacity: usize) -> Result<Self> {
         let shape = &config.shape;
         let (hidden, inner) = (shape.hidden_size, shape.intermediate_size);
         let query = shape.num_attention_heads * shape.head_dim;
         let key = shape.num_key_value_heads * shape.head_dim;
-        let mut get = |part: &str, shape: &[usize]| weights.get(&format!("model.layers.{index}.{part}"), shape);
-        let projections = [("q", query), ("k", key), ("v", key)];
-        let mut fused = |kind: &str, inputs: &[usize]| {
-            let parts = projections.iter().map(|(name, outputs)| {
-                let shape = [&[*outputs], inputs].concat();
-                get(&format!("self_attn.{name}_proj.{kind}"), &shape)
-            });
-            Tensor::cat(&parts.collect::<Result<Vec<_>>>()?, 0)
-        };
-        let qkv = fused("weight", &[hidden])?;
-        let bias = fused("bias", &[])?;
-        let gate_up = Tensor::cat(
-            &[get("mlp.gate_proj.weight", &[inner, hidden])?, get("mlp.up_proj.weight", &[inner, hidden])?],
-            0,
-        )?;
+        let attention = [("self_attn.q_proj", query), ("self_attn.k_proj", key), ("self_attn.v_proj", key)];
+        let prefix = format!("model.layers.{index}");
+        let qkv = stacked(weights, &prefix, &attention, "weight", &[hidden])?;
+        let bias = stacked(weights, &prefix, &attention, "bias", &[])?;
+        let gate_up =
+            stacked(weights, &prefix, &[("mlp.gate_proj", inner), ("mlp.up_proj", inner)], "weight", &[hidden])?;
+        let mut get = |part: &str, shape: &[usize]| weights.get(&format!("{prefix}.{part}"), shape);
         let norm1 = get("input_layernorm.weight", &[hidden])?;
         let output = get("self_attn.o_proj.weight", &[hidden, query])?;
         let norm2 = get("post_attention_layernorm.weight", &[hidden])?;
@@ -51,7 +64,7 @@ impl Layer {
         Ok(Self { norm1, qkv, bias, output, norm2, gate_up, down, keys, values })
     }
 
-    /// The addresses in the order of `struct DecodeLayer` of kernels/decode.cu.
+    /// The addresses in the order of `struct DecodeLayer` of kernels/decode.cuh.
     fn table(&self) -> Result<Vec<i64>> {
         let tensors = [
             &self.norm1,
