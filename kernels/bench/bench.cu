@@ -2,6 +2,7 @@
 //
 //   bench check SHAPE [prompt=700] [chunk=256] [generate=40]   logits and greedy choices against the reference
 //   bench decode SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [parts=0]       tokens/s; parts=1: time between barriers
+//   bench places SHAPE [places=12] [steps=512]                 tokens/s with the exchanged values elsewhere in memory
 //   bench prefill SHAPE [length=6144] [chunk=8192]             time to first token; parts by CUDA events
 //
 // SHAPE is 0.5B, 1.5B, 3B or 7B.
@@ -78,6 +79,41 @@ static void check(const Shape& shape) {
            shape.name, n, m.chunk, error(first, expected.data()), generate,
            error(last, expected.data() + size_t(generate) * shape.vocabulary), same, generate + 1, worst,
            *std::max_element(last.begin(), last.end()));
+}
+
+// Decodes with the exchanged values at several places in memory: how much that alone makes a difference.
+static void places(const Shape& shape) {
+    const int steps = option("steps", 512);
+    const size_t stride = size_t(1) << 20;
+    Model m(shape, 1 + steps + 128, 16);
+    const int q = shape.heads * shape.head_dim, count = option("places", 12);
+    const size_t parts = size_t(m.sms / shape.kv_heads) * shape.heads * (shape.head_dim / 2 + 2);
+    char* base = device_array<char>(count * stride);
+    CHECK(cudaMemset(base, 0, count * stride));
+    m.set_state(1, 1);
+    m.decode(8);
+    for (int place = 0; place < count; ++place) {
+        char* at = base + place * stride;
+        auto take = [&](size_t bytes) { return std::exchange(at, at + (bytes + 511) / 512 * 512); };
+        m.d.x1 = reinterpret_cast<decoding::PairWord*>(take(shape.hidden * 4));
+        m.d.x2 = reinterpret_cast<decoding::PairWord*>(take(shape.hidden * 4));
+        m.d.qkv = reinterpret_cast<decoding::PairWord*>(take(shape.qkv_rows() * 4));
+        m.d.attended = reinterpret_cast<decoding::PairWord*>(take(q * 4));
+        m.d.activated = reinterpret_cast<decoding::HalfWord*>(take(shape.intermediate * 4));
+        m.d.parts = reinterpret_cast<decoding::PairWord*>(take(parts * 8));
+        m.d.bests = reinterpret_cast<decoding::Best*>(take(m.sms * sizeof(decoding::Best)));
+        m.d.state = m.state = reinterpret_cast<StepState*>(take(sizeof(StepState)));
+        std::vector<double> rates;
+        for (int run = 0; run < 3; ++run) {
+            m.set_state(1, 1);
+            const double ms = milliseconds(m, [&] {
+                for (int i = 0; i < steps; i += 32) m.decode(32);
+            });
+            rates.push_back(steps / ms * 1e3);
+        }
+        const auto [least, most] = std::minmax_element(rates.begin(), rates.end());
+        printf("place %2d: %.1f (%.1f to %.1f)\n", place, median(rates), *least, *most);
+    }
 }
 
 static void decode(const Shape& shape) {
@@ -175,7 +211,7 @@ static void prefill(const Shape& shape) {
 
 int main(int argc, char** argv) {
     if (argc < 3) {
-        fprintf(stderr, "usage: bench check|decode|prefill SHAPE [name=value ...]\n");
+        fprintf(stderr, "usage: bench check|decode|places|prefill SHAPE [name=value ...]\n");
         return 2;
     }
     for (int i = 3; i < argc; ++i) {
@@ -191,6 +227,7 @@ int main(int argc, char** argv) {
         const std::string command = argv[1];
         if (command == "check") check(shape);
         if (command == "decode") decode(shape);
+        if (command == "places") places(shape);
         if (command == "prefill") prefill(shape);
         return 0;
     }
