@@ -2,17 +2,16 @@
 //!
 //! tests/fixtures/make_qwen2_fixture.py made the models and transformers' logits.
 
+#[path = "engine/gpu.rs"]
+mod gpu;
 #[path = "engine/hub.rs"]
 mod hub;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use bench_diff::case::{DeviceKind, Dtype, Implementation, Quantization, WeightsSource};
-use bench_diff::engine::forward::argmax;
-use bench_diff::engine::profile::Profile;
 use bench_diff::engine::{Candle, Engine, EngineError, ModelSpec};
 use candle_core::{Device, Tensor};
 use serde::Deserialize;
@@ -68,12 +67,6 @@ fn relative_error(logits: &[f32], expected: &[f32]) -> f32 {
     let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>();
     let difference = squares(&mut logits.iter().zip(expected).map(|(logit, expected)| logit - expected));
     (difference / squares(&mut expected.iter().copied())).sqrt()
-}
-
-/// One of the collection's shapes with random weights, run by `plain` on a GPU.
-fn generated(model: &str, max_length: usize) -> ModelSpec {
-    let usual = ModelSpec::generated(model, DeviceKind::Cuda);
-    ModelSpec { implementation: Implementation::Plain, max_length, ..usual }
 }
 
 fn load(spec: &ModelSpec) -> Candle {
@@ -424,134 +417,6 @@ fn generate_help() {
 }
 
 #[test]
-#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
-fn plain_on_a_gpu_agrees_with_transformers() {
-    for name in ["untied", "tied", "yarn", "long", "graph"] {
-        assert_agrees_with_transformers(name, DeviceKind::Cuda);
-    }
-}
-
-#[test]
-#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
-fn stock_on_a_gpu_agrees_with_plain() {
-    let ids = Expected::all("untied")[1].ids();
-    let plain = ModelSpec { device: DeviceKind::Cuda, ..spec(&fixture("untied"), Dtype::F32, ids.len()) };
-    let stock = ModelSpec { implementation: Implementation::Stock, ..plain.clone() };
-    assert!(distance(&prefill(&mut load(&stock), &ids), &prefill(&mut load(&plain), &ids)) < F32_TOLERANCE);
-}
-
-/// Both compute in bf16, and each rounds in other places: what they are compared with is `plain` in F32.
-#[test]
-#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
-fn graph_is_as_close_to_f32_as_plain_is() {
-    // A step; short; several parts of attention; across chunks, the last of a single row; teams of blocks, of large and small heads.
-    let cases = [
-        ("Qwen/Qwen2.5-0.5B", 1, None),
-        ("Qwen/Qwen2.5-0.5B", 5, None),
-        ("Qwen/Qwen2.5-0.5B", 1500, None),
-        ("Qwen/Qwen2.5-0.5B", 3001, Some(1000)),
-        ("Qwen/Qwen2.5-1.5B", 900, None),
-        ("Qwen/Qwen2.5-1.5B", 3000, None),
-        ("Qwen/Qwen2.5-0.5B", 20_000, None),
-    ];
-    for (model, length, chunk) in cases {
-        let ids: Vec<u32> = (0..length).map(|index| index * 37 % 151_936).collect();
-        let plain = generated(model, ids.len() + 1);
-        let exact = ModelSpec { dtype: Dtype::F32, ..plain.clone() };
-        let graph = ModelSpec { implementation: Implementation::Graph, ..plain.clone() };
-        let exact = prompt_and_step(&mut load(&exact), &ids);
-        let plain = prompt_and_step(&mut load(&plain), &ids);
-        let mut graph = Candle::load(&graph, chunk, &mut |_, _| {}).unwrap();
-        let ran = graph.loaded().implementation;
-        assert_eq!(ran, Some(Implementation::Graph), "{model}: {:?}", graph.loaded().warnings);
-        let graph = prompt_and_step(&mut graph, &ids);
-        for (part, place) in ["prompt", "step"].into_iter().enumerate() {
-            let plain = relative_error(&plain[part], &exact[part]);
-            let graph = relative_error(&graph[part], &exact[part]);
-            println!("{model}, {length} tokens, {place}: graph is {graph:.4} from f32, plain {plain:.4}");
-            // What rounding to bf16 costs is plain's own distance: 0.017 to 0.051 on an H100.
-            assert!(plain < 0.1 && graph < 1.25 * plain, "{model}, {length} tokens, {place}: {graph}, {plain}");
-        }
-    }
-}
-
-/// Logits after a prompt and after one token more.
-fn prompt_and_step(model: &mut Candle, ids: &[u32]) -> [Vec<f32>; 2] {
-    [prefill(model, ids), model.forward.step(7).unwrap().to_vec1().unwrap()]
-}
-
-/// Token by token on the one fixture whose shape the kernels take, with transformers as the judge of both.
-#[test]
-#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
-fn graph_agrees_with_plain_and_transformers_on_a_checkpoint() {
-    const STEPS: usize = 64;
-    for expected in Expected::all("graph") {
-        let ids = expected.ids();
-        let place = format!("{} tokens", ids.len());
-        let plain = ModelSpec { device: DeviceKind::Cuda, ..spec(&fixture("graph"), Dtype::Bf16, ids.len() + STEPS) };
-        let graph = ModelSpec { implementation: Implementation::Graph, ..plain.clone() };
-        let (mut plain, mut graph) = (load(&plain), load(&graph));
-        assert_eq!(graph.loaded().implementation, Some(Implementation::Graph), "{:?}", graph.loaded().warnings);
-        let (mut ours, mut reference) = (prefill(&mut graph, &ids), prefill(&mut plain, &ids));
-        let from_transformers = distance(&ours, &expected.f32);
-        assert!(from_transformers < BF16_TOLERANCE, "{place}: {from_transformers}");
-        let mut same = 0;
-        for step in 0..STEPS {
-            let away = relative_error(&ours, &reference);
-            assert!(away < BF16_TOLERANCE, "{place}, step {step}: {away}");
-            // Both go on with the token of plain, so that one near tie doesn't make the rest incomparable.
-            let (token, other) = (top(&reference), top(&ours));
-            let gap = (reference[token] - reference[other]) / reference[token].abs();
-            assert!(gap < 2.0 * BF16_TOLERANCE, "{place}, step {step}: {other} instead of {token}, {gap} below");
-            same += usize::from(token == other);
-            ours = graph.forward.step(token as u32).unwrap().to_vec1().unwrap();
-            reference = plain.forward.step(token as u32).unwrap().to_vec1().unwrap();
-        }
-        assert!(same * 10 >= STEPS * 9, "{place}: only {same} of {STEPS} tokens are the same");
-    }
-}
-
-/// The index of the highest logit, the first of equal ones.
-fn top(logits: &[f32]) -> usize {
-    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    logits.iter().position(|&logit| logit == highest).unwrap()
-}
-
-#[test]
-#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
-fn graph_generates_what_its_steps_choose() {
-    // From one split of attention to several, and over more steps than one launch has.
-    let ids: Vec<u32> = (0..480).map(|index| index * 37 % 151_936).collect();
-    let spec = ModelSpec { implementation: Implementation::Graph, ..generated("Qwen/Qwen2.5-0.5B", 600) };
-    let mut graph = load(&spec);
-    let generation = graph.generate(&ids, 100).unwrap();
-    graph.forward.reset().unwrap();
-    let mut logits = graph.forward.prefill(&ids).unwrap();
-    let mut tokens = Vec::new();
-    for _ in 0..100 {
-        // Logits are rounded to bf16, so several can be highest: the first counts.
-        let token = top(&logits.to_vec1().unwrap()) as u32;
-        tokens.push(token);
-        logits = graph.forward.step(token).unwrap();
-    }
-    assert_eq!(generation.tokens, tokens);
-    let times = &generation.token_times;
-    assert!(times.is_sorted() && times.len() == 100, "{times:?}");
-    assert!(times[99] <= generation.end_to_end + Duration::from_millis(1), "{generation:?}");
-}
-
-#[test]
-#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
-fn profile_adds_up() {
-    let spec = ModelSpec { implementation: Implementation::Graph, ..generated("Qwen/Qwen2.5-0.5B", 2050) };
-    let profile = load(&spec).forward.profile(2048).unwrap().unwrap();
-    for parts in [&profile.decode, &profile.prefill] {
-        assert!(parts.iter().all(|part| part.seconds >= 0.0 && part.seconds < 0.1), "{profile:?}");
-        assert!(Profile::seconds(parts) > 1e-4, "{profile:?}");
-    }
-}
-
-#[test]
 fn profile_needs_a_gpu() {
     if cfg!(feature = "cuda") {
         return;
@@ -564,21 +429,4 @@ fn profile_needs_a_gpu() {
 #[test]
 fn profile_help() {
     insta::assert_snapshot!(run(&["profile", "--help"]).1);
-}
-
-#[test]
-#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
-fn a_gpu_tells_its_peak_memory() {
-    let spec = generated("Qwen/Qwen2.5-0.5B", 4096);
-    let mut model = load(&spec);
-    model.reset_peak();
-    let held = model.allocator_peak().used.unwrap();
-    assert!(held >= model.loaded().decode_weight_bytes, "{held}");
-    let first = model.generate(&[35_946; 2048], 4).unwrap();
-    let peak = model.allocator_peak().used.unwrap();
-    assert!(peak > held, "{peak}");
-    // Weights are generated from the same seed.
-    assert_eq!(first.tokens, load(&spec).generate(&[35_946; 2048], 4).unwrap().tokens);
-    let logits = model.forward.step(1).unwrap();
-    assert!((argmax(&logits).unwrap() as usize) < 151_936);
 }
