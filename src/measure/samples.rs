@@ -98,7 +98,8 @@ impl Sampled<'_> {
         }
     }
 
-    /// Decoding is bound by the bytes it must read, prefill by its operations: how close to the device's own limits?
+    /// Decoding is bound by the bytes it must read, prefill by its operations, or, of a short prompt, by the weights it must
+    /// read: how close to the device's own limits?
     fn roofline(&self, ceilings: &Ceilings) -> Option<Roofline> {
         let Seconds { prefill, decode, .. } = self.seconds();
         let loaded = self.loaded;
@@ -110,10 +111,12 @@ impl Sampled<'_> {
             loaded.decode_weight_bytes as f64 + loaded.kv_bytes_per_token as f64 * (context + generated / 2.0);
         let operations = loaded.flops_per_token as f64 * context
             + loaded.attention_flops_per_token_squared as f64 * context * context;
+        let reading = |bytes: f64| bytes / (ceilings.bandwidth_gb_s * 1e9);
+        let computing = operations / (ceilings.matmul_tflop_s * 1e12);
         let share = |value: f64| (value.is_finite() && value > 0.0).then(|| significant(value));
         let roofline = Roofline {
-            decode: share(step_bytes * steps / decode / (ceilings.bandwidth_gb_s * 1e9)),
-            prefill: share(operations / prefill / (ceilings.matmul_tflop_s * 1e12)),
+            decode: share(reading(step_bytes) * steps / decode),
+            prefill: share(computing.max(reading(loaded.decode_weight_bytes as f64)) / prefill),
         };
         (roofline.decode.is_some() || roofline.prefill.is_some()).then_some(roofline)
     }
@@ -253,6 +256,9 @@ mod tests {
         assert_eq!(roofline.decode, Some(significant(4_041_000.0 / 0.060 / 1e9)));
         // 2e6 * 100 + 1e3 * 1e4 operations in 200 ms at 1e10 a second.
         assert_eq!(roofline.prefill, Some(0.105));
+        // 2e6 operations take less than reading 1e6 bytes at 1e9 bytes/s, in 200 ms.
+        let roofline = measure(&case(1, 5), &generation(), &loaded, Some(&ceilings)).roofline.unwrap();
+        assert_eq!(roofline.prefill, Some(0.005));
     }
 
     #[test]

@@ -255,7 +255,8 @@ pub struct Roofline {
     /// Bytes that a decode step must move / time / measured bandwidth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decode: Option<f64>,
-    /// Operations of the prefill / time / measured matrix rate.
+    /// What a prefill takes at least (its operations at the measured matrix rate or, if that takes longer, its weights at
+    /// the measured bandwidth) / its time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill: Option<f64>,
 }
