@@ -70,7 +70,7 @@ fn render(report: &Report, surroundings: &Surroundings, limits: Limits) -> Strin
     match &report.comparison {
         Some(comparison) => compared(&mut body, report, &comparison.rows),
         None => {
-            body.table("", tables::absolute(&report.head), limits.rows);
+            body.table("", tables::absolute(report), limits.rows);
             body.push(&words::sensitivity(report));
         }
     }

@@ -6,7 +6,7 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement};
 
 use crate::compare::{CaseNote, Difference, Row, Summary, Verdict};
-use crate::metric::{self, Better, MetricName};
+use crate::metric::{self, Better, Metric, MetricName};
 use crate::render::escape;
 use crate::report::Report;
 use crate::results::{Outcome, Results};
@@ -144,13 +144,17 @@ pub fn self_check(rows: &[Row]) -> Table {
     })
 }
 
-/// First run: what was measured, with nothing to compare it with.
-pub fn absolute(results: &Results) -> Table {
-    let samples = Samples::of(results);
+/// First run: what was measured, with nothing to compare it with. Where the machine was checked, the metrics of the suite.
+pub fn absolute(report: &Report) -> Table {
+    let samples = Samples::of(&report.head);
+    let of_suite = |metric: &Metric| match &report.self_check {
+        Some(check) => check.rows.iter().any(|row| row.metric == metric.name),
+        None => metric.default,
+    };
+    let metrics: Vec<&Metric> = metric::METRICS.iter().filter(|metric| of_suite(metric)).collect();
     let mut seen = BTreeSet::new();
-    let ids = results.cases.iter().map(|case| case.id.as_str()).filter(|id| seen.insert(*id));
-    let cells =
-        ids.flat_map(|id| metric::METRICS.iter().filter(|metric| metric.default).map(move |metric| (id, metric)));
+    let ids = report.head.cases.iter().map(|case| case.id.as_str()).filter(|id| seen.insert(*id));
+    let cells = ids.flat_map(|id| metrics.iter().map(move |metric| (id, metric)));
     let measured: Vec<_> = cells.filter(|(id, metric)| samples.get(id, metric.name).next().is_some()).collect();
     Table::new(&["Case", "Metric", "Mean", "Spread", "Runs"], 2, &measured, |(id, metric)| {
         let samples: Vec<f64> = samples.get(id, metric.name).collect();
