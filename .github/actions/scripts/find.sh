@@ -48,6 +48,7 @@ fi
 
 # One build for each GPU generation: a build embeds the kernels of one.
 target="$(uname -m)-linux"
+capability=''
 if command -v nvidia-smi > /dev/null; then
   capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1 | tr -cd '0-9')
   [[ -z "$capability" ]] || target="$target-sm$capability"
@@ -82,7 +83,7 @@ if [[ "$INPUT_BUILD" != never ]]; then
   # what the runner downloads for it is no clone: the files themselves say what they are.
   source_id=$(cd "$action" && find . \( -name .git -o -name target \) -prune -o -type f -print0 | LC_ALL=C sort -z |
     xargs -0 sha256sum | sha256sum | cut -c 1-32)
-  built="$cache/$version/$source_id-$INPUT_BUILD/bench-diff"
+  built="$cache/$version/$source_id-$INPUT_BUILD${capability:+-sm$capability}/bench-diff"
   if [[ ! -x "$built" ]]; then
     echo "building bench-diff $version for $INPUT_BUILD, once on this runner"
     features=()
