@@ -21,7 +21,7 @@ pub fn emit() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let capability = capability();
     let block = DecodeBlock::of(capability);
-    let built_from = format!("{capability} {}", newest_source());
+    let built_from = format!("{capability} {:?} {}", block.constants(), newest_source());
     let stamp = out.join("kernels.stamp");
     if fs::read_to_string(&stamp).is_ok_and(|before| before == built_from) {
         return;
