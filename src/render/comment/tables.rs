@@ -148,8 +148,8 @@ pub fn self_check(rows: &[Row]) -> Table {
 pub fn absolute(report: &Report) -> Table {
     let samples = Samples::of(&report.head);
     let of_suite = |metric: &Metric| match &report.self_check {
-        Some(check) => check.rows.iter().any(|row| row.metric == metric.name),
-        None => metric.default,
+        Some(check) if !check.rows.is_empty() => check.rows.iter().any(|row| row.metric == metric.name),
+        _ => metric.default,
     };
     let metrics: Vec<&Metric> = metric::METRICS.iter().filter(|metric| of_suite(metric)).collect();
     let mut seen = BTreeSet::new();
