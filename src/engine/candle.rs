@@ -89,9 +89,9 @@ impl Candle {
         let forward: Box<dyn Forward> = match spec.implementation {
             Implementation::Plain => Box::new(Plain::load(&config, &mut weights, capacity, chunk)?),
             Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity)?),
-            Implementation::Graph => match graph_obstacle(&config, dtype, &device) {
-                None => graph(&config, &mut weights, capacity, prefill_chunk)?,
-                Some(why) => {
+            Implementation::Graph => match graph(&config, &mut weights, capacity, prefill_chunk)? {
+                Ok(graph) => graph,
+                Err(why) => {
                     loaded
                         .warnings
                         .push(format!("graph can't run this model here ({why}): the plain implementation ran instead"));
@@ -108,30 +108,26 @@ impl Candle {
     }
 }
 
-/// Why the graph implementation can't run a model; `None` if it can.
-fn graph_obstacle(config: &ModelConfig, dtype: DType, device: &Device) -> Option<String> {
-    #[cfg(feature = "cuda")]
-    return super::qwen2::graph::obstacle(config, dtype, device);
-    #[cfg(not(feature = "cuda"))]
-    {
-        let _ = (config, dtype, device);
-        Some("this build has no GPU kernels".into())
-    }
-}
-
+/// The graph implementation, or why it can't run this model here.
 #[cfg(feature = "cuda")]
 fn graph(
     config: &ModelConfig,
     weights: &mut Weights,
     capacity: usize,
     chunk: Option<usize>,
-) -> Result<Box<dyn Forward>, EngineError> {
-    Ok(Box::new(super::qwen2::graph::Graph::load(config, weights, capacity, chunk)?))
+) -> Result<Result<Box<dyn Forward>, String>, EngineError> {
+    let graph = super::qwen2::graph::load(config, weights, capacity, chunk)?;
+    Ok(graph.map(|graph| Box::new(graph) as Box<dyn Forward>))
 }
 
 #[cfg(not(feature = "cuda"))]
-fn graph(_: &ModelConfig, _: &mut Weights, _: usize, _: Option<usize>) -> Result<Box<dyn Forward>, EngineError> {
-    Err(EngineError::Failed("this build has no GPU kernels; build it with `--features cuda`".into()))
+fn graph(
+    _: &ModelConfig,
+    _: &mut Weights,
+    _: usize,
+    _: Option<usize>,
+) -> Result<Result<Box<dyn Forward>, String>, EngineError> {
+    Ok(Err("this build has no GPU kernels".into()))
 }
 
 /// What can be refused before anything is downloaded.

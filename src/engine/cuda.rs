@@ -30,9 +30,14 @@ pub fn open(gpu: u32) -> Result<Device, EngineError> {
 
 /// Gives back to the driver what loading used and freed: it would count as the model's memory.
 pub fn give_back_unused(device: &Device) {
-    if let Some(pool) = Pool::of(device) {
-        pool.trim();
-    }
+    let Some(pool) = Pool::of(device) else { return };
+    pool.trim();
+    let mib = |attribute| pool.get(attribute).unwrap_or_default() >> 20;
+    tracing::debug!(
+        "loaded: the allocator uses {} MiB and holds {} MiB",
+        mib(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT),
+        mib(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT),
+    );
 }
 
 /// Most bytes in use since the last reset: candle allocates from the device's default pool.

@@ -76,9 +76,26 @@ impl<'a> Weights<'a> {
             Source::Files { tensors, directory } => read(tensors, directory, name, shape, self.dtype, &self.device)?,
             Source::Generated { seed } => generate(*seed, name, shape, self.dtype, &self.device)?,
         };
+        self.arrived(&tensor);
+        Ok(tensor)
+    }
+
+    /// Writes the tensor `name` to `place`, which has its shape and the model's type. On a GPU, whoever has places for all
+    /// tensors before the first is filled leaves the allocator's pool without gaps from what filling needs.
+    pub fn fill(&mut self, name: &str, place: &Tensor) -> Result<()> {
+        match &self.source {
+            Source::Generated { seed } if is_random(name) && !self.device.is_cpu() => {
+                generate_on_gpu(tensor_seed(*seed, name), place)?;
+                self.arrived(place);
+                Ok(())
+            }
+            _ => place.slice_set(&self.get(name, place.dims())?, 0, 0),
+        }
+    }
+
+    fn arrived(&mut self, tensor: &Tensor) {
         self.done += (tensor.elem_count() * self.dtype.size_in_bytes()) as u64;
         (self.progress)(self.done.min(self.total), self.total);
-        Ok(tensor)
     }
 }
 
@@ -140,27 +157,33 @@ pub fn indexed_files(path: &Path) -> std::result::Result<BTreeSet<String>, Engin
 /// Norm weights are 1; everything else is uniform. All values are bf16 numbers, as the published weights are, so that a
 /// seed gives the same model in every type.
 fn generate(seed: u64, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
-    if name.ends_with("norm.weight") {
+    if !is_random(name) {
         return Tensor::ones(shape, dtype, device);
     }
     let seed = tensor_seed(seed, name);
     if device.is_cpu() {
         return generate_on_cpu(seed, shape, dtype);
     }
-    generate_on_gpu(seed, shape, dtype, device)
+    let tensor = Tensor::zeros(shape, dtype, device)?;
+    generate_on_gpu(seed, &tensor)?;
+    Ok(tensor)
 }
 
-/// Piece by piece: the whole of the largest tensor in F32 would leave a gap in the allocator's pool, which stays held.
-fn generate_on_gpu(seed: u64, shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
+fn is_random(name: &str) -> bool {
+    !name.ends_with("norm.weight")
+}
+
+/// Piece by piece: the whole of the largest tensor in F32 takes more memory than the model has left over.
+fn generate_on_gpu(seed: u64, place: &Tensor) -> Result<()> {
     const PIECE: usize = 8 << 20;
-    let count: usize = shape.iter().product();
-    let tensor = Tensor::zeros(count, dtype, device)?;
+    let (place, device, dtype) = (place.flatten_all()?, place.device(), place.dtype());
+    let count = place.elem_count();
     device.set_seed(seed)?;
     for start in (0..count).step_by(PIECE) {
         let piece = Tensor::rand(-AMPLITUDE as f32, AMPLITUDE as f32, PIECE.min(count - start), device)?;
-        tensor.slice_set(&piece.to_dtype(DType::BF16)?.to_dtype(dtype)?, 0, start)?;
+        place.slice_set(&piece.to_dtype(DType::BF16)?.to_dtype(dtype)?, 0, start)?;
     }
-    tensor.reshape(shape)
+    Ok(())
 }
 
 /// candle can't seed its CPU generator, and four values from each 64 random bits are quicker.

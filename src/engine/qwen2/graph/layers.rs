@@ -1,6 +1,6 @@
 //! The weights as the kernels want them: what is multiplied with the same vector lies in one matrix.
 
-use candle_core::{DType, Result, Tensor};
+use candle_core::{DType, Device, Result, Tensor};
 
 use super::gpu::{Address, LayerAddresses, Matrix};
 use crate::engine::qwen2::config::ModelConfig;
@@ -20,48 +20,45 @@ pub struct Layer {
     values: Tensor,
 }
 
-/// Some projections' rows one below the other. Each is copied before the next is read, so that little more than the result
-/// is held at any time.
-fn stacked(
-    weights: &mut Weights,
-    prefix: &str,
-    projections: &[(&str, usize)],
-    kind: &str,
-    inputs: &[usize],
-) -> Result<Tensor> {
-    let shape = |rows: usize| [&[rows], inputs].concat();
-    let rows = projections.iter().map(|(_, rows)| rows).sum();
-    let all = Tensor::zeros(shape(rows), weights.dtype(), weights.device())?;
-    let mut first = 0;
-    for (name, rows) in projections {
-        let part = weights.get(&format!("{prefix}.{name}.{kind}"), &shape(*rows))?;
-        all.slice_set(&part, 0, first)?;
-        first += rows;
-    }
-    Ok(all)
-}
-
 impl Layer {
-    pub fn load(index: usize, config: &ModelConfig, weights: &mut Weights, capacity: usize) -> Result<Self> {
+    /// Room for a layer, to be filled by `fill`.
+    pub fn new(config: &ModelConfig, dtype: DType, capacity: usize, device: &Device) -> Result<Self> {
         let shape = &config.shape;
         let (hidden, inner) = (shape.hidden_size, shape.intermediate_size);
         let query = shape.num_attention_heads * shape.head_dim;
         let key = shape.num_key_value_heads * shape.head_dim;
-        let attention = [("self_attn.q_proj", query), ("self_attn.k_proj", key), ("self_attn.v_proj", key)];
+        let matrix = |rows: usize, columns: usize| Tensor::zeros((rows, columns), dtype, device);
+        let vector = |values: usize| Tensor::zeros(values, dtype, device);
+        let cache = || Tensor::zeros((shape.num_key_value_heads, capacity, shape.head_dim), DType::BF16, device);
+        Ok(Self {
+            norm1: vector(hidden)?,
+            qkv: matrix(query + 2 * key, hidden)?,
+            bias: vector(query + 2 * key)?,
+            output: matrix(hidden, query)?,
+            norm2: vector(hidden)?,
+            gate_up: matrix(2 * inner, hidden)?,
+            down: matrix(hidden, inner)?,
+            keys: cache()?,
+            values: cache()?,
+        })
+    }
+
+    /// Reads layer `index`.
+    pub fn fill(&self, index: usize, config: &ModelConfig, weights: &mut Weights) -> Result<()> {
+        let shape = &config.shape;
+        let query = shape.num_attention_heads * shape.head_dim;
+        let key = shape.num_key_value_heads * shape.head_dim;
+        let attention = [("q_proj", query), ("k_proj", key), ("v_proj", key)];
+        let gate_up = [("gate_proj", shape.intermediate_size), ("up_proj", shape.intermediate_size)];
         let prefix = format!("model.layers.{index}");
-        let qkv = stacked(weights, &prefix, &attention, "weight", &[hidden])?;
-        let bias = stacked(weights, &prefix, &attention, "bias", &[])?;
-        let gate_up =
-            stacked(weights, &prefix, &[("mlp.gate_proj", inner), ("mlp.up_proj", inner)], "weight", &[hidden])?;
-        let mut get = |part: &str, shape: &[usize]| weights.get(&format!("{prefix}.{part}"), shape);
-        let norm1 = get("input_layernorm.weight", &[hidden])?;
-        let output = get("self_attn.o_proj.weight", &[hidden, query])?;
-        let norm2 = get("post_attention_layernorm.weight", &[hidden])?;
-        let down = get("mlp.down_proj.weight", &[hidden, inner])?;
-        let cache =
-            || Tensor::zeros((shape.num_key_value_heads, capacity, shape.head_dim), DType::BF16, weights.device());
-        let (keys, values) = (cache()?, cache()?);
-        Ok(Self { norm1, qkv, bias, output, norm2, gate_up, down, keys, values })
+        fill_stacked(weights, &format!("{prefix}.self_attn"), &attention, "weight", &self.qkv)?;
+        fill_stacked(weights, &format!("{prefix}.self_attn"), &attention, "bias", &self.bias)?;
+        fill_stacked(weights, &format!("{prefix}.mlp"), &gate_up, "weight", &self.gate_up)?;
+        let mut fill = |part: &str, place: &Tensor| weights.fill(&format!("{prefix}.{part}.weight"), place);
+        fill("input_layernorm", &self.norm1)?;
+        fill("self_attn.o_proj", &self.output)?;
+        fill("post_attention_layernorm", &self.norm2)?;
+        fill("mlp.down_proj", &self.down)
     }
 
     /// The addresses in the order of `struct DecodeLayer` of kernels/decode.cuh.
@@ -113,8 +110,24 @@ pub struct LayerView {
     pub vectors: LayerAddresses,
 }
 
+/// Some projections' rows, one below the other.
+fn fill_stacked(
+    weights: &mut Weights,
+    prefix: &str,
+    projections: &[(&str, usize)],
+    kind: &str,
+    place: &Tensor,
+) -> Result<()> {
+    let mut first = 0;
+    for (name, rows) in projections {
+        weights.fill(&format!("{prefix}.{name}.{kind}"), &place.narrow(0, first, *rows)?)?;
+        first += rows;
+    }
+    Ok(())
+}
+
 /// The table of all layers' addresses, on the GPU.
-pub fn table(layers: &[Layer], device: &candle_core::Device) -> Result<Tensor> {
+pub fn table(layers: &[Layer], device: &Device) -> Result<Tensor> {
     let mut addresses = Vec::new();
     for layer in layers {
         addresses.extend(layer.table()?);

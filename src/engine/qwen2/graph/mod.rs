@@ -16,7 +16,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use self::attention::PromptCache;
 use self::gpu::{Address, DecodeParameters, Gpu, LayerAddresses, RopeTarget, Rows, Start};
 use self::layers::Layer;
-use self::plan::{AttentionShape, DecodePlan};
+use self::plan::{AttentionShape, DecodePlan, Limits};
 use super::config::ModelConfig;
 use super::rope::RopeTables;
 use super::weights::Weights;
@@ -26,13 +26,43 @@ use crate::engine::profile::Profile;
 /// Decode steps in one launch.
 const STEPS_A_LAUNCH: usize = 32;
 
-/// Why `config` can't be run by this implementation on `device`, in words; `None` if it can.
-pub fn obstacle(config: &ModelConfig, dtype: DType, device: &Device) -> Option<String> {
-    let limits = match gpu::limits(device) {
-        Ok(limits) => limits,
-        Err(error) => return Some(error.to_string()),
+/// Loads a model for sequences of up to `capacity` tokens, or says in words why it can't run on this device. Prompts go
+/// through in chunks of `chunk` tokens.
+pub fn load(
+    config: &ModelConfig,
+    weights: &mut Weights,
+    capacity: usize,
+    chunk: Option<usize>,
+) -> Result<std::result::Result<Graph, String>> {
+    match gpu::limits(weights.device()) {
+        Ok(limits) => load_within(&limits, config, weights, capacity, chunk),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+fn load_within(
+    limits: &Limits,
+    config: &ModelConfig,
+    weights: &mut Weights,
+    capacity: usize,
+    chunk: Option<usize>,
+) -> Result<std::result::Result<Graph, String>> {
+    let plan = match DecodePlan::new(config, weights.dtype(), limits) {
+        Ok(plan) => plan,
+        Err(why) => return Ok(Err(why)),
     };
-    DecodePlan::new(config, dtype, &limits).err()
+    let gpu = match Gpu::new(weights.device(), config.shape.head_dim, &plan) {
+        Ok(gpu) => gpu,
+        Err(error) => return Ok(Err(format!("its kernels can't be loaded: {error}"))),
+    };
+    let chunk = chunk.unwrap_or_else(|| plan::default_chunk(&config.shape)).min(capacity);
+    let graph = Graph::new(config, gpu, plan, capacity, chunk, weights)?;
+    // Before minutes of reading weights, and while another implementation still can have the memory.
+    if let Err(error) = graph.try_launch() {
+        return Ok(Err(format!("its kernel can't be launched: {error}")));
+    }
+    graph.fill(weights)?;
+    Ok(Ok(graph))
 }
 
 /// A loaded model and its one sequence.
@@ -42,6 +72,9 @@ pub struct Graph {
     plan: DecodePlan,
     layers: Vec<Layer>,
     embedding: Tensor,
+    norm: Tensor,
+    /// The embedding again, where the model ties them.
+    head: Tensor,
     buffers: Buffers,
     parameters: DecodeParameters,
     /// What the decode kernel's addresses point to, beside the layers and buffers.
@@ -113,29 +146,29 @@ struct Buffers {
 }
 
 impl Graph {
-    /// `capacity` is the longest sequence; prompts go through in chunks of `chunk` tokens.
-    pub fn load(config: &ModelConfig, weights: &mut Weights, capacity: usize, chunk: Option<usize>) -> Result<Self> {
-        let device = weights.device().clone();
-        let shape = &config.shape;
-        let limits = gpu::limits(&device)?;
-        let plan = DecodePlan::new(config, weights.dtype(), &limits).map_err(candle_core::Error::msg)?;
-        let chunk = chunk.unwrap_or_else(|| plan::default_chunk(shape)).min(capacity);
-        let embedding = weights.get("model.embed_tokens.weight", &[shape.vocab_size, shape.hidden_size])?;
+    /// Allocates everything, for `weights` to be read later.
+    fn new(
+        config: &ModelConfig,
+        gpu: Gpu,
+        plan: DecodePlan,
+        capacity: usize,
+        chunk: usize,
+        weights: &Weights,
+    ) -> Result<Self> {
+        let (shape, device, dtype) = (&config.shape, weights.device(), weights.dtype());
         let layers = (0..shape.num_hidden_layers)
-            .map(|index| Layer::load(index, config, weights, capacity))
+            .map(|_| Layer::new(config, dtype, capacity, device))
             .collect::<Result<Vec<_>>>()?;
-        let norm = weights.get("model.norm.weight", &[shape.hidden_size])?;
-        let head = if shape.tie_word_embeddings {
-            embedding.clone()
-        } else {
-            weights.get("lm_head.weight", &[shape.vocab_size, shape.hidden_size])?
-        };
-        let rope = RopeTables::new(config, capacity, &device)?;
-        let buffers = Buffers::new(config, chunk, capacity, &device)?;
+        let vocabulary = || Tensor::zeros((shape.vocab_size, shape.hidden_size), dtype, device);
+        let embedding = vocabulary()?;
+        let head = if shape.tie_word_embeddings { embedding.clone() } else { vocabulary()? };
+        let norm = Tensor::zeros(shape.hidden_size, dtype, device)?;
+        let rope = RopeTables::new(config, capacity, device)?;
+        let buffers = Buffers::new(config, chunk, capacity, device)?;
         let query = shape.num_attention_heads * shape.head_dim;
-        let bytes = |count: usize| Tensor::zeros(count, DType::U8, &device);
-        let table = layers::table(&layers, &device)?;
-        let x = Tensor::zeros(shape.hidden_size, DType::BF16, &device)?;
+        let bytes = |count: usize| Tensor::zeros(count, DType::U8, device);
+        let table = layers::table(&layers, device)?;
+        let x = Tensor::zeros(shape.hidden_size, DType::BF16, device)?;
         let key = shape.num_key_value_heads * shape.head_dim;
         // Words of eight bytes for two values, and of four for one.
         let (x1, x2) = (bytes(shape.hidden_size * 4)?, bytes(shape.hidden_size * 4)?);
@@ -182,14 +215,15 @@ impl Graph {
             second_region: plan.second_region as i32,
             steps: 0,
         };
-        let held =
-            vec![table, norm, head, rope.cos, rope.sin, x, x1, x2, qkv, attended, activated, parts, bests, state];
+        let held = vec![table, rope.cos, rope.sin, x, x1, x2, qkv, attended, activated, parts, bests, state];
         Ok(Self {
-            gpu: Gpu::new(&device, shape.head_dim, &plan)?,
+            gpu,
             config: config.clone(),
             plan,
             layers,
             embedding,
+            norm,
+            head,
             buffers,
             parameters,
             _held: held,
@@ -197,6 +231,25 @@ impl Graph {
             capacity,
             length: 0,
         })
+    }
+
+    /// Reads the weights.
+    fn fill(&self, weights: &mut Weights) -> Result<()> {
+        weights.fill("model.embed_tokens.weight", &self.embedding)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            layer.fill(index, &self.config, weights)?;
+        }
+        weights.fill("model.norm.weight", &self.norm)?;
+        if self.config.shape.tie_word_embeddings {
+            return Ok(());
+        }
+        weights.fill("lm_head.weight", &self.head)
+    }
+
+    /// Runs the decode kernel once, over nothing of importance: a driver may refuse it for reasons that no limit tells.
+    fn try_launch(&self) -> Result<()> {
+        self.gpu.decode(&self.parameters, &self.plan)?;
+        self.gpu.synchronize()
     }
 
     /// Queues one chunk of a prompt, whose ids are at `tokens`. `queued` hears of each part, after it.
@@ -352,5 +405,25 @@ impl Forward for Graph {
 
     fn profile(&mut self, context: usize) -> Result<Option<Profile>> {
         self.time_parts(context).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+
+    #[test]
+    #[ignore = "needs a CUDA GPU: cargo test --features cuda --lib -- --ignored"]
+    fn a_launch_that_the_driver_refuses_is_an_obstacle() {
+        let device = Device::new_cuda_with_stream(0).expect("a GPU");
+        let config = ModelConfig::published(models::find("Qwen2.5-0.5B").unwrap(), 16);
+        let mut ignored = |_, _| {};
+        let mut weights = Weights::generated(0, &config, DType::BF16, &device, &mut ignored);
+        let limits = gpu::limits(&device).unwrap();
+        // More blocks that wait for each other than can run at once.
+        let limits = Limits { blocks: 2 * limits.blocks, ..limits };
+        let why = load_within(&limits, &config, &mut weights, 16, None).unwrap().err().expect("an obstacle");
+        assert!(why.contains("can't be launched"), "{why}");
     }
 }
