@@ -48,7 +48,6 @@ fn newest_source() -> u128 {
 struct DecodeBlock {
     warps: u32,
     stages: u32,
-    flight: u32,
     cluster: u32,
     attention_warps: u32,
 }
@@ -57,20 +56,19 @@ impl DecodeBlock {
     fn of(capability: u32) -> Self {
         match capability {
             // 227 KiB
-            90..120 => Self { warps: 16, stages: 5, flight: 4, cluster: 8, attention_warps: 8 },
+            90..120 => Self { warps: 16, stages: 5, cluster: 8, attention_warps: 8 },
             // 163 KiB
-            80 | 87 => Self { warps: 8, stages: 5, flight: 4, cluster: 1, attention_warps: 8 },
+            80 | 87 => Self { warps: 8, stages: 5, cluster: 1, attention_warps: 8 },
             // 99 KiB
-            _ => Self { warps: 8, stages: 2, flight: 2, cluster: 1, attention_warps: 4 },
+            _ => Self { warps: 8, stages: 2, cluster: 1, attention_warps: 4 },
         }
     }
 
     /// As the kernel and as the launching side call them.
-    fn constants(&self) -> [(&'static str, u32); 5] {
+    fn constants(&self) -> [(&'static str, u32); 4] {
         [
             ("DECODE_WARPS", self.warps),
             ("DECODE_STAGES", self.stages),
-            ("DECODE_FLIGHT", self.flight),
             ("DECODE_CLUSTER", self.cluster),
             ("DECODE_ATTENTION_WARPS", self.attention_warps),
         ]

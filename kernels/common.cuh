@@ -96,6 +96,16 @@ __device__ __forceinline__ void copy_async(uint32_t shared, const void* global, 
                  : "memory");
 }
 
+// The same of what is not read again soon: L2 drops it first. (The policy is computed once, outside of loops.)
+__device__ __forceinline__ void copy_async_once(uint32_t shared, const void* global, bool valid) {
+    const int bytes = valid ? 16 : 0;
+    uint64_t policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2, %3;" ::"r"(shared), "l"(global), "r"(bytes),
+                 "l"(policy)
+                 : "memory");
+}
+
 __device__ __forceinline__ void copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 template <int kPending>

@@ -3,16 +3,13 @@
 
 #include "common.cuh"
 
-// Warps a block, batches a ring, and how many of them may be on their way while a product runs: what shared memory
-// allows and memory's latency asks for (build/kernels.rs chooses by compute capability).
+// Warps a block and batches a ring: what shared memory allows and memory's latency asks for (build/kernels.rs chooses by
+// compute capability).
 #ifndef DECODE_WARPS
 #define DECODE_WARPS 16
 #endif
 #ifndef DECODE_STAGES
 #define DECODE_STAGES 5
-#endif
-#ifndef DECODE_FLIGHT
-#define DECODE_FLIGHT 4
 #endif
 #ifndef DECODE_CLUSTER
 #define DECODE_CLUSTER 8
@@ -24,7 +21,6 @@
 constexpr int kWarps = DECODE_WARPS;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kStages = DECODE_STAGES;
-constexpr int kFlight = DECODE_FLIGHT;
 // Blocks that read together what all others found, and share it (decode_words.cuh); 1: each for itself.
 constexpr int kCluster = DECODE_CLUSTER;
 // Warps of a block that read the cache.
@@ -75,6 +71,7 @@ struct Decode {
     float* logits;                 // [vocabulary], of the last step
     Best* bests;                   // [blocks]
     StepState* state;
+    unsigned* multiprocessors;     // [blocks]: where each runs
     unsigned* tokens;              // [max_length], by step
     unsigned long long* times;     // [max_length], device nanoseconds
     unsigned long long* phases;    // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds
@@ -120,6 +117,6 @@ __device__ __forceinline__ Product product_of(const Decode& p, const DecodeLayer
     }
 }
 
-__device__ __forceinline__ int pairs_of_block(int pairs) {
-    return (pairs - static_cast<int>(blockIdx.x) + static_cast<int>(gridDim.x) - 1) / static_cast<int>(gridDim.x);
+__device__ __forceinline__ int pairs_of_block(int pairs, int block) {
+    return (pairs - block + static_cast<int>(gridDim.x) - 1) / static_cast<int>(gridDim.x);
 }

@@ -65,10 +65,10 @@ template <int kHeadDim>
 class Attention {
   public:
     // `received`: room for what the team's blocks tell each other.
-    __device__ __forceinline__ Attention(const Decode& p, const Splits& splits, int length, uint4* tiles, uint4* received)
+    __device__ __forceinline__ Attention(const Decode& p, const Splits& splits, int block, int length, uint4* tiles, uint4* received)
         : p_(p), splits_(splits), received_(reinterpret_cast<uint2*>(received)), tiles_(reinterpret_cast<unsigned char*>(tiles)),
           group_(p.heads / p.kv_heads) {
-        const int team = blockIdx.x / splits.team;
+        const int team = block / splits.team;
         kv_head_ = team / splits.most;
         part_ = team % splits.most;
         begin_ = kv_head_ >= p.kv_heads ? length : min((part_ * splits.team + rank()) * splits.keys, length);
@@ -77,13 +77,13 @@ class Attention {
         new_row_ = begin_ < end_ && end_ == length ? length - 1 - begin_ : -1;
         // Blocks of a team are of one cluster, whose blocks all wait for each other or none. (Where it has several teams,
         // each is of another head, which has as much work.)
-        const int first = static_cast<int>(blockIdx.x) / kCluster * kCluster / splits.team;
+        const int first = block / kCluster * kCluster / splits.team;
         has_work_ = splits.team == 1 ? begin_ < end_ : first / splits.most < p.kv_heads && first % splits.most < splits.count;
     }
 
     __device__ __forceinline__ bool has_work() const { return has_work_; }
 
-    // Starts on the first tiles.
+    // Starts on the first tiles. `started`: batches of weights that this warp started on so far.
     __device__ __forceinline__ void prefetch(const DecodeLayer& layer, int started) {
         const int warp = threadIdx.x / kWarp;
         started_ = started;
@@ -95,26 +95,21 @@ class Attention {
         }
     }
 
-    // Between `prefetch` and this the stream was the only one to start copies.
-    __device__ __forceinline__ void run(const DecodeLayer& layer, Stream<kHeadDim>& stream, unsigned epoch) {
-        const int later = stream.started() - started_;
+    // Between `prefetch` and this only batches of weights were started on.
+    __device__ __forceinline__ void run(const DecodeLayer& layer, int started, unsigned epoch) {
+        const int later = started - started_;
         if (count_ > 0) await_inputs(epoch);
         __syncthreads();
-        if (threadIdx.x / kWarp < min(count_, kAttentionWarps)) {
-            attend(layer, later);
-        } else {
-            stream.fill();
-        }
+        if (threadIdx.x / kWarp < min(count_, kAttentionWarps)) attend(layer, later);
         __syncthreads();
         merge_warps(epoch);
         if (splits_.team == 1) return;
-        cluster::arrive();
-        cluster::wait();
+        cluster::sync();
         merge_team(epoch);
     }
 
   private:
-    // Of this block in its team.
+    // Of this block in its team. (Blocks of a cluster keep their order, whatever its number.)
     __device__ __forceinline__ int rank() const { return static_cast<int>(blockIdx.x) % splits_.team; }
 
     static constexpr int kSteps = kHeadDim / 16;
@@ -144,7 +139,7 @@ class Attention {
                 const int row = i / kPieces, piece = i % kPieces, key = tile * kTile + row;
                 if (key == new_row_) continue;
                 const bool valid = begin_ + key < end_;
-                copy_async(to + swizzled<kHeadDim>(row, piece), from + (valid ? static_cast<size_t>(key) * kHeadDim + piece * 8 : 0), valid);
+                copy_async_once(to + swizzled<kHeadDim>(row, piece), from + (valid ? static_cast<size_t>(key) * kHeadDim + piece * 8 : 0), valid);
             }
         }
         copy_commit();
@@ -404,14 +399,14 @@ struct FewParts {
 
 // As `stage`, of parts.
 template <int kHeadDim>
-__device__ __forceinline__ void stage_parts(Stream<kHeadDim>& stream, const Product& w, uint4* staged, const FewParts<kHeadDim>& parts) {
+__device__ __forceinline__ void stage_parts(const Product& w, uint4* staged, const FewParts<kHeadDim>& parts) {
     uint2* to = reinterpret_cast<uint2*>(staged);
     pad(w, staged);
-    const bool gathered = gather(stream, parts, w.chunks * 2 * kFewParts, [&](int i, const typename FewParts<kHeadDim>::Raw& raw) {
+    gather(parts, w.chunks * 2 * kFewParts, [&](int i, const typename FewParts<kHeadDim>::Raw& raw) {
         const uint2 values = parts.merged(raw);
         for (int rank = i % kFewParts; rank < kCluster; rank += kFewParts) cluster::store_to(to + i / kFewParts, rank, values);
     });
-    hand_over(stream, gathered);
+    cluster::sync();
 }
 
 // Outputs 2i and 2i + 1 of a head, merged from some of its parts.
@@ -458,12 +453,12 @@ __device__ __forceinline__ Merged merge_parts(const Decode& p, const Splits& spl
 
 // Many parts: the merge is shared out over the grid, eight lanes to two neighbouring outputs.
 template <int kHeadDim>
-__device__ __forceinline__ void merge_shared(const Decode& p, const Splits& splits, unsigned epoch) {
+__device__ __forceinline__ void merge_shared(const Decode& p, const Splits& splits, int block, unsigned epoch) {
     constexpr int kLanes = 8;
     const int items = p.heads * kHeadDim / 2;
     // Neighbouring items go to different blocks, so that they spread over all multiprocessors.
     for (int base = 0; base < items; base += kThreads / kLanes * gridDim.x) {
-        const int item = base + threadIdx.x / kLanes * gridDim.x + blockIdx.x;
+        const int item = base + threadIdx.x / kLanes * gridDim.x + block;
         // Whole groups of lanes are idle beyond the items.
         if (item >= items) continue;
         const unsigned lanes = 0xffu << (threadIdx.x % kWarp / kLanes * kLanes);

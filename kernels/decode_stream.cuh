@@ -1,8 +1,7 @@
 // A warp's weights, streamed through a ring in shared memory that runs ahead across products, layers and steps: which
 // weights come next is known, whatever the activations are.
 //
-// While a product runs, at most kFlight batches are on their way. More would only queue in front of memory, and the
-// values that blocks wait for would queue behind them. While a warp waits for values, its ring fills up.
+// L2 drops weights first, so that what blocks tell each other stays in it (decode_words.cuh).
 #pragma once
 
 #include "decode.cuh"
@@ -11,11 +10,11 @@ template <int kHeadDim>
 class Stream {
   public:
     // `left`: products still to come, this one included.
-    __device__ __forceinline__ Stream(const Decode& p, const DecodeLayer* layers, uint4* ring, int phase, int left)
-        : p_(p), layers_(layers), ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp), phase_(phase), left_(left) {
+    __device__ __forceinline__ Stream(const Decode& p, const DecodeLayer* layers, uint4* ring, int block, int phase, int left)
+        : p_(p), layers_(layers), ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp), block_(block), phase_(phase), left_(left) {
         open();
 #pragma unroll
-        for (int s = 0; s < kFlight; ++s) fetch();
+        for (int s = 0; s < kStages; ++s) fetch();
     }
 
     // Adds this warp's part of a pair's products with the staged vector.
@@ -23,26 +22,11 @@ class Stream {
         const int stride = kWarp * w.split;
         const uint4* x = staged + threadIdx.x / kWarp % w.split * kWarp + threadIdx.x % kWarp;
         for (int at = 0; at < w.chunks; at += stride) {
-            await_oldest();
-            const uint4* batch = ring_ + oldest_ * kBatch;
+            copy_wait<kStages - 1>();
+            const uint4* batch = ring_ + slot_ * kBatch;
             const uint4 v = x[at];
             acc0 = dot8(batch[0], v, acc0);
             acc1 = dot8(batch[kWarp], v, acc1);
-            oldest_ = after(oldest_);
-            --ahead_;
-            if (ahead_ < kFlight) fetch();
-        }
-    }
-
-    // One more batch, if the ring has room.
-    __device__ __forceinline__ void top_up() {
-        if (ahead_ < kStages) fetch();
-    }
-
-    // Fills the ring as fast as its batches arrive.
-    __device__ __forceinline__ void fill() {
-        while (ahead_ < kStages) {
-            copy_wait<0>();
             fetch();
         }
     }
@@ -51,23 +35,12 @@ class Stream {
     __device__ __forceinline__ int started() const { return started_; }
 
   private:
-    __device__ __forceinline__ static int after(int slot) { return slot + 1 == kStages ? 0 : slot + 1; }
-
-    // As many newer batches may still be on their way as there are.
-    __device__ __forceinline__ void await_oldest() {
-        if (ahead_ >= kFlight) {
-            copy_wait<kFlight - 1>();
-        } else {
-            copy_wait<0>();
-        }
-    }
-
     // To the first pair that this warp has in this product or a later one.
     __device__ __forceinline__ void open() {
         for (; left_ > 0; step_phase()) {
             const Product w = product_of<kHeadDim>(p_, layers_, phase_);
             const int warp = threadIdx.x / kWarp;
-            pair_ = warp / w.split * gridDim.x + blockIdx.x;
+            pair_ = warp / w.split * gridDim.x + block_;
             if (pair_ >= w.pairs) continue;
             weight_ = reinterpret_cast<const uint4*>(w.weight);
             pairs_ = w.pairs;
@@ -91,16 +64,16 @@ class Stream {
         row_ = weight_ + static_cast<size_t>(first_row(pair_, distance_)) * chunks_;
     }
 
-    // Starts on the next batch.
+    // Starts on the next batch, where the oldest one was.
     __device__ __forceinline__ void fetch() {
         if (left_ > 0) {
-            const uint32_t to = shared_address(ring_ + newest_ * kBatch);
+            const uint32_t to = shared_address(ring_ + slot_ * kBatch);
             const size_t second = static_cast<size_t>(distance_) * chunks_;
             const int chunk = at_ + offset_;
             const bool valid = chunk < chunks_;
             const uint4* from = row_ + (valid ? chunk : 0);
-            copy_async(to, from, valid);
-            copy_async(to + kWarp * 16, from + second, valid);
+            copy_async_once(to, from, valid);
+            copy_async_once(to + kWarp * 16, from + second, valid);
             at_ += stride_;
             if (at_ >= chunks_) {
                 pair_ += per_round_;
@@ -113,16 +86,15 @@ class Stream {
             }
         }
         copy_commit();
-        newest_ = after(newest_);
-        ++ahead_;
+        slot_ = slot_ + 1 == kStages ? 0 : slot_ + 1;
         ++started_;
     }
 
     const Decode& p_;
     const DecodeLayer* layers_;
     uint4* ring_;  // A lane reads only what it copied itself, so the ring needs no barrier.
-    int phase_, left_;
-    int oldest_ = 0, newest_ = 0, ahead_ = 0;  // Slots: the next to read, the next to fill, and how many lie between.
+    int block_, phase_, left_;
+    int slot_ = 0;  // Of the oldest batch.
     int started_ = 0;
     const uint4 *weight_, *row_;
     int pairs_, chunks_, distance_, stride_, offset_, per_round_, pair_, at_;

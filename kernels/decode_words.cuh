@@ -6,7 +6,7 @@
 // The launching code sees to it (DecodePlan).
 #pragma once
 
-#include "decode_stream.cuh"
+#include "decode.cuh"
 
 // 16 bytes of words, as they are in L2 now.
 __device__ __forceinline__ uint4 load_words(const void* words) {
@@ -49,14 +49,10 @@ __device__ __forceinline__ void store_at(uint32_t there, float v) {
 namespace cluster {
 __device__ __forceinline__ int rank() { return blockIdx.x % kCluster; }
 
-// All threads of all blocks; what they wrote to shared memory before `arrive` can be read after `wait`.
-__device__ __forceinline__ void arrive() {
+// All threads of all blocks wait for each other; what they wrote to shared memory before can be read after.
+__device__ __forceinline__ void sync() {
 #if DECODE_CLUSTER > 1
     asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
-#endif
-}
-__device__ __forceinline__ void wait() {
-#if DECODE_CLUSTER > 1
     asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
 #else
     __syncthreads();
@@ -124,10 +120,9 @@ struct HalfWords {
     }
 };
 
-// Calls `take(i, raw)` for this block's share of the i below `count`, one i a thread at a time, when it is ready. True
-// in warps that had any.
-template <int kHeadDim, typename Source, typename Take>
-__device__ __forceinline__ bool gather(Stream<kHeadDim>& stream, const Source& source, int count, Take take) {
+// Calls `take(i, raw)` for this block's share of the i below `count`, one i a thread at a time, when it is ready.
+template <typename Source, typename Take>
+__device__ __forceinline__ void gather(const Source& source, int count, Take take) {
     constexpr int kAtOnce = Source::kAtOnce;
     constexpr int kStride = kCluster * kWarps * kWarp;
     const int first = (cluster::rank() + threadIdx.x / kWarp * kCluster) * kWarp;
@@ -145,12 +140,11 @@ __device__ __forceinline__ bool gather(Stream<kHeadDim>& stream, const Source& s
                 if (k == 0 || base + k * kStride < count) ready &= source.ready(raw[k]);
             return __all_sync(kAllLanes, ready);
         };
-        while (!all_ready()) stream.top_up();
+        while (!all_ready()) {}
 #pragma unroll
         for (int k = 0; k < kAtOnce; ++k)
             if (at + k * kStride < count) take(at + k * kStride, raw[k]);
     }
-    return first < count;
 }
 
 // Asks L2 for a vector that the next layer needs.
@@ -169,24 +163,16 @@ __device__ __forceinline__ void pad(const Product& w, uint4* staged) {
     for (int i = w.chunks + threadIdx.x; i < padded(w); i += kThreads) staged[i] = make_uint4(0, 0, 0, 0);
 }
 
-// The cluster's blocks have what they gathered for each other. Warps that gathered nothing use the time for their rings.
-template <int kHeadDim>
-__device__ __forceinline__ void hand_over(Stream<kHeadDim>& stream, bool gathered) {
-    cluster::arrive();
-    if (!gathered) stream.fill();
-    cluster::wait();
-}
-
 // The input vector to shared memory, padded with zeros. Vectors alternate between two places: while some blocks of the
 // cluster already write the next one, others still read the one before.
-template <int kHeadDim, typename Source>
-__device__ __forceinline__ void stage(Stream<kHeadDim>& stream, const Product& w, uint4* staged, const Source& source) {
+template <typename Source>
+__device__ __forceinline__ void stage(const Product& w, uint4* staged, const Source& source) {
     uint2* to = reinterpret_cast<uint2*>(staged);
     pad(w, staged);
-    const bool gathered = gather(stream, source, w.chunks * 2, [&](int i, const typename Source::Raw& raw) {
+    gather(source, w.chunks * 2, [&](int i, const typename Source::Raw& raw) {
         cluster::store(to + i, source.values(raw));
     });
-    hand_over(stream, gathered);
+    cluster::sync();
 }
 
 // A source and the gain of a norm, on its way at the same time.
@@ -208,15 +194,15 @@ struct WithGain {
 
 // As `stage`, times the norm's weight. Returns 1 / rms, which the caller applies to the products: so the sum of squares
 // and the products need only one barrier.
-template <int kHeadDim, typename Source>
-__device__ __forceinline__ float stage_normed(Stream<kHeadDim>& stream, const Product& w, const bf16* weight, float eps,
-                                              uint4* staged, const Source& source) {
+template <typename Source>
+__device__ __forceinline__ float stage_normed(const Product& w, const bf16* weight, float eps, uint4* staged,
+                                              const Source& source) {
     __shared__ float sums[kCluster * kWarps];
     float sum = 0;
     uint2* to = reinterpret_cast<uint2*>(staged);
     pad(w, staged);
     const WithGain<Source> normed{source, weight};
-    const bool gathered = gather(stream, normed, w.chunks * 2, [&](int i, const typename WithGain<Source>::Raw& raw) {
+    gather(normed, w.chunks * 2, [&](int i, const typename WithGain<Source>::Raw& raw) {
         const uint2 v = source.values(raw.raw), g = raw.gain;
         const float v0 = low(v.x), v1 = high(v.x), v2 = low(v.y), v3 = high(v.y);
         sum += v0 * v0 + v1 * v1 + v2 * v2 + v3 * v3;
@@ -224,7 +210,7 @@ __device__ __forceinline__ float stage_normed(Stream<kHeadDim>& stream, const Pr
     });
     sum = warp_sum(sum);
     if (threadIdx.x % kWarp == 0) cluster::store(sums + cluster::rank() * kWarps + threadIdx.x / kWarp, sum);
-    hand_over(stream, gathered);
+    cluster::sync();
     sum = 0;
     for (int i = threadIdx.x % kWarp; i < kCluster * kWarps; i += kWarp) sum += sums[i];
     return rsqrtf(warp_sum(sum) / (w.chunks * 8) + eps);

@@ -188,6 +188,7 @@ struct Model {
         CHECK(cudaMemset(d.activated, 0, s.intermediate * 4));
         CHECK(cudaMemset(d.parts, 0, parts * 8));
         d.bests = device_array<decoding::Best>(sms);
+        d.multiprocessors = device_array<unsigned>(sms);
         d.tokens = tokens = device_array<unsigned>(max_length);
         d.times = times = device_array<unsigned long long>(max_length);
         d.state = state = device_array<StepState>(1);

@@ -90,6 +90,7 @@ pub struct DecodeParameters {
     pub logits: Address,
     pub bests: Address,
     pub state: Address,
+    pub multiprocessors: Address,
     pub tokens: Address,
     pub times: Address,
     pub phases: Address,

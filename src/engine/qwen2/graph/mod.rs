@@ -175,6 +175,7 @@ impl Graph {
         let (qkv, attended) = (bytes((query + 2 * key) * 4)?, bytes(query * 4)?);
         let activated = bytes(shape.intermediate_size * 4)?;
         let parts = bytes(plan::parts_bytes(shape, plan.blocks))?;
+        let multiprocessors = Tensor::zeros(plan.blocks, DType::U32, device)?;
         let (bests, state) = (bytes(plan.blocks * plan::BEST_BYTES)?, bytes(plan::STATE_BYTES)?);
         let attention = AttentionShape::new(shape, capacity);
         let parameters = DecodeParameters {
@@ -194,6 +195,7 @@ impl Graph {
             logits: Address::of(&buffers.logits)?,
             bests: Address::of(&bests)?,
             state: Address::of(&state)?,
+            multiprocessors: Address::of(&multiprocessors)?,
             tokens: Address::of(&buffers.tokens)?,
             times: Address::of(&buffers.times)?,
             phases: Address::NULL,
@@ -215,7 +217,8 @@ impl Graph {
             second_region: plan.second_region as i32,
             steps: 0,
         };
-        let held = vec![table, rope.cos, rope.sin, x, x1, x2, qkv, attended, activated, parts, bests, state];
+        let held =
+            vec![table, rope.cos, rope.sin, x, x1, x2, qkv, attended, activated, parts, bests, state, multiprocessors];
         Ok(Self {
             gpu,
             config: config.clone(),

@@ -11,7 +11,6 @@ include!(concat!(env!("OUT_DIR"), "/kernels.rs"));
 const WARP: usize = 32;
 /// Shared memory of all warps' rings: batches of a chunk (16 bytes) a lane of two rows.
 const RING_BYTES: usize = DECODE_WARPS * DECODE_STAGES * 2 * WARP * 16;
-const _: () = assert!(DECODE_FLIGHT <= DECODE_STAGES, "no more batches can be on their way than a ring has");
 /// Shared memory of the kernel's static variables, rounded up (`cuobjdump -res-usage`, without the 1024 that every
 /// block reserves and the device's limit leaves out).
 const STATIC_BYTES: usize = 1280;
