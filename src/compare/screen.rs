@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::design::{Basis, Design, HISTORY_SESSIONS};
 use super::matching::{Matched, Pair, match_sides};
+use super::mismatch::Ceilings;
 use super::test::{Assessment, Test, assess};
 use super::verdict::{Rule, describe, memory_row, tested_row};
 use super::wording::percent;
@@ -164,12 +165,15 @@ fn warnings(
     if !differing(false).is_empty() {
         warn(format!("base and head differ in {}: a change may come from there", differing(false).join(", ")));
     }
-    mismatch::ceiling_warnings(base, head).into_iter().for_each(&mut warn);
+    let ceilings = mismatch::ceilings(base, head);
+    if let Ceilings::Differ(sentences) = &ceilings {
+        sentences.iter().cloned().for_each(&mut warn);
+    }
     for side in [base, head] {
         side_warnings(side).into_iter().for_each(&mut warn);
     }
     if *design == Design::Apart {
-        shift_warnings(comparison).into_iter().for_each(&mut warn);
+        shift_warnings(comparison, &ceilings).into_iter().for_each(&mut warn);
     }
     if comparison.rows.is_empty() {
         warn("nothing was compared: base and head have no case and metric in common".to_owned());
@@ -213,8 +217,12 @@ fn side_warnings(side: &Side) -> Vec<String> {
     warnings
 }
 
-/// When nearly everything moves together, the machine is the first suspect.
-fn shift_warnings(comparison: &Comparison) -> Vec<String> {
+/// When nearly everything moves together, the machine is the first suspect, unless its limits haven't moved.
+fn shift_warnings(comparison: &Comparison, ceilings: &Ceilings) -> Vec<String> {
+    let suspicion = match ceilings {
+        Ceilings::Alike => ", while the device's measured limits are alike: suspect what all cases share",
+        Ceilings::Unknown | Ceilings::Differ(_) => ": suspect the machine",
+    };
     let together = |metric: &str, shift: f64| {
         let changes: Vec<f64> =
             comparison.rows.iter().filter(|row| row.metric == metric).filter_map(|row| row.change).collect();
@@ -227,7 +235,7 @@ fn shift_warnings(comparison: &Comparison) -> Vec<String> {
         .filter(|(metric, shift)| shift.abs() >= SHIFT && together(metric, **shift))
         .map(|(metric, shift)| {
             let direction = if *shift > 0.0 { "up" } else { "down" };
-            format!("{metric} is {direction} by {} in nearly every case: suspect the machine", percent(*shift))
+            format!("{metric} is {direction} by {} in nearly every case{suspicion}", percent(*shift))
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use bench_diff::case::Implementation;
 use bench_diff::compare::{Comparison, NoteKind, Tier, Verdict};
-use bench_diff::results::{Failure, FailureKind, Outcome, Results};
+use bench_diff::results::{Ceilings, Failure, FailureKind, Outcome, Results};
 
 use crate::compare_support::{case, compare_json, run, session};
 use crate::{SUCCESS, other_session, regression, results_files};
@@ -25,6 +25,31 @@ fn sessions_apart_drift() {
     let comparison = compare_json(&files, &[]);
     assert_eq!((comparison.tier, comparison.counts.regressed), (Tier::SingleBaseline, 0));
     assert!(comparison.warnings.iter().any(|warning| warning.starts_with("single baseline session")));
+}
+
+#[test]
+fn when_everything_moves_the_devices_limits_tell_whom_to_suspect() {
+    let warnings = |base: Option<Ceilings>, head: Option<Ceilings>| {
+        let (mut old, mut new) = (session(|_, _| 1.0), other_session(|_, _| 1.04));
+        old.sessions[0].ceilings = base;
+        new.sessions[0].ceilings = head;
+        let warnings = compare_json(&results_files(&old, &new), &[]).warnings;
+        warnings.into_iter().filter(|warning| warning.contains("suspect")).collect::<Vec<_>>()
+    };
+    let limits = |bandwidth_gb_s, matmul_tflop_s| Some(Ceilings { bandwidth_gb_s, matmul_tflop_s });
+    let shifts = |suspicion: &str| {
+        let shift = |metric, direction| format!("{metric} is {direction} in nearly every case{suspicion}");
+        vec![shift("decode_throughput", "down by 3.8%"), shift("itl_p99", "up by 4%"), shift("ttft", "up by 4%")]
+    };
+    assert_eq!(warnings(limits(3000.0, 790.0), None), shifts(": suspect the machine"));
+    let alike = shifts(", while the device's measured limits are alike: suspect what all cases share");
+    assert_eq!(warnings(limits(3000.0, 790.0), limits(2854.0, 750.0)), alike);
+    let slow = warnings(limits(3000.0, 790.0), limits(2700.0, 790.0));
+    assert_eq!(
+        slow[0],
+        "the device's measured memory bandwidth in GB/s differs (3000 in the base, 2700 in the head): suspect the machine"
+    );
+    assert_eq!(slow[1..], shifts(": suspect the machine"));
 }
 
 #[test]
