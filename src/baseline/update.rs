@@ -29,40 +29,56 @@ impl Store {
     /// Sessions that the baseline holds already are left as they are, so doing it twice changes nothing.
     pub fn update(&self, results: Results, label: Option<&str>, replace: bool) -> Result<Change> {
         let path = self.current(&results.suite, &hardware(&results)?)?;
-        let mut new = presentable(results)?;
-        let old = if replace { None } else { read_if_there(&path)? };
-        let known = old.as_ref().map_or(0, |old| old.sessions.len());
-        if let Some(old) = &old {
-            check_agreement(old, &new, &path)?;
-            new.label = label.map(str::to_owned).or_else(|| old.label.clone()).or(new.label);
-            new.sessions = joined(&old.sessions, new.sessions, &path)?;
-        } else if let Some(label) = label {
-            new.label = Some(label.to_owned());
-        }
-        let added = new.sessions.len() - known;
-        let dropped = shrink(&mut new)?;
-        if old.as_ref() != Some(&new) {
-            save(&new, &path)?;
-        }
-        Ok(Change { path, sessions: new.sessions.len(), added, dropped })
+        add(path, presentable(results)?, label, replace)
+    }
+
+    /// The same with several files, whose sessions become one baseline for each suite and hardware.
+    pub fn update_all(&self, files: Vec<Results>, label: Option<&str>, replace: bool) -> Result<Vec<Change>> {
+        let baselines = by_path(files, |results| self.current(&results.suite, &hardware(results)?))?;
+        baselines.into_iter().map(|(path, new)| add(path, new, label, replace)).collect()
     }
 
     /// Keeps all `files` together as the baselines of a release, one for each suite and hardware. The same results again
     /// are fine; others are refused.
     pub fn keep_release(&self, files: Vec<Results>, tag: &str, label: Option<&str>) -> Result<Vec<Change>> {
-        let mut baselines: BTreeMap<PathBuf, Results> = BTreeMap::new();
-        for results in files {
-            let path = self.release(&results.suite, tag, &hardware(&results)?)?;
-            let mut new = presentable(results)?;
-            new.label = Some(label.unwrap_or(tag).to_owned());
-            if let Some(others) = baselines.get(&path) {
-                check_agreement(others, &new, &path)?;
-                new.sessions = joined(&others.sessions, new.sessions, &path)?;
-            }
-            baselines.insert(path, new);
-        }
-        baselines.into_iter().map(|(path, new)| keep(path, new)).collect()
+        let baselines = by_path(files, |results| self.release(&results.suite, tag, &hardware(results)?))?;
+        let labelled = |new| Results { label: Some(label.unwrap_or(tag).to_owned()), ..new };
+        baselines.into_iter().map(|(path, new)| keep(path, labelled(new))).collect()
     }
+}
+
+/// One baseline for each path, with the sessions of all files that belong to it.
+fn by_path(files: Vec<Results>, path_of: impl Fn(&Results) -> Result<PathBuf>) -> Result<BTreeMap<PathBuf, Results>> {
+    let mut baselines: BTreeMap<PathBuf, Results> = BTreeMap::new();
+    for results in files {
+        let path = path_of(&results)?;
+        let mut new = presentable(results)?;
+        if let Some(others) = baselines.get(&path) {
+            check_agreement(others, &new, &path)?;
+            new.sessions = joined(&others.sessions, new.sessions, &path)?;
+        }
+        baselines.insert(path, new);
+    }
+    Ok(baselines)
+}
+
+/// To what is there, unless that is to be replaced.
+fn add(path: PathBuf, mut new: Results, label: Option<&str>, replace: bool) -> Result<Change> {
+    let old = if replace { None } else { read_if_there(&path)? };
+    let known = old.as_ref().map_or(0, |old| old.sessions.len());
+    if let Some(old) = &old {
+        check_agreement(old, &new, &path)?;
+        new.label = label.map(str::to_owned).or_else(|| old.label.clone()).or(new.label);
+        new.sessions = joined(&old.sessions, new.sessions, &path)?;
+    } else if let Some(label) = label {
+        new.label = Some(label.to_owned());
+    }
+    let added = new.sessions.len() - known;
+    let dropped = shrink(&mut new)?;
+    if old.as_ref() != Some(&new) {
+        save(&new, &path)?;
+    }
+    Ok(Change { path, sessions: new.sessions.len(), added, dropped })
 }
 
 /// Writes the baseline of a release, once.

@@ -56,7 +56,7 @@ struct Update {
     /// What the results stand for, such as a version; shown in comparisons
     #[arg(long)]
     label: Option<String>,
-    /// Forget the sessions that are there
+    /// Forget the sessions that are there: only those of the given files are kept
     #[arg(long, conflicts_with = "release")]
     replace: bool,
     /// Keep them as the baseline of this release, which is never changed again
@@ -81,20 +81,14 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 }
 
 fn update(store: &Store, args: &Update, io: &mut Io) -> Result<Exit> {
-    if args.files.len() > 1 && args.replace {
-        return Err(Error::usage("--replace takes one results file: the next would replace the first"));
-    }
     let label = args.label.as_deref();
-    if let Some(tag) = &args.release {
-        let files = args.files.iter().map(|file| results::read(file)).collect::<Result<Vec<_>>>()?;
-        for change in store.keep_release(files, tag, label)? {
-            writeln!(io.out, "{}", told(&change))?;
-        }
-        return Ok(Exit::Success);
-    }
-    for file in &args.files {
-        let change = store.update(results::read(file)?, label, args.replace)?;
-        writeln!(io.out, "{}", told(&change))?;
+    let files = args.files.iter().map(|file| results::read(file)).collect::<Result<Vec<_>>>()?;
+    let changes = match &args.release {
+        Some(tag) => store.keep_release(files, tag, label)?,
+        None => store.update_all(files, label, args.replace)?,
+    };
+    for change in &changes {
+        writeln!(io.out, "{}", told(change))?;
     }
     Ok(Exit::Success)
 }

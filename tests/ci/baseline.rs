@@ -1,0 +1,185 @@
+//! Committed baselines: how they grow, what they refuse, and how they are shown.
+
+use serde_json::{Value, json};
+
+use crate::{Place, Said, read};
+
+/// Results of one session on an H100, as `run` writes them.
+fn results(session: &str, day: u32) -> Value {
+    let case = json!({
+        "id": "Qwen2.5-0.5B/bf16/1", "model": "Qwen/Qwen2.5-0.5B", "weights": "generated", "quantization": "none",
+        "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1, "batch_size": 1,
+        "context_length": 1, "generated_length": 512,
+    });
+    let run = |round: u32| {
+        json!({
+            "case": "Qwen2.5-0.5B/bf16/1", "round": round, "started": format!("2026-11-{day:02}T10:00:00Z"),
+            "status": "ok", "metrics": {"decode_throughput": 1500.5, "ttft": 2.25, "peak_memory": 1800},
+        })
+    };
+    json!({
+        "schema": 1, "suite": "h100-small", "cases": [case],
+        "settings": {"runs": 3, "warmup": 1, "prompt": "transformers"},
+        "sessions": [{
+            "id": session, "started": format!("2026-11-{day:02}T10:00:00Z"),
+            "finished": format!("2026-11-{day:02}T10:01:00Z"),
+            "program": {"name": "bench-diff", "version": "1.0.0", "commit": "0123456789", "candle_version": "0.11.1"},
+            "environment": {"gpus": [{"name": "NVIDIA H100 80GB HBM3", "memory_mib": 81_559}], "cpu": "Xeon",
+                "cpu_cores": 16, "os": "Linux", "kernel": "6.8"},
+            "runs": [run(1), run(2), run(3)],
+        }],
+    })
+}
+
+impl Place {
+    /// Writes results, and updates the baseline with them.
+    fn update(&self, results: &Value, flags: &[&str]) -> Said {
+        std::fs::write(self.path("results.json"), results.to_string()).unwrap();
+        self.run(&[&["baseline", "update", "results.json"], flags].concat())
+    }
+}
+
+#[test]
+fn a_baseline_grows_by_sessions_and_twice_is_once() {
+    let place = Place::new();
+    let said: Vec<_> = [(1, 9), (2, 10), (2, 10), (3, 8)]
+        .iter()
+        .map(|(id, day)| place.update(&results(&format!("s{id}"), *day), &[]))
+        .collect();
+    assert!(said.iter().all(|(exit, _, err)| (*exit, err.as_str()) == (0, "")), "{said:?}");
+    insta::assert_snapshot!("baseline_update", said.iter().map(|said| said.1.as_str()).collect::<String>());
+    let kept = read(&place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json"));
+    let ids: Vec<_> = kept["sessions"].as_array().unwrap().iter().map(|session| &session["id"]).collect();
+    assert_eq!(ids, ["s3", "s1", "s2"], "in the order of time");
+    for day in 10..=20 {
+        assert_eq!(place.update(&results(&format!("day{day}"), day), &["--label", "main"]).0, 0);
+    }
+    let kept = read(&place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json"));
+    assert_eq!((kept["sessions"].as_array().unwrap().len(), &kept["label"]), (10, &json!("main")));
+    insta::assert_snapshot!("baseline_list", place.run(&["baseline", "list"]).1);
+    insta::assert_snapshot!("baseline_show", place.run(&["baseline", "show"]).1);
+    insta::assert_snapshot!("baseline_verify", place.run(&["baseline", "verify"]).1);
+}
+
+#[test]
+fn what_does_not_belong_to_a_baseline_is_refused_with_the_reason() {
+    let place = Place::new();
+    assert_eq!(place.update(&results("s1", 9), &[]).0, 0);
+    let mut errors = String::new();
+    let mut refused = |change: &dyn Fn(&mut Value), flags: &[&str]| {
+        let mut other = results("s2", 10);
+        change(&mut other);
+        let (exit, out, err) = place.update(&other, flags);
+        assert_eq!((exit, out.as_str()), (2, ""), "{err}");
+        errors.push_str(&err);
+    };
+    refused(&|r| r["settings"]["warmup"] = json!(2), &[]);
+    refused(&|r| r["cases"][0]["dtype"] = json!("f16"), &[]);
+    refused(
+        &|r| {
+            r["cases"].as_array_mut().unwrap().push(json!({"id": "b", "model": "b", "weights": "hub", "quantization": "none", "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1, "batch_size": 1, "context_length": 1, "generated_length": 2}))
+        },
+        &[],
+    );
+    refused(&|r| r["sessions"][0]["finished"] = Value::Null, &[]);
+    refused(&|r| r["sessions"][0]["runs"] = json!([]), &[]);
+    refused(&|r| r["sessions"] = json!([]), &[]);
+    refused(&|r| r["suite"] = json!("../../etc"), &[]);
+    refused(&|_| {}, &["--release", "../v1"]);
+    refused(
+        &|r| {
+            r["sessions"][0]["id"] = json!("s1");
+            r["sessions"][0]["runs"][0]["metrics"]["ttft"] = json!(1.0);
+        },
+        &[],
+    );
+    insta::assert_snapshot!(errors);
+    let mut other = results("s2", 10);
+    other["settings"]["warmup"] = json!(2);
+    assert_eq!(place.update(&other, &["--replace"]).0, 0);
+}
+
+#[test]
+fn the_baseline_of_a_release_is_never_changed() {
+    let place = Place::new();
+    let release = |session: &str| place.update(&results(session, 9), &["--release", "v1.0.0"]);
+    let said = [release("s1"), release("s1"), release("s2")];
+    assert_eq!(said.each_ref().map(|said| said.0), [0, 0, 2]);
+    insta::assert_snapshot!(format!("{}{}{}", said[0].1, said[1].1, said[2].2));
+    let kept = read(&place.path("baselines/h100-small/releases/v1.0.0/nvidia-h100-80gb-hbm3.json"));
+    assert_eq!((&kept["label"], &kept["sessions"][0]["id"]), (&json!("v1.0.0"), &json!("s1")));
+}
+
+#[test]
+fn several_files_replace_a_baseline_together() {
+    let place = Place::new();
+    assert_eq!(place.update(&results("old", 9), &[]).0, 0);
+    for day in 10..=12 {
+        std::fs::write(place.path(&format!("{day}.json")), results(&format!("s{day}"), day).to_string()).unwrap();
+    }
+    let (exit, out, err) = place.run(&["baseline", "update", "10.json", "11.json", "12.json", "--replace"]);
+    assert_eq!((exit, err.as_str()), (0, ""));
+    assert_eq!(out, "baselines/h100-small/nvidia-h100-80gb-hbm3.json now holds 3 sessions (3 new)\n");
+    let kept = read(&place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json"));
+    let ids: Vec<_> = kept["sessions"].as_array().unwrap().iter().map(|session| session["id"].clone()).collect();
+    assert_eq!(ids, [json!("s10"), json!("s11"), json!("s12")]);
+}
+
+/// As the release workflow does it: all sessions make one baseline.
+#[test]
+fn a_release_is_made_of_several_sessions() {
+    let place = Place::new();
+    let release = |sessions: std::ops::RangeInclusive<u32>| {
+        let files: Vec<String> = sessions.clone().map(|day| format!("{day}.json")).collect();
+        for day in sessions {
+            std::fs::write(place.path(&format!("{day}.json")), results(&format!("s{day}"), day).to_string()).unwrap();
+        }
+        let files: Vec<&str> = files.iter().map(String::as_str).collect();
+        place.run(&[&["baseline", "update"], &files[..], &["--release", "v1.0.0"]].concat())
+    };
+    assert_eq!(release(1..=5).0, 0);
+    let kept = read(&place.path("baselines/h100-small/releases/v1.0.0/nvidia-h100-80gb-hbm3.json"));
+    assert_eq!(kept["sessions"].as_array().unwrap().len(), 5);
+    assert_eq!([release(1..=5).0, release(1..=4).0, release(1..=6).0], [0, 2, 2], "never changed again");
+}
+
+#[test]
+fn verify_finds_every_file_that_is_not_what_it_seems() {
+    let place = Place::new();
+    assert_eq!(place.update(&results("s1", 9), &[]).0, 0);
+    let good = std::fs::read(place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json")).unwrap();
+    let write = |name: &str, text: &[u8]| {
+        let path = place.path("baselines").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    write("h100-small/nvidia-a100.json", &good);
+    write("other/nvidia-h100-80gb-hbm3.json", &good);
+    write("h100-small/releases/v1/broken.json", b"{\"schema\": 1");
+    write("h100-small/huge.json", &vec![b' '; 300_000]);
+    write("h100-small/a\u{1b}[31mb.json", &good);
+    let (exit, out, err) = place.run(&["baseline", "verify"]);
+    assert_eq!((exit, out.as_str()), (2, ""));
+    insta::assert_snapshot!(err);
+}
+
+#[test]
+fn without_baselines_the_commands_say_how_to_make_one() {
+    let place = Place::new();
+    let (list, show) = (place.run(&["baseline", "list"]), place.run(&["baseline", "show"]));
+    assert_eq!((list.0, show.0), (0, 2));
+    insta::assert_snapshot!(format!("{}{}", list.2, show.2));
+}
+
+/// A file from anybody must end in an error, not in a crash or a full disk.
+#[test]
+fn hostile_results_end_in_an_error() {
+    let place = Place::new();
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    for text in ["", "null", "[]", "{}", "{\"schema\":2}", &deep, "\u{0}\u{1}"] {
+        std::fs::write(place.path("results.json"), text).unwrap();
+        let (exit, _, err) = place.run(&["baseline", "update", "results.json"]);
+        assert_eq!(exit, 2, "{err}");
+        assert!(err.starts_with("error: ") && err.len() < 500, "{err}");
+    }
+}
