@@ -1,6 +1,6 @@
 //! One look at the data of both sides.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::design::{Basis, Design, HISTORY_SESSIONS};
 use super::matching::{Matched, Pair, match_sides};
@@ -169,8 +169,9 @@ fn warnings(
     if let Ceilings::Differ(sentences) = &ceilings {
         sentences.iter().cloned().for_each(&mut warn);
     }
-    for side in [base, head] {
+    for (side, other) in [(base, head), (head, base)] {
         side_warnings(side).into_iter().for_each(&mut warn);
+        throttling_warning(side, other).into_iter().for_each(&mut warn);
     }
     if *design == Design::Apart {
         shift_warnings(comparison, &ceilings).into_iter().for_each(&mut warn);
@@ -186,17 +187,6 @@ fn side_warnings(side: &Side) -> Vec<String> {
     let mut warnings = Vec::new();
     for session in side.sessions.iter().filter(|session| !session.finished) {
         warnings.push(format!("{}: the session `{}` did not finish: runs may be missing", side.name, session.id));
-    }
-    let throttled: usize = side.cases.iter().map(|case| case.throttled).sum();
-    if throttled > 0 {
-        let reasons: std::collections::BTreeSet<_> =
-            side.cases.iter().flat_map(|case| &case.throttle_reasons).collect();
-        let reasons: Vec<_> = reasons.into_iter().map(String::as_str).collect();
-        warnings.push(format!(
-            "{}: the device was throttled in {throttled} runs ({}): their numbers may be low",
-            side.name,
-            reasons.join(", ")
-        ));
     }
     let fallbacks: Vec<_> = side.cases.iter().filter_map(|case| Some((&case.id, case.fallback()?))).collect();
     if let Some((case, (ran, asked))) = fallbacks.first() {
@@ -215,6 +205,24 @@ fn side_warnings(side: &Side) -> Vec<String> {
         ));
     }
     warnings
+}
+
+/// Runs whose clocks were held down, unless all runs of their case were, on both sides: these can be compared.
+fn throttling_warning(side: &Side, other: &Side) -> Option<String> {
+    let unusual = side.cases.iter().flat_map(|case| {
+        let counterpart = other.cases.iter().find(|counterpart| counterpart.id == case.id);
+        let always = counterpart.map(|counterpart| case.always_throttled(counterpart)).unwrap_or_default();
+        case.throttle_reasons.iter().map(move |reasons| reasons - &always).filter(|reasons| !reasons.is_empty())
+    });
+    let unusual: Vec<BTreeSet<String>> = unusual.collect();
+    let reasons: BTreeSet<&str> = unusual.iter().flatten().map(String::as_str).collect();
+    let runs = match unusual.len() {
+        0 => return None,
+        1 => "1 run".to_owned(),
+        count => format!("{count} runs"),
+    };
+    let reasons = reasons.into_iter().collect::<Vec<_>>().join(", ");
+    Some(format!("{}: the device was throttled in {runs} ({reasons}): their numbers may be low", side.name))
 }
 
 /// When nearly everything moves together, the machine is the first suspect, unless its limits haven't moved.

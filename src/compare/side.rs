@@ -46,9 +46,8 @@ pub struct CaseSide {
     pub token_hashes: BTreeSet<String>,
     /// What ran in the runs that gave numbers.
     pub implementations: BTreeSet<Implementation>,
-    /// Number of runs whose clocks were held down, and why.
-    pub throttled: usize,
-    pub throttle_reasons: BTreeSet<String>,
+    /// What held the clocks down, for each run that gave numbers.
+    pub throttle_reasons: Vec<BTreeSet<String>>,
 }
 
 /// The values of a metric, one a run.
@@ -135,13 +134,18 @@ impl CaseSide {
         Some((other, asked))
     }
 
+    /// What held the clocks down in every run of both sides: that is how the device runs the case.
+    pub fn always_throttled(&self, other: &Self) -> BTreeSet<String> {
+        let runs = self.throttle_reasons.iter().chain(&other.throttle_reasons).cloned();
+        runs.reduce(|common, reasons| &common & &reasons).unwrap_or_default()
+    }
+
     fn add(&mut self, measured: &Measurement, session: usize, sessions: usize, unknown: &mut BTreeSet<String>) {
         self.runs += 1;
         self.token_hashes.extend(measured.token_hash.iter().cloned());
         let asked = self.case.as_ref().map(|case| case.implementation);
         self.implementations.extend(measured.implementation.or(asked));
-        self.throttled += usize::from(!measured.throttle_reasons().is_empty());
-        self.throttle_reasons.extend(measured.throttle_reasons().iter().cloned());
+        self.throttle_reasons.push(measured.throttle_reasons().iter().cloned().collect());
         for (name, &value) in &measured.metrics {
             let Some(known) = metric::find(name.as_str()) else {
                 unknown.insert(name.to_string());

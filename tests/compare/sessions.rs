@@ -166,6 +166,30 @@ fn what_has_no_verdict_is_still_said() {
     assert_eq!(kinds, [NoteKind::OutputChanged, NoteKind::Missing, NoteKind::Missing, NoteKind::Failed, NoteKind::New]);
 }
 
+/// A power cap that holds down every run of a case, on both sides, is how the device runs it; what comes and goes isn't.
+#[test]
+fn throttling_is_a_warning_unless_it_is_always_there() {
+    let throttled = |sides: [&[u32]; 2]| {
+        let mut results = [session(|_, _| 1.0), other_session(|_, _| 1.0)];
+        for (results, rounds) in results.iter_mut().zip(sides) {
+            for run in results.sessions[0].runs.iter_mut().filter(|run| run.case == case(0).id) {
+                let Outcome::Ok(measured) = &mut run.outcome else { continue };
+                let reason = rounds.contains(&run.round).then(|| "sw_power_cap".into());
+                measured.device.get_or_insert_default().throttle_reasons = reason.into_iter().collect();
+            }
+        }
+        let warnings = compare_json(&results_files(&results[0], &results[1]), &[]).warnings;
+        warnings.into_iter().filter(|warning| warning.contains("throttled")).collect::<Vec<_>>()
+    };
+    let said = |side: &str, runs: &str| {
+        format!("{side}.json: the device was throttled in {runs} (sw_power_cap): their numbers may be low")
+    };
+    assert!(throttled([&[1, 2, 3], &[1, 2, 3]]).is_empty());
+    assert_eq!(throttled([&[1, 2, 3], &[1, 2]]), [said("base", "3 runs"), said("head", "2 runs")]);
+    assert_eq!(throttled([&[], &[2]]), [said("head", "1 run")]);
+    assert_eq!(throttled([&[1, 2, 3], &[]]), [said("base", "3 runs")]);
+}
+
 /// A run that was killed before its first result: everything is missing, nothing is invented.
 #[test]
 fn results_without_runs() {
