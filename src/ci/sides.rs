@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, CandleSource};
 use crate::error::{Error, Result};
 use crate::measure::Worker;
-use crate::programs::{Build, Candle, Origin, Program, git};
+use crate::programs::{Build, Candle, Origin, Program, Source, git};
 
 /// What the flags and the configuration say about head and base.
 #[derive(Debug)]
@@ -18,8 +18,7 @@ pub struct Sides {
     pub candle: Option<CandleSource>,
     /// The configuration file: the base's names the base's candle.
     pub config: Option<PathBuf>,
-    /// bench-diff's own source.
-    pub source: PathBuf,
+    pub source: Source,
     /// Where builds are kept.
     pub cache: PathBuf,
 }

@@ -17,7 +17,7 @@ use crate::error::{Error, Exit, Result};
 use crate::github::event::Context;
 use crate::github::token::shield;
 use crate::measure::{End, Stop};
-use crate::programs::git;
+use crate::programs::{Source, git};
 use crate::publish::publish;
 use crate::render::escape;
 use crate::report::Report;
@@ -124,7 +124,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         build_command: args.build_command.clone(),
         candle: args.candle.clone().map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone()),
         config: config::path(&args.selection),
-        source: args.source.clone(),
+        source: Source::at(&args.source),
         cache: local.builds(),
     };
     let commits = commits(args, &sides, context.as_ref(), io)?;

@@ -1,6 +1,7 @@
 //! bench-diff, built against another candle than the released one.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
@@ -14,10 +15,16 @@ use crate::render::escape;
 #[derive(Debug, Clone)]
 pub struct Candle {
     pub origin: Origin,
-    /// bench-diff's own source.
-    pub source: PathBuf,
+    pub source: Source,
     /// Where builds are kept.
     pub cache: PathBuf,
+}
+
+/// bench-diff's own source: both sides must be built from the same, so all clones know the state that was seen first.
+#[derive(Debug, Clone)]
+pub struct Source {
+    directory: PathBuf,
+    state: Arc<OnceLock<String>>,
 }
 
 /// Where candle comes from.
@@ -46,9 +53,7 @@ const CRATES: [&str; 3] = ["candle-core", "candle-nn", "candle-transformers"];
 impl Candle {
     pub(super) fn worker(&self) -> Result<Worker> {
         let candle = self.find()?;
-        let source = fingerprint(&self.source)
-            .map_err(|error| Error::usage(format!("can't read {}: {error}", self.source.display())))?;
-        let program = self.cache.join(format!("bench-diff-{source}-candle-{}", candle.commit));
+        let program = self.cache.join(format!("bench-diff-{}-candle-{}", self.source.state()?, candle.commit));
         // A checkout with changes is built again each time: cargo knows what is up to date.
         if !candle.fixed || !program.is_file() {
             self.build(&candle, &program).map_err(|why| {
@@ -87,8 +92,8 @@ impl Candle {
         // Patching changes Cargo.lock: that of the copy.
         let copy = self.cache.join("source");
         let target = self.cache.join("target");
-        copy_source(&self.source, &copy)?;
-        record_commit(&self.source, &copy)?;
+        copy_source(&self.source.directory, &copy)?;
+        record_commit(&self.source.directory, &copy)?;
         let place = escape::line(&candle.directory.display().to_string());
         let patches = patches(&candle.directory)?;
         let cargo = |arguments: &[&str]| {
@@ -111,6 +116,26 @@ impl Candle {
         }
         run(&mut build)?;
         std::fs::copy(target.join("release/bench-diff"), program).map(drop).map_err(|error| error.to_string())
+    }
+}
+
+impl Source {
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), state: Arc::default() }
+    }
+
+    /// What tells this state from others; an error when it isn't the first one any more.
+    fn state(&self) -> Result<&str> {
+        let place = self.directory.display();
+        let now = fingerprint(&self.directory).map_err(|error| Error::usage(format!("can't read {place}: {error}")))?;
+        let first = self.state.get_or_init(|| now.clone());
+        if *first == now {
+            return Ok(first);
+        }
+        Err(Error::usage(format!(
+            "bench-diff's source in {place} has changed since the other side was built: both must be of the same; run it \
+             again"
+        )))
     }
 }
 
@@ -156,7 +181,7 @@ fn record_commit(source: &Path, copy: &Path) -> std::result::Result<(), String> 
     std::fs::write(copy.join(".cargo_vcs_info.json"), format!("{info:#}")).map_err(|error| error.to_string())
 }
 
-/// What tells one state of bench-diff's source from another: both sides must be built from the same.
+/// What tells one state of bench-diff's source from another.
 fn fingerprint(source: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", "build", "kernels", "src"] {

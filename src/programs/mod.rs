@@ -8,7 +8,7 @@ mod commit;
 pub mod git;
 mod process;
 
-pub use candle::{Candle, Origin};
+pub use candle::{Candle, Origin, Source};
 pub use commit::Build;
 
 use crate::error::Result;

@@ -180,6 +180,23 @@ fn a_pull_request_to_candle_is_measured_against_its_base() {
     assert!(out.contains(&again), "{out}");
 }
 
+/// What both sides share must be the same, or its change would be blamed on candle.
+#[test]
+fn a_bench_diff_that_changes_between_the_builds_is_an_error() {
+    let place = Place::candle("candle = { path = \"candle\" }");
+    place.commit_candle("candle", "100");
+    place.git(&["-C", "candle", "switch", "--quiet", "--create", "slower"]);
+    place.commit_candle("candle", "80");
+    std::fs::write(place.path("bin/edits"), place.path("source/build.rs").to_str().unwrap()).unwrap();
+    let (exit, _, err) = place.ci_with_cargo(&["--base-ref", "main"]);
+    assert_eq!((exit, place.builds()), (2, 1), "{err}");
+    let error = err.lines().find(|line| line.starts_with("error: bench-diff's source in ")).unwrap();
+    assert!(
+        error.ends_with("has changed since the other side was built: both must be of the same; run it again"),
+        "{err}"
+    );
+}
+
 #[test]
 fn plan_shows_it_and_run_says_that_it_does_not_build() {
     let place = Place::candle("candle = { git = \"https://example.com/candle\", rev = \"main\" }");

@@ -15,6 +15,8 @@ if [ "$command" = update ]; then
     exit 0
 fi
 echo "$BENCH_DIFF_CANDLE_COMMIT" >> "$dir/builds"
+# As someone who edits bench-diff meanwhile.
+[ ! -e "$dir/edits" ] || echo "$BENCH_DIFF_CANDLE_COMMIT" > "$(cat "$dir/edits")"
 mkdir -p "$target/release"
 if [ "$speed" = broken ]; then
     printf '   Compiling candle-core\nerror[E0308]: mismatched types\n\nerror: could not compile `candle-core`\n' >&2
