@@ -6,6 +6,7 @@
 pub mod baseline;
 pub mod calibrate;
 pub mod case;
+pub mod child;
 pub mod ci;
 mod cli;
 mod commands;

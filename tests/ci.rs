@@ -5,8 +5,12 @@
 mod baseline;
 #[path = "ci/candle.rs"]
 mod candle;
+#[path = "ci/children.rs"]
+mod children;
 #[path = "ci/confirm.rs"]
 mod confirm;
+#[path = "child/shims.rs"]
+mod shims;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -241,12 +245,16 @@ fn calibrate_says_how_many_runs_a_change_needs() {
 /// A repository whose program is built by a command from a file with its speed: 100 on main, 80 on the branch that is
 /// checked out.
 fn repository() -> (Place, String) {
+    repository_of("sha1")
+}
+
+fn repository_of(format: &str) -> (Place, String) {
     let place = Place::new();
     let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci/program.sh");
     std::fs::copy(template, place.path("program.sh")).unwrap();
     std::fs::write(place.path(".gitignore"), "program\nbuilt*\nprogram.count\n").unwrap();
     std::fs::write(place.path("speed"), "100").unwrap();
-    place.git(&["init", "--quiet", "--initial-branch", "main"]);
+    place.git(&["init", "--quiet", "--initial-branch", "main", "--object-format", format]);
     place.commit("main");
     let base = place.git(&["rev-parse", "HEAD"]);
     place.git(&["switch", "--quiet", "--create", "slower"]);

@@ -1,5 +1,8 @@
 //! `bench-diff run` through the binary, with `run/worker.sh` as the measured program.
 
+#[path = "run/tree.rs"]
+mod tree;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

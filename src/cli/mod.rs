@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
+use crate::child::shield;
 use crate::commands;
 use crate::error::{Exit, Result};
 use crate::render::escape;
@@ -51,12 +52,21 @@ enum Command {
     Profile(commands::profile::Args),
     #[command(hide = true)]
     Worker(commands::worker::Args),
+    #[command(hide = true)]
+    Guard(commands::guard::Args),
     Ci(Box<commands::ci::Args>),
     Base(commands::base::Args),
     Calibrate(Box<commands::calibrate::Args>),
     Baseline(commands::baseline::Args),
     Publish(commands::publish::Args),
     Accept(commands::accept::Args),
+}
+
+impl Command {
+    /// Those that talk to GitHub.
+    fn may_hold_a_token(&self) -> bool {
+        matches!(self, Self::Ci(_) | Self::Base(_) | Self::Publish(_) | Self::Accept(_))
+    }
 }
 
 /// What a command gets to work with.
@@ -73,6 +83,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Err(error) => return usage(&error, out, err),
     };
     log(cli.global.verbose);
+    if cli.command.may_hold_a_token() {
+        shield();
+    }
     let mut io = Io { out, err };
     match dispatch(cli.command, &mut io) {
         Ok(exit) => exit.into(),
@@ -97,6 +110,7 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Run(args) => commands::run::run(&args, io),
         Command::Profile(args) => commands::profile::run(&args, io),
         Command::Worker(args) => commands::worker::run(&args),
+        Command::Guard(args) => commands::guard::run(&args),
         Command::Ci(args) => commands::ci::run(&args, io),
         Command::Base(args) => commands::base::run(&args, io),
         Command::Calibrate(args) => commands::calibrate::run(&args, io),

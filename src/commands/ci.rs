@@ -15,7 +15,6 @@ use crate::config::{self, CandleSource, Selection};
 use crate::device;
 use crate::error::{Error, Exit, Result};
 use crate::github::event::Context;
-use crate::github::token::shield;
 use crate::measure::{End, Stop};
 use crate::programs::{Source, git};
 use crate::publish::publish;
@@ -47,6 +46,10 @@ pub struct Args {
     /// program is then --head-binary's path in there
     #[arg(long, value_name = "COMMAND", requires = "head_binary", conflicts_with = "base_binary")]
     build_command: Option<String>,
+    /// One more variable of this environment that building gets; repeat for several. Builds get what compilers, cargo
+    /// and CUDA need, and nothing else (docs/security.md)
+    #[arg(long, value_name = "NAME")]
+    build_env: Vec<String>,
     /// Judge this checkout of candle: bench-diff is built against it, and for the base against the commit where the
     /// branch left --base-ref [default: `candle` in the configuration]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["head_binary", "base_binary"])]
@@ -109,9 +112,6 @@ enum Format {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    if std::env::var_os("GITHUB_TOKEN").is_some() {
-        shield();
-    }
     let suite = config::load_suite(&args.selection, device::at_hand())?;
     let (suite, plan) = plan::here(suite)?;
     let directory = config::directory(&args.selection);
@@ -122,6 +122,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         head_binary: args.head_binary.clone(),
         base_binary: args.base_binary.clone(),
         build_command: args.build_command.clone(),
+        build_env: args.build_env.clone(),
         candle: args.candle.clone().map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone()),
         config: config::path(&args.selection),
         source: Source::at(&args.source),
@@ -179,8 +180,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 }
 
 fn commit(text: &str) -> std::result::Result<String, String> {
-    let valid = matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if valid { Ok(text.to_owned()) } else { Err("not the hexadecimal name of a commit".into()) }
+    if git::is_commit(text) { Ok(text.to_owned()) } else { Err("not the hexadecimal name of a commit".into()) }
 }
 
 fn minutes(text: &str) -> std::result::Result<Duration, String> {

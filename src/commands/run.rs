@@ -50,7 +50,7 @@ const EXAMPLES: &str = "Examples:
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let worker = match &args.worker {
-        Some(path) => Worker::at(path),
+        Some(name) => Worker::named(name)?,
         None => Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?,
     };
     let path = args.resume.as_ref().unwrap_or(&args.output);

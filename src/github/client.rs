@@ -1,7 +1,6 @@
 //! Talking to GitHub's REST API: bounded in time, size and patience, and never twice the same POST.
 
 use std::cell::Cell;
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method, StatusCode, Uri};
@@ -12,7 +11,7 @@ use serde_json::Value;
 
 use super::event::Context;
 use super::{ApiError, Token};
-use crate::programs::git::{self, Credential};
+use crate::programs::git::{Credential, Remote};
 
 /// Larger answers are refused. A page of 100 comments of 65,536 characters has at most 26 MB.
 const MAX_ANSWER: usize = 32 << 20;
@@ -127,11 +126,11 @@ impl Client {
         }
     }
 
-    /// Fetches a branch or commit of the context's repository into the bare repository `into`; its commit.
-    pub fn fetch(&self, context: &Context, name: &str, into: &Path) -> crate::error::Result<String> {
+    /// The context's repository, for git to fetch from with this token.
+    pub fn remote<'a>(&'a self, context: &'a Context) -> Remote<'a> {
         let server = context.server_url.trim_end_matches('/');
         let credential = Credential { server, password: self.token.expose() };
-        git::fetch(&format!("{server}/{}", context.repository), name, into, Some(credential))
+        Remote { url: format!("{server}/{}", context.repository), credential: Some(credential) }
     }
 
     /// Waits, unless that would use up the patience: then `false`.

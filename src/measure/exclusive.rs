@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::environment;
 use super::gpu::GpuProbe;
 use super::observer::{Observer, Update};
-use super::stop::Stop;
 use crate::case::DeviceKind;
+use crate::child::Stop;
 use crate::config::Suite;
 use crate::error::{Error, Result};
 

@@ -5,18 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::ceilings;
-use super::child::{Child, Next, clean};
 use super::environment::environment;
 use super::exclusive::Exclusive;
 use super::idle::wait_until_idle;
 use super::observer::{At, Observer, Update};
-use super::program::hide_own_environment;
+use super::program::Child;
 use super::protocol::{Event, Job};
 use super::side::{Side, now};
-use super::stop::Stop;
 use super::throttle::Throttling;
 use super::trace::{Trace, TraceLine};
 use crate::case::{Case, DeviceKind};
+use crate::child::{Next, Stop, clean, shield};
 use crate::config::{Limits, Suite, SuiteModel};
 use crate::engine::{Loaded, ModelSpec};
 use crate::error::{Error, Result};
@@ -51,7 +50,7 @@ pub enum End {
 /// Measures every run that the sides' sessions lack. See the [module](super) for the order and the promises.
 pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, stop: &Stop) -> Result<End> {
     let suite = request.suite;
-    hide_own_environment();
+    shield();
     let Some(_exclusive) = Exclusive::wait(suite, &request.locks, observer, stop)? else { return Ok(End::Stopped) };
     let trace = request.trace.map(|path| {
         Trace::open(path).map_err(|error| Error::usage(format!("can't write the trace to {}: {error}", path.display())))
@@ -212,7 +211,7 @@ impl Round<'_, '_> {
             ceilings: self.side.session().ceilings,
             trace: self.session.trace.is_some(),
         };
-        let mut child = Child::start(&self.side.worker, &job).map_err(|error| {
+        let mut child = self.side.worker.start(&job).map_err(|error| {
             let path = self.side.worker.path.display();
             Error::measurement(format!("can't start {path}: {error}; it must be a program that speaks our protocol"))
         })?;
@@ -228,7 +227,7 @@ impl Round<'_, '_> {
         let remained = self.remaining.len();
         loop {
             let event = match child.next(deadline, self.session.stop) {
-                Next::Event(event) => *event,
+                Next::Message(event) => *event,
                 Next::Stopped => return Ok(End::Stopped),
                 Next::TimedOut => {
                     child.kill();

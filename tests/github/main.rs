@@ -1,9 +1,12 @@
 //! GitHub, played by a small stateful fake that can be told to fail: the comment, the check run, what a step writes.
 
 mod base;
+mod children;
 mod comment;
 mod fake;
 mod publish;
 mod reports;
+#[path = "../child/shims.rs"]
+mod shims;
 mod step;
 mod sticky;
