@@ -14,6 +14,7 @@ pub mod config;
 pub mod device;
 pub mod engine;
 pub mod error;
+pub mod files;
 pub mod github;
 pub mod measure;
 pub mod metric;

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use crate::cli::Io;
 use crate::compare::{Counts, Row, Verdict};
-use crate::error::{Error, Exit, Result};
+use crate::error::{Exit, Result};
+use crate::files;
 use crate::github::checks::{self, CheckRun, Conclusion};
 use crate::github::event::{Context, PullRequest};
 use crate::github::outputs::{self, Annotation, Files, Level};
@@ -101,8 +102,7 @@ pub fn publish(
     }
     outcome.write(&files)?;
     if let Some(path) = &options.summary {
-        std::fs::write(path, summaries)
-            .map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))?;
+        files::write(path, |out| out.write_all(summaries.as_bytes()))?;
         files.set("summary", &path.display().to_string())?;
     }
     let unjudged = outcome.uncompared && options.if_no_baseline == IfNoBaseline::Fail;

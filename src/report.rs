@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::compare::Comparison;
 use crate::error::{Error, Result};
-use crate::results::{self, Results};
+use crate::files;
+use crate::results::Results;
 
 /// The schema that this build reads and writes.
 pub const SCHEMA: u32 = 1;
@@ -69,8 +70,7 @@ pub fn read(path: &Path) -> Result<Report> {
 
 /// Writes a report, whole or not at all.
 pub fn write(report: &Report, path: &Path) -> Result<()> {
-    let written = results::write_atomically(path, |out| Ok(serde_json::to_writer(out, report)?));
-    written.map_err(|error| Error::usage(format!("can't write the report {}: {error}", path.display())))
+    files::write(path, |out| Ok(serde_json::to_writer(out, report)?))
 }
 
 #[derive(Deserialize)]

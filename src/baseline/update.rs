@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{MAX_BYTES, Store, hardware, read_if_there};
 use crate::compare::{self, Side};
 use crate::error::{Error, Result};
+use crate::files::Output;
 use crate::results::{Outcome, Results, Session};
 
 /// Sessions that a baseline keeps; the oldest go first. A history takes five, and old sessions are of old programs.
@@ -64,6 +65,8 @@ fn by_path(files: Vec<Results>, path_of: impl Fn(&Results) -> Result<PathBuf>) -
 
 /// To what is there, unless that is to be replaced.
 fn add(path: PathBuf, mut new: Results, label: Option<&str>, replace: bool) -> Result<Change> {
+    // Nobody adds to it between our reading and our writing.
+    let output = claimed(&path)?;
     let old = if replace { None } else { read_if_there(&path)? };
     let known = old.as_ref().map_or(0, |old| old.sessions.len());
     if let Some(old) = &old {
@@ -76,7 +79,7 @@ fn add(path: PathBuf, mut new: Results, label: Option<&str>, replace: bool) -> R
     let added = new.sessions.len() - known;
     let dropped = shrink(&mut new)?;
     if old.as_ref() != Some(&new) {
-        save(&new, &path)?;
+        save(&new, &output)?;
     }
     Ok(Change { path, sessions: new.sessions.len(), added, dropped })
 }
@@ -85,6 +88,7 @@ fn add(path: PathBuf, mut new: Results, label: Option<&str>, replace: bool) -> R
 fn keep(path: PathBuf, mut new: Results) -> Result<Change> {
     let dropped = shrink(&mut new)?;
     let sessions = new.sessions.len();
+    let output = claimed(&path)?;
     match read_if_there(&path)? {
         Some(old) if old == new => Ok(Change { path, sessions, added: 0, dropped }),
         Some(_) => Err(Error::usage(format!(
@@ -92,7 +96,7 @@ fn keep(path: PathBuf, mut new: Results) -> Result<Change> {
             path.display()
         ))),
         None => {
-            save(&new, &path)?;
+            save(&new, &output)?;
             Ok(Change { path, sessions, added: sessions, dropped })
         }
     }
@@ -186,7 +190,12 @@ fn size(results: &Results) -> Result<u64> {
     Ok(text.len() as u64)
 }
 
-fn save(results: &Results, path: &Path) -> Result<()> {
-    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| results.save(path));
-    written.map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))
+fn claimed(path: &Path) -> Result<Output> {
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))?;
+    Output::wait_for(path)
+}
+
+fn save(results: &Results, output: &Output) -> Result<()> {
+    results.save(output).map_err(|error| Error::usage(format!("can't write {}: {error}", output.path().display())))
 }

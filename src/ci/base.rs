@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::files::Scratch;
 use crate::github::event::Context;
 use crate::github::{ApiError, Client};
 use crate::programs::git;
@@ -100,7 +101,7 @@ impl Search<'_> {
     fn fetch(&self, name: &str) -> std::result::Result<String, String> {
         match self.client.zip(self.context) {
             Some((client, context)) => {
-                let bare = tempfile::tempdir().map_err(|error| error.to_string())?;
+                let bare = Scratch::new().map_err(|error| error.to_string())?;
                 let commit = client.fetch(context, name, bare.path()).map_err(|error| error.message().to_owned())?;
                 git::fetch_from(self.repository, &bare.path().display().to_string(), &commit)
             }

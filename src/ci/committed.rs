@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::files;
+
 /// A directory has two files for each suite and hardware, and a few for its releases.
 const MAX_FILES: usize = 10_000;
 
@@ -22,7 +24,7 @@ pub fn baselines_of(commit: &str, directory: &Path, to: &Path) -> std::io::Resul
         let Some(content) = git(parent, &["cat-file", "blob", &format!("{commit}:./{name}")])? else { continue };
         let path = to.join(name);
         std::fs::create_dir_all(path.parent().unwrap_or(to))?;
-        std::fs::write(path, content)?;
+        files::write(&path, |out| out.write_all(&content)).map_err(std::io::Error::other)?;
     }
     Ok((!names.is_empty()).then(|| to.join(name)))
 }

@@ -6,6 +6,7 @@ use crate::baseline::{Change, Store};
 use crate::compare::{self, Side};
 use crate::config::Suite;
 use crate::error::{Error, Result};
+use crate::files::{self, Output};
 use crate::measure::Worker;
 use crate::results::{Program, Results};
 
@@ -104,17 +105,14 @@ impl Local {
             return Ok(());
         }
         std::fs::create_dir_all(&self.directory)?;
-        std::fs::write(file, "*\n")
+        files::write(&file, |out| out.write_all(b"*\n")).map_err(std::io::Error::other)
     }
 }
 
 /// Copies a program to a place that may not be there yet.
 fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to.parent().unwrap_or(to))?;
-    // Not into the file itself: it may be running.
-    let new = to.with_extension("new");
-    std::fs::copy(program, &new)?;
-    std::fs::rename(new, to)
+    Output::wait_for(to).map_err(std::io::Error::other)?.copy(program)
 }
 
 /// One build for sure: all programs say the same, and a commit without local changes.

@@ -17,7 +17,6 @@ mod local;
 mod sides;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 pub use base::{BaseCommits, Search};
@@ -29,6 +28,7 @@ use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};
 use crate::config::Suite;
 use crate::error::{Error, Result};
+use crate::files::{Folder, Output};
 use crate::measure::{self, End, Observer, Side, Stop, Worker};
 use crate::report::{self, ReleaseComparison, Report};
 use crate::results::{Failure, Outcome, Results};
@@ -55,7 +55,7 @@ pub struct Request<'a> {
     pub committed: Store,
     pub local: Local,
     /// The directory for `results.json`, `report.json` and the rest.
-    pub output: &'a Path,
+    pub output: &'a Folder,
 }
 
 /// A measurement, finished or stopped.
@@ -70,8 +70,6 @@ pub struct Measured {
 
 /// Measures and compares. `None` when told to stop before there was anything to compare.
 pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Option<Measured>> {
-    std::fs::create_dir_all(request.output)
-        .map_err(|error| Error::usage(format!("can't make the directory {}: {error}", request.output.display())))?;
     let hardware = measure::environment(request.suite).fingerprint();
     let mut flow = Flow { request, observer, stop, options: Options::from(&request.suite.thresholds) };
     let committed = request.committed.find(&request.suite.name, &hardware)?;
@@ -225,9 +223,9 @@ impl Flow<'_> {
 
     /// A side to measure, saved under that name: a new one, or what an interrupted run left there.
     fn side(&self, label: &str, worker: &Worker, suite: &Suite, id: &str, name: &str) -> Result<Side> {
-        let path = self.request.output.join(name);
-        let side = if self.request.resume && path.exists() {
-            let results = crate::results::read(&path)?;
+        let output = Output::claim(&self.request.output.join(name))?;
+        let side = if self.request.resume && output.exists() {
+            let results = crate::results::read(output.path())?;
             // Confirming has added rounds.
             let mut suite = suite.clone();
             suite.settings.runs = suite.settings.runs.max(results.settings.runs);
@@ -235,7 +233,7 @@ impl Flow<'_> {
         } else {
             Side::new(label, worker.clone(), suite, id)
         };
-        Ok(side.saved_to(&path))
+        Ok(side.saved_to(output))
     }
 
     fn run(&mut self, suite: &Suite, sides: &mut [Side]) -> Result<End> {

@@ -14,6 +14,7 @@ use crate::cli::Io;
 use crate::config::{self, CandleSource, Selection};
 use crate::device;
 use crate::error::{Error, Exit, Result};
+use crate::files::Folder;
 use crate::github::event::Context;
 use crate::github::token::shield;
 use crate::measure::{End, Stop};
@@ -116,7 +117,8 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let (suite, plan) = plan::here(suite)?;
     let directory = config::directory(&args.selection);
     let local = Local::in_directory(&directory);
-    let output = args.output.clone().unwrap_or_else(|| local.latest());
+    // Before anything is built: another `ci` may be at it.
+    let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
     let context = base::context(io)?;
     let sides = Sides {
         head_binary: args.head_binary.clone(),
@@ -158,7 +160,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     };
     let exit = if args.no_publish { Exit::Success } else { tell(args, &report, io)? };
     if end == End::Stopped {
-        let output = output.display();
+        let output = output.path().display();
         writeln!(
             io.err,
             "stopped; the report is about what was measured, in {output}; carry on with the same command and --resume"

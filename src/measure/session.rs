@@ -58,23 +58,14 @@ pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, s
     });
     let mut session = Session { request, observer, stop, trace: trace.transpose()?, throttling: Throttling::default() };
     session.prepare(sides)?;
-    if session.ceilings(sides)? == End::Stopped {
-        return Ok(End::Stopped);
-    }
-    for round in 1..=suite.settings.runs {
-        for model in &suite.models {
-            for side in in_turn(sides, round) {
-                if session.measure(side, model, round)? == End::Stopped {
-                    return Ok(End::Stopped);
-                }
-            }
-        }
-    }
+    let end = session.rounds(sides)?;
     for side in sides {
-        side.session_mut().finished = Some(now());
-        side.save()?;
+        if end == End::Complete {
+            side.session_mut().finished = Some(now());
+        }
+        side.finish()?;
     }
-    Ok(End::Complete)
+    Ok(end)
 }
 
 /// A B in odd rounds, B A in even ones.
@@ -128,6 +119,22 @@ impl Session<'_> {
         let total = cases(suite).count() * suite.settings.runs as usize * sides.len();
         self.observer.update(Update::Started { left: &left, total });
         Ok(())
+    }
+
+    fn rounds(&mut self, sides: &mut [Side]) -> Result<End> {
+        if self.ceilings(sides)? == End::Stopped {
+            return Ok(End::Stopped);
+        }
+        for round in 1..=self.request.suite.settings.runs {
+            for model in &self.request.suite.models {
+                for side in in_turn(sides, round) {
+                    if self.measure(side, model, round)? == End::Stopped {
+                        return Ok(End::Stopped);
+                    }
+                }
+            }
+        }
+        Ok(End::Complete)
     }
 
     /// What the GPU can do at most, once a session and for all sides.
@@ -354,9 +361,10 @@ impl Round<'_, '_> {
         if let (Some(index), Some(why)) = (index, why) {
             let run = self.run(case, Outcome::Ok(measurement));
             self.again.push(self.remaining.remove(index));
+            self.side.discard(why.clone(), run.clone())?;
             let at = at(self.side, &self.spec, self.round);
             self.session.observer.update(Update::Discarded { at, run: &run, why: &why });
-            return self.side.discard(why, run);
+            return Ok(());
         }
         self.trace(&case, trace)?;
         self.finish(case, Outcome::Ok(measurement))
@@ -398,9 +406,11 @@ impl Round<'_, '_> {
 
     fn record(&mut self, case: String, outcome: Outcome) -> Result<()> {
         let run = self.run(case, outcome);
+        // What was said must not be lost, whatever happens next.
+        self.side.record(run.clone())?;
         let at = at(self.side, &self.spec, self.round);
         self.session.observer.update(Update::Finished { at, run: &run });
-        self.side.record(run)
+        Ok(())
     }
 }
 

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use super::git;
 use super::process::{clean, run};
 use crate::error::{Error, Result};
+use crate::files::Output;
 use crate::measure::Worker;
 use crate::render::escape;
 
@@ -115,7 +116,9 @@ impl Candle {
             build.args(["--features", "cuda"]);
         }
         run(&mut build)?;
-        std::fs::copy(target.join("release/bench-diff"), program).map(drop).map_err(|error| error.to_string())
+        // Whole or not at all: it won't be built again.
+        let output = Output::wait_for(program).map_err(|error| error.message().to_owned())?;
+        output.copy(&target.join("release/bench-diff")).map_err(|error| error.to_string())
     }
 }
 

@@ -20,7 +20,6 @@ use crate::metric::MetricName;
 
 pub(crate) use read::{from_json, read_bytes};
 pub use read::{parse, read};
-pub use write::write_atomically;
 
 /// The schema that this build reads and writes.
 pub const SCHEMA: u32 = 1;
