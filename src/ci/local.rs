@@ -75,7 +75,7 @@ impl Local {
         ))
     }
 
-    /// Adds a session of the very program that the baseline is of; five sessions make a history. Another program is
+    /// Adds a session of the very program that the baseline is of; five occasions make a history. Another program is
     /// what the baseline is there to judge, and can't become its own judge.
     pub fn extend(&self, base: &Results, head: &Results) -> Result<String> {
         let programs = base.sessions.iter().chain(&head.sessions).map(|session| &session.program);
@@ -89,7 +89,7 @@ impl Local {
             ));
         }
         let change = self.update(head, false)?;
-        Ok(format!("the same build as before: the local baseline now holds {} sessions", change.sessions))
+        Ok(format!("the same build as before: the local baseline now holds {}", change.occasions.in_words()))
     }
 
     fn update(&self, head: &Results, replace: bool) -> Result<Change> {

@@ -96,7 +96,7 @@ fn compared(body: &mut Body, report: &Report, rows: &[Row]) {
 fn folds(body: &mut Body, report: &Report) {
     let rows = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.rows);
     let notes = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.notes);
-    let of = |verdict| rows.iter().filter(move |row| row.verdict == verdict).collect::<Vec<_>>();
+    let of = |verdict| rows.iter().filter(move |row| row.verdict == verdict && !row.unconfirmed).collect::<Vec<_>>();
 
     body.fold("🟡 {} inconclusive", tables::reasons(&of(Verdict::Inconclusive)));
     for (kind, title) in [

@@ -11,6 +11,7 @@ use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
 use crate::metric;
 use crate::render::{self, escape};
 use crate::report::Report;
+use crate::results::occasions::{HISTORY, more_sessions};
 use crate::results::{Outcome, Program, Results, Session};
 
 /// Warnings shown; a hostile report may have any number.
@@ -25,11 +26,13 @@ pub fn headline(report: &Report) -> String {
         };
         return format!("🔵 First measurement of {cases}: no baseline yet");
     };
-    let rows = |verdict| comparison.rows.iter().filter(|row| row.verdict == verdict).count();
+    let rows = |verdict| comparison.rows.iter().filter(|row| row.verdict == verdict && !row.unconfirmed).count();
+    let unconfirmed = comparison.rows.iter().filter(|row| row.unconfirmed).count();
     let notes = |kind| comparison.notes.iter().filter(|note| note.kind == kind).count();
     let counts = [
         (rows(Verdict::Regressed), "🔴", "regressed"),
         (rows(Verdict::Improved), "🟢", "improved"),
+        (unconfirmed, "🟠", "unconfirmed"),
         (rows(Verdict::Inconclusive), "🟡", "inconclusive"),
         (rows(Verdict::Unchanged), "⚪", "unchanged"),
         (rows(Verdict::NotComparable), "🚫", "not comparable"),
@@ -200,7 +203,10 @@ pub fn legend(report: &Report, confirmed: bool) -> String {
         );
     }
     if report.comparison.as_ref().is_some_and(|comparison| comparison.tier == Tier::SingleBaseline) {
-        text.push_str(" Single baseline session: changes under about 5% can't be told from drift.");
+        text.push_str(
+            " Unconfirmed: looks changed, which drift between sessions can explain too. The baseline has too few occasions to \
+             tell changes under about 5% from drift.",
+        );
     }
     text.push_str("</sub>\n\n");
     text
@@ -303,6 +309,9 @@ fn next(report: &Report, accepted: bool) -> String {
         return "measure a baseline on this hardware and commit it: `bench-diff baseline update results.json`."
             .to_owned();
     }
+    if comparison.rows.iter().any(|row| row.unconfirmed) {
+        return settle_unconfirmed(comparison);
+    }
     if count(Verdict::Inconclusive) > 0 {
         return settle(comparison);
     }
@@ -310,6 +319,15 @@ fn next(report: &Report, accepted: bool) -> String {
         0 => "nothing to do.".to_owned(),
         _ => "after merging, keep the gain: `bench-diff baseline update results.json`.".to_owned(),
     }
+}
+
+fn settle_unconfirmed(comparison: &Comparison) -> String {
+    let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
+    format!(
+        "to settle what is unconfirmed, let the base be built or named beside the baseline, so that both are measured \
+         interleaved; or add {} to the baseline, with `bench-diff baseline update`.",
+        more_sessions(missing, "")
+    )
 }
 
 fn settle(comparison: &Comparison) -> String {
