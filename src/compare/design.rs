@@ -32,10 +32,13 @@ pub(super) struct Blocks {
     head: HashMap<usize, usize>,
 }
 
+/// Values by session, block or occasion.
+type Groups<'a> = Vec<Cow<'a, [f64]>>;
+
 /// A cell's values in the sessions that count.
 pub(super) struct Selected<'a> {
-    pub base: Vec<Cow<'a, [f64]>>,
-    pub head: Vec<Cow<'a, [f64]>>,
+    pub base: Groups<'a>,
+    pub head: Groups<'a>,
     /// Occasions of the base that the values are of, where sides were measured apart.
     pub occasions: usize,
 }
@@ -120,7 +123,7 @@ impl Blocks {
     }
 
     /// Values of both sides by block; a side may be empty.
-    fn select<'a>(&self, base: &'a Cell, head: &'a Cell) -> (Vec<Cow<'a, [f64]>>, Vec<Cow<'a, [f64]>>) {
+    fn select<'a>(&self, base: &'a Cell, head: &'a Cell) -> (Groups<'a>, Groups<'a>) {
         let mut found: BTreeMap<usize, [Cow<'a, [f64]>; 2]> = BTreeMap::new();
         for (side, (cell, blocks)) in [(base, &self.base), (head, &self.head)].into_iter().enumerate() {
             for SessionValues { session, values } in &cell.sessions {
@@ -140,7 +143,7 @@ fn distinct(shared: Vec<(usize, usize)>, first: (usize, usize), base: &Side, hea
 }
 
 /// A cell's values, those of one occasion together, without copies.
-fn by_occasion<'a>(cell: &'a Cell, occasions: &Occasions) -> Vec<Cow<'a, [f64]>> {
+fn by_occasion<'a>(cell: &'a Cell, occasions: &Occasions) -> Groups<'a> {
     let mut found: BTreeMap<usize, Cow<'a, [f64]>> = BTreeMap::new();
     for SessionValues { session, values } in &cell.sessions {
         let Some(occasion) = occasions.at(*session) else { continue };
