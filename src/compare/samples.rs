@@ -117,6 +117,7 @@ impl Entry {
             return Err("has no values: leave out what wasn't measured".to_owned());
         }
         let mut cell = Cell::new(self.metric, unit, better);
+        cell.sessions.reserve_exact(sessions.len());
         for (session, values) in sessions.iter().enumerate() {
             cell.sessions.push(SessionValues { session, values: Vec::with_capacity(values.len()) });
             values.iter().for_each(|value| cell.push(session, value.unwrap_or(f64::NAN)));

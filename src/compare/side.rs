@@ -96,7 +96,13 @@ impl Cell {
         }
         match self.sessions.last_mut() {
             Some(last) if last.session == session => last.values.push(value),
-            _ => self.sessions.push(SessionValues { session, values: vec![value] }),
+            _ => {
+                // Most cells have one session, and there may be very many cells.
+                if self.sessions.is_empty() {
+                    self.sessions.reserve_exact(1);
+                }
+                self.sessions.push(SessionValues { session, values: vec![value] });
+            }
         }
     }
 }
