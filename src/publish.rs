@@ -224,7 +224,9 @@ fn check_run(
     io: &mut Io,
 ) -> Result<()> {
     let accepted = surroundings.accepted.is_some();
+    let unjudged = report.comparison.is_none() && options.if_no_baseline == IfNoBaseline::Fail;
     let conclusion = match (fails(report, accepted), options.fail_on) {
+        (false, _) if unjudged => Conclusion::Failure,
         (false, _) => Conclusion::Success,
         (true, FailOn::Regression) => Conclusion::Failure,
         (true, FailOn::Never) => Conclusion::Neutral,
