@@ -6,6 +6,7 @@ import http.server
 import json
 import pathlib
 import re
+import secrets
 import socket
 import subprocess
 import threading
@@ -38,6 +39,8 @@ def free_port():
 
 class GitHub:
     def __init__(self, scratch, tools):
+        # Of this run alone: another may go on beside it.
+        self.canary = f"ghs_canary{secrets.token_hex(6)}"
         self.scratch, self.tokens, self.aliases, self.requests = scratch, {}, {}, []
         self.emulator, self.checker, self.port = free_port(), free_port(), free_port()
         node, modules = str(tools / "bin/node"), tools / "node_modules"
@@ -51,8 +54,8 @@ class GitHub:
             start("checker", modules / ".bin/prism", "proxy", "-h", "127.0.0.1", "-p", self.checker,
                   tools / "slim.json", f"http://127.0.0.1:{self.emulator}"),
         ]
-        for port in (self.emulator, self.checker):
-            self.wait_for(port)
+        self.wait_for(self.emulator)
+        self.checker_is_ready = False
         gate = type("Gate", (Gate,), {"github": self})
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), gate)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -81,7 +84,7 @@ class GitHub:
 
     def token(self, permissions):
         """A token as a job gets it."""
-        token = f"ghs_canary{len(self.tokens)}x"
+        token = f"{self.canary}n{len(self.tokens)}"
         self.tokens[token] = permissions
         return token
 
@@ -148,6 +151,10 @@ class Gate(http.server.BaseHTTPRequestHandler):
         if path.startswith("/actions/"):
             return self.answer(200, b"{}")
         github = self.github
+        # It takes seconds to start, and not every scenario asks for it.
+        if not github.checker_is_ready:
+            github.wait_for(github.checker)
+            github.checker_is_ready = True
         connection = http.client.HTTPConnection(
             "127.0.0.1", github.emulator if UNDESCRIBED.match(path) else github.checker, timeout=30)
         headers = {"authorization": "Bearer actions-token", "user-agent": "e2e", "accept": "application/json"}

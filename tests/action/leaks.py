@@ -7,7 +7,6 @@ import textwrap
 import repositories
 from workflow import check
 
-CANARY = "ghs_canary"
 LIBRARY = r"""
 #include <fcntl.h>
 #include <stdio.h>
@@ -42,7 +41,7 @@ class Loot:
     """A directory with what hostile code plants, and what that finds."""
 
     def __init__(self, world, name):
-        self.path = world.scratch / f"loot-{name}"
+        self.canary, self.path = world.github.canary, world.scratch / f"loot-{name}"
         (self.path / "bin").mkdir(parents=True)
         (self.path / "found").mkdir()
         self.write("steal", '#!/bin/sh -p\n/usr/bin/tr "\\0" "\\n" < /proc/$PPID/environ >> LOOT/found/$1\n/usr/bin/env >> LOOT/found/$1\n')
@@ -51,7 +50,7 @@ class Loot:
             # What isn't there by that name can't be played.
             self.write(f"bin/{tool}", f'#!/bin/sh -p\nLOOT/steal path\nPATH="${{PATH#LOOT/bin:}}"\nexec {tool} "$@"\n')
         self.write("gitconfig", "[core]\n  fsmonitor = LOOT/steal git\n[credential]\n  helper = !LOOT/steal git\n")
-        self.write("watcher.py", WATCHER.replace("CANARY", CANARY))
+        self.write("watcher.py", WATCHER.replace("CANARY", self.canary))
         self.write("library.c", LIBRARY)
         subprocess.run(["cc", "-shared", "-fPIC", f'-DLOOT="{self.path}"', "-o", self.path / "library.so",
                         self.path / "library.c"], check=True)
@@ -71,7 +70,8 @@ class Loot:
             cat LOOT/gitconfig >> ~/.gitconfig
             echo 'LOOT/steal start-up' | tee -a ~/.bashrc ~/.profile ~/.bash_profile > /dev/null
             """))
-        self.write("watch", "#!/bin/bash\nLOOT/plant\nsetsid python3 LOOT/watcher.py LOOT > /dev/null 2>&1 < /dev/null &\n")
+        self.write("watch", "#!/bin/bash\nLOOT/plant\nsetsid python3 LOOT/watcher.py LOOT > /dev/null 2>&1 < /dev/null &\n"
+                   "until [[ -e LOOT/watching ]]; do sleep 0.01; done\n")
 
     def write(self, name, text):
         path = self.path / name
@@ -89,7 +89,7 @@ class Loot:
         found = self.found()
         for kind in ran:
             check(kind in found, f"{where}: what was planted runs: {kind}; {list(found)}")
-        stolen = [kind for kind, seen in found.items() if CANARY in seen]
+        stolen = [kind for kind, seen in found.items() if self.canary in seen]
         check(not stolen, f"{where}: a token was seen by {stolen}")
 
 
@@ -148,7 +148,7 @@ def tokens(world):
     repository.run(change)
     for name, expected in [("base", True), ("ci", False), ("report", False), ("publish", True)]:
         seen = (world.scratch / f"environment-{name}").read_text()
-        check((CANARY in seen) == expected, f"bench-diff {name} runs with a token: {expected}")
+        check((world.github.canary in seen) == expected, f"bench-diff {name} runs with a token: {expected}")
 
 
 SCENARIOS = [what_a_build_leaves, what_an_earlier_step_leaves, tokens]

@@ -1,5 +1,7 @@
 """What else happens between a run and a comment."""
 
+import os
+
 import repositories
 from emulated import REPOSITORY
 from workflow import check
@@ -80,4 +82,20 @@ def in_a_second_workflow(world):
     world.runner.run("workflow_run", event, repository.path, ".github/workflows/publish.yml", runs=False)
 
 
-SCENARIOS = [two_runs_one_comment, forks, a_token_that_may_not_write, nothing_was_measured, in_a_second_workflow]
+def another_version(world):
+    """It is looked for in the release of the Action's repository, and nothing else is taken in its place."""
+    repository = Repository(world, "version")
+    sums = world.runner.action / ".github/actions/scripts/checksums.txt"
+    before = sums.read_text()
+    name = f"bench-diff-9.9.9-{os.uname().machine}-linux"
+    targets = ["", *(f"-sm{capability}" for capability in range(50, 130))]
+    sums.write_text("".join(f"{'0' * 64}  {name}{target}.tar.gz\n" for target in targets))
+    jobs = repository.run(change=lambda _, job: job["steps"][-1]["with"].update({"version": "9.9.9", "build": "never"}))
+    sums.write_text(before)
+    asked = (world.scratch / "downloads").read_text().splitlines()
+    for address, job in zip(asked, jobs.values(), strict=True):
+        check(address.startswith(f"https://github.com/acme/bench-diff/releases/download/v9.9.9/{name}"), address)
+        check("no bench-diff 9.9.9 here" in str(job.annotations("error")), f"it is refused: {job.annotations('error')}")
+
+
+SCENARIOS = [another_version, two_runs_one_comment, forks, a_token_that_may_not_write, nothing_was_measured, in_a_second_workflow]

@@ -53,7 +53,7 @@ class Runner:
         the timeout input is a second."""
         shims = self.scratch / "path"
         shims.mkdir()
-        for name in ["cargo", "gh", "timeout"]:
+        for name in ["cargo", "gh", "timeout", "curl"]:
             shutil.copy(HERE / "shims" / name, shims / name)
         (shims / "bench-diff").write_text(
             f'#!/bin/bash\n/usr/bin/env > "{self.scratch}/environment-$1"\nexec "{self.binary}" "$@"\n')
@@ -132,6 +132,7 @@ class Runner:
             "E2E_WORKSPACE": workspace, "GITHUB_API_URL": f"http://127.0.0.1:{self.github.port}",
             "GITHUB_REPOSITORY": "acme/candle", "GITHUB_RUN_ID": run_id, "E2E_ARTIFACTS": self.artifacts,
             "E2E_RELEASES": self.releases, "E2E_PROGRAM": self.binary, "E2E_CARGO_LOG": self.cargo_log,
+            "E2E_DOWNLOADS": self.scratch / "downloads",
         }
         shims = {f"acme/bench-diff@v1": self.action} | {use: HERE / "shims" / shim for use, shim in SHIMMED.items()}
         command = [
