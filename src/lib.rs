@@ -22,6 +22,7 @@ pub mod plan;
 pub mod programs;
 mod progress;
 pub mod publish;
+pub mod redact;
 pub mod render;
 pub mod report;
 pub mod results;

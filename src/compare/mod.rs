@@ -135,7 +135,7 @@ impl Counts {
         *counts.of_mut(verdict)
     }
 
-    fn of_mut(&mut self, verdict: Verdict) -> &mut usize {
+    pub fn of_mut(&mut self, verdict: Verdict) -> &mut usize {
         match verdict {
             Verdict::Regressed => &mut self.regressed,
             Verdict::Improved => &mut self.improved,

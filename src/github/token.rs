@@ -30,11 +30,6 @@ impl Token {
     pub(super) fn expose(&self) -> &str {
         &self.0
     }
-
-    /// `text` without the token, should a server send it back.
-    pub(super) fn redact(&self, text: &str) -> String {
-        text.replace(&self.0, "***")
-    }
 }
 
 /// Keeps other processes of this user from reading this one's environment, where the token came from: what is measured

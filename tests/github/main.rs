@@ -2,8 +2,11 @@
 
 mod base;
 mod comment;
+mod failed;
 mod fake;
+mod literal;
 mod publish;
 mod reports;
+mod secrets;
 mod step;
 mod sticky;
