@@ -1,21 +1,25 @@
 //! Tells everybody the verdict: the step's summary, annotations and outputs, the comment, the check run.
 //!
-//! The reports are complete before this starts. Whatever GitHub refuses becomes a warning; the exit code depends on the
-//! verdict alone.
+//! The reports are complete before this starts. Whatever GitHub refuses, or the runner's files, becomes a warning; the
+//! exit code depends on the verdict alone.
+
+mod outcome;
 
 use std::path::PathBuf;
 
 use crate::cli::Io;
-use crate::compare::{Counts, Row, Verdict};
 use crate::error::{Error, Exit, Result};
+use crate::files;
 use crate::github::checks::{self, CheckRun, Conclusion};
 use crate::github::event::{Context, PullRequest};
 use crate::github::outputs::{self, Annotation, Files, Level};
 use crate::github::sticky::{Conversation, Marker, Posted, When};
 use crate::github::{ApiError, Client, Patience, Token, acceptance};
+use crate::redact::Secrets;
 use crate::render::comment::{self, Acceptance, Surroundings};
 use crate::render::escape;
 use crate::report::Report;
+use outcome::{Outcome, annotations, fails, regressed, worth_saying};
 
 /// What to tell, and what makes the step fail.
 #[derive(Debug, Clone)]
@@ -52,6 +56,15 @@ struct Target {
     pull: PullRequest,
 }
 
+/// What all that is told needs.
+struct Step<'a, 'b> {
+    options: &'a Options,
+    variable: &'a dyn Fn(&str) -> Option<String>,
+    context: Option<Context>,
+    files: Files,
+    io: &'a mut Io<'b>,
+}
+
 /// Publishes all reports of one measurement. `variable` is the environment.
 pub fn publish(
     reports: &[Report],
@@ -59,134 +72,208 @@ pub fn publish(
     variable: &dyn Fn(&str) -> Option<String>,
     io: &mut Io,
 ) -> Result<Exit> {
-    let files = Files::read(variable);
-    let target = match find_target(reports, options, variable) {
-        Ok(Found::Target(target)) => Some(*target),
-        Ok(Found::Nothing(why)) => {
-            writeln!(io.err, "not commenting: {why}")?;
-            None
-        }
-        Err(error) => {
-            warn(io, &error.to_string())?;
-            None
-        }
+    let (context, wrong) = match Context::read(variable) {
+        Ok(context) => (context, None),
+        Err(error) => (None, Some(error)),
     };
-    let context = Context::read(variable).ok().flatten();
-    let mut outcome = Outcome::default();
-    let mut summaries = String::new();
-    let mut annotated = Vec::new();
-    for report in reports {
-        let surroundings = surroundings(report, context.as_ref(), target.as_ref(), io)?;
-        let accepted = surroundings.accepted.is_some();
-        outcome.add(report, accepted);
-        let summary = comment::summary(report, &surroundings);
-        files.summarize(&summary)?;
-        summaries.push_str(&summary);
-        if report.comparison.is_none() && options.if_no_baseline != IfNoBaseline::Pass {
-            warn(io, &format!("no baseline of {} for {}: nothing was compared", report.suite, report.hardware))?;
+    let mut step = Step { options, variable, context, files: Files::read(variable), io };
+    if let Some(error) = wrong {
+        step.warn(&error.to_string())?;
+    }
+    step.publish(reports)
+}
+
+impl Step<'_, '_> {
+    fn publish(&mut self, reports: &[Report]) -> Result<Exit> {
+        let (reports, refused): (Vec<_>, Vec<_>) = reports.iter().partition(|report| self.stranger(report).is_none());
+        let refusals: Vec<_> = refused.iter().filter_map(|report| self.stranger(report)).collect();
+        if let ([first, ..], []) = (&refusals[..], &reports[..]) {
+            return Err(Error::usage(first));
         }
-        annotated.extend(annotations(report, options.fail_on, accepted));
-        let text = comment::comment(report, &surroundings);
-        match &target {
-            Some(target) => {
-                if let Some(url) = tell(target, report, &surroundings, &text, options, io)? {
-                    outcome.comments.push(url);
-                }
+        refusals.iter().try_for_each(|refusal| self.warn(refusal))?;
+        let target = self.target(&reports)?;
+        let mut outcome = Outcome::default();
+        let (mut summaries, mut annotated) = (String::new(), Vec::new());
+        for report in reports {
+            let surroundings = self.surroundings(report, target.as_ref())?;
+            let accepted = surroundings.accepted.is_some();
+            outcome.add(report, accepted);
+            annotated.extend(annotations(report, self.options.fail_on, accepted));
+            summaries.push_str(&self.summarize(report, &surroundings)?);
+            outcome.comments.extend(self.tell(report, &surroundings, target.as_ref())?);
+        }
+        if self.context.is_some() {
+            write!(self.io.err, "{}", outputs::commands(&annotated))?;
+        }
+        self.end(&outcome, &summaries)?;
+        Ok(if refusals.is_empty() { outcome.exit(self.options) } else { Exit::Usage })
+    }
+
+    /// Why a report is not of the run that this is about.
+    fn stranger(&self, report: &Report) -> Option<String> {
+        let (wanted, origin) = (self.context.as_ref()?.origin(), report.origin.as_ref()?);
+        (!origin.may_be(&wanted)).then(|| {
+            format!(
+                "the report of {} on {} is of {origin}, not of {wanted}: measure again, or publish the results of that run",
+                escape::short_line(&report.suite, 60),
+                escape::short_line(&report.hardware, 60)
+            )
+        })
+    }
+
+    /// Says why there is none.
+    fn target(&mut self, reports: &[&Report]) -> Result<Option<Target>> {
+        match self.find_target(reports) {
+            Ok(Found::Target(target)) => return Ok(Some(*target)),
+            Ok(Found::Nothing(why)) => writeln!(self.io.err, "not commenting: {why}")?,
+            Err(error) => self.warn(&error.to_string())?,
+        }
+        Ok(None)
+    }
+
+    fn find_target(&self, reports: &[&Report]) -> std::result::Result<Found, ApiError> {
+        let Some(context) = &self.context else { return Ok(Found::Nothing("this is not a workflow run")) };
+        let Some(token) = Token::parse(&(self.variable)("GITHUB_TOKEN").unwrap_or_default())? else {
+            return Ok(Found::Nothing("there is no token in GITHUB_TOKEN"));
+        };
+        let client = Client::new(&context.api_url, token, Patience::default())?;
+        let claimed = reports.iter().find_map(|report| report.pull_request);
+        Ok(match context.pull_request(&client, self.options.pr_number, claimed)? {
+            Some(pull) => Found::Target(Box::new(Target { client, context: context.clone(), pull })),
+            None => Found::Nothing("no open pull request belongs to this run"),
+        })
+    }
+
+    fn surroundings(&mut self, report: &Report, target: Option<&Target>) -> Result<Surroundings> {
+        let context = self.context.as_ref();
+        let named = context.and_then(|context| context.origin().commit);
+        let claimed = report.origin.as_ref().and_then(|origin| origin.commit.clone());
+        Ok(Surroundings {
+            run_url: context.filter(|context| context.run_id != 0).map(Context::run_url),
+            commit: named.or(claimed).or_else(|| Some(target?.pull.head_sha.clone())),
+            accepted: match target {
+                Some(target) if regressed(report).next().is_some() => self.accepted(target)?,
+                _ => None,
+            },
+        })
+    }
+
+    fn accepted(&mut self, target: &Target) -> Result<Option<Acceptance>> {
+        match acceptance::find(&target.client, &target.context.repository, target.pull.number) {
+            Ok(accepted) => Ok(accepted),
+            Err(error) => {
+                self.warn(&format!("can't look for an acceptance: {error}"))?;
+                Ok(None)
             }
-            None => write!(io.out, "{text}")?,
         }
     }
-    if context.is_some() {
-        write!(io.err, "{}", outputs::commands(&annotated))?;
+
+    /// Into the step's summary; the text. A runner's file that can't be written costs nothing else.
+    fn summarize(&mut self, report: &Report, surroundings: &Surroundings) -> Result<String> {
+        let summary = comment::summary(report, surroundings);
+        if let Err(error) = self.files.summarize(&summary) {
+            self.warn(&format!("can't write the step's summary: {error}"))?;
+        }
+        let first_run = report.comparison.is_none() && report.failure.is_none();
+        if first_run && self.options.if_no_baseline != IfNoBaseline::Pass {
+            self.warn(&format!("no baseline of {} for {}: nothing was compared", report.suite, report.hardware))?;
+        }
+        Ok(summary)
     }
-    outcome.write(&files)?;
-    if let Some(path) = &options.summary {
-        std::fs::write(path, summaries)
-            .map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))?;
-        files.set("summary", &path.display().to_string())?;
+
+    /// Comments and sets the check run; the comment's address.
+    fn tell(
+        &mut self,
+        report: &Report,
+        surroundings: &Surroundings,
+        target: Option<&Target>,
+    ) -> Result<Option<String>> {
+        let text = comment::comment(report, surroundings);
+        let Some(target) = target else {
+            write!(self.io.out, "{text}")?;
+            return Ok(None);
+        };
+        if self.options.check_run {
+            self.check_run(target, report, surroundings, &text)?;
+        }
+        match post(target, report, surroundings, &text, self.options.comment) {
+            Ok(posted) => {
+                let (what, url) = match &posted {
+                    Posted::Created { url } => ("commented", url.as_str()),
+                    Posted::Updated { url } => ("updated the comment", url.as_str()),
+                    Posted::Superseded { url } => ("a newer run has commented already", url.as_str()),
+                    Posted::Skipped => ("not commenting: nothing changed, or comments are off", ""),
+                };
+                writeln!(self.io.err, "{what} {}", escape::line(url))?;
+                Ok(posted.url().map(escape::line))
+            }
+            Err(error) => {
+                self.warn(&format!("the comment was not posted: {error}"))?;
+                write!(self.io.out, "{text}")?;
+                Ok(None)
+            }
+        }
     }
-    let unjudged = outcome.uncompared && options.if_no_baseline == IfNoBaseline::Fail;
-    let failed = outcome.failing && options.fail_on == FailOn::Regression;
-    Ok(if failed || unjudged { Exit::Regression } else { Exit::Success })
+
+    fn check_run(&mut self, target: &Target, report: &Report, surroundings: &Surroundings, text: &str) -> Result<()> {
+        let head_sha = &target.pull.head_sha;
+        // What an artifact claims must not choose the commit that becomes green.
+        if surroundings.commit.as_ref().is_some_and(|commit| !commit.eq_ignore_ascii_case(head_sha)) {
+            writeln!(self.io.err, "no check run: the pull request is at {head_sha}, which is not what was measured")?;
+            return Ok(());
+        }
+        let check = CheckRun {
+            name: &format!(
+                "bench-diff {} {}",
+                escape::short_line(&report.suite, 60),
+                escape::short_line(&report.hardware, 60)
+            ),
+            head_sha,
+            run_id: target.context.measuring_run(),
+            conclusion: match (fails(report, surroundings.accepted.is_some()), self.options.fail_on) {
+                (false, _) => Conclusion::Success,
+                (true, FailOn::Regression) => Conclusion::Failure,
+                (true, FailOn::Never) => Conclusion::Neutral,
+            },
+            title: &comment::headline(report),
+            summary: text,
+            details_url: &target.context.run_url(),
+        };
+        match checks::publish(&target.client, &target.context.repository, &check) {
+            Ok(()) => Ok(()),
+            Err(error) if matches!(error.status(), Some(403 | 404)) => {
+                Ok(writeln!(self.io.err, "no check run: the job has no `checks: write` permission")?)
+            }
+            Err(error) => self.warn(&format!("no check run: {error}")),
+        }
+    }
+
+    /// The outputs, and the summary as a file. Only the file was asked for by name: without it, the step fails.
+    fn end(&mut self, outcome: &Outcome, summaries: &str) -> Result<()> {
+        if let Err(error) = outcome.write(&self.files) {
+            self.warn(&format!("can't set the step's outputs: {error}"))?;
+        }
+        let Some(path) = &self.options.summary else { return Ok(()) };
+        files::write(path, |out| out.write_all(Secrets::of_environment().redact(summaries).as_bytes()))?;
+        Ok(self.files.set("summary", &path.display().to_string())?)
+    }
+
+    /// A warning in the log, which a runner also shows on the run's page.
+    fn warn(&mut self, message: &str) -> Result<()> {
+        let message = escape::short_line(message, 600);
+        if (self.variable)("GITHUB_ACTIONS").is_some() {
+            let annotation = Annotation { level: Level::Warning, title: "bench-diff".into(), message };
+            write!(self.io.err, "{}", outputs::commands(&[annotation]))?;
+        } else {
+            writeln!(self.io.err, "warning: {message}")?;
+        }
+        Ok(())
+    }
 }
 
 enum Found {
     Target(Box<Target>),
     Nothing(&'static str),
-}
-
-fn find_target(
-    reports: &[Report],
-    options: &Options,
-    variable: &dyn Fn(&str) -> Option<String>,
-) -> std::result::Result<Found, ApiError> {
-    let Some(context) = Context::read(variable)? else { return Ok(Found::Nothing("this is not a workflow run")) };
-    let Some(token) = Token::parse(&variable("GITHUB_TOKEN").unwrap_or_default())? else {
-        return Ok(Found::Nothing("there is no token in GITHUB_TOKEN"));
-    };
-    let client = Client::new(&context.api_url, token, Patience::default())?;
-    let claimed = reports.iter().find_map(|report| report.pull_request);
-    Ok(match context.pull_request(&client, options.pr_number, claimed)? {
-        Some(pull) => Found::Target(Box::new(Target { client, context, pull })),
-        None => Found::Nothing("no open pull request belongs to this run"),
-    })
-}
-
-fn surroundings(
-    report: &Report,
-    context: Option<&Context>,
-    target: Option<&Target>,
-    io: &mut Io,
-) -> Result<Surroundings> {
-    Ok(Surroundings {
-        run_url: context.filter(|context| context.run_id != 0).map(Context::run_url),
-        commit: target.map(|target| target.pull.head_sha.as_str()).or_else(|| context?.head_sha()).map(str::to_owned),
-        accepted: match target {
-            Some(target) if regressed(report).next().is_some() => accepted(target, io)?,
-            _ => None,
-        },
-    })
-}
-
-fn accepted(target: &Target, io: &mut Io) -> Result<Option<Acceptance>> {
-    match acceptance::find(&target.client, &target.context.repository, target.pull.number) {
-        Ok(accepted) => Ok(accepted),
-        Err(error) => {
-            warn(io, &format!("can't look for an acceptance: {error}"))?;
-            Ok(None)
-        }
-    }
-}
-
-/// Comments and sets the check run; the comment's address.
-fn tell(
-    target: &Target,
-    report: &Report,
-    surroundings: &Surroundings,
-    text: &str,
-    options: &Options,
-    io: &mut Io,
-) -> Result<Option<String>> {
-    if options.check_run {
-        check_run(target, report, surroundings, text, options, io)?;
-    }
-    match post(target, report, surroundings, text, options.comment) {
-        Ok(posted) => {
-            let (what, url) = match &posted {
-                Posted::Created { url } => ("commented", url.as_str()),
-                Posted::Updated { url } => ("updated the comment", url.as_str()),
-                Posted::Superseded { url } => ("a newer run has commented already", url.as_str()),
-                Posted::Skipped => ("not commenting: nothing changed, or comments are off", ""),
-            };
-            writeln!(io.err, "{what} {}", escape::line(url))?;
-            Ok(posted.url().map(escape::line))
-        }
-        Err(error) => {
-            warn(io, &format!("the comment was not posted: {error}"))?;
-            write!(io.out, "{text}")?;
-            Ok(None)
-        }
-    }
 }
 
 fn post(
@@ -201,150 +288,12 @@ fn post(
     }
     let marker = Marker::new(&report.suite, &report.hardware, target.context.measuring_run());
     let mut conversation = Conversation::open(&target.client, &target.context.repository, target.pull.number)?;
-    let worth_saying = report.comparison.as_ref().is_none_or(|comparison| {
-        let says = |row: &Row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
-        comparison.rows.iter().any(says) || !comparison.notes.is_empty()
-    });
-    match conversation.upsert(&marker, text, when, worth_saying) {
+    match conversation.upsert(&marker, text, when, worth_saying(report)) {
         // Too long after all: GitHub counts in its own way.
         Err(ApiError::Refused { status: 422, message, .. }) if message.contains("too long") => {
             let short = comment::too_long(report, surroundings);
-            conversation.upsert(&marker, &short, when, worth_saying)
+            conversation.upsert(&marker, &short, when, worth_saying(report))
         }
         result => result,
-    }
-}
-
-fn check_run(
-    target: &Target,
-    report: &Report,
-    surroundings: &Surroundings,
-    text: &str,
-    options: &Options,
-    io: &mut Io,
-) -> Result<()> {
-    let accepted = surroundings.accepted.is_some();
-    let conclusion = match (fails(report, accepted), options.fail_on) {
-        (false, _) => Conclusion::Success,
-        (true, FailOn::Regression) => Conclusion::Failure,
-        (true, FailOn::Never) => Conclusion::Neutral,
-    };
-    let check = CheckRun {
-        name: &format!(
-            "bench-diff {} {}",
-            escape::short_line(&report.suite, 60),
-            escape::short_line(&report.hardware, 60)
-        ),
-        head_sha: &target.pull.head_sha,
-        run_id: target.context.measuring_run(),
-        conclusion,
-        title: &comment::headline(report),
-        summary: text,
-        details_url: &target.context.run_url(),
-    };
-    match checks::publish(&target.client, &target.context.repository, &check) {
-        Ok(()) => {}
-        Err(error) if matches!(error.status(), Some(403 | 404)) => {
-            writeln!(io.err, "no check run: the job has no `checks: write` permission")?;
-        }
-        Err(error) => warn(io, &format!("no check run: {error}"))?,
-    }
-    Ok(())
-}
-
-/// A warning in the log, which a runner also shows on the run's page.
-fn warn(io: &mut Io, message: &str) -> Result<()> {
-    let annotation =
-        Annotation { level: Level::Warning, title: "bench-diff".into(), message: escape::short_line(message, 600) };
-    if std::env::var_os("GITHUB_ACTIONS").is_some() {
-        write!(io.err, "{}", outputs::commands(&[annotation]))?;
-    } else {
-        writeln!(io.err, "warning: {}", annotation.message)?;
-    }
-    Ok(())
-}
-
-fn regressed(report: &Report) -> impl Iterator<Item = &Row> {
-    let rows = report.comparison.iter().flat_map(|comparison| &comparison.rows);
-    rows.filter(|row| row.verdict == Verdict::Regressed)
-}
-
-/// Cases that the baseline has and this measurement lacks: a gate that lets them pass can be passed by a crash.
-fn lost(report: &Report) -> bool {
-    let mut notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);
-    notes.any(|note| note.fails)
-}
-
-fn fails(report: &Report, accepted: bool) -> bool {
-    lost(report) || (regressed(report).next().is_some() && !accepted)
-}
-
-fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Annotation> {
-    let level = if fail_on == FailOn::Regression && !accepted { Level::Error } else { Level::Warning };
-    let regressions = regressed(report).map(|row| {
-        let change = row.change.map_or_else(String::new, |change| format!(" changed by {:+.1}%", change * 100.0));
-        Annotation {
-            level,
-            title: format!("bench-diff: regression in {}", escape::short_line(&row.case, 80)),
-            message: format!("{}{change}", escape::short_line(&row.metric, 60)),
-        }
-    });
-    let notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);
-    let lost = notes.filter(|note| note.fails).map(|note| Annotation {
-        level: Level::Warning,
-        title: format!("bench-diff: no numbers for {}", escape::short_line(&note.case, 80)),
-        message: escape::short_line(&note.reason, 300),
-    });
-    regressions.chain(lost).collect()
-}
-
-/// Over all reports of a step.
-#[derive(Default)]
-struct Outcome {
-    verdict: Option<Verdict>,
-    counts: Counts,
-    failing: bool,
-    /// There is a report without a baseline.
-    uncompared: bool,
-    comments: Vec<String>,
-}
-
-impl Outcome {
-    fn add(&mut self, report: &Report, accepted: bool) {
-        self.failing |= fails(report, accepted);
-        self.uncompared |= report.comparison.is_none();
-        for row in report.comparison.iter().flat_map(|comparison| &comparison.rows) {
-            let count = match row.verdict {
-                Verdict::Regressed => &mut self.counts.regressed,
-                Verdict::Improved => &mut self.counts.improved,
-                Verdict::Inconclusive => &mut self.counts.inconclusive,
-                Verdict::Unchanged => &mut self.counts.unchanged,
-                Verdict::NotComparable => &mut self.counts.not_comparable,
-            };
-            *count += 1;
-            self.verdict = self.verdict.max(Some(row.verdict));
-        }
-    }
-
-    fn write(&self, files: &Files) -> Result<()> {
-        let verdict = match self.verdict {
-            Some(Verdict::Regressed) => "regressed",
-            Some(Verdict::Improved) => "improved",
-            Some(Verdict::Inconclusive) => "inconclusive",
-            Some(Verdict::Unchanged) => "unchanged",
-            Some(Verdict::NotComparable) => "not_comparable",
-            None => "no_baseline",
-        };
-        for (name, value) in [
-            ("verdict", verdict.to_owned()),
-            ("regressed", self.counts.regressed.to_string()),
-            ("improved", self.counts.improved.to_string()),
-            ("inconclusive", self.counts.inconclusive.to_string()),
-            ("unchanged", self.counts.unchanged.to_string()),
-            ("comment-url", self.comments.join("\n")),
-        ] {
-            files.set(name, &value)?;
-        }
-        Ok(())
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `ci` writes it where the measuring happens; `publish` reads it on a machine that trusts nothing in it.
 
-use std::io::Read;
+use std::fmt::{self, Write as _};
+use std::io::{BufWriter, Read, Write};
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -10,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::compare::Comparison;
 use crate::error::{Error, Result};
-use crate::results::{self, Results};
+use crate::files;
+use crate::redact::Secrets;
+use crate::results::Results;
 
 /// The schema that this build reads and writes.
 pub const SCHEMA: u32 = 1;
@@ -41,6 +44,64 @@ pub struct Report {
     /// The pull request, as the measuring job knew it. A claim: `publish` checks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<u64>,
+    /// What was measured where, as the measuring job knew it. `publish` refuses what is of something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// Why nothing could be measured: then there are neither numbers nor a comparison.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
+}
+
+/// The commit and the workflow run that a measurement is of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Origin {
+    /// The head of the pull request, or what was checked out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Absent outside of a workflow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_attempt: Option<u64>,
+}
+
+impl Origin {
+    /// Can this be of `wanted`? What one of them doesn't say is no contradiction. Another attempt is the same run: a job
+    /// that publishes may be run again alone.
+    pub fn may_be(&self, wanted: &Self) -> bool {
+        let commits = self.commit.as_ref().zip(wanted.commit.as_ref());
+        let runs = self.run_id.zip(wanted.run_id);
+        commits.is_none_or(|(a, b)| a.eq_ignore_ascii_case(b)) && runs.is_none_or(|(a, b)| a == b)
+    }
+}
+
+/// `1111111 in workflow run 41`
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let commit = self.commit.as_deref().unwrap_or("an unnamed commit");
+        commit.chars().take(40).try_for_each(|c| f.write_char(c))?;
+        self.run_id.map_or(Ok(()), |run| write!(f, " in workflow run {run}"))
+    }
+}
+
+impl Report {
+    /// Of what was measured, compared with nothing yet.
+    pub fn of(head: Results, hardware: String) -> Self {
+        Self {
+            schema: SCHEMA,
+            suite: head.suite.clone(),
+            hardware,
+            head,
+            base: None,
+            comparison: None,
+            release: None,
+            self_check: None,
+            pull_request: None,
+            origin: None,
+            failure: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -69,8 +130,11 @@ pub fn read(path: &Path) -> Result<Report> {
 
 /// Writes a report, whole or not at all.
 pub fn write(report: &Report, path: &Path) -> Result<()> {
-    let written = results::write_atomically(path, |out| Ok(serde_json::to_writer(out, report)?));
-    written.map_err(|error| Error::usage(format!("can't write the report {}: {error}", path.display())))
+    files::write(path, |out| {
+        let mut out = BufWriter::new(Secrets::of_environment().writer(out));
+        serde_json::to_writer(&mut out, report)?;
+        out.flush()
+    })
 }
 
 #[derive(Deserialize)]

@@ -1,5 +1,8 @@
 //! `bench-diff run` through the binary, with `run/worker.sh` as the measured program.
 
+#[path = "run/tree.rs"]
+mod tree;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -490,8 +493,8 @@ fn base_and_head_take_turns_and_swap_places() {
         Worker { path: "/bin/sh".into(), args: args.into() }
     };
     let id = measure::session_id();
-    let mut sides = ["base", "head"]
-        .map(|label| Side::new(label, worker(label), &suite, &id).saved_to(&bench.path(&format!("{label}.json"))));
+    let output = |label: &str| bench_diff::files::Output::claim(&bench.path(&format!("{label}.json"))).unwrap();
+    let mut sides = ["base", "head"].map(|label| Side::new(label, worker(label), &suite, &id).saved_to(output(label)));
     // Its own lock files.
     let request = |suite| Request { locks: bench.directory.path().into(), ..Request::new(suite) };
     let end = measure::run(&request(&suite), &mut sides, &mut Silent, &Stop::new()).unwrap();

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Store;
 use crate::error::{Error, Result};
-use crate::results;
+use crate::results::{self, Occasions};
 
 /// More entries than this in a directory aren't baselines.
 const MAX_ENTRIES: usize = 10_000;
@@ -21,6 +21,8 @@ pub struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
     pub sessions: usize,
+    /// Times, hours apart, at which these were measured. Five make a history.
+    pub occasions: usize,
     pub cases: usize,
     /// When the newest session started.
     pub measured: String,
@@ -106,6 +108,7 @@ fn entry(place: Place) -> Result<Entry> {
     let last = results.sessions.last();
     Ok(Entry {
         sessions: results.sessions.len(),
+        occasions: Occasions::of(&results.sessions).count(),
         cases: results.cases.len(),
         measured: last.map(|session| session.started.clone()).unwrap_or_default(),
         program: last.map(|session| session.program.describe()).unwrap_or_default(),

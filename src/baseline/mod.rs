@@ -15,11 +15,12 @@ use std::path::{Path, PathBuf};
 
 pub use list::Entry;
 pub use update::{Change, KEPT_SESSIONS};
-pub use verify::verify;
+pub use verify::{Findings, verify};
 
 use crate::config::is_plain_name;
 use crate::error::{Error, Result};
-use crate::results::{self, Results};
+use crate::results::occasions::more_sessions;
+use crate::results::{self, Occasions, Results};
 
 /// The directory of committed baselines.
 pub const DIRECTORY: &str = "baselines";
@@ -93,6 +94,16 @@ fn read_if_there(path: &Path) -> Result<Option<Results>> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::usage(format!("can't read {}: {error}", path.display()))),
     }
+}
+
+/// What a baseline of these sessions can't tell yet, and what would mend that; `None` for a history.
+pub fn lacking(occasions: &Occasions) -> Option<String> {
+    let missing = (!occasions.is_history()).then(|| occasions.missing())?;
+    Some(format!(
+        "{}: a screen, whose changes are unconfirmed; {}, would make it a history",
+        occasions.in_words(),
+        more_sessions(missing, "")
+    ))
 }
 
 /// The hardware that all sessions were measured on.

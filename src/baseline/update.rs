@@ -1,14 +1,16 @@
 //! Adding sessions to a baseline.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use super::{MAX_BYTES, Store, hardware, read_if_there};
 use crate::compare::{self, Side};
 use crate::error::{Error, Result};
-use crate::results::{Outcome, Results, Session};
+use crate::files::Output;
+use crate::results::{Occasions, Outcome, Results, Session};
 
-/// Sessions that a baseline keeps; the oldest go first. A history takes five, and old sessions are of old programs.
+/// Sessions that a baseline keeps. A history takes five occasions, and old sessions are of old programs.
 pub const KEPT_SESSIONS: usize = 10;
 
 /// What became of a baseline file.
@@ -16,6 +18,8 @@ pub const KEPT_SESSIONS: usize = 10;
 pub struct Change {
     pub path: PathBuf,
     pub sessions: usize,
+    /// When these were measured.
+    pub occasions: Occasions,
     /// Sessions that weren't there before; 0 when the file is as it was.
     pub added: usize,
     /// Old sessions that had to go.
@@ -64,6 +68,8 @@ fn by_path(files: Vec<Results>, path_of: impl Fn(&Results) -> Result<PathBuf>) -
 
 /// To what is there, unless that is to be replaced.
 fn add(path: PathBuf, mut new: Results, label: Option<&str>, replace: bool) -> Result<Change> {
+    // Nobody adds to it between our reading and our writing.
+    let output = claimed(&path)?;
     let old = if replace { None } else { read_if_there(&path)? };
     let known = old.as_ref().map_or(0, |old| old.sessions.len());
     if let Some(old) = &old {
@@ -76,24 +82,25 @@ fn add(path: PathBuf, mut new: Results, label: Option<&str>, replace: bool) -> R
     let added = new.sessions.len() - known;
     let dropped = shrink(&mut new)?;
     if old.as_ref() != Some(&new) {
-        save(&new, &path)?;
+        save(&new, &output)?;
     }
-    Ok(Change { path, sessions: new.sessions.len(), added, dropped })
+    Ok(Change { path, sessions: new.sessions.len(), occasions: Occasions::of(&new.sessions), added, dropped })
 }
 
 /// Writes the baseline of a release, once.
 fn keep(path: PathBuf, mut new: Results) -> Result<Change> {
     let dropped = shrink(&mut new)?;
-    let sessions = new.sessions.len();
+    let (sessions, occasions) = (new.sessions.len(), Occasions::of(&new.sessions));
+    let output = claimed(&path)?;
     match read_if_there(&path)? {
-        Some(old) if old == new => Ok(Change { path, sessions, added: 0, dropped }),
+        Some(old) if old == new => Ok(Change { path, sessions, occasions, added: 0, dropped }),
         Some(_) => Err(Error::usage(format!(
             "{} holds other results: the baseline of a release is never changed; name another release",
             path.display()
         ))),
         None => {
-            save(&new, &path)?;
-            Ok(Change { path, sessions, added: sessions, dropped })
+            save(&new, &output)?;
+            Ok(Change { path, sessions, occasions, added: sessions, dropped })
         }
     }
 }
@@ -125,8 +132,10 @@ fn check_agreement(old: &Results, new: &Results, path: &Path) -> Result<()> {
     let mut obstacles = compare::obstacles(&Side::from_results("old", old), &Side::from_results("new", new));
     let ids = |results: &Results| results.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
     let (old_ids, new_ids) = (ids(old), ids(new));
-    let lost = old_ids.iter().filter(|id| !new_ids.contains(id)).map(|id| format!("{id} is gone"));
-    let added = new_ids.iter().filter(|id| !old_ids.contains(id)).map(|id| format!("{id} is new"));
+    let set = |ids: &[String]| ids.iter().cloned().collect::<HashSet<String>>();
+    let (had, has) = (set(&old_ids), set(&new_ids));
+    let lost = old_ids.iter().filter(|id| !has.contains(*id)).map(|id| format!("{id} is gone"));
+    let added = new_ids.iter().filter(|id| !had.contains(*id)).map(|id| format!("{id} is new"));
     obstacles.extend(lost.chain(added));
     if obstacles.is_empty() {
         return Ok(());
@@ -144,10 +153,11 @@ fn check_agreement(old: &Results, new: &Results, path: &Path) -> Result<()> {
 /// Old and new sessions in the order of time.
 fn joined(old: &[Session], new: Vec<Session>, path: &Path) -> Result<Vec<Session>> {
     let mut sessions = old.to_vec();
+    let by_id: HashMap<&str, &Session> = old.iter().map(|session| (session.id.as_str(), session)).collect();
     for session in new {
-        match old.iter().find(|known| known.id == session.id) {
+        match by_id.get(session.id.as_str()) {
             None => sessions.push(session),
-            Some(known) if *known == session => {}
+            Some(known) if **known == session => {}
             Some(_) => {
                 return Err(Error::usage(format!(
                     "{} holds the session `{}` with other numbers: one of the files was changed",
@@ -161,12 +171,17 @@ fn joined(old: &[Session], new: Vec<Session>, path: &Path) -> Result<Vec<Session
     Ok(sessions)
 }
 
-/// Drops the oldest sessions until the file is small enough for a repository. Their number.
+/// Drops sessions until the file is small enough for a repository. Their number.
 fn shrink(results: &mut Results) -> Result<usize> {
     let before = results.sessions.len();
-    results.sessions.drain(..before.saturating_sub(KEPT_SESSIONS));
-    while size(results)? > MAX_BYTES && results.sessions.len() > 1 {
-        results.sessions.remove(0);
+    let order = expendable(&results.sessions);
+    let gone: HashSet<String> = order.iter().take(before.saturating_sub(KEPT_SESSIONS)).cloned().collect();
+    results.sessions.retain(|session| !gone.contains(&session.id));
+    for id in &order[gone.len()..] {
+        if size(results)? <= MAX_BYTES || results.sessions.len() == 1 {
+            break;
+        }
+        results.sessions.retain(|session| session.id != *id);
     }
     let bytes = size(results)?;
     if bytes > MAX_BYTES {
@@ -180,13 +195,42 @@ fn shrink(results: &mut Results) -> Result<usize> {
     Ok(before - results.sessions.len())
 }
 
+/// The ids of all sessions, the first to go first: copies, then the oldest of the fullest occasion, so that many sessions
+/// of one night don't push out the nights before.
+fn expendable(sessions: &[Session]) -> Vec<String> {
+    let occasions = Occasions::of(sessions);
+    let mut members: BTreeMap<usize, VecDeque<usize>> = BTreeMap::new();
+    let mut order = Vec::new();
+    for index in 0..sessions.len() {
+        match occasions.at(index) {
+            Some(occasion) => members.entry(occasion).or_default().push_back(index),
+            None => order.push(index),
+        }
+    }
+    // By size, and of equals the oldest.
+    let mut fullest: BTreeSet<(usize, Reverse<usize>)> =
+        members.iter().map(|(&at, it)| (it.len(), Reverse(at))).collect();
+    while let Some((count, Reverse(at))) = fullest.pop_last() {
+        order.extend(members.get_mut(&at).and_then(VecDeque::pop_front));
+        if count > 1 {
+            fullest.insert((count - 1, Reverse(at)));
+        }
+    }
+    order.into_iter().map(|index| sessions[index].id.clone()).collect()
+}
+
 fn size(results: &Results) -> Result<u64> {
     let mut text = Vec::new();
     results.write(&mut text)?;
     Ok(text.len() as u64)
 }
 
-fn save(results: &Results, path: &Path) -> Result<()> {
-    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| results.save(path));
-    written.map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))
+fn claimed(path: &Path) -> Result<Output> {
+    let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    made.map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))?;
+    Output::wait_for(path)
+}
+
+fn save(results: &Results, output: &Output) -> Result<()> {
+    results.save(output).map_err(|error| Error::usage(format!("can't write {}: {error}", output.path().display())))
 }

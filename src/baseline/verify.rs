@@ -1,40 +1,59 @@
-//! Are all files of a store what their names say?
+//! Are all files of a store what their names say? And what can they tell?
 
 use super::list::Place;
-use super::{MAX_BYTES, Store, hardware};
+use super::{MAX_BYTES, Store, hardware, lacking};
 use crate::config::is_plain_name;
 use crate::error::Result;
-use crate::results;
+use crate::results::{self, Occasions, Results};
 
-/// Every problem of every file, one sentence each; and the number of files.
-pub fn verify(store: &Store) -> Result<(usize, Vec<String>)> {
-    let places = store.places()?;
-    let problems = places.iter().flat_map(|place| {
-        let path = place.path.display();
-        check(place).into_iter().map(move |problem| format!("{path}: {problem}"))
-    });
-    Ok((places.len(), problems.collect()))
+/// What was found in a store, one sentence each.
+#[derive(Debug, Default)]
+pub struct Findings {
+    pub files: usize,
+    /// What must be mended.
+    pub problems: Vec<String>,
+    /// Files that are no history yet, and what they lack.
+    pub remarks: Vec<String>,
 }
 
-fn check(place: &Place) -> Vec<String> {
-    let metadata = match std::fs::symlink_metadata(&place.path) {
-        Ok(metadata) => metadata,
-        Err(error) => return vec![error.to_string()],
-    };
+/// Every problem of every file.
+pub fn verify(store: &Store) -> Result<Findings> {
+    let mut findings = Findings::default();
+    for place in store.places()? {
+        let path = place.path.display();
+        findings.files += 1;
+        match open(&place) {
+            Ok(results) => {
+                findings
+                    .problems
+                    .extend(check(&place, &results).into_iter().map(|problem| format!("{path}: {problem}")));
+                findings
+                    .remarks
+                    .extend(lacking(&Occasions::of(&results.sessions)).map(|remark| format!("{path}: {remark}")));
+            }
+            Err(problem) => findings.problems.push(format!("{path}: {problem}")),
+        }
+    }
+    Ok(findings)
+}
+
+/// The file's content, or the problem.
+fn open(place: &Place) -> std::result::Result<Results, String> {
+    let metadata = std::fs::symlink_metadata(&place.path).map_err(|error| error.to_string())?;
     if !metadata.is_file() {
-        return vec!["not a regular file".into()];
+        return Err("not a regular file".into());
     }
     if metadata.len() > MAX_BYTES {
-        return vec![format!("{} KB are too many: a baseline may take {}", metadata.len() / 1000, MAX_BYTES / 1000)];
+        return Err(format!("{} KB are too many: a baseline may take {}", metadata.len() / 1000, MAX_BYTES / 1000));
     }
-    let results = match results::read(&place.path) {
-        Ok(results) => results,
-        Err(error) => {
-            // The path is said already.
-            let (error, path) = (error.to_string(), place.path.display().to_string());
-            return vec![error.strip_prefix(&path).unwrap_or(&error).trim_start_matches([':', ' ']).to_owned()];
-        }
-    };
+    results::read(&place.path).map_err(|error| {
+        // The path is said already.
+        let (error, path) = (error.to_string(), place.path.display().to_string());
+        error.strip_prefix(&path).unwrap_or(&error).trim_start_matches([':', ' ']).to_owned()
+    })
+}
+
+fn check(place: &Place, results: &Results) -> Vec<String> {
     let mut problems = Vec::new();
     let names = [Some(&place.suite), Some(&place.hardware), place.release.as_ref()];
     for name in names.into_iter().flatten().filter(|name| !is_plain_name(name)) {
@@ -43,7 +62,7 @@ fn check(place: &Place) -> Vec<String> {
     if results.suite != place.suite {
         problems.push(format!("it holds the suite `{}`, not `{}`", results.suite, place.suite));
     }
-    match hardware(&results) {
+    match hardware(results) {
         Ok(hardware) if hardware == place.hardware => {}
         Ok(hardware) => problems.push(format!("it was measured on {hardware}")),
         Err(error) => problems.push(error.to_string()),

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::github::event::Context;
 use crate::github::{ApiError, Client};
-use crate::programs::git;
+use crate::programs::git::{self, Remote};
 
 /// What the search starts from.
 pub struct Search<'a> {
@@ -95,16 +95,15 @@ impl Search<'_> {
         self.fetch(commit).map(drop).map_err(|why| format!("this clone lacks the commit {commit}: {why}"))
     }
 
-    /// With a token from GitHub itself, through a repository of our own: what a pull request may have put into this
-    /// clone's settings is never run beside a token. Without one, as the clone is set up.
     fn fetch(&self, name: &str) -> std::result::Result<String, String> {
+        git::fetch(self.repository, &self.remote()?, name)
+    }
+
+    /// With a token GitHub itself; without one, where the clone came from.
+    fn remote(&self) -> std::result::Result<Remote<'_>, String> {
         match self.client.zip(self.context) {
-            Some((client, context)) => {
-                let bare = tempfile::tempdir().map_err(|error| error.to_string())?;
-                let commit = client.fetch(context, name, bare.path()).map_err(|error| error.message().to_owned())?;
-                git::fetch_from(self.repository, &bare.path().display().to_string(), &commit)
-            }
-            None => git::fetch_from(self.repository, "origin", name),
+            Some((client, context)) => Ok(client.remote(context)),
+            None => Remote::origin(self.repository),
         }
     }
 
@@ -123,7 +122,10 @@ impl Search<'_> {
             Ok(commit) => return Ok(commit),
             Err(why) => why,
         };
-        let deeper = || git::deepen(self.repository).and_then(|()| git::merge_base(self.repository, tip));
+        let deeper = || {
+            git::deepen(self.repository, &self.remote()?)?;
+            git::merge_base(self.repository, tip)
+        };
         let found = match self.client.zip(self.context) {
             Some((client, context)) => {
                 let asked = self.ask(client, context, tip, head);

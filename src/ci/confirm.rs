@@ -1,7 +1,7 @@
 //! What looks changed against a baseline is measured again, base and head interleaved, before anyone is alarmed: until
 //! it is settled, or the budget is spent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use super::{Base, Flow};
@@ -140,21 +140,32 @@ impl Fresh {
 
     /// Both sides without the runs that were throttled now and then: those tell of the machine.
     fn evidence(&self) -> [compare::Side; 2] {
+        let always = self.always_of_all();
         self.sides.each_ref().map(|side| {
             let mut results = side.results.clone();
             for session in &mut results.sessions {
-                session.runs.retain(|run| counts(run, &self.always(&run.case)));
+                session.runs.retain(|run| counts(run, &always[run.case.as_str()]));
             }
             compare::Side::from_results(side.label.as_str(), &results)
         })
     }
 
+    /// The same for every case that ran.
+    fn always_of_all(&self) -> HashMap<&str, BTreeSet<&str>> {
+        let mut runs: HashMap<&str, Vec<&Run>> = HashMap::new();
+        for run in self.sides.iter().flat_map(|side| &side.session().runs) {
+            runs.entry(run.case.as_str()).or_default().push(run);
+        }
+        runs.into_iter().map(|(case, runs)| (case, measure::always_throttled(runs.into_iter()))).collect()
+    }
+
     fn remarks(&self, pause: Pause, open: usize) -> Vec<String> {
         let runs = self.sides.iter().flat_map(|side| &side.session().runs);
-        let throttled = runs.filter(|run| !counts(run, &self.always(&run.case))).count();
+        let always = self.always_of_all();
+        let throttled = runs.filter(|run| !counts(run, &always[run.case.as_str()])).count();
         let mut remarks = Vec::new();
         for case in self.suite.cases() {
-            let always: Vec<_> = self.always(&case.id).into_iter().collect();
+            let always: Vec<_> = always.get(case.id.as_str()).into_iter().flatten().copied().collect();
             if !always.is_empty() {
                 let (case, reasons) = (&case.id, always.join(", "));
                 remarks.push(format!("`{case}` was throttled in every fresh run of both sides ({reasons}): that is how this device runs it"));

@@ -6,6 +6,7 @@ use crate::baseline::{Change, Store};
 use crate::compare::{self, Side};
 use crate::config::Suite;
 use crate::error::{Error, Result};
+use crate::files::{self, Output};
 use crate::measure::Worker;
 use crate::results::{Program, Results};
 
@@ -75,7 +76,7 @@ impl Local {
         ))
     }
 
-    /// Adds a session of the very program that the baseline is of; five sessions make a history. Another program is
+    /// Adds a session of the very program that the baseline is of; five occasions make a history. Another program is
     /// what the baseline is there to judge, and can't become its own judge.
     pub fn extend(&self, base: &Results, head: &Results) -> Result<String> {
         let programs = base.sessions.iter().chain(&head.sessions).map(|session| &session.program);
@@ -89,7 +90,7 @@ impl Local {
             ));
         }
         let change = self.update(head, false)?;
-        Ok(format!("the same build as before: the local baseline now holds {} sessions", change.sessions))
+        Ok(format!("the same build as before: the local baseline now holds {}", change.occasions.in_words()))
     }
 
     fn update(&self, head: &Results, replace: bool) -> Result<Change> {
@@ -104,17 +105,14 @@ impl Local {
             return Ok(());
         }
         std::fs::create_dir_all(&self.directory)?;
-        std::fs::write(file, "*\n")
+        files::write(&file, |out| out.write_all(b"*\n")).map_err(std::io::Error::other)
     }
 }
 
 /// Copies a program to a place that may not be there yet.
 fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to.parent().unwrap_or(to))?;
-    // Not into the file itself: it may be running.
-    let new = to.with_extension("new");
-    std::fs::copy(program, &new)?;
-    std::fs::rename(new, to)
+    Output::wait_for(to).map_err(std::io::Error::other)?.copy(program)
 }
 
 /// One build for sure: all programs say the same, and a commit without local changes.

@@ -14,24 +14,26 @@ mod base;
 mod committed;
 mod confirm;
 mod local;
+mod output;
 mod sides;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 pub use base::{BaseCommits, Search};
 pub use committed::baselines_of;
 pub use local::Local;
+pub use output::clear;
 pub use sides::{Base, Sides};
 
 use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};
 use crate::config::Suite;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::files::{Folder, Output};
 use crate::measure::{self, End, Observer, Side, Stop, Worker};
-use crate::report::{self, ReleaseComparison, Report};
-use crate::results::{Failure, Outcome, Results};
+use crate::report::{self, Origin, ReleaseComparison, Report};
+use crate::results::{self, Failure, Outcome, Results};
 
 /// What to measure, and what to compare it with.
 pub struct Request<'a> {
@@ -50,17 +52,24 @@ pub struct Request<'a> {
     pub confirm_budget: Duration,
     /// Carry on with what an interrupted `ci` left in the output directory.
     pub resume: bool,
-    /// The pull request that this is about, as the job knows it.
-    pub pull_request: Option<u64>,
+    pub about: About,
     pub committed: Store,
     pub local: Local,
     /// The directory for `results.json`, `report.json` and the rest.
-    pub output: &'a Path,
+    pub output: &'a Folder,
+}
+
+/// What is measured, as the job knows it.
+#[derive(Debug, Clone, Default)]
+pub struct About {
+    pub pull_request: Option<u64>,
+    pub origin: Origin,
 }
 
 /// A measurement, finished or stopped.
 #[derive(Debug)]
 pub struct Measured {
+    /// Also of a measurement that failed.
     pub report: Report,
     /// When stopped, the report is about what was measured until then.
     pub end: End,
@@ -68,10 +77,8 @@ pub struct Measured {
     pub remarks: Vec<String>,
 }
 
-/// Measures and compares. `None` when told to stop before there was anything to compare.
-pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Option<Measured>> {
-    std::fs::create_dir_all(request.output)
-        .map_err(|error| Error::usage(format!("can't make the directory {}: {error}", request.output.display())))?;
+/// Measures and compares.
+pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Measured> {
     let hardware = measure::environment(request.suite).fingerprint();
     let mut flow = Flow { request, observer, stop, options: Options::from(&request.suite.thresholds) };
     let committed = request.committed.find(&request.suite.name, &hardware)?;
@@ -83,25 +90,36 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
             None => flow.self_check()?,
         },
     };
-    if !any_numbers(&draft.head) {
-        return match draft.end {
-            End::Stopped => Ok(None),
-            End::Complete => Err(Error::measurement(format!("every run failed: {}", first_failure(&draft.head)))),
-        };
-    }
-    let report = Report {
-        schema: report::SCHEMA,
-        suite: request.suite.name.clone(),
-        release: flow.release(&draft.head, &hardware)?,
-        hardware,
-        head: draft.head,
-        base: draft.base,
-        comparison: draft.comparison,
-        self_check: draft.self_check,
-        pull_request: request.pull_request,
+    let Draft { head, base, comparison, self_check, end, remarks } = draft;
+    let report = if any_numbers(&head) {
+        let release = flow.release(&head, &hardware)?;
+        Report { base, comparison, self_check, release, ..Report::of(head, hardware) }
+    } else {
+        Report { failure: Some(why_nothing(&head, end)), ..Report::of(head, hardware) }
     };
-    report::write(&report, &request.output.join("report.json"))?;
-    Ok(Some(Measured { report, end: draft.end, remarks: draft.remarks }))
+    let report = write(report, &request.about, request.output)?;
+    Ok(Measured { report, end, remarks })
+}
+
+/// The report of a measurement that came to nothing, or never began.
+pub fn report_failure(suite: &Suite, about: &About, output: &Folder, why: &str) -> Result<Report> {
+    let head = Results {
+        schema: results::SCHEMA,
+        suite: suite.name.clone(),
+        label: None,
+        cases: suite.cases().cloned().collect(),
+        settings: suite.settings.clone(),
+        sessions: Vec::new(),
+    };
+    let report = Report::of(head, measure::environment(suite).fingerprint());
+    write(Report { failure: Some(why.to_owned()), ..report }, about, output)
+}
+
+fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
+    let About { pull_request, origin } = about.clone();
+    let report = Report { pull_request, origin: Some(origin), ..report };
+    report::write(&report, &output.join(output::REPORT))?;
+    Ok(report)
 }
 
 /// Measures one program as base and head, interleaved, and compares it with itself. `None` when told to stop.
@@ -172,7 +190,7 @@ impl Flow<'_> {
             }
         };
         // Half a session is no history.
-        let complete = draft.end == End::Complete;
+        let complete = draft.end == End::Complete && any_numbers(&draft.head);
         let remarks = if complete { vec![self.request.local.extend(&kept, &draft.head)?] } else { Vec::new() };
         Ok(Draft { remarks, ..draft })
     }
@@ -225,9 +243,9 @@ impl Flow<'_> {
 
     /// A side to measure, saved under that name: a new one, or what an interrupted run left there.
     fn side(&self, label: &str, worker: &Worker, suite: &Suite, id: &str, name: &str) -> Result<Side> {
-        let path = self.request.output.join(name);
-        let side = if self.request.resume && path.exists() {
-            let results = crate::results::read(&path)?;
+        let output = Output::claim(&self.request.output.join(name))?;
+        let side = if self.request.resume && output.exists() {
+            let results = crate::results::read(output.path())?;
             // Confirming has added rounds.
             let mut suite = suite.clone();
             suite.settings.runs = suite.settings.runs.max(results.settings.runs);
@@ -235,7 +253,7 @@ impl Flow<'_> {
         } else {
             Side::new(label, worker.clone(), suite, id)
         };
-        Ok(side.saved_to(&path))
+        Ok(side.saved_to(output))
     }
 
     fn run(&mut self, suite: &Suite, sides: &mut [Side]) -> Result<End> {
@@ -248,11 +266,14 @@ fn any_numbers(results: &Results) -> bool {
     results.sessions.iter().flat_map(|session| &session.runs).any(|run| matches!(run.outcome, Outcome::Ok(_)))
 }
 
-fn first_failure(results: &Results) -> String {
+fn why_nothing(results: &Results, end: End) -> String {
+    if end == End::Stopped {
+        return "stopped before there were any numbers".to_owned();
+    }
     let mut runs = results.sessions.iter().flat_map(|session| &session.runs);
     let reason = runs.find_map(|run| match &run.outcome {
         Outcome::Failed(failure) => Some(format!("{}: {}", run.case, failure.reason)),
         Outcome::Ok(_) => None,
     });
-    reason.unwrap_or_else(|| "the suite has no cases".into())
+    format!("every run failed: {}", reason.unwrap_or_else(|| "the suite has no cases".into()))
 }

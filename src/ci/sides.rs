@@ -14,6 +14,8 @@ pub struct Sides {
     pub base_binary: Option<PathBuf>,
     /// Builds the base; the program is then `head_binary`'s path in there.
     pub build_command: Option<String>,
+    /// Variables of ours that building gets, beside those that it always gets.
+    pub build_env: Vec<String>,
     /// Build bench-diff against this.
     pub candle: Option<CandleSource>,
     /// The configuration file: the base's names the base's candle.
@@ -35,7 +37,7 @@ pub enum Base {
 impl Sides {
     pub fn head(&self) -> Result<Program> {
         match (&self.head_binary, &self.candle) {
-            (Some(path), _) => Ok(Program::Built(Worker::at(path))),
+            (Some(name), _) => Worker::named(name).map(Program::Built),
             (None, Some(candle)) => Ok(self.against(origin(candle))),
             (None, None) => itself(),
         }
@@ -57,8 +59,8 @@ impl Sides {
 
     /// `commit` is where the branch began, or why that isn't known.
     pub fn base(&self, commit: std::result::Result<&str, String>) -> Result<Base> {
-        if let Some(path) = &self.base_binary {
-            return Ok(Base::Program(Program::Built(Worker::at(path))));
+        if let Some(name) = &self.base_binary {
+            return Worker::named(name).map(|worker| Base::Program(Program::Built(worker)));
         }
         if !self.buildable() {
             return Ok(Base::Unwanted);
@@ -76,7 +78,8 @@ impl Sides {
                     ));
                 }
                 let (command, product, cache) = (command.clone(), product.clone(), self.cache.clone());
-                Ok(Base::Program(Program::Commit(Build { repository, commit, command, product, cache })))
+                let env = self.build_env.clone();
+                Ok(Base::Program(Program::Commit(Build { repository, commit, command, env, product, cache })))
             }
             (None, _, Some(CandleSource::Checkout { .. })) => {
                 Ok(Base::Program(self.against(Origin::Commit { repository, commit })))
@@ -92,7 +95,8 @@ impl Sides {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let place = format!("{name} of {commit}");
-        let Ok(text) = git::git(directory, &["cat-file", "blob", &format!("{commit}:./{name}")]) else {
+        let text = git::file(directory, commit, &name).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(text) = text else {
             return Ok(Base::OutOfReach(format!("there is no {place}, which would name the base's candle")));
         };
         match config::candle_in(&text, place.clone(), directory) {
@@ -105,7 +109,8 @@ impl Sides {
     }
 
     fn against(&self, origin: Origin) -> Program {
-        Program::Candle(Candle { origin, source: self.source.clone(), cache: self.cache.clone() })
+        let (source, env, cache) = (self.source.clone(), self.build_env.clone(), self.cache.clone());
+        Program::Candle(Candle { origin, source, env, cache })
     }
 }
 

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
+use crate::child::shield;
 use crate::commands;
 use crate::error::{Exit, Result};
+use crate::redact::Secrets;
 use crate::render::escape;
 
 /// An error names foreign text (a case, a file), which may be of any length.
@@ -51,12 +53,21 @@ enum Command {
     Profile(commands::profile::Args),
     #[command(hide = true)]
     Worker(commands::worker::Args),
+    #[command(hide = true)]
+    Guard(commands::guard::Args),
     Ci(Box<commands::ci::Args>),
     Base(commands::base::Args),
     Calibrate(Box<commands::calibrate::Args>),
     Baseline(commands::baseline::Args),
     Publish(commands::publish::Args),
     Accept(commands::accept::Args),
+}
+
+impl Command {
+    /// Those that talk to GitHub.
+    fn may_hold_a_token(&self) -> bool {
+        matches!(self, Self::Ci(_) | Self::Base(_) | Self::Publish(_) | Self::Accept(_))
+    }
 }
 
 /// What a command gets to work with.
@@ -68,12 +79,17 @@ pub struct Io<'a> {
 }
 
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let secrets = Secrets::of_environment();
+    let (mut out, mut err) = (secrets.writer(out), secrets.writer(err));
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => return usage(&error, out, err),
+        Err(error) => return usage(&error, &mut out, &mut err),
     };
-    log(cli.global.verbose);
-    let mut io = Io { out, err };
+    log(cli.global.verbose, secrets);
+    if cli.command.may_hold_a_token() {
+        shield();
+    }
+    let mut io = Io { out: &mut out, err: &mut err };
     match dispatch(cli.command, &mut io) {
         Ok(exit) => exit.into(),
         Err(error) => {
@@ -97,6 +113,7 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Run(args) => commands::run::run(&args, io),
         Command::Profile(args) => commands::profile::run(&args, io),
         Command::Worker(args) => commands::worker::run(&args),
+        Command::Guard(args) => commands::guard::run(&args),
         Command::Ci(args) => commands::ci::run(&args, io),
         Command::Base(args) => commands::base::run(&args, io),
         Command::Calibrate(args) => commands::calibrate::run(&args, io),
@@ -115,7 +132,7 @@ fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitC
 }
 
 /// Logs go to this process's standard error, whatever `err` is.
-fn log(verbose: u8) {
+fn log(verbose: u8, secrets: Secrets) {
     let level = match verbose {
         0 => tracing::Level::WARN,
         1 => tracing::Level::DEBUG,
@@ -123,7 +140,8 @@ fn log(verbose: u8) {
     };
     let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     // Ours only: the libraries' own logs drown them.
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(color).without_time();
+    let writer = move || secrets.writer(std::io::stderr());
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color).without_time();
     // Building takes minutes: what is built is always said.
     let ours = tracing_subscriber::filter::Targets::new()
         .with_target("bench_diff", level)

@@ -7,7 +7,6 @@ use crate::cli::Io;
 use crate::error::{Exit, Result};
 use crate::github::event::Context;
 use crate::github::outputs::Files;
-use crate::github::token::shield;
 use crate::github::{ApiError, Client, Patience, Token};
 use crate::render::escape;
 
@@ -73,6 +72,5 @@ pub fn client(
     variable: impl Fn(&str) -> Option<String>,
 ) -> std::result::Result<Option<Client>, ApiError> {
     let Some(token) = Token::parse(&variable("GITHUB_TOKEN").unwrap_or_default())? else { return Ok(None) };
-    shield();
     Client::new(&context.api_url, token, Patience::default()).map(Some)
 }

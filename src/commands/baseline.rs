@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 
-use crate::baseline::{self, Change, Entry, Store};
+use crate::baseline::{self, Change, Entry, Findings, Store};
 use crate::cli::Io;
 use crate::error::{Error, Exit, Result};
-use crate::{render, results};
+use crate::render;
+use crate::results::{self, Occasions};
 
 /// Keep results to compare with: update, list, show, verify
 ///
-/// A baseline is one file for each suite and hardware, DIR/SUITE/HARDWARE.json, and holds several sessions: five or
-/// more tell a change from the drift between sessions. Commit the directory.
+/// A baseline is one file for each suite and hardware, DIR/SUITE/HARDWARE.json, and holds several sessions: those of
+/// five occasions, at least 6 hours apart, tell a change from the drift of the machine. Commit the directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -89,12 +90,15 @@ fn update(store: &Store, args: &Update, io: &mut Io) -> Result<Exit> {
     };
     for change in &changes {
         writeln!(io.out, "{}", told(change))?;
+        if let Some(remark) = baseline::lacking(&change.occasions) {
+            writeln!(io.out, "  {remark}")?;
+        }
     }
     Ok(Exit::Success)
 }
 
 fn told(change: &Change) -> String {
-    let Change { path, sessions, added, dropped } = change;
+    let Change { path, sessions, added, dropped, .. } = change;
     let path = path.display();
     let dropped = if *dropped > 0 { format!(", {dropped} old dropped") } else { String::new() };
     match added {
@@ -145,14 +149,21 @@ fn show(store: &Store, name: Option<&str>, io: &mut Io) -> Result<Exit> {
     };
     let results = results::read(Path::new(&entry.path))?;
     io.out.write_all(render::run::table(&results).as_bytes())?;
-    writeln!(io.out, "\nThe newest of {} in {}", sessions_of(entry.sessions), entry.path.display())?;
+    let occasions = Occasions::of(&results.sessions);
+    writeln!(io.out, "\nThe newest of {} in {}", occasions.in_words(), entry.path.display())?;
+    if let Some(remark) = baseline::lacking(&occasions) {
+        writeln!(io.out, "{remark}")?;
+    }
     Ok(Exit::Success)
 }
 
 fn verify(store: &Store, io: &mut Io) -> Result<Exit> {
-    let (files, problems) = baseline::verify(store)?;
+    let Findings { files, problems, remarks } = baseline::verify(store)?;
     if problems.is_empty() {
         writeln!(io.out, "{}, all as they should be", render::counted(files, "baseline"))?;
+        for remark in remarks {
+            writeln!(io.out, "  {remark}")?;
+        }
         return Ok(Exit::Success);
     }
     let (problem, baseline) = (render::counted(problems.len(), "problem"), render::counted(files, "baseline"));

@@ -9,19 +9,20 @@ use super::base;
 use super::publish::Publishing;
 use crate::baseline::{self, Store};
 use crate::calibrate::calibrate;
-use crate::ci::{self, Base, BaseCommits, Local, Measured, Search, Sides};
+use crate::ci::{self, About, Base, BaseCommits, Local, Measured, Search, Sides};
 use crate::cli::Io;
-use crate::config::{self, CandleSource, Selection};
+use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device;
 use crate::error::{Error, Exit, Result};
+use crate::files::Folder;
 use crate::github::event::Context;
-use crate::github::token::shield;
 use crate::measure::{End, Stop};
+use crate::plan::{self, Plan};
 use crate::programs::{Source, git};
 use crate::publish::publish;
 use crate::render::escape;
-use crate::report::Report;
-use crate::{plan, progress, render};
+use crate::report::{Origin, Report};
+use crate::{progress, render};
 
 /// Measure this build, compare it with the baseline, and tell the pull request
 ///
@@ -47,6 +48,10 @@ pub struct Args {
     /// program is then --head-binary's path in there
     #[arg(long, value_name = "COMMAND", requires = "head_binary", conflicts_with = "base_binary")]
     build_command: Option<String>,
+    /// One more variable of this environment that building gets; repeat for several. Builds get what compilers, cargo
+    /// and CUDA need, and nothing else (docs/security.md)
+    #[arg(long, value_name = "NAME")]
+    build_env: Vec<String>,
     /// Judge this checkout of candle: bench-diff is built against it, and for the base against the commit where the
     /// branch left --base-ref [default: `candle` in the configuration]
     #[arg(long, value_name = "DIR", conflicts_with_all = ["head_binary", "base_binary"])]
@@ -72,6 +77,9 @@ pub struct Args {
     /// Carry on with an interrupted `ci` of the same build: what its output directory holds is not measured again
     #[arg(long)]
     resume: bool,
+    /// Measure nothing: report that nothing could be measured, and why. For a step before this one that failed
+    #[arg(long, value_name = "WHY", conflicts_with = "resume")]
+    failed: Option<String>,
     /// Only measure and compare: `bench-diff publish` tells the pull request later, on another machine perhaps
     #[arg(long)]
     no_publish: bool,
@@ -109,78 +117,147 @@ enum Format {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    if std::env::var_os("GITHUB_TOKEN").is_some() {
-        shield();
-    }
+    let local = Local::in_directory(&config::directory(&args.selection));
+    // Before anything is built: another `ci` may be at it.
+    let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
+    // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
+    ci::clear(output.path(), args.resume)?;
     let suite = config::load_suite(&args.selection, device::at_hand())?;
     let (suite, plan) = plan::here(suite)?;
-    let directory = config::directory(&args.selection);
-    let local = Local::in_directory(&directory);
-    let output = args.output.clone().unwrap_or_else(|| local.latest());
     let context = base::context(io)?;
-    let sides = Sides {
+    let sides = sides(args, &suite, &local);
+    let about = about(context.as_ref(), &sides);
+    let job = Job { args, suite, plan, local, output, context, sides, about };
+    match job.measure(io) {
+        Ok(measured) => job.tell_all(&measured, io),
+        Err(error) => {
+            job.tell_failure(error.message(), io)?;
+            Err(error)
+        }
+    }
+}
+
+fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
+    Sides {
         head_binary: args.head_binary.clone(),
         base_binary: args.base_binary.clone(),
         build_command: args.build_command.clone(),
+        build_env: args.build_env.clone(),
         candle: args.candle.clone().map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone()),
         config: config::path(&args.selection),
         source: Source::at(&args.source),
         cache: local.builds(),
-    };
-    let commits = commits(args, &sides, context.as_ref(), io)?;
-    let head = sides.head()?.worker()?;
-    let (committed, doubt) = committed(args, &directory, &local, &commits, context.is_some())?;
-    let base = sides.base(commits.merge_base.as_deref().map_err(Clone::clone))?;
-    if let Base::OutOfReach(why) = &base {
-        writeln!(io.err, "not measuring the base: {}", escape::line(why))?;
     }
-    let request = ci::Request {
-        suite: &suite,
-        refused: plan.refused(),
-        head,
-        base,
-        warnings: doubt.into_iter().collect(),
-        confirm: !args.no_confirm,
-        confirm_budget: args.confirm_budget,
-        resume: args.resume,
-        pull_request: context.as_ref().and_then(Context::pull_request_number),
-        committed,
-        local,
-        output: &output,
-    };
-    let measured = {
-        let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
-        ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())?
-    };
-    let Some(Measured { report, end, remarks }) = measured else {
-        writeln!(io.err, "stopped before there were any numbers")?;
-        return Ok(Exit::Interrupted);
-    };
-    let exit = if args.no_publish { Exit::Success } else { tell(args, &report, io)? };
-    if end == End::Stopped {
-        let output = output.display();
-        writeln!(
-            io.err,
-            "stopped; the report is about what was measured, in {output}; carry on with the same command and --resume"
-        )?;
-        return Ok(Exit::Interrupted);
+}
+
+/// The commit that the event names; else the one that is checked out.
+fn about(context: Option<&Context>, sides: &Sides) -> About {
+    let origin = context.map(Context::origin).unwrap_or_default();
+    let commit = origin.commit.or_else(|| git::commit(&sides.repository(), "HEAD").ok());
+    About { pull_request: context.and_then(Context::pull_request_number), origin: Origin { commit, ..origin } }
+}
+
+/// What the flags, the configuration and the event say.
+struct Job<'a> {
+    args: &'a Args,
+    suite: Suite,
+    plan: Plan,
+    local: Local,
+    output: Folder,
+    context: Option<Context>,
+    sides: Sides,
+    about: About,
+}
+
+impl Job<'_> {
+    fn measure(&self, io: &mut Io) -> Result<Measured> {
+        let Self { args, sides, context, .. } = self;
+        if let Some(why) = &args.failed {
+            return Err(Error::measurement(escape::short_line(why, 600)));
+        }
+        let commits = commits(args, sides, context.as_ref(), io)?;
+        let head = sides.head()?.worker()?;
+        let directory = config::directory(&args.selection);
+        let (committed, doubt) = committed(args, &directory, &self.local, &commits, context.is_some())?;
+        let base = sides.base(commits.merge_base.as_deref().map_err(Clone::clone))?;
+        if let Base::OutOfReach(why) = &base {
+            writeln!(io.err, "not measuring the base: {}", escape::line(why))?;
+        }
+        let request = ci::Request {
+            suite: &self.suite,
+            refused: self.plan.refused(),
+            head,
+            base,
+            warnings: doubt.into_iter().collect(),
+            confirm: !args.no_confirm,
+            confirm_budget: args.confirm_budget,
+            resume: args.resume,
+            about: self.about.clone(),
+            committed,
+            local: self.local.clone(),
+            output: &self.output,
+        };
+        let mut observer = progress::observer(args.quiet, self.plan.seconds_by_case(), io.err);
+        ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())
     }
-    for remark in remarks {
-        writeln!(io.err, "{remark}")?;
+
+    fn tell_all(&self, Measured { report, end, remarks }: &Measured, io: &mut Io) -> Result<Exit> {
+        if let Some(why) = &report.failure {
+            self.publish_failure(report, io)?;
+            return match end {
+                End::Complete => Err(Error::measurement(why)),
+                End::Stopped => {
+                    writeln!(io.err, "{why}")?;
+                    Ok(Exit::Interrupted)
+                }
+            };
+        }
+        let exit = if self.args.no_publish { Exit::Success } else { tell(self.args, report, io)? };
+        let output = self.output.path().display();
+        if *end == End::Stopped {
+            writeln!(
+                io.err,
+                "stopped; the report is about what was measured, in {output}; carry on with the same command and --resume"
+            )?;
+            return Ok(Exit::Interrupted);
+        }
+        for remark in remarks {
+            writeln!(io.err, "{remark}")?;
+        }
+        if report.base.is_none() {
+            let results = self.output.join("results.json");
+            writeln!(
+                io.err,
+                "to compare pull requests with it, commit it: bench-diff baseline update {}",
+                results.display()
+            )?;
+        }
+        Ok(exit)
     }
-    if report.base.is_none() {
-        writeln!(
-            io.err,
-            "to compare pull requests with it, commit it: bench-diff baseline update {}",
-            output.join("results.json").display()
-        )?;
+
+    /// The error that ended the measurement is told last; what else goes wrong must not hide it.
+    fn tell_failure(&self, why: &str, io: &mut Io) -> Result<()> {
+        match ci::report_failure(&self.suite, &self.about, &self.output, why) {
+            Ok(report) => self.publish_failure(&report, io),
+            Err(error) => Ok(writeln!(io.err, "warning: {}", escape::line(error.message()))?),
+        }
     }
-    Ok(exit)
+
+    fn publish_failure(&self, report: &Report, io: &mut Io) -> Result<()> {
+        if self.args.no_publish || self.context.is_none() {
+            return Ok(());
+        }
+        let mut io = Io { out: &mut std::io::sink(), err: io.err };
+        let options = self.args.publishing.options();
+        match publish(std::slice::from_ref(report), &options, &|name| std::env::var(name).ok(), &mut io) {
+            Ok(_) => Ok(()),
+            Err(error) => Ok(writeln!(io.err, "warning: {}", escape::line(error.message()))?),
+        }
+    }
 }
 
 fn commit(text: &str) -> std::result::Result<String, String> {
-    let valid = matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if valid { Ok(text.to_owned()) } else { Err("not the hexadecimal name of a commit".into()) }
+    if git::is_commit(text) { Ok(text.to_owned()) } else { Err("not the hexadecimal name of a commit".into()) }
 }
 
 fn minutes(text: &str) -> std::result::Result<Duration, String> {

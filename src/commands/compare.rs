@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use crate::cli::Io;
-use crate::compare::{self, Comparison, Options, Verdict};
+use crate::compare::{self, Comparison, Options, Row};
 use crate::error::{Error, Exit, Result};
 use crate::render;
 
@@ -26,10 +26,11 @@ pub struct Args {
     /// How to show the comparison
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Show only regressed and improved rows; the counts stay those of all
+    /// Show only rows that changed, or look changed (unconfirmed); the counts stay those of all
     #[arg(long)]
     only_changed: bool,
-    /// When to end with exit code 1: a row has regressed, or the head lost a case that the base had
+    /// When to end with exit code 1: a row has regressed, or the head lost a case that the base had. What looks changed
+    /// against a base of fewer than five occasions is unconfirmed, and no regression
     #[arg(long, value_enum, default_value_t)]
     fail_on: FailOn,
 
@@ -108,7 +109,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     drop((base, head));
     let failed = comparison.has_regression();
     if args.only_changed {
-        comparison.rows.retain(|row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved));
+        comparison.rows.retain(Row::looks_changed);
     }
     show(&comparison, args.format, io.out)?;
     Ok(if failed && args.fail_on == FailOn::Regression { Exit::Regression } else { Exit::Success })

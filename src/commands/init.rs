@@ -1,12 +1,11 @@
 //! `bench-diff init`
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use crate::cli::Io;
 use crate::config;
 use crate::error::{Error, Exit, Result};
+use crate::files::Output;
 
 /// Write a commented bench-diff.toml to start from
 #[derive(Debug, clap::Args)]
@@ -26,15 +25,13 @@ const EXAMPLES: &str = "Examples:
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let path = if args.path.is_dir() { args.path.join(config::FILE_NAME) } else { args.path.clone() };
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).create_new(!args.force);
-    let file = options.open(&path).and_then(|mut file| file.write_all(config::STARTER.as_bytes()));
-    file.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => {
-            Error::usage(format!("{} exists already: use --force to replace it", path.display()))
-        }
-        _ => Error::usage(format!("can't write {}: {error}", path.display())),
-    })?;
+    let output = Output::wait_for(&path)?;
+    if output.exists() && !args.force {
+        return Err(Error::usage(format!("{} exists already: use --force to replace it", path.display())));
+    }
+    output
+        .write(|out| out.write_all(config::STARTER.as_bytes()))
+        .map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))?;
     writeln!(io.out, "Wrote {}. Edit it, then see what it would run: bench-diff plan", path.display())?;
     Ok(Exit::Success)
 }

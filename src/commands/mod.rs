@@ -7,6 +7,7 @@ pub mod calibrate;
 pub mod ci;
 pub mod compare;
 pub mod generate;
+pub mod guard;
 pub mod init;
 pub mod plan;
 pub mod profile;

@@ -1,11 +1,12 @@
 //! `bench-diff run`
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::cli::Io;
 use crate::config::{self, Selection, Suite, SuiteSettings};
 use crate::device;
 use crate::error::{Error, Exit, Result};
+use crate::files::Output;
 use crate::measure::{self, End, Request, Side, Stop, Worker};
 use crate::render::{counted, escape};
 use crate::results::{self, FailureKind, Outcome, Results};
@@ -50,13 +51,14 @@ const EXAMPLES: &str = "Examples:
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let worker = match &args.worker {
-        Some(path) => Worker::at(path),
+        Some(name) => Worker::named(name)?,
         None => Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?,
     };
-    let path = args.resume.as_ref().unwrap_or(&args.output);
+    // Before anything is asked about it: another process may be writing it.
+    let output = Output::claim(args.resume.as_ref().unwrap_or(&args.output))?;
     let (suite, side) = match &args.resume {
-        Some(path) => resumed(args, worker, path)?,
-        None => started(args, worker)?,
+        Some(_) => resumed(args, worker, &output)?,
+        None => started(args, worker, &output)?,
     };
     let (suite, plan) = plan::here(suite)?;
     if let Some(candle) = suite.candle.as_ref().filter(|_| args.worker.is_none()) {
@@ -67,28 +69,23 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         )?;
     }
     let request = Request { refused: plan.refused(), trace: args.trace.as_deref(), ..Request::new(&suite) };
-    let mut sides = [side.saved_to(path)];
+    let mut sides = [side.saved_to(output)];
     let end = {
         let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
         measure::run(&request, &mut sides, observer.as_mut(), Stop::on_signals())?
     };
+    let [Side { results, output: Some(output), .. }] = sides else { unreachable!("it was given one") };
     if end == End::Stopped {
-        let path = path.display();
-        let flags = if changes_cases(&args.selection) { ", with the flags of this command" } else { "" };
-        writeln!(
-            io.err,
-            "stopped; what was measured is in {path}; carry on with: bench-diff run --resume {path}{flags}"
-        )?;
+        writeln!(io.err, "stopped; what was measured is in {}{}", output.path().display(), way_on(args, &output))?;
         return Ok(Exit::Interrupted);
     }
-    let [side] = sides;
-    report(args, &side.results, path, io)
+    report(args, &results, &output, io)
 }
 
-fn started(args: &Args, worker: Worker) -> Result<(Suite, Side)> {
+fn started(args: &Args, worker: Worker, output: &Output) -> Result<(Suite, Side)> {
     let suite = config::load_suite(&args.selection, device::at_hand())?;
-    if !args.force && args.output.exists() {
-        let path = args.output.display();
+    if !args.force && output.exists() {
+        let path = output.path().display();
         return Err(Error::usage(format!(
             "{path} exists: carry on with it (--resume {path}), replace it (--force), or name another --output"
         )));
@@ -97,10 +94,23 @@ fn started(args: &Args, worker: Worker) -> Result<(Suite, Side)> {
     Ok((suite, side))
 }
 
+/// How to carry on, where that can be.
+fn way_on(args: &Args, output: &Output) -> String {
+    let flags = if changes_cases(&args.selection) { ", with the flags of this command" } else { "" };
+    if output.is_stream() {
+        return String::new();
+    }
+    format!("; carry on with: bench-diff run --resume {}{flags}", output.path().display())
+}
+
 /// The file knows its suite and the number of runs; flags of the interrupted command that changed more have to be
 /// given again, and it is an error when they aren't.
-fn resumed(args: &Args, worker: Worker, path: &Path) -> Result<(Suite, Side)> {
-    let results = results::read(path)?;
+fn resumed(args: &Args, worker: Worker, output: &Output) -> Result<(Suite, Side)> {
+    if output.is_stream() {
+        let path = output.path().display();
+        return Err(Error::usage(format!("can't carry on with {path}: what is written there can't be read again")));
+    }
+    let results = results::read(output.path())?;
     let mut selection = args.selection.clone();
     selection.suite.get_or_insert_with(|| results.suite.clone());
     selection.settings.runs.get_or_insert(results.settings.runs);
@@ -115,20 +125,21 @@ fn changes_cases(selection: &Selection) -> bool {
     selection.config.is_some() || !selection.models.is_empty() || settings != SuiteSettings::default()
 }
 
-fn report(args: &Args, results: &Results, path: &Path, io: &mut Io) -> Result<Exit> {
+fn report(args: &Args, results: &Results, output: &Output, io: &mut Io) -> Result<Exit> {
     if let Some(directory) = &args.csv {
-        results.export(directory).map_err(|error| {
-            Error::usage(format!("can't write the CSV files into {}: {error}", directory.display()))
-        })?;
+        results.export(directory)?;
     }
-    io.out.write_all(render::run::table(results).as_bytes())?;
+    // The results themselves may have gone there.
+    if !output.is_stdout() {
+        io.out.write_all(render::run::table(results).as_bytes())?;
+    }
     let runs = results.sessions.last().map_or(&[][..], |session| &session.runs);
     let failed = runs
         .iter()
         .filter(|run| matches!(&run.outcome, Outcome::Failed(failure) if failure.kind != FailureKind::DoesNotFit));
     let failed = failed.count();
     if !args.quiet {
-        writeln!(io.err, "{} in {}", counted(runs.len(), "run"), path.display())?;
+        writeln!(io.err, "{} in {}", counted(runs.len(), "run"), output.path().display())?;
     }
     if failed > 0 {
         writeln!(io.err, "{failed} of {} failed; the table says why", counted(runs.len(), "run"))?;

@@ -3,7 +3,7 @@
 //! The fresh runs are looked at several times, so that a clear case is settled early. Every look pays its share of
 //! alpha: see docs/statistics.md.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::design::Design;
 use super::matching::{Pair, match_sides};
@@ -21,18 +21,22 @@ pub const LOOKS: [u32; 5] = [4, 6, 8, 12, 16];
 const SUSPECT_P: f64 = 0.10;
 
 /// A cell that looks changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Suspect {
     pub case: String,
     pub metric: String,
 }
 
+impl Suspect {
+    fn of(pair: &Pair) -> Self {
+        Self { case: pair.case.to_owned(), metric: pair.metric.to_string() }
+    }
+}
+
 /// The timed cells of a screen to measure again. Drift between sessions counts as a reason to look, not as an excuse.
 pub fn suspects(base: &Side, head: &Side, options: &Options) -> Result<Vec<Suspect>> {
     let suspect = |(pair, assessment): (Pair, Assessment)| match assessment {
-        Assessment::Tested(test) if test.p_without_drift() < SUSPECT_P => {
-            Some(Suspect { case: pair.case.to_owned(), metric: pair.metric.to_string() })
-        }
+        Assessment::Tested(test) if test.p_without_drift() < SUSPECT_P => Some(Suspect::of(&pair)),
         _ => None,
     };
     Ok(screen::tests(base, head, options)?.into_iter().filter_map(suspect).collect())
@@ -88,15 +92,15 @@ impl Confirmation {
     /// settled stays as it is, with its p in the family.
     pub fn look(&mut self, base: &Side, head: &Side) -> Result<()> {
         let design = match Design::of(base, head, self.options.same_session) {
-            Design::Apart => Design::OneSession,
+            Design::Apart { .. } => Design::OneSession,
             design => design,
         };
         let pairs = match_sides(base, head, &design, &self.options)?.pairs;
+        let by_name: HashMap<Suspect, &Pair> = pairs.iter().map(|pair| (Suspect::of(pair), pair)).collect();
         self.looks += 1;
         let mut tested = Vec::new();
         for (index, cell) in self.cells.iter_mut().enumerate().filter(|(_, cell)| cell.is_open()) {
-            let mine = |pair: &&Pair| pair.case == cell.suspect.case && pair.metric.as_str() == cell.suspect.metric;
-            let Some(pair) = pairs.iter().find(mine) else { continue };
+            let Some(pair) = by_name.get(&cell.suspect) else { continue };
             if let Some(test) = test(pair, &design) {
                 cell.p = (test.p() * LOOKS.len() as f64).min(1.0);
                 tested.push((index, pair, test));
@@ -118,12 +122,15 @@ impl Confirmation {
             return self.screen;
         }
         let suspects = self.cells.len();
-        for cell in self.cells {
-            let mine = |row: &&mut Row| row.case == cell.suspect.case && row.metric == cell.suspect.metric;
-            let Some(row) = self.screen.rows.iter_mut().find(mine) else { continue };
-            match cell.row {
+        let cells = self.cells.into_iter().map(|cell| (cell.suspect, cell.row));
+        let mut fresh: HashMap<Suspect, Option<Row>> = cells.collect();
+        for row in &mut self.screen.rows {
+            let name = Suspect { case: row.case.clone(), metric: row.metric.clone() };
+            let Some(decided) = fresh.remove(&name) else { continue };
+            match decided {
                 Some(fresh) => *row = fresh,
                 None => {
+                    row.unconfirmed |= matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
                     row.verdict = Verdict::Inconclusive;
                     row.reason = format!("looks changed, and couldn't be measured again: {}", row.reason);
                 }

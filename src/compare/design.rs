@@ -1,15 +1,16 @@
 //! How the sides were measured relative to each other, and so what a difference between them is worth.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
 
 use super::matching::Pair;
-use super::side::{Cell, Side};
+use super::side::{Cell, SessionValues, Side};
 use crate::metric::Better;
+use crate::results::Occasions;
+use crate::results::occasions::HISTORY;
 use crate::stats::{self, Difference};
 
-/// A history needs this many sessions of the base.
-pub(super) const HISTORY_SESSIONS: usize = 5;
-/// Assumed standard deviation of a session's level where nothing tells it: 1%.
+/// Assumed standard deviation of an occasion's level where nothing tells it: 1%.
 const DRIFT: f64 = 0.01;
 
 /// Which sessions are compared with which.
@@ -17,10 +18,29 @@ const DRIFT: f64 = 0.01;
 pub(super) enum Design {
     /// The caller knows that all values come from one session, interleaved.
     OneSession,
-    /// Sessions in both files (base's and head's index): measured interleaved.
-    Shared(Vec<(usize, usize)>),
+    /// Sessions in both files: measured interleaved.
+    Shared(Blocks),
     /// Measured at different times.
-    Apart,
+    Apart { base: Occasions, head: Occasions },
+}
+
+/// What a session shifts, it shifts on both sides.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Blocks {
+    /// The number of the block by the session's index.
+    base: HashMap<usize, usize>,
+    head: HashMap<usize, usize>,
+}
+
+/// Values by session, block or occasion.
+type Groups<'a> = Vec<Cow<'a, [f64]>>;
+
+/// A cell's values in the sessions that count.
+pub(super) struct Selected<'a> {
+    pub base: Groups<'a>,
+    pub head: Groups<'a>,
+    /// Occasions of the base that the values are of, where sides were measured apart.
+    pub occasions: usize,
 }
 
 /// What a cell's error consists of.
@@ -28,7 +48,7 @@ pub(super) enum Design {
 pub(super) enum Basis {
     /// Spread of runs inside sessions that hold both sides.
     Interleaved,
-    /// Spread of session means.
+    /// Spread of the means of occasions.
     History,
     /// Spread of runs, and an assumed drift between sessions.
     SingleBaseline,
@@ -53,18 +73,28 @@ impl Design {
         let shared: Vec<_> = (head.sessions.iter().enumerate())
             .filter_map(|(index, session)| Some((*base_ids.get(session.id.as_str())?, index)))
             .collect();
-        if shared.is_empty() { Self::Apart } else { Self::Shared(shared) }
+        match shared.first() {
+            None => Self::Apart { base: base.occasions.clone(), head: head.occasions.clone() },
+            Some(&first) => Self::Shared(Blocks::of(distinct(shared, first, base, head))),
+        }
     }
 
-    /// A cell's values in the sessions that count, base and head; of shared sessions in the same order.
-    pub fn select<'a>(&self, base: &'a Cell, head: &'a Cell) -> (Vec<&'a [f64]>, Vec<&'a [f64]>) {
-        match self {
-            Self::Shared(pairs) => pairs.iter().map(|&(b, h)| (&*base.sessions[b], &*head.sessions[h])).unzip(),
-            _ => {
-                let all = |cell: &'a Cell| cell.sessions.iter().map(|s| &**s).filter(|s| !s.is_empty()).collect();
-                (all(base), all(head))
+    /// A cell's values in the sessions that count; of shared sessions in the same order.
+    pub fn select<'a>(&self, base: &'a Cell, head: &'a Cell) -> Selected<'a> {
+        let all = |cell: &'a Cell| cell.sessions.iter().map(|session| Cow::Borrowed(&*session.values)).collect();
+        let (base, head, occasions) = match self {
+            Self::OneSession => (all(base), all(head), 0),
+            Self::Shared(blocks) => {
+                let (base, head) = blocks.select(base, head);
+                (base, head, 0)
             }
-        }
+            Self::Apart { base: base_occasions, head: head_occasions } => {
+                let (base, head) = (by_occasion(base, base_occasions), by_occasion(head, head_occasions));
+                let occasions = base.len();
+                (base, head, occasions)
+            }
+        };
+        Selected { base, head, occasions }
     }
 
     /// The evidence of a pair; `None` when a side is empty.
@@ -74,10 +104,52 @@ impl Design {
         match self {
             Self::OneSession => interleaved([(&base.concat()[..], &head.concat()[..])]),
             Self::Shared(_) => interleaved(base.iter().zip(&head).map(|(base, head)| (&base[..], &head[..]))),
-            Self::Apart if base.len() >= HISTORY_SESSIONS => history(&base, &head),
-            Self::Apart => single_baseline(&base.concat(), &head.concat()),
+            Self::Apart { .. } if base.len() >= HISTORY => history(&base, &head),
+            Self::Apart { .. } => single_baseline(&base.concat(), &head.concat()),
         }
     }
+}
+
+impl Blocks {
+    /// `shared`: indices of a session in base and head.
+    fn of(shared: Vec<(usize, usize)>) -> Self {
+        let numbered = |(block, (base, head))| ((base, block), (head, block));
+        let (base, head) = shared.into_iter().enumerate().map(numbered).unzip();
+        Self { base, head }
+    }
+
+    pub fn len(&self) -> usize {
+        self.base.len()
+    }
+
+    /// Values of both sides by block; a side may be empty.
+    fn select<'a>(&self, base: &'a Cell, head: &'a Cell) -> (Groups<'a>, Groups<'a>) {
+        let mut found: BTreeMap<usize, [Cow<'a, [f64]>; 2]> = BTreeMap::new();
+        for (side, (cell, blocks)) in [(base, &self.base), (head, &self.head)].into_iter().enumerate() {
+            for SessionValues { session, values } in &cell.sessions {
+                let Some(&block) = blocks.get(session) else { continue };
+                found.entry(block).or_default()[side] = Cow::Borrowed(values);
+            }
+        }
+        found.into_values().map(|[base, head]| (base, head)).unzip()
+    }
+}
+
+/// A session and its copy tell nothing more than the session.
+fn distinct(shared: Vec<(usize, usize)>, first: (usize, usize), base: &Side, head: &Side) -> Vec<(usize, usize)> {
+    let counts = |pair: &(usize, usize)| base.occasions.at(pair.0).is_some() && head.occasions.at(pair.1).is_some();
+    let distinct: Vec<_> = shared.into_iter().filter(counts).collect();
+    if distinct.is_empty() { vec![first] } else { distinct }
+}
+
+/// A cell's values, those of one occasion together, without copies.
+fn by_occasion<'a>(cell: &'a Cell, occasions: &Occasions) -> Groups<'a> {
+    let mut found: BTreeMap<usize, Cow<'a, [f64]>> = BTreeMap::new();
+    for SessionValues { session, values } in &cell.sessions {
+        let Some(occasion) = occasions.at(*session) else { continue };
+        found.entry(occasion).and_modify(|all| all.to_mut().extend(values)).or_insert(Cow::Borrowed(values));
+    }
+    found.into_values().collect()
 }
 
 fn badness(values: &[f64], better: Better) -> Vec<f64> {
@@ -92,14 +164,14 @@ fn interleaved<'a>(blocks: impl IntoIterator<Item = (&'a [f64], &'a [f64])>) -> 
     Some(Evidence { difference, basis: Basis::Interleaved, drift: 0.0 })
 }
 
-/// The session is the unit: with K base sessions and one of the head, K - 1 degrees of freedom and k = 1 + 1/K.
+/// The occasion is the unit: with K of the base and one of the head, K - 1 degrees of freedom and k = 1 + 1/K.
 fn history(base: &[Vec<f64>], head: &[Vec<f64>]) -> Option<Evidence> {
-    let means = |sessions: &[Vec<f64>]| -> Vec<f64> { sessions.iter().filter_map(|s| stats::mean(s)).collect() };
+    let means = |occasions: &[Vec<f64>]| -> Vec<f64> { occasions.iter().filter_map(|it| stats::mean(it)).collect() };
     let mut difference = Difference::of(&means(base), &means(head))?;
-    // A session of fewer runs than the base's has a mean that varies more: at most in proportion.
+    // An occasion of fewer runs than the base's has a mean that varies more: at most in proportion.
     let usual = base.iter().map(Vec::len).sum::<usize>() as f64 / base.len() as f64;
     let head_count = head.len() as f64;
-    let inflation = head.iter().map(|session| (usual / session.len() as f64).max(1.0)).sum::<f64>() / head_count;
+    let inflation = head.iter().map(|occasion| (usual / occasion.len() as f64).max(1.0)).sum::<f64>() / head_count;
     difference.k = 1.0 / base.len() as f64 + inflation / head_count;
     Some(Evidence { difference, basis: Basis::History, drift: 0.0 })
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::design::Design;
+use super::design::{Design, Selected};
 use super::side::{CaseSide, Cell, Side};
 use super::{CaseNote, NoteKind, Options};
 use crate::error::{Error, Result};
@@ -18,9 +18,11 @@ pub(super) struct Pair<'a> {
     pub better: Better,
     pub kind: Kind,
     pub margin: f64,
-    /// Values by session, each a run's.
+    /// Values by session or, where the sides were measured apart, by occasion; each a run's.
     pub base: Vec<Cow<'a, [f64]>>,
     pub head: Vec<Cow<'a, [f64]>>,
+    /// Occasions of the base, where the sides were measured apart.
+    pub occasions: usize,
     /// Values that were no numbers, by side.
     pub dropped: [usize; 2],
     /// In what the case's settings differ.
@@ -40,8 +42,7 @@ pub(super) fn match_sides<'a>(
     design: &Design,
     options: &Options,
 ) -> Result<Matched<'a>> {
-    let head_cases: HashMap<&str, &CaseSide> = head.cases.iter().map(|case| (case.id.as_str(), case)).collect();
-    let base_cases: HashMap<&str, &CaseSide> = base.cases.iter().map(|case| (case.id.as_str(), case)).collect();
+    let (base_cases, head_cases) = (base.by_id(), head.by_id());
     let mut matched = Matched::default();
     for base_case in &base.cases {
         match head_cases.get(base_case.id.as_str()) {
@@ -71,7 +72,10 @@ impl<'a> Matched<'a> {
         }
         let differing = super::mismatch::case(base, head);
         let incomparable = (!differing.is_empty() && !options.allow_mismatch).then(|| differing.join(", "));
-        let head_cells: HashMap<&str, &Cell> = head.cells.iter().map(|cell| (cell.metric.as_str(), cell)).collect();
+        let by_metric = |case: &'a CaseSide| -> HashMap<&str, &Cell> {
+            case.cells.iter().map(|cell| (cell.metric.as_str(), cell)).collect()
+        };
+        let (base_cells, head_cells) = (by_metric(base), by_metric(head));
         for cell in base.cells.iter().filter(|cell| options.selects(cell)) {
             match head_cells.get(cell.metric.as_str()) {
                 Some(other) => {
@@ -84,7 +88,7 @@ impl<'a> Matched<'a> {
                 }
             }
         }
-        let base_has = |cell: &Cell| base.cells.iter().any(|other| other.metric == cell.metric);
+        let base_has = |cell: &Cell| base_cells.contains_key(cell.metric.as_str());
         for cell in head.cells.iter().filter(|cell| options.selects(cell) && !base_has(cell)) {
             self.note(&base.id, NoteKind::New, false, format!("`{}` is in the head only", cell.metric));
         }
@@ -139,9 +143,9 @@ fn pair<'a>(case: &'a str, base: &'a Cell, head: &'a Cell, design: &Design, opti
             )));
         }
     };
-    let (base_sessions, head_sessions) = design.select(base, head);
-    let head_sessions = head_sessions.into_iter().map(|values| match convert {
-        None => Cow::Borrowed(values),
+    let Selected { base: base_values, head: head_values, occasions } = design.select(base, head);
+    let head_values = head_values.into_iter().map(|values| match convert {
+        None => values,
         Some(convert) => values.iter().map(|&value| convert(value)).collect(),
     });
     Ok(Pair {
@@ -151,8 +155,9 @@ fn pair<'a>(case: &'a str, base: &'a Cell, head: &'a Cell, design: &Design, opti
         better: base.better,
         kind: base.kind,
         margin: options.margins.get(base.metric.as_str()).copied().unwrap_or(base.margin),
-        base: base_sessions.into_iter().map(Cow::Borrowed).collect(),
-        head: head_sessions.collect(),
+        base: base_values,
+        head: head_values.collect(),
+        occasions,
         dropped: [base.dropped, head.dropped],
         incomparable: None,
     })

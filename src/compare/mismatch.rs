@@ -46,8 +46,9 @@ pub fn obstacles(base: &Side, head: &Side) -> Vec<String> {
     let blocking = differences(base, head).into_iter().filter(|difference| difference.blocks);
     let mut found: Vec<_> =
         blocking.map(|differing| format!("{} {} -> {}", differing.field, differing.base, differing.head)).collect();
+    let base_cases = base.by_id();
     for case_side in &head.cases {
-        let same = base.cases.iter().find(|other| other.id == case_side.id);
+        let same = base_cases.get(case_side.id.as_str());
         let differing = same.map(|base| case(base, case_side)).unwrap_or_default();
         found.extend(differing.into_iter().map(|what| format!("{what} of {}", case_side.id)));
     }

@@ -28,7 +28,7 @@ pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
 pub use load::load;
 pub use mismatch::obstacles;
 pub use screen::compare;
-pub use side::{CaseSide, Cell, SessionFacts, Side};
+pub use side::{CaseSide, Cell, SessionFacts, SessionValues, Side};
 
 /// What the caller wants to know, and how surely.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,6 +78,9 @@ pub struct Comparison {
     pub verdict: Verdict,
     pub counts: Counts,
     pub tier: Tier,
+    /// Occasions of the base's sessions, where base and head were measured apart. Five are a history.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_occasions: Option<usize>,
     pub alpha: f64,
     /// Number of tested cells, for which p-values are adjusted.
     pub family: usize,
@@ -135,7 +138,7 @@ impl Counts {
         *counts.of_mut(verdict)
     }
 
-    fn of_mut(&mut self, verdict: Verdict) -> &mut usize {
+    pub fn of_mut(&mut self, verdict: Verdict) -> &mut usize {
         match verdict {
             Verdict::Regressed => &mut self.regressed,
             Verdict::Improved => &mut self.improved,
@@ -154,9 +157,9 @@ pub enum Tier {
     SameSession,
     /// Suspects of a screen, measured again interleaved.
     Confirmed,
-    /// A history of five or more base sessions.
+    /// A history: base sessions of five or more occasions, hours apart.
     History,
-    /// Fewer base sessions, other than the head's.
+    /// Base sessions of fewer occasions, other than the head's: a screen, which calls nothing slower or faster.
     SingleBaseline,
 }
 
@@ -173,6 +176,10 @@ pub struct Row {
     /// Measured again with base and head interleaved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirmed: bool,
+    /// Looks changed, which the drift between sessions may explain: inconclusive until base and head are measured
+    /// interleaved, or the base has a history.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfirmed: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Summary>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

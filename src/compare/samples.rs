@@ -5,17 +5,20 @@
 //! [{"case": "7B", "metric": "decode", "unit": "tok/s", "better": "higher", "samples": [101.2, 100.9, 101.4]}]
 //! ```
 //!
-//! `"sessions": [[..], [..]]` instead of `samples` keeps the values of several sessions apart.
+//! `"sessions": [[..], [..]]` instead of `samples` keeps the values of several sessions apart. The format doesn't say when
+//! these were measured: that they are hours apart is the caller's word.
 
 use std::borrow::Cow;
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash, Hasher};
 
 use serde::Deserialize;
 
-use super::side::{CaseSide, Cell, Side};
+use super::side::{CaseSide, Cell, SessionValues, Side};
 use crate::error::{Error, Result};
 use crate::metric::{self, Better, MetricName};
-use crate::results::from_json;
+use crate::results::{Occasions, from_json};
 
 /// One cell of one side. A value that wasn't a number is null, and reported.
 #[derive(Debug, Deserialize)]
@@ -59,10 +62,35 @@ pub fn parse(name: &str, text: Vec<u8>) -> Result<Side> {
             return Err(fail("occurs twice"));
         }
         let case = &mut side.cases[case];
-        case.runs = case.runs.max(cell.sessions.iter().map(Vec::len).sum());
+        case.runs = case.runs.max(cell.sessions.iter().map(|session| session.values.len()).sum());
         case.cells.push(cell);
     }
+    let contents = contents(&side.cases);
+    side.occasions = Occasions::declared(&contents);
+    if contents.len() > 1 {
+        side.warnings.push(format!(
+            "{name} doesn't say when its {} sessions were measured: they are taken as hours apart",
+            contents.len()
+        ));
+    }
     Ok(side)
+}
+
+/// For each session, what it holds of all cells.
+fn contents(cases: &[CaseSide]) -> Vec<u64> {
+    let cells = || cases.iter().flat_map(|case| case.cells.iter().map(|cell| (&case.id, cell)));
+    let last = cells().filter_map(|(_, cell)| cell.sessions.last()).map(|last| last.session).max();
+    let mut hashers = vec![DefaultHasher::new(); last.map_or(0, |last| last + 1)];
+    if hashers.len() > 1 {
+        for (case, cell) in cells() {
+            for SessionValues { session, values } in &cell.sessions {
+                let hasher = &mut hashers[*session];
+                (case, cell.metric.as_str()).hash(hasher);
+                values.iter().for_each(|value| value.to_bits().hash(hasher));
+            }
+        }
+    }
+    hashers.into_iter().map(|hasher| hasher.finish()).collect()
 }
 
 impl Entry {
@@ -88,11 +116,13 @@ impl Entry {
         if sessions.is_empty() || sessions.iter().any(Vec::is_empty) {
             return Err("has no values: leave out what wasn't measured".to_owned());
         }
-        let mut cell = Cell::new(self.metric, unit, better, sessions.len());
+        let mut cell = Cell::new(self.metric, unit, better);
+        cell.sessions.reserve_exact(sessions.len());
         for (session, values) in sessions.iter().enumerate() {
-            cell.sessions[session].reserve_exact(values.len());
+            cell.sessions.push(SessionValues { session, values: Vec::with_capacity(values.len()) });
             values.iter().for_each(|value| cell.push(session, value.unwrap_or(f64::NAN)));
         }
+        cell.sessions.retain(|session| !session.values.is_empty());
         Ok(cell)
     }
 }

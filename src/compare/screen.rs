@@ -1,8 +1,8 @@
 //! One look at the data of both sides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::design::{Basis, Design, HISTORY_SESSIONS};
+use super::design::{Basis, Design};
 use super::matching::{Matched, Pair, match_sides};
 use super::mismatch::Ceilings;
 use super::test::{Assessment, Test, assess};
@@ -11,6 +11,8 @@ use super::wording::percent;
 use super::{Comparison, Counts, Difference, Options, Row, Side, Tier, Verdict, mismatch};
 use crate::error::{Error, Result};
 use crate::metric::{self, Better};
+use crate::results::Occasions;
+use crate::results::occasions::{HISTORY, more_sessions};
 use crate::stats;
 
 /// A metric's median shift is worth a warning from this share on, ...
@@ -25,11 +27,12 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
     let differences = mismatch::differences(base, head);
     let Matched { pairs, notes } = match_sides(base, head, &design, options)?;
     let assessed = assess(&pairs, &design, blocked(&differences, options).as_deref());
-    let tier = tier(&design, &assessed, base);
+    let tier = tier(&design, &assessed);
     let mut comparison = Comparison {
         verdict: Verdict::NotComparable,
         counts: Counts::default(),
         tier,
+        base_occasions: base_occasions(&design),
         alpha: options.alpha,
         family: assessed.iter().filter(|assessed| matches!(assessed, Assessment::Tested(_))).count(),
         common_shift: common_shift(&pairs, &assessed),
@@ -105,13 +108,20 @@ fn tested(assessment: &Assessment) -> Option<&Test> {
     }
 }
 
-fn tier(design: &Design, assessed: &[Assessment], base: &Side) -> Tier {
+fn tier(design: &Design, assessed: &[Assessment]) -> Tier {
     let mut bases = assessed.iter().filter_map(tested).map(|test| test.evidence.basis);
     match design {
-        Design::Apart if bases.any(|basis| basis == Basis::History) => Tier::History,
-        Design::Apart if base.sessions.len() >= HISTORY_SESSIONS => Tier::History,
-        Design::Apart => Tier::SingleBaseline,
+        Design::Apart { .. } if bases.any(|basis| basis == Basis::History) => Tier::History,
+        Design::Apart { base, .. } if base.is_history() => Tier::History,
+        Design::Apart { .. } => Tier::SingleBaseline,
         Design::OneSession | Design::Shared(_) => Tier::SameSession,
+    }
+}
+
+fn base_occasions(design: &Design) -> Option<usize> {
+    match design {
+        Design::Apart { base, .. } => Some(base.count()),
+        Design::OneSession | Design::Shared(_) => None,
     }
 }
 
@@ -141,16 +151,15 @@ fn warnings(
     let mut warn = |warning: String| warnings.push(warning);
     let single = assessed.iter().filter_map(tested).filter(|test| test.evidence.basis == Basis::SingleBaseline).count();
     match comparison.tier {
-        Tier::SingleBaseline if single > 0 => {
-            warn("single baseline session: changes under ~5% can't be told from drift between sessions".to_owned());
-        }
+        Tier::SingleBaseline if single > 0 => warn(too_few(&base.occasions)),
         Tier::History if single > 0 => warn(format!(
-            "{single} cells have fewer than {HISTORY_SESSIONS} base sessions: changes under ~5% can't be told from drift there"
+            "{single} cells have values of fewer than {HISTORY} occasions of the base: changes under ~5% can't be told from \
+             drift there"
         )),
         _ => {}
     }
-    if let Design::Shared(pairs) = design {
-        let left_out = base.sessions.len() + head.sessions.len() - 2 * pairs.len();
+    if let Design::Shared(blocks) = design {
+        let left_out = base.sessions.len() + head.sessions.len() - 2 * blocks.len();
         if left_out > 0 {
             warn(format!("only sessions that both sides hold are compared: {left_out} others are left out"));
         }
@@ -173,13 +182,23 @@ fn warnings(
         side_warnings(side).into_iter().for_each(&mut warn);
         throttling_warning(side, other).into_iter().for_each(&mut warn);
     }
-    if *design == Design::Apart {
+    if matches!(design, Design::Apart { .. }) {
         shift_warnings(comparison, &ceilings).into_iter().for_each(&mut warn);
     }
     if comparison.rows.is_empty() {
         warn("nothing was compared: base and head have no case and metric in common".to_owned());
     }
     warnings
+}
+
+/// What a base of few occasions can't tell, and what would mend that.
+fn too_few(occasions: &Occasions) -> String {
+    let base = match occasions.in_words() {
+        words if words == "1 session on 1 occasion" => "single baseline session".to_owned(),
+        words => format!("the base has {words}"),
+    };
+    let more = more_sessions(occasions.missing(), " of the base");
+    format!("{base}: changes under ~5% can't be told from drift between sessions; {more}, would show it")
 }
 
 /// What weakens the numbers of one side.
@@ -209,8 +228,9 @@ fn side_warnings(side: &Side) -> Vec<String> {
 
 /// Runs whose clocks were held down, unless all runs of their case were, on both sides: these can be compared.
 fn throttling_warning(side: &Side, other: &Side) -> Option<String> {
+    let others = other.by_id();
     let unusual = side.cases.iter().flat_map(|case| {
-        let counterpart = other.cases.iter().find(|counterpart| counterpart.id == case.id);
+        let counterpart = others.get(case.id.as_str());
         let always = counterpart.map(|counterpart| case.always_throttled(counterpart)).unwrap_or_default();
         case.throttle_reasons.iter().map(move |reasons| reasons - &always).filter(|reasons| !reasons.is_empty())
     });
@@ -231,9 +251,12 @@ fn shift_warnings(comparison: &Comparison, ceilings: &Ceilings) -> Vec<String> {
         Ceilings::Alike => ", while the device's measured limits are alike: suspect what all cases share",
         Ceilings::Unknown | Ceilings::Differ(_) => ": suspect the machine",
     };
+    let mut changes: HashMap<&str, Vec<f64>> = HashMap::new();
+    for row in &comparison.rows {
+        changes.entry(row.metric.as_str()).or_default().extend(row.change);
+    }
     let together = |metric: &str, shift: f64| {
-        let changes: Vec<f64> =
-            comparison.rows.iter().filter(|row| row.metric == metric).filter_map(|row| row.change).collect();
+        let changes = changes.get(metric).map_or(&[][..], Vec::as_slice);
         let same_way = changes.iter().filter(|change| **change * shift > 0.0).count();
         changes.len() >= SHIFT_CASES && same_way * 10 >= changes.len() * 9
     };

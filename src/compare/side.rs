@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::case::{Case, Implementation};
 use crate::metric::{self, Better, DEFAULT_MARGIN, Kind, MetricName};
-use crate::results::{Ceilings, Environment, Measurement, Outcome, Results, Settings};
+use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Results, Settings};
 
 /// Units whose metrics follow the memory rules, when bench-diff doesn't know the metric.
 const MEMORY_UNITS: [&str; 3] = ["B", "MiB", "GiB"];
@@ -17,6 +17,8 @@ pub struct Side {
     pub name: String,
     /// Empty for plain samples, which don't say where they come from.
     pub sessions: Vec<SessionFacts>,
+    /// Which sessions are independent of each other.
+    pub occasions: Occasions,
     pub settings: Option<Settings>,
     pub cases: Vec<CaseSide>,
     /// What a reader must know about the file.
@@ -61,38 +63,61 @@ pub struct Cell {
     pub margin: f64,
     /// Compared when the caller names no metrics.
     pub default: bool,
-    /// Positive, finite values by session. For results, in the order of the side's sessions, empty where it has none.
-    pub sessions: Vec<Vec<f64>>,
+    /// Only sessions that have values, in the order of the side's.
+    pub sessions: Vec<SessionValues>,
     /// Number of values that were none: NaN, infinite, zero or negative.
     pub dropped: usize,
 }
 
+/// A cell's positive, finite values of one session.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionValues {
+    /// Index of the session in the file.
+    pub session: usize,
+    pub values: Vec<f64>,
+}
+
 impl Cell {
     /// An empty cell. Where bench-diff knows the metric, kind and margin are its own.
-    pub fn new(metric: MetricName, unit: Cow<'static, str>, better: Better, sessions: usize) -> Self {
+    pub fn new(metric: MetricName, unit: Cow<'static, str>, better: Better) -> Self {
         let (kind, margin) = match metric::find(metric.as_str()) {
             Some(known) => (known.kind, known.margin),
             None if MEMORY_UNITS.contains(&&*unit) => (Kind::Memory, metric::PEAK_MEMORY.margin),
             None => (Kind::Timed, DEFAULT_MARGIN),
         };
-        Self { metric, unit, better, kind, margin, default: true, sessions: vec![Vec::new(); sessions], dropped: 0 }
+        Self { metric, unit, better, kind, margin, default: true, sessions: Vec::new(), dropped: 0 }
     }
 
-    /// Adds a run's value.
+    /// Adds a run's value. Sessions come in their order.
     pub fn push(&mut self, session: usize, value: f64) {
-        if value.is_finite() && value > 0.0 {
-            self.sessions[session].push(value);
-        } else {
+        if !(value.is_finite() && value > 0.0) {
             self.dropped += 1;
+            return;
+        }
+        match self.sessions.last_mut() {
+            Some(last) if last.session == session => last.values.push(value),
+            _ => {
+                // Most cells have one session, and there may be very many cells.
+                if self.sessions.is_empty() {
+                    self.sessions.reserve_exact(1);
+                }
+                self.sessions.push(SessionValues { session, values: vec![value] });
+            }
         }
     }
 }
 
 impl Side {
+    /// The cases by their ids.
+    pub fn by_id(&self) -> HashMap<&str, &CaseSide> {
+        self.cases.iter().map(|case| (case.id.as_str(), case)).collect()
+    }
+
     pub fn from_results(name: impl Into<String>, results: &Results) -> Self {
         let mut side = Self {
             name: name.into(),
             sessions: results.sessions.iter().map(SessionFacts::from).collect(),
+            occasions: Occasions::of(&results.sessions),
             settings: Some(results.settings.clone()),
             cases: results.cases.iter().map(CaseSide::from).collect(),
             warnings: Vec::new(),
@@ -106,7 +131,7 @@ impl Side {
                 let Some(&case) = index.get(run.case.as_str()) else { continue };
                 let case = &mut side.cases[case];
                 match &run.outcome {
-                    Outcome::Ok(measured) => case.add(measured, session, results.sessions.len(), &mut unknown),
+                    Outcome::Ok(measured) => case.add(measured, session, &mut unknown),
                     Outcome::Failed(failure) => case.failures.push(failure.reason.clone()),
                 }
             }
@@ -140,7 +165,7 @@ impl CaseSide {
         runs.reduce(|common, reasons| &common & &reasons).unwrap_or_default()
     }
 
-    fn add(&mut self, measured: &Measurement, session: usize, sessions: usize, unknown: &mut BTreeSet<String>) {
+    fn add(&mut self, measured: &Measurement, session: usize, unknown: &mut BTreeSet<String>) {
         self.runs += 1;
         self.token_hashes.extend(measured.token_hash.iter().cloned());
         let asked = self.case.as_ref().map(|case| case.implementation);
@@ -154,7 +179,7 @@ impl CaseSide {
             let cell = match self.cells.iter().position(|cell| cell.metric == *name) {
                 Some(index) => &mut self.cells[index],
                 None => {
-                    let mut cell = Cell::new(name.clone(), Cow::Borrowed(known.unit), known.better, sessions);
+                    let mut cell = Cell::new(name.clone(), Cow::Borrowed(known.unit), known.better);
                     cell.default = known.default;
                     self.cells.push(cell);
                     self.cells.last_mut().expect("just pushed")

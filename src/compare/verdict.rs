@@ -9,6 +9,7 @@ use super::test::{Standard, Test, standard};
 use super::wording::{change, percent};
 use super::{Row, Summary, Verdict};
 use crate::metric::Better;
+use crate::results::occasions::{HISTORY, HOURS_APART, more_sessions};
 use crate::stats;
 
 /// More runs than this are no advice.
@@ -81,6 +82,7 @@ pub(super) fn describe(pair: &Pair) -> Row {
         verdict: Verdict::Inconclusive,
         reason: String::new(),
         confirmed: false,
+        unconfirmed: false,
         base: summary(&base),
         head: summary(&head),
         change: delta.and_then(|delta| finite(delta.exp_m1())),
@@ -146,15 +148,24 @@ pub(super) fn tested_row(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule
     row.detectable = finite(((rule.detection.at(df) + POWER) * error).exp_m1());
 
     let significant = p_adjusted <= rule.gate;
+    let changed = significant && delta.abs() >= margin;
+    // How much the machine drifts is an assumption here, and no one is blamed by an assumption.
+    let screened = test.evidence.basis == Basis::SingleBaseline;
     row.verdict = if delta.abs() + half <= margin {
         Verdict::Unchanged
-    } else if significant && delta.abs() >= margin {
+    } else if changed && !screened {
         if delta > 0.0 { Verdict::Regressed } else { Verdict::Improved }
     } else {
         Verdict::Inconclusive
     };
+    row.unconfirmed = changed && row.verdict == Verdict::Inconclusive;
     row.reason = match row.verdict {
         Verdict::Unchanged => format!("within ±{}", percent(pair.margin)),
+        Verdict::Inconclusive if row.unconfirmed => format!(
+            "{}, unconfirmed: {} or base and head measured interleaved would settle it",
+            row.change_in_words().unwrap_or_default(),
+            more_sessions(HISTORY.saturating_sub(pair.occasions), " of the base") + ",",
+        ),
         Verdict::Inconclusive => {
             let multiplicity = if p > 0.0 { (p_adjusted / p).max(1.0) } else { 1.0 };
             let settling = settling(pair, &test.evidence, test, margin, multiplicity, rule);
@@ -188,7 +199,7 @@ fn doubt(row: &Row, significant: bool, large: bool) -> String {
 enum Settling {
     /// This many runs a side.
     Runs { total: u32, more: u32 },
-    /// This many more sessions of the head.
+    /// This many more sessions of the head, on as many occasions.
     Sessions(u32),
     /// Only base and head interleaved: sessions drift too much.
     Interleaving,
@@ -201,8 +212,12 @@ impl Settling {
         match self {
             Self::Runs { more: 1, .. } => "1 more run a side would tell".to_owned(),
             Self::Runs { more, .. } => format!("{more} more runs a side would tell"),
-            Self::Sessions(1) => "1 more session of the head would tell".to_owned(),
-            Self::Sessions(more) => format!("{more} more sessions of the head would tell"),
+            Self::Sessions(1) => {
+                format!("1 more session of the head, at least {HOURS_APART} hours later, would tell")
+            }
+            Self::Sessions(more) => {
+                format!("{more} more sessions of the head, at least {HOURS_APART} hours apart, would tell")
+            }
             Self::Interleaving => "base and head measured interleaved in one session would tell".to_owned(),
             Self::TooMany => format!("more than {MAX_RUNS} runs a side would be needed to tell"),
         }
@@ -238,6 +253,8 @@ fn settling(
             };
             (1..=MAX_SESSIONS).find(|&more| enough(more)).map_or(Settling::Interleaving, Settling::Sessions)
         }
+        // However many runs: what looks changed stays unconfirmed.
+        Basis::SingleBaseline if delta >= margin => Settling::Interleaving,
         Basis::Interleaved | Basis::SingleBaseline => {
             let (base, head) = (count(&pair.base), count(&pair.head));
             let sessions = if evidence.basis == Basis::Interleaved { pair.base.len() } else { 1 };

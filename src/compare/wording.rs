@@ -54,6 +54,16 @@ fn is_speed(unit: &str) -> bool {
 }
 
 impl Row {
+    /// The verdict as in tables.
+    pub fn verdict_word(&self) -> &'static str {
+        if self.unconfirmed { "unconfirmed" } else { self.verdict.word() }
+    }
+
+    /// Changed, or looks so until that is confirmed.
+    pub fn looks_changed(&self) -> bool {
+        self.unconfirmed || matches!(self.verdict, Verdict::Regressed | Verdict::Improved)
+    }
+
     /// The interval leaves no change out. In a self-check that is noise, whatever it says.
     pub fn seems_to_differ(&self) -> bool {
         self.interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0)

@@ -12,6 +12,7 @@ use hf_hub::{HFClientSync, HFError, HFRepositorySync};
 
 use super::qwen2::weights::{INDEX, indexed_files};
 use super::{EngineError, Progress};
+use crate::redact::Secrets;
 
 /// A model's files at one commit.
 pub struct Snapshot {
@@ -120,11 +121,11 @@ impl Repository<'_> {
         }
     }
 
-    /// What went wrong and what to do about it. hf-hub's errors carry no token.
+    /// What went wrong and what to do about it. A server's words may hold the token that it was sent.
     fn explain(&self, file: &str, error: &HFError) -> EngineError {
         let Self { model, revision, .. } = self;
         let what = format!("{model}: {file} at revision {revision}");
-        EngineError::Failed(match error {
+        let said = match error {
             HFError::LocalEntryNotFound { .. } if self.offline => {
                 format!("{what} is not in the hub's cache, and HF_HUB_OFFLINE is set; unset it to download")
             }
@@ -140,7 +141,8 @@ impl Repository<'_> {
                  weights = \"generated\""
             ),
             other => format!("{what}: {other}"),
-        })
+        };
+        EngineError::Failed(Secrets::of_environment().redact(&said))
     }
 }
 

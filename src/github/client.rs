@@ -1,18 +1,20 @@
 //! Talking to GitHub's REST API: bounded in time, size and patience, and never twice the same POST.
 
 use std::cell::Cell;
-use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use http::{HeaderMap, Method, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use octocrab::Octocrab;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::event::Context;
+use super::sticky::User;
 use super::{ApiError, Token};
-use crate::programs::git::{self, Credential};
+use crate::programs::git::{Credential, Remote};
+use crate::redact::Secrets;
 
 /// Larger answers are refused. A page of 100 comments of 65,536 characters has at most 26 MB.
 const MAX_ANSWER: usize = 32 << 20;
@@ -42,9 +44,12 @@ impl Default for Patience {
 
 /// A connection to one API host, with one token.
 pub struct Client {
+    api_url: String,
     octocrab: Octocrab,
     runtime: tokio::runtime::Runtime,
     token: Token,
+    /// The token, and what else the environment holds: cut out of all that is sent and of all that is answered.
+    secrets: Secrets,
     patience: Patience,
     waited: Cell<Duration>,
 }
@@ -79,12 +84,26 @@ impl Client {
                     ))
                 })?
         };
-        Ok(Self { octocrab, runtime, token, patience, waited: Cell::new(Duration::ZERO) })
+        let secrets = Secrets::of_environment().with([token.expose().to_owned()]);
+        Ok(Self {
+            api_url: api_url.trim().to_owned(),
+            octocrab,
+            runtime,
+            token,
+            secrets,
+            patience,
+            waited: Cell::new(Duration::ZERO),
+        })
+    }
+
+    /// `text` as it is sent.
+    pub fn redact(&self, text: &str) -> String {
+        self.secrets.redact(text)
     }
 
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
         let answer = self.send(&Method::GET, path, None)?;
-        decode(&Method::GET, path, &answer)
+        self.decode(&Method::GET, path, &answer)
     }
 
     /// Every item of a paged list.
@@ -97,7 +116,7 @@ impl Client {
         for page in 1..=MAX_PAGES {
             let address = format!("{path}{separator}per_page={PER_PAGE}&page={page}");
             let answer = self.send(&Method::GET, &address, None)?;
-            let found: Vec<T> = decode(&Method::GET, path, &answer)?;
+            let found: Vec<T> = self.decode(&Method::GET, path, &answer)?;
             let count = found.len();
             items.extend(found);
             if count == 0 || (count < PER_PAGE && !names_next_page(&answer.headers)) {
@@ -111,12 +130,12 @@ impl Client {
     /// [`may_have_happened`](ApiError::may_have_happened), look before sending it again.
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ApiError> {
         let answer = self.send(&Method::POST, path, Some(body))?;
-        decode(&Method::POST, path, &answer)
+        self.decode(&Method::POST, path, &answer)
     }
 
     pub fn patch<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ApiError> {
         let answer = self.send(&Method::PATCH, path, Some(body))?;
-        decode(&Method::PATCH, path, &answer)
+        self.decode(&Method::PATCH, path, &answer)
     }
 
     /// What is already gone counts as deleted.
@@ -127,11 +146,28 @@ impl Client {
         }
     }
 
-    /// Fetches a branch or commit of the context's repository into the bare repository `into`; its commit.
-    pub fn fetch(&self, context: &Context, name: &str, into: &Path) -> crate::error::Result<String> {
+    /// The context's repository, for git to fetch from with this token.
+    pub fn remote<'a>(&'a self, context: &'a Context) -> Remote<'a> {
         let server = context.server_url.trim_end_matches('/');
         let credential = Credential { server, password: self.token.expose() };
-        git::fetch(&format!("{server}/{}", context.repository), name, into, Some(credential))
+        Remote { url: format!("{server}/{}", context.repository), credential: Some(credential) }
+    }
+
+    /// The login behind the token, as GraphQL says it: an app's token may not ask REST.
+    pub fn viewer(&self) -> Result<String, ApiError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            data: Data,
+        }
+        #[derive(Deserialize)]
+        struct Data {
+            viewer: User,
+        }
+        // `/api/v3` and `/api/graphql` of an Enterprise Server; both at the root of api.github.com.
+        let root = self.api_url.trim_end_matches('/').trim_end_matches("/v3");
+        let client = Self::new(root, self.token.clone(), self.patience)?;
+        let answer: Answer = client.post("/graphql", &json!({ "query": "{ viewer { login } }" }))?;
+        Ok(answer.data.viewer.login)
     }
 
     /// Waits, unless that would use up the patience: then `false`.
@@ -180,12 +216,13 @@ impl Client {
     fn send_once(&self, method: &Method, path: &str, body: Option<&Value>) -> Result<Answer, ApiError> {
         let unanswered = |reason: String| ApiError::Unanswered {
             request: request_name(method, path),
-            reason: format!("{}{}", self.token.redact(&reason), proxy_hint()),
+            reason: format!("{}{}", self.redact(&reason), proxy_hint()),
         };
+        let body = body.map(|body| self.without_secrets(body.clone()));
         let request = http::request::Builder::new().method(method.clone()).uri(path);
         let request = self
             .octocrab
-            .build_request(request, body)
+            .build_request(request, body.as_ref())
             .map_err(|error| ApiError::Setup(format!("can't ask for {path}: {}", innermost(&error))))?;
         let exchange = async {
             let answer = self.octocrab.execute(request).await.map_err(|error| unanswered(innermost(&error)))?;
@@ -206,8 +243,22 @@ impl Client {
             Some(wait) if !answer.status.is_server_error() => {
                 ApiError::RateLimited { request, status, seconds: wait.as_secs() }
             }
-            _ => ApiError::Refused { request, status, message: self.token.redact(&message(answer)) },
+            _ => ApiError::Refused { request, status, message: shorten(&self.redact(&message(answer))) },
         }
+    }
+
+    fn decode<T: DeserializeOwned>(&self, method: &Method, path: &str, answer: &Answer) -> Result<T, ApiError> {
+        serde_json::from_slice(&answer.body)
+            .and_then(|body| serde_json::from_value(self.without_secrets(body)))
+            .map_err(|error| ApiError::Unreadable {
+                request: request_name(method, path),
+                reason: shorten(&error.to_string()),
+            })
+    }
+
+    fn without_secrets(&self, mut body: Value) -> Value {
+        self.secrets.redact_json(&mut body);
+        body
     }
 }
 
@@ -277,16 +328,11 @@ fn names_next_page(headers: &HeaderMap) -> bool {
     links.split(',').any(|link| link.contains(r#"rel="next""#))
 }
 
-fn decode<T: DeserializeOwned>(method: &Method, path: &str, answer: &Answer) -> Result<T, ApiError> {
-    serde_json::from_slice(&answer.body)
-        .map_err(|error| ApiError::Unreadable { request: request_name(method, path), reason: error.to_string() })
-}
-
 fn request_name(method: &Method, path: &str) -> String {
     format!("{method} {}", path.split('?').next().unwrap_or(path))
 }
 
-/// GitHub's own words, with the details of a validation error, on one short line.
+/// GitHub's own words, with the details of a validation error.
 fn message(answer: &Answer) -> String {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     let mut text = match body.get("message").and_then(Value::as_str) {
@@ -297,6 +343,11 @@ fn message(answer: &Answer) -> String {
         let detail = error.get("message").and_then(Value::as_str).map_or_else(|| error.to_string(), str::to_owned);
         text = format!("{text}; {detail}");
     }
+    text
+}
+
+/// One short line.
+fn shorten(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
 }
 

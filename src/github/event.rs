@@ -7,6 +7,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::{ApiError, Client, Repository};
+use crate::report::Origin;
 
 /// GitHub's payloads have at most 25 MB.
 const MAX_PAYLOAD: u64 = 25 << 20;
@@ -51,6 +52,9 @@ pub enum Trigger {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkflowRun {
     pub id: u64,
+    pub attempt: Option<u64>,
+    /// What started it.
+    pub event: Option<String>,
     pub head_sha: String,
     pub head_branch: Option<String>,
     pub head_owner: Option<String>,
@@ -104,12 +108,29 @@ impl Context {
         }
     }
 
-    /// The commit that was measured, where the event names it.
+    /// The commit that was measured, where the event names it. A run that a comment or a person started is of the
+    /// default branch, whatever it measured.
     pub fn head_sha(&self) -> Option<&str> {
         match &self.trigger {
             Trigger::PullRequest(pull) => Some(&pull.head_sha),
-            Trigger::WorkflowRun(run) => Some(&run.head_sha),
+            Trigger::WorkflowRun(run) => match run.event.as_deref() {
+                None | Some("pull_request" | "push") => Some(&run.head_sha),
+                Some(_) => None,
+            },
             _ => None,
+        }
+    }
+
+    /// What the measurement is of that belongs to this run, or to the one that this one follows.
+    pub fn origin(&self) -> Origin {
+        let (run, attempt) = match &self.trigger {
+            Trigger::WorkflowRun(run) => (run.id, run.attempt),
+            _ => (self.run_id, Some(self.run_attempt)),
+        };
+        Origin {
+            commit: self.head_sha().map(str::to_owned),
+            run_id: Some(run).filter(|id| *id != 0),
+            run_attempt: attempt.filter(|attempt| *attempt != 0),
         }
     }
 
@@ -223,6 +244,8 @@ impl Trigger {
                 let run = payload.workflow_run.ok_or_else(|| wrong(&"it has no workflow run"))?;
                 Self::WorkflowRun(WorkflowRun {
                     id: run.id,
+                    attempt: run.run_attempt,
+                    event: run.event,
                     head_sha: check_sha(run.head_sha)?,
                     head_branch: run.head_branch,
                     head_owner: run.head_repository.and_then(|repository| repository.owner).map(|owner| owner.login),
@@ -315,6 +338,8 @@ struct Issue {
 #[derive(Deserialize)]
 struct Run {
     id: u64,
+    run_attempt: Option<u64>,
+    event: Option<String>,
     head_sha: String,
     head_branch: Option<String>,
     head_repository: Option<HeadRepository>,

@@ -4,6 +4,8 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::redact::Secrets;
+
 /// GitHub shows at most this much of a step's summary, in bytes.
 pub const MAX_SUMMARY: usize = 1 << 20;
 /// GitHub shows at most this many annotations of a level for a step.
@@ -38,7 +40,8 @@ impl Files {
 }
 
 fn append(path: &PathBuf, text: &str) -> io::Result<()> {
-    OpenOptions::new().create(true).append(true).open(path)?.write_all(text.as_bytes())
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    Secrets::of_environment().writer(file).write_all(text.as_bytes())
 }
 
 /// One output in the runner's multi-line form. The delimiter is one that the value doesn't contain.

@@ -1,7 +1,13 @@
 //! One comment for each suite and GPU, created once and updated ever after.
 //!
-//! GitHub has no "create unless it exists". So: look for ours, update it or create one, and after creating look again.
-//! Among several of ours the one with the lowest id stays, which two racing jobs agree on without talking.
+//! GitHub has no "create unless it exists", and what was created is listed only after a while. So: look for ours, update
+//! it or create one, and after creating look again until ours is listed. A list that holds ours holds all that came
+//! before. Among several of ours the one with the lowest id stays, which racing jobs agree on without talking.
+//!
+//! A comment is ours by its marker *and* its author: anybody may write a marker, and who wrote a comment may change it
+//! again. Who we are says `GET /user`, or, as an app may not ask that, GraphQL; an answer to creating says it for certain.
+//! Until one of these has, we go for `github-actions[bot]`; if another app's comment has the marker and nothing has told
+//! who we are, we create a comment to learn it, and fold the others of that author then.
 
 use std::time::Duration;
 
@@ -17,8 +23,10 @@ const ACTIONS_BOT: &str = "github-actions[bot]";
 const CREATE_ATTEMPTS: u32 = 3;
 /// The longest suite's or hardware's name in a marker, encoded. Real ones have up to 64 characters.
 const MAX_NAME: usize = 200;
-/// How long a comment that was created may take to be listed.
-const SETTLE: Duration = Duration::from_secs(1);
+/// The pauses before looking for a comment that was created, in ms: it may take a while to be listed.
+const LOOKS: [u64; 7] = [0, 250, 500, 1000, 1500, 2000, 2500];
+/// With those of the first pauses an answer that was lost is looked for, before the comment is created again.
+const LOST: std::ops::Range<usize> = 1..5;
 
 /// The hidden first line by which a comment is found again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,13 +130,35 @@ impl Comment {
     }
 }
 
+/// Who we comment as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Me {
+    Known(String),
+    /// Some app: most likely the one whose token every workflow run gets.
+    App,
+    /// Some app, and GraphQL doesn't say which.
+    UnknownApp,
+}
+
+impl Me {
+    fn wrote(&self, comment: &Comment) -> bool {
+        let me = if let Self::Known(login) = self { login } else { ACTIONS_BOT };
+        comment.author().is_some_and(|author| author.eq_ignore_ascii_case(me))
+    }
+
+    /// No person's login has brackets.
+    fn may_have_written(&self, comment: &Comment) -> bool {
+        let is_app = |author: &str| author.ends_with("[bot]");
+        self.wrote(comment) || (!matches!(self, Self::Known(_)) && comment.author().is_some_and(is_app))
+    }
+}
+
 /// The comments of one pull request.
 pub struct Conversation<'a> {
     client: &'a Client,
     repository: &'a Repository,
     number: u64,
-    /// Who we comment as: only a comment of that author is ours, whatever it contains.
-    me: String,
+    me: Me,
 }
 
 impl<'a> Conversation<'a> {
@@ -137,7 +167,7 @@ impl<'a> Conversation<'a> {
     }
 
     pub fn comments(&self) -> Result<Vec<Comment>, ApiError> {
-        self.client.list(&format!("/repos/{}/issues/{}/comments", self.repository, self.number))
+        self.client.list(&self.address())
     }
 
     /// Posts `body`, or brings the comment that carries `marker` up to date.
@@ -145,39 +175,36 @@ impl<'a> Conversation<'a> {
         if when == When::Never {
             return Ok(Posted::Skipped);
         }
-        let body = format!("{}\n{body}", marker.line());
-        let own = self.own(marker)?;
-        if !own.is_empty() {
-            match self.update(marker, &own, &body) {
-                // Somebody deleted it just now.
-                Err(error) if error.status() == Some(404) => {}
-                result => return result,
-            }
+        let body = self.client.redact(&format!("{}\n{body}", marker.line()));
+        let (own, perhaps) = self.marked(marker)?;
+        if let Some(posted) = self.update(marker, &own, &body)? {
+            return Ok(posted);
         }
-        if when == When::Changed && !changed {
+        if when == When::Changed && !changed && perhaps.is_empty() {
             return Ok(Posted::Skipped);
         }
         self.create(marker, &body)
     }
 
-    /// Our comments with this marker, oldest first.
-    fn own(&self, marker: &Marker) -> Result<Vec<Comment>, ApiError> {
-        let mut own = self.comments()?;
-        own.retain(|comment| {
-            marker.find(comment.body()).is_some()
-                && comment.author().is_some_and(|author| author.eq_ignore_ascii_case(&self.me))
-        });
-        own.sort_by_key(|comment| comment.id);
-        own.dedup_by_key(|comment| comment.id);
-        Ok(own)
+    /// The comments with this marker, oldest first: ours, and those that may be ours.
+    fn marked(&mut self, marker: &Marker) -> Result<(Vec<Comment>, Vec<Comment>), ApiError> {
+        let mut marked = self.comments()?;
+        marked.retain(|comment| marker.find(comment.body()).is_some());
+        marked.sort_by_key(|comment| comment.id);
+        marked.dedup_by_key(|comment| comment.id);
+        let doubtful = |comment: &Comment| self.me.may_have_written(comment) && !self.me.wrote(comment);
+        if self.me == Me::App && marked.iter().any(doubtful) {
+            self.me = which_app(self.client);
+        }
+        marked.retain(|comment| self.me.may_have_written(comment));
+        Ok(marked.into_iter().partition(|comment| self.me.wrote(comment)))
     }
 
     fn create(&mut self, marker: &Marker, body: &str) -> Result<Posted, ApiError> {
-        let address = format!("/repos/{}/issues/{}/comments", self.repository, self.number);
         let mut attempt = 0;
         let created: Comment = loop {
             attempt += 1;
-            match self.client.post(&address, &json!({ "body": body })) {
+            match self.client.post(&self.address(), &json!({ "body": body })) {
                 Ok(comment) => break comment,
                 Err(error) if error.may_have_happened() => {
                     if let Some(comment) = self.find_created(body)? {
@@ -190,20 +217,22 @@ impl<'a> Conversation<'a> {
                 Err(error) => return Err(error),
             }
         };
-        // The answer says for certain who we are: an app's token can't ask.
         if let Some(author) = created.author() {
-            self.me = author.to_owned();
+            self.me = Me::Known(author.to_owned());
         }
-        self.settle(marker, created, body)
+        // What was asked for before may still happen.
+        let all_came = attempt == 1;
+        self.settle(marker, created, body, all_came)
     }
 
     /// The comment that a request created although its answer was lost: it is word for word ours, run id included.
     fn find_created(&self, body: &str) -> Result<Option<Comment>, ApiError> {
-        for _ in 0..2 {
-            self.client.pause(SETTLE);
-            let created = self.comments()?.into_iter().find(|comment| {
-                same_text(comment.body(), body) && comment.author().is_some_and(|author| self.may_be_me(author))
-            });
+        for pause in &LOOKS[LOST] {
+            self.client.pause(Duration::from_millis(*pause));
+            let created = self
+                .comments()?
+                .into_iter()
+                .find(|comment| same_text(comment.body(), body) && self.me.may_have_written(comment));
             if created.is_some() {
                 return Ok(created);
             }
@@ -211,66 +240,101 @@ impl<'a> Conversation<'a> {
         Ok(None)
     }
 
-    /// `github-actions[bot]` stands for any app's token: which one it is shows only when creating is answered.
-    fn may_be_me(&self, author: &str) -> bool {
-        author.eq_ignore_ascii_case(&self.me) || (self.me == ACTIONS_BOT && author.ends_with("[bot]"))
-    }
-
-    /// After creating: if another job was faster, its comment gets our text and ours goes.
-    fn settle(&self, marker: &Marker, created: Comment, body: &str) -> Result<Posted, ApiError> {
-        let own = match self.own(marker) {
-            Ok(own) => own,
-            // The comment is there. A duplicate, if any, is folded by the next run.
-            Err(error) => {
-                tracing::warn!("can't check for a second comment: {error}");
-                Vec::new()
+    /// After creating: looks until ours is listed, or until nothing late can come any more. If there are several of ours
+    /// then, they become one.
+    fn settle(&mut self, marker: &Marker, created: Comment, body: &str, all_came: bool) -> Result<Posted, ApiError> {
+        let mut own = Vec::new();
+        for pause in LOOKS {
+            if !self.client.pause(Duration::from_millis(pause)) {
+                break;
             }
-        };
-        match own.first() {
-            Some(oldest) if oldest.id < created.id => self.update(marker, &own, body),
-            _ => Ok(Posted::Created { url: created.html_url }),
+            own = match self.marked(marker) {
+                Ok((own, _)) => own,
+                // The comment is there. A duplicate, if any, is folded by the next run.
+                Err(error) => {
+                    tracing::warn!("can't check for a second comment: {error}");
+                    break;
+                }
+            };
+            if all_came && own.first().is_some_and(|oldest| oldest.id <= created.id) {
+                break;
+            }
         }
+        let url = created.html_url.clone();
+        if own.iter().all(|comment| comment.id == created.id) {
+            return Ok(Posted::Created { url });
+        }
+        if own.iter().all(|comment| comment.id != created.id) {
+            own.push(created);
+            own.sort_by_key(|comment| comment.id);
+        }
+        Ok(self.update(marker, &own, body)?.unwrap_or(Posted::Created { url }))
     }
 
-    /// The oldest gets the text, unless a newer run wrote it already; the others go.
-    fn update(&self, marker: &Marker, own: &[Comment], body: &str) -> Result<Posted, ApiError> {
-        let (oldest, rest) = own.split_first().expect("called with at least one comment");
-        let newest = own.iter().filter(|comment| marker.find(comment.body()).is_some_and(|run| run > marker.run));
-        let posted = match newest.max_by_key(|comment| marker.find(comment.body())) {
-            Some(newer) if newer.id == oldest.id => Posted::Superseded { url: oldest.html_url.clone() },
-            Some(newer) => {
-                self.edit(oldest.id, newer.body())?;
-                Posted::Superseded { url: oldest.html_url.clone() }
+    /// The oldest gets the text, unless a newer run wrote it already; the others go. `None` when there is none of ours
+    /// after all.
+    fn update(&self, marker: &Marker, own: &[Comment], body: &str) -> Result<Option<Posted>, ApiError> {
+        let run = |comment: &&Comment| marker.find(comment.body());
+        let newer = own.iter().filter(|comment| run(comment) > Some(marker.run)).max_by_key(run);
+        let text = newer.map_or(body, Comment::body);
+        for kept in own {
+            match self.edit(kept, text) {
+                Ok(()) => {}
+                // Somebody deleted it just now; or it is another app's.
+                Err(error) if error.status() == Some(404) => continue,
+                Err(error) if error.status() == Some(403) && !matches!(self.me, Me::Known(_)) => continue,
+                Err(error) => return Err(error),
             }
-            None => {
-                self.edit(oldest.id, body)?;
-                Posted::Updated { url: oldest.html_url.clone() }
-            }
-        };
-        for duplicate in rest {
-            if let Err(error) = self.client.delete(&self.comment(duplicate.id)) {
+            self.delete(own.iter().filter(|other| other.id != kept.id));
+            let url = kept.html_url.clone();
+            return Ok(Some(if newer.is_some() { Posted::Superseded { url } } else { Posted::Updated { url } }));
+        }
+        Ok(None)
+    }
+
+    fn edit(&self, comment: &Comment, body: &str) -> Result<(), ApiError> {
+        if comment.body() == body {
+            return Ok(());
+        }
+        let address = self.address_of(comment);
+        self.client.patch::<serde_json::Value>(&address, &json!({ "body": body })).map(drop)
+    }
+
+    fn delete<'b>(&self, duplicates: impl Iterator<Item = &'b Comment>) {
+        for duplicate in duplicates {
+            if let Err(error) = self.client.delete(&self.address_of(duplicate)) {
                 tracing::warn!("can't delete a duplicate comment: {error}");
             }
         }
-        Ok(posted)
     }
 
-    fn edit(&self, id: u64, body: &str) -> Result<(), ApiError> {
-        self.client.patch::<serde_json::Value>(&self.comment(id), &json!({ "body": body })).map(drop)
+    fn address(&self) -> String {
+        format!("/repos/{}/issues/{}/comments", self.repository, self.number)
     }
 
-    fn comment(&self, id: u64) -> String {
-        format!("/repos/{}/issues/comments/{id}", self.repository)
+    fn address_of(&self, comment: &Comment) -> String {
+        format!("/repos/{}/issues/comments/{}", self.repository, comment.id)
     }
 }
 
-/// The login behind the token. An app's installation token, such as a workflow's own, may not ask: then it is most
-/// likely `github-actions[bot]`, and [`Conversation::create`] corrects that guess.
-fn who_am_i(client: &Client) -> Result<String, ApiError> {
+/// The login behind the token. An app's installation token, such as a workflow's own, may not ask.
+fn who_am_i(client: &Client) -> Result<Me, ApiError> {
     match client.get::<User>("/user") {
-        Ok(user) => Ok(user.login),
-        Err(ApiError::Refused { status: 403 | 404, .. }) => Ok(ACTIONS_BOT.to_owned()),
+        Ok(user) => Ok(Me::Known(user.login)),
+        Err(ApiError::Refused { status: 403 | 404, .. }) => Ok(Me::App),
         Err(error) => Err(error),
+    }
+}
+
+/// GraphQL leaves out what marks an app's login.
+fn which_app(client: &Client) -> Me {
+    match client.viewer() {
+        Ok(login) if login.ends_with("[bot]") => Me::Known(login),
+        Ok(login) => Me::Known(format!("{login}[bot]")),
+        Err(error) => {
+            tracing::debug!("can't ask GraphQL who we are: {error}");
+            Me::UnknownApp
+        }
     }
 }
 

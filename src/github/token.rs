@@ -1,4 +1,5 @@
-//! The token. It can be sent to the API and to nothing else: it can't be printed, and no child process gets it.
+//! The token. It can be sent to the API and to nothing else: it can't be printed, and no child process gets it but one
+//! fetch of git.
 
 use std::fmt;
 
@@ -29,20 +30,6 @@ impl Token {
 
     pub(super) fn expose(&self) -> &str {
         &self.0
-    }
-
-    /// `text` without the token, should a server send it back.
-    pub(super) fn redact(&self, text: &str) -> String {
-        text.replace(&self.0, "***")
-    }
-}
-
-/// Keeps other processes of this user from reading this one's environment, where the token came from: what is measured
-/// is a pull request's code. Root can still.
-pub fn shield() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
-        tracing::warn!("other processes can read this one's environment, with the token in it: {error}");
     }
 }
 

@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::child::{Child, Next, clean};
 use super::program::Worker;
 use super::protocol::{Event, Job};
-use super::stop::Stop;
+use crate::child::{Next, Stop, clean};
 use crate::config::Suite;
 use crate::engine::ModelSpec;
 use crate::results::Ceilings;
@@ -17,11 +16,11 @@ pub fn measure(suite: &Suite, spec: &ModelSpec, stop: &Stop) -> Result<Option<Ce
     let job =
         Job { model: spec.clone(), cases: Vec::new(), settings: suite.settings.clone(), ceilings: None, trace: false };
     let worker = Worker::this().map_err(|error| error.to_string())?;
-    let mut child = Child::start(&worker, &job).map_err(|error| error.to_string())?;
+    let mut child = worker.start(&job).map_err(|error| error.to_string())?;
     let deadline = Instant::now() + LIMIT;
     loop {
         let event = match child.next(deadline, stop) {
-            Next::Event(event) => *event,
+            Next::Message(event) => *event,
             Next::Garbage(start) => return Err(format!("the worker wrote `{start}`")),
             Next::Ended => return Err(child.end()),
             Next::TimedOut => return Err(format!("no answer within {} s", LIMIT.as_secs())),

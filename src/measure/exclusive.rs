@@ -1,17 +1,18 @@
 //! One measurement at a time on a device, over all processes of this machine.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, Write};
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
 use super::environment;
 use super::gpu::GpuProbe;
 use super::observer::{Observer, Update};
-use super::stop::Stop;
 use crate::case::DeviceKind;
+use crate::child::Stop;
 use crate::config::Suite;
 use crate::error::{Error, Result};
+use crate::files::lock;
 
 /// Held while measuring; the kernel frees it whatever ends the process.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Exclusive {
         let mut locks = Vec::new();
         for name in devices(suite) {
             let path = directory.join(format!("bench-diff-{name}.lock"));
-            let mut file = open(&path)
+            let mut file = lock::open(&path)
                 .map_err(|error| Error::measurement(format!("can't open the lock file {}: {error}", path.display())))?;
             let mut told = false;
             loop {
@@ -64,19 +65,6 @@ fn devices(suite: &Suite) -> Vec<String> {
     }
     names.sort();
     names
-}
-
-/// The file belongs to whoever came first. Others may only be allowed to read it, which is enough to lock it;
-/// and a link that somebody put there in the meantime is never written through.
-fn open(path: &Path) -> io::Result<File> {
-    match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        result => return result,
-    }
-    if path.symlink_metadata()?.file_type().is_symlink() {
-        return Err(io::Error::other("it is a symbolic link; remove it"));
-    }
-    OpenOptions::new().read(true).write(true).open(path).or_else(|_| File::open(path))
 }
 
 fn waiting_for(file: &mut File, path: &Path) -> String {

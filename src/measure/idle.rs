@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::gpu::{GpuProbe, GpuProcess, MIB};
 use super::observer::{Observer, Update};
-use super::stop::Stop;
+use crate::child::Stop;
 use crate::error::{Error, Result};
 
 const RETRY: Duration = Duration::from_millis(500);
@@ -62,7 +62,7 @@ fn busy(processes: &[GpuProcess], percent: Option<u32>, used: Option<u64>) -> Op
 }
 
 fn name_offender(process: &GpuProcess) -> String {
-    let name = super::child::clean(&process.name, 64);
+    let name = crate::child::clean(&process.name, 64);
     match process.memory_mib {
         Some(mib) => format!("process {} ({name}, {mib} MiB)", process.pid),
         None => format!("process {} ({name})", process.pid),

@@ -21,7 +21,6 @@
 //!   that can't be started, a disk that can't be written.
 
 mod ceilings;
-mod child;
 mod environment;
 mod exclusive;
 #[cfg(test)]
@@ -36,17 +35,16 @@ mod resident;
 mod samples;
 mod session;
 mod side;
-mod stop;
 mod throttle;
 mod trace;
 mod watch;
 pub mod worker;
 
+pub use crate::child::Stop;
 pub use environment::environment;
 pub use observer::{At, Observer, Silent, Update};
 pub use program::Worker;
 pub use session::{End, Request, run};
 pub use side::{Side, session_id};
-pub use stop::Stop;
 pub use throttle::always as always_throttled;
 pub use watch::Watcher;

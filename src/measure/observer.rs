@@ -38,7 +38,7 @@ pub enum Update<'a> {
         done: u64,
         total: u64,
     },
-    /// A run ended that doesn't count, and will be measured again.
+    /// A run ended that doesn't count, and will be measured again. It is on the disk already.
     Discarded {
         at: At<'a>,
         run: &'a Run,

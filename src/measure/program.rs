@@ -1,11 +1,13 @@
 //! The measured program: how to start it, and what it says about itself.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
+use super::protocol::{Event, Job};
 use crate::case::WeightsSource;
+use crate::child::{Conversation, Environment, Launch, beside_the_caller};
+use crate::error::Result;
 use crate::results::Program;
 
 /// A program that speaks the [protocol](super::protocol): it is started once for each model and round.
@@ -14,6 +16,9 @@ pub struct Worker {
     pub path: PathBuf,
     pub args: Vec<OsString>,
 }
+
+/// A started worker.
+pub type Child = Conversation<Event>;
 
 impl Worker {
     /// This very program.
@@ -26,69 +31,24 @@ impl Worker {
         Self { path: path.into(), args: vec!["worker".into()] }
     }
 
-    /// A command with nothing of our environment but what measuring needs: the measured program may come from a pull
-    /// request, and a runner's environment holds tokens.
-    pub fn command(&self, weights: WeightsSource, threads: Option<u32>) -> Command {
-        let mut command = Command::new(&self.path);
-        command.args(&self.args).env_clear();
-        command.envs(std::env::vars_os().filter(|(name, _)| passes(name, weights)));
-        // rayon's threads are candle's; OpenMP's are most other programs'.
-        for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS"] {
-            command.envs(threads.map(|threads| (name, threads.to_string())));
-        }
+    /// As a user names it: a bare name is a program in the current directory, or else on the PATH.
+    pub fn named(name: &Path) -> Result<Self> {
+        beside_the_caller(name).map(Self::at)
+    }
+
+    /// Starts it and hands it the job.
+    pub fn start(&self, job: &Job) -> io::Result<Child> {
+        Child::start(&self.launch(job.model.weights, job.settings.threads).given(serde_json::to_vec(job)?))
+    }
+
+    fn launch(&self, weights: WeightsSource, threads: Option<u32>) -> Launch {
+        let launch = Launch::of(&self.path, Environment::measured(weights == WeightsSource::Hub)).args(&self.args);
         // NVML's order of GPUs, so that both mean the same card by its number.
-        command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
-        command
+        let launch = launch.with("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        let Some(threads) = threads else { return launch };
+        // rayon's threads are candle's; OpenMP's are most other programs'.
+        launch.with("RAYON_NUM_THREADS", threads.to_string()).with("OMP_NUM_THREADS", threads.to_string())
     }
-}
-
-/// Keeps other processes of this user, the measured program among them, from reading our environment in /proc.
-///
-/// It can't keep out root: a runner that measures untrusted code must not run as root.
-pub fn hide_own_environment() {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
-        tracing::debug!("the environment can't be hidden from the measured program: {error}");
-    }
-}
-
-/// What a worker may see. A list of what passes, not of what doesn't: secrets have unguessable names.
-fn passes(name: &OsStr, weights: WeightsSource) -> bool {
-    const NAMES: [&str; 12] = [
-        "PATH",
-        "HOME",
-        "USER",
-        "LANG",
-        "TMPDIR",
-        "TZ",
-        "LD_LIBRARY_PATH",
-        "XDG_CACHE_HOME",
-        "RAYON_NUM_THREADS",
-        "RUST_BACKTRACE",
-        "SSL_CERT_FILE",
-        "SSL_CERT_DIR",
-    ];
-    const PREFIXES: [&str; 6] = ["LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "BENCH_DIFF_WORKER_"];
-    // Downloading needs these, and only downloading.
-    const HUB: [&str; 9] = [
-        "HF_HOME",
-        "HF_HUB_CACHE",
-        "HF_ENDPOINT",
-        "HF_TOKEN",
-        "HF_HUB_OFFLINE",
-        "HTTPS_PROXY",
-        "https_proxy",
-        "NO_PROXY",
-        "no_proxy",
-    ];
-    let Some(name) = name.to_str() else { return false };
-    NAMES.contains(&name)
-        || PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !looks_secret(name)
-        || weights == WeightsSource::Hub && HUB.contains(&name)
-}
-
-fn looks_secret(name: &str) -> bool {
-    ["TOKEN", "KEY", "SECRET", "PASSWORD", "CREDENTIAL"].iter().any(|word| name.to_ascii_uppercase().contains(word))
 }
 
 impl Program {
@@ -123,23 +83,10 @@ mod tests {
     #[test]
     fn threads_are_told_where_they_are_set() {
         let threads = |count| {
-            let command = Worker::at("/nowhere").command(WeightsSource::Generated, count);
-            let named = command.get_envs().find(|(name, _)| *name == "RAYON_NUM_THREADS");
-            named.and_then(|(_, value)| value?.to_str().map(str::to_owned))
+            let launch = Worker::at("/nowhere").launch(WeightsSource::Generated, count);
+            launch.environment().get("RAYON_NUM_THREADS").and_then(|value| value.to_str().map(str::to_owned))
         };
         assert_eq!(threads(Some(3)).as_deref(), Some("3"));
         assert_eq!(threads(None), std::env::var("RAYON_NUM_THREADS").ok(), "as whoever measures wants");
-    }
-
-    #[test]
-    fn secrets_stay_outside() {
-        for name in ["GITHUB_TOKEN", "ACTIONS_RUNTIME_TOKEN", "AWS_SECRET_ACCESS_KEY", "NPM_PASSWORD", "CUDA_TOKEN"] {
-            assert!(!passes(OsStr::new(name), WeightsSource::Hub), "{name}");
-        }
-        for name in ["PATH", "HOME", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH", "LC_ALL"] {
-            assert!(passes(OsStr::new(name), WeightsSource::Generated), "{name}");
-        }
-        assert!(passes(OsStr::new("HF_TOKEN"), WeightsSource::Hub));
-        assert!(!passes(OsStr::new("HF_TOKEN"), WeightsSource::Local));
     }
 }

@@ -5,18 +5,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::ceilings;
-use super::child::{Child, Next, clean};
 use super::environment::environment;
 use super::exclusive::Exclusive;
 use super::idle::wait_until_idle;
 use super::observer::{At, Observer, Update};
-use super::program::hide_own_environment;
+use super::program::Child;
 use super::protocol::{Event, Job};
 use super::side::{Side, now};
-use super::stop::Stop;
 use super::throttle::Throttling;
 use super::trace::{Trace, TraceLine};
 use crate::case::{Case, DeviceKind};
+use crate::child::{Next, Stop, clean, shield};
 use crate::config::{Limits, Suite, SuiteModel};
 use crate::engine::{Loaded, ModelSpec};
 use crate::error::{Error, Result};
@@ -51,30 +50,21 @@ pub enum End {
 /// Measures every run that the sides' sessions lack. See the [module](super) for the order and the promises.
 pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, stop: &Stop) -> Result<End> {
     let suite = request.suite;
-    hide_own_environment();
+    shield();
     let Some(_exclusive) = Exclusive::wait(suite, &request.locks, observer, stop)? else { return Ok(End::Stopped) };
     let trace = request.trace.map(|path| {
         Trace::open(path).map_err(|error| Error::usage(format!("can't write the trace to {}: {error}", path.display())))
     });
     let mut session = Session { request, observer, stop, trace: trace.transpose()?, throttling: Throttling::default() };
     session.prepare(sides)?;
-    if session.ceilings(sides)? == End::Stopped {
-        return Ok(End::Stopped);
-    }
-    for round in 1..=suite.settings.runs {
-        for model in &suite.models {
-            for side in in_turn(sides, round) {
-                if session.measure(side, model, round)? == End::Stopped {
-                    return Ok(End::Stopped);
-                }
-            }
-        }
-    }
+    let end = session.rounds(sides)?;
     for side in sides {
-        side.session_mut().finished = Some(now());
-        side.save()?;
+        if end == End::Complete {
+            side.session_mut().finished = Some(now());
+        }
+        side.finish()?;
     }
-    Ok(End::Complete)
+    Ok(end)
 }
 
 /// A B in odd rounds, B A in even ones.
@@ -128,6 +118,22 @@ impl Session<'_> {
         let total = cases(suite).count() * suite.settings.runs as usize * sides.len();
         self.observer.update(Update::Started { left: &left, total });
         Ok(())
+    }
+
+    fn rounds(&mut self, sides: &mut [Side]) -> Result<End> {
+        if self.ceilings(sides)? == End::Stopped {
+            return Ok(End::Stopped);
+        }
+        for round in 1..=self.request.suite.settings.runs {
+            for model in &self.request.suite.models {
+                for side in in_turn(sides, round) {
+                    if self.measure(side, model, round)? == End::Stopped {
+                        return Ok(End::Stopped);
+                    }
+                }
+            }
+        }
+        Ok(End::Complete)
     }
 
     /// What the GPU can do at most, once a session and for all sides.
@@ -212,7 +218,7 @@ impl Round<'_, '_> {
             ceilings: self.side.session().ceilings,
             trace: self.session.trace.is_some(),
         };
-        let mut child = Child::start(&self.side.worker, &job).map_err(|error| {
+        let mut child = self.side.worker.start(&job).map_err(|error| {
             let path = self.side.worker.path.display();
             Error::measurement(format!("can't start {path}: {error}; it must be a program that speaks our protocol"))
         })?;
@@ -228,7 +234,7 @@ impl Round<'_, '_> {
         let remained = self.remaining.len();
         loop {
             let event = match child.next(deadline, self.session.stop) {
-                Next::Event(event) => *event,
+                Next::Message(event) => *event,
                 Next::Stopped => return Ok(End::Stopped),
                 Next::TimedOut => {
                     child.kill();
@@ -354,9 +360,10 @@ impl Round<'_, '_> {
         if let (Some(index), Some(why)) = (index, why) {
             let run = self.run(case, Outcome::Ok(measurement));
             self.again.push(self.remaining.remove(index));
+            self.side.discard(why.clone(), run.clone())?;
             let at = at(self.side, &self.spec, self.round);
             self.session.observer.update(Update::Discarded { at, run: &run, why: &why });
-            return self.side.discard(why, run);
+            return Ok(());
         }
         self.trace(&case, trace)?;
         self.finish(case, Outcome::Ok(measurement))
@@ -398,9 +405,11 @@ impl Round<'_, '_> {
 
     fn record(&mut self, case: String, outcome: Outcome) -> Result<()> {
         let run = self.run(case, outcome);
+        // What was said must not be lost, whatever happens next.
+        self.side.record(run.clone())?;
         let at = at(self.side, &self.spec, self.round);
         self.session.observer.update(Update::Finished { at, run: &run });
-        self.side.record(run)
+        Ok(())
     }
 }
 

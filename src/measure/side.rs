@@ -1,7 +1,5 @@
 //! A measured program and where its runs go.
 
-use std::path::{Path, PathBuf};
-
 use jiff::{Timestamp, Unit};
 use sha2::{Digest, Sha256};
 
@@ -9,6 +7,7 @@ use super::program::Worker;
 use crate::case::Case;
 use crate::config::Suite;
 use crate::error::{Error, Result};
+use crate::files::Output;
 use crate::results::{Discarded, Outcome, Program, Results, Run, SCHEMA, Session};
 
 /// One side of a session: most have one, a comparison has base and head.
@@ -19,8 +18,8 @@ pub struct Side {
     pub worker: Worker,
     /// The last session is the one that is being measured.
     pub results: Results,
-    /// Written after every run.
-    pub output: Option<PathBuf>,
+    /// Written after every run; a stream, only at the end.
+    pub output: Option<Output>,
 }
 
 impl Side {
@@ -58,8 +57,8 @@ impl Side {
     }
 
     #[must_use]
-    pub fn saved_to(mut self, path: &Path) -> Self {
-        self.output = Some(path.to_owned());
+    pub fn saved_to(mut self, output: Output) -> Self {
+        self.output = Some(output);
         self
     }
 
@@ -87,13 +86,17 @@ impl Side {
         self.save()
     }
 
+    /// What there is so far.
     pub(super) fn save(&self) -> Result<()> {
-        let Some(path) = &self.output else { return Ok(()) };
-        self.results.save(path).map_err(|error| {
-            Error::measurement(format!(
-                "can't save the results to {}: {error}; nothing more was measured",
-                path.display()
-            ))
+        if self.output.as_ref().is_some_and(Output::is_stream) { Ok(()) } else { self.finish() }
+    }
+
+    /// All that this call measured.
+    pub(super) fn finish(&self) -> Result<()> {
+        let Some(output) = &self.output else { return Ok(()) };
+        self.results.save(output).map_err(|error| {
+            let path = output.path().display();
+            Error::measurement(format!("can't save the results to {path}: {error}; nothing more was measured"))
         })
     }
 }

@@ -142,7 +142,7 @@ fn take_stdout() -> io::Result<File> {
     Ok(events.into())
 }
 
-/// A parent that was killed can't stop its worker: the kernel does it.
+/// A parent that was killed, a guard perhaps, can't stop its worker: the kernel does it.
 fn die_with_parent() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)) {

@@ -5,9 +5,11 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use super::git;
-use super::process::{clean, run};
+use super::git::{self, Remote};
+use super::process::run;
+use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
+use crate::files::Output;
 use crate::measure::Worker;
 use crate::render::escape;
 
@@ -16,6 +18,8 @@ use crate::render::escape;
 pub struct Candle {
     pub origin: Origin,
     pub source: Source,
+    /// Variables of ours that building gets, beside those that it always gets.
+    pub env: Vec<String>,
     /// Where builds are kept.
     pub cache: PathBuf,
 }
@@ -73,7 +77,7 @@ impl Candle {
             Origin::Commit { repository, commit } => self.checked_out(&canonical(repository)?, commit),
             Origin::Git { url, rev } => {
                 let repository = self.cache.join("candle.git");
-                let commit = git::fetch(url, rev, &repository, None)?;
+                let commit = git::fetch_one(&repository, &Remote::at(url), rev)?;
                 self.checked_out(&repository, &commit)
             }
         }
@@ -97,25 +101,23 @@ impl Candle {
         let place = escape::line(&candle.directory.display().to_string());
         let patches = patches(&candle.directory)?;
         let cargo = |arguments: &[&str]| {
-            let mut cargo = clean("cargo");
-            cargo.args(arguments).arg("--manifest-path").arg(copy.join("Cargo.toml"));
-            cargo.args(patches.iter().flat_map(|patch| ["--config", patch]));
-            cargo
+            let cargo = Launch::of("cargo", Environment::building(&self.env)).args(arguments);
+            let cargo = cargo.arg("--manifest-path").arg(copy.join("Cargo.toml"));
+            cargo.args(patches.iter().flat_map(|patch| ["--config", patch]))
         };
         // The lock file names the released candle, and would keep a newer one out.
-        let log = run(&mut cargo(&[&["update"], &CRATES[..]].concat()))?;
+        let log = run(&cargo(&[&["update"], &CRATES[..]].concat()))?;
         // Cargo only warns when a patch's version doesn't fit, and takes the released candle.
         if log.contains("was not used in the crate graph") {
             return Err("its version doesn't fit the one that bench-diff needs, so it would not be measured".into());
         }
         tracing::info!("building bench-diff against candle {} in {place}", candle.commit);
-        let mut build = cargo(&["build", "--release", "--bin", "bench-diff"]);
-        build.arg("--target-dir").arg(&target).env("BENCH_DIFF_CANDLE_COMMIT", &candle.commit);
-        if cfg!(feature = "cuda") {
-            build.args(["--features", "cuda"]);
-        }
-        run(&mut build)?;
-        std::fs::copy(target.join("release/bench-diff"), program).map(drop).map_err(|error| error.to_string())
+        let features: &[&str] = if cfg!(feature = "cuda") { &["--features", "cuda"] } else { &[] };
+        let build = cargo(&["build", "--release", "--bin", "bench-diff"]).arg("--target-dir").arg(&target);
+        run(&build.args(features).with("BENCH_DIFF_CANDLE_COMMIT", &candle.commit))?;
+        // Whole or not at all: it won't be built again.
+        let output = Output::wait_for(program).map_err(|error| error.message().to_owned())?;
+        output.copy(&target.join("release/bench-diff")).map_err(|error| error.to_string())
     }
 }
 
@@ -165,7 +167,8 @@ fn copy_source(source: &Path, copy: &Path) -> std::result::Result<(), String> {
         let name = entry.map_err(|error| error.to_string())?.file_name();
         if !["target", ".git", ".bench-diff", "bench-results"].iter().any(|skipped| name == *skipped) {
             // The times of unchanged files stay as they are: cargo builds only what is new.
-            run(clean("cp").args(["-R", "--preserve=timestamps", "--"]).arg(source.join(&name)).arg(copy))?;
+            let cp = Launch::of("cp", Environment::building(&[])).args(["-R", "--preserve=timestamps", "--"]);
+            run(&cp.arg(source.join(&name)).arg(copy))?;
         }
     }
     Ok(())

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::git;
-use super::process::{clean, run};
+use super::process::run;
+use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
 use crate::measure::Worker;
 
@@ -16,6 +17,8 @@ pub struct Build {
     pub commit: String,
     /// Run by bash at the root of the commit's work tree.
     pub command: String,
+    /// Variables of ours that it gets, beside those that it always gets.
+    pub env: Vec<String>,
     /// The program, relative to that root.
     pub product: PathBuf,
     /// Where builds are kept.
@@ -29,7 +32,9 @@ impl Build {
         if !program.is_file() {
             git::work_tree(&self.repository, &self.commit, &directory)?;
             tracing::info!("building {} with `{}`", self.commit, self.command);
-            run(clean("bash").args(["-euo", "pipefail", "-c", &self.command]).current_dir(&directory))
+            let bash =
+                Launch::of("bash", Environment::building(&self.env)).args(["-euo", "pipefail", "-c", &self.command]);
+            run(&bash.in_directory(&directory))
                 .map_err(|why| Error::measurement(format!("can't build the base {}: {why}", self.commit)))?;
         }
         if !program.is_file() {

@@ -12,6 +12,7 @@ pub use candle::{Candle, Origin, Source};
 pub use commit::Build;
 
 use crate::error::Result;
+use crate::files::Folder;
 use crate::measure::Worker;
 
 /// A program to measure.
@@ -30,8 +31,9 @@ impl Program {
     pub fn worker(&self) -> Result<Worker> {
         match self {
             Self::Built(worker) => Ok(worker.clone()),
-            Self::Commit(build) => build.worker(),
-            Self::Candle(candle) => candle.worker(),
+            // One build at a time: they share work trees and sources.
+            Self::Commit(build) => Folder::wait_for(&build.cache).and_then(|_alone| build.worker()),
+            Self::Candle(candle) => Folder::wait_for(&candle.cache).and_then(|_alone| candle.worker()),
         }
     }
 }

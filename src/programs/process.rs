@@ -1,35 +1,18 @@
 //! Running builds.
 
-use std::process::{Command, Stdio};
-
+use crate::child::Launch;
 use crate::render::escape;
-
-/// A command without our secrets: what is built here is a pull request's code.
-pub fn clean(program: &str) -> Command {
-    let mut command = Command::new(program);
-    for (name, _) in std::env::vars_os() {
-        let upper = name.to_string_lossy().to_ascii_uppercase();
-        if ["TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "API_KEY"].iter().any(|word| upper.contains(word)) {
-            command.env_remove(&name);
-        }
-    }
-    command.stdin(Stdio::null());
-    command
-}
 
 /// Lines of a failed build's complaint that the log gets.
 const LOGGED: usize = 40;
 
 /// Runs to the end; what it wrote to standard error, or the first error in it as the reason. The log gets its end.
-pub fn run(command: &mut Command) -> Result<String, String> {
-    // It is read, by us.
-    let command = command.env("CARGO_TERM_COLOR", "never");
-    let output = command.output().map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
-    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+pub fn run(launch: &Launch) -> Result<String, String> {
+    let output = launch.log().map_err(|error| format!("{}: {error}", launch.program().display()))?;
     if output.status.success() {
-        return Ok(words);
+        return Ok(output.err);
     }
-    let lines: Vec<&str> = words.lines().filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> = output.err.lines().filter(|line| !line.trim().is_empty()).collect();
     for line in lines.iter().skip(lines.len().saturating_sub(LOGGED)) {
         tracing::warn!("{}", escape::line(line));
     }

@@ -20,7 +20,7 @@ pub fn table(calibration: &Calibration) -> String {
     header.extend(CHANGES.map(|change| format!("runs for {}", percent(change))));
     table.load_style(STYLE).set_header(header);
     for metric in &calibration.metrics {
-        let mut row = vec![title(metric).to_owned()];
+        let mut row = vec![title(metric)];
         row.extend([percent(metric.spread), smallest_change(metric.detectable), percent(metric.margin)]);
         row.extend(metric.runs_for.map(|runs| runs.map_or_else(|| "over 200".into(), |runs| runs.to_string())));
         table.add_row(row);
@@ -117,6 +117,7 @@ fn advice(calibration: &Calibration) -> String {
     )
 }
 
-fn title(metric: &Sensitivity) -> &str {
-    metric::find(&metric.metric).map_or(&metric.metric, |known| known.title)
+/// A program of others may have metrics of its own.
+fn title(metric: &Sensitivity) -> String {
+    metric::find(&metric.metric).map_or_else(|| escape::short_line(&metric.metric, 60), |known| known.title.to_owned())
 }

@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use crate::compare::Row;
 use crate::metric::Better;
 
-const COLUMNS: [&str; 23] = [
+const COLUMNS: [&str; 24] = [
     "case",
     "metric",
     "unit",
     "better",
     "verdict",
     "confirmed",
+    "unconfirmed",
     "base_n",
     "base_mean",
     "base_sd",
@@ -40,7 +41,7 @@ pub fn write(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn cells(row: &Row) -> [String; 23] {
+fn cells(row: &Row) -> [String; 24] {
     let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
     let count = |n: Option<usize>| n.map(|n| n.to_string()).unwrap_or_default();
     let better = match row.better {
@@ -54,6 +55,7 @@ fn cells(row: &Row) -> [String; 23] {
         better.to_owned(),
         row.verdict.word().to_owned(),
         row.confirmed.to_string(),
+        row.unconfirmed.to_string(),
         count(row.base.map(|side| side.n)),
         number(row.base.map(|side| side.mean)),
         number(row.base.and_then(|side| side.sd)),

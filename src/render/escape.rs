@@ -35,46 +35,61 @@ pub fn short_line(text: &str, max: usize) -> String {
     short
 }
 
-/// Literal text in GitHub's Markdown, also in a table cell: no markup, no link, no mention, no reference.
+/// Literal text in GitHub's Markdown, also in a table cell: no markup, no link, no mention, no reference, no emoji.
 pub fn markdown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut before = ' ';
-    for c in line(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            // Mentions and references are found after Markdown is gone: no backslash helps, only a break in the
-            // word does.
-            '@' | '#' => {
-                out.push_str(if c == '#' { "\\#" } else { "@" });
-                out.push(WORD_BREAK);
-            }
-            // Bare addresses: `https://`, `www.`, and `GH-1`.
-            '/' if before == ':' => {
-                out.push(WORD_BREAK);
-                out.push('/');
-            }
-            '.' if matches!(before, 'w' | 'W') => {
-                out.push(WORD_BREAK);
-                out.push('.');
-            }
-            '-' if matches!(before, 'h' | 'H') => {
-                out.push(WORD_BREAK);
-                out.push('-');
-            }
-            c if c.is_ascii_punctuation()
-                && !matches!(c, '.' | ',' | ';' | ':' | '%' | '/' | '\'' | '"' | '?' | '=' | '(' | ')') =>
-            {
-                out.push('\\');
-                out.push(c);
-            }
-            c => out.push(c),
+    literal(text, |c, out| match c {
+        '&' => out.push_str("&amp;"),
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        // A formula is looked for before and after Markdown: neither sees this as its start.
+        '$' => out.extend([WORD_BREAK_TEXT, "&#36;", WORD_BREAK_TEXT]),
+        c if c.is_ascii_punctuation()
+            && !matches!(c, '@' | '.' | ',' | ';' | ':' | '%' | '/' | '\'' | '"' | '?' | '=' | '(' | ')') =>
+        {
+            out.push('\\');
+            out.push(c);
         }
-        before = c;
+        c => out.push(c),
+    })
+}
+
+/// One line with a break in every word that GitHub would make something of. It looks for links, mentions, references,
+/// commits and emoji in the text that is left when Markdown and HTML are gone: no escape helps there.
+fn literal(text: &str, escape: impl Fn(char, &mut String)) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    // What comes before, the nearest first; and how many hexadecimal digits that is.
+    let (mut before, mut hex) = ([' '; 2], 0);
+    for c in line(text).chars() {
+        hex = if c.is_ascii_hexdigit() { hex + 1 } else { 0 };
+        if hex == SHORTEST_COMMIT || starts_something(before, c) {
+            out.push(WORD_BREAK);
+            hex = hex.min(1);
+        }
+        escape(c, &mut out);
+        before = [c, before[0]];
+    }
+    if matches!(before[0], '@' | '#') {
+        out.push(WORD_BREAK);
     }
     out
 }
+
+/// Would GitHub make something of `c` after these characters?
+fn starts_something(before: [char; 2], c: char) -> bool {
+    match (before, c) {
+        // Mentions and addresses of people; references.
+        (['@' | '#', _], _) => true,
+        // `https://`, `mailto:`, `:emoji:`
+        ([':', _], c) => c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '+' | '-'),
+        (['w' | 'W', _], '.') => true,
+        // `GH-1`, `JIRA-1`, `GHSA-jfh8-...`
+        (['-', letter], c) => letter.is_ascii_uppercase() || (letter.is_ascii_lowercase() && c.is_ascii_digit()),
+        _ => false,
+    }
+}
+
+/// GitHub links hexadecimal names of commits from so many digits on.
+const SHORTEST_COMMIT: usize = 7;
 
 /// A code span in GitHub's Markdown, outside tables. Nothing inside it is interpreted.
 pub fn code(text: &str) -> String {
@@ -105,43 +120,38 @@ pub fn code_cell(text: &str) -> String {
     out
 }
 
-/// Text or an attribute's value in HTML.
+/// Text or an attribute's value in HTML, also inside of Markdown.
 pub fn html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    let mut before = ' ';
-    for c in line(text).chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // For HTML inside Markdown, where mentions and references are found in the text.
-            '@' | '#' => {
-                out.push(c);
-                out.push(WORD_BREAK);
-            }
-            '-' if matches!(before, 'h' | 'H') => {
-                out.push(WORD_BREAK);
-                out.push('-');
-            }
-            c => out.push(c),
-        }
-        before = c;
-    }
-    out
+    literal(text, |c, out| match c {
+        '&' => out.push_str("&amp;"),
+        '<' => out.push_str("&lt;"),
+        '>' => out.push_str("&gt;"),
+        '"' => out.push_str("&quot;"),
+        '\'' => out.push_str("&#39;"),
+        '$' => out.extend([WORD_BREAK_TEXT, "&#36;", WORD_BREAK_TEXT]),
+        c => out.push(c),
+    })
+}
+
+/// A link's address as a server gave it, if it can be nothing else.
+pub fn address(text: &str) -> Option<&str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#@%&=+,".contains(c);
+    let web = text.starts_with("https://") || text.starts_with("http://");
+    (web && text.len() <= 500 && text.chars().all(allowed)).then_some(text)
 }
 
 /// Zero-width space: invisible, and ends a word.
 const WORD_BREAK: char = '\u{200b}';
+const WORD_BREAK_TEXT: &str = "\u{200b}";
 
 /// Characters that move the cursor, change the direction of text, or can't be seen.
 fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}')
+            | '\u{fff9}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e007f}'
+            | '\u{e0100}'..='\u{e01ef}')
 }
 
 #[cfg(test)]
@@ -163,12 +173,19 @@ mod tests {
 
     #[test]
     fn markdown_stays_text() {
-        let hostile = "@octocat #1 GH-1 [x](https://evil.example) <img src=x> **b** `c` | www.evil.example $x$ ~~y~~";
-        let safe = markdown(hostile);
-        for forbidden in ["@o", "#1", "GH-1", "https://", "www.", "<img", " **", " `", " |", " $", " ~", " ["] {
-            assert!(!safe.contains(forbidden), "{forbidden:?} in {safe:?}");
+        let hostile = "@octocat #1 GH-1 [x](https://evil.example) <img src=x> **b** `c` | www.evil.example $x$ ~~y~~ \
+                       :tada: 1234567 acme/candle@deadbeefdeadbeef mailto:a@b.example ftp://evil.example JIRA-12 [^1]";
+        let forbidden = [
+            "@o", "#1", "GH-1", "https://", "www.", "<img", " **", " `", " |", " $", " ~", " [", ":t", "1234567",
+            "deadbee", "@d", "mailto:a", "@b", "ftp://", "JIRA-1",
+        ];
+        for safe in [markdown(hostile), html(hostile)] {
+            let markup = |text: &&str| safe == html(hostile) && matches!(*text, " **" | " `" | " |" | " ~" | " [");
+            for forbidden in forbidden.iter().filter(|text| !markup(text)) {
+                assert!(!safe.contains(forbidden), "{forbidden:?} in {safe:?}");
+            }
         }
-        assert_eq!(markdown("3 more runs (2%), v1.2"), "3 more runs (2%), v1.2");
+        assert_eq!(markdown("3 more runs (2%), v1.2: a re-run, 123456"), "3 more runs (2%), v1.2: a re\\-run, 123456");
     }
 
     #[test]
@@ -184,5 +201,9 @@ mod tests {
     #[test]
     fn html_stays_text() {
         assert_eq!(html("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+        assert_eq!(address("https://github.test/a/b#c-1"), Some("https://github.test/a/b#c-1"));
+        for bad in ["javascript:alert(1)", "https://x) [y](z", "https://x y", "https://x\"", "/a"] {
+            assert_eq!(address(bad), None, "{bad}");
+        }
     }
 }

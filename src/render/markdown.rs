@@ -102,7 +102,7 @@ fn cells(comparison: &Comparison, row: &Row) -> [String; 8] {
         Some(summary) => format!("{} {}", value(summary.mean), escape::markdown(&cut(&row.unit, 20))),
         None => "-".to_owned(),
     };
-    let verdict = row.verdict.word();
+    let verdict = row.verdict_word();
     [
         if row.confirmed { format!("{verdict} (confirmed)") } else { verdict.to_owned() },
         escape::code_cell(&cut(&row.case, MAX_NAME)),

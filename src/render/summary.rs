@@ -2,8 +2,10 @@
 
 use std::cmp::Reverse;
 
+use super::counted;
 use crate::compare::wording::percent;
 use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
+use crate::results::occasions::{HISTORY, more_sessions};
 
 /// Verdicts as a reader wants them.
 pub const ORDER: [Verdict; 5] =
@@ -12,10 +14,20 @@ pub const ORDER: [Verdict; 5] =
 /// The first line, counted from the rows and notes: `1 regressed · 2 improved · 20 unchanged · 1 missing`.
 /// `mark` goes before each verdict.
 pub fn headline(comparison: &Comparison, mark: impl Fn(Verdict) -> &'static str) -> String {
-    let verdicts = ORDER.iter().filter_map(|&verdict| {
+    let unconfirmed = comparison.rows.iter().filter(|row| row.unconfirmed).count();
+    let said = |verdict, count: usize, word| (count > 0).then(|| format!("{}{count} {word}", mark(verdict)));
+    let verdicts = ORDER.iter().flat_map(|&verdict| {
         let count = comparison.counts.of(verdict);
-        (count > 0).then(|| format!("{}{count} {}", mark(verdict), verdict.word()))
+        match verdict {
+            // Rows that look changed are told from those that show nothing.
+            Verdict::Inconclusive => [
+                said(verdict, unconfirmed, "unconfirmed"),
+                said(verdict, count.saturating_sub(unconfirmed), verdict.word()),
+            ],
+            _ => [said(verdict, count, verdict.word()), None],
+        }
     });
+    let verdicts = verdicts.flatten();
     let notes =
         [NoteKind::Missing, NoteKind::Failed, NoteKind::FellBack, NoteKind::New].into_iter().filter_map(|kind| {
             let count = comparison.notes.iter().filter(|note| note.kind == kind).count();
@@ -35,7 +47,7 @@ pub fn note_word(kind: NoteKind) -> &'static str {
     }
 }
 
-/// How the sides were measured, and how sure the verdicts are.
+/// How the sides were measured, and how sure the verdicts are: a rate of errors where one holds, with its condition.
 pub fn tier_sentence(comparison: &Comparison) -> String {
     if comparison.family == 0 && comparison.counts.not_comparable > 0 {
         return "Base and head were measured on different machines or with different settings.".to_owned();
@@ -46,13 +58,19 @@ pub fn tier_sentence(comparison: &Comparison) -> String {
         Tier::History => "The head is compared with a history of base sessions.",
         Tier::SingleBaseline => "The head is compared with another session, so the machine's drift is in every change.",
     };
-    let confidence = if comparison.tier == Tier::Confirmed { "90% (confirmed: 99%)" } else { "90%" };
-    match comparison.family {
-        0 => basis.to_owned(),
-        family => format!(
-            "{basis} {family} {}, false alarms in at most {} of reports; intervals of {confidence}.",
-            if family == 1 { "test" } else { "tests" },
-            percent(comparison.alpha)
+    if comparison.family == 0 {
+        return basis.to_owned();
+    }
+    let tests = counted(comparison.family, "test");
+    let alarms = format!("false alarms in at most {} of reports", percent(comparison.alpha));
+    match comparison.tier {
+        Tier::SameSession => format!("{basis} {tests}, {alarms}; intervals of 90%."),
+        Tier::Confirmed => format!("{basis} {tests}, {alarms}; intervals of 90% (confirmed: 99%)."),
+        Tier::History => format!(
+            "{basis} {tests}, {alarms}, if the machine drifts no more than it did in the history; intervals of 90%."
+        ),
+        Tier::SingleBaseline => format!(
+            "{basis} {tests}; by itself this calls nothing slower or faster. Intervals of 90%, if sessions drift by 1%."
         ),
     }
 }
@@ -70,10 +88,11 @@ pub fn next_step(comparison: &Comparison) -> Option<String> {
         return Some("measure base and head on the same hardware with the same settings".to_owned());
     }
     if comparison.tier == Tier::SingleBaseline && counts.regressed + counts.improved + counts.inconclusive > 0 {
-        return Some(
-            "to be sure, measure base and head interleaved in one session, or collect five sessions of the base"
-                .to_owned(),
-        );
+        let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
+        return Some(format!(
+            "to be sure, measure base and head interleaved in one session, or collect {}, with `bench-diff baseline update`",
+            more_sessions(missing, " of the base")
+        ));
     }
     match most_runs {
         Some(runs) if counts.inconclusive > 0 => {
@@ -88,10 +107,10 @@ pub fn ordered_rows(comparison: &Comparison) -> Vec<&Row> {
     let mut rows: Vec<&Row> = comparison.rows.iter().collect();
     let rank = |verdict: Verdict| ORDER.iter().position(|&other| other == verdict);
     let size = |row: &Row| match row.verdict {
-        Verdict::Regressed | Verdict::Improved => (row.change.unwrap_or(0.0).abs() * 1e6) as u64,
+        _ if row.looks_changed() => (row.change.unwrap_or(0.0).abs() * 1e6) as u64,
         _ => 0,
     };
-    rows.sort_by_key(|row| (rank(row.verdict), Reverse(size(row))));
+    rows.sort_by_key(|row| (rank(row.verdict), !row.unconfirmed, Reverse(size(row))));
     rows
 }
 
@@ -99,6 +118,8 @@ pub fn ordered_rows(comparison: &Comparison) -> Vec<&Row> {
 pub fn remark(comparison: &Comparison, row: &Row) -> Option<String> {
     let told = comparison.differences.iter().any(|difference| difference.blocks);
     match (row.verdict, row.runs_needed) {
+        // The next step says it once for all.
+        _ if row.unconfirmed => None,
         (Verdict::NotComparable, _) if told => None,
         (Verdict::Inconclusive, Some(1)) => Some("1 run a side would tell".to_owned()),
         (Verdict::Inconclusive, Some(runs)) => Some(format!("{runs} runs a side would tell")),

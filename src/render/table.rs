@@ -111,9 +111,9 @@ fn cells(comparison: &Comparison, row: &Row) -> Vec<Cell> {
         Cell::new(summary.map_or_else(|| "-".to_owned(), |summary| value(summary.mean)))
     };
     let verdict = Cell::new(if row.confirmed {
-        format!("{} (confirmed)", row.verdict.word())
+        format!("{} (confirmed)", row.verdict_word())
     } else {
-        row.verdict.word().to_owned()
+        row.verdict_word().to_owned()
     });
     vec![
         match color(row.verdict) {
@@ -145,7 +145,7 @@ fn change(comparison: &Comparison, row: &Row) -> String {
     if let Some([low, high]) = row.interval {
         text += &format!(" [{}, {}]", signed_percent(low), signed_percent(high));
     }
-    if matches!(row.verdict, Verdict::Regressed | Verdict::Improved) {
+    if row.looks_changed() {
         let words = row.change_in_words().unwrap_or_default();
         text += &format!(" {}", words.rsplit(' ').next().unwrap_or_default());
     }

@@ -5,14 +5,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use super::{Outcome, Results, write_atomically};
+use super::{Outcome, Results};
 use crate::case::{Case, Implementation};
+use crate::error::{Error, Result};
+use crate::files::{self, Folder};
 use crate::metric::{self, Metric, MetricName};
 
 const TRANSFORMERS_HEADER: &str = "model_id_or_path,batch_size,context_length_per_experiment,\
@@ -24,24 +25,20 @@ const MIB_PER_GB: f64 = 1024.0;
 
 impl Results {
     /// Writes `transformers/*.csv`, `vllm/*.csv` and `evalscope/MODEL/TIME/speed_benchmark.json` under `directory`.
-    pub fn export(&self, directory: &Path) -> io::Result<()> {
-        let now = Timestamp::now();
-        let stamp = now.strftime("%m%d%H%M%S").to_string();
+    pub fn export(&self, directory: &Path) -> Result<()> {
+        let folder = Folder::wait_for(directory)?;
         let rows: Vec<Row> = self.cases.iter().filter_map(|case| self.row(case)).collect();
-        let files = by_file(&rows, &stamp);
-        write_csv(&directory.join("transformers"), &files, TRANSFORMERS_HEADER, |row| row.transformers())?;
-        write_csv(&directory.join("vllm"), &files, VLLM_HEADER, |row| row.vllm())?;
-        let mut by_model = Files::new();
-        for row in &rows {
-            by_model.entry(file_name(row.case.model.rsplit('/').next().unwrap_or_default())).or_default().push(row);
+        let mut now = Timestamp::now();
+        let mut files = exported(&rows, now)?;
+        // Their names have whole seconds: another export's files stay.
+        while files.keys().any(|name| folder.join(name).exists()) {
+            now += SignedDuration::from_secs(1);
+            files = exported(&rows, now)?;
         }
-        for (model, rows) in by_model {
-            let directory = directory.join("evalscope").join(model).join(now.strftime("%Y%m%d_%H%M%S").to_string());
-            fs::create_dir_all(&directory)?;
-            write_atomically(&directory.join("speed_benchmark.json"), |out| {
-                serde_json::to_writer_pretty(&mut *out, &evalscope(&rows))?;
-                writeln!(out)
-            })?;
+        for (name, text) in files {
+            let path = folder.join(name);
+            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            files::write(&path, |out| out.write_all(text.as_bytes()))?;
         }
         Ok(())
     }
@@ -104,19 +101,29 @@ impl Row<'_> {
     }
 }
 
+/// What an export at that time consists of: contents by path.
+fn exported(rows: &[Row], now: Timestamp) -> Result<BTreeMap<PathBuf, String>> {
+    let stamp = now.strftime("%m%d%H%M%S").to_string();
+    let mut files = BTreeMap::new();
+    for (name, rows) in by_file(rows, &stamp) {
+        files.insert(Path::new("transformers").join(&name), csv(TRANSFORMERS_HEADER, &rows, |row| row.transformers()));
+        files.insert(Path::new("vllm").join(&name), csv(VLLM_HEADER, &rows, |row| row.vllm()));
+    }
+    let stamp = now.strftime("%Y%m%d_%H%M%S").to_string();
+    for (model, rows) in by_model(rows) {
+        let path = Path::new("evalscope").join(model).join(&stamp).join("speed_benchmark.json");
+        files.insert(path, serde_json::to_string_pretty(&evalscope(&rows)).map_err(Error::usage)? + "\n");
+    }
+    Ok(files)
+}
+
+fn csv(header: &str, rows: &[&Row], line: impl Fn(&Row) -> String) -> String {
+    let lines = rows.iter().map(|row| line(row) + "\n");
+    std::iter::once(format!("{header}\n")).chain(lines).collect()
+}
+
 /// The rows of each file by its name.
 type Files<'a, 'b> = BTreeMap<String, Vec<&'a Row<'b>>>;
-
-fn write_csv(directory: &Path, files: &Files, header: &str, line: impl Fn(&Row) -> String) -> io::Result<()> {
-    fs::create_dir_all(directory)?;
-    for (file, rows) in files {
-        write_atomically(&directory.join(file), |out| {
-            writeln!(out, "{header}")?;
-            rows.iter().try_for_each(|row| writeln!(out, "{}", line(row)))
-        })?;
-    }
-    Ok(())
-}
 
 /// One file for each model and context length. Cases that differ only in what the name doesn't say share it.
 fn by_file<'a, 'b>(rows: &'a [Row<'b>], stamp: &str) -> Files<'a, 'b> {
@@ -126,6 +133,14 @@ fn by_file<'a, 'b>(rows: &'a [Row<'b>], stamp: &str) -> Files<'a, 'b> {
         files.entry(format!("{model}_context_length-{}_{stamp}.csv", row.case.context_length)).or_default().push(row);
     }
     files
+}
+
+fn by_model<'a, 'b>(rows: &'a [Row<'b>]) -> Files<'a, 'b> {
+    let mut models = Files::new();
+    for row in rows {
+        models.entry(file_name(row.case.model.rsplit('/').next().unwrap_or_default())).or_default().push(row);
+    }
+    models
 }
 
 /// `/` becomes `__`, and a name stays in its directory.

@@ -7,6 +7,7 @@ mod compact;
 pub mod distribution;
 mod export;
 mod fingerprint;
+pub mod occasions;
 mod read;
 mod write;
 
@@ -18,9 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::case::{Case, Implementation, PromptRule};
 use crate::metric::MetricName;
 
+pub use occasions::Occasions;
 pub(crate) use read::{from_json, read_bytes};
 pub use read::{parse, read};
-pub use write::write_atomically;
 
 /// The schema that this build reads and writes.
 pub const SCHEMA: u32 = 1;

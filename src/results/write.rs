@@ -1,18 +1,16 @@
-//! Writing a results file: whole or not at all, and laid out so that a diff of two of them can be read.
+//! Writing a results file, laid out so that a diff of two of them can be read.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use super::Results;
+use crate::files::Output;
 
 impl Results {
-    /// Replaces the file at `path`. A reader, or a power cut, sees the old file or the new one.
-    pub fn save(&self, path: &Path) -> io::Result<()> {
-        write_atomically(path, |out| self.write(out))
+    pub fn save(&self, output: &Output) -> io::Result<()> {
+        output.write(|out| self.write(out))
     }
 
     /// JSON with one line for each run.
@@ -21,28 +19,6 @@ impl Results {
         self.serialize(&mut serializer)?;
         writeln!(out)
     }
-}
-
-/// Writes beside `path`, flushes to the disk, and renames.
-pub fn write_atomically(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".bench-diff-");
-    // Like any new file, not private as a temporary one: the umask is applied.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let file = builder.tempfile_in(directory)?;
-    let mut buffer = BufWriter::new(file);
-    write(&mut buffer)?;
-    let file = buffer.into_inner()?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The rename itself is on the disk once the directory is; not every file system can do that.
-    let _ = File::open(directory).and_then(|directory| directory.sync_all());
-    Ok(())
 }
 
 /// Pretty down to the entries of `sessions[].runs`, which take one line each.

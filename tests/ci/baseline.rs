@@ -14,7 +14,8 @@ fn results(session: &str, day: u32) -> Value {
     let run = |round: u32| {
         json!({
             "case": "Qwen2.5-0.5B/bf16/1", "round": round, "started": format!("2026-11-{day:02}T10:00:00Z"),
-            "status": "ok", "metrics": {"decode_throughput": 1500.5, "ttft": 2.25, "peak_memory": 1800},
+            "status": "ok",
+            "metrics": {"decode_throughput": 1500.5, "ttft": 2.25 + 0.001 * f64::from(day), "peak_memory": 1800},
         })
     };
     json!({
@@ -119,10 +120,61 @@ fn several_files_replace_a_baseline_together() {
     }
     let (exit, out, err) = place.run(&["baseline", "update", "10.json", "11.json", "12.json", "--replace"]);
     assert_eq!((exit, err.as_str()), (0, ""));
-    assert_eq!(out, "baselines/h100-small/nvidia-h100-80gb-hbm3.json now holds 3 sessions (3 new)\n");
+    assert!(out.starts_with("baselines/h100-small/nvidia-h100-80gb-hbm3.json now holds 3 sessions (3 new)\n"), "{out}");
     let kept = read(&place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json"));
     let ids: Vec<_> = kept["sessions"].as_array().unwrap().iter().map(|session| session["id"].clone()).collect();
     assert_eq!(ids, [json!("s10"), json!("s11"), json!("s12")]);
+}
+
+/// A session that began at this time, with numbers of its own.
+fn at(id: u32, started: &str) -> Value {
+    let mut results = results(&format!("s{id}"), id);
+    (results["sessions"][0]["started"], results["sessions"][0]["finished"]) = (json!(started), json!(started));
+    results
+}
+
+/// Sessions of one loop agree with each other, whatever the machine does on another day: every command says so.
+#[test]
+fn sessions_of_one_loop_are_one_occasion() {
+    let place = Place::new();
+    let mut last = String::new();
+    for id in 1..=5 {
+        last = place.update(&at(id, &format!("2026-01-01T10:0{id}:00Z")), &[]).1;
+    }
+    let mut copy = at(1, "2026-01-09T10:00:00Z");
+    copy["sessions"][0]["id"] = json!("copy");
+    let copied = place.update(&copy, &[]).1;
+    let said =
+        [&["baseline", "list"][..], &["baseline", "show"], &["baseline", "verify"]].map(|args| place.run(args).1);
+    insta::assert_snapshot!(format!("{last}{copied}{}", said.concat()));
+    let listed: Value = serde_json::from_str(&place.run(&["baseline", "list", "--format", "json"]).1).unwrap();
+    assert_eq!((&listed[0]["sessions"], &listed[0]["occasions"]), (&json!(6), &json!(1)));
+}
+
+/// Many sessions of one night must not push out the nights before.
+#[test]
+fn a_full_baseline_keeps_its_occasions() {
+    let place = Place::new();
+    for id in 1..=9 {
+        assert_eq!(place.update(&at(id, &format!("2026-01-0{id}T02:00:00Z")), &[]).0, 0);
+    }
+    for id in 10..=18 {
+        assert_eq!(place.update(&at(id, &format!("2026-01-10T02:{id}:00Z")), &[]).0, 0);
+    }
+    let kept = read(&place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json"));
+    let ids: Vec<_> =
+        kept["sessions"].as_array().unwrap().iter().map(|session| session["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s18"]);
+}
+
+/// This repository's own: five sessions of two minutes.
+#[test]
+fn the_committed_baseline_is_one_occasion() {
+    let place = Place::new();
+    let store = concat!(env!("CARGO_MANIFEST_DIR"), "/baselines");
+    let (exit, out, _) = place.run(&["baseline", "verify", "--baseline", store]);
+    assert_eq!(exit, 0);
+    assert!(out.contains("5 sessions on 1 occasion: a screen"), "{out}");
 }
 
 /// As the release workflow does it: all sessions make one baseline.

@@ -10,7 +10,7 @@ use crate::{Place, Said};
 const SUITE: &str = "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1]\n";
 
 impl Place {
-    fn candle(config: &str) -> Self {
+    pub fn candle(config: &str) -> Self {
         let place = Self::with_config("");
         place.configure(config);
         let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci");
@@ -28,7 +28,7 @@ impl Place {
     }
 
     /// A repository with what is looked for in candle, and its speed. Its commit.
-    fn commit_candle(&self, name: &str, speed: &str) -> String {
+    pub fn commit_candle(&self, name: &str, speed: &str) -> String {
         for krate in ["candle-core", "candle-nn", "candle-transformers"] {
             std::fs::create_dir_all(self.path(name).join(krate)).unwrap();
             std::fs::write(self.path(name).join(krate).join("speed"), speed).unwrap();

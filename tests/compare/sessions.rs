@@ -58,6 +58,7 @@ fn five_sessions_are_a_history() {
     for index in 2..=5 {
         let mut more = session(|_, _| 1.0 + 0.001 * f64::from(index)).sessions.remove(0);
         more.id = format!("s-{index}");
+        (more.started, more.finished) = (format!("2026-01-{index:02}T00:00:00Z"), None);
         base.sessions.push(more);
     }
     let mut head = session(|case, _| if case == 0 { 1.05 } else { 1.0035 });
@@ -78,7 +79,7 @@ fn another_machine_is_not_comparable() {
     assert_eq!(exit, SUCCESS);
     insta::assert_snapshot!(out);
     let comparison = compare_json(&files, &["--allow-mismatch"]);
-    assert_eq!(comparison.verdict, Verdict::Regressed);
+    assert!(comparison.rows.iter().all(|row| row.unconfirmed), "twice as slow, but on another machine");
     assert!(comparison.warnings.iter().any(|warning| warning.contains("--allow-mismatch")));
 }
 

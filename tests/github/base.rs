@@ -9,16 +9,16 @@ use crate::fake::GitHub;
 use crate::step::{Step, stderr};
 
 /// GitHub with a repository of two branches, which parted one commit ago: `main` and, for pull request 7, `faster`.
-struct Place {
-    github: GitHub,
+pub struct Place {
+    pub github: GitHub,
     directory: tempfile::TempDir,
     /// Where the branches parted.
-    parted: String,
-    main: String,
-    faster: String,
+    pub parted: String,
+    pub main: String,
+    pub faster: String,
 }
 
-fn git(directory: &Path, args: &[&str]) -> String {
+pub fn git(directory: &Path, args: &[&str]) -> String {
     let mut command = Command::new("git");
     command.args(["-c", "user.name=test", "-c", "user.email=test@example.com"]).args(args);
     let output = command.current_dir(directory).output().unwrap();
@@ -27,7 +27,7 @@ fn git(directory: &Path, args: &[&str]) -> String {
 }
 
 impl Place {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let origin = directory.path().join("server/acme/candle");
         std::fs::create_dir_all(&origin).unwrap();
@@ -53,12 +53,12 @@ impl Place {
         Self { github, directory, parted, main, faster }
     }
 
-    fn server(&self) -> PathBuf {
+    pub fn server(&self) -> PathBuf {
         self.directory.path().join("server")
     }
 
     /// A clone at the head of the pull request.
-    fn clone(&self, flags: &[&str]) -> PathBuf {
+    pub fn clone(&self, flags: &[&str]) -> PathBuf {
         let origin = format!("file://{}", self.server().join("acme/candle").display());
         let to = self.directory.path().join("clone");
         let path = to.to_str().unwrap();
@@ -74,14 +74,14 @@ impl Place {
         Step::new(&self.github, event, payload).set("GITHUB_SERVER_URL", &server)
     }
 
-    fn pull_request(&self) -> Step {
+    pub fn pull_request(&self) -> Step {
         self.step("pull_request", json!({ "pull_request": pull(&self.main, &self.faster) }))
     }
 }
 
 const SUITE: &str = "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1]\n";
 
-const BUILD: &str =
+pub const BUILD: &str =
     "sed \"s/SPEED/$(cat speed)/g; s/COMMIT/$(git rev-parse HEAD)/\" program.sh > built && install -m755 built program";
 
 fn pull(base: &str, head: &str) -> Value {
@@ -268,13 +268,13 @@ fn a_name_is_a_name() {
     assert!(!clone.join("hacked").exists());
 }
 
-const CI: [&str; 7] = ["ci", "--quiet", "--no-publish", "--build-command", BUILD, "--head-binary", "./program"];
+pub const CI: [&str; 7] = ["ci", "--quiet", "--no-publish", "--build-command", BUILD, "--head-binary", "./program"];
 
-fn build(directory: &Path) {
+pub fn build(directory: &Path) {
     let built = Command::new("bash").args(["-c", BUILD]).current_dir(directory).status().unwrap();
     assert!(built.success());
 }
 
-fn report(clone: &Path) -> Value {
+pub fn report(clone: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(clone.join("out/report.json")).unwrap()).unwrap()
 }

@@ -168,7 +168,7 @@ fn hostile_names_stay_names() {
 }
 
 /// A report that carries `name` wherever a name or a reason fits.
-fn named(name: &str) -> Report {
+pub fn named(name: &str) -> Report {
     let mut report = regressed();
     report.suite = name.into();
     report.hardware = name.into();

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -23,6 +23,39 @@ pub enum Fault {
     Slow(Duration),
     /// Links to the next page lead to this address.
     LinkTo(String),
+    /// It is done, and answered with this in place of every text, or of the whole answer.
+    Echo(Echo, String),
+}
+
+#[derive(Debug, Clone, Copy)]
+pub enum Echo {
+    EveryText,
+    Whole,
+    InAList,
+    InAnObject,
+    /// Refused, with the text in the message and in the details.
+    Refusal(u16),
+}
+
+impl Echo {
+    fn answer(self, status: u16, body: Value, text: &str) -> (u16, Value) {
+        match self {
+            Self::EveryText => (status, every_text(body, text)),
+            Self::Whole => (status, json!(text)),
+            Self::InAList => (status, json!([text, { text: [text] }])),
+            Self::InAnObject => (status, json!({ "data": { text: text }, "html_url": { "x": text } })),
+            Self::Refusal(status) => (status, json!({ "message": text, "errors": [text, { "message": text }] })),
+        }
+    }
+}
+
+fn every_text(value: Value, text: &str) -> Value {
+    match value {
+        Value::String(_) => json!(text),
+        Value::Array(items) => items.into_iter().map(|item| every_text(item, text)).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, field)| (name, every_text(field, text))).collect(),
+        other => other,
+    }
 }
 
 #[derive(Debug)]
@@ -56,6 +89,13 @@ pub struct State {
     pub read_only: bool,
     /// Called once, right before a comment is created: another job that is faster.
     pub before_create: Option<Interruption>,
+    /// A comment is listed only so long after it was created.
+    pub lag: Duration,
+    /// GraphQL says who a token is of.
+    pub graphql: bool,
+    /// An app may not change what others wrote.
+    pub own_only: bool,
+    created: BTreeMap<u64, Instant>,
     faults: Vec<Injected>,
     next_id: u64,
 }
@@ -64,6 +104,7 @@ impl State {
     pub fn add_comment(&mut self, login: &str, association: &str, body: &str) -> u64 {
         self.next_id += 1;
         let id = self.next_id;
+        self.created.insert(id, Instant::now());
         self.comments.push(json!({
             "id": id, "body": body, "user": { "login": login }, "author_association": association,
             "html_url": format!("https://github.test/acme/candle/pull/7#issuecomment-{id}"),
@@ -75,6 +116,11 @@ impl State {
     pub fn marked(&self) -> Vec<&str> {
         let bodies = self.comments.iter().map(|comment| comment["body"].as_str().unwrap());
         bodies.filter(|body| body.starts_with("<!-- bench-diff ")).collect()
+    }
+
+    fn listed(&self) -> Vec<Value> {
+        let old = |comment: &&Value| self.created[&comment["id"].as_u64().unwrap()].elapsed() >= self.lag;
+        self.comments.iter().filter(old).cloned().collect()
     }
 
     pub fn count(&self, start: &str) -> usize {
@@ -172,7 +218,7 @@ struct Request {
 
 fn serve(mut stream: TcpStream, state: &Mutex<State>, prefix: &str) -> std::io::Result<()> {
     let Some(request) = read(&stream, prefix)? else { return Ok(()) };
-    let mut state = state.lock().unwrap();
+    let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
     state.requests.push(format!("{} {}", request.method, request.path));
     let fault = take_fault(&mut state, &request);
     let (mut status, mut headers, mut body) = match &fault {
@@ -187,6 +233,10 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, prefix: &str) -> std::io::
     match &fault {
         Some(Fault::DropAfter) => return Ok(()),
         Some(Fault::FailAfter) => (status, body) = (502, json!({ "message": "Bad Gateway" })),
+        Some(Fault::Echo(echo, text)) => {
+            (status, body) = echo.answer(status, body, text);
+            headers = vec![format!("link: <{text}>; rel=\"{text}\""), format!("x-github-request-id: {text}")];
+        }
         Some(Fault::LinkTo(url)) => headers = vec![format!("link: <{url}/next>; rel=\"next\"")],
         _ => {}
     }
@@ -253,9 +303,12 @@ fn answer(state: &mut State, request: &Request) -> Answer {
     match (request.method.as_str(), parts.as_slice()) {
         ("GET", ["user"]) if login.ends_with("[bot]") => refuse(403, "Resource not accessible by integration"),
         ("GET", ["user"]) => (200, vec![], json!({ "login": login })),
-        ("GET", ["repos", _, _, "issues", _, "comments"]) => page(&state.comments, request),
+        ("POST", ["graphql"]) if state.graphql => {
+            (200, vec![], json!({ "data": { "viewer": { "login": login.trim_end_matches("[bot]") } } }))
+        }
+        ("GET", ["repos", _, _, "issues", _, "comments"]) => page(&state.listed(), request),
         ("POST", ["repos", _, _, "issues", _, "comments"]) => create_comment(state, &login, request),
-        (_, ["repos", _, _, "issues", "comments", id]) => change_comment(state, id.parse().unwrap(), request),
+        (_, ["repos", _, _, "issues", "comments", id]) => change_comment(state, &login, id.parse().unwrap(), request),
         ("GET", ["repos", _, _, "pulls", number]) => match state.pulls.get(&number.parse().unwrap()) {
             Some(pull) => (200, vec![], pull.clone()),
             None => refuse(404, "Not Found"),
@@ -332,10 +385,13 @@ fn create_comment(state: &mut State, login: &str, request: &Request) -> Answer {
     (201, vec![], state.comments.iter().find(|comment| comment["id"] == id).unwrap().clone())
 }
 
-fn change_comment(state: &mut State, id: u64, request: &Request) -> Answer {
+fn change_comment(state: &mut State, login: &str, id: u64, request: &Request) -> Answer {
     let Some(index) = state.comments.iter().position(|comment| comment["id"] == id) else {
         return refuse(404, "Not Found");
     };
+    if state.own_only && state.comments[index]["user"]["login"] != login {
+        return refuse(403, "Resource not accessible by integration");
+    }
     if request.method == "DELETE" {
         state.comments.remove(index);
         return (204, vec![], Value::Null);

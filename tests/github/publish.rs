@@ -1,10 +1,11 @@
 //! `bench-diff publish` as a step of a workflow.
 
 use bench_diff::compare::{Row, Verdict};
+use bench_diff::report::Report;
 use serde_json::{Value, json};
 
 use crate::fake::{BASE_SHA, Fault, GitHub, HEAD_SHA, pull};
-use crate::reports::{first_run, regressed, report, row, unchanged};
+use crate::reports::{first_run, origin, regressed, report, row, unchanged};
 use crate::step::{Step, stderr};
 
 #[test]
@@ -55,7 +56,7 @@ fn every_event_leads_to_its_pull_request() {
     ] {
         let github = GitHub::start();
         github.state().pulls.insert(6, pull(6, BASE_SHA));
-        let output = Step::new(&github, event, payload).publish(&unchanged(), &[]);
+        let output = Step::new(&github, event, payload).publish(&of_run(unchanged(), event), &[]);
         assert!(output.status.success(), "{event}: {}", stderr(&output));
         assert_eq!(github.state().marked().len(), 1, "{event}: {}", stderr(&output));
         assert!(github.state().requests.iter().any(|r| r == "POST /repos/acme/candle/issues/7/comments"), "{event}");
@@ -74,12 +75,18 @@ fn every_event_leads_to_its_pull_request() {
     }
 }
 
+/// After `workflow_run`, the run that measured is the one before.
+fn of_run(report: Report, event: &str) -> Report {
+    let run = if event == "workflow_run" { 41 } else { 42 };
+    Report { origin: Some(origin(HEAD_SHA, run)), ..report }
+}
+
 #[test]
 fn an_artifact_can_not_choose_its_pull_request() {
     let github = GitHub::start();
     github.state().pulls.insert(6, pull(6, BASE_SHA));
     let payload = json!({ "workflow_run": { "id": 41, "head_sha": HEAD_SHA, "pull_requests": [] } });
-    let mut report = regressed();
+    let mut report = of_run(regressed(), "workflow_run");
     report.pull_request = Some(6);
     let step = Step::new(&github, "workflow_run", payload.clone());
     assert!(step.publish(&report, &[]).status.success());

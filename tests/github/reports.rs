@@ -2,8 +2,8 @@
 
 use bench_diff::compare::*;
 use bench_diff::metric;
-use bench_diff::report::{self, Report};
-use bench_diff::results::Results;
+use bench_diff::report::{self, Origin, Report};
+use bench_diff::results::{Failure, FailureKind, Outcome, Results};
 use serde_json::json;
 
 /// `change` of a metric of a case, with a verdict.
@@ -27,6 +27,7 @@ pub fn row(case: &str, metric: &str, verdict: Verdict, change: f64) -> Row {
             _ => String::new(),
         },
         confirmed: verdict == Verdict::Regressed,
+        unconfirmed: false,
         base: Some(Summary { n: 3, mean: base, sd: Some(base * 0.004) }),
         head: Some(Summary { n: 3, mean: base * (1.0 + change), sd: Some(base * 0.004) }),
         change: Some(change),
@@ -55,6 +56,7 @@ pub fn comparison(rows: Vec<Row>) -> Comparison {
             not_comparable: count(Verdict::NotComparable),
         },
         tier: Tier::Confirmed,
+        base_occasions: None,
         alpha: 0.05,
         family: rows.len(),
         common_shift: Default::default(),
@@ -126,7 +128,25 @@ pub fn report(rows: Vec<Row>) -> Report {
         release: None,
         self_check: None,
         pull_request: None,
+        origin: Some(origin(super::fake::HEAD_SHA, 42)),
+        failure: None,
     }
+}
+
+pub fn origin(commit: &str, run: u64) -> Origin {
+    Origin { commit: Some(commit.into()), run_id: Some(run), run_attempt: Some(1) }
+}
+
+/// Nothing could be measured.
+pub fn failed() -> Report {
+    let mut head = results(&[SMALL], "2026-11-24T08:00:00Z", super::fake::HEAD_SHA);
+    for run in &mut head.sessions[0].runs {
+        let reason = "the GPU fell off the bus: see :fire: 1234567 and @octocat".into();
+        run.outcome = Outcome::Failed(Failure { kind: FailureKind::Crashed, reason });
+    }
+    let why = format!("every run failed: {SMALL}: the GPU fell off the bus");
+    let origin = Some(origin(super::fake::HEAD_SHA, 42));
+    Report { failure: Some(why), origin, ..Report::of(head, "nvidia-h100-80gb-hbm3".into()) }
 }
 
 pub fn unchanged() -> Report {

@@ -85,11 +85,49 @@ fn a_lost_answer_does_not_make_a_second_comment() {
 
 #[test]
 fn a_lost_request_is_sent_again() {
-    for fault in [Fault::DropBefore, Fault::Status(500, &[], "oops"), Fault::Status(503, &[], "busy")] {
+    let resent = |fault| {
         let github = GitHub::start();
         github.inject("POST", "/comments", 1, fault);
         post(&github, 1, "one");
         assert_eq!(texts(&github), ["one"]);
+    };
+    // Side by side, as each waits for what may still come.
+    std::thread::scope(|scope| {
+        for fault in [Fault::DropBefore, Fault::Status(500, &[], "oops"), Fault::Status(503, &[], "busy")] {
+            scope.spawn(|| resent(fault));
+        }
+    });
+}
+
+/// The request took effect, nobody said so, and the list doesn't show it yet.
+#[test]
+fn a_lost_answer_and_a_late_list_make_one_comment() {
+    std::thread::scope(|scope| {
+        for (fault, lag) in [(Fault::DropAfter, 2500), (Fault::FailAfter, 2500), (Fault::DropAfter, 4000)] {
+            scope.spawn(move || {
+                let github = GitHub::start();
+                github.state().lag = Duration::from_millis(lag);
+                github.inject("POST", "/comments", 1, fault.clone());
+                post(&github, 1, "one");
+                assert_eq!(texts(&github), ["one"], "{fault:?} {lag}");
+            });
+        }
+    });
+}
+
+#[test]
+fn jobs_at_the_same_time_leave_one_comment_however_late_the_list_is() {
+    for (jobs, lag) in [(4, 500), (6, 1500)] {
+        let github = GitHub::start();
+        github.state().lag = Duration::from_millis(lag);
+        std::thread::scope(|scope| {
+            for run in 0..jobs {
+                let github = &github;
+                scope.spawn(move || upsert(github, "actions-token", run, &format!("text {run}")).unwrap());
+            }
+        });
+        assert_eq!(texts(&github).len(), 1, "{jobs} {lag}");
+        assert_eq!(github.state().comments[0]["id"], 1, "the lowest id stays");
     }
 }
 
@@ -159,6 +197,41 @@ fn another_app_learns_its_name_from_its_own_comment() {
     github.inject("POST", "/comments", 1, Fault::DropAfter);
     upsert(&github, "app-token", 3, "three").unwrap();
     assert_eq!(texts(&github), ["three"]);
+}
+
+/// One of two apps, both with comments that carry the marker.
+fn app(graphql: bool, own_only: bool) -> GitHub {
+    let github = GitHub::start();
+    let mut state = github.state();
+    state.logins.insert("app-token".into(), "speed-app[bot]".into());
+    (state.graphql, state.own_only) = (graphql, own_only);
+    for login in ["speed-app", "other-app[bot]", "speed-app[bot]", "mallory"] {
+        let body = format!("<!-- bench-diff suite=smoke gpu=nvidia-h100 run=1 -->\nred, says {login}");
+        state.add_comment(login, "NONE", &body);
+    }
+    drop(state);
+    github
+}
+
+/// What was red must not stay red, whoever comments.
+#[test]
+fn another_apps_token_finds_its_own_comment() {
+    for (graphql, own_only) in [(true, false), (true, true), (false, false), (false, true)] {
+        for when in [When::Always, When::Changed] {
+            let github = app(graphql, own_only);
+            for (run, text) in [(2, "green"), (3, "still green")] {
+                let client = client(&github, "app-token");
+                let repository = Repository::parse("acme/candle").unwrap();
+                let mut conversation = Conversation::open(&client, &repository, 7).unwrap();
+                let marker = Marker::new("smoke", "nvidia-h100", run);
+                let posted = conversation.upsert(&marker, text, when, false).unwrap();
+                assert!(matches!(posted, Posted::Updated { .. }), "{graphql} {own_only} {when:?}: {posted:?}");
+                let expected = ["red, says speed-app", "red, says other-app[bot]", text, "red, says mallory"];
+                assert_eq!(texts(&github), expected, "{graphql} {own_only} {when:?}");
+            }
+            assert_eq!(github.state().count("POST /repos"), if graphql { 0 } else { 2 });
+        }
+    }
 }
 
 #[test]

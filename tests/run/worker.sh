@@ -28,6 +28,13 @@ act() {
         exit) echo "thread 'main' panicked: no luck" >&2; exit 101 ;;
         hang) sleep 60 & wait ;;
         slow) sleep 0.3 ;;
+        brood)
+            trap '' TERM INT HUP
+            setsid sh -c 'echo $$ >> brood; exec sleep 300' &
+            sh -c 'echo $$ >> brood; exec sleep 300' &
+            echo $$ >> brood
+            wait ;;
+        litter) setsid sh -c 'echo $$ > brood; exec sleep 300' & while [ ! -s brood ]; do sleep 0.01; done ;;
         oom)
             say "{\"event\":\"case_failed\",\"case\":\"$2\",\"failure\":{\"kind\":\"out_of_memory\",\"reason\":\"out of memory: 3 GiB\"}}"
             exit 0 ;;

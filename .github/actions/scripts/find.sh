@@ -10,17 +10,12 @@ set -euo pipefail
 
 # The Action's own checkout, which has the sources.
 action=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../../.." && pwd)
+. "$action/.github/actions/scripts/fail.sh"
 own_version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$action/Cargo.toml" | head -n 1)
 version="${INPUT_VERSION:-$own_version}"
 version="${version#v}"
 cache="${RUNNER_TOOL_CACHE:-$HOME/.cache}/bench-diff"
 mkdir -p "$cache" 2> /dev/null || cache="$HOME/.cache/bench-diff"
-
-fail() {
-  # One line, whatever the inputs hold.
-  printf '::error title=bench-diff::%s\n' "$(printf '%s' "$1" | tr '\r\n' '  ' | sed 's/%/%25/g')"
-  exit 2
-}
 
 found() {
   echo "bench-diff: $1 ($2)"

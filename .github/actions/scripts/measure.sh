@@ -3,6 +3,7 @@
 set -euo pipefail
 
 action=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../../.." && pwd)
+. "$action/.github/actions/scripts/fail.sh"
 
 args=(ci --output "$INPUT_RESULTS" --no-publish --source "$action")
 [[ -z "$INPUT_CONFIG" ]] || args+=(--config "$INPUT_CONFIG")
@@ -26,19 +27,12 @@ fi
 case "$INPUT_CONFIRM" in
   auto) ;;
   never) args+=(--no-confirm) ;;
-  *)
-    echo "::error title=bench-diff::the confirm input is neither auto nor never"
-    exit 2
-    ;;
+  *) fail "the confirm input is neither auto nor never: $INPUT_CONFIRM" ;;
 esac
 
-if [[ ! "$INPUT_TIMEOUT" =~ ^[0-9]+$ ]]; then
-  echo "::error title=bench-diff::the timeout input is not a number of minutes"
-  exit 2
-fi
+[[ "$INPUT_TIMEOUT" =~ ^[1-9][0-9]*$ ]] || fail "the timeout input is not a number of minutes: $INPUT_TIMEOUT"
 status=0
-# Some runners hand a step every input as well.
-env -u GITHUB_TOKEN -u INPUT_GITHUB-TOKEN timeout --signal INT --kill-after 60 "${INPUT_TIMEOUT}m" "$BENCH_DIFF" "${args[@]}" > /dev/null ||
+env -u GITHUB_TOKEN timeout --signal INT --kill-after 60 "${INPUT_TIMEOUT}m" "$BENCH_DIFF" "${args[@]}" > /dev/null ||
   status=$?
 
 # What there is is published and uploaded, also after a failure.
@@ -48,7 +42,7 @@ if [[ -d "$directory" && "$directory" != *$'\n'* ]]; then
   [[ ! -f "$directory/results.json" ]] || echo "results=$directory/results.json" >> "$GITHUB_OUTPUT"
   [[ ! -f "$directory/report.json" ]] || echo "report=$directory/report.json" >> "$GITHUB_OUTPUT"
 fi
-if [[ "$status" == 124 ]]; then
-  echo "::error title=bench-diff::measuring took longer than the timeout input allows"
-fi
+# 137: it had to be killed.
+[[ "$status" != 124 && "$status" != 137 ]] ||
+  fail "measuring took longer than the timeout input allows: $INPUT_TIMEOUT minutes" "$status"
 exit "$status"

@@ -9,10 +9,8 @@ branch="baselines-$TAG"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-fail() {
-  echo "::error title=bench-diff::$1"
-  exit 1
-}
+# shellcheck source=.github/actions/scripts/fail.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/fail.sh"
 
 # What is there already must have the same bytes: its checksums may be in use.
 (cd dist && sha256sum -- *.tar.gz) > "$work/SHA256SUMS"

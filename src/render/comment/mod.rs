@@ -69,6 +69,7 @@ fn render(report: &Report, surroundings: &Surroundings, limits: Limits) -> Strin
     let mut body = Body { room: limits.bytes.saturating_sub(top.len() + end.len()), limits, text: top };
     match &report.comparison {
         Some(comparison) => compared(&mut body, report, &comparison.rows),
+        None if report.failure.is_some() => {}
         None => {
             body.table("", tables::absolute(report), limits.rows);
             body.push(&words::sensitivity(report));
@@ -96,7 +97,7 @@ fn compared(body: &mut Body, report: &Report, rows: &[Row]) {
 fn folds(body: &mut Body, report: &Report) {
     let rows = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.rows);
     let notes = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.notes);
-    let of = |verdict| rows.iter().filter(move |row| row.verdict == verdict).collect::<Vec<_>>();
+    let of = |verdict| rows.iter().filter(move |row| row.verdict == verdict && !row.unconfirmed).collect::<Vec<_>>();
 
     body.fold("🟡 {} inconclusive", tables::reasons(&of(Verdict::Inconclusive)));
     for (kind, title) in [
@@ -127,7 +128,9 @@ fn folds(body: &mut Body, report: &Report) {
         body.fold("🖥️ Differences in environment or settings ({})", tables::differences(&others));
     }
     body.fold("🔢 Samples, a value for each run ({})", tables::samples(report));
-    body.push(&words::reproduce(report));
+    if report.failure.is_none() {
+        body.push(&words::reproduce(report));
+    }
 }
 
 /// Grows within a limit.

@@ -78,10 +78,9 @@ impl Table {
     }
 }
 
-/// Regressions first, then improvements; the largest first.
+/// Regressions first, then what looks changed, then improvements; the largest first.
 pub fn changed(rows: &[Row]) -> Vec<&Row> {
-    let mut changed: Vec<&Row> =
-        rows.iter().filter(|row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved)).collect();
+    let mut changed: Vec<&Row> = rows.iter().filter(|row| row.looks_changed()).collect();
     let size = |row: &Row| row.change.unwrap_or(0.0).abs();
     changed.sort_by(|a, b| b.verdict.cmp(&a.verdict).then(size(b).total_cmp(&size(a))));
     changed
@@ -224,6 +223,7 @@ fn verdict(row: &Row) -> String {
     let icon = match row.verdict {
         Verdict::Regressed => "🔴 regressed",
         Verdict::Improved => "🟢 improved",
+        Verdict::Inconclusive if row.unconfirmed => "🟠 unconfirmed",
         Verdict::Inconclusive => "🟡 inconclusive",
         Verdict::Unchanged => "⚪ unchanged",
         Verdict::NotComparable => "🚫 not comparable",

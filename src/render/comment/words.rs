@@ -11,6 +11,7 @@ use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
 use crate::metric;
 use crate::render::{self, escape};
 use crate::report::Report;
+use crate::results::occasions::{HISTORY, more_sessions};
 use crate::results::{Outcome, Program, Results, Session};
 
 /// Warnings shown; a hostile report may have any number.
@@ -18,6 +19,9 @@ const WARNINGS: usize = 8;
 
 /// The verdict in one line, counted from the rows. Plain text: also a check run's title.
 pub fn headline(report: &Report) -> String {
+    if report.failure.is_some() {
+        return "❌ Nothing could be measured".to_owned();
+    }
     let Some(comparison) = &report.comparison else {
         let cases = match report.head.cases.len() {
             1 => "1 case".to_owned(),
@@ -25,11 +29,13 @@ pub fn headline(report: &Report) -> String {
         };
         return format!("🔵 First measurement of {cases}: no baseline yet");
     };
-    let rows = |verdict| comparison.rows.iter().filter(|row| row.verdict == verdict).count();
+    let rows = |verdict| comparison.rows.iter().filter(|row| row.verdict == verdict && !row.unconfirmed).count();
+    let unconfirmed = comparison.rows.iter().filter(|row| row.unconfirmed).count();
     let notes = |kind| comparison.notes.iter().filter(|note| note.kind == kind).count();
     let counts = [
         (rows(Verdict::Regressed), "🔴", "regressed"),
         (rows(Verdict::Improved), "🟢", "improved"),
+        (unconfirmed, "🟠", "unconfirmed"),
         (rows(Verdict::Inconclusive), "🟡", "inconclusive"),
         (rows(Verdict::Unchanged), "⚪", "unchanged"),
         (rows(Verdict::NotComparable), "🚫", "not comparable"),
@@ -53,6 +59,9 @@ pub fn top(report: &Report, surroundings: &Surroundings) -> String {
         text.push_str(&accepted_line(accepted));
     }
     text.push_str(&what(report));
+    if let Some(why) = &report.failure {
+        text.push_str(&failure_line(why, surroundings));
+    }
     text.push_str(&environment(report));
     for warning in report.comparison.iter().flat_map(|comparison| &comparison.warnings).take(WARNINGS) {
         text.push_str(&format!("> ⚠️ {}\n\n", escape::markdown(&escape::short_line(warning, 400))));
@@ -60,11 +69,25 @@ pub fn top(report: &Report, surroundings: &Surroundings) -> String {
     text
 }
 
+/// An earlier verdict of this comment is gone: it was another commit's.
+fn failure_line(why: &str, surroundings: &Surroundings) -> String {
+    let commit = surroundings.commit.as_deref().map(short_commit).unwrap_or_default();
+    let what = if commit.is_empty() { "This commit".to_owned() } else { format!("Commit `{commit}`") };
+    format!("> {what} could not be measured: {}\n\n", escape::markdown(&escape::short_line(why, 600)))
+}
+
+fn short_commit(commit: &str) -> String {
+    commit.chars().take_while(char::is_ascii_hexdigit).take(9).collect()
+}
+
 fn accepted_line(accepted: &Acceptance) -> String {
+    let comment = match escape::address(&accepted.url) {
+        Some(url) => format!(" ([comment]({url}))"),
+        None => String::new(),
+    };
     format!(
-        "> ✅ Accepted by {} ([comment]({})): {}\n\n",
+        "> ✅ Accepted by {}{comment}: {}\n\n",
         escape::code(&escape::short_line(&accepted.by, 60)),
-        accepted.url,
         escape::markdown(&escape::short_line(&accepted.reason, 300))
     )
 }
@@ -181,7 +204,7 @@ fn days_between(base: &Session, head: &Session) -> Option<i64> {
 fn program(program: &Program) -> String {
     let short = |commit: &str| {
         let dirty = if commit.ends_with("-dirty") { "-dirty" } else { "" };
-        let hex: String = commit.chars().take_while(char::is_ascii_hexdigit).take(9).collect();
+        let hex = short_commit(commit);
         if hex.is_empty() { "an unknown commit".to_owned() } else { format!("`{hex}{dirty}`") }
     };
     match (&program.candle_commit, &program.commit) {
@@ -200,7 +223,10 @@ pub fn legend(report: &Report, confirmed: bool) -> String {
         );
     }
     if report.comparison.as_ref().is_some_and(|comparison| comparison.tier == Tier::SingleBaseline) {
-        text.push_str(" Single baseline session: changes under about 5% can't be told from drift.");
+        text.push_str(
+            " Unconfirmed: looks changed, which drift between sessions can explain too. The baseline has too few occasions to \
+             tell changes under about 5% from drift.",
+        );
     }
     text.push_str("</sub>\n\n");
     text
@@ -208,9 +234,11 @@ pub fn legend(report: &Report, confirmed: bool) -> String {
 
 /// What a self-check found out about the machine.
 pub fn sensitivity(report: &Report) -> String {
-    let Some(check) = &report.self_check else { return String::new() };
+    let Some(mut check) = report.self_check.clone() else { return String::new() };
+    // The sentences are shown as they are: no name in them may be a stranger's.
+    check.rows.retain(|row| metric::find(&row.metric).is_some());
     let runs = report.head.settings.runs;
-    let calibration = calibrate(&report.suite, &report.hardware, runs, runs, check.clone());
+    let calibration = calibrate(&report.suite, &report.hardware, runs, runs, check);
     let said = render::calibrate::verdict(&calibration).into_iter().map(|sentence| format!("- {sentence}\n"));
     format!(
         "**How quiet is this machine?** The same build was measured as base and as head, taking turns.\n\n{}\n",
@@ -264,8 +292,8 @@ pub fn end(report: &Report, surroundings: &Surroundings) -> String {
         sources.push(format!("[full report and results]({url})"));
     }
     if let Some(commit) = &surroundings.commit {
-        let hex: String = commit.chars().take_while(char::is_ascii_hexdigit).take(9).collect();
-        sources.push(format!("commit `{hex}`"));
+        let hex = short_commit(commit);
+        sources.extend((!hex.is_empty()).then(|| format!("commit `{hex}`")));
     }
     sources.push(format!("bench-diff {}", env!("CARGO_PKG_VERSION")));
     text.push_str(&format!("<sub>{}</sub>\n", sources.join(" · ")));
@@ -273,6 +301,10 @@ pub fn end(report: &Report, surroundings: &Surroundings) -> String {
 }
 
 fn next(report: &Report, accepted: bool) -> String {
+    if report.failure.is_some() {
+        return "find out why in the run's log, and run it again; until then nothing is known about this commit."
+            .to_owned();
+    }
     let Some(comparison) = &report.comparison else {
         return "commit a baseline, and the next pull request is compared with it: download `results.json` from the \
                 run, then `bench-diff baseline update results.json`."
@@ -303,6 +335,9 @@ fn next(report: &Report, accepted: bool) -> String {
         return "measure a baseline on this hardware and commit it: `bench-diff baseline update results.json`."
             .to_owned();
     }
+    if comparison.rows.iter().any(|row| row.unconfirmed) {
+        return settle_unconfirmed(comparison);
+    }
     if count(Verdict::Inconclusive) > 0 {
         return settle(comparison);
     }
@@ -310,6 +345,15 @@ fn next(report: &Report, accepted: bool) -> String {
         0 => "nothing to do.".to_owned(),
         _ => "after merging, keep the gain: `bench-diff baseline update results.json`.".to_owned(),
     }
+}
+
+fn settle_unconfirmed(comparison: &Comparison) -> String {
+    let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
+    format!(
+        "to settle what is unconfirmed, let the base be built or named beside the baseline, so that both are measured \
+         interleaved; or add {} to the baseline, with `bench-diff baseline update`.",
+        more_sessions(missing, "")
+    )
 }
 
 fn settle(comparison: &Comparison) -> String {

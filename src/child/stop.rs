@@ -7,19 +7,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 #[derive(Debug, Default)]
 pub struct Stop(AtomicBool);
 
+static SIGNALLED: Stop = Stop::new();
+
+/// Has a signal asked to stop? Never before somebody listens ([`Stop::on_signals`]): until then a signal ends us.
+pub(super) fn was_signalled() -> bool {
+    SIGNALLED.is_requested()
+}
+
 impl Stop {
     pub const fn new() -> Self {
         Self(AtomicBool::new(false))
     }
 
-    /// The flag that Ctrl-C, SIGTERM and SIGHUP set in this process.
+    /// The flag that Ctrl-C, SIGTERM and SIGHUP set in this process from now on.
     pub fn on_signals() -> &'static Self {
-        static STOP: Stop = Stop::new();
         static HANDLER: OnceLock<()> = OnceLock::new();
         HANDLER.get_or_init(|| {
             let handler = ctrlc::set_handler(|| {
-                if STOP.0.swap(true, Ordering::SeqCst) {
-                    // The kernel ends the worker with us.
+                if SIGNALLED.0.swap(true, Ordering::SeqCst) {
+                    // The guards of our children end them.
                     std::process::exit(crate::error::Exit::Interrupted as i32);
                 }
             });
@@ -27,7 +33,7 @@ impl Stop {
                 tracing::warn!("Ctrl-C will end measuring at once: {error}");
             }
         });
-        &STOP
+        &SIGNALLED
     }
 
     pub fn request(&self) {

@@ -1,45 +1,45 @@
-//! One worker process: its events, its last words, and its end.
+//! A child that speaks in lines of JSON: its messages, its last words, and its end.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{self, ExitStatus, Stdio};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use serde::de::DeserializeOwned;
 
-use super::program::Worker;
-use super::protocol::{Event, Job};
+use super::launch::Launch;
+use super::process::Process;
 use super::stop::Stop;
 
-/// The longest line that a worker may write: a trace of 100,000 tokens fits.
+/// The longest line that a child may write: a trace of 100,000 tokens fits.
 const MAX_LINE: u64 = 4 << 20;
-/// What is kept of a worker's standard error.
+/// What is kept of a child's standard error.
 const LAST_LINES: usize = 20;
 const LAST_LINE_CHARS: usize = 300;
 /// How often the wish to stop is looked at.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a worker that has closed its output, or was killed, may take to end.
+/// How long a child that has closed its output may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// A started worker. Dropping it kills it and everything that it started.
-pub struct Child {
-    process: process::Child,
-    lines: Receiver<Line>,
+/// A started child whose lines are messages of type `T`. Dropping it ends it and everything that it started.
+pub struct Conversation<T> {
+    process: Process,
+    lines: Receiver<Line<T>>,
     last_words: Arc<Mutex<VecDeque<String>>>,
 }
 
-enum Line {
-    Event(Box<Event>),
-    /// Not an event: the start of it.
+enum Line<T> {
+    Message(Box<T>),
+    /// Not a message: the start of it.
     Garbage(String),
 }
 
-/// What came next from a worker.
-pub enum Next {
-    Event(Box<Event>),
+/// What came next from a child.
+pub enum Next<T> {
+    Message(Box<T>),
     Garbage(String),
     /// It closed its output.
     Ended,
@@ -47,49 +47,36 @@ pub enum Next {
     Stopped,
 }
 
-impl Child {
-    /// Starts `worker` in a process group of its own (so that Ctrl-C reaches only us) and hands it the job.
-    pub fn start(worker: &Worker, job: &Job) -> io::Result<Self> {
-        let mut process = worker
-            .command(job.model.weights, job.settings.threads)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
-        tracing::debug!("started {} as process {} for {}", worker.path.display(), process.id(), job.model.model);
-        let (mut stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        let job = serde_json::to_vec(job)?;
-        // In threads of their own: a worker that doesn't read or write must not block us.
-        std::thread::spawn(move || {
-            // A worker that ended early is noticed by its output.
-            stdin.as_mut().map(|stdin| stdin.write_all(&job))
-        });
+impl<T: DeserializeOwned + Send + 'static> Conversation<T> {
+    pub fn start(launch: &Launch) -> io::Result<Self> {
+        let mut process = launch.start()?;
+        tracing::debug!("started {} as process {}", launch.program().display(), process.id());
+        // In threads of their own: a child that doesn't write must not block us.
         let (sender, lines) = channel();
-        if let Some(stdout) = stdout {
-            std::thread::spawn(move || read_events(BufReader::new(stdout), &sender));
+        if let Some(stdout) = process.take_stdout() {
+            std::thread::spawn(move || read_messages(BufReader::new(stdout), &sender));
         }
         let last_words = Arc::<Mutex<VecDeque<String>>>::default();
-        if let Some(stderr) = stderr {
+        if let Some(stderr) = process.take_stderr() {
             let last_words = Arc::clone(&last_words);
             std::thread::spawn(move || read_words(BufReader::new(stderr), &last_words));
         }
         Ok(Self { process, lines, last_words })
     }
 
-    /// Waits for the next event until `deadline`.
-    pub fn next(&self, deadline: Instant, stop: &Stop) -> Next {
+    /// Waits for the next message until `deadline`.
+    pub fn next(&self, deadline: Instant, stop: &Stop) -> Next<T> {
         loop {
             if stop.is_requested() {
                 return Next::Stopped;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            // Before listening: a worker that never stops talking is late, too.
+            // Before listening: a child that never stops talking is late, too.
             if left.is_zero() {
                 return Next::TimedOut;
             }
             match self.lines.recv_timeout(left.min(TICK)) {
-                Ok(Line::Event(event)) => return Next::Event(event),
+                Ok(Line::Message(message)) => return Next::Message(message),
                 Ok(Line::Garbage(start)) => return Next::Garbage(start),
                 Err(RecvTimeoutError::Disconnected) => return Next::Ended,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -97,30 +84,17 @@ impl Child {
         }
     }
 
-    /// Kills the worker and its descendants.
+    /// Ends it and its descendants.
     pub fn kill(&mut self) {
-        if let Some(group) = Pid::from_raw(self.process.id().cast_signed()) {
-            // It fails when all of them have ended.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
-        let _ = self.process.wait();
+        self.process.kill();
     }
 
-    /// Lets the worker end by itself, and kills it if it lingers.
+    /// Lets it end by itself, and ends it when it lingers.
     pub fn wait(&mut self) -> Option<ExitStatus> {
-        let deadline = Instant::now() + GRACE;
-        let status = loop {
-            match self.process.try_wait() {
-                Ok(Some(status)) => break Some(status),
-                Ok(None) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
-                _ => break None,
-            }
-        };
-        self.kill();
-        status
+        self.process.wait(GRACE)
     }
 
-    /// How the worker ended, in words, after it closed its output.
+    /// How it ended, in words, after it closed its output.
     pub fn end(&mut self) -> String {
         let words = self.wait().map_or_else(|| "it closed its output but didn't end".to_owned(), describe);
         match self.last_words() {
@@ -139,12 +113,6 @@ impl Child {
     }
 }
 
-impl Drop for Child {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(0), _) => "it ended without having measured everything".to_owned(),
@@ -158,7 +126,7 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// Sends every line until the output closes or nobody listens; lines that are too long end it.
-fn read_events(mut out: impl BufRead, sender: &Sender<Line>) {
+fn read_messages<T: DeserializeOwned>(mut out: impl BufRead, sender: &Sender<Line<T>>) {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -168,7 +136,7 @@ fn read_events(mut out: impl BufRead, sender: &Sender<Line>) {
         }
         let cut = !line.ends_with(b"\n") && line.len() as u64 == MAX_LINE;
         let message = match serde_json::from_slice(&line) {
-            Ok(event) if !cut => Line::Event(Box::new(event)),
+            Ok(message) if !cut => Line::Message(Box::new(message)),
             _ => Line::Garbage(clean(&String::from_utf8_lossy(&line[..line.len().min(100)]), 100)),
         };
         if sender.send(message).is_err() || cut {

@@ -1,0 +1,46 @@
+//! A directory for a set of files that belong together.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::lock::Lock;
+use super::output::{MOMENT, WHILE, refused};
+use crate::error::{Error, Result};
+
+/// A directory whose files nobody else of us writes, until this is dropped.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    _lock: Lock,
+}
+
+const LOCK: &str = ".bench-diff-lock";
+
+impl Folder {
+    /// Claims a directory that others write for long: they won't be waited for. It is made where there is none.
+    pub fn claim(path: &Path) -> Result<Self> {
+        Self::within(MOMENT, path)
+    }
+
+    /// Claims a directory that others write in no time.
+    pub fn wait_for(path: &Path) -> Result<Self> {
+        Self::within(WHILE, path)
+    }
+
+    fn within(patience: Duration, path: &Path) -> Result<Self> {
+        fs::create_dir_all(path)
+            .map_err(|error| Error::usage(format!("can't make the directory {}: {error}", path.display())))?;
+        let lock = Lock::take(&path.join(LOCK), patience).map_err(|why| refused(path, why))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.path.join(name)
+    }
+}

@@ -1,0 +1,21 @@
+//! Every file that the program writes: claimed, so that nobody else writes it; checked, as only the one who holds it
+//! knows what is there; then written whole or not at all.
+//!
+//! ```text
+//! let output = Output::claim(path)?; // refused, with the holder's name, while another process writes the same file
+//! if output.exists() { ... }         // true until we write
+//! output.write(|out| ...)?;          // a reader, or a power cut, sees the old file or the new one
+//! ```
+//!
+//! What belongs to a file lies beside it while it is written: `.NAME.bench-diff-lock` and `.NAME.bench-diff-new`. Both
+//! go when it is done, and what a killed process left there is used up by the next one that writes the file.
+
+mod folder;
+pub(crate) mod lock;
+mod output;
+mod place;
+mod scratch;
+
+pub use folder::Folder;
+pub use output::{Output, write};
+pub use scratch::Scratch;

@@ -1,0 +1,110 @@
+//! What is asked of git, and how a clone's commits are read without doing what its settings say ([`view`]).
+
+mod fetch;
+mod names;
+mod view;
+mod work_tree;
+
+use std::path::Path;
+
+use view::{Place, View};
+
+pub use fetch::{Credential, Remote, deepen, fetch, fetch_one};
+pub use names::{has_user, is_address, is_commit, is_revision};
+pub use work_tree::work_tree;
+
+use crate::child::Launch;
+use crate::error::{Error, Result};
+
+/// Where HEAD and `commit` parted. With a shallow clone that can't always be told.
+pub fn merge_base(repository: &Path, commit: &str) -> std::result::Result<String, String> {
+    said(&View::of(repository)?.git(&["merge-base", "HEAD", commit])).map_err(|why| match why.is_empty() {
+        true => "they have nothing in common".into(),
+        false => why,
+    })
+}
+
+/// The commit that `revision` names; it must be in the repository.
+pub fn commit(repository: &Path, revision: &str) -> std::result::Result<String, String> {
+    commit_in(&View::of(repository)?, revision)
+}
+
+fn commit_in(view: &View, revision: &str) -> std::result::Result<String, String> {
+    let name = format!("{revision}^{{commit}}");
+    said(&view.git(&["rev-parse", "--quiet", "--verify", "--end-of-options", &name]))
+}
+
+/// The commit of a checkout, with `-dirty` when it has changes.
+///
+/// Files are compared as they are: a filter that the clone's settings name isn't run, and what has changed within a
+/// submodule isn't looked for.
+pub fn head_commit(repository: &Path) -> Result<String> {
+    let ask = || {
+        let view = View::of(repository)?;
+        let commit = commit_in(&view, "HEAD")?;
+        let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
+        let git = view.git(&status).with("GIT_WORK_TREE", &view.place.top);
+        let clean = said(&git.with("GIT_INDEX_FILE", view.place.git_dir.join("index")))?.is_empty();
+        Ok(if clean { commit } else { format!("{commit}-dirty") })
+    };
+    ask().map_err(|why: String| Error::usage(format!("git: {why}")))
+}
+
+/// Is the directory a checkout, not only a part of one?
+pub fn is_root(directory: &Path) -> bool {
+    Place::of(directory).is_ok_and(|place| place.prefix.is_empty())
+}
+
+/// The files under `directory/name` that a commit has, as paths from `directory`.
+pub fn files(directory: &Path, commit: &str, name: &str) -> std::result::Result<Vec<String>, String> {
+    let view = View::of(directory)?;
+    let prefix = &view.place.prefix;
+    let path = format!("{prefix}{name}");
+    let listed = said(&view.git(&["ls-tree", "-r", "-z", "--name-only", commit, "--", &path]))?;
+    let names = listed.split('\0').filter_map(|file| file.strip_prefix(prefix.as_str()));
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// A file of `directory` as a commit has it.
+pub fn file(directory: &Path, commit: &str, name: &str) -> std::result::Result<Vec<u8>, String> {
+    let view = View::of(directory)?;
+    let blob = format!("{commit}:{}{name}", view.place.prefix);
+    output(&view.git(&["cat-file", "blob", &blob]))
+}
+
+/// What git says, without white space around; or the last line of its complaint.
+fn said(git: &Launch) -> std::result::Result<String, String> {
+    output(git).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+fn output(git: &Launch) -> std::result::Result<Vec<u8>, String> {
+    let output = git.output().map_err(|error| format!("git: {error}"))?;
+    if output.status.success() {
+        return Ok(output.out);
+    }
+    Err(output.err.trim().lines().last().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::child::Environment;
+
+    /// Asked as git asks its helpers.
+    fn password_for(host: &str) -> Option<String> {
+        let directory = tempfile::tempdir().unwrap();
+        let git = Launch::of("git", Environment::fetching()).in_directory(directory.path());
+        let git = Credential { server: "https://github.test", password: "s3cret" }.lend_to(git);
+        assert!(!format!("{:?}", git.arguments()).contains("s3cret"), "everybody can read arguments");
+        let asked = format!("protocol=https\nhost={host}\n\n");
+        let output = git.args(["credential", "fill"]).given(asked.into_bytes()).output().unwrap();
+        let text = String::from_utf8(output.out).unwrap();
+        text.lines().find_map(|line| line.strip_prefix("password=")).map(str::to_owned)
+    }
+
+    #[test]
+    fn the_password_is_for_one_server() {
+        assert_eq!(password_for("github.test").as_deref(), Some("s3cret"));
+        assert_eq!(password_for("github.test.evil.example"), None);
+    }
+}

@@ -1,0 +1,115 @@
+//! What a step's reports come to: the gate, the outputs, the annotations.
+
+use std::io;
+
+use super::{FailOn, IfNoBaseline, Options};
+use crate::compare::{Counts, Row, Verdict};
+use crate::error::Exit;
+use crate::github::outputs::{Annotation, Files, Level};
+use crate::render::escape;
+use crate::report::Report;
+
+/// Over all reports of a step.
+#[derive(Default)]
+pub struct Outcome {
+    verdict: Option<Verdict>,
+    counts: Counts,
+    failing: bool,
+    /// There is a report without a baseline.
+    uncompared: bool,
+    /// There is a report of nothing.
+    unmeasured: bool,
+    pub comments: Vec<String>,
+}
+
+impl Outcome {
+    pub fn add(&mut self, report: &Report, accepted: bool) {
+        self.failing |= fails(report, accepted);
+        self.unmeasured |= report.failure.is_some();
+        self.uncompared |= report.failure.is_none() && report.comparison.is_none();
+        for row in rows(report) {
+            *self.counts.of_mut(row.verdict) += 1;
+            self.verdict = self.verdict.max(Some(row.verdict));
+        }
+    }
+
+    pub fn exit(&self, options: &Options) -> Exit {
+        let unjudged = self.uncompared && options.if_no_baseline == IfNoBaseline::Fail;
+        let failed = self.failing && options.fail_on == FailOn::Regression;
+        if failed || unjudged { Exit::Regression } else { Exit::Success }
+    }
+
+    pub fn write(&self, files: &Files) -> io::Result<()> {
+        for (name, value) in [
+            ("verdict", self.word()),
+            ("regressed", self.counts.regressed.to_string()),
+            ("improved", self.counts.improved.to_string()),
+            ("inconclusive", self.counts.inconclusive.to_string()),
+            ("unchanged", self.counts.unchanged.to_string()),
+            ("comment-url", self.comments.join("\n")),
+        ] {
+            files.set(name, &value)?;
+        }
+        Ok(())
+    }
+
+    /// A measurement that failed outweighs all others: what it would have said is not known.
+    fn word(&self) -> String {
+        match self.verdict {
+            _ if self.unmeasured => "failed".to_owned(),
+            None => "no_baseline".to_owned(),
+            // As in the report.
+            Some(verdict) => serde_json::json!(verdict).as_str().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+fn rows(report: &Report) -> impl Iterator<Item = &Row> {
+    report.comparison.iter().flat_map(|comparison| &comparison.rows)
+}
+
+pub fn regressed(report: &Report) -> impl Iterator<Item = &Row> {
+    rows(report).filter(|row| row.verdict == Verdict::Regressed)
+}
+
+/// Numbers that the baseline has and this measurement lacks: a gate that lets them pass can be passed by a crash.
+fn lost(report: &Report) -> bool {
+    let mut notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);
+    report.failure.is_some() || notes.any(|note| note.fails)
+}
+
+pub fn fails(report: &Report, accepted: bool) -> bool {
+    lost(report) || (regressed(report).next().is_some() && !accepted)
+}
+
+/// Something changed, or can't be told.
+pub fn worth_saying(report: &Report) -> bool {
+    report.comparison.as_ref().is_none_or(|comparison| {
+        let says = |row: &Row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
+        comparison.rows.iter().any(says) || !comparison.notes.is_empty()
+    })
+}
+
+pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Annotation> {
+    let level = if fail_on == FailOn::Regression && !accepted { Level::Error } else { Level::Warning };
+    let unmeasured = report.failure.iter().map(|why| Annotation {
+        level,
+        title: format!("bench-diff: nothing could be measured of {}", escape::short_line(&report.suite, 80)),
+        message: escape::short_line(why, 300),
+    });
+    let regressions = regressed(report).map(|row| {
+        let change = row.change.map_or_else(String::new, |change| format!(" changed by {:+.1}%", change * 100.0));
+        Annotation {
+            level,
+            title: format!("bench-diff: regression in {}", escape::short_line(&row.case, 80)),
+            message: format!("{}{change}", escape::short_line(&row.metric, 60)),
+        }
+    });
+    let notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);
+    let lost = notes.filter(|note| note.fails).map(|note| Annotation {
+        level: Level::Warning,
+        title: format!("bench-diff: no numbers for {}", escape::short_line(&note.case, 80)),
+        message: escape::short_line(&note.reason, 300),
+    });
+    unmeasured.chain(regressions).chain(lost).collect()
+}

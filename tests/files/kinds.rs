@@ -1,0 +1,149 @@
+//! What `--output` may name.
+
+use std::fs;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
+
+use super::{Place, Said, numbers};
+
+#[test]
+fn a_file_is_written_through_links_and_keeps_its_mode() {
+    let place = Place::new();
+    fs::create_dir(place.path("far")).unwrap();
+    fs::write(place.path("far/results.json"), "old").unwrap();
+    fs::set_permissions(place.path("far/results.json"), fs::Permissions::from_mode(0o640)).unwrap();
+    symlink("far/results.json", place.path("link.json")).unwrap();
+    symlink("link.json", place.path("link-to-link.json")).unwrap();
+    let refused = place.run(&["--output", "link-to-link.json"]);
+    assert!(refused.code == Some(2) && refused.err.contains("--force"), "{refused:?}");
+    let said = place.run(&["--output", "link-to-link.json", "--force"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(place.path("link.json").is_symlink() && place.path("link-to-link.json").is_symlink());
+    assert_eq!(numbers(&place.results("far/results.json")).len(), 4);
+    assert_eq!(fs::metadata(place.path("far/results.json")).unwrap().mode() & 0o7777, 0o640);
+    assert_eq!((place.litter("."), place.litter("far")), (vec![], vec![]));
+}
+
+#[test]
+fn a_link_that_leads_nowhere_stands_for_the_file_it_names() {
+    let place = Place::new();
+    fs::create_dir(place.path("far")).unwrap();
+    symlink("far/new.json", place.path("link.json")).unwrap();
+    let said = place.run(&["--output", "link.json"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(place.path("link.json").is_symlink());
+    assert_eq!(numbers(&place.results("far/new.json")).len(), 4);
+}
+
+#[test]
+fn what_is_no_file_is_refused_and_stays() {
+    let place = Place::new();
+    symlink("round", place.path("about")).unwrap();
+    symlink("about", place.path("round")).unwrap();
+    symlink("nowhere/new.json", place.path("lost")).unwrap();
+    fs::create_dir(place.path("directory")).unwrap();
+    assert!(Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
+    let _socket = UnixListener::bind(place.path("socket")).unwrap();
+    let cases = [
+        ("round", "circles"),
+        ("lost", "No such file"),
+        ("directory", "it is a directory"),
+        ("new/", "names a directory"),
+        ("pipe", "it is a named pipe"),
+        ("socket", "it is a socket"),
+        ("bench-diff.toml/x", "Not a directory"),
+    ];
+    for (name, why) in cases {
+        let said = place.run(&["--force", "--output", name]);
+        assert_eq!(said.code, Some(2), "{name}: {said:?}");
+        assert!(
+            said.err.starts_with(&format!("error: can't write {name}: ")) && said.err.contains(why),
+            "{name}: {said:?}"
+        );
+        assert_eq!(said.err.lines().count(), 1, "{said:?}");
+    }
+    let kind = |name: &str| fs::symlink_metadata(place.path(name)).unwrap().file_type();
+    assert!(kind("round").is_symlink() && kind("pipe").is_fifo() && kind("socket").is_socket());
+    assert_eq!(place.measured(), 0);
+    assert_eq!(place.litter("."), [""; 0]);
+}
+
+#[test]
+fn the_null_device_stays_one() {
+    let place = Place::new();
+    let device = null_device(&place);
+    symlink(&device, place.path("link.json")).unwrap();
+    for name in [device.as_str(), "link.json"] {
+        for flags in [&["--output", name][..], &["--output", name, "--force"]] {
+            let said = place.run(flags);
+            assert_eq!(said.code, Some(0), "{flags:?}: {said:?}");
+        }
+        let said = place.run(&["--resume", name]);
+        assert!(said.code == Some(2) && said.err.contains("can't be read again"), "{said:?}");
+    }
+    assert!(fs::symlink_metadata(&device).unwrap().file_type().is_char_device());
+    assert!(place.path("link.json").is_symlink());
+}
+
+/// One of our own for root, who could replace the real one if this were broken.
+fn null_device(place: &Place) -> String {
+    let ours = place.path("null");
+    let made = Command::new("mknod").arg(&ours).args(["c", "1", "3"]).stderr(Stdio::null()).status();
+    let usable = made.is_ok_and(|status| status.success()) && fs::OpenOptions::new().write(true).open(&ours).is_ok();
+    if usable { ours.display().to_string() } else { "/dev/null".into() }
+}
+
+/// One JSON document and nothing else, whatever standard output is.
+#[test]
+fn standard_output_gets_the_results_once() {
+    let place = Place::new();
+    for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        let piped = place.run(&["--output", name]);
+        assert_eq!(piped.code, Some(0), "{name}: {piped:?}");
+        let results = serde_json::from_str(&piped.out).unwrap();
+        assert_eq!(numbers(&results).len(), 4);
+
+        let file = fs::File::create(place.path("redirected.json")).unwrap();
+        let status = place.measuring(&["--quiet", "--output", name]).stdout(Stdio::from(file)).status().unwrap();
+        assert!(status.success());
+        assert_eq!(numbers(&place.results("redirected.json")).len(), 4);
+    }
+}
+
+/// A shell's `>(...)` is a pipe under /dev/fd.
+#[test]
+fn an_open_pipe_is_written_to() {
+    let place = Place::new();
+    let mut shell = Command::new("bash");
+    let binary = env!("CARGO_BIN_EXE_bench-diff");
+    let script = format!("{binary} run --worker program/worker --output >(cat > piped.json; touch done)");
+    let output =
+        shell.args(["-c", &script]).current_dir(place.path(".")).env("TMPDIR", place.path("temporary")).output();
+    let said = Said::of(&output.unwrap());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    place.wait_until("written", || place.path("done").exists());
+    assert_eq!(numbers(&place.results("piped.json")).len(), 4);
+    assert!(said.out.contains("0.5B"), "the table has standard output for itself: {said:?}");
+}
+
+#[test]
+fn a_name_may_be_as_long_as_names_can_be() {
+    let place = Place::new();
+    let name = format!("{}.json", "n".repeat(250));
+    assert_eq!(place.run(&["--output", &name]).code, Some(0));
+    assert_eq!(numbers(&place.results(&name)).len(), 4);
+    assert_eq!(place.litter("."), [""; 0]);
+}
+
+#[test]
+fn init_writes_through_a_link() {
+    let place = Place::new();
+    symlink("bench-diff.toml", place.path("link.toml")).unwrap();
+    let said = Said::of(&place.command(&["init", "link.toml"]).output().unwrap());
+    assert!(said.code == Some(2) && said.err.contains("exists already"), "{said:?}");
+    let said = Said::of(&place.command(&["init", "--force", "link.toml"]).output().unwrap());
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(place.path("link.toml").is_symlink());
+    assert!(fs::read_to_string(place.path("bench-diff.toml")).unwrap().starts_with('#'));
+}

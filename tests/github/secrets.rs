@@ -1,0 +1,117 @@
+//! Whatever a server says, no secret is printed or written.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::fake::{Echo, Fault, GitHub};
+use crate::reports::regressed;
+use crate::step::{Step, stderr};
+
+const TOKEN: &str = "ghs_16C7e42F292c6912E7710c838347Ae178B4a";
+
+/// As a server may write it.
+fn forms() -> Vec<String> {
+    let percent: String = TOKEN.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    vec![
+        TOKEN.into(),
+        format!("https://github.test/?token={TOKEN}#c"),
+        format!("@octocat says | {} `{TOKEN}`", "x".repeat(40)),
+        percent,
+        STANDARD.encode(format!("x-access-token:{TOKEN}")),
+        format!("{}{TOKEN}{TOKEN}", "x".repeat(290)),
+    ]
+}
+
+/// Not even most of it.
+fn check(what: &str, text: &str) {
+    let basic = STANDARD.encode(format!("x-access-token:{TOKEN}"));
+    for secret in [&TOKEN[..12], &TOKEN[20..], &basic[24..40], "%67%68%73%5F"] {
+        assert!(!text.contains(secret), "{what}: {text}");
+    }
+}
+
+fn echoing(echo: Echo, method: &'static str, path: &'static str, form: &str) -> (GitHub, Step) {
+    let github = GitHub::start();
+    github.state().logins = [(TOKEN.to_owned(), "github-actions[bot]".to_owned())].into();
+    github.state().add_comment("ada", "OWNER", "bench-accept: worth it");
+    github.inject(method, path, 99, Fault::Echo(echo, form.to_owned()));
+    let step = Step::new(&github, "issue_comment", json!({ "issue": { "number": 7, "pull_request": {} } }));
+    (github, step.set("GITHUB_TOKEN", TOKEN).set("HTTPS_PROXY", ""))
+}
+
+fn commands(step: &Step) {
+    std::fs::create_dir_all(step.path("results")).unwrap();
+    std::fs::write(step.path("results/report.json"), serde_json::to_vec(&regressed()).unwrap()).unwrap();
+    for args in [
+        &["publish", "-vv", "--results", "results", "--summary", "summary.md"][..],
+        &["accept", "-vv", "--pr-number", "7", "--reason", "worth it"],
+        &["base", "-vv"],
+        &["ci", "-vv", "--failed", "nothing to measure", "--output", "out"],
+    ] {
+        let output = step.run(args);
+        check("stdout", &String::from_utf8_lossy(&output.stdout));
+        check("stderr", &stderr(&output));
+    }
+    for file in ["output", "summary", "summary.md", "out/report.json"] {
+        check(file, &step.read(file));
+    }
+}
+
+#[test]
+fn every_answer_may_hold_the_token() {
+    let shapes = [Echo::Whole, Echo::InAList, Echo::InAnObject, Echo::Refusal(422), Echo::Refusal(403)];
+    std::thread::scope(|scope| {
+        for (method, path) in [
+            ("GET", "/user"),
+            ("GET", "/comments"),
+            ("PATCH", ""),
+            ("GET", "/pulls"),
+            ("GET", "/permission"),
+            ("GET", "/check-runs"),
+        ] {
+            scope.spawn(move || {
+                let every_text = forms().into_iter().map(|form| (Echo::EveryText, form));
+                for (shape, form) in every_text.chain(shapes.map(|shape| (shape, forms().pop().unwrap()))) {
+                    let (github, step) = echoing(shape, method, path, &form);
+                    commands(&step);
+                    let state = github.state();
+                    check("comments", &json!(state.comments).to_string());
+                    check("check runs", &json!(state.check_runs).to_string());
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn what_is_created_may_be_answered_with_the_token() {
+    std::thread::scope(|scope| {
+        for shape in [Echo::EveryText, Echo::Whole, Echo::InAnObject, Echo::Refusal(422), Echo::Refusal(502)] {
+            scope.spawn(move || {
+                let (github, step) = echoing(shape, "POST", "", &forms()[1]);
+                commands(&step);
+                check("comments", &json!(github.state().comments).to_string());
+            });
+        }
+    });
+}
+
+/// Our own words hold no secret either, whichever variable it is in.
+#[test]
+fn every_secret_of_the_environment_is_hidden() {
+    let github = GitHub::start();
+    for name in ["GH_TOKEN", "HF_TOKEN", "MY_PAT", "DEPLOY_KEY", "DB_PASSWORD"] {
+        let step = Step::pull_request(&github).set(name, TOKEN);
+        let mut report = regressed();
+        report.head.sessions[0].environment.gpus[0].name = TOKEN.into();
+        report.comparison.as_mut().unwrap().warnings.push(format!("see {TOKEN}"));
+        assert!(step.publish(&report, &["--summary", "summary.md"]).status.success());
+        let output = step.run(&["accept", "--pr-number", "7", "--reason", &format!("because {TOKEN}")]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        commands(&step);
+        let state = github.state();
+        check(name, &json!(state.comments).to_string());
+        check(name, &json!(state.check_runs).to_string());
+    }
+}
