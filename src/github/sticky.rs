@@ -278,7 +278,8 @@ impl<'a> Conversation<'a> {
         let newer = own.iter().filter(|comment| run(comment) > Some(marker.run)).max_by_key(run);
         let text = newer.map_or(body, Comment::body);
         for kept in own {
-            match self.edit(kept, text) {
+            let said_already = newer.is_some_and(|newer| newer.id == kept.id);
+            match if said_already { Ok(()) } else { self.edit(kept, text) } {
                 Ok(()) => {}
                 // Somebody deleted it just now; or it is another app's.
                 Err(error) if error.status() == Some(404) => continue,
@@ -293,9 +294,6 @@ impl<'a> Conversation<'a> {
     }
 
     fn edit(&self, comment: &Comment, body: &str) -> Result<(), ApiError> {
-        if comment.body() == body {
-            return Ok(());
-        }
         let address = self.address_of(comment);
         self.client.patch::<serde_json::Value>(&address, &json!({ "body": body })).map(drop)
     }
