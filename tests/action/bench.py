@@ -25,6 +25,11 @@ class Repository:
         comment = {"body": body, "author_association": association, "user": {"login": login}}
         return self.run("issue_comment", {"action": "created", "issue": issue, "comment": comment}, runs=runs)
 
+    def checked_out(self, jobs, ref):
+        """The pull request with its history where it is measured, the default branch where a token may write."""
+        check(f"checked out: ref={ref} depth=0" in jobs["measure"].log, f"measure checks out {ref}: {jobs['measure'].log[-2000:]}")
+        check("checked out: ref=main" in jobs["publish"].log, "publish checks out the default branch")
+
     def refused(self, jobs, why, steps):
         """Nothing of the pull request ran, and nothing was told."""
         check((jobs["measure"].result, jobs["publish"].result) == ("failure", "failure"), f"{why}: refused")
@@ -53,6 +58,7 @@ def bench_comment(world):
     jobs = repository.ask(asked)
     check((jobs["measure"].result, jobs["publish"].result) == ("success", "success"), "who may write is heard")
     check(len(world.github.comments(repository.pull)) == 1, "and leads to a report on the pull request")
+    repository.checked_out(jobs, f"refs/pull/{repository.pull['number']}/head")
     check(repository.base in jobs["measure"].log, "GitHub was asked for its base")
     check("--features cuda" in world.runner.cargo_log.read_text(), "it was built for CUDA")
 
@@ -62,6 +68,7 @@ def by_hand(world):
     jobs = repository.run("workflow_dispatch", {"inputs": {"pr-number": str(repository.pull["number"])}})
     check((jobs["measure"].result, jobs["publish"].result) == ("success", "success"), "it can be started by hand")
     check(len(world.github.comments(repository.pull)) == 1, "for a pull request")
+    repository.checked_out(jobs, f"refs/pull/{repository.pull['number']}/head")
 
 
 def opened(world):
@@ -75,6 +82,8 @@ def opened(world):
     jobs = repository.run("pull_request", event)
     check((jobs["measure"].result, jobs["publish"].result) == ("success", "success"), "a branch is measured")
     check(len(world.github.comments(pull)) == 1, "and commented on")
+    check(len(world.github.check_runs(pull)) == 1, "and has a check run")
+    repository.checked_out(jobs, repository.head)
 
 
 SCENARIOS = [bench_comment, by_hand, opened]

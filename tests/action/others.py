@@ -25,7 +25,13 @@ def two_runs_one_comment(world):
     repository = Repository(world, "two")
     world.github.comment(repository.pull, "<!-- bench-diff suite=tiny gpu=x run=1 -->\nplanted", "mallory-token")
     for run in (1, 2):
-        jobs = repository.run(run_id=run)
+        def change(name, job):
+            if name == "publish":
+                # Another job's artifact is none of its business.
+                other = world.runner.artifacts / str(run) / "other"
+                other.mkdir()
+                (other / "report.json").write_text("not a report")
+        jobs = repository.run(run_id=run, change=change)
         check([job.result for job in jobs.values()] == ["success", "success"], f"run {run}: {jobs['publish'].log}")
         check(jobs["publish"].outputs["verdict"] == "no_baseline", f"the verdict: {jobs['publish'].outputs}")
         check(len(world.github.comments(repository.pull)) == 1, f"run {run} makes one comment")

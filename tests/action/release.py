@@ -70,7 +70,7 @@ class Release:
         done = subprocess.run([action / ".github/actions/scripts/find.sh"], cwd=self.scratch, capture_output=True, text=True, env={
             "PATH": f"{tools}:/usr/bin:/bin", "HOME": str(self.scratch), "GITHUB_OUTPUT": str(output),
             "RUNNER_TOOL_CACHE": str(self.scratch / "found-cache"), "ACTION_REPOSITORY": "acme/bench-diff",
-            "INPUT_BINARY_PATH": "", "INPUT_VERSION": "", "INPUT_BUILD": "never"})
+            "WITH_BINARY_PATH": "", "WITH_VERSION": "", "WITH_BUILD": "never"})
         program = output.read_text().removeprefix("path=").strip()
         check(f"(release {self.tag})" in done.stdout, f"the release is downloaded: {done.stdout}{done.stderr}")
         said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout

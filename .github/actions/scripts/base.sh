@@ -4,7 +4,7 @@
 set -euo pipefail
 
 args=(base)
-[[ -z "$INPUT_BASE_REF" ]] || args+=(--base-ref "$INPUT_BASE_REF")
-[[ -z "$INPUT_PR_NUMBER" ]] || args+=(--pr-number "$INPUT_PR_NUMBER")
-[[ -z "$INPUT_CANDLE" ]] || args+=(--repository "$INPUT_CANDLE")
+[[ -z "$WITH_BASE_REF" ]] || args+=(--base-ref "$WITH_BASE_REF")
+[[ -z "$WITH_PR_NUMBER" ]] || args+=(--pr-number "$WITH_PR_NUMBER")
+[[ -z "$WITH_CANDLE" ]] || args+=(--repository "$WITH_CANDLE")
 exec "$GITHUB_ACTION_PATH/.github/actions/scripts/with-token.sh" "${args[@]}"

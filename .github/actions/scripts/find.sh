@@ -12,7 +12,7 @@ set -euo pipefail
 action=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "$action/.github/actions/scripts/fail.sh"
 own_version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$action/Cargo.toml" | head -n 1)
-version="${INPUT_VERSION:-$own_version}"
+version="${WITH_VERSION:-$own_version}"
 version="${version#v}"
 cache="${RUNNER_TOOL_CACHE:-$HOME/.cache}/bench-diff"
 mkdir -p "$cache" 2> /dev/null || cache="$HOME/.cache/bench-diff"
@@ -24,15 +24,15 @@ found() {
 }
 
 [[ "$version" =~ ^[0-9A-Za-z.+-]+$ ]] || fail "the version input is not a version"
-case "$INPUT_BUILD" in
+case "$WITH_BUILD" in
   never | cpu | cuda) ;;
-  auto) if command -v nvcc > /dev/null; then INPUT_BUILD=cuda; else INPUT_BUILD=cpu; fi ;;
+  auto) if command -v nvcc > /dev/null; then WITH_BUILD=cuda; else WITH_BUILD=cpu; fi ;;
   *) fail "the build input is neither never, auto, cpu nor cuda" ;;
 esac
 
-if [[ -n "$INPUT_BINARY_PATH" ]]; then
-  path=$(realpath -- "$INPUT_BINARY_PATH" 2> /dev/null) || path=''
-  [[ -f "$path" && -x "$path" ]] || fail "binary-path names no program: $INPUT_BINARY_PATH"
+if [[ -n "$WITH_BINARY_PATH" ]]; then
+  path=$(realpath -- "$WITH_BINARY_PATH" 2> /dev/null) || path=''
+  [[ -f "$path" && -x "$path" ]] || fail "binary-path names no program: $WITH_BINARY_PATH"
   [[ "$path" != *$'\n'* ]] || fail "binary-path has a line break in it"
   found "$path" "binary-path"
 fi
@@ -71,18 +71,18 @@ if [[ -n "$sum" && -n "${ACTION_REPOSITORY:-}" ]]; then
   echo "can't download $file; looking further"
 fi
 
-if [[ "$INPUT_BUILD" != never ]]; then
+if [[ "$WITH_BUILD" != never ]]; then
   [[ "$version" == "$own_version" ]] || fail "can't build $version: this Action is $own_version"
-  command -v cargo > /dev/null || fail "build: $INPUT_BUILD needs cargo on the runner"
+  command -v cargo > /dev/null || fail "build: $WITH_BUILD needs cargo on the runner"
   # Kept for each state of the sources, so that only the first run on a runner takes long. A tag such as v1 moves, and
   # what the runner downloads for it is no clone: the files themselves say what they are.
   source_id=$(cd "$action" && find . \( -name .git -o -name target \) -prune -o -type f -print0 | LC_ALL=C sort -z |
     xargs -0 sha256sum | sha256sum | cut -c 1-32)
-  built="$cache/$version/$source_id-$INPUT_BUILD${capability:+-sm$capability}/bench-diff"
+  built="$cache/$version/$source_id-$WITH_BUILD${capability:+-sm$capability}/bench-diff"
   if [[ ! -x "$built" ]]; then
-    echo "building bench-diff $version for $INPUT_BUILD, once on this runner"
+    echo "building bench-diff $version for $WITH_BUILD, once on this runner"
     features=()
-    [[ "$INPUT_BUILD" != cuda ]] || features=(--features cuda)
+    [[ "$WITH_BUILD" != cuda ]] || features=(--features cuda)
     # Not where the pull request is: its .cargo/config.toml and rust-toolchain.toml are not for this. And cargo goes by
     # the files' times, which in a download are those of the commit: it could take another version's build for this one.
     (

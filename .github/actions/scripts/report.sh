@@ -3,4 +3,4 @@
 set -euo pipefail
 
 exec env -u GITHUB_TOKEN "$BENCH_DIFF" publish --results "$RESULTS" --comment never --no-check-run \
-  --fail-on "$INPUT_FAIL_ON" --if-no-baseline "$INPUT_IF_NO_BASELINE" --summary "$RESULTS/summary.md" > /dev/null
+  --fail-on "$WITH_FAIL_ON" --if-no-baseline "$WITH_IF_NO_BASELINE" --summary "$RESULTS/summary.md" > /dev/null
