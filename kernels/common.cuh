@@ -92,8 +92,7 @@ __device__ __forceinline__ uint32_t transposed(uint32_t v) {
 // 16 bytes to shared memory past L1; zeros where `valid` is false.
 __device__ __forceinline__ void copy_async(uint32_t shared, const void* global, bool valid) {
     int bytes = valid ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes)
-                 : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes) : "memory");
 }
 
 // The same of what is not read again soon: L2 drops it first. (The policy is computed once, outside of loops.)
@@ -101,8 +100,8 @@ __device__ __forceinline__ void copy_async_once(uint32_t shared, const void* glo
     const int bytes = valid ? 16 : 0;
     uint64_t policy;
     asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2, %3;" ::"r"(shared), "l"(global), "r"(bytes),
-                 "l"(policy)
+    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2, %3;" ::"r"(shared), "l"(global),
+                 "r"(bytes), "l"(policy)
                  : "memory");
 }
 

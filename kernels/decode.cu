@@ -52,8 +52,8 @@ __device__ __forceinline__ int block_number(unsigned* multiprocessors, Barrier& 
 // All of this block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread.
 // Shared memory from `sums`: one float2 for each warp and round.
 template <int kHeadDim, typename Finish>
-__device__ __forceinline__ void run_product(Stream<kHeadDim>& stream, const Product& w, int block,
-                                            const uint4* staged, float2* sums, Finish finish) {
+__device__ __forceinline__ void run_product(Stream<kHeadDim>& stream, const Product& w, int block, const uint4* staged,
+                                            float2* sums, Finish finish) {
     const int warp = threadIdx.x / kWarp;
     const int pairs_a_round = kWarps / w.split;
     const int mine = pairs_of_block(w.pairs, block);
@@ -130,7 +130,8 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
     // From here on all blocks run, and can write to the shared memory of their cluster's others.
     Barrier barrier(p.state);
     const int block = block_number(p.multiprocessors, barrier);
-    Stream<kHeadDim> stream(p, layers, shared, block, only_head ? head_phase : 0, only_head ? 1 : steps * (head_phase + 1));
+    Stream<kHeadDim> stream(p, layers, shared, block, only_head ? head_phase : 0,
+                            only_head ? 1 : steps * (head_phase + 1));
     const int first_position = __ldcg(&p.state->position);
     const int first_step = __ldcg(&p.state->step);
     unsigned epoch = __ldcg(&p.state->epoch);
@@ -177,9 +178,11 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
             mark();
             ++epoch;
             // What this thread needs to finish its first pair, on its way while the product runs.
-            const QkvOperands own = qkv_operands<kHeadDim>(p, layer, min(static_cast<int>(threadIdx.x * gridDim.x + block), w.pairs - 1), position);
+            const QkvOperands own = qkv_operands<kHeadDim>(
+                p, layer, min(static_cast<int>(threadIdx.x * gridDim.x + block), w.pairs - 1), position);
             run_product(stream, w, block, first, sums_of(first, w), [&](int pair, float a, float b) {
-                const QkvOperands o = pair == threadIdx.x * gridDim.x + block ? own : qkv_operands<kHeadDim>(p, layer, pair, position);
+                const QkvOperands o =
+                    pair == threadIdx.x * gridDim.x + block ? own : qkv_operands<kHeadDim>(p, layer, pair, position);
                 const int head = pair / kHalf;
                 const int i = pair % kHalf;
                 a = rounded(a * scale + o.bias_a);
@@ -241,7 +244,8 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
         // The step's one barrier also makes the cache's new rows visible to all.
         barrier.wait();
         best = Best{-INFINITY, 0xffffffffu};
-        for (int i = threadIdx.x; i < gridDim.x; i += kThreads) best.take(__ldcg(&p.bests[i].value), __ldcg(&p.bests[i].index));
+        for (int i = threadIdx.x; i < gridDim.x; i += kThreads)
+            best.take(__ldcg(&p.bests[i].value), __ldcg(&p.bests[i].index));
         best = block_best(best);
         // With NaN logits nothing wins; any valid token keeps the loop running.
         token = best.index < p.vocabulary ? best.index : 0;

@@ -3,8 +3,8 @@
 
 #include "common.cuh"
 
-// Warps a block and batches a ring: what shared memory allows and memory's latency asks for (build/kernels.rs chooses by
-// compute capability).
+// Warps a block and batches a ring: what shared memory allows and memory's latency asks for (build/kernels.rs chooses
+// by compute capability).
 #ifndef DECODE_WARPS
 #define DECODE_WARPS 16
 #endif
@@ -71,16 +71,17 @@ struct Decode {
     float* logits;                 // [vocabulary], of the last step
     Best* bests;                   // [blocks]
     StepState* state;
-    unsigned* multiprocessors;     // [blocks]: where each runs
-    unsigned* tokens;              // [max_length], by step
-    unsigned long long* times;     // [max_length], device nanoseconds
-    unsigned long long* phases;    // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds
+    unsigned* multiprocessors;  // [blocks]: where each runs
+    unsigned* tokens;           // [max_length], by step
+    unsigned long long* times;  // [max_length], device nanoseconds
+    // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds.
+    unsigned long long* phases;
     int layer_count, hidden, intermediate, heads, kv_heads, vocabulary, max_length;
     int split_qkv, split_output, split_gate_up, split_down, split_head;  // Warps that share a row
-    float eps, scale_log2;         // scale_log2: log2(e) / sqrt(head_dim)
-    int team;                      // Blocks of a cluster that share a key/value head's cache: a power of two
-    int second_region;             // Chunks of 16 bytes between the two regions of staged vectors in shared memory
-    int steps;                     // Steps to run; 0: only the head, over `x`
+    float eps, scale_log2;                                               // scale_log2: log2(e) / sqrt(head_dim)
+    int team;           // Blocks of a cluster that share a key/value head's cache: a power of two
+    int second_region;  // Chunks of 16 bytes between the two regions of staged vectors in shared memory
+    int steps;          // Steps to run; 0: only the head, over `x`
 };
 
 // One matrix-vector product. Its rows come in pairs, `distance` apart: pair g is row g / distance * 2 * distance +

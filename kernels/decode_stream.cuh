@@ -10,8 +10,14 @@ template <int kHeadDim>
 class Stream {
   public:
     // `left`: products still to come, this one included.
-    __device__ __forceinline__ Stream(const Decode& p, const DecodeLayer* layers, uint4* ring, int block, int phase, int left)
-        : p_(p), layers_(layers), ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp), block_(block), phase_(phase), left_(left) {
+    __device__ __forceinline__ Stream(const Decode& p, const DecodeLayer* layers, uint4* ring, int block, int phase,
+                                      int left)
+        : p_(p),
+          layers_(layers),
+          ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp),
+          block_(block),
+          phase_(phase),
+          left_(left) {
         open();
 #pragma unroll
         for (int s = 0; s < kStages; ++s) fetch();

@@ -82,8 +82,8 @@ __device__ __forceinline__ void attention_body(const bf16* query, const bf16* ke
 #pragma unroll
             for (int n = 0; n < kTile / 16; ++n) {
                 uint32_t b[4];
-                ldmatrix_x4(b, key_tile + swizzled<kHeadDim>(n * 16 + (lane & 7) + (lane >> 4) * 8,
-                                                             k * 2 + ((lane >> 3) & 1)));
+                ldmatrix_x4(
+                    b, key_tile + swizzled<kHeadDim>(n * 16 + (lane & 7) + (lane >> 4) * 8, k * 2 + ((lane >> 3) & 1)));
                 mma_16816(score[n * 2], q[k], b[0], b[1]);
                 mma_16816(score[n * 2 + 1], q[k], b[2], b[3]);
             }
@@ -155,11 +155,11 @@ __device__ __forceinline__ void attention_body(const bf16* query, const bf16* ke
     }
 }
 
-#define PREFILL_ATTENTION(head_dim)                                                                            \
-    extern "C" __global__ void __launch_bounds__(kThreads) prefill_attention_##head_dim(                       \
-        const bf16* query, const bf16* keys, const bf16* values, bf16* out, int tokens, int start, int heads,  \
-        int group, int max_length, float scale_log2) {                                                         \
-        attention_body<head_dim>(query, keys, values, out, tokens, start, heads, group, max_length, scale_log2); \
+#define PREFILL_ATTENTION(head_dim)                                                                                  \
+    extern "C" __global__ void __launch_bounds__(kThreads)                                                           \
+        prefill_attention_##head_dim(const bf16* query, const bf16* keys, const bf16* values, bf16* out, int tokens, \
+                                     int start, int heads, int group, int max_length, float scale_log2) {            \
+        attention_body<head_dim>(query, keys, values, out, tokens, start, heads, group, max_length, scale_log2);     \
     }
 
 PREFILL_ATTENTION(64)

@@ -40,12 +40,15 @@ __device__ __forceinline__ void barrier_wait(uint32_t barrier, int parity) {
         "again:\n"
         "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
         "@!done bra again;\n"
-        "}" ::"r"(barrier), "r"(parity) : "memory");
+        "}" ::"r"(barrier),
+        "r"(parity)
+        : "memory");
 }
 
 __device__ __forceinline__ void copy_box(uint32_t to, const CUtensorMap* map, int x, int y, int z, uint32_t barrier) {
     asm volatile(
-        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(to),
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::
+            "r"(to),
         "l"(map), "r"(x), "r"(y), "r"(z), "r"(barrier)
         : "memory");
 }
@@ -69,8 +72,9 @@ __device__ __forceinline__ void settle(float (&d)[kCount]) {
     for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(d[i])::"memory");
 }
 
-#define ACC8(d, i) \
-    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define ACC8(d, i)                                                                                              \
+    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), \
+        "+f"(d[i + 7])
 
 // d (+)= a b^T, 64 x 128 by 16: both from shared memory, rows contiguous.
 __device__ __forceinline__ void scores_product(float (&d)[64], uint64_t a, uint64_t b, int accumulate) {
@@ -275,9 +279,9 @@ __device__ __forceinline__ void consume(uint32_t shared, const Barriers& barrier
 // `query`: [tokens][heads][head_dim], columns innermost; `keys`, `values`: [key/value head][position][head_dim].
 // The first row is position `start`. Grid: (heads, row tiles), the last rows first because they take longest.
 template <int kHeadDim>
-__device__ __forceinline__ void attention_body(const CUtensorMap* query, const CUtensorMap* keys, const CUtensorMap* values,
-                                               bf16* out, int tokens, int start, int heads, int group,
-                                               float scale_log2) {
+__device__ __forceinline__ void attention_body(const CUtensorMap* query, const CUtensorMap* keys,
+                                               const CUtensorMap* values, bf16* out, int tokens, int start, int heads,
+                                               int group, float scale_log2) {
     using L = Layout<kHeadDim>;
     extern __shared__ uint8_t raw[];
     // The swizzle needs panels at multiples of 1024 bytes.
@@ -319,12 +323,12 @@ __device__ __forceinline__ void attention_body(const CUtensorMap* query, const C
     }
 }
 
-#define PREFILL_ATTENTION_90(head_dim)                                                                               \
-    extern "C" __global__ void __launch_bounds__(kThreads, 1) prefill_attention_90_##head_dim(                       \
-        const __grid_constant__ CUtensorMap query, const __grid_constant__ CUtensorMap keys,                         \
-        const __grid_constant__ CUtensorMap values, bf16* out, int tokens, int start, int heads, int group,          \
-        float scale_log2) {                                                                                          \
-        attention_body<head_dim>(&query, &keys, &values, out, tokens, start, heads, group, scale_log2);              \
+#define PREFILL_ATTENTION_90(head_dim)                                                                      \
+    extern "C" __global__ void __launch_bounds__(kThreads, 1) prefill_attention_90_##head_dim(              \
+        const __grid_constant__ CUtensorMap query, const __grid_constant__ CUtensorMap keys,                \
+        const __grid_constant__ CUtensorMap values, bf16* out, int tokens, int start, int heads, int group, \
+        float scale_log2) {                                                                                 \
+        attention_body<head_dim>(&query, &keys, &values, out, tokens, start, heads, group, scale_log2);     \
     }
 
 PREFILL_ATTENTION_90(64)

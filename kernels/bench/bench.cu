@@ -1,9 +1,13 @@
 // Checks the kernels against a plain fp32 forward pass and times them, on exact Qwen2.5 shapes with random weights.
 //
-//   bench check SHAPE [prompt=700] [chunk=256] [generate=40]   logits and greedy choices against the reference
-//   bench decode SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [parts=0]       tokens/s; parts=1: time between barriers
-//   bench places SHAPE [places=12] [steps=512]                 tokens/s with the exchanged values elsewhere in memory
-//   bench prefill SHAPE [length=6144] [chunk=8192]             time to first token; parts by CUDA events
+//   bench check SHAPE [prompt=700] [chunk=256] [generate=40]
+//       logits and greedy choices against the reference
+//   bench decode SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [parts=0]
+//       tokens/s; parts=1: time between barriers
+//   bench places SHAPE [places=12] [steps=512]
+//       tokens/s with the exchanged values elsewhere in memory
+//   bench prefill SHAPE [length=6144] [chunk=8192]
+//       time to first token; parts by CUDA events
 //
 // SHAPE is 0.5B, 1.5B, 3B or 7B.
 
@@ -74,11 +78,12 @@ static void check(const Shape& shape) {
         same += row[generated[i]] == top;
         worst = std::max(worst, top - row[generated[i]]);
     }
-    printf("check %-5s prompt %d chunk %d: relative L2 error of logits: prefill %.4f, after %d steps %.4f; "
-           "greedy choices equal %d/%d, worst gap of a differing one %.4f (logits span %.2f)\n",
-           shape.name, n, m.chunk, error(first, expected.data()), generate,
-           error(last, expected.data() + size_t(generate) * shape.vocabulary), same, generate + 1, worst,
-           *std::max_element(last.begin(), last.end()));
+    printf(
+        "check %-5s prompt %d chunk %d: relative L2 error of logits: prefill %.4f, after %d steps %.4f; "
+        "greedy choices equal %d/%d, worst gap of a differing one %.4f (logits span %.2f)\n",
+        shape.name, n, m.chunk, error(first, expected.data()), generate,
+        error(last, expected.data() + size_t(generate) * shape.vocabulary), same, generate + 1, worst,
+        *std::max_element(last.begin(), last.end()));
 }
 
 // Decodes with the exchanged values at several places in memory: how much that alone makes a difference.
@@ -136,19 +141,28 @@ static void decode(const Shape& shape) {
     for (int i = 1; i < steps; ++i) gaps.push_back((times[i] - times[i - 1]) * 1e-3);
     std::sort(gaps.begin(), gaps.end());
     const Shape& s = shape;
-    const double weights = 2.0 * (s.layers * (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim +
-                                              3.0 * s.hidden * s.intermediate) + double(s.vocabulary) * s.hidden);
+    const double weights =
+        2.0 * (s.layers * (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim +
+                           3.0 * s.hidden * s.intermediate) +
+               double(s.vocabulary) * s.hidden);
     const double cache = 2.0 * 2 * s.layers * s.kv_heads * s.head_dim * (context + steps / 2.0);
     const double rate = median(rates);
-    printf("decode %-5s context %d: %.1f tok/s (%.1f to %.1f), %.1f us a token (p1 %.1f p50 %.1f p99 %.1f), %.2f TB/s = %.1f%% of 3.08\n",
-           s.name, context, rate, *std::min_element(rates.begin(), rates.end()), *std::max_element(rates.begin(), rates.end()), 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
-           gaps[gaps.size() * 99 / 100], (weights + cache) * rate / 1e12, (weights + cache) * rate / 3.08e12 * 100);
+    printf(
+        "decode %-5s context %d: %.1f tok/s (%.1f to %.1f), %.1f us a token (p1 %.1f p50 %.1f p99 %.1f), "
+        "%.2f TB/s = %.1f%% of 3.08\n",
+        s.name, context, rate, *std::min_element(rates.begin(), rates.end()),
+        *std::max_element(rates.begin(), rates.end()), 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
+        gaps[gaps.size() * 99 / 100], (weights + cache) * rate / 1e12, (weights + cache) * rate / 3.08e12 * 100);
     if (!option("parts", 0)) return;
-    // When the first block had each product's input, by the kernel's own clock, summed over layers; median of some steps.
+    // When the first block had each product's input, by the kernel's own clock, summed over layers; median of some
+    // steps.
     const char* names[] = {"qkv+attn", "merge", "output", "gate_up", "down", "head"};
-    const double bytes[] = {2.0 * s.qkv_rows() * s.hidden + 4.0 * s.kv_heads * s.head_dim * context, 0,
-                            2.0 * s.hidden * s.heads * s.head_dim, 4.0 * s.hidden * s.intermediate,
-                            2.0 * s.hidden * s.intermediate, 2.0 * s.hidden * s.vocabulary};
+    const double bytes[] = {2.0 * s.qkv_rows() * s.hidden + 4.0 * s.kv_heads * s.head_dim * context,
+                            0,
+                            2.0 * s.hidden * s.heads * s.head_dim,
+                            4.0 * s.hidden * s.intermediate,
+                            2.0 * s.hidden * s.intermediate,
+                            2.0 * s.hidden * s.vocabulary};
     std::vector<std::vector<double>> spent(6);
     for (int run = 0; run < 9; ++run) {
         m.set_state(context, 1);
@@ -178,34 +192,48 @@ static void prefill(const Shape& shape) {
     std::vector<double> all;
     for (int i = 0; i < (length > 10000 ? 3 : 7); ++i) all.push_back(milliseconds(m, [&] { m.prefill(ids); }));
     const Shape& s = shape;
-    const double linear = 2.0 * length * s.layers *
-                          (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim + 3.0 * s.hidden * s.intermediate);
+    const double linear =
+        2.0 * length * s.layers *
+        (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim + 3.0 * s.hidden * s.intermediate);
     const double scores = 2.0 * length * length * s.layers * s.heads * s.head_dim;
     const double ms = median(all);
     printf("prefill %-5s %d in chunks of %d: %.2f ms (%.2f to %.2f), %.0f TFLOP/s\n", s.name, length, m.chunk, ms,
-           *std::min_element(all.begin(), all.end()), *std::max_element(all.begin(), all.end()), (linear + scores) / ms * 1e-9);
+           *std::min_element(all.begin(), all.end()), *std::max_element(all.begin(), all.end()),
+           (linear + scores) / ms * 1e-9);
     // Each part alone, over all layers, for the last full chunk.
     const int count = std::min(m.chunk, length), start = (length - count);
     auto part = [&](const char* name, double flops, const std::function<void(const Layer&)>& work) {
         std::vector<double> all;
         for (int i = 0; i < 4; ++i)
-            all.push_back(milliseconds(m, [&] { for (const Layer& w : m.layers) work(w); }));
+            all.push_back(milliseconds(m, [&] {
+                for (const Layer& w : m.layers) work(w);
+            }));
         const double ms = median(all) / s.layers;
         printf("  %-10s %8.3f ms a layer  %6.0f TFLOP/s\n", name, ms, flops / ms * 1e-9);
     };
     const int q = s.heads * s.head_dim;
-    part("norm", 0, [&](const Layer& w) { elementwise::prefill_norm<<<count, 256, 0, m.stream>>>(m.px, w.norm1, m.eps, m.pnormed, s.hidden); });
-    part("qkv", 2.0 * count * s.qkv_rows() * s.hidden, [&](const Layer& w) { m.product(w.qkv, m.pnormed, m.pqkv, s.qkv_rows(), s.hidden, count, 0); });
+    part("norm", 0, [&](const Layer& w) {
+        elementwise::prefill_norm<<<count, 256, 0, m.stream>>>(m.px, w.norm1, m.eps, m.pnormed, s.hidden);
+    });
+    part("qkv", 2.0 * count * s.qkv_rows() * s.hidden,
+         [&](const Layer& w) { m.product(w.qkv, m.pnormed, m.pqkv, s.qkv_rows(), s.hidden, count, 0); });
     part("rope", 0, [&](const Layer& w) {
-        elementwise::prefill_rope<<<count, 256, 0, m.stream>>>(m.pqkv, w.bias, m.cosines, m.sines, m.pquery, w.keys, w.values, start, s.heads, s.kv_heads, s.head_dim, m.max_length);
+        elementwise::prefill_rope<<<count, 256, 0, m.stream>>>(m.pqkv, w.bias, m.cosines, m.sines, m.pquery, w.keys,
+                                                               w.values, start, s.heads, s.kv_heads, s.head_dim,
+                                                               m.max_length);
     });
-    part("attention", 4.0 * q * (double(count) * start + double(count) * count / 2), [&](const Layer& w) { m.flash_attention(w, count, start); });
-    part("output", 2.0 * count * s.hidden * q, [&](const Layer& w) { m.product(w.o, m.pattended, m.pnormed, s.hidden, q, count, 0); });
-    part("gate_up", 4.0 * count * s.intermediate * s.hidden, [&](const Layer& w) { m.product(w.gate_up, m.pnormed, m.pgate_up, 2 * s.intermediate, s.hidden, count, 0); });
+    part("attention", 4.0 * q * (double(count) * start + double(count) * count / 2),
+         [&](const Layer& w) { m.flash_attention(w, count, start); });
+    part("output", 2.0 * count * s.hidden * q,
+         [&](const Layer& w) { m.product(w.o, m.pattended, m.pnormed, s.hidden, q, count, 0); });
+    part("gate_up", 4.0 * count * s.intermediate * s.hidden,
+         [&](const Layer& w) { m.product(w.gate_up, m.pnormed, m.pgate_up, 2 * s.intermediate, s.hidden, count, 0); });
     part("silu", 0, [&](const Layer&) {
-        elementwise::prefill_silu<<<dim3((s.intermediate / 8 + 255) / 256, count), 256, 0, m.stream>>>(m.pgate_up, m.pactivated, s.intermediate);
+        elementwise::prefill_silu<<<dim3((s.intermediate / 8 + 255) / 256, count), 256, 0, m.stream>>>(
+            m.pgate_up, m.pactivated, s.intermediate);
     });
-    part("down", 2.0 * count * s.intermediate * s.hidden, [&](const Layer& w) { m.product(w.down, m.pactivated, m.pnormed, s.hidden, s.intermediate, count, 0); });
+    part("down", 2.0 * count * s.intermediate * s.hidden,
+         [&](const Layer& w) { m.product(w.down, m.pactivated, m.pnormed, s.hidden, s.intermediate, count, 0); });
     CHECK(cudaDeviceSynchronize());
 }
 

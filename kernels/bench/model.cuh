@@ -57,8 +57,8 @@ struct Shape {
 };
 
 inline const Shape kShapes[] = {
-    {"0.5B", 896, 4864, 24, 14, 2, 64, 151936, true},   {"1.5B", 1536, 8960, 28, 12, 2, 128, 151936, true},
-    {"3B", 2048, 11008, 36, 16, 2, 128, 151936, true},  {"7B", 3584, 18944, 28, 28, 4, 128, 152064, false},
+    {"0.5B", 896, 4864, 24, 14, 2, 64, 151936, true},    {"1.5B", 1536, 8960, 28, 12, 2, 128, 151936, true},
+    {"3B", 2048, 11008, 36, 16, 2, 128, 151936, true},   {"7B", 3584, 18944, 28, 28, 4, 128, 152064, false},
     {"7B-2", 3584, 18944, 2, 28, 4, 128, 152064, false},
 };
 
@@ -128,12 +128,17 @@ struct Model {
             cudaLaunchConfig_t config = {};
             cudaLaunchAttribute attribute;
             attribute.id = cudaLaunchAttributeClusterDimension;
-            attribute.val.clusterDim.x = decoding::kCluster, attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
+            attribute.val.clusterDim.x = decoding::kCluster,
+            attribute.val.clusterDim.y = attribute.val.clusterDim.z = 1;
             config.attrs = &attribute, config.numAttrs = 1;
-            config.gridDim = dim3(decoding::kCluster), config.blockDim = dim3(decoding::kThreads), config.dynamicSmemBytes = 200000;
+            config.gridDim = dim3(decoding::kCluster), config.blockDim = dim3(decoding::kThreads),
+            config.dynamicSmemBytes = 200000;
             int clusters = 0;
-            CHECK(cudaFuncSetAttribute((void*)decoding::decode_64, cudaFuncAttributeMaxDynamicSharedMemorySize, 200000));
-            if (decoding::kCluster > 8) CHECK(cudaFuncSetAttribute((void*)decoding::decode_64, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
+            CHECK(
+                cudaFuncSetAttribute((void*)decoding::decode_64, cudaFuncAttributeMaxDynamicSharedMemorySize, 200000));
+            if (decoding::kCluster > 8)
+                CHECK(cudaFuncSetAttribute((void*)decoding::decode_64, cudaFuncAttributeNonPortableClusterSizeAllowed,
+                                           1));
             CHECK(cudaOccupancyMaxActiveClusters(&clusters, decoding::decode_64, &config));
             blocks = clusters * decoding::kCluster;
         }
@@ -195,7 +200,8 @@ struct Model {
         CHECK(cudaMemset(state, 0, sizeof(StepState)));
         phases = device_array<unsigned long long>(s.layers * 5 + 1);
         std::vector<decoding::DecodeLayer> table;
-        for (const Layer& l : layers) table.push_back({l.norm1, l.qkv, l.bias, l.o, l.norm2, l.gate_up, l.down, l.keys, l.values});
+        for (const Layer& l : layers)
+            table.push_back({l.norm1, l.qkv, l.bias, l.o, l.norm2, l.gate_up, l.down, l.keys, l.values});
         auto* device_table = device_array<decoding::DecodeLayer>(s.layers);
         CHECK(cudaMemcpy(device_table, table.data(), table.size() * sizeof table[0], cudaMemcpyHostToDevice));
         d.layers = device_table;
@@ -253,14 +259,17 @@ struct Model {
                                        region(s.intermediate, s.hidden, d.split_gate_up),
                                        region(s.vocabulary / 2, s.hidden, d.split_head)});
         const size_t received = size_t(decoding::kGroup) * (s.head_dim * 4 + decoding::kCluster * 8);
-        const size_t second = std::max({region(s.hidden / 2, q, d.split_output), region(s.hidden / 2, s.intermediate, d.split_down), received});
+        const size_t second = std::max(
+            {region(s.hidden / 2, q, d.split_output), region(s.hidden / 2, s.intermediate, d.split_down), received});
         const size_t tiles = s.head_dim == 64 ? decoding::kAttentionBytes<64> : decoding::kAttentionBytes<128>;
-        const size_t shared = decoding::kRing + (s.layers * sizeof(decoding::DecodeLayer) + 15) / 16 * 16 + tiles + first + second;
+        const size_t shared =
+            decoding::kRing + (s.layers * sizeof(decoding::DecodeLayer) + 15) / 16 * 16 + tiles + first + second;
         d.second_region = first / 16;
         for (d.team = decoding::kCluster; blocks / d.team < s.kv_heads; d.team /= 2) {}
         auto kernel = s.head_dim == 64 ? decoding::decode_64 : decoding::decode_128;
         CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
-        if (decoding::kCluster > 8) CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
+        if (decoding::kCluster > 8)
+            CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1));
         decoding::Decode params = d;
         params.steps = steps;
         params.phases = timed ? phases : nullptr;
@@ -279,16 +288,16 @@ struct Model {
         }
     }
     // A tensor of rows of head_dim values in two more dimensions, read in boxes of 64 x y x z.
-    CUtensorMap tensor_map(const bf16* data, uint64_t ys, uint64_t y_stride, uint64_t zs, uint64_t z_stride, uint32_t y_box,
-                           uint32_t z_box) const {
+    CUtensorMap tensor_map(const bf16* data, uint64_t ys, uint64_t y_stride, uint64_t zs, uint64_t z_stride,
+                           uint32_t y_box, uint32_t z_box) const {
         CUtensorMap map;
         const cuuint64_t sizes[] = {cuuint64_t(shape.head_dim), ys, zs};
         const cuuint64_t strides[] = {y_stride * 2, z_stride * 2};
         const cuuint32_t box[] = {64, y_box, z_box}, steps[] = {1, 1, 1};
-        const CUresult status = cuTensorMapEncodeTiled(
-            &map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, (void*)data, sizes, strides, box, steps,
-            CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
-            CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+        const CUresult status =
+            cuTensorMapEncodeTiled(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 3, (void*)data, sizes, strides, box, steps,
+                                   CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+                                   CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
         if (status) {
             fprintf(stderr, "cuTensorMapEncodeTiled: %d\n", status);
             exit(1);
@@ -307,7 +316,7 @@ struct Model {
             auto kernel = hd == 64 ? flash90::prefill_attention_90_64 : flash90::prefill_attention_90_128;
             CHECK(cudaFuncSetAttribute((void*)kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, shared));
             kernel<<<dim3(shape.heads, (count + 127) / 128), 384, shared, stream>>>(q, k, v, pattended, count, start,
-                                                                                   shape.heads, group, scale);
+                                                                                    shape.heads, group, scale);
             CHECK(cudaGetLastError());
             return;
         }
@@ -326,9 +335,8 @@ struct Model {
         for (const Layer& w : layers) {
             elementwise::prefill_norm<<<count, 256, 0, stream>>>(px, w.norm1, eps, pnormed, s.hidden);
             product(w.qkv, pnormed, pqkv, s.qkv_rows(), s.hidden, count, 0);
-            elementwise::prefill_rope<<<count, 256, 0, stream>>>(pqkv, w.bias, cosines, sines, pquery, w.keys,
-                                                                 w.values, start, s.heads, s.kv_heads, s.head_dim,
-                                                                 max_length);
+            elementwise::prefill_rope<<<count, 256, 0, stream>>>(pqkv, w.bias, cosines, sines, pquery, w.keys, w.values,
+                                                                 start, s.heads, s.kv_heads, s.head_dim, max_length);
             flash_attention(w, count, start);
             product(w.o, pattended, px, s.hidden, q, count, 1);
             elementwise::prefill_norm<<<count, 256, 0, stream>>>(px, w.norm2, eps, pnormed, s.hidden);
