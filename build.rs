@@ -2,6 +2,10 @@
 //!
 //! This script runs whenever a source file changes, so everything here must be quick or cache its own work.
 
+#[path = "build/fingerprint.rs"]
+mod fingerprint;
+#[path = "build/header.rs"]
+mod header;
 #[path = "build/kernels.rs"]
 mod kernels;
 #[path = "build/version.rs"]

@@ -1,13 +1,16 @@
-// What all kernels share: bf16 packing, streaming loads, reductions, and the hand-over between dependent kernels.
+// What all kernels share: bf16 packing, reductions, tensor-core and copy instructions, and the decode loop's scalars.
 #pragma once
 
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "sizes.h"  // Made by build/header.rs.
 
 using bf16 = __nv_bfloat16;
 
-constexpr int kWarp = 32;
+constexpr int kWarp = WARP;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 // The decode loop's scalars. They live on the device: the host only launches.
@@ -19,6 +22,7 @@ struct StepState {
     unsigned arrivals;  // Of blocks, at the barriers of the running kernel; 0 in between.
     unsigned leavers;   // Blocks that are done with the running kernel; 0 in between.
 };
+ASSERT_LAYOUT_StepState;
 
 __device__ __forceinline__ float low(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ __forceinline__ float high(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }

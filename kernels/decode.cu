@@ -82,7 +82,8 @@ struct QkvOperands {
 };
 
 template <int kHeadDim>
-__device__ __forceinline__ QkvOperands qkv_operands(const Decode& p, const DecodeLayer& layer, int pair, int position) {
+__device__ __forceinline__ QkvOperands qkv_operands(const DecodeParameters& p, const DecodeLayer& layer, int pair,
+                                                    int position) {
     constexpr int kHalf = kHeadDim / 2;
     const int head = pair / kHalf;
     const int i = pair % kHalf;
@@ -112,7 +113,7 @@ __device__ __forceinline__ Best block_best(Best best) {
 }
 
 template <int kHeadDim>
-__device__ __forceinline__ void decode_body(const Decode& p) {
+__device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     extern __shared__ uint4 shared[];
     constexpr int kHalf = kHeadDim / 2;
     // Shared memory: the rings, the layers' table, attention's tiles, and the two places of a staged vector with its
@@ -173,8 +174,8 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
 
             // Norm, query/key/value product, bias, rotary embedding; the new key and value also go to the cache.
             Product w = product_of<kHeadDim>(p, layers, l * kProducts);
-            float scale = l == 0 ? stage_normed(w, layer.norm1, p.eps, first, PlainValues{input})
-                                 : stage_normed(w, layer.norm1, p.eps, first, words(p.x1));
+            float scale = l == 0 ? stage_normed(w, layer.norm1, p.epsilon, first, PlainValues{input})
+                                 : stage_normed(w, layer.norm1, p.epsilon, first, words(p.x1));
             mark();
             ++epoch;
             // What this thread needs to finish its first pair, on its way while the product runs.
@@ -214,7 +215,7 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
 
             // Norm, gate and up products, silu(gate) * up.
             w = product_of<kHeadDim>(p, layers, l * kProducts + 2);
-            scale = stage_normed(w, layer.norm2, p.eps, first, words(p.x2));
+            scale = stage_normed(w, layer.norm2, p.epsilon, first, words(p.x2));
             mark();
             run_product(stream, w, block, first, sums_of(first, w), [&](int pair, float a, float b) {
                 store_half(p.activated + pair, pack(rounded(silu(rounded(a * scale))) * rounded(b * scale), 0), epoch);
@@ -228,8 +229,8 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
 
         // Final norm, logits, and the greedy choice, which every block makes for itself.
         const Product w = product_of<kHeadDim>(p, layers, head_phase);
-        const float scale = only_head ? stage_normed(w, p.final_norm, p.eps, first, PlainValues{p.x})
-                                      : stage_normed(w, p.final_norm, p.eps, first, words(p.x1));
+        const float scale = only_head ? stage_normed(w, p.final_norm, p.epsilon, first, PlainValues{p.x})
+                                      : stage_normed(w, p.final_norm, p.epsilon, first, words(p.x1));
         mark();
         Best best{-INFINITY, 0xffffffffu};
         run_product(stream, w, block, first, sums_of(first, w), [&](int pair, float a, float b) {
@@ -275,5 +276,5 @@ __device__ __forceinline__ void decode_body(const Decode& p) {
 #else
 #define DECODE_LAUNCH __launch_bounds__(kThreads, 1)
 #endif
-extern "C" __global__ void DECODE_LAUNCH decode_64(const __grid_constant__ Decode p) { decode_body<64>(p); }
-extern "C" __global__ void DECODE_LAUNCH decode_128(const __grid_constant__ Decode p) { decode_body<128>(p); }
+extern "C" __global__ void DECODE_LAUNCH decode_64(const __grid_constant__ DecodeParameters p) { decode_body<64>(p); }
+extern "C" __global__ void DECODE_LAUNCH decode_128(const __grid_constant__ DecodeParameters p) { decode_body<128>(p); }

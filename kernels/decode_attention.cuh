@@ -6,10 +6,10 @@
 constexpr float kNone = -1e30f;
 
 // Keys of a tensor-core tile.
-constexpr int kTile = 16;
+constexpr int kTile = DECODE_TILE;
 // Tiles that a warp holds of the cache: of keys, and as many of values.
 template <int kHeadDim>
-constexpr int kSlots = kHeadDim == 64 ? 3 : 1;
+constexpr int kSlots = kHeadDim == 64 ? DECODE_SLOTS_64 : DECODE_SLOTS_128;
 template <int kHeadDim>
 constexpr int kTileBytes = kTile * kHeadDim * 2;
 // Shared memory of all tiles, and of the queries of a group with the new key and value.
@@ -17,6 +17,13 @@ template <int kHeadDim>
 constexpr int kTiles = kAttentionWarps * kSlots<kHeadDim> * 2 * kTileBytes<kHeadDim>;
 template <int kHeadDim>
 constexpr int kAttentionBytes = kTiles<kHeadDim> + (kGroup + 2) * kHeadDim * 2;
+static_assert(kAttentionBytes<64> == DECODE_ATTENTION_BYTES_64);
+static_assert(kAttentionBytes<128> == DECODE_ATTENTION_BYTES_128);
+// Shared memory of what a team's blocks tell each other: pairs of outputs, then each block's maxima and sums.
+template <int kHeadDim>
+constexpr int kTeamBytes = kGroup * (kHeadDim / 2 + kCluster) * static_cast<int>(sizeof(uint2));
+static_assert(kTeamBytes<64> == DECODE_TEAM_BYTES_64);
+static_assert(kTeamBytes<128> == DECODE_TEAM_BYTES_128);
 
 // Parts that the readers of attention merge themselves (a lane for each); more are merged beforehand.
 constexpr int kFewParts = 8;
@@ -29,7 +36,7 @@ struct Splits {
     int keys;         // Of a block.
 
     template <int kHeadDim>
-    __device__ __forceinline__ static Splits of(const Decode& p, int length) {
+    __device__ __forceinline__ static Splits of(const DecodeParameters& p, int length) {
         // As many as are there before the query is, or merging costs more than it spreads.
         constexpr int kAtLeast = kAttentionWarps * kSlots<kHeadDim> * kTile;
         const int team = length > kAtLeast * kFewParts ? p.team : 1;
@@ -43,9 +50,11 @@ struct Splits {
 // the next part begins at a multiple of 16 bytes.
 template <int kHeadDim>
 constexpr int kPartWords = kHeadDim / 2 + 2;
+static_assert(kPartWords<64> * sizeof(PairWord) == DECODE_PART_BYTES_64);
+static_assert(kPartWords<128> * sizeof(PairWord) == DECODE_PART_BYTES_128);
 
 template <int kHeadDim>
-__device__ __forceinline__ PairWord* part_words(const Decode& p, const Splits& splits, int head, int part) {
+__device__ __forceinline__ PairWord* part_words(const DecodeParameters& p, const Splits& splits, int head, int part) {
     return p.parts + static_cast<size_t>(head * splits.most + part) * kPartWords<kHeadDim>;
 }
 
@@ -65,8 +74,8 @@ template <int kHeadDim>
 class Attention {
   public:
     // `received`: room for what the team's blocks tell each other.
-    __device__ __forceinline__ Attention(const Decode& p, const Splits& splits, int block, int length, uint4* tiles,
-                                         uint4* received)
+    __device__ __forceinline__ Attention(const DecodeParameters& p, const Splits& splits, int block, int length,
+                                         uint4* tiles, uint4* received)
         : p_(p),
           splits_(splits),
           received_(reinterpret_cast<uint2*>(received)),
@@ -118,8 +127,8 @@ class Attention {
     __device__ __forceinline__ int rank() const { return static_cast<int>(blockIdx.x) % splits_.team; }
 
     static constexpr int kSteps = kHeadDim / 16;
-    static constexpr int kPairs = kHeadDim / 2;  // Of a head's outputs.
-    static constexpr int kTogether = 4;          // Pairs that one block merges: what 32 bytes hold.
+    static constexpr int kPairs = kHeadDim / 2;        // Of a head's outputs.
+    static constexpr int kTogether = DECODE_TOGETHER;  // Pairs that one block merges: what 32 bytes hold.
     static constexpr int kHeld = kSlots<kHeadDim>;
     static constexpr int kBytes = kTileBytes<kHeadDim>;
     // Where a warp's tiles were: for each head its outputs, then their maximum and sum. Four more than the outputs, so
@@ -377,7 +386,7 @@ class Attention {
             store_word(to + kPairs, __float_as_uint(top * p_.scale_log2 + __log2f(sum)), epoch);
     }
 
-    const Decode& p_;
+    const DecodeParameters& p_;
     const Splits splits_;
     uint2* received_;
     unsigned char* tiles_;
@@ -395,7 +404,7 @@ struct FewParts {
         uint2 weight = {};
     };
     static constexpr int kAtOnce = kFew;
-    const Decode& p;
+    const DecodeParameters& p;
     const Splits& splits;
     unsigned epoch;
 
@@ -459,8 +468,8 @@ struct Merged {
 
 // Merges every `stride`th part from `first` on.
 template <int kHeadDim>
-__device__ __forceinline__ Merged merge_parts(const Decode& p, const Splits& splits, int head, int i, int first,
-                                              int stride, unsigned epoch) {
+__device__ __forceinline__ Merged merge_parts(const DecodeParameters& p, const Splits& splits, int head, int i,
+                                              int first, int stride, unsigned epoch) {
     constexpr int kAhead = 4;
     Merged merged;
     for (int base = first; base < splits.count; base += stride * kAhead) {
@@ -487,7 +496,8 @@ __device__ __forceinline__ Merged merge_parts(const Decode& p, const Splits& spl
 
 // Many parts: the merge is shared out over the grid, eight lanes to two neighbouring outputs.
 template <int kHeadDim>
-__device__ __forceinline__ void merge_shared(const Decode& p, const Splits& splits, int block, unsigned epoch) {
+__device__ __forceinline__ void merge_shared(const DecodeParameters& p, const Splits& splits, int block,
+                                             unsigned epoch) {
     constexpr int kLanes = 8;
     const int items = p.heads * kHeadDim / 2;
     // Neighbouring items go to different blocks, so that they spread over all multiprocessors.

@@ -10,8 +10,8 @@ template <int kHeadDim>
 class Stream {
   public:
     // `left`: products still to come, this one included.
-    __device__ __forceinline__ Stream(const Decode& p, const DecodeLayer* layers, uint4* ring, int block, int phase,
-                                      int left)
+    __device__ __forceinline__ Stream(const DecodeParameters& p, const DecodeLayer* layers, uint4* ring, int block,
+                                      int phase, int left)
         : p_(p),
           layers_(layers),
           ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp),
@@ -96,7 +96,7 @@ class Stream {
         ++started_;
     }
 
-    const Decode& p_;
+    const DecodeParameters& p_;
     const DecodeLayer* layers_;
     uint4* ring_;  // A lane reads only what it copied itself, so the ring needs no barrier.
     int block_, phase_, left_;

@@ -5,10 +5,11 @@
 
 #include "common.cuh"
 
-constexpr int kWarps = 4;
-constexpr int kThreads = kWarps * kWarp;
+constexpr int kThreads = PREFILL_THREADS;
+constexpr int kWarps = kThreads / kWarp;
 constexpr int kRows = kWarps * 16;
-constexpr int kTile = 64;
+constexpr int kTile = PREFILL_TILE;
+static_assert(kRows == PREFILL_TILE);
 constexpr float kNone = -1e30f;
 
 template <int kHeadDim>
@@ -24,6 +25,7 @@ __device__ __forceinline__ void attention_body(const bf16* query, const bf16* ke
                                                float scale_log2) {
     constexpr int kChunks = kHeadDim / 8;
     constexpr int kTileBytes = kTile * kHeadDim * 2;
+    static_assert(4 * kTileBytes == (kHeadDim == 64 ? PREFILL_BYTES_64 : PREFILL_BYTES_128));
     extern __shared__ uint4 shared[];
     const int lane = threadIdx.x % kWarp;
     const int warp = threadIdx.x / kWarp;

@@ -12,9 +12,10 @@
 
 constexpr int kGroupThreads = 128;
 constexpr int kThreads = 3 * kGroupThreads;
-constexpr int kRows = 128;
+static_assert(kThreads == PREFILL_90_THREADS);
+constexpr int kRows = PREFILL_90_TILE;
 constexpr int kGroupRows = 64;
-constexpr int kTile = 128;
+constexpr int kTile = PREFILL_90_TILE;
 constexpr int kStages = 2;
 constexpr float kNone = -1e30f;
 // Tiles lie in panels of 64 columns: 128 bytes a row, the widest swizzle.
@@ -124,6 +125,9 @@ struct Layout {
     static constexpr int kKeys = kTileBytes;
     static constexpr int kValues = kKeys + kStages * kTileBytes;
     static constexpr int kBarriers = kValues + kStages * kTileBytes;
+    // One of the queries, four a stage; and tiles lie at multiples of 1024 bytes.
+    static constexpr int kBytes = kBarriers + (1 + 4 * kStages) * 8 + 1023;
+    static_assert(kBytes <= (kHeadDim == 64 ? PREFILL_90_BYTES_64 : PREFILL_90_BYTES_128));
 };
 
 // One tile, panel by panel. Coordinates: column, then the two others of the tensor.

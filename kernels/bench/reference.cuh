@@ -91,7 +91,7 @@ __global__ void activate(const float* gate_up, float* out, int intermediate) {
 
 // Logits of the last `last` positions.
 inline std::vector<float> forward(const Model& m, const std::vector<unsigned>& ids, int last) {
-    const Shape& s = m.shape;
+    const NamedShape& s = m.shape;
     const int n = ids.size();
     unsigned* tokens = device_array<unsigned>(n);
     CHECK(cudaMemcpy(tokens, ids.data(), n * 4, cudaMemcpyHostToDevice));

@@ -1,7 +1,7 @@
 //! The GPU as the graph implementation uses it: the kernels of `kernels/`, products by cuBLAS, and its clock.
 //!
-//! `unsafe` here (and in `attention`) is launching: the driver can't check that a kernel's arguments are what its source says and that the
-//! addresses among them are of live memory of the right size. Each method below repeats one kernel's signature, and
+//! `unsafe` here (and in `attention`) is launching: the driver can't check that a kernel's arguments are what its source
+//! says and that the addresses among them are of live memory of the right size. Each method below repeats one kernel's signature, and
 //! takes addresses as `Address`, which only come from tensors that the caller keeps; all work is on candle's one stream,
 //! so a tensor that is dropped is only reused by what comes after.
 
@@ -19,23 +19,24 @@ use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::{CudaDevice, DType, Device, Result, Storage, Tensor, bail};
 use half::bf16;
 
-use super::attention::{PromptAttention, PromptCache};
-use super::plan::{AttentionShape, DECODE_CLUSTER, DECODE_THREADS, DecodePlan, Limits};
+use super::attention::{AttentionShape, PromptAttention, PromptCache};
+use super::layout::{Address, DecodeParameters};
+use super::plan::{DecodePlan, Limits};
+use super::sizes::{DecodeBlock, ELEMENTWISE_THREADS};
 
-/// Threads of a block of the element-wise kernels.
-const THREADS: u32 = 256;
+/// What this build's kernels are compiled for, such as 90.
+pub const COMPUTE_CAPABILITY: u32 = match u32::from_str_radix(env!("BENCH_DIFF_COMPUTE_CAPABILITY"), 10) {
+    Ok(capability) => capability,
+    Err(_) => panic!("build/kernels.rs sets a number"),
+};
+pub const DECODE_BLOCK: DecodeBlock = DecodeBlock::of(COMPUTE_CAPABILITY);
 
-/// Where a tensor's values lie on the GPU.
-#[derive(Debug, Clone, Copy)]
-#[repr(transparent)]
-pub struct Address(u64);
+const THREADS: u32 = ELEMENTWISE_THREADS as u32;
 
 // SAFETY: a 64-bit number, as device pointers are.
 unsafe impl DeviceRepr for Address {}
 
 impl Address {
-    pub const NULL: Self = Self(0);
-
     /// Of a contiguous tensor.
     pub fn of(tensor: &Tensor) -> Result<Self> {
         let (storage, layout) = tensor.storage_and_layout();
@@ -60,60 +61,12 @@ impl Address {
         Self(self.0 + (row * columns * size_of::<bf16>()) as u64)
     }
 
-    /// The number itself, for a table of addresses on the GPU.
-    pub fn bits(self) -> i64 {
-        self.0 as i64
-    }
-
     pub fn pointer(self) -> *mut c_void {
         self.0 as *mut c_void
     }
 }
 
-/// The parameters of the decode kernel: `struct Decode` of kernels/decode.cuh, field by field.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub struct DecodeParameters {
-    pub layers: Address,
-    pub embedding: Address,
-    pub head: Address,
-    pub final_norm: Address,
-    pub cosines: Address,
-    pub sines: Address,
-    pub x: Address,
-    pub x1: Address,
-    pub x2: Address,
-    pub qkv: Address,
-    pub attended: Address,
-    pub activated: Address,
-    pub parts: Address,
-    pub logits: Address,
-    pub bests: Address,
-    pub state: Address,
-    pub multiprocessors: Address,
-    pub tokens: Address,
-    pub times: Address,
-    pub phases: Address,
-    pub layer_count: i32,
-    pub hidden: i32,
-    pub intermediate: i32,
-    pub heads: i32,
-    pub kv_heads: i32,
-    pub vocabulary: i32,
-    pub max_length: i32,
-    pub split_qkv: i32,
-    pub split_output: i32,
-    pub split_gate_up: i32,
-    pub split_down: i32,
-    pub split_head: i32,
-    pub epsilon: f32,
-    pub scale_log2: f32,
-    pub team: i32,
-    pub second_region: i32,
-    pub steps: i32,
-}
-
-// SAFETY: `repr(C)`, numbers only, in the order of the kernel's own struct.
+// SAFETY: `repr(C)`, numbers only; the compiler of the kernels has compared it with their own struct.
 unsafe impl DeviceRepr for DecodeParameters {}
 
 /// The rows of a chunk of a prompt and where they stand in the sequence.
@@ -396,7 +349,7 @@ fn decode_function(stream: &CudaStream, head_dim: usize) -> Result<CudaFunction>
 fn decode_launch(blocks: usize, shared_bytes: usize) -> LaunchConfig {
     LaunchConfig {
         grid_dim: (blocks as u32, 1, 1),
-        block_dim: (DECODE_THREADS, 1, 1),
+        block_dim: (DECODE_BLOCK.threads() as u32, 1, 1),
         shared_mem_bytes: shared_bytes as u32,
     }
 }
@@ -410,7 +363,7 @@ pub fn limits(device: &Device) -> Result<Limits> {
     let multiprocessors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as usize;
     let shared_bytes = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as usize;
     Ok(Limits {
-        blocks: if DECODE_CLUSTER == 1 { multiprocessors } else { clustered_blocks(&stream, shared_bytes)? },
+        blocks: if DECODE_BLOCK.cluster == 1 { multiprocessors } else { clustered_blocks(&stream, shared_bytes)? },
         shared_bytes,
         cooperative: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)? != 0,
     })
@@ -423,6 +376,7 @@ fn clustered_blocks(stream: &CudaStream, shared_bytes: usize) -> Result<usize> {
     let shared_bytes = shared_bytes / 2 + 2048;
     let decode = decode_function(stream, 64)?;
     allow_shared_bytes(&decode, shared_bytes)?;
-    let clusters = decode.occupancy_max_active_clusters(decode_launch(DECODE_CLUSTER, shared_bytes), stream).w()?;
-    Ok(clusters as usize * DECODE_CLUSTER)
+    let clusters =
+        decode.occupancy_max_active_clusters(decode_launch(DECODE_BLOCK.cluster, shared_bytes), stream).w()?;
+    Ok(clusters as usize * DECODE_BLOCK.cluster)
 }
