@@ -64,10 +64,30 @@ __device__ __forceinline__ uint32_t swizzled(int row, int piece) {
     return static_cast<uint32_t>(row * kHeadDim * 2 + ((piece ^ (row & 7)) << 4));
 }
 
+// A running (online) softmax: the greatest score so far, and the sum of all scores' weights beside it.
+struct Softmax {
+    float max = kNone, sum = 0;
+
+    // Two more scores in each of the lanes that share a head become their weights. The sum is of this lane alone.
+    // Returns what all earlier weights must be multiplied with.
+    __device__ __forceinline__ float step(float& a, float& b, float scale_log2) {
+        float new_max = fmaxf(max, fmaxf(a, b));
+#pragma unroll
+        for (int offset = 4; offset < kWarp; offset *= 2)
+            new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, offset));
+        const float correction = exp2f((max - new_max) * scale_log2);
+        a = exp2f((a - new_max) * scale_log2);
+        b = exp2f((b - new_max) * scale_log2);
+        sum = sum * correction + a + b;
+        max = new_max;
+        return correction;
+    }
+};
+
 // Attention of the new token over this block's split of one head's cache; the result goes to p.attended if there is
 // only one team, else to p.parts.
 //
-// Some of the warps stream tiles of the cache, each with a running softmax of its own; the first tiles are asked for
+// Some of the warps stream tiles of the cache, each with a online softmax of its own; the first tiles are asked for
 // long before the query is there. Tensor-core tiles are transposed: keys (then dimensions) are the 16 rows, the query
 // heads of the group the 8 columns. The new key and value come from p.qkv; the cache holds those of earlier steps.
 template <int kHeadDim>
@@ -181,7 +201,8 @@ class Attention {
     __device__ __forceinline__ void attend(const DecodeLayer& layer, int later) {
         const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
         // This lane's heads are lane % 4 * 2 and the next.
-        float acc[kSteps][4] = {}, top[2] = {kNone, kNone}, total[2] = {};
+        float acc[kSteps][4] = {};
+        Softmax softmax[2];
         wait_but(later);
         for (int tile = warp, turn = 0; tile < count_; tile += kAttentionWarps, ++turn) {
             const int slot = turn % kHeld, next = tile + kHeld * kAttentionWarps;
@@ -209,7 +230,7 @@ class Attention {
             if (key + 8 >= end_) score[2] = score[3] = kNone;
             float correction[2];
 #pragma unroll
-            for (int h = 0; h < 2; ++h) soften(score[h], score[h + 2], top[h], total[h], correction[h]);
+            for (int h = 0; h < 2; ++h) correction[h] = softmax[h].step(score[h], score[h + 2], p_.scale_log2);
             const uint32_t b0 = transposed(pack(score[0], score[1])), b1 = transposed(pack(score[2], score[3]));
             if (turn >= kHeld) copy_wait<2 * kHeld - 1>();
             __syncwarp();
@@ -224,7 +245,7 @@ class Attention {
             __syncwarp();
             fetch(layer.values, values, next);
         }
-        keep_record(acc, top, total);
+        keep_record(acc, softmax);
     }
 
     __device__ __forceinline__ uint32_t queries() const { return shared_address(tiles_ + kTiles<kHeadDim>); }
@@ -276,34 +297,21 @@ class Attention {
                      : "memory");
     }
 
-    // Scores of two keys with one head become their weights; the maximum and this lane's sum go on.
-    __device__ __forceinline__ void soften(float& a, float& b, float& top, float& total, float& correction) const {
-        float new_top = fmaxf(top, fmaxf(a, b));
-#pragma unroll
-        for (int offset = 4; offset < kWarp; offset *= 2)
-            new_top = fmaxf(new_top, __shfl_xor_sync(kAllLanes, new_top, offset));
-        correction = exp2f((top - new_top) * p_.scale_log2);
-        a = exp2f((a - new_top) * p_.scale_log2);
-        b = exp2f((b - new_top) * p_.scale_log2);
-        total = total * correction + a + b;
-        top = new_top;
-    }
-
     // What this warp found, where its tiles were.
-    __device__ __forceinline__ void keep_record(const float (&acc)[kSteps][4], const float (&top)[2],
-                                                float (&total)[2]) {
+    __device__ __forceinline__ void keep_record(const float (&acc)[kSteps][4], Softmax (&softmax)[2]) {
         const int lane = threadIdx.x % kWarp;
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
 #pragma unroll
-            for (int offset = 4; offset < kWarp; offset *= 2) total[h] += __shfl_xor_sync(kAllLanes, total[h], offset);
+            for (int offset = 4; offset < kWarp; offset *= 2)
+                softmax[h].sum += __shfl_xor_sync(kAllLanes, softmax[h].sum, offset);
             float* mine = record(threadIdx.x / kWarp) + (lane % 4 * 2 + h) * kRecord;
 #pragma unroll
             for (int n = 0; n < kSteps; ++n) {
                 mine[n * 16 + lane / 4] = acc[n][h];
                 mine[n * 16 + 8 + lane / 4] = acc[n][h + 2];
             }
-            if (lane < 4) *reinterpret_cast<float2*>(mine + kHeadDim) = make_float2(top[h], total[h]);
+            if (lane < 4) *reinterpret_cast<float2*>(mine + kHeadDim) = make_float2(softmax[h].max, softmax[h].sum);
         }
     }
 
@@ -452,17 +460,17 @@ __device__ __forceinline__ void stage_parts(const Product& w, uint4* staged, con
     cluster::sync();
 }
 
-// Outputs 2i and 2i + 1 of a head, merged from some of its parts.
+// Outputs 2i and 2i + 1 of a head from some of its parts, not yet divided by `sum`: a softmax with base 2.
 struct Merged {
-    float a = 0, b = 0, top = kNone, total = 0;
+    float a = 0, b = 0, max = kNone, sum = 0;
 
-    __device__ __forceinline__ void add(const Merged& other) {
-        const float new_top = fmaxf(top, other.top);
-        const float keep = exp2f(top - new_top), factor = exp2f(other.top - new_top);
+    __device__ __forceinline__ void merge(const Merged& other) {
+        const float new_max = fmaxf(max, other.max);
+        const float keep = exp2f(max - new_max), factor = exp2f(other.max - new_max);
         a = a * keep + other.a * factor;
         b = b * keep + other.b * factor;
-        total = total * keep + other.total * factor;
-        top = new_top;
+        sum = sum * keep + other.sum * factor;
+        max = new_max;
     }
 };
 
@@ -489,7 +497,7 @@ __device__ __forceinline__ Merged merge_parts(const DecodeParameters& p, const S
 #pragma unroll
         for (int k = 0; k < kAhead; ++k)
             if (base + k * stride < splits.count)
-                merged.add({low(outputs[k].x), high(outputs[k].x), __uint_as_float(weights[k].x), 1.0f});
+                merged.merge({low(outputs[k].x), high(outputs[k].x), __uint_as_float(weights[k].x), 1.0f});
     }
     return merged;
 }
@@ -510,10 +518,10 @@ __device__ __forceinline__ void merge_shared(const DecodeParameters& p, const Sp
                                               threadIdx.x % kLanes, kLanes, epoch);
 #pragma unroll
         for (int offset = 1; offset < kLanes; offset *= 2) {
-            merged.add({__shfl_xor_sync(lanes, merged.a, offset), __shfl_xor_sync(lanes, merged.b, offset),
-                        __shfl_xor_sync(lanes, merged.top, offset), __shfl_xor_sync(lanes, merged.total, offset)});
+            merged.merge({__shfl_xor_sync(lanes, merged.a, offset), __shfl_xor_sync(lanes, merged.b, offset),
+                          __shfl_xor_sync(lanes, merged.max, offset), __shfl_xor_sync(lanes, merged.sum, offset)});
         }
         if (threadIdx.x % kLanes == 0)
-            store_word(p.attended + item, pack(merged.a / merged.total, merged.b / merged.total), epoch);
+            store_word(p.attended + item, pack(merged.a / merged.sum, merged.b / merged.sum), epoch);
     }
 }

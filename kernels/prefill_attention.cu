@@ -1,7 +1,7 @@
 // Causal flash attention for a chunk of a prompt, on the tensor cores of compute capability 8.0 and later.
 //
 // A block owns 64 query rows of one head, a warp 16 of them. Keys and values pass through shared memory in tiles of
-// 64, two in flight; scores and the running softmax stay in registers, so memory doesn't grow with the length.
+// 64, two in flight; scores and the running (online) softmax stay in registers, so memory doesn't grow with the length.
 
 #include "common.cuh"
 

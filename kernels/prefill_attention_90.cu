@@ -148,10 +148,10 @@ struct Barriers {
     __device__ __forceinline__ uint32_t values_empty(int stage) const { return base + 32 + stage * 32; }
 };
 
-// One consumer's running softmax of its two rows.
+// One consumer's running (online) softmax of its two rows.
 struct Softmax {
-    float top[2] = {kNone, kNone};
-    float total[2] = {0, 0};
+    float max[2] = {kNone, kNone};
+    float sum[2] = {0, 0};
     float correction[2];
 
     // Turns scores into weights. `limit` is the last key that the first of the two rows sees, within the tile.
@@ -171,24 +171,24 @@ struct Softmax {
         }
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
-            float tile_top = top[h];
+            float new_max = max[h];
 #pragma unroll
-            for (int i = 0; i < 64; i += 4) tile_top = fmaxf(tile_top, fmaxf(s[i + h * 2], s[i + h * 2 + 1]));
-            tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 1));
-            tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 2));
-            correction[h] = exp2f((top[h] - tile_top) * scale_log2);
-            top[h] = tile_top;
-            const float base = tile_top * scale_log2;
-            float sum = 0;
+            for (int i = 0; i < 64; i += 4) new_max = fmaxf(new_max, fmaxf(s[i + h * 2], s[i + h * 2 + 1]));
+            new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, 1));
+            new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, 2));
+            correction[h] = exp2f((max[h] - new_max) * scale_log2);
+            max[h] = new_max;
+            const float base = new_max * scale_log2;
+            float tile_sum = 0;
 #pragma unroll
             for (int i = 0; i < 64; i += 4) {
 #pragma unroll
                 for (int j = h * 2; j < h * 2 + 2; ++j) {
                     s[i + j] = exp2f(fmaf(s[i + j], scale_log2, -base));
-                    sum += s[i + j];
+                    tile_sum += s[i + j];
                 }
             }
-            total[h] = total[h] * correction[h] + sum;
+            sum[h] = sum[h] * correction[h] + tile_sum;
         }
     }
 };
@@ -268,7 +268,7 @@ __device__ __forceinline__ void consume(uint32_t shared, const Barriers& barrier
 
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-        float total = softmax.total[h];
+        float total = softmax.sum[h];
         total += __shfl_xor_sync(kAllLanes, total, 1);
         total += __shfl_xor_sync(kAllLanes, total, 2);
         if (row + h * 8 >= tokens) continue;
