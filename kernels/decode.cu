@@ -55,10 +55,5 @@ __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     leave(p.state, first_position + steps, first_step + steps, token, epoch);
 }
 
-#if DECODE_CLUSTER > 1
-#define DECODE_LAUNCH __launch_bounds__(kThreads, 1) __cluster_dims__(kCluster, 1, 1)
-#else
-#define DECODE_LAUNCH __launch_bounds__(kThreads, 1)
-#endif
 extern "C" __global__ void DECODE_LAUNCH decode_64(const __grid_constant__ DecodeParameters p) { decode_body<64>(p); }
 extern "C" __global__ void DECODE_LAUNCH decode_128(const __grid_constant__ DecodeParameters p) { decode_body<128>(p); }

@@ -11,6 +11,13 @@ constexpr int kStages = DECODE_STAGES;
 constexpr int kCluster = DECODE_CLUSTER;
 // Warps of a block that read the cache.
 constexpr int kAttentionWarps = DECODE_ATTENTION_WARPS;
+// Of a kernel that blocks of this size run, one on a multiprocessor.
+#if DECODE_CLUSTER > 1
+#define DECODE_LAUNCH __launch_bounds__(kThreads, 1) __cluster_dims__(kCluster, 1, 1)
+#else
+#define DECODE_LAUNCH __launch_bounds__(kThreads, 1)
+#endif
+
 // A batch of the ring: two rows, a chunk of 16 bytes a lane.
 constexpr int kBatch = 2 * kWarp;
 constexpr int kRing = kWarps * kStages * kBatch * 16;
