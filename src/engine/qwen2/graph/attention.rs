@@ -10,47 +10,16 @@ use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg, sys,
 };
-use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::{Result, bail};
 
-use super::gpu::{COMPUTE_CAPABILITY, Rows, allow_shared_bytes};
+use super::launch::{AttentionShape, COMPUTE_CAPABILITY, Rows, allow_shared_bytes, load};
 use super::layout::Address;
-use super::plan::Shape;
 use super::sizes::PromptBlock;
 
 /// The kernel that this build has for its GPU.
 pub enum PromptAttention {
     Portable(CudaFunction),
     Hopper(CudaFunction),
-}
-
-/// The shape of attention.
-#[derive(Debug, Clone, Copy)]
-pub struct AttentionShape {
-    pub heads: usize,
-    pub kv_heads: usize,
-    pub head_dim: usize,
-    /// Positions that the cache has room for.
-    pub max_length: usize,
-    /// See [`Shape::scale_log2`].
-    scale_log2: f32,
-}
-
-impl AttentionShape {
-    pub fn new(shape: &Shape, max_length: usize) -> Self {
-        Self {
-            heads: shape.heads,
-            kv_heads: shape.kv_heads,
-            head_dim: shape.head_dim,
-            max_length,
-            scale_log2: shape.scale_log2(),
-        }
-    }
-
-    /// As the kernels take them: heads, key/value heads, values of a head, positions.
-    pub fn numbers(&self) -> [i32; 4] {
-        [self.heads, self.kv_heads, self.head_dim, self.max_length].map(|number| number as i32)
-    }
 }
 
 /// A chunk's queries, a layer's cache, and where the result goes.
@@ -66,18 +35,15 @@ pub struct PromptCache {
 
 impl PromptAttention {
     pub fn load(stream: &Arc<CudaStream>, head_dim: usize) -> Result<Self> {
-        let load = |image: &[u8], name: &str| {
-            let module = stream.context().load_module(Ptx::from_binary(image.to_vec())).w()?;
-            module.load_function(&format!("{name}_{head_dim}")).w()
-        };
+        let function = |image: &[u8], name: &str| load(stream, image)?.load_function(&format!("{name}_{head_dim}")).w();
         if COMPUTE_CAPABILITY == 90 {
             let image = include_bytes!(concat!(env!("OUT_DIR"), "/prefill_attention_90.fatbin"));
-            let function = load(image, "prefill_attention_90")?;
+            let function = function(image, "prefill_attention_90")?;
             allow_shared_bytes(&function, PromptBlock::HOPPER.shared_bytes(head_dim))?;
             return Ok(Self::Hopper(function));
         }
         let image = include_bytes!(concat!(env!("OUT_DIR"), "/prefill_attention.fatbin"));
-        let function = load(image, "prefill_attention")?;
+        let function = function(image, "prefill_attention")?;
         allow_shared_bytes(&function, PromptBlock::PORTABLE.shared_bytes(head_dim))?;
         Ok(Self::Portable(function))
     }

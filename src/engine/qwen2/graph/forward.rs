@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::attention::{AttentionShape, PromptCache};
+use super::attention::PromptCache;
 use super::exchange::Exchange;
-use super::gpu::{self, DECODE_BLOCK, Gpu, LayerAddresses, RopeTarget, Rows, Start};
+use super::gpu::{self, Gpu, LayerAddresses, RopeTarget, Start};
+use super::launch::{AttentionShape, DECODE_BLOCK, Rows};
 use super::layers::{self, Layer};
 use super::layout::{Address, DecodeParameters};
 use super::parts::PrefillPart;

@@ -1,9 +1,9 @@
 //! The GPU as the graph implementation uses it: the kernels of `kernels/`, products by cuBLAS, and its clock.
 //!
-//! `unsafe` here (and in `attention`) is launching: the driver can't check that a kernel's arguments are what its source
-//! says and that the addresses among them are of live memory of the right size. Each method below repeats one kernel's signature, and
-//! takes addresses as `Address`, which only come from tensors that the caller keeps; all work is on candle's one stream,
-//! so a tensor that is dropped is only reused by what comes after.
+//! `unsafe` here (and in `attention` and `launch`) is launching: the driver can't check that a kernel's arguments are what
+//! its source says and that the addresses among them are of live memory of the right size. Each method below repeats one
+//! kernel's signature, and takes addresses as `Address`, which only come from tensors that the caller keeps; all work is
+//! on candle's one stream, so a tensor that is dropped is only reused by what comes after.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -13,69 +13,18 @@ use candle_core::backend::BackendDevice;
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::cublas;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaFunction, CudaModule, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys,
+    CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys,
 };
-use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
-use candle_core::{CudaDevice, DType, Device, Result, Storage, Tensor, bail};
-use half::bf16;
+use candle_core::{CudaDevice, DType, Device, Result, Tensor};
 
-use super::attention::{AttentionShape, PromptAttention, PromptCache};
+use super::attention::{PromptAttention, PromptCache};
+use super::launch::{AttentionShape, DECODE_BLOCK, Rows, allow_shared_bytes, load};
 use super::layout::{Address, DecodeParameters};
 use super::plan::{DecodePlan, Limits};
-use super::sizes::{DecodeBlock, ELEMENTWISE_THREADS};
+use super::sizes::ELEMENTWISE_THREADS;
 
-/// What this build's kernels are compiled for, such as 90.
-pub const COMPUTE_CAPABILITY: u32 = match u32::from_str_radix(env!("BENCH_DIFF_COMPUTE_CAPABILITY"), 10) {
-    Ok(capability) => capability,
-    Err(_) => panic!("build/kernels.rs sets a number"),
-};
-pub const DECODE_BLOCK: DecodeBlock = DecodeBlock::of(COMPUTE_CAPABILITY);
-
+/// Of a block of the element-wise kernels.
 const THREADS: u32 = ELEMENTWISE_THREADS as u32;
-
-// SAFETY: a 64-bit number, as device pointers are.
-unsafe impl DeviceRepr for Address {}
-
-impl Address {
-    /// Of a contiguous tensor.
-    pub fn of(tensor: &Tensor) -> Result<Self> {
-        let (storage, layout) = tensor.storage_and_layout();
-        let Storage::Cuda(storage) = &*storage else { bail!("a tensor of the graph implementation is not on the GPU") };
-        if !layout.is_contiguous() {
-            bail!("a tensor of the graph implementation is not contiguous");
-        }
-        let stream = storage.device.cuda_stream();
-        let base = match tensor.dtype() {
-            DType::BF16 => storage.as_cuda_slice::<bf16>()?.device_ptr(&stream).0,
-            DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
-            DType::U32 => storage.as_cuda_slice::<u32>()?.device_ptr(&stream).0,
-            DType::I64 => storage.as_cuda_slice::<i64>()?.device_ptr(&stream).0,
-            DType::U8 => storage.as_cuda_slice::<u8>()?.device_ptr(&stream).0,
-            other => bail!("the graph implementation has no {other:?} tensors"),
-        };
-        Ok(Self(base + (layout.start_offset() * tensor.dtype().size_in_bytes()) as u64))
-    }
-
-    /// Row `row` of a bf16 matrix with `columns` columns.
-    pub fn row(self, row: usize, columns: usize) -> Self {
-        Self(self.0 + (row * columns * size_of::<bf16>()) as u64)
-    }
-
-    pub fn pointer(self) -> *mut c_void {
-        self.0 as *mut c_void
-    }
-}
-
-// SAFETY: `repr(C)`, numbers only; the compiler of the kernels has compared it with their own struct.
-unsafe impl DeviceRepr for DecodeParameters {}
-
-/// The rows of a chunk of a prompt and where they stand in the sequence.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows {
-    pub count: usize,
-    /// Position of the first.
-    pub start: usize,
-}
 
 /// The loaded kernels and the stream they run on.
 pub struct Gpu {
@@ -329,16 +278,6 @@ pub struct RopeTarget {
 /// One block of `THREADS` for each of `count` rows.
 fn block_a_row(count: usize) -> LaunchConfig {
     LaunchConfig { grid_dim: (count as u32, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
-}
-
-/// More than 48 KiB of shared memory a block has to be asked for.
-pub fn allow_shared_bytes(function: &CudaFunction, bytes: usize) -> Result<()> {
-    let limit = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-    function.set_attribute(limit, bytes as i32).w()
-}
-
-fn load(stream: &CudaStream, image: &[u8]) -> Result<Arc<CudaModule>> {
-    stream.context().load_module(Ptx::from_binary(image.to_vec())).w()
 }
 
 fn decode_function(stream: &CudaStream, head_dim: usize) -> Result<CudaFunction> {

@@ -27,6 +27,8 @@ mod forward;
 #[cfg(feature = "cuda")]
 mod gpu;
 #[cfg(feature = "cuda")]
+mod launch;
+#[cfg(feature = "cuda")]
 mod layers;
 #[cfg(feature = "cuda")]
 mod profile;
