@@ -8,6 +8,15 @@ mod fingerprint;
 mod header;
 #[path = "build/kernels.rs"]
 mod kernels;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "src/engine/qwen2/graph/layout.rs"]
+mod layout;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "src/engine/qwen2/graph/plan.rs"]
+mod plan;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "src/engine/qwen2/graph/sizes.rs"]
+mod sizes;
 #[path = "build/version.rs"]
 mod version;
 

@@ -1,19 +1,9 @@
 //! kernels/'s header `sizes.h`: the sizes that they share with who launches them as macros, and for every struct that
 //! crosses an assertion that it has the same bytes on both sides.
 
-#[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "../src/engine/qwen2/graph/layout.rs"]
-mod layout;
-#[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "../src/engine/qwen2/graph/plan.rs"]
-mod plan;
-#[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "../src/engine/qwen2/graph/sizes.rs"]
-mod sizes;
-
-use layout::{Best, DecodeLayer, DecodeParameters, Layout, PairWord, StepState};
-use plan::{DecodePlan, Limits, Shape};
-use sizes::{DecodeBlock, ELEMENTWISE_THREADS, PromptBlock};
+use super::layout::{Best, DecodeLayer, DecodeParameters, Layout, PairWord, StepState};
+use super::plan::{DecodePlan, Limits, Shape};
+use super::sizes::{DecodeBlock, ELEMENTWISE_THREADS, PromptBlock};
 
 /// The supported heads.
 const HEAD_DIMS: [usize; 2] = [64, 128];

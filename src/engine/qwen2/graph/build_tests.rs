@@ -3,7 +3,9 @@
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
-use super::layout::{Address, DecodeLayer};
+use self::layout::{Address, DecodeLayer};
+// What `header` finds in build.rs.
+use super::{layout, plan, sizes};
 
 #[allow(dead_code)]
 #[path = "../../../../build/fingerprint.rs"]
