@@ -2,8 +2,21 @@
 //!
 //! This script runs whenever a source file changes, so everything here must be quick or cache its own work.
 
+#[path = "build/fingerprint.rs"]
+mod fingerprint;
+#[path = "build/header.rs"]
+mod header;
 #[path = "build/kernels.rs"]
 mod kernels;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "src/engine/qwen2/graph/layout.rs"]
+mod layout;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "src/engine/qwen2/graph/plan.rs"]
+mod plan;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "src/engine/qwen2/graph/sizes.rs"]
+mod sizes;
 #[path = "build/version.rs"]
 mod version;
 

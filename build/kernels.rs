@@ -3,13 +3,14 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::UNIX_EPOCH;
 use std::{env, fs};
+
+use crate::{fingerprint, header};
 
 const SOURCES: [&str; 4] = ["decode", "prefill", "prefill_attention", "prefill_attention_90"];
 
-/// Machine code into OUT_DIR, with what the launching side must know of it. Kernels are only compiled anew when their
-/// sources or the target changed: nvcc takes half a minute.
+/// Machine code into OUT_DIR. Kernels are only compiled anew when their sources or the target changed: nvcc takes half a
+/// minute.
 pub fn emit() {
     for variable in ["CUDA_COMPUTE_CAP", "CUDA_HOME", "CUDA_PATH", "NVCC"] {
         println!("cargo:rerun-if-env-changed={variable}");
@@ -20,59 +21,19 @@ pub fn emit() {
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let capability = capability();
-    let block = DecodeBlock::of(capability);
-    let built_from = format!("{capability} {:?} {}", block.constants(), newest_source());
+    println!("cargo:rustc-env=BENCH_DIFF_COMPUTE_CAPABILITY={capability}");
+    let header = header::header(capability);
+    let sources = fingerprint::of_files(Path::new("kernels")).expect("kernels/ is in the package");
+    let built_from = format!("{} {sources:x}\n{header}", nvcc().display());
     let stamp = out.join("kernels.stamp");
     if fs::read_to_string(&stamp).is_ok_and(|before| before == built_from) {
         return;
     }
+    fs::write(out.join("sizes.h"), header).expect("OUT_DIR is writable");
     for source in SOURCES {
-        compile(source, &out.join(format!("{source}.fatbin")), capability, &block);
+        compile(source, &out, capability);
     }
-    let mut constants = format!("pub const COMPUTE_CAPABILITY: u32 = {capability};\n");
-    for (name, value) in block.constants() {
-        constants += &format!("pub const {name}: usize = {value};\n");
-    }
-    fs::write(out.join("kernels.rs"), constants).expect("OUT_DIR is writable");
     fs::write(stamp, built_from).expect("OUT_DIR is writable");
-}
-
-/// The last change of any source, in nanoseconds since 1970.
-fn newest_source() -> u128 {
-    let files = fs::read_dir("kernels").expect("kernels/ is in the package").flatten();
-    let changed = files.filter_map(|file| file.metadata().ok()?.modified().ok()?.duration_since(UNIX_EPOCH).ok());
-    changed.max().unwrap_or_default().as_nanos()
-}
-
-/// The decode kernel's sizes (kernels/decode.cuh says what they mean): what a block's shared memory has room for.
-struct DecodeBlock {
-    warps: u32,
-    stages: u32,
-    cluster: u32,
-    attention_warps: u32,
-}
-
-impl DecodeBlock {
-    fn of(capability: u32) -> Self {
-        match capability {
-            // 227 KiB
-            90..120 => Self { warps: 16, stages: 5, cluster: 8, attention_warps: 8 },
-            // 163 KiB
-            80 | 87 => Self { warps: 8, stages: 5, cluster: 1, attention_warps: 8 },
-            // 99 KiB
-            _ => Self { warps: 8, stages: 2, cluster: 1, attention_warps: 4 },
-        }
-    }
-
-    /// As the kernel and as the launching side call them.
-    fn constants(&self) -> [(&'static str, u32); 4] {
-        [
-            ("DECODE_WARPS", self.warps),
-            ("DECODE_STAGES", self.stages),
-            ("DECODE_CLUSTER", self.cluster),
-            ("DECODE_ATTENTION_WARPS", self.attention_warps),
-        ]
-    }
 }
 
 /// Such as 90 for 9.0.
@@ -97,7 +58,7 @@ fn nvcc() -> PathBuf {
     homes.map(|home| Path::new(&home).join("bin/nvcc")).find(|path| path.exists()).unwrap_or_else(|| "nvcc".into())
 }
 
-fn compile(source: &str, to: &Path, capability: u32, block: &DecodeBlock) {
+fn compile(source: &str, out: &Path, capability: u32) {
     // 9.0 has instructions that only machine code for exactly it may use.
     let targets = match capability {
         90 => vec!["arch=compute_90a,code=sm_90a".to_owned()],
@@ -109,8 +70,7 @@ fn compile(source: &str, to: &Path, capability: u32, block: &DecodeBlock) {
     let mut command = Command::new(&nvcc);
     command.args(["-O3", "-std=c++17", "-fatbin"]);
     command.args(targets.iter().map(|target| format!("-gencode={target}")));
-    command.args(block.constants().map(|(name, value)| format!("-D{name}={value}")));
-    command.arg("-o").arg(to).arg(format!("kernels/{source}.cu"));
+    command.arg("-I").arg(out).arg("-o").arg(out.join(format!("{source}.fatbin"))).arg(format!("kernels/{source}.cu"));
     let status = command.status().unwrap_or_else(|error| {
         panic!("{}: {error}; the cuda feature needs the CUDA toolkit (set CUDA_HOME)", nvcc.display())
     });

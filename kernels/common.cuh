@@ -1,13 +1,16 @@
-// What all kernels share: bf16 packing, streaming loads, reductions, and the hand-over between dependent kernels.
+// What all kernels share: bf16 packing, reductions, tensor-core and copy instructions, and the decode loop's scalars.
 #pragma once
 
 #include <cuda_bf16.h>
 #include <cuda_runtime.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include "sizes.h"  // Made by build/header.rs.
 
 using bf16 = __nv_bfloat16;
 
-constexpr int kWarp = 32;
+constexpr int kWarp = WARP;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
 // The decode loop's scalars. They live on the device: the host only launches.
@@ -19,6 +22,7 @@ struct StepState {
     unsigned arrivals;  // Of blocks, at the barriers of the running kernel; 0 in between.
     unsigned leavers;   // Blocks that are done with the running kernel; 0 in between.
 };
+ASSERT_LAYOUT_StepState;
 
 __device__ __forceinline__ float low(uint32_t pair) { return __uint_as_float(pair << 16); }
 __device__ __forceinline__ float high(uint32_t pair) { return __uint_as_float(pair & 0xffff0000u); }
@@ -92,8 +96,7 @@ __device__ __forceinline__ uint32_t transposed(uint32_t v) {
 // 16 bytes to shared memory past L1; zeros where `valid` is false.
 __device__ __forceinline__ void copy_async(uint32_t shared, const void* global, bool valid) {
     int bytes = valid ? 16 : 0;
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes)
-                 : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(shared), "l"(global), "r"(bytes) : "memory");
 }
 
 // The same of what is not read again soon: L2 drops it first. (The policy is computed once, outside of loops.)
@@ -101,8 +104,8 @@ __device__ __forceinline__ void copy_async_once(uint32_t shared, const void* glo
     const int bytes = valid ? 16 : 0;
     uint64_t policy;
     asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2, %3;" ::"r"(shared), "l"(global), "r"(bytes),
-                 "l"(policy)
+    asm volatile("cp.async.cg.shared.global.L2::cache_hint [%0], [%1], 16, %2, %3;" ::"r"(shared), "l"(global),
+                 "r"(bytes), "l"(policy)
                  : "memory");
 }
 

@@ -3,21 +3,7 @@
 
 #include "common.cuh"
 
-// Warps a block and batches a ring: what shared memory allows and memory's latency asks for (build/kernels.rs chooses by
-// compute capability).
-#ifndef DECODE_WARPS
-#define DECODE_WARPS 16
-#endif
-#ifndef DECODE_STAGES
-#define DECODE_STAGES 5
-#endif
-#ifndef DECODE_CLUSTER
-#define DECODE_CLUSTER 8
-#endif
-#ifndef DECODE_ATTENTION_WARPS
-#define DECODE_ATTENTION_WARPS 8
-#endif
-
+// Warps a block and batches a ring: src/engine/qwen2/graph/sizes.rs chooses by compute capability.
 constexpr int kWarps = DECODE_WARPS;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kStages = DECODE_STAGES;
@@ -25,18 +11,27 @@ constexpr int kStages = DECODE_STAGES;
 constexpr int kCluster = DECODE_CLUSTER;
 // Warps of a block that read the cache.
 constexpr int kAttentionWarps = DECODE_ATTENTION_WARPS;
+// Of a kernel that blocks of this size run, one on a multiprocessor.
+#if DECODE_CLUSTER > 1
+#define DECODE_LAUNCH __launch_bounds__(kThreads, 1) __cluster_dims__(kCluster, 1, 1)
+#else
+#define DECODE_LAUNCH __launch_bounds__(kThreads, 1)
+#endif
+
 // A batch of the ring: two rows, a chunk of 16 bytes a lane.
 constexpr int kBatch = 2 * kWarp;
 constexpr int kRing = kWarps * kStages * kBatch * 16;
+static_assert(kRing == DECODE_RING_BYTES);
 
 // Query heads that share a key/value head, at most.
-constexpr int kGroup = 8;
+constexpr int kGroup = DECODE_GROUP;
 
 // One layer's weights, [out, in] row-major, and its cache, [key/value head][position][head_dim].
 struct DecodeLayer {
     const bf16 *norm1, *qkv, *bias, *output, *norm2, *gate_up, *down;
     bf16 *keys, *values;
 };
+ASSERT_LAYOUT_DecodeLayer;
 
 // The greater value wins, and among equals the lower index, as argmax does.
 struct Best {
@@ -50,15 +45,17 @@ struct Best {
         }
     }
 };
+ASSERT_LAYOUT_Best;
 
 // A value and its epoch: of a pair of neighbours in bf16 (or of one number), and of one value in bf16.
 struct PairWord {
     uint32_t pair;
     unsigned epoch;
 };
+ASSERT_LAYOUT_PairWord;
 using HalfWord = uint32_t;  // Value in the low half, the epoch's low half in the high one.
 
-struct Decode {
+struct DecodeParameters {
     const DecodeLayer* layers;
     const bf16 *embedding, *head, *final_norm;
     const float *cosines, *sines;  // [position][head_dim / 2]
@@ -71,17 +68,19 @@ struct Decode {
     float* logits;                 // [vocabulary], of the last step
     Best* bests;                   // [blocks]
     StepState* state;
-    unsigned* multiprocessors;     // [blocks]: where each runs
-    unsigned* tokens;              // [max_length], by step
-    unsigned long long* times;     // [max_length], device nanoseconds
-    unsigned long long* phases;    // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds
+    unsigned* multiprocessors;  // [blocks]: where each runs
+    unsigned* tokens;           // [max_length], by step
+    unsigned long long* times;  // [max_length], device nanoseconds
+    // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds.
+    unsigned long long* phases;
     int layer_count, hidden, intermediate, heads, kv_heads, vocabulary, max_length;
     int split_qkv, split_output, split_gate_up, split_down, split_head;  // Warps that share a row
-    float eps, scale_log2;         // scale_log2: log2(e) / sqrt(head_dim)
-    int team;                      // Blocks of a cluster that share a key/value head's cache: a power of two
-    int second_region;             // Chunks of 16 bytes between the two regions of staged vectors in shared memory
-    int steps;                     // Steps to run; 0: only the head, over `x`
+    float epsilon, scale_log2;                                           // scale_log2: log2(e) / sqrt(head_dim)
+    int team;           // Blocks of a cluster that share a key/value head's cache: a power of two
+    int second_region;  // Chunks of 16 bytes between the two regions of staged vectors in shared memory
+    int steps;          // Steps to run; 0: only the head, over `x`
 };
+ASSERT_LAYOUT_DecodeParameters;
 
 // One matrix-vector product. Its rows come in pairs, `distance` apart: pair g is row g / distance * 2 * distance +
 // g % distance and the one `distance` below. That covers neighbours (1), what the rotary embedding mixes
@@ -98,10 +97,11 @@ __device__ __forceinline__ int first_row(int pair, int distance) {
 
 constexpr int kProducts = 4;  // Of a layer.
 // What a layer waits for: the input of each product, and attention's.
-[[maybe_unused]] constexpr int kPhases = kProducts + 1;
+constexpr int kPhases = kProducts + 1;
+static_assert(kPhases == DECODE_PHASES);
 
 template <int kHeadDim>
-__device__ __forceinline__ Product product_of(const Decode& p, const DecodeLayer* layers, int phase) {
+__device__ __forceinline__ Product product_of(const DecodeParameters& p, const DecodeLayer* layers, int phase) {
     const int chunks = p.hidden / 8;
     if (phase == p.layer_count * kProducts) return {p.head, p.vocabulary / 2, chunks, 1, p.split_head};
     const DecodeLayer* layer = layers + phase / kProducts;

@@ -6,10 +6,10 @@
 constexpr float kNone = -1e30f;
 
 // Keys of a tensor-core tile.
-constexpr int kTile = 16;
+constexpr int kTile = DECODE_TILE;
 // Tiles that a warp holds of the cache: of keys, and as many of values.
 template <int kHeadDim>
-constexpr int kSlots = kHeadDim == 64 ? 3 : 1;
+constexpr int kSlots = kHeadDim == 64 ? DECODE_SLOTS_64 : DECODE_SLOTS_128;
 template <int kHeadDim>
 constexpr int kTileBytes = kTile * kHeadDim * 2;
 // Shared memory of all tiles, and of the queries of a group with the new key and value.
@@ -17,19 +17,26 @@ template <int kHeadDim>
 constexpr int kTiles = kAttentionWarps * kSlots<kHeadDim> * 2 * kTileBytes<kHeadDim>;
 template <int kHeadDim>
 constexpr int kAttentionBytes = kTiles<kHeadDim> + (kGroup + 2) * kHeadDim * 2;
+static_assert(kAttentionBytes<64> == DECODE_ATTENTION_BYTES_64);
+static_assert(kAttentionBytes<128> == DECODE_ATTENTION_BYTES_128);
+// Shared memory of what a team's blocks tell each other: pairs of outputs, then each block's maxima and sums.
+template <int kHeadDim>
+constexpr int kTeamBytes = kGroup * (kHeadDim / 2 + kCluster) * static_cast<int>(sizeof(uint2));
+static_assert(kTeamBytes<64> == DECODE_TEAM_BYTES_64);
+static_assert(kTeamBytes<128> == DECODE_TEAM_BYTES_128);
 
 // Parts that the readers of attention merge themselves (a lane for each); more are merged beforehand.
 constexpr int kFewParts = 8;
 
-// How a key/value head's cache is shared out over blocks, each of which leaves a part to be merged. When that would be too
-// many, teams of blocks merge what they find in shared memory first, and a team leaves a part.
+// How a key/value head's cache is shared out over blocks, each of which leaves a part to be merged. When that would be
+// too many, teams of blocks merge what they find in shared memory first, and a team leaves a part.
 struct Splits {
     int team;         // Blocks of a team: 1, or as many as the launch allows.
     int most, count;  // Teams of a head: at most, and those with work now.
     int keys;         // Of a block.
 
     template <int kHeadDim>
-    __device__ __forceinline__ static Splits of(const Decode& p, int length) {
+    __device__ __forceinline__ static Splits of(const DecodeParameters& p, int length) {
         // As many as are there before the query is, or merging costs more than it spreads.
         constexpr int kAtLeast = kAttentionWarps * kSlots<kHeadDim> * kTile;
         const int team = length > kAtLeast * kFewParts ? p.team : 1;
@@ -43,9 +50,11 @@ struct Splits {
 // the next part begins at a multiple of 16 bytes.
 template <int kHeadDim>
 constexpr int kPartWords = kHeadDim / 2 + 2;
+static_assert(kPartWords<64> * sizeof(PairWord) == DECODE_PART_BYTES_64);
+static_assert(kPartWords<128> * sizeof(PairWord) == DECODE_PART_BYTES_128);
 
 template <int kHeadDim>
-__device__ __forceinline__ PairWord* part_words(const Decode& p, const Splits& splits, int head, int part) {
+__device__ __forceinline__ PairWord* part_words(const DecodeParameters& p, const Splits& splits, int head, int part) {
     return p.parts + static_cast<size_t>(head * splits.most + part) * kPartWords<kHeadDim>;
 }
 
@@ -55,18 +64,42 @@ __device__ __forceinline__ uint32_t swizzled(int row, int piece) {
     return static_cast<uint32_t>(row * kHeadDim * 2 + ((piece ^ (row & 7)) << 4));
 }
 
-// Attention of the new token over this block's split of one head's cache; the result goes to p.attended if there is only
-// one team, else to p.parts.
+// A running (online) softmax: the greatest score so far, and the sum of all scores' weights beside it.
+struct Softmax {
+    float max = kNone, sum = 0;
+
+    // Two more scores in each of the lanes that share a head become their weights. The sum is of this lane alone.
+    // Returns what all earlier weights must be multiplied with.
+    __device__ __forceinline__ float step(float& a, float& b, float scale_log2) {
+        float new_max = fmaxf(max, fmaxf(a, b));
+#pragma unroll
+        for (int offset = 4; offset < kWarp; offset *= 2)
+            new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, offset));
+        const float correction = exp2f((max - new_max) * scale_log2);
+        a = exp2f((a - new_max) * scale_log2);
+        b = exp2f((b - new_max) * scale_log2);
+        sum = sum * correction + a + b;
+        max = new_max;
+        return correction;
+    }
+};
+
+// Attention of the new token over this block's split of one head's cache; the result goes to p.attended if there is
+// only one team, else to p.parts.
 //
-// Some of the warps stream tiles of the cache, each with a running softmax of its own; the first tiles are asked for long
-// before the query is there. Tensor-core tiles are transposed: keys (then dimensions) are the 16 rows, the query heads of
-// the group the 8 columns. The new key and value come from p.qkv; the cache holds those of earlier steps.
+// Some of the warps stream tiles of the cache, each with a online softmax of its own; the first tiles are asked for
+// long before the query is there. Tensor-core tiles are transposed: keys (then dimensions) are the 16 rows, the query
+// heads of the group the 8 columns. The new key and value come from p.qkv; the cache holds those of earlier steps.
 template <int kHeadDim>
 class Attention {
   public:
     // `received`: room for what the team's blocks tell each other.
-    __device__ __forceinline__ Attention(const Decode& p, const Splits& splits, int block, int length, uint4* tiles, uint4* received)
-        : p_(p), splits_(splits), received_(reinterpret_cast<uint2*>(received)), tiles_(reinterpret_cast<unsigned char*>(tiles)),
+    __device__ __forceinline__ Attention(const DecodeParameters& p, const Splits& splits, int block, int length,
+                                         uint4* tiles, uint4* received)
+        : p_(p),
+          splits_(splits),
+          received_(reinterpret_cast<uint2*>(received)),
+          tiles_(reinterpret_cast<unsigned char*>(tiles)),
           group_(p.heads / p.kv_heads) {
         const int team = block / splits.team;
         kv_head_ = team / splits.most;
@@ -75,10 +108,11 @@ class Attention {
         end_ = min(begin_ + splits.keys, length);
         count_ = (end_ - begin_ + kTile - 1) / kTile;
         new_row_ = begin_ < end_ && end_ == length ? length - 1 - begin_ : -1;
-        // Blocks of a team are of one cluster, whose blocks all wait for each other or none. (Where it has several teams,
-        // each is of another head, which has as much work.)
+        // Blocks of a team are of one cluster, whose blocks all wait for each other or none. (Where it has several
+        // teams, each is of another head, which has as much work.)
         const int first = block / kCluster * kCluster / splits.team;
-        has_work_ = splits.team == 1 ? begin_ < end_ : first / splits.most < p.kv_heads && first % splits.most < splits.count;
+        has_work_ =
+            splits.team == 1 ? begin_ < end_ : first / splits.most < p.kv_heads && first % splits.most < splits.count;
     }
 
     __device__ __forceinline__ bool has_work() const { return has_work_; }
@@ -113,18 +147,20 @@ class Attention {
     __device__ __forceinline__ int rank() const { return static_cast<int>(blockIdx.x) % splits_.team; }
 
     static constexpr int kSteps = kHeadDim / 16;
-    static constexpr int kPairs = kHeadDim / 2;  // Of a head's outputs.
-    static constexpr int kTogether = 4;          // Pairs that one block merges: what 32 bytes hold.
+    static constexpr int kPairs = kHeadDim / 2;        // Of a head's outputs.
+    static constexpr int kTogether = DECODE_TOGETHER;  // Pairs that one block merges: what 32 bytes hold.
     static constexpr int kHeld = kSlots<kHeadDim>;
     static constexpr int kBytes = kTileBytes<kHeadDim>;
-    // Where a warp's tiles were: for each head its outputs, then their maximum and sum. Four more than the outputs, so that
-    // heads begin in different banks.
+    // Where a warp's tiles were: for each head its outputs, then their maximum and sum. Four more than the outputs, so
+    // that heads begin in different banks.
     static constexpr int kRecord = kHeadDim + 4;
     static_assert(kGroup * kRecord * 4 <= kHeld * 2 * kBytes);
     static_assert(kAttentionWarps <= kWarps);
 
     __device__ __forceinline__ unsigned char* tiles_of(int warp) const { return tiles_ + warp * kHeld * 2 * kBytes; }
-    __device__ __forceinline__ uint32_t keys_at(int warp, int slot) const { return shared_address(tiles_of(warp)) + slot * 2 * kBytes; }
+    __device__ __forceinline__ uint32_t keys_at(int warp, int slot) const {
+        return shared_address(tiles_of(warp)) + slot * 2 * kBytes;
+    }
     __device__ __forceinline__ uint32_t values_at(int warp, int slot) const { return keys_at(warp, slot) + kBytes; }
     __device__ __forceinline__ float* record(int warp) const { return reinterpret_cast<float*>(tiles_of(warp)); }
 
@@ -139,26 +175,34 @@ class Attention {
                 const int row = i / kPieces, piece = i % kPieces, key = tile * kTile + row;
                 if (key == new_row_) continue;
                 const bool valid = begin_ + key < end_;
-                copy_async_once(to + swizzled<kHeadDim>(row, piece), from + (valid ? static_cast<size_t>(key) * kHeadDim + piece * 8 : 0), valid);
+                copy_async_once(to + swizzled<kHeadDim>(row, piece),
+                                from + (valid ? static_cast<size_t>(key) * kHeadDim + piece * 8 : 0), valid);
             }
         }
         copy_commit();
     }
 
     __device__ __forceinline__ static void wait_but(int groups) {
-        if (groups >= kStages) copy_wait<kStages>();
-        else if (groups >= 4) copy_wait<4>();
-        else if (groups == 3) copy_wait<3>();
-        else if (groups == 2) copy_wait<2>();
-        else if (groups == 1) copy_wait<1>();
-        else copy_wait<0>();
+        if (groups >= kStages)
+            copy_wait<kStages>();
+        else if (groups >= 4)
+            copy_wait<4>();
+        else if (groups == 3)
+            copy_wait<3>();
+        else if (groups == 2)
+            copy_wait<2>();
+        else if (groups == 1)
+            copy_wait<1>();
+        else
+            copy_wait<0>();
     }
 
     // This warp's tiles. `later`: copies that were started after the first tiles'.
     __device__ __forceinline__ void attend(const DecodeLayer& layer, int later) {
         const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
         // This lane's heads are lane % 4 * 2 and the next.
-        float acc[kSteps][4] = {}, top[2] = {kNone, kNone}, total[2] = {};
+        float acc[kSteps][4] = {};
+        Softmax softmax[2];
         wait_but(later);
         for (int tile = warp, turn = 0; tile < count_; tile += kAttentionWarps, ++turn) {
             const int slot = turn % kHeld, next = tile + kHeld * kAttentionWarps;
@@ -169,7 +213,8 @@ class Attention {
             float score[4] = {};
 #pragma unroll
             for (int k = 0; k < kSteps; k += 2) {
-                // Two steps' query fragments: column lane / 4 is a head of the group. (In registers they'd have no room.)
+                // Two steps' query fragments: column lane / 4 is a head of the group. (In registers they'd have no
+                // room.)
                 uint32_t q[4], a[4];
                 ldmatrix_x4(q, queries() + swizzled<kHeadDim>(min(lane % 8, group_ - 1), k * 2 + lane / 8));
 #pragma unroll
@@ -185,7 +230,7 @@ class Attention {
             if (key + 8 >= end_) score[2] = score[3] = kNone;
             float correction[2];
 #pragma unroll
-            for (int h = 0; h < 2; ++h) soften(score[h], score[h + 2], top[h], total[h], correction[h]);
+            for (int h = 0; h < 2; ++h) correction[h] = softmax[h].step(score[h], score[h + 2], p_.scale_log2);
             const uint32_t b0 = transposed(pack(score[0], score[1])), b1 = transposed(pack(score[2], score[3]));
             if (turn >= kHeld) copy_wait<2 * kHeld - 1>();
             __syncwarp();
@@ -200,7 +245,7 @@ class Attention {
             __syncwarp();
             fetch(layer.values, values, next);
         }
-        keep_record(acc, top, total);
+        keep_record(acc, softmax);
     }
 
     __device__ __forceinline__ uint32_t queries() const { return shared_address(tiles_ + kTiles<kHeadDim>); }
@@ -211,15 +256,18 @@ class Attention {
         for (int i = threadIdx.x; i < all; i += kThreads) {
             // Behind the queries: the key, then the value.
             const int row = i < own ? i / (kPairs / 2) : kGroup + (i - own) / (kPairs / 2);
-            const int head = row < kGroup ? kv_head_ * group_ + row : p_.heads + (row - kGroup) * p_.kv_heads + kv_head_;
+            const int head =
+                row < kGroup ? kv_head_ * group_ + row : p_.heads + (row - kGroup) * p_.kv_heads + kv_head_;
             const int first = i % (kPairs / 2) * 2, second = first + kPairs;
             uint4 words;
             do {
                 words = load_words(p_.qkv + head * kPairs + first);
             } while (!both_of(words, epoch));
             // A word has values j and j + head_dim / 2.
-            store_shared(queries() + swizzled<kHeadDim>(row, first / 8) + first % 8 * 2, __byte_perm(words.x, words.z, 0x5410));
-            store_shared(queries() + swizzled<kHeadDim>(row, second / 8) + second % 8 * 2, __byte_perm(words.x, words.z, 0x7632));
+            store_shared(queries() + swizzled<kHeadDim>(row, first / 8) + first % 8 * 2,
+                         __byte_perm(words.x, words.z, 0x5410));
+            store_shared(queries() + swizzled<kHeadDim>(row, second / 8) + second % 8 * 2,
+                         __byte_perm(words.x, words.z, 0x7632));
         }
     }
 
@@ -235,47 +283,40 @@ class Attention {
 
     __device__ __forceinline__ static uint4 load_shared(uint32_t address) {
         uint4 v;
-        asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];" : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(address) : "memory");
+        asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                     : "r"(address)
+                     : "memory");
         return v;
     }
     __device__ __forceinline__ static void store_shared(uint32_t address, uint32_t v) {
         asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(v) : "memory");
     }
     __device__ __forceinline__ static void store_shared(uint32_t address, const uint4& v) {
-        asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w) : "memory");
-    }
-
-    // Scores of two keys with one head become their weights; the maximum and this lane's sum go on.
-    __device__ __forceinline__ void soften(float& a, float& b, float& top, float& total, float& correction) const {
-        float new_top = fmaxf(top, fmaxf(a, b));
-#pragma unroll
-        for (int offset = 4; offset < kWarp; offset *= 2) new_top = fmaxf(new_top, __shfl_xor_sync(kAllLanes, new_top, offset));
-        correction = exp2f((top - new_top) * p_.scale_log2);
-        a = exp2f((a - new_top) * p_.scale_log2);
-        b = exp2f((b - new_top) * p_.scale_log2);
-        total = total * correction + a + b;
-        top = new_top;
+        asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(v.x), "r"(v.y), "r"(v.z), "r"(v.w)
+                     : "memory");
     }
 
     // What this warp found, where its tiles were.
-    __device__ __forceinline__ void keep_record(const float (&acc)[kSteps][4], const float (&top)[2], float (&total)[2]) {
+    __device__ __forceinline__ void keep_record(const float (&acc)[kSteps][4], Softmax (&softmax)[2]) {
         const int lane = threadIdx.x % kWarp;
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
 #pragma unroll
-            for (int offset = 4; offset < kWarp; offset *= 2) total[h] += __shfl_xor_sync(kAllLanes, total[h], offset);
+            for (int offset = 4; offset < kWarp; offset *= 2)
+                softmax[h].sum += __shfl_xor_sync(kAllLanes, softmax[h].sum, offset);
             float* mine = record(threadIdx.x / kWarp) + (lane % 4 * 2 + h) * kRecord;
 #pragma unroll
             for (int n = 0; n < kSteps; ++n) {
                 mine[n * 16 + lane / 4] = acc[n][h];
                 mine[n * 16 + 8 + lane / 4] = acc[n][h + 2];
             }
-            if (lane < 4) *reinterpret_cast<float2*>(mine + kHeadDim) = make_float2(top[h], total[h]);
+            if (lane < 4) *reinterpret_cast<float2*>(mine + kHeadDim) = make_float2(softmax[h].max, softmax[h].sum);
         }
     }
 
-    // The warps' records become the block's, two neighbouring outputs a thread. A block without a team publishes them; in a
-    // team every block gets a share of them, and all get the maximum and the sum.
+    // The warps' records become the block's, two neighbouring outputs a thread. A block without a team publishes them;
+    // in a team every block gets a share of them, and all get the maximum and the sum.
     __device__ __forceinline__ void merge_warps(unsigned epoch) {
         const int busy = min(count_, kAttentionWarps);
         for (int i = threadIdx.x; i < group_ * kPairs; i += kThreads) {
@@ -306,13 +347,15 @@ class Attention {
         }
     }
 
-    // Pair i of the outputs goes to the block that merges it: four neighbours to the first, four to the next, and so on.
+    // Pair i of the outputs goes to the block that merges it: four neighbours to the first, four to the next, and so
+    // on.
     __device__ __forceinline__ void tell_team(int i, float a, float b, float top, float sum) {
         const int team = cluster::rank() - rank(), round = i / kTogether / splits_.team;
         uint2* to = received_ + (round * splits_.team + rank()) * kTogether + i % kTogether;
         cluster::store_to(to, team + i / kTogether % splits_.team, make_uint2(__float_as_uint(a), __float_as_uint(b)));
         if (i % kPairs < splits_.team)
-            cluster::store_to(team_ends() + rank() * kGroup + i / kPairs, team + i % kPairs, make_uint2(__float_as_uint(top), __float_as_uint(sum)));
+            cluster::store_to(team_ends() + rank() * kGroup + i / kPairs, team + i % kPairs,
+                              make_uint2(__float_as_uint(top), __float_as_uint(sum)));
     }
 
     // Maxima and sums of the team's blocks.
@@ -324,12 +367,15 @@ class Attention {
         const int i = (pair / kTogether * splits_.team + rank()) * kTogether + pair % kTogether;
         const bool there = i < group_ * kPairs;
         const uint2 end = team_ends()[from * kGroup + (there ? i / kPairs : 0)];
-        const uint2 value = received_[there ? (pair / kTogether * splits_.team + from) * kTogether + pair % kTogether : 0];
+        const uint2 value =
+            received_[there ? (pair / kTogether * splits_.team + from) * kTogether + pair % kTogether : 0];
         const float top = __uint_as_float(end.x);
         float merged_top = top;
-        for (int offset = 1; offset < splits_.team; offset *= 2) merged_top = fmaxf(merged_top, __shfl_xor_sync(kAllLanes, merged_top, offset));
+        for (int offset = 1; offset < splits_.team; offset *= 2)
+            merged_top = fmaxf(merged_top, __shfl_xor_sync(kAllLanes, merged_top, offset));
         const float factor = exp2f((top - merged_top) * p_.scale_log2);
-        float a = __uint_as_float(value.x) * factor, b = __uint_as_float(value.y) * factor, sum = __uint_as_float(end.y) * factor;
+        float a = __uint_as_float(value.x) * factor, b = __uint_as_float(value.y) * factor,
+              sum = __uint_as_float(end.y) * factor;
         for (int offset = 1; offset < splits_.team; offset *= 2) {
             a += __shfl_xor_sync(kAllLanes, a, offset);
             b += __shfl_xor_sync(kAllLanes, b, offset);
@@ -344,10 +390,11 @@ class Attention {
         const bool whole = splits_.count == 1;
         PairWord* to = whole ? p_.attended + head * kPairs : part_words<kHeadDim>(p_, splits_, head, part_);
         store_word(to + i % kPairs, pack(__fdividef(a, sum), __fdividef(b, sum)), epoch);
-        if (!whole && i % kPairs == 0) store_word(to + kPairs, __float_as_uint(top * p_.scale_log2 + __log2f(sum)), epoch);
+        if (!whole && i % kPairs == 0)
+            store_word(to + kPairs, __float_as_uint(top * p_.scale_log2 + __log2f(sum)), epoch);
     }
 
-    const Decode& p_;
+    const DecodeParameters& p_;
     const Splits splits_;
     uint2* received_;
     unsigned char* tiles_;
@@ -365,7 +412,7 @@ struct FewParts {
         uint2 weight = {};
     };
     static constexpr int kAtOnce = kFew;
-    const Decode& p;
+    const DecodeParameters& p;
     const Splits& splits;
     unsigned epoch;
 
@@ -378,7 +425,9 @@ struct FewParts {
         return {load_words(part + word), load_word(part + kHeadDim / 2)};
     }
 
-    __device__ __forceinline__ bool ready(const Raw& raw) const { return both_of(raw.outputs, epoch) && raw.weight.y == epoch; }
+    __device__ __forceinline__ bool ready(const Raw& raw) const {
+        return both_of(raw.outputs, epoch) && raw.weight.y == epoch;
+    }
 
     // Of the lanes with the same outputs, in all of them.
     __device__ __forceinline__ static uint2 merged(const Raw& raw) {
@@ -392,8 +441,9 @@ struct FewParts {
         const float top = over_lanes(__uint_as_float(raw.weight.x), [](float x, float y) { return fmaxf(x, y); });
         const float weight = exp2f(__uint_as_float(raw.weight.x) - top);
         const float share = weight / over_lanes(weight, add);
-        return make_uint2(pack(over_lanes(share * low(raw.outputs.x), add), over_lanes(share * high(raw.outputs.x), add)),
-                          pack(over_lanes(share * low(raw.outputs.z), add), over_lanes(share * high(raw.outputs.z), add)));
+        return make_uint2(
+            pack(over_lanes(share * low(raw.outputs.x), add), over_lanes(share * high(raw.outputs.x), add)),
+            pack(over_lanes(share * low(raw.outputs.z), add), over_lanes(share * high(raw.outputs.z), add)));
     }
 };
 
@@ -404,29 +454,30 @@ __device__ __forceinline__ void stage_parts(const Product& w, uint4* staged, con
     pad(w, staged);
     gather(parts, w.chunks * 2 * kFewParts, [&](int i, const typename FewParts<kHeadDim>::Raw& raw) {
         const uint2 values = parts.merged(raw);
-        for (int rank = i % kFewParts; rank < kCluster; rank += kFewParts) cluster::store_to(to + i / kFewParts, rank, values);
+        for (int rank = i % kFewParts; rank < kCluster; rank += kFewParts)
+            cluster::store_to(to + i / kFewParts, rank, values);
     });
     cluster::sync();
 }
 
-// Outputs 2i and 2i + 1 of a head, merged from some of its parts.
+// Outputs 2i and 2i + 1 of a head from some of its parts, not yet divided by `sum`: a softmax with base 2.
 struct Merged {
-    float a = 0, b = 0, top = kNone, total = 0;
+    float a = 0, b = 0, max = kNone, sum = 0;
 
-    __device__ __forceinline__ void add(const Merged& other) {
-        const float new_top = fmaxf(top, other.top);
-        const float keep = exp2f(top - new_top), factor = exp2f(other.top - new_top);
+    __device__ __forceinline__ void merge(const Merged& other) {
+        const float new_max = fmaxf(max, other.max);
+        const float keep = exp2f(max - new_max), factor = exp2f(other.max - new_max);
         a = a * keep + other.a * factor;
         b = b * keep + other.b * factor;
-        total = total * keep + other.total * factor;
-        top = new_top;
+        sum = sum * keep + other.sum * factor;
+        max = new_max;
     }
 };
 
 // Merges every `stride`th part from `first` on.
 template <int kHeadDim>
-__device__ __forceinline__ Merged merge_parts(const Decode& p, const Splits& splits, int head, int i, int first,
-                                              int stride, unsigned epoch) {
+__device__ __forceinline__ Merged merge_parts(const DecodeParameters& p, const Splits& splits, int head, int i,
+                                              int first, int stride, unsigned epoch) {
     constexpr int kAhead = 4;
     Merged merged;
     for (int base = first; base < splits.count; base += stride * kAhead) {
@@ -446,14 +497,15 @@ __device__ __forceinline__ Merged merge_parts(const Decode& p, const Splits& spl
 #pragma unroll
         for (int k = 0; k < kAhead; ++k)
             if (base + k * stride < splits.count)
-                merged.add({low(outputs[k].x), high(outputs[k].x), __uint_as_float(weights[k].x), 1.0f});
+                merged.merge({low(outputs[k].x), high(outputs[k].x), __uint_as_float(weights[k].x), 1.0f});
     }
     return merged;
 }
 
 // Many parts: the merge is shared out over the grid, eight lanes to two neighbouring outputs.
 template <int kHeadDim>
-__device__ __forceinline__ void merge_shared(const Decode& p, const Splits& splits, int block, unsigned epoch) {
+__device__ __forceinline__ void merge_shared(const DecodeParameters& p, const Splits& splits, int block,
+                                             unsigned epoch) {
     constexpr int kLanes = 8;
     const int items = p.heads * kHeadDim / 2;
     // Neighbouring items go to different blocks, so that they spread over all multiprocessors.
@@ -466,9 +518,10 @@ __device__ __forceinline__ void merge_shared(const Decode& p, const Splits& spli
                                               threadIdx.x % kLanes, kLanes, epoch);
 #pragma unroll
         for (int offset = 1; offset < kLanes; offset *= 2) {
-            merged.add({__shfl_xor_sync(lanes, merged.a, offset), __shfl_xor_sync(lanes, merged.b, offset),
-                        __shfl_xor_sync(lanes, merged.top, offset), __shfl_xor_sync(lanes, merged.total, offset)});
+            merged.merge({__shfl_xor_sync(lanes, merged.a, offset), __shfl_xor_sync(lanes, merged.b, offset),
+                          __shfl_xor_sync(lanes, merged.max, offset), __shfl_xor_sync(lanes, merged.sum, offset)});
         }
-        if (threadIdx.x % kLanes == 0) store_word(p.attended + item, pack(merged.a / merged.total, merged.b / merged.total), epoch);
+        if (threadIdx.x % kLanes == 0)
+            store_word(p.attended + item, pack(merged.a / merged.sum, merged.b / merged.sum), epoch);
     }
 }

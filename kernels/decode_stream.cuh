@@ -10,8 +10,14 @@ template <int kHeadDim>
 class Stream {
   public:
     // `left`: products still to come, this one included.
-    __device__ __forceinline__ Stream(const Decode& p, const DecodeLayer* layers, uint4* ring, int block, int phase, int left)
-        : p_(p), layers_(layers), ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp), block_(block), phase_(phase), left_(left) {
+    __device__ __forceinline__ Stream(const DecodeParameters& p, const DecodeLayer* layers, uint4* ring, int block,
+                                      int phase, int left)
+        : p_(p),
+          layers_(layers),
+          ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp),
+          block_(block),
+          phase_(phase),
+          left_(left) {
         open();
 #pragma unroll
         for (int s = 0; s < kStages; ++s) fetch();
@@ -90,7 +96,7 @@ class Stream {
         ++started_;
     }
 
-    const Decode& p_;
+    const DecodeParameters& p_;
     const DecodeLayer* layers_;
     uint4* ring_;  // A lane reads only what it copied itself, so the ring needs no barrier.
     int block_, phase_, left_;
@@ -99,3 +105,30 @@ class Stream {
     const uint4 *weight_, *row_;
     int pairs_, chunks_, distance_, stride_, offset_, per_round_, pair_, at_;
 };
+
+// All of this block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread.
+// Shared memory from `sums`: one float2 for each warp and round.
+template <int kHeadDim, typename Finish>
+__device__ __forceinline__ void run_product(Stream<kHeadDim>& stream, const Product& w, int block, const uint4* staged,
+                                            float2* sums, Finish finish) {
+    const int warp = threadIdx.x / kWarp;
+    const int pairs_a_round = kWarps / w.split;
+    const int mine = pairs_of_block(w.pairs, block);
+    for (int slot = warp / w.split, at = warp; slot < mine; slot += pairs_a_round, at += kWarps) {
+        float a = 0, b = 0;
+        stream.multiply(w, staged, a, b);
+        a = warp_sum(a);
+        b = warp_sum(b);
+        if (threadIdx.x % kWarp == 0) sums[at] = make_float2(a, b);
+    }
+    __syncthreads();
+    for (int slot = threadIdx.x; slot < mine; slot += kThreads) {
+        float2 sum = sums[slot * w.split];
+        for (int i = 1; i < w.split; ++i) {
+            const float2 more = sums[slot * w.split + i];
+            sum.x += more.x;
+            sum.y += more.y;
+        }
+        finish(slot * gridDim.x + block, sum.x, sum.y);
+    }
+}

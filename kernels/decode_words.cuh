@@ -169,9 +169,8 @@ template <typename Source>
 __device__ __forceinline__ void stage(const Product& w, uint4* staged, const Source& source) {
     uint2* to = reinterpret_cast<uint2*>(staged);
     pad(w, staged);
-    gather(source, w.chunks * 2, [&](int i, const typename Source::Raw& raw) {
-        cluster::store(to + i, source.values(raw));
-    });
+    gather(source, w.chunks * 2,
+           [&](int i, const typename Source::Raw& raw) { cluster::store(to + i, source.values(raw)); });
     cluster::sync();
 }
 

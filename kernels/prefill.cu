@@ -2,7 +2,7 @@
 
 #include "common.cuh"
 
-constexpr int kThreads = 256;
+constexpr int kThreads = ELEMENTWISE_THREADS;
 
 // Marks a moment: one thread writes the device's global timer.
 extern "C" __global__ void stamp(unsigned long long* time) { *time = clock_ns(); }

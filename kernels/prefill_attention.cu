@@ -1,14 +1,15 @@
 // Causal flash attention for a chunk of a prompt, on the tensor cores of compute capability 8.0 and later.
 //
 // A block owns 64 query rows of one head, a warp 16 of them. Keys and values pass through shared memory in tiles of
-// 64, two in flight; scores and the running softmax stay in registers, so memory doesn't grow with the length.
+// 64, two in flight; scores and the running (online) softmax stay in registers, so memory doesn't grow with the length.
 
 #include "common.cuh"
 
-constexpr int kWarps = 4;
-constexpr int kThreads = kWarps * kWarp;
+constexpr int kThreads = PREFILL_THREADS;
+constexpr int kWarps = kThreads / kWarp;
 constexpr int kRows = kWarps * 16;
-constexpr int kTile = 64;
+constexpr int kTile = PREFILL_TILE;
+static_assert(kRows == PREFILL_TILE);
 constexpr float kNone = -1e30f;
 
 template <int kHeadDim>
@@ -24,6 +25,7 @@ __device__ __forceinline__ void attention_body(const bf16* query, const bf16* ke
                                                float scale_log2) {
     constexpr int kChunks = kHeadDim / 8;
     constexpr int kTileBytes = kTile * kHeadDim * 2;
+    static_assert(4 * kTileBytes == (kHeadDim == 64 ? PREFILL_BYTES_64 : PREFILL_BYTES_128));
     extern __shared__ uint4 shared[];
     const int lane = threadIdx.x % kWarp;
     const int warp = threadIdx.x / kWarp;
@@ -82,8 +84,8 @@ __device__ __forceinline__ void attention_body(const bf16* query, const bf16* ke
 #pragma unroll
             for (int n = 0; n < kTile / 16; ++n) {
                 uint32_t b[4];
-                ldmatrix_x4(b, key_tile + swizzled<kHeadDim>(n * 16 + (lane & 7) + (lane >> 4) * 8,
-                                                             k * 2 + ((lane >> 3) & 1)));
+                ldmatrix_x4(
+                    b, key_tile + swizzled<kHeadDim>(n * 16 + (lane & 7) + (lane >> 4) * 8, k * 2 + ((lane >> 3) & 1)));
                 mma_16816(score[n * 2], q[k], b[0], b[1]);
                 mma_16816(score[n * 2 + 1], q[k], b[2], b[3]);
             }
@@ -155,11 +157,11 @@ __device__ __forceinline__ void attention_body(const bf16* query, const bf16* ke
     }
 }
 
-#define PREFILL_ATTENTION(head_dim)                                                                            \
-    extern "C" __global__ void __launch_bounds__(kThreads) prefill_attention_##head_dim(                       \
-        const bf16* query, const bf16* keys, const bf16* values, bf16* out, int tokens, int start, int heads,  \
-        int group, int max_length, float scale_log2) {                                                         \
-        attention_body<head_dim>(query, keys, values, out, tokens, start, heads, group, max_length, scale_log2); \
+#define PREFILL_ATTENTION(head_dim)                                                                                  \
+    extern "C" __global__ void __launch_bounds__(kThreads)                                                           \
+        prefill_attention_##head_dim(const bf16* query, const bf16* keys, const bf16* values, bf16* out, int tokens, \
+                                     int start, int heads, int group, int max_length, float scale_log2) {            \
+        attention_body<head_dim>(query, keys, values, out, tokens, start, heads, group, max_length, scale_log2);     \
     }
 
 PREFILL_ATTENTION(64)

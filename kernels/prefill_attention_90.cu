@@ -12,9 +12,10 @@
 
 constexpr int kGroupThreads = 128;
 constexpr int kThreads = 3 * kGroupThreads;
-constexpr int kRows = 128;
+static_assert(kThreads == PREFILL_90_THREADS);
+constexpr int kRows = PREFILL_90_TILE;
 constexpr int kGroupRows = 64;
-constexpr int kTile = 128;
+constexpr int kTile = PREFILL_90_TILE;
 constexpr int kStages = 2;
 constexpr float kNone = -1e30f;
 // Tiles lie in panels of 64 columns: 128 bytes a row, the widest swizzle.
@@ -40,12 +41,15 @@ __device__ __forceinline__ void barrier_wait(uint32_t barrier, int parity) {
         "again:\n"
         "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
         "@!done bra again;\n"
-        "}" ::"r"(barrier), "r"(parity) : "memory");
+        "}" ::"r"(barrier),
+        "r"(parity)
+        : "memory");
 }
 
 __device__ __forceinline__ void copy_box(uint32_t to, const CUtensorMap* map, int x, int y, int z, uint32_t barrier) {
     asm volatile(
-        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::"r"(to),
+        "cp.async.bulk.tensor.3d.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];" ::
+            "r"(to),
         "l"(map), "r"(x), "r"(y), "r"(z), "r"(barrier)
         : "memory");
 }
@@ -69,8 +73,9 @@ __device__ __forceinline__ void settle(float (&d)[kCount]) {
     for (int i = 0; i < kCount; ++i) asm volatile("" : "+f"(d[i])::"memory");
 }
 
-#define ACC8(d, i) \
-    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), "+f"(d[i + 7])
+#define ACC8(d, i)                                                                                              \
+    "+f"(d[i]), "+f"(d[i + 1]), "+f"(d[i + 2]), "+f"(d[i + 3]), "+f"(d[i + 4]), "+f"(d[i + 5]), "+f"(d[i + 6]), \
+        "+f"(d[i + 7])
 
 // d (+)= a b^T, 64 x 128 by 16: both from shared memory, rows contiguous.
 __device__ __forceinline__ void scores_product(float (&d)[64], uint64_t a, uint64_t b, int accumulate) {
@@ -120,6 +125,9 @@ struct Layout {
     static constexpr int kKeys = kTileBytes;
     static constexpr int kValues = kKeys + kStages * kTileBytes;
     static constexpr int kBarriers = kValues + kStages * kTileBytes;
+    // One of the queries, four a stage; and tiles lie at multiples of 1024 bytes.
+    static constexpr int kBytes = kBarriers + (1 + 4 * kStages) * 8 + 1023;
+    static_assert(kBytes <= (kHeadDim == 64 ? PREFILL_90_BYTES_64 : PREFILL_90_BYTES_128));
 };
 
 // One tile, panel by panel. Coordinates: column, then the two others of the tensor.
@@ -140,10 +148,10 @@ struct Barriers {
     __device__ __forceinline__ uint32_t values_empty(int stage) const { return base + 32 + stage * 32; }
 };
 
-// One consumer's running softmax of its two rows.
+// One consumer's running (online) softmax of its two rows.
 struct Softmax {
-    float top[2] = {kNone, kNone};
-    float total[2] = {0, 0};
+    float max[2] = {kNone, kNone};
+    float sum[2] = {0, 0};
     float correction[2];
 
     // Turns scores into weights. `limit` is the last key that the first of the two rows sees, within the tile.
@@ -163,24 +171,24 @@ struct Softmax {
         }
 #pragma unroll
         for (int h = 0; h < 2; ++h) {
-            float tile_top = top[h];
+            float new_max = max[h];
 #pragma unroll
-            for (int i = 0; i < 64; i += 4) tile_top = fmaxf(tile_top, fmaxf(s[i + h * 2], s[i + h * 2 + 1]));
-            tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 1));
-            tile_top = fmaxf(tile_top, __shfl_xor_sync(kAllLanes, tile_top, 2));
-            correction[h] = exp2f((top[h] - tile_top) * scale_log2);
-            top[h] = tile_top;
-            const float base = tile_top * scale_log2;
-            float sum = 0;
+            for (int i = 0; i < 64; i += 4) new_max = fmaxf(new_max, fmaxf(s[i + h * 2], s[i + h * 2 + 1]));
+            new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, 1));
+            new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, 2));
+            correction[h] = exp2f((max[h] - new_max) * scale_log2);
+            max[h] = new_max;
+            const float base = new_max * scale_log2;
+            float tile_sum = 0;
 #pragma unroll
             for (int i = 0; i < 64; i += 4) {
 #pragma unroll
                 for (int j = h * 2; j < h * 2 + 2; ++j) {
                     s[i + j] = exp2f(fmaf(s[i + j], scale_log2, -base));
-                    sum += s[i + j];
+                    tile_sum += s[i + j];
                 }
             }
-            total[h] = total[h] * correction[h] + sum;
+            sum[h] = sum[h] * correction[h] + tile_sum;
         }
     }
 };
@@ -260,7 +268,7 @@ __device__ __forceinline__ void consume(uint32_t shared, const Barriers& barrier
 
 #pragma unroll
     for (int h = 0; h < 2; ++h) {
-        float total = softmax.total[h];
+        float total = softmax.sum[h];
         total += __shfl_xor_sync(kAllLanes, total, 1);
         total += __shfl_xor_sync(kAllLanes, total, 2);
         if (row + h * 8 >= tokens) continue;
@@ -275,9 +283,9 @@ __device__ __forceinline__ void consume(uint32_t shared, const Barriers& barrier
 // `query`: [tokens][heads][head_dim], columns innermost; `keys`, `values`: [key/value head][position][head_dim].
 // The first row is position `start`. Grid: (heads, row tiles), the last rows first because they take longest.
 template <int kHeadDim>
-__device__ __forceinline__ void attention_body(const CUtensorMap* query, const CUtensorMap* keys, const CUtensorMap* values,
-                                               bf16* out, int tokens, int start, int heads, int group,
-                                               float scale_log2) {
+__device__ __forceinline__ void attention_body(const CUtensorMap* query, const CUtensorMap* keys,
+                                               const CUtensorMap* values, bf16* out, int tokens, int start, int heads,
+                                               int group, float scale_log2) {
     using L = Layout<kHeadDim>;
     extern __shared__ uint8_t raw[];
     // The swizzle needs panels at multiples of 1024 bytes.
@@ -319,12 +327,12 @@ __device__ __forceinline__ void attention_body(const CUtensorMap* query, const C
     }
 }
 
-#define PREFILL_ATTENTION_90(head_dim)                                                                               \
-    extern "C" __global__ void __launch_bounds__(kThreads, 1) prefill_attention_90_##head_dim(                       \
-        const __grid_constant__ CUtensorMap query, const __grid_constant__ CUtensorMap keys,                         \
-        const __grid_constant__ CUtensorMap values, bf16* out, int tokens, int start, int heads, int group,          \
-        float scale_log2) {                                                                                          \
-        attention_body<head_dim>(&query, &keys, &values, out, tokens, start, heads, group, scale_log2);              \
+#define PREFILL_ATTENTION_90(head_dim)                                                                      \
+    extern "C" __global__ void __launch_bounds__(kThreads, 1) prefill_attention_90_##head_dim(              \
+        const __grid_constant__ CUtensorMap query, const __grid_constant__ CUtensorMap keys,                \
+        const __grid_constant__ CUtensorMap values, bf16* out, int tokens, int start, int heads, int group, \
+        float scale_log2) {                                                                                 \
+        attention_body<head_dim>(&query, &keys, &values, out, tokens, start, heads, group, scale_log2);     \
     }
 
 PREFILL_ATTENTION_90(64)

@@ -15,7 +15,8 @@ __global__ void norm(const float* x, const bf16* weight, float eps, float* out, 
     if (threadIdx.x == 0) sum = 0;
     __syncthreads();
     float mine = 0;
-    for (int i = threadIdx.x; i < hidden; i += blockDim.x) mine += x[size_t(blockIdx.x) * hidden + i] * x[size_t(blockIdx.x) * hidden + i];
+    for (int i = threadIdx.x; i < hidden; i += blockDim.x)
+        mine += x[size_t(blockIdx.x) * hidden + i] * x[size_t(blockIdx.x) * hidden + i];
     atomicAdd(&sum, mine);
     __syncthreads();
     const float scale = rsqrtf(sum / hidden + eps);
@@ -83,13 +84,14 @@ __global__ void attention(const float* qkv, float* out, int heads, int kv_heads,
 __global__ void activate(const float* gate_up, float* out, int intermediate) {
     for (int i = threadIdx.x; i < intermediate; i += blockDim.x) {
         const float g = gate_up[size_t(blockIdx.x) * 2 * intermediate + i];
-        out[size_t(blockIdx.x) * intermediate + i] = g / (1 + expf(-g)) * gate_up[size_t(blockIdx.x) * 2 * intermediate + intermediate + i];
+        out[size_t(blockIdx.x) * intermediate + i] =
+            g / (1 + expf(-g)) * gate_up[size_t(blockIdx.x) * 2 * intermediate + intermediate + i];
     }
 }
 
 // Logits of the last `last` positions.
 inline std::vector<float> forward(const Model& m, const std::vector<unsigned>& ids, int last) {
-    const Shape& s = m.shape;
+    const NamedShape& s = m.shape;
     const int n = ids.size();
     unsigned* tokens = device_array<unsigned>(n);
     CHECK(cudaMemcpy(tokens, ids.data(), n * 4, cudaMemcpyHostToDevice));
@@ -100,8 +102,10 @@ inline std::vector<float> forward(const Model& m, const std::vector<unsigned>& i
     float* gate_up = device_array<float>(size_t(n) * 2 * s.intermediate);
     float* act = device_array<float>(size_t(n) * s.intermediate);
     float* logits = device_array<float>(size_t(last) * s.vocabulary);
-    auto times = [&](const float* in, const bf16* w, const bf16* bias, float* out, int count, int rows, int columns, bool add) {
-        product<<<dim3((rows + 15) / 16, (count + 15) / 16), dim3(16, 16)>>>(in, w, bias, out, count, rows, columns, add);
+    auto times = [&](const float* in, const bf16* w, const bf16* bias, float* out, int count, int rows, int columns,
+                     bool add) {
+        product<<<dim3((rows + 15) / 16, (count + 15) / 16), dim3(16, 16)>>>(in, w, bias, out, count, rows, columns,
+                                                                             add);
     };
     CHECK(cudaFuncSetAttribute((void*)attention, cudaFuncAttributeMaxDynamicSharedMemorySize, 96 << 10));
     embed<<<n, 256>>>(tokens, m.embedding, x, s.hidden);
@@ -120,7 +124,8 @@ inline std::vector<float> forward(const Model& m, const std::vector<unsigned>& i
     times(normed + size_t(n - last) * s.hidden, m.head, nullptr, logits, last, s.vocabulary, s.hidden, false);
     std::vector<float> out(size_t(last) * s.vocabulary);
     CHECK(cudaMemcpy(out.data(), logits, out.size() * 4, cudaMemcpyDeviceToHost));
-    for (void* p : {(void*)tokens, (void*)x, (void*)normed, (void*)qkv, (void*)attended, (void*)gate_up, (void*)act, (void*)logits})
+    for (void* p : {(void*)tokens, (void*)x, (void*)normed, (void*)qkv, (void*)attended, (void*)gate_up, (void*)act,
+                    (void*)logits})
         CHECK(cudaFree(p));
     return out;
 }

@@ -2,7 +2,6 @@
 
 mod cache;
 pub mod config;
-#[cfg(feature = "cuda")]
 pub mod graph;
 pub mod plain;
 pub mod rope;

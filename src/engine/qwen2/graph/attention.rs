@@ -10,21 +10,17 @@ use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{
     CudaFunction, CudaStream, DeviceRepr, LaunchConfig, PushKernelArg, sys,
 };
-use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::{Result, bail};
 
-use super::gpu::{Address, Rows, allow_shared_bytes};
-use super::plan::{AttentionShape, COMPUTE_CAPABILITY};
+use super::launch::{AttentionShape, COMPUTE_CAPABILITY, Rows, allow_shared_bytes, load};
+use super::layout::Address;
+use super::sizes::PromptBlock;
 
 /// The kernel that this build has for its GPU.
 pub enum PromptAttention {
     Portable(CudaFunction),
     Hopper(CudaFunction),
 }
-
-/// Query rows of a block and keys of a tile.
-const PORTABLE_TILE: usize = 64;
-const HOPPER_TILE: usize = 128;
 
 /// A chunk's queries, a layer's cache, and where the result goes.
 pub struct PromptCache {
@@ -39,62 +35,47 @@ pub struct PromptCache {
 
 impl PromptAttention {
     pub fn load(stream: &Arc<CudaStream>, head_dim: usize) -> Result<Self> {
-        let load = |image: &[u8], name: &str| {
-            let module = stream.context().load_module(Ptx::from_binary(image.to_vec())).w()?;
-            module.load_function(&format!("{name}_{head_dim}")).w()
-        };
+        let function = |image: &[u8], name: &str| load(stream, image)?.load_function(&format!("{name}_{head_dim}")).w();
         if COMPUTE_CAPABILITY == 90 {
             let image = include_bytes!(concat!(env!("OUT_DIR"), "/prefill_attention_90.fatbin"));
-            let function = load(image, "prefill_attention_90")?;
-            allow_shared_bytes(&function, hopper_shared_bytes(head_dim))?;
+            let function = function(image, "prefill_attention_90")?;
+            allow_shared_bytes(&function, PromptBlock::HOPPER.shared_bytes(head_dim))?;
             return Ok(Self::Hopper(function));
         }
         let image = include_bytes!(concat!(env!("OUT_DIR"), "/prefill_attention.fatbin"));
-        let function = load(image, "prefill_attention")?;
-        allow_shared_bytes(&function, portable_shared_bytes(head_dim))?;
+        let function = function(image, "prefill_attention")?;
+        allow_shared_bytes(&function, PromptBlock::PORTABLE.shared_bytes(head_dim))?;
         Ok(Self::Portable(function))
     }
 
     pub fn launch(&self, stream: &CudaStream, cache: &PromptCache, rows: Rows) -> Result<()> {
         let [heads, kv_heads, head_dim, max_length] = cache.shape.numbers();
         let (count, start, group) = (rows.count as i32, rows.start as i32, heads / kv_heads);
-        let scale = cache.shape.scale_log2();
-        let config = |tile: usize, threads: u32, bytes: usize| LaunchConfig {
-            grid_dim: (heads as u32, rows.count.div_ceil(tile) as u32, 1),
-            block_dim: (threads, 1, 1),
-            shared_mem_bytes: bytes as u32,
+        let scale = cache.shape.scale_log2;
+        let config = |block: PromptBlock| LaunchConfig {
+            grid_dim: (heads as u32, rows.count.div_ceil(block.tile) as u32, 1),
+            block_dim: (block.threads as u32, 1, 1),
+            shared_mem_bytes: block.shared_bytes(head_dim as usize) as u32,
         };
         match self {
             Self::Portable(function) => {
-                let config = config(PORTABLE_TILE, 128, portable_shared_bytes(head_dim as usize));
                 let mut launch = stream.launch_builder(function);
                 launch.arg(&cache.query).arg(&cache.keys).arg(&cache.values).arg(&cache.out).arg(&count).arg(&start);
                 launch.arg(&heads).arg(&group).arg(&max_length).arg(&scale);
                 // SAFETY: see the module's head.
-                unsafe { launch.launch(config) }.w()?;
+                unsafe { launch.launch(config(PromptBlock::PORTABLE)) }.w()?;
             }
             Self::Hopper(function) => {
-                let config = config(HOPPER_TILE, 384, hopper_shared_bytes(head_dim as usize));
                 let maps = Maps::of(cache)?;
                 let mut launch = stream.launch_builder(function);
                 launch.arg(&maps.query).arg(&maps.keys).arg(&maps.values).arg(&cache.out);
                 launch.arg(&count).arg(&start).arg(&heads).arg(&group).arg(&scale);
                 // SAFETY: see the module's head.
-                unsafe { launch.launch(config) }.w()?;
+                unsafe { launch.launch(config(PromptBlock::HOPPER)) }.w()?;
             }
         }
         Ok(())
     }
-}
-
-/// Two tiles of keys and two of values.
-fn portable_shared_bytes(head_dim: usize) -> usize {
-    4 * PORTABLE_TILE * head_dim * 2
-}
-
-/// The queries, two tiles of keys and two of values, barriers, and room to align them.
-fn hopper_shared_bytes(head_dim: usize) -> usize {
-    5 * HOPPER_TILE * head_dim * 2 + 128 + 1024
 }
 
 /// A cache's tensors as the bulk copy engine wants them described.
@@ -106,14 +87,14 @@ struct Maps {
 
 impl Maps {
     fn of(cache: &PromptCache) -> Result<Self> {
-        let AttentionShape { heads, kv_heads, head_dim, max_length } = cache.shape;
+        let AttentionShape { heads, kv_heads, head_dim, max_length, .. } = cache.shape;
         let cached = |address| {
             let outer = [(max_length, head_dim), (kv_heads, max_length * head_dim)];
-            TensorMap::new(address, head_dim, outer, [HOPPER_TILE, 1])
+            TensorMap::new(address, head_dim, outer, [PromptBlock::HOPPER.tile, 1])
         };
         let rows = [(heads, head_dim), (cache.chunk, heads * head_dim)];
         Ok(Self {
-            query: TensorMap::new(cache.query, head_dim, rows, [1, HOPPER_TILE])?,
+            query: TensorMap::new(cache.query, head_dim, rows, [1, PromptBlock::HOPPER.tile])?,
             keys: cached(cache.keys)?,
             values: cached(cache.values)?,
         })

@@ -1,9 +1,9 @@
 //! The GPU as the graph implementation uses it: the kernels of `kernels/`, products by cuBLAS, and its clock.
 //!
-//! `unsafe` here (and in `attention`) is launching: the driver can't check that a kernel's arguments are what its source says and that the
-//! addresses among them are of live memory of the right size. Each method below repeats one kernel's signature, and
-//! takes addresses as `Address`, which only come from tensors that the caller keeps; all work is on candle's one stream,
-//! so a tensor that is dropped is only reused by what comes after.
+//! `unsafe` here (and in `attention` and `launch`) is launching: the driver can't check that a kernel's arguments are what
+//! its source says and that the addresses among them are of live memory of the right size. Each method below repeats one
+//! kernel's signature, and takes addresses as `Address`, which only come from tensors that the caller keeps; all work is
+//! on candle's one stream, so a tensor that is dropped is only reused by what comes after.
 
 use std::ffi::c_void;
 use std::sync::Arc;
@@ -13,116 +13,18 @@ use candle_core::backend::BackendDevice;
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::cublas;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaFunction, CudaModule, CudaStream, DevicePtr, DeviceRepr, LaunchConfig, PushKernelArg, sys,
+    CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys,
 };
-use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
-use candle_core::{CudaDevice, DType, Device, Result, Storage, Tensor, bail};
-use half::bf16;
+use candle_core::{CudaDevice, DType, Device, Result, Tensor};
 
 use super::attention::{PromptAttention, PromptCache};
-use super::plan::{AttentionShape, DECODE_CLUSTER, DECODE_THREADS, DecodePlan, Limits};
+use super::launch::{AttentionShape, DECODE_BLOCK, Rows, allow_shared_bytes, load};
+use super::layout::{Address, DecodeParameters};
+use super::plan::{DecodePlan, Limits};
+use super::sizes::ELEMENTWISE_THREADS;
 
-/// Threads of a block of the element-wise kernels.
-const THREADS: u32 = 256;
-
-/// Where a tensor's values lie on the GPU.
-#[derive(Debug, Clone, Copy)]
-#[repr(transparent)]
-pub struct Address(u64);
-
-// SAFETY: a 64-bit number, as device pointers are.
-unsafe impl DeviceRepr for Address {}
-
-impl Address {
-    pub const NULL: Self = Self(0);
-
-    /// Of a contiguous tensor.
-    pub fn of(tensor: &Tensor) -> Result<Self> {
-        let (storage, layout) = tensor.storage_and_layout();
-        let Storage::Cuda(storage) = &*storage else { bail!("a tensor of the graph implementation is not on the GPU") };
-        if !layout.is_contiguous() {
-            bail!("a tensor of the graph implementation is not contiguous");
-        }
-        let stream = storage.device.cuda_stream();
-        let base = match tensor.dtype() {
-            DType::BF16 => storage.as_cuda_slice::<bf16>()?.device_ptr(&stream).0,
-            DType::F32 => storage.as_cuda_slice::<f32>()?.device_ptr(&stream).0,
-            DType::U32 => storage.as_cuda_slice::<u32>()?.device_ptr(&stream).0,
-            DType::I64 => storage.as_cuda_slice::<i64>()?.device_ptr(&stream).0,
-            DType::U8 => storage.as_cuda_slice::<u8>()?.device_ptr(&stream).0,
-            other => bail!("the graph implementation has no {other:?} tensors"),
-        };
-        Ok(Self(base + (layout.start_offset() * tensor.dtype().size_in_bytes()) as u64))
-    }
-
-    /// Row `row` of a bf16 matrix with `columns` columns.
-    pub fn row(self, row: usize, columns: usize) -> Self {
-        Self(self.0 + (row * columns * size_of::<bf16>()) as u64)
-    }
-
-    /// The number itself, for a table of addresses on the GPU.
-    pub fn bits(self) -> i64 {
-        self.0 as i64
-    }
-
-    pub fn pointer(self) -> *mut c_void {
-        self.0 as *mut c_void
-    }
-}
-
-/// The parameters of the decode kernel: `struct Decode` of kernels/decode.cuh, field by field.
-#[derive(Debug, Clone, Copy)]
-#[repr(C)]
-pub struct DecodeParameters {
-    pub layers: Address,
-    pub embedding: Address,
-    pub head: Address,
-    pub final_norm: Address,
-    pub cosines: Address,
-    pub sines: Address,
-    pub x: Address,
-    pub x1: Address,
-    pub x2: Address,
-    pub qkv: Address,
-    pub attended: Address,
-    pub activated: Address,
-    pub parts: Address,
-    pub logits: Address,
-    pub bests: Address,
-    pub state: Address,
-    pub multiprocessors: Address,
-    pub tokens: Address,
-    pub times: Address,
-    pub phases: Address,
-    pub layer_count: i32,
-    pub hidden: i32,
-    pub intermediate: i32,
-    pub heads: i32,
-    pub kv_heads: i32,
-    pub vocabulary: i32,
-    pub max_length: i32,
-    pub split_qkv: i32,
-    pub split_output: i32,
-    pub split_gate_up: i32,
-    pub split_down: i32,
-    pub split_head: i32,
-    pub epsilon: f32,
-    pub scale_log2: f32,
-    pub team: i32,
-    pub second_region: i32,
-    pub steps: i32,
-}
-
-// SAFETY: `repr(C)`, numbers only, in the order of the kernel's own struct.
-unsafe impl DeviceRepr for DecodeParameters {}
-
-/// The rows of a chunk of a prompt and where they stand in the sequence.
-#[derive(Debug, Clone, Copy)]
-pub struct Rows {
-    pub count: usize,
-    /// Position of the first.
-    pub start: usize,
-}
+/// Of a block of the element-wise kernels.
+const THREADS: u32 = ELEMENTWISE_THREADS as u32;
 
 /// The loaded kernels and the stream they run on.
 pub struct Gpu {
@@ -378,16 +280,6 @@ fn block_a_row(count: usize) -> LaunchConfig {
     LaunchConfig { grid_dim: (count as u32, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
 }
 
-/// More than 48 KiB of shared memory a block has to be asked for.
-pub fn allow_shared_bytes(function: &CudaFunction, bytes: usize) -> Result<()> {
-    let limit = sys::CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
-    function.set_attribute(limit, bytes as i32).w()
-}
-
-fn load(stream: &CudaStream, image: &[u8]) -> Result<Arc<CudaModule>> {
-    stream.context().load_module(Ptx::from_binary(image.to_vec())).w()
-}
-
 fn decode_function(stream: &CudaStream, head_dim: usize) -> Result<CudaFunction> {
     let decode = load(stream, include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin")))?;
     decode.load_function(&format!("decode_{head_dim}")).w()
@@ -396,7 +288,7 @@ fn decode_function(stream: &CudaStream, head_dim: usize) -> Result<CudaFunction>
 fn decode_launch(blocks: usize, shared_bytes: usize) -> LaunchConfig {
     LaunchConfig {
         grid_dim: (blocks as u32, 1, 1),
-        block_dim: (DECODE_THREADS, 1, 1),
+        block_dim: (DECODE_BLOCK.threads() as u32, 1, 1),
         shared_mem_bytes: shared_bytes as u32,
     }
 }
@@ -410,7 +302,7 @@ pub fn limits(device: &Device) -> Result<Limits> {
     let multiprocessors = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)? as usize;
     let shared_bytes = attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN)? as usize;
     Ok(Limits {
-        blocks: if DECODE_CLUSTER == 1 { multiprocessors } else { clustered_blocks(&stream, shared_bytes)? },
+        blocks: if DECODE_BLOCK.cluster == 1 { multiprocessors } else { clustered_blocks(&stream, shared_bytes)? },
         shared_bytes,
         cooperative: attribute(Attribute::CU_DEVICE_ATTRIBUTE_COOPERATIVE_LAUNCH)? != 0,
     })
@@ -423,6 +315,7 @@ fn clustered_blocks(stream: &CudaStream, shared_bytes: usize) -> Result<usize> {
     let shared_bytes = shared_bytes / 2 + 2048;
     let decode = decode_function(stream, 64)?;
     allow_shared_bytes(&decode, shared_bytes)?;
-    let clusters = decode.occupancy_max_active_clusters(decode_launch(DECODE_CLUSTER, shared_bytes), stream).w()?;
-    Ok(clusters as usize * DECODE_CLUSTER)
+    let clusters =
+        decode.occupancy_max_active_clusters(decode_launch(DECODE_BLOCK.cluster, shared_bytes), stream).w()?;
+    Ok(clusters as usize * DECODE_BLOCK.cluster)
 }

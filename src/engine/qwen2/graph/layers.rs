@@ -2,10 +2,10 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::gpu::{Address, LayerAddresses, Matrix};
-use crate::engine::qwen2::config::ModelConfig;
+use super::gpu::{LayerAddresses, Matrix};
+use super::layout::{Address, DecodeLayer};
+use super::plan::Shape;
 use crate::engine::qwen2::weights::Weights;
-use crate::models::Model;
 
 /// One layer: fused weights `[out, in]` and its cache `[kv_heads, positions, head_dim]`.
 pub struct Layer {
@@ -22,19 +22,16 @@ pub struct Layer {
 
 impl Layer {
     /// Room for a layer, to be filled by `fill`.
-    pub fn new(config: &ModelConfig, dtype: DType, capacity: usize, device: &Device) -> Result<Self> {
-        let shape = &config.shape;
-        let (hidden, inner) = (shape.hidden_size, shape.intermediate_size);
-        let query = shape.num_attention_heads * shape.head_dim;
-        let key = shape.num_key_value_heads * shape.head_dim;
+    pub fn new(shape: &Shape, dtype: DType, capacity: usize, device: &Device) -> Result<Self> {
+        let (hidden, inner) = (shape.hidden, shape.intermediate);
         let matrix = |rows: usize, columns: usize| Tensor::zeros((rows, columns), dtype, device);
         let vector = |values: usize| Tensor::zeros(values, dtype, device);
-        let cache = || Tensor::zeros((shape.num_key_value_heads, capacity, shape.head_dim), DType::BF16, device);
+        let cache = || Tensor::zeros((shape.kv_heads, capacity, shape.head_dim), DType::BF16, device);
         Ok(Self {
             norm1: vector(hidden)?,
-            qkv: matrix(query + 2 * key, hidden)?,
-            bias: vector(query + 2 * key)?,
-            output: matrix(hidden, query)?,
+            qkv: matrix(shape.qkv(), hidden)?,
+            bias: vector(shape.qkv())?,
+            output: matrix(hidden, shape.query())?,
             norm2: vector(hidden)?,
             gate_up: matrix(2 * inner, hidden)?,
             down: matrix(hidden, inner)?,
@@ -44,12 +41,9 @@ impl Layer {
     }
 
     /// Reads layer `index`.
-    pub fn fill(&self, index: usize, config: &ModelConfig, weights: &mut Weights) -> Result<()> {
-        let shape = &config.shape;
-        let query = shape.num_attention_heads * shape.head_dim;
-        let key = shape.num_key_value_heads * shape.head_dim;
-        let attention = [("q_proj", query), ("k_proj", key), ("v_proj", key)];
-        let gate_up = [("gate_proj", shape.intermediate_size), ("up_proj", shape.intermediate_size)];
+    pub fn fill(&self, index: usize, shape: &Shape, weights: &mut Weights) -> Result<()> {
+        let attention = [("q_proj", shape.query()), ("k_proj", shape.key()), ("v_proj", shape.key())];
+        let gate_up = [("gate_proj", shape.intermediate), ("up_proj", shape.intermediate)];
         let prefix = format!("model.layers.{index}");
         fill_stacked(weights, &format!("{prefix}.self_attn"), &attention, "weight", &self.qkv)?;
         fill_stacked(weights, &format!("{prefix}.self_attn"), &attention, "bias", &self.bias)?;
@@ -61,35 +55,33 @@ impl Layer {
         fill("mlp.down_proj", &self.down)
     }
 
-    /// The addresses in the order of `struct DecodeLayer` of kernels/decode.cuh.
-    fn table(&self) -> Result<Vec<i64>> {
-        let tensors = [
-            &self.norm1,
-            &self.qkv,
-            &self.bias,
-            &self.output,
-            &self.norm2,
-            &self.gate_up,
-            &self.down,
-            &self.keys,
-            &self.values,
-        ];
-        tensors.into_iter().map(|tensor| Ok(Address::of(tensor)?.bits())).collect()
+    /// For decoding.
+    fn addresses(&self) -> Result<DecodeLayer> {
+        Ok(DecodeLayer {
+            norm1: Address::of(&self.norm1)?,
+            qkv: Address::of(&self.qkv)?,
+            bias: Address::of(&self.bias)?,
+            output: Address::of(&self.output)?,
+            norm2: Address::of(&self.norm2)?,
+            gate_up: Address::of(&self.gate_up)?,
+            down: Address::of(&self.down)?,
+            keys: Address::of(&self.keys)?,
+            values: Address::of(&self.values)?,
+        })
     }
 
     /// For prefill.
-    pub fn view(&self, shape: &Model) -> Result<LayerView> {
-        let query = shape.num_attention_heads * shape.head_dim;
+    pub fn view(&self, shape: &Shape) -> Result<LayerView> {
         let matrix = |tensor: &Tensor, inputs: usize| {
             Ok::<_, candle_core::Error>(Matrix { address: Address::of(tensor)?, outputs: tensor.dim(0)?, inputs })
         };
         Ok(LayerView {
             norm1: Address::of(&self.norm1)?,
             norm2: Address::of(&self.norm2)?,
-            qkv: matrix(&self.qkv, shape.hidden_size)?,
-            output: matrix(&self.output, query)?,
-            gate_up: matrix(&self.gate_up, shape.hidden_size)?,
-            down: matrix(&self.down, shape.intermediate_size)?,
+            qkv: matrix(&self.qkv, shape.hidden)?,
+            output: matrix(&self.output, shape.query())?,
+            gate_up: matrix(&self.gate_up, shape.hidden)?,
+            down: matrix(&self.down, shape.intermediate)?,
             vectors: LayerAddresses {
                 bias: Address::of(&self.bias)?,
                 keys: Address::of(&self.keys)?,
@@ -130,7 +122,7 @@ fn fill_stacked(
 pub fn table(layers: &[Layer], device: &Device) -> Result<Tensor> {
     let mut addresses = Vec::new();
     for layer in layers {
-        addresses.extend(layer.table()?);
+        addresses.extend(layer.addresses()?.words());
     }
     let count = addresses.len();
     Tensor::from_vec(addresses, count, device)

@@ -1,0 +1,216 @@
+// One decode step of one block: a layer's pieces in their order, then the head.
+//
+// Each piece says what it reads and writes in the memory that blocks share, and the epoch of those words: a layer's own
+// epoch is one more than that of the layer before.
+#pragma once
+
+#include "decode_attention.cuh"
+#include "decode_grid.cuh"
+#include "decode_stream.cuh"
+
+// What finishes a pair of rows of the query/key/value product.
+struct QkvOperands {
+    float bias_a, bias_b, cosine, sine;
+};
+
+template <int kHeadDim>
+__device__ __forceinline__ QkvOperands qkv_operands(const DecodeParameters& p, const DecodeLayer& layer, int pair,
+                                                    int position) {
+    constexpr int kHalf = kHeadDim / 2;
+    const int head = pair / kHalf;
+    const int i = pair % kHalf;
+    const bf16* bias = layer.bias + head * kHeadDim + i;
+    const bool rotates = head < p.heads + p.kv_heads;
+    const size_t at = static_cast<size_t>(position) * kHalf + i;
+    return {__bfloat162float(bias[0]), __bfloat162float(bias[kHalf]), rotates ? p.cosines[at] : 1.0f,
+            rotates ? p.sines[at] : 0.0f};
+}
+
+// A finished pair of the query/key/value product, from its sums: scaled by the norm, with its bias, rotated. Writes the
+// pair's word, and to the cache where it's of a key or a value.
+template <int kHeadDim>
+__device__ __forceinline__ void finish_qkv(const DecodeParameters& p, const DecodeLayer& layer, int pair, float a,
+                                           float b, float scale, const QkvOperands& o, int position, unsigned epoch) {
+    constexpr int kHalf = kHeadDim / 2;
+    const int head = pair / kHalf;
+    const int i = pair % kHalf;
+    a = rounded(a * scale + o.bias_a);
+    b = rounded(b * scale + o.bias_b);
+    const float rotated = a * o.cosine - b * o.sine;
+    b = b * o.cosine + a * o.sine;
+    a = rotated;
+    store_word(p.qkv + pair, pack(a, b), epoch);
+    if (head >= p.heads) {
+        const int kv_head = head - p.heads;
+        bf16* to = (kv_head < p.kv_heads ? layer.keys : layer.values) +
+                   (static_cast<size_t>(kv_head % p.kv_heads) * p.max_length + position) * kHeadDim;
+        to[i] = __float2bfloat16_rn(a);
+        to[i + kHalf] = __float2bfloat16_rn(b);
+    }
+}
+
+// A block's shared memory: the rings, the layers' table, attention's tiles, and the two places of a staged vector with
+// its product's sums. What attention's blocks tell each other is in the second.
+struct Places {
+    uint4* rings;
+    DecodeLayer* layers;
+    uint4 *tiles, *first, *second;
+
+    template <int kHeadDim>
+    __device__ __forceinline__ static Places of(const DecodeParameters& p, uint4* shared) {
+        auto* layers = reinterpret_cast<DecodeLayer*>(shared + kRing / 16);
+        const int table_chunks = (p.layer_count * static_cast<int>(sizeof(DecodeLayer)) + 15) / 16;
+        uint4* tiles = shared + kRing / 16 + table_chunks;
+        uint4* first = tiles + kAttentionBytes<kHeadDim> / 16;
+        return {shared, layers, tiles, first, first + p.second_region};
+    }
+
+    __device__ __forceinline__ void copy_table(const DecodeParameters& p) const {
+        for (int i = threadIdx.x; i < p.layer_count * static_cast<int>(sizeof(DecodeLayer) / 8); i += kThreads)
+            reinterpret_cast<uint64_t*>(layers)[i] = reinterpret_cast<const uint64_t*>(p.layers)[i];
+    }
+};
+
+template <int kHeadDim>
+class Step {
+  public:
+    // `epoch`: of the last layer that was ever computed.
+    __device__ __forceinline__ Step(const DecodeParameters& p, const Places& places, Stream<kHeadDim>& stream,
+                                    int block, int position, unsigned token, unsigned epoch)
+        : p_(p),
+          places_(places),
+          stream_(stream),
+          block_(block),
+          position_(position),
+          splits_(Splits::of<kHeadDim>(p, position + 1)),
+          attention_(p, splits_, block, position + 1, places.tiles, places.second),
+          input_(p.embedding + static_cast<size_t>(token) * p.hidden),
+          epoch_(epoch) {
+        if (threadIdx.x < pairs_of_block(p.hidden / 2, block))
+            residual_ = __ldg(reinterpret_cast<const uint32_t*>(input_) + threadIdx.x * gridDim.x + block);
+    }
+
+    __device__ __forceinline__ void run_layer(int index) {
+        const DecodeLayer& layer = places_.layers[index];
+        prefetch_vectors(index + 1);
+        if (attention_.has_work()) attention_.prefetch(layer, stream_.started());
+        qkv(layer, index);
+        attend(layer);
+        output(index);
+        gate_up(layer, index);
+        down(index);
+    }
+
+    // Final norm and head: reads x1 of this epoch (or `only`), writes the logits. The best of this thread's.
+    __device__ __forceinline__ Best head(const bf16* only) {
+        const Product w = product_of<kHeadDim>(p_, places_.layers, p_.layer_count * kProducts);
+        const float scale = only ? stage_normed(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
+                                 : stage_normed(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
+        mark();
+        Best best{-INFINITY, 0xffffffffu};
+        run_product(stream_, w, block_, places_.first, sums_of(places_.first, w), [&](int pair, float a, float b) {
+            a = rounded(a * scale);
+            b = rounded(b * scale);
+            reinterpret_cast<float2*>(p_.logits)[pair] = make_float2(a, b);
+            best.take(a, pair * 2);
+            best.take(b, pair * 2 + 1);
+        });
+        return best;
+    }
+
+    __device__ __forceinline__ unsigned epoch() const { return epoch_; }
+
+  private:
+    // A layer's vectors, to L2.
+    __device__ __forceinline__ void prefetch_vectors(int index) const {
+        if (block_ != 0 || index >= p_.layer_count) return;
+        const DecodeLayer& layer = places_.layers[index];
+        prefetch(layer.norm1, p_.hidden * 2);
+        prefetch(layer.bias, (p_.heads + 2 * p_.kv_heads) * kHeadDim * 2);
+        prefetch(layer.norm2, p_.hidden * 2);
+    }
+
+    // Norm, product, bias and rotary embedding: reads the embedding or x1 of the epoch before, begins the layer's
+    // epoch, writes qkv and the cache's new rows.
+    __device__ __forceinline__ void qkv(const DecodeLayer& layer, int index) {
+        const Product w = product_of<kHeadDim>(p_, places_.layers, index * kProducts);
+        const float scale = index == 0 ? stage_normed(w, layer.norm1, p_.epsilon, places_.first, PlainValues{input_})
+                                       : stage_normed(w, layer.norm1, p_.epsilon, places_.first, words(p_.x1));
+        mark();
+        ++epoch_;
+        // What this thread needs to finish its first pair, on its way while the product runs.
+        const QkvOperands own = qkv_operands<kHeadDim>(
+            p_, layer, min(static_cast<int>(threadIdx.x * gridDim.x + block_), w.pairs - 1), position_);
+        run_product(stream_, w, block_, places_.first, sums_of(places_.first, w), [&](int pair, float a, float b) {
+            const QkvOperands o =
+                pair == threadIdx.x * gridDim.x + block_ ? own : qkv_operands<kHeadDim>(p_, layer, pair, position_);
+            finish_qkv<kHeadDim>(p_, layer, pair, a, b, scale, o, position_, epoch_);
+        });
+    }
+
+    // Reads qkv and the cache, writes parts (where a head has several) and attended (but for a few parts, which
+    // `output` merges itself).
+    __device__ __forceinline__ void attend(const DecodeLayer& layer) {
+        if (attention_.has_work()) attention_.run(layer, stream_.started(), epoch_);
+        mark();
+        if (splits_.count > kFewParts) merge_shared<kHeadDim>(p_, splits_, block_, epoch_);
+    }
+
+    // Reads attended or parts, writes x2.
+    __device__ __forceinline__ void output(int index) {
+        const Product w = product_of<kHeadDim>(p_, places_.layers, index * kProducts + 1);
+        if (splits_.count > 1 && splits_.count <= kFewParts)
+            stage_parts(w, places_.second, FewParts<kHeadDim>{p_, splits_, epoch_});
+        else
+            stage(w, places_.second, words(p_.attended));
+        mark();
+        onto_residual(w, p_.x2);
+    }
+
+    // Norm, product and silu(gate) * up: reads x2, writes activated.
+    __device__ __forceinline__ void gate_up(const DecodeLayer& layer, int index) {
+        const Product w = product_of<kHeadDim>(p_, places_.layers, index * kProducts + 2);
+        const float scale = stage_normed(w, layer.norm2, p_.epsilon, places_.first, words(p_.x2));
+        mark();
+        run_product(stream_, w, block_, places_.first, sums_of(places_.first, w), [&](int pair, float a, float b) {
+            const float activated = rounded(silu(rounded(a * scale))) * rounded(b * scale);
+            store_half(p_.activated + pair, pack(activated, 0), epoch_);
+        });
+    }
+
+    // Reads activated, writes x1.
+    __device__ __forceinline__ void down(int index) {
+        const Product w = product_of<kHeadDim>(p_, places_.layers, index * kProducts + 3);
+        stage(w, places_.second, HalfWords{p_.activated, epoch_});
+        mark();
+        onto_residual(w, p_.x1);
+    }
+
+    // The product with the second place's vector, added to the residual stream.
+    __device__ __forceinline__ void onto_residual(const Product& w, PairWord* x) {
+        run_product(stream_, w, block_, places_.second, sums_of(places_.second, w), [&](int pair, float a, float b) {
+            residual_ = pack(low(residual_) + rounded(a), high(residual_) + rounded(b));
+            store_word(x + pair, residual_, epoch_);
+        });
+    }
+
+    __device__ __forceinline__ void mark() {
+        if (p_.phases && block_ == 0 && threadIdx.x == 0) p_.phases[phase_++] = clock_ns();
+    }
+    __device__ __forceinline__ static float2* sums_of(uint4* staged, const Product& w) {
+        return reinterpret_cast<float2*>(staged + padded(w));
+    }
+    __device__ __forceinline__ PairWords words(const PairWord* x) const { return PairWords{x, epoch_}; }
+
+    const DecodeParameters& p_;
+    const Places& places_;
+    Stream<kHeadDim>& stream_;
+    const int block_, position_;
+    const Splits splits_;
+    Attention<kHeadDim> attention_;
+    const bf16* input_;
+    unsigned epoch_;
+    // The residual stream of the one pair of rows that this thread finishes in both residual products.
+    uint32_t residual_ = 0;
+    int phase_ = 0;
+};

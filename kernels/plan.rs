@@ -1,0 +1,38 @@
+//! The program's plan of a decode launch for programs that are not Rust: kernels/build makes a static library of this.
+
+#![allow(dead_code, reason = "the engine uses the rest")]
+
+#[path = "../src/engine/qwen2/graph/layout.rs"]
+mod layout;
+#[path = "../src/engine/qwen2/graph/plan.rs"]
+mod plan;
+#[path = "../src/engine/qwen2/graph/sizes.rs"]
+mod sizes;
+
+use layout::DecodeParameters;
+use plan::{DecodePlan, Limits, Shape};
+use sizes::DecodeBlock;
+
+/// Fills `plan`, and `parameters` but for the addresses. False, with the reason on stderr, where the model can't be run.
+#[unsafe(no_mangle)]
+pub extern "C" fn plan_decode(
+    capability: u32,
+    shape: &Shape,
+    limits: &Limits,
+    max_length: usize,
+    epsilon: f32,
+    plan: &mut DecodePlan,
+    parameters: &mut DecodeParameters,
+) -> bool {
+    match DecodePlan::new(shape, DecodeBlock::of(capability), limits) {
+        Ok(found) => {
+            *plan = found;
+            *parameters = found.parameters(shape, max_length, epsilon);
+            true
+        }
+        Err(why) => {
+            eprintln!("the decode kernel can't run this: {why}");
+            false
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Prints `sizes.h` for a compute capability, such as 90, to who compiles the kernels without cargo (kernels/build).
+
+#[path = "../build/header.rs"]
+mod header;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "../src/engine/qwen2/graph/layout.rs"]
+mod layout;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "../src/engine/qwen2/graph/plan.rs"]
+mod plan;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "../src/engine/qwen2/graph/sizes.rs"]
+mod sizes;
+
+fn main() {
+    let capability = std::env::args().nth(1).and_then(|text| text.parse().ok()).expect("a compute capability, such as 90");
+    print!("{}", header::header(capability));
+}

@@ -1,0 +1,359 @@
+//! The loaded model: what it holds on the GPU, and how prompts and decode steps are queued.
+
+use std::time::{Duration, Instant};
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::attention::PromptCache;
+use super::exchange::Exchange;
+use super::gpu::{self, Gpu, LayerAddresses, RopeTarget, Start};
+use super::launch::{AttentionShape, DECODE_BLOCK, Rows};
+use super::layers::{self, Layer};
+use super::layout::{Address, DecodeParameters};
+use super::parts::PrefillPart;
+use super::plan::{self, DecodePlan, Limits, Shape};
+use crate::engine::forward::{Forward, Generated, check_tokens};
+use crate::engine::profile::Profile;
+use crate::engine::qwen2::config::ModelConfig;
+use crate::engine::qwen2::rope::RopeTables;
+use crate::engine::qwen2::weights::Weights;
+
+/// Decode steps in one launch.
+const STEPS_A_LAUNCH: usize = 32;
+
+/// Loads a model for sequences of up to `capacity` tokens, or says in words why it can't run on this device. Prompts go
+/// through in chunks of `chunk` tokens.
+pub fn load(
+    config: &ModelConfig,
+    weights: &mut Weights,
+    capacity: usize,
+    chunk: Option<usize>,
+) -> Result<std::result::Result<Graph, String>> {
+    match gpu::limits(weights.device()) {
+        Ok(limits) => load_within(&limits, config, weights, capacity, chunk),
+        Err(error) => Ok(Err(error.to_string())),
+    }
+}
+
+fn load_within(
+    limits: &Limits,
+    config: &ModelConfig,
+    weights: &mut Weights,
+    capacity: usize,
+    chunk: Option<usize>,
+) -> Result<std::result::Result<Graph, String>> {
+    if weights.dtype() != DType::BF16 {
+        return Ok(Err(format!("it computes in bf16, not in {:?}", weights.dtype())));
+    }
+    let shape = Shape::from(&config.shape);
+    let plan = match DecodePlan::new(&shape, DECODE_BLOCK, limits) {
+        Ok(plan) => plan,
+        Err(why) => return Ok(Err(why)),
+    };
+    let gpu = match Gpu::new(weights.device(), shape.head_dim, &plan) {
+        Ok(gpu) => gpu,
+        Err(error) => return Ok(Err(format!("its kernels can't be loaded: {error}"))),
+    };
+    let chunk = chunk.unwrap_or_else(|| plan::default_chunk(&shape)).min(capacity);
+    let graph = Graph::new(config, gpu, plan, capacity, chunk, weights)?;
+    // Before minutes of reading weights, and while another implementation still can have the memory.
+    if let Err(error) = graph.try_launch() {
+        return Ok(Err(format!("its kernel can't be launched: {error}")));
+    }
+    graph.fill(weights)?;
+    Ok(Ok(graph))
+}
+
+/// A loaded model and its one sequence.
+pub struct Graph {
+    pub(super) shape: Shape,
+    epsilon: f32,
+    /// The embedding is also the output projection.
+    tied: bool,
+    pub(super) gpu: Gpu,
+    pub(super) plan: DecodePlan,
+    pub(super) layers: Vec<Layer>,
+    pub(super) embedding: Tensor,
+    norm: Tensor,
+    /// The embedding again, where the model ties them.
+    head: Tensor,
+    pub(super) buffers: Buffers,
+    pub(super) parameters: DecodeParameters,
+    /// What the parameters point to, beside the layers and buffers.
+    _held: (Tensor, RopeTables, Exchange),
+    /// Most prompt tokens in one pass.
+    chunk: usize,
+    pub(super) capacity: usize,
+    /// Tokens in the cache.
+    pub(super) length: usize,
+}
+
+/// Hears of a part of a prompt's pass once it is queued.
+type Queued<'a> = dyn FnMut(PrefillPart) -> Result<()> + 'a;
+
+/// What the kernels write, allocated once. `[tokens, ...]` are for a chunk of a prompt.
+pub(super) struct Buffers {
+    logits: Tensor,
+    tokens: Tensor,
+    pub(super) times: Tensor,
+    x: Tensor,
+    normed: Tensor,
+    qkv: Tensor,
+    query: Tensor,
+    attended: Tensor,
+    gate_up: Tensor,
+    activated: Tensor,
+}
+
+impl Graph {
+    /// Allocates everything, for `weights` to be read later.
+    fn new(
+        config: &ModelConfig,
+        gpu: Gpu,
+        plan: DecodePlan,
+        capacity: usize,
+        chunk: usize,
+        weights: &Weights,
+    ) -> Result<Self> {
+        let (shape, device, dtype) = (Shape::from(&config.shape), weights.device(), weights.dtype());
+        let layers =
+            (0..shape.layers).map(|_| Layer::new(&shape, dtype, capacity, device)).collect::<Result<Vec<_>>>()?;
+        let tied = config.shape.tie_word_embeddings;
+        let vocabulary = || Tensor::zeros((shape.vocabulary, shape.hidden), dtype, device);
+        let embedding = vocabulary()?;
+        let head = if tied { embedding.clone() } else { vocabulary()? };
+        let norm = Tensor::zeros(shape.hidden, dtype, device)?;
+        let rope = RopeTables::new(config, capacity, device)?;
+        let buffers = Buffers::new(&shape, chunk, capacity, device)?;
+        let table = layers::table(&layers, device)?;
+        let exchange = Exchange::new(&shape, &plan, device)?;
+        let epsilon = config.shape.rms_norm_eps as f32;
+        let parameters = DecodeParameters {
+            layers: Address::of(&table)?,
+            embedding: Address::of(&embedding)?,
+            head: Address::of(&head)?,
+            final_norm: Address::of(&norm)?,
+            cosines: Address::of(&rope.cos)?,
+            sines: Address::of(&rope.sin)?,
+            ..exchange.addresses(buffers.addresses(plan.parameters(&shape, capacity, epsilon))?)?
+        };
+        Ok(Self {
+            shape,
+            epsilon,
+            tied,
+            gpu,
+            plan,
+            layers,
+            embedding,
+            norm,
+            head,
+            buffers,
+            parameters,
+            _held: (table, rope, exchange),
+            chunk,
+            capacity,
+            length: 0,
+        })
+    }
+
+    /// Reads the weights.
+    fn fill(&self, weights: &mut Weights) -> Result<()> {
+        weights.fill("model.embed_tokens.weight", &self.embedding)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            layer.fill(index, &self.shape, weights)?;
+        }
+        weights.fill("model.norm.weight", &self.norm)?;
+        if self.tied {
+            return Ok(());
+        }
+        weights.fill("lm_head.weight", &self.head)
+    }
+
+    /// Runs the decode kernel once, over nothing of importance: a driver may refuse it for reasons that no limit tells.
+    fn try_launch(&self) -> Result<()> {
+        self.gpu.decode(&self.parameters, &self.plan)?;
+        self.gpu.synchronize()
+    }
+
+    /// Queues one chunk of a prompt, whose ids are at `tokens`. `queued` hears of each part, after it.
+    fn pass(&self, tokens: Address, rows: Rows, queued: &mut Queued) -> Result<()> {
+        let shape = &self.shape;
+        let (gpu, epsilon, hidden) = (&self.gpu, self.epsilon, shape.hidden);
+        let attention = AttentionShape::new(shape, self.capacity);
+        let buffers = &self.buffers;
+        let x = Address::of(&buffers.x)?;
+        let normed = Address::of(&buffers.normed)?;
+        let qkv = Address::of(&buffers.qkv)?;
+        let query = Address::of(&buffers.query)?;
+        let attended = Address::of(&buffers.attended)?;
+        let gate_up = Address::of(&buffers.gate_up)?;
+        let activated = Address::of(&buffers.activated)?;
+        let target = RopeTarget { cosines: self.parameters.cosines, sines: self.parameters.sines, query, attention };
+        gpu.embed(tokens, rows.count, Address::of(&self.embedding)?, x, hidden)?;
+        queued(PrefillPart::Embedding)?;
+        for layer in &self.layers {
+            let layer = layer.view(shape)?;
+            let LayerAddresses { keys, values, .. } = layer.vectors;
+            let cache = PromptCache { shape: attention, chunk: self.chunk, query, keys, values, out: attended };
+            gpu.norm(x, layer.norm1, epsilon, normed, rows.count, hidden)?;
+            queued(PrefillPart::Norm)?;
+            gpu.product(&layer.qkv, normed, qkv, rows.count, false)?;
+            queued(PrefillPart::Qkv)?;
+            gpu.rope(qkv, &layer.vectors, &target, rows)?;
+            queued(PrefillPart::Rope)?;
+            gpu.attention(&cache, rows)?;
+            queued(PrefillPart::Attention)?;
+            gpu.product(&layer.output, attended, x, rows.count, true)?;
+            queued(PrefillPart::Output)?;
+            gpu.norm(x, layer.norm2, epsilon, normed, rows.count, hidden)?;
+            queued(PrefillPart::Norm)?;
+            gpu.product(&layer.gate_up, normed, gate_up, rows.count, false)?;
+            queued(PrefillPart::GateUp)?;
+            gpu.silu(gate_up, activated, rows.count, shape.intermediate)?;
+            queued(PrefillPart::Silu)?;
+            gpu.product(&layer.down, activated, x, rows.count, true)?;
+            queued(PrefillPart::Down)?;
+        }
+        Ok(())
+    }
+
+    /// Queues all chunks of `tokens`, behind what is in the cache. The number of rows in the last one.
+    pub(super) fn passes(&self, tokens: &[u32], queued: &mut Queued) -> Result<usize> {
+        check_tokens(tokens, self.shape.vocabulary, self.length, self.capacity)?;
+        let mut rows = Rows { count: 0, start: self.length };
+        for chunk in tokens.chunks(self.chunk) {
+            rows = Rows { count: chunk.len(), start: rows.start + rows.count };
+            // Dropped before the GPU has read it, which is fine: memory is only reused in the stream's order.
+            let ids = Tensor::from_slice(chunk, chunk.len(), self.embedding.device())?;
+            self.pass(Address::of(&ids)?, rows, queued)?;
+        }
+        Ok(rows.count)
+    }
+
+    /// Queues the whole prompt and the choice of the token after it.
+    fn queue_prompt(&mut self, tokens: &[u32]) -> Result<()> {
+        // One launch instead of hundreds, which would take longer than the GPU's work.
+        if let [token] = *tokens {
+            return self.queue_step(token);
+        }
+        let count = self.passes(tokens, &mut |_| Ok(()))?;
+        self.length += tokens.len();
+        let last = Address::of(&self.buffers.x)?.row(count - 1, self.shape.hidden);
+        self.gpu.begin_decode(last, &self.parameters, Start { position: self.length - 1, token: 0, step: 0 })?;
+        self.gpu.decode(&self.parameters, &self.plan)
+    }
+
+    /// Queues a decode step for `token`, as the first of a loop.
+    fn queue_step(&mut self, token: u32) -> Result<()> {
+        check_tokens(&[token], self.shape.vocabulary, self.length, self.capacity)?;
+        self.gpu.begin_decode(Address::NULL, &self.parameters, Start { position: self.length, token, step: 0 })?;
+        self.queue_steps(1)
+    }
+
+    /// Queues `count` decode steps.
+    fn queue_steps(&mut self, count: usize) -> Result<()> {
+        let mut left = count;
+        while left > 0 {
+            let steps = left.min(STEPS_A_LAUNCH);
+            let parameters = DecodeParameters { steps: steps as i32, ..self.parameters };
+            self.gpu.decode(&parameters, &self.plan)?;
+            left -= steps;
+        }
+        self.length += count;
+        Ok(())
+    }
+}
+
+impl Buffers {
+    fn new(shape: &Shape, chunk: usize, capacity: usize, device: &Device) -> Result<Self> {
+        let rows = |columns: usize| Tensor::zeros((chunk, columns), DType::BF16, device);
+        Ok(Self {
+            logits: Tensor::zeros(shape.vocabulary, DType::F32, device)?,
+            tokens: Tensor::zeros(capacity, DType::U32, device)?,
+            times: Tensor::zeros(capacity, DType::I64, device)?,
+            x: rows(shape.hidden)?,
+            normed: rows(shape.hidden)?,
+            qkv: rows(shape.qkv())?,
+            query: rows(shape.query())?,
+            attended: rows(shape.query())?,
+            gate_up: rows(2 * shape.intermediate)?,
+            activated: rows(shape.intermediate)?,
+        })
+    }
+
+    /// `parameters` with the addresses of what decoding leaves for the host.
+    fn addresses(&self, parameters: DecodeParameters) -> Result<DecodeParameters> {
+        Ok(DecodeParameters {
+            logits: Address::of(&self.logits)?,
+            tokens: Address::of(&self.tokens)?,
+            times: Address::of(&self.times)?,
+            ..parameters
+        })
+    }
+}
+
+impl Forward for Graph {
+    fn reset(&mut self) -> Result<()> {
+        self.length = 0;
+        Ok(())
+    }
+
+    fn prefill(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        self.queue_prompt(tokens)?;
+        self.buffers.logits.copy()
+    }
+
+    fn step(&mut self, token: u32) -> Result<Tensor> {
+        self.queue_step(token)?;
+        self.buffers.logits.copy()
+    }
+
+    fn generate(&mut self, prompt: &[u32], count: usize) -> Result<Generated> {
+        if count == 0 {
+            return Ok(Generated::default());
+        }
+        // The last token is chosen but never processed.
+        if prompt.len() + count - 1 > self.capacity {
+            candle_core::bail!(
+                "{} tokens don't fit into the KV cache, which was sized for {}",
+                prompt.len() + count - 1,
+                self.capacity
+            );
+        }
+        let clock = self.gpu.clock()?;
+        let start = Instant::now();
+        self.reset()?;
+        self.queue_prompt(prompt)?;
+        self.queue_steps(count - 1)?;
+        self.gpu.synchronize()?;
+        let end_to_end = start.elapsed();
+        let tokens = self.buffers.tokens.narrow(0, 0, count)?.to_vec1()?;
+        let times: Vec<i64> = self.buffers.times.narrow(0, 0, count)?.to_vec1()?;
+        let times: Vec<Duration> = times.into_iter().map(|time| clock.since(start, time)).collect();
+        Ok(Generated { tokens, times, end_to_end })
+    }
+
+    fn profile(&mut self, context: usize) -> Result<Option<Profile>> {
+        self.time_parts(context).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models;
+
+    #[test]
+    #[ignore = "needs a CUDA GPU: cargo test --features cuda --lib -- --ignored"]
+    fn a_launch_that_the_driver_refuses_is_an_obstacle() {
+        let device = Device::new_cuda_with_stream(0).expect("a GPU");
+        let config = ModelConfig::published(models::find("Qwen2.5-0.5B").unwrap(), 16);
+        let mut ignored = |_, _| {};
+        let mut weights = Weights::generated(0, &config, DType::BF16, &device, &mut ignored);
+        let limits = gpu::limits(&device).unwrap();
+        // More blocks that wait for each other than can run at once.
+        let limits = Limits { blocks: 2 * limits.blocks, ..limits };
+        let why = load_within(&limits, &config, &mut weights, 16, None).unwrap().err().expect("an obstacle");
+        assert!(why.contains("can't be launched"), "{why}");
+    }
+}

@@ -1,0 +1,144 @@
+//! The parts of a step: what each must read or compute, and its time from the moments that the kernel writes.
+
+use super::plan::Shape;
+use super::sizes::PHASES;
+
+/// The kinds of work in a prompt's pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PrefillPart {
+    Embedding,
+    Norm,
+    Qkv,
+    Rope,
+    Attention,
+    Output,
+    GateUp,
+    Silu,
+    Down,
+}
+
+impl PrefillPart {
+    pub const ALL: [Self; 9] = [
+        Self::Embedding,
+        Self::Norm,
+        Self::Qkv,
+        Self::Rope,
+        Self::Attention,
+        Self::Output,
+        Self::GateUp,
+        Self::Silu,
+        Self::Down,
+    ];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Embedding => "embedding",
+            Self::Norm => "norms",
+            Self::Qkv => "qkv",
+            Self::Rope => "bias, rotary, cache",
+            Self::Attention => "attention",
+            Self::Output => "output",
+            Self::GateUp => "gate and up",
+            Self::Silu => "silu",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// Names of a decode step's parts, in the order of [`decode_seconds`].
+pub const DECODE_PARTS: [&str; PHASES + 2] =
+    ["qkv and attention", "merging attention", "output", "gate and up", "down", "head", "start of a step"];
+
+/// Seconds of each part, in the order of their names. `ends`: when the step before and this one were over.
+pub fn decode_seconds(moments: &[i64], ends: &[i64]) -> [f64; PHASES + 2] {
+    let mut parts = [0; PHASES + 2];
+    for (index, pair) in moments.windows(2).enumerate() {
+        parts[index % PHASES] += pair[1] - pair[0];
+    }
+    if let ([first, .., last], [before, end]) = (moments, ends) {
+        parts[PHASES] = end - last;
+        parts[PHASES + 1] = first - before;
+    }
+    parts.map(|nanoseconds| nanoseconds as f64 * 1e-9)
+}
+
+/// Bytes that a decode step reads, over all layers.
+pub struct DecodeBytes {
+    qkv: f64,
+    cache: f64,
+    output: f64,
+    gate_up: f64,
+    down: f64,
+    head: f64,
+}
+
+impl DecodeBytes {
+    pub fn new(shape: &Shape, context: usize) -> Self {
+        let weights = |rows: usize, columns: usize| (2 * shape.layers * rows * columns) as f64;
+        Self {
+            qkv: weights(shape.qkv(), shape.hidden),
+            cache: weights(2 * shape.key(), context),
+            output: weights(shape.hidden, shape.query()),
+            gate_up: weights(2 * shape.intermediate, shape.hidden),
+            down: weights(shape.hidden, shape.intermediate),
+            head: (2 * shape.vocabulary * shape.hidden) as f64,
+        }
+    }
+
+    /// In the order of the parts' names.
+    pub fn by_part(&self) -> [f64; PHASES + 2] {
+        [self.qkv + self.cache, 0.0, self.output, self.gate_up, self.down, self.head, 0.0]
+    }
+}
+
+/// Operations of a prefill of `tokens`, over all layers.
+pub struct PrefillOperations<'a> {
+    tokens: usize,
+    shape: &'a Shape,
+}
+
+impl<'a> PrefillOperations<'a> {
+    pub fn new(shape: &'a Shape, tokens: usize) -> Self {
+        Self { tokens, shape }
+    }
+
+    pub fn of(&self, part: PrefillPart) -> f64 {
+        let shape = self.shape;
+        let product =
+            |rows: usize, columns: usize| 2.0 * shape.layers as f64 * self.tokens as f64 * rows as f64 * columns as f64;
+        match part {
+            PrefillPart::Qkv => product(shape.qkv(), shape.hidden),
+            PrefillPart::Attention => product(self.tokens, shape.query()),
+            PrefillPart::Output => product(shape.hidden, shape.query()),
+            PrefillPart::GateUp => product(2 * shape.intermediate, shape.hidden),
+            PrefillPart::Down => product(shape.hidden, shape.intermediate),
+            PrefillPart::Embedding | PrefillPart::Norm | PrefillPart::Rope | PrefillPart::Silu => 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_is_the_sum_of_its_parts() {
+        // Two layers and the head's input; the step before ended at 90, this one at 200.
+        let moments = [100, 103, 104, 106, 111, 120, 124, 125, 128, 134, 150];
+        let parts = decode_seconds(&moments, &[90, 200]);
+        let nanoseconds = parts.map(|seconds| (seconds * 1e9).round());
+        assert_eq!(nanoseconds, [7.0, 2.0, 5.0, 11.0, 25.0, 50.0, 10.0]);
+        assert_eq!(nanoseconds.iter().sum::<f64>(), 110.0);
+    }
+
+    #[test]
+    fn the_parts_read_what_a_step_must() {
+        let shape = crate::models::find("Qwen2.5-0.5B").unwrap();
+        let bytes = DecodeBytes::new(&Shape::from(shape), 1000);
+        let weights = bytes.qkv + bytes.output + bytes.gate_up + bytes.down + bytes.head;
+        // Biases and norms are left out.
+        let all = shape.decode_weight_bytes(crate::case::Dtype::Bf16) as f64;
+        assert!(weights < all && weights > 0.999 * all, "{weights} of {all}");
+        assert_eq!(bytes.cache, 1000.0 * shape.kv_bytes_per_token(crate::case::Dtype::Bf16) as f64);
+    }
+}

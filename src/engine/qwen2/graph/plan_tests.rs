@@ -1,0 +1,50 @@
+//! Plans for the collection's models. (`plan` itself knows nothing of them.)
+
+use super::plan::{DecodePlan, Limits};
+use super::sizes::{DecodeBlock, STATIC_BYTES};
+use crate::models;
+
+const H100: Limits = Limits { blocks: 120, shared_bytes: 232_448, cooperative: true };
+
+const HOPPER: DecodeBlock = DecodeBlock::of(90);
+
+fn plan(id: &str, limits: &Limits) -> Result<DecodePlan, String> {
+    DecodePlan::new(&models::find(id).unwrap().into(), HOPPER, limits)
+}
+
+/// A block has no room for the longest vectors (those of the intermediate size) beside its rings and tiles.
+#[test]
+fn models_up_to_32b_fit() {
+    for model in models::all() {
+        match DecodePlan::new(&model.into(), HOPPER, &H100) {
+            Ok(plan) => assert!(plan.shared_bytes + STATIC_BYTES <= H100.shared_bytes),
+            Err(why) => {
+                assert!(model.num_hidden_layers > 64, "{}: {why}", model.id);
+                assert!(why.contains("shared memory"), "{}: {why}", model.id);
+            }
+        }
+    }
+}
+
+#[test]
+fn long_rows_are_shared_where_there_are_few() {
+    let small = plan("Qwen2.5-0.5B", &H100).unwrap();
+    assert_eq!((small.split_down, small.split_head), (4, 1), "448 pairs of 4864; 75968 of 896");
+    assert_eq!(plan("Qwen2.5-3B", &H100).unwrap().split_head, 1, "a little more work a warp, and many fewer sums");
+}
+
+#[test]
+fn teams_leave_one_for_each_head() {
+    // Few blocks have long lists of pairs, for which no GPU has room.
+    let team = |blocks| plan("Qwen2.5-7B", &Limits { blocks, shared_bytes: usize::MAX, ..H100 }).unwrap().team;
+    assert_eq!(team(120), HOPPER.cluster);
+    assert_eq!(team(16), 4, "four key/value heads");
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let why = |limits| plan("Qwen2.5-7B", &limits).unwrap_err();
+    assert!(why(Limits { shared_bytes: 100_000, ..H100 }).contains("shared memory"));
+    assert!(why(Limits { cooperative: false, ..H100 }).contains("wait for each other"));
+    assert!(why(Limits { blocks: 0, ..H100 }).contains("key/value heads"));
+}

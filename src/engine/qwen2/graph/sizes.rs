@@ -1,0 +1,129 @@
+//! The sizes that the kernels share with who launches them, said once: build/header.rs writes them into a header for the
+//! kernels, which assert what they compute from them.
+//!
+//! This file, `layout` and `plan` use nothing else of the crate, because the build script and the kernels' own programs
+//! compile them too.
+
+/// Lanes of a warp.
+pub const WARP: usize = 32;
+/// Threads of a block of the element-wise kernels.
+pub const ELEMENTWISE_THREADS: usize = 256;
+
+/// Query heads that can share a key/value head.
+pub const GROUP: usize = 8;
+/// Keys of one tile of decode attention.
+const TILE: usize = 16;
+/// Pairs of outputs that one block of a team merges at a time.
+pub const TOGETHER: usize = 4;
+/// Moments that the decode kernel writes for each layer: when a block had the input of the query/key/value product, was
+/// done with its part of attention, and had the inputs of the three other products. One more follows: the head's input.
+pub const PHASES: usize = 5;
+/// Shared memory of the decode kernel's static variables, rounded up (`cuobjdump -res-usage`, without the 1024 that every
+/// block reserves and the device's limit leaves out).
+pub const STATIC_BYTES: usize = 1280;
+
+/// The decode kernel's block: what shared memory has room for and memory's latency asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DecodeBlock {
+    pub warps: usize,
+    /// Batches of a warp's ring of weights.
+    pub stages: usize,
+    /// Blocks that read together what all others found, and share it; 1: each for itself.
+    pub cluster: usize,
+    /// Warps that read the cache.
+    pub attention_warps: usize,
+}
+
+impl DecodeBlock {
+    /// For a compute capability, such as 90.
+    pub const fn of(capability: u32) -> Self {
+        match capability {
+            // 227 KiB of shared memory.
+            90..120 => Self { warps: 16, stages: 5, cluster: 8, attention_warps: 8 },
+            // 163 KiB.
+            80 | 87 => Self { warps: 8, stages: 5, cluster: 1, attention_warps: 8 },
+            // 99 KiB.
+            _ => Self { warps: 8, stages: 2, cluster: 1, attention_warps: 4 },
+        }
+    }
+
+    pub const fn threads(&self) -> usize {
+        self.warps * WARP
+    }
+
+    /// Shared memory of all warps' rings: batches of a chunk (16 bytes) a lane of two rows.
+    pub const fn ring_bytes(&self) -> usize {
+        self.warps * self.stages * 2 * WARP * 16
+    }
+
+    /// Shared memory of attention: tiles of keys and of values, and the queries of a group with the new key and value.
+    pub const fn attention_bytes(&self, head_dim: usize) -> usize {
+        let tile = TILE * head_dim * 2;
+        self.attention_warps * slots(head_dim) * 2 * tile + (GROUP + 2) * head_dim * 2
+    }
+
+    /// Shared memory of what a team's blocks tell each other: a group's outputs, and each block's maxima and sums.
+    pub const fn team_bytes(&self, head_dim: usize) -> usize {
+        GROUP * (head_dim * 4 + self.cluster * 8)
+    }
+
+    /// As the header calls them, where they don't depend on the heads.
+    pub fn constants(&self) -> [(&'static str, usize); 11] {
+        [
+            ("WARP", WARP),
+            ("DECODE_WARPS", self.warps),
+            ("DECODE_STAGES", self.stages),
+            ("DECODE_CLUSTER", self.cluster),
+            ("DECODE_ATTENTION_WARPS", self.attention_warps),
+            ("DECODE_RING_BYTES", self.ring_bytes()),
+            ("DECODE_STATIC_BYTES", STATIC_BYTES),
+            ("DECODE_GROUP", GROUP),
+            ("DECODE_TILE", TILE),
+            ("DECODE_TOGETHER", TOGETHER),
+            ("DECODE_PHASES", PHASES),
+        ]
+    }
+
+    /// And where they do.
+    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 4] {
+        [
+            ("DECODE_SLOTS", slots(head_dim)),
+            ("DECODE_ATTENTION_BYTES", self.attention_bytes(head_dim)),
+            ("DECODE_TEAM_BYTES", self.team_bytes(head_dim)),
+            ("DECODE_PART_BYTES", part_bytes(head_dim)),
+        ]
+    }
+}
+
+/// Tiles of keys that a warp holds of the cache, and as many of values.
+const fn slots(head_dim: usize) -> usize {
+    if head_dim == 64 { 3 } else { 1 }
+}
+
+/// Bytes of one part of a head's attention before merging: a word of eight bytes for two outputs, and two more.
+pub const fn part_bytes(head_dim: usize) -> usize {
+    (head_dim / 2 + 2) * 8
+}
+
+/// A block of prefill's attention kernel: one for every GPU since 8.0, one for 9.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PromptBlock {
+    pub threads: usize,
+    /// Query rows of a block, and keys of a tile.
+    pub tile: usize,
+    /// Tiles of keys, values and queries in shared memory.
+    tiles: usize,
+    /// Shared memory of barriers, and to align the tiles.
+    extra_bytes: usize,
+}
+
+impl PromptBlock {
+    /// Two tiles of keys and two of values.
+    pub const PORTABLE: Self = Self { threads: 128, tile: 64, tiles: 4, extra_bytes: 0 };
+    /// The queries, two tiles of keys and two of values.
+    pub const HOPPER: Self = Self { threads: 384, tile: 128, tiles: 5, extra_bytes: 128 + 1024 };
+
+    pub const fn shared_bytes(&self, head_dim: usize) -> usize {
+        self.tiles * self.tile * head_dim * 2 + self.extra_bytes
+    }
+}
