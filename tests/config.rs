@@ -233,12 +233,12 @@ fn a_directory_is_a_model_with_its_own_shape() {
 /// Otherwise the KV cache of a case that is refused would push the others out of memory.
 #[test]
 fn a_case_that_does_not_fit_takes_no_memory_from_the_others() {
-    use bench_diff::{case::DeviceKind, config, device::Capacity, plan};
+    use bench_diff::{config, device::Capacity, device::Machine, plan};
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bench-diff.toml");
     std::fs::write(&path, suite("context-lengths = [1, 6144, 129024]\ngenerated-length = 2048")).unwrap();
     let selection = config::Selection { config: Some(path), ..Default::default() };
-    let suite = config::load_suite(&selection, DeviceKind::Cpu).unwrap();
+    let suite = config::load_suite(&selection, &Machine::without_driver()).unwrap();
     assert_eq!(suite.models[0].spec.max_length, 131_072);
     // 0.92 GiB of weights, and 1.5 GiB of keys and values for the longest.
     let card = Capacity { name: "small".into(), memory: Some(2 << 30), bandwidth: 1e12, flops: 1e14 };

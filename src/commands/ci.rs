@@ -12,7 +12,7 @@ use crate::calibrate::calibrate;
 use crate::ci::{self, Base, BaseCommits, Local, Measured, Search, Sides};
 use crate::cli::Io;
 use crate::config::{self, CandleSource, Selection};
-use crate::device;
+use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
 use crate::github::event::Context;
 use crate::github::token::shield;
@@ -112,7 +112,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     if std::env::var_os("GITHUB_TOKEN").is_some() {
         shield();
     }
-    let suite = config::load_suite(&args.selection, device::at_hand())?;
+    let suite = config::load_suite(&args.selection, &Machine::here())?;
     let (suite, plan) = plan::here(suite)?;
     let directory = config::directory(&args.selection);
     let local = Local::in_directory(&directory);

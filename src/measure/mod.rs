@@ -26,7 +26,6 @@ mod environment;
 mod exclusive;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod gpu;
 mod idle;
 mod observer;
 mod program;
@@ -34,6 +33,7 @@ pub mod prompt;
 pub mod protocol;
 mod resident;
 mod samples;
+mod seen;
 mod session;
 mod side;
 mod stop;

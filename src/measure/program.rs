@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::case::WeightsSource;
+use crate::device::Gpus;
 use crate::results::Program;
 
 /// A program that speaks the [protocol](super::protocol): it is started once for each model and round.
@@ -13,6 +14,8 @@ use crate::results::Program;
 pub struct Worker {
     pub path: PathBuf,
     pub args: Vec<OsString>,
+    /// The GPUs that it sees, as `CUDA_VISIBLE_DEVICES`; those that we see where absent.
+    pub visible_devices: Option<String>,
 }
 
 impl Worker {
@@ -23,7 +26,13 @@ impl Worker {
 
     /// Another build of bench-diff, or anything that takes `worker` as its argument and speaks the protocol.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), args: vec!["worker".into()] }
+        Self { path: path.into(), args: vec!["worker".into()], visible_devices: None }
+    }
+
+    /// The same program, which sees no other GPUs than these.
+    #[must_use]
+    pub fn seeing(&self, gpus: &Gpus) -> Self {
+        Self { visible_devices: gpus.visible_devices(), ..self.clone() }
     }
 
     /// A command with nothing of our environment but what measuring needs: the measured program may come from a pull
@@ -38,6 +47,7 @@ impl Worker {
         }
         // NVML's order of GPUs, so that both mean the same card by its number.
         command.env("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        command.envs(self.visible_devices.iter().map(|uuids| ("CUDA_VISIBLE_DEVICES", uuids)));
         command
     }
 }
