@@ -76,6 +76,16 @@ context-lengths = [0, 6144]
     ));
 }
 
+#[test]
+fn gpus_are_a_list_of_numbers_and_uuids() {
+    let errors: String =
+        ["true", "[-1]", "[1.5]", "[[0]]", "\"\"", "[\"first\"]", "\"0,0\"", "[0, \"0\"]", "[99999999999]", "\"0,1\""]
+            .map(|gpus| error_of(&suite(&format!("gpus = {gpus}"))))
+            .concat();
+    insta::assert_snapshot!(errors);
+    assert_eq!(plan_of(&suite("gpus = \"0\"")).0, 0);
+}
+
 /// A configuration may come from a pull request: what it names must neither become an option nor a command.
 #[test]
 fn a_candle_is_a_checkout_or_a_revision_of_a_repository() {

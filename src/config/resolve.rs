@@ -238,12 +238,13 @@ impl<'a> Resolver<'a> {
 
     fn gpus(&mut self, device: DeviceKind) -> Gpus {
         let wanted = self.pick(|settings| settings.gpus.clone()).unwrap_or_default();
-        let found = match device {
+        let found = match (wanted.check(), device) {
+            (Err(reason), _) => Err(reason),
             _ if wanted.names().len() > 1 => Err(ONE_GPU.to_owned()),
-            DeviceKind::Cpu => Ok(Gpus::default()),
-            DeviceKind::Cuda if self.selected => self.machine.select(&wanted),
+            (_, DeviceKind::Cpu) => Ok(Gpus::default()),
+            (_, DeviceKind::Cuda) if self.selected => self.machine.select(&wanted),
             // The cards of a suite for another machine may be in the file, too.
-            DeviceKind::Cuda => Ok(Gpus::Unknown(vec![0])),
+            (_, DeviceKind::Cuda) => Ok(Gpus::Unknown(vec![0])),
         };
         found.unwrap_or_else(|reason| {
             self.report_suite("gpus", |settings| settings.gpus.is_some(), reason);

@@ -26,12 +26,19 @@ impl GpuList {
         &self.0
     }
 
-    fn of(names: Vec<GpuName>) -> Result<Self, String> {
-        match names.iter().enumerate().find(|(index, name)| names[..*index].contains(name)) {
-            Some((_, twice)) => Err(format!("GPU {twice} is named twice")),
-            None if names.is_empty() => Err("no GPU is named: give one, such as `0`".to_owned()),
-            None => Ok(Self(names)),
+    /// What is wrong with the names themselves, whatever the machine. A file's are checked once it is known where they
+    /// stand.
+    pub fn check(&self) -> Result<(), String> {
+        if self.0.is_empty() {
+            return Err("no GPU is named: give one, such as `0`".to_owned());
         }
+        for (index, name) in self.0.iter().enumerate() {
+            name.check()?;
+            if self.0[..index].contains(name) {
+                return Err(format!("GPU {name} is named twice"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -42,20 +49,25 @@ impl Default for GpuList {
     }
 }
 
-impl FromStr for GpuName {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
+impl GpuName {
+    fn of(text: &str) -> Self {
         let text = text.trim();
-        if let Ok(number) = text.parse() {
-            return Ok(Self::Number(number));
+        text.parse().map_or_else(|_| Self::Uuid(text.to_owned()), Self::Number)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Uuid(text) if !text.starts_with("GPU-") && !text.starts_with("MIG-") => Err(format!(
+                "{text:?} is no GPU: give its number, such as `0`, or its UUID, such as `GPU-5a3f...` (nvidia-smi -L)"
+            )),
+            _ => Ok(()),
         }
-        if text.starts_with("GPU-") || text.starts_with("MIG-") {
-            return Ok(Self::Uuid(text.to_owned()));
-        }
-        Err(format!(
-            "{text:?} is no GPU: give its number, such as `0`, or its UUID, such as `GPU-5a3f...` (nvidia-smi -L)"
-        ))
+    }
+}
+
+impl GpuList {
+    fn split(text: &str) -> Self {
+        Self(text.split(',').map(GpuName::of).collect())
     }
 }
 
@@ -63,7 +75,8 @@ impl FromStr for GpuList {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::of(text.split(',').map(str::parse).collect::<Result<_, _>>()?)
+        let list = Self::split(text);
+        list.check().map(|()| list)
     }
 }
 
@@ -106,7 +119,7 @@ impl Visitor<'_> for NameVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<GpuName, E> {
-        text.parse().map_err(E::custom)
+        Ok(GpuName::of(text))
     }
 }
 
@@ -120,7 +133,7 @@ impl<'de> Visitor<'de> for ListVisitor {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<GpuList, E> {
-        text.parse().map_err(E::custom)
+        Ok(GpuList::split(text))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<GpuList, A::Error> {
@@ -128,7 +141,7 @@ impl<'de> Visitor<'de> for ListVisitor {
         while let Some(name) = items.next_element()? {
             names.push(name);
         }
-        GpuList::of(names).map_err(A::Error::custom)
+        Ok(GpuList(names))
     }
 }
 
@@ -173,10 +186,10 @@ mod tests {
         ] {
             assert_eq!(toml::from_str::<File>(line).unwrap().gpus, of_flag, "{line}");
         }
-        let error = |line: &str| toml::from_str::<File>(line).err().unwrap().message().to_owned();
-        assert_eq!(error("gpus = [0, 0]"), "GPU 0 is named twice");
-        assert!(error("gpus = \"first\"").starts_with("\"first\" is no GPU: give its number"));
-        assert_eq!(error("gpus = [9999999999]"), "there is no GPU 9999999999");
+        let wrong = |line: &str| toml::from_str::<File>(line).unwrap().gpus.check().unwrap_err();
+        assert_eq!(wrong("gpus = [0, 0]"), "GPU 0 is named twice");
+        assert!(wrong("gpus = \"first\"").starts_with("\"first\" is no GPU: give its number"));
+        assert!(wrong("gpus = []").starts_with("no GPU is named"));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::models;
 const SEED: u64 = 1024;
 
 /// Why several GPUs are refused.
-pub const ONE_GPU: &str = "the candle engine uses one GPU: name one, such as `0`";
+pub const ONE_GPU: &str = "the candle engine uses one GPU: name only one";
 
 /// Prompt tokens that go through the model at a time, where the caller doesn't say: enough for full matrix products on
 /// a GPU, and few enough for small buffers.
