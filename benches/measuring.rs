@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use bench_diff::case::DeviceKind;
+use bench_diff::device::Ordinals;
 use bench_diff::engine::{self, AllocatorPeak, Engine, EngineError, Generation, Loaded, ModelSpec};
 use bench_diff::measure::protocol::Job;
 use bench_diff::measure::{Watcher, worker};
@@ -106,7 +107,7 @@ fn bare(engine: &mut dyn Engine) -> f64 {
 }
 
 fn measured(engine: &mut dyn Engine, job: &Job) -> Measured {
-    let watcher = Watcher::new(DeviceKind::Cpu, 0);
+    let watcher = Watcher::new(DeviceKind::Cpu, &Ordinals::default());
     let start = Instant::now();
     let (measurement, _) =
         worker::measure_case(engine, job, &job.cases[0], &watcher, &mut |_, _| Ok(())).expect("measures");

@@ -102,7 +102,7 @@ impl Plan {
 /// Plans `suite` for this machine. The suite comes back ready to be measured: too long cases, which the plan refuses,
 /// don't count for the length of their model.
 pub fn here(suite: Suite) -> Result<(Suite, Plan)> {
-    let plan = plan(&suite, Capacity::of(suite.device(), suite.models[0].spec.gpu))?;
+    let plan = plan(&suite, Capacity::of(suite.device(), &suite.gpus))?;
     Ok((plan.fit(suite), plan))
 }
 

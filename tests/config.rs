@@ -76,6 +76,16 @@ context-lengths = [0, 6144]
     ));
 }
 
+#[test]
+fn gpus_are_a_list_of_numbers_and_uuids() {
+    let errors: String =
+        ["true", "[-1]", "[1.5]", "[[0]]", "\"\"", "[\"first\"]", "\"0,0\"", "[0, \"0\"]", "[99999999999]", "\"0,1\""]
+            .map(|gpus| error_of(&suite(&format!("gpus = {gpus}"))))
+            .concat();
+    insta::assert_snapshot!(errors);
+    assert_eq!(plan_of(&suite("gpus = \"0\"")).0, 0);
+}
+
 /// A configuration may come from a pull request: what it names must neither become an option nor a command.
 #[test]
 fn a_candle_is_a_checkout_or_a_revision_of_a_repository() {
@@ -233,12 +243,12 @@ fn a_directory_is_a_model_with_its_own_shape() {
 /// Otherwise the KV cache of a case that is refused would push the others out of memory.
 #[test]
 fn a_case_that_does_not_fit_takes_no_memory_from_the_others() {
-    use bench_diff::{case::DeviceKind, config, device::Capacity, plan};
+    use bench_diff::{config, device::Capacity, device::Machine, plan};
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("bench-diff.toml");
     std::fs::write(&path, suite("context-lengths = [1, 6144, 129024]\ngenerated-length = 2048")).unwrap();
     let selection = config::Selection { config: Some(path), ..Default::default() };
-    let suite = config::load_suite(&selection, DeviceKind::Cpu).unwrap();
+    let suite = config::load_suite(&selection, &Machine::without_driver()).unwrap();
     assert_eq!(suite.models[0].spec.max_length, 131_072);
     // 0.92 GiB of weights, and 1.5 GiB of keys and values for the longest.
     let card = Capacity { name: "small".into(), memory: Some(2 << 30), bandwidth: 1e12, flops: 1e14 };

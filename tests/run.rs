@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use bench_diff::case::{DeviceKind, Implementation};
+use bench_diff::case::Implementation;
 use bench_diff::config::{Selection, load_suite};
+use bench_diff::device::Machine;
 use bench_diff::measure::{self, End, Request, Side, Silent, Stop, Worker};
 use bench_diff::results::{self, FailureKind, Measurement, Outcome, Results, Run};
 use tempfile::TempDir;
@@ -485,12 +486,12 @@ fn a_missing_program_is_named() {
 fn base_and_head_take_turns_and_swap_places() {
     let bench = Bench::new();
     let selection = Selection { config: Some(bench.path("bench-diff.toml")), ..Selection::default() };
-    let suite = load_suite(&selection, DeviceKind::Cpu).unwrap();
+    let suite = load_suite(&selection, &Machine::without_driver()).unwrap();
     let worker = |label: &str| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/worker.sh");
         let command = format!("cd \"$0\" && echo {label} >> log && exec \"$1\" worker");
         let args = ["-c".into(), command.into(), bench.directory.path().into(), script.into()];
-        Worker { path: "/bin/sh".into(), args: args.into() }
+        Worker { args: args.into(), ..Worker::at("/bin/sh") }
     };
     let id = measure::session_id();
     let output = |label: &str| bench_diff::files::Output::claim(&bench.path(&format!("{label}.json"))).unwrap();

@@ -6,7 +6,7 @@ use crate::calibrate::calibrate;
 use crate::ci;
 use crate::cli::Io;
 use crate::config::{self, Selection};
-use crate::device;
+use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
 use crate::measure::{self, Request, Stop, Worker};
 use crate::{plan, progress, render};
@@ -40,7 +40,7 @@ enum Format {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let mut suite = config::load_suite(&args.selection, device::at_hand())?;
+    let mut suite = config::load_suite(&args.selection, &Machine::here())?;
     let runs = std::mem::replace(&mut suite.settings.runs, args.rounds);
     let (suite, plan) = plan::here(suite)?;
     let worker = Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?;

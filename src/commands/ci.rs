@@ -12,7 +12,7 @@ use crate::calibrate::calibrate;
 use crate::ci::{self, About, Base, BaseCommits, Local, Measured, Search, Sides};
 use crate::cli::Io;
 use crate::config::{self, CandleSource, Selection, Suite};
-use crate::device;
+use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
 use crate::files::Folder;
 use crate::github::event::Context;
@@ -122,7 +122,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
     // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
     ci::clear(output.path(), args.resume)?;
-    let suite = config::load_suite(&args.selection, device::at_hand())?;
+    let suite = config::load_suite(&args.selection, &Machine::here())?;
     let (suite, plan) = plan::here(suite)?;
     let context = base::context(io)?;
     let sides = sides(args, &suite, &local);

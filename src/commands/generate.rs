@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
 use crate::cli::Io;
+use crate::device::{GpuList, Machine};
 use crate::engine::forward::top_logits;
 use crate::engine::qwen2::config::ModelConfig;
-use crate::engine::{Candle, Engine, EngineError, ModelSpec, default_device, default_implementation};
+use crate::engine::{Candle, Engine, EngineError, ModelSpec, default_implementation};
 use crate::error::{Error, Exit, Result};
 use crate::models;
 
@@ -60,9 +61,9 @@ pub struct Args {
     #[arg(long, default_value = "auto")]
     device: Device,
 
-    /// Which GPU
-    #[arg(long, default_value_t = 0)]
-    gpu: u32,
+    /// Which GPU, by number among those that are visible, or by UUID [default: 0]
+    #[arg(long, alias = "gpu", value_name = "GPU")]
+    gpus: Option<GpuList>,
 
     /// Prompt tokens in one pass
     #[arg(long, value_name = "N")]
@@ -178,8 +179,9 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
     if weights == WeightsSource::Local && directory.is_none() {
         return Err(Error::usage(format!("{}: no such directory; --weights local needs one", args.model)));
     }
+    let machine = Machine::here();
     let device = match args.device {
-        Device::Auto => default_device(),
+        Device::Auto => machine.kind(),
         Device::Cpu => DeviceKind::Cpu,
         Device::Cuda => DeviceKind::Cuda,
     };
@@ -196,7 +198,7 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         engine: EngineKind::Candle,
         implementation: args.implementation.unwrap_or(default_implementation(device)),
         device,
-        gpu: args.gpu,
+        gpus: super::ordinals(&machine, device, args.gpus.as_ref())?,
         max_length: prompt_length + args.tokens as usize,
     })
 }

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use crate::cli::Io;
 use crate::config::{self, Selection};
-use crate::device::{self, Capacity};
+use crate::device::{Capacity, Machine};
 use crate::error::{Error, Exit, Result};
 use crate::{plan, render};
 
@@ -33,8 +33,8 @@ enum Format {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let suite = config::load_suite(&args.selection, device::at_hand())?;
-    let mut capacity = Capacity::of(suite.device(), suite.models[0].spec.gpu);
+    let suite = config::load_suite(&args.selection, &Machine::here())?;
+    let mut capacity = Capacity::of(suite.device(), &suite.gpus);
     if let Some(gib) = args.device_memory {
         if !(gib > 0.0 && gib < 1e6) {
             return Err(Error::usage(format!("--device-memory must be a number of GiB above 0, not {gib}")));

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::case::DeviceKind;
 use crate::cli::Io;
+use crate::device::{GpuList, Machine};
 use crate::engine::profile::Profile;
 use crate::engine::{self, Candle, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
@@ -32,9 +33,9 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 6144, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     context: u32,
 
-    /// Which GPU
-    #[arg(long, default_value_t = 0)]
-    gpu: u32,
+    /// Which GPU, by number among those that are visible, or by UUID [default: 0]
+    #[arg(long, alias = "gpu", value_name = "GPU")]
+    gpus: Option<GpuList>,
 
     #[arg(long, default_value = "table")]
     format: Format,
@@ -56,7 +57,7 @@ struct Output<'a> {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let spec = spec(args);
+    let spec = spec(args)?;
     let ceilings = engine::ceilings(&spec).map_err(|error| refused(&spec, error))?;
     let mut model = Candle::load(&spec, None, &mut |_, _| {}).map_err(|error| refused(&spec, error))?;
     let profile = model.forward.profile(args.context as usize).map_err(|error| refused(&spec, error.into()))?;
@@ -74,14 +75,14 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-fn spec(args: &Args) -> ModelSpec {
-    ModelSpec {
+fn spec(args: &Args) -> Result<ModelSpec> {
+    Ok(ModelSpec {
         directory: Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model)),
-        gpu: args.gpu,
+        gpus: super::ordinals(&Machine::here(), DeviceKind::Cuda, args.gpus.as_ref())?,
         // The decode step is the second of two.
         max_length: args.context as usize + 2,
         ..ModelSpec::generated(&args.model, DeviceKind::Cuda)
-    }
+    })
 }
 
 fn refused(spec: &ModelSpec, error: EngineError) -> Error {

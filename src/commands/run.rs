@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::cli::Io;
 use crate::config::{self, Selection, Suite, SuiteSettings};
-use crate::device;
+use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
 use crate::files::Output;
 use crate::measure::{self, End, Request, Side, Stop, Worker};
@@ -83,7 +83,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 }
 
 fn started(args: &Args, worker: Worker, output: &Output) -> Result<(Suite, Side)> {
-    let suite = config::load_suite(&args.selection, device::at_hand())?;
+    let suite = config::load_suite(&args.selection, &Machine::here())?;
     if !args.force && output.exists() {
         let path = output.path().display();
         return Err(Error::usage(format!(
@@ -114,7 +114,7 @@ fn resumed(args: &Args, worker: Worker, output: &Output) -> Result<(Suite, Side)
     let mut selection = args.selection.clone();
     selection.suite.get_or_insert_with(|| results.suite.clone());
     selection.settings.runs.get_or_insert(results.settings.runs);
-    let suite = config::load_suite(&selection, device::at_hand())?;
+    let suite = config::load_suite(&selection, &Machine::here())?;
     let side = Side::resume(worker, &suite, results)?;
     Ok((suite, side))
 }

@@ -136,13 +136,12 @@ impl<'a> Checker<'a> {
             return self.applicable(value, &self.root["$defs"][name]);
         }
         let Some(alternatives) = schema["anyOf"].as_array() else { return schema };
-        let suits = |schema: &&Schema| match value {
-            DeValue::Table(_) => type_of(schema) == "object",
-            _ => !matches!(type_of(schema), "object" | "null"),
-        };
+        let suits = |schema: &&Schema| type_of(schema) == json_type(value);
         let resolved: Vec<_> = alternatives.iter().map(|alternative| self.applicable(value, alternative)).collect();
         let real = || resolved.iter().copied().filter(|schema| type_of(schema) != "null");
-        real().find(|schema| suits(schema)).or_else(|| real().next()).unwrap_or(schema)
+        // Where none suits, a table's schema would say less of another value.
+        let near = || real().find(|schema| type_of(schema) != "object").or_else(|| real().next());
+        real().find(suits).or_else(near).unwrap_or(schema)
     }
 }
 
@@ -165,6 +164,18 @@ fn type_of(schema: &Schema) -> &str {
     match &schema["type"] {
         Schema::Array(types) => types.iter().filter_map(Schema::as_str).find(|name| *name != "null").unwrap_or(""),
         name => name.as_str().unwrap_or(""),
+    }
+}
+
+/// The type that a schema must ask for to suit a value.
+fn json_type(value: &DeValue) -> &'static str {
+    match value {
+        DeValue::Integer(_) => "integer",
+        DeValue::Float(_) => "number",
+        DeValue::Boolean(_) => "boolean",
+        DeValue::Array(_) => "array",
+        DeValue::Table(_) => "object",
+        _ => "string",
     }
 }
 

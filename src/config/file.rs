@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::case::{Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
+use crate::device::GpuList;
 
 /// Longest context that Qwen2.5 supports, prompt and generated tokens together.
 pub const MAX_LENGTH: u32 = 131_072;
@@ -114,10 +115,9 @@ pub struct SuiteSettings {
     /// Where to run [default: auto, a GPU if there is one]
     #[arg(long, value_enum)]
     pub device: Option<DeviceChoice>,
-    /// Which GPUs, by index [default: 0]
-    #[arg(long, value_delimiter = ',', value_name = "INDEX,...")]
-    #[schemars(length(min = 1))]
-    pub gpus: Option<Vec<u32>>,
+    /// Which GPUs, by number among those that are visible, or by UUID [default: 0]
+    #[arg(long, alias = "gpu", value_name = "GPU,...")]
+    pub gpus: Option<GpuList>,
     /// Runs of each case, each in a process of its own [default: 3]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     #[schemars(range(min = 1, max = 1000))]

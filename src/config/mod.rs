@@ -13,6 +13,7 @@ pub use candle::CandleSource;
 pub use file::{File, Selection, SuiteSettings};
 
 use crate::case::{Case, DeviceKind};
+use crate::device::{Gpus, Machine};
 use crate::engine::ModelSpec;
 use crate::error::{Error, Result};
 use crate::results::Settings;
@@ -43,6 +44,8 @@ pub struct Config {
 pub struct Suite {
     pub name: String,
     pub settings: Settings,
+    /// What all its models run on; none on a CPU.
+    pub gpus: Gpus,
     /// In the order of the configuration; each model with its cases.
     pub models: Vec<SuiteModel>,
     pub thresholds: Thresholds,
@@ -104,27 +107,27 @@ impl Suite {
 impl Config {
     /// The configuration that `selection` names, with its flags applied to the suite it names.
     ///
-    /// `here` is the device that `device = "auto"` stands for.
-    pub fn load(selection: &Selection, here: DeviceKind) -> Result<Self> {
+    /// `machine` tells what `device = "auto"` stands for, and has the GPUs of the suite that `selection` names.
+    pub fn load(selection: &Selection, machine: &Machine) -> Result<Self> {
         let Some(path) = source::locate(selection.config.as_deref()) else {
-            return Self::parse(BUILT_IN, "the built-in configuration".into(), Path::new(""), selection, here);
+            return Self::parse(BUILT_IN, "the built-in configuration".into(), Path::new(""), selection, machine);
         };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Error::usage(format!("can't read the configuration {}: {error}", path.display())))?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        let config = Self::parse(&text, path.display().to_string(), directory, selection, here)?;
+        let config = Self::parse(&text, path.display().to_string(), directory, selection, machine)?;
         Ok(Self { path: Some(path), ..config })
     }
 
     /// Parses and validates `text`; `directory` is what its relative paths start from.
-    fn parse(text: &str, name: String, directory: &Path, selection: &Selection, here: DeviceKind) -> Result<Self> {
+    fn parse(text: &str, name: String, directory: &Path, selection: &Selection, machine: &Machine) -> Result<Self> {
         let source = Source::parse(name, text)?;
         let Checked { mut problems, settings } = check::check(&source, schemars::schema_for!(File).as_value());
         let complete = problems.is_empty();
         // What has a problem already is left out, so that the rest can be judged as well.
         match File::deserialize(toml::Deserializer::from(source.without(&settings))) {
             Ok(file) => {
-                let resolved = resolve::resolve(&file, &source, directory, selection, here, complete);
+                let resolved = resolve::resolve(&file, &source, directory, selection, machine, complete);
                 problems.extend(resolved.problems);
                 if problems.is_empty() {
                     Ok(Self { suites: resolved.suites, path: None })
@@ -141,9 +144,9 @@ impl Config {
     }
 
     /// The suite of that name; without a name, the first one for the device at hand.
-    pub fn suite(&self, name: Option<&str>, here: DeviceKind) -> Result<&Suite> {
+    pub fn suite(&self, name: Option<&str>, machine: &Machine) -> Result<&Suite> {
         let Some(name) = name else {
-            let fits = self.suites.iter().find(|suite| suite.device() == here);
+            let fits = self.suites.iter().find(|suite| suite.device() == machine.kind());
             return Ok(fits.unwrap_or(&self.suites[0]));
         };
         self.suites.iter().find(|suite| suite.name == name).ok_or_else(|| {
@@ -164,12 +167,12 @@ pub fn directory(selection: &Selection) -> PathBuf {
 }
 
 /// The selected suite, with the flags applied: what most commands need.
-pub fn load_suite(selection: &Selection, here: DeviceKind) -> Result<Suite> {
+pub fn load_suite(selection: &Selection, machine: &Machine) -> Result<Suite> {
     // Which suite the flags hold for is only known once the file is read without them.
-    let config = Config::load(&Selection { config: selection.config.clone(), ..Selection::default() }, here)?;
-    let name = config.suite(selection.suite.as_deref(), here)?.name.clone();
+    let config = Config::load(&Selection { config: selection.config.clone(), ..Selection::default() }, machine)?;
+    let name = config.suite(selection.suite.as_deref(), machine)?.name.clone();
     let selection = Selection { suite: Some(name.clone()), ..selection.clone() };
-    Config::load(&selection, here)?.suite(Some(&name), here).cloned()
+    Config::load(&selection, machine)?.suite(Some(&name), machine).cloned()
 }
 
 /// The candle that a configuration of another commit names; `directory` is what its relative paths start from.

@@ -7,8 +7,9 @@ use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Sel
 use super::source::{Problem, Source};
 use super::{Limits, Suite, SuiteModel, Thresholds, candle, is_plain_name};
 use crate::case::{Case, DeviceKind, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::device::{Gpus, Machine};
 use crate::engine::qwen2::config::ModelConfig;
-use crate::engine::{ModelSpec, default_dtype, default_implementation};
+use crate::engine::{ModelSpec, ONE_GPU, default_dtype, default_implementation};
 use crate::results::Settings;
 use crate::{metric, models, suggest};
 
@@ -28,7 +29,7 @@ pub fn resolve(
     source: &Source,
     directory: &Path,
     selection: &Selection,
-    here: DeviceKind,
+    machine: &Machine,
     complete: bool,
 ) -> Resolved {
     let mut names: Vec<_> = file.suites.keys().collect();
@@ -45,7 +46,8 @@ pub fn resolve(
         let selected = selection.suite.as_ref() == Some(name);
         let (flags, models) = if selected { (&selection.settings, &selection.models) } else { (&none.0, &none.1) };
         let (top, suite) = (&file.settings, &file.suites[name]);
-        let mut resolver = Resolver { source, directory, here, complete, name, top, suite, flags, problems };
+        let mut resolver =
+            Resolver { source, directory, machine, selected, complete, name, top, suite, flags, problems };
         suites.extend(resolver.suite(models).map(|suite| Suite { candle: candle.clone(), ..suite }));
         problems = resolver.problems;
     }
@@ -59,7 +61,9 @@ pub fn resolve(
 struct Resolver<'a> {
     source: &'a Source<'a>,
     directory: &'a Path,
-    here: DeviceKind,
+    machine: &'a Machine,
+    /// This is the suite that is wanted: what it needs must be there.
+    selected: bool,
     /// No setting is missing that the file has.
     complete: bool,
     name: &'a str,
@@ -83,19 +87,20 @@ impl<'a> Resolver<'a> {
         let found = self.problems.len();
         self.check_name();
         let device = match self.pick(|settings| settings.device).unwrap_or(DeviceChoice::Auto) {
-            DeviceChoice::Auto => self.here,
+            DeviceChoice::Auto => self.machine.kind(),
             DeviceChoice::Cpu => DeviceKind::Cpu,
             DeviceChoice::Cuda => DeviceKind::Cuda,
         };
-        let gpu = self.gpu();
+        let gpus = self.gpus(device);
         let entries = self.entries(flag_models);
-        let models: Vec<_> = entries.iter().filter_map(|entry| self.model(entry, device, gpu)).collect();
+        let models: Vec<_> = entries.iter().filter_map(|entry| self.model(entry, device, &gpus)).collect();
         self.check_unique(&models);
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
         let settings = self.settings(longest.unwrap_or(WARMUP_LENGTH));
         let (thresholds, limits) = (self.thresholds(), self.limits());
         let name = self.name.to_owned();
-        (self.problems.len() == found).then_some(Suite { name, settings, models, thresholds, limits, candle: None })
+        let suite = Suite { name, settings, gpus, models, thresholds, limits, candle: None };
+        (self.problems.len() == found).then_some(suite)
     }
 
     /// The names of suites are also names of directories.
@@ -123,7 +128,7 @@ impl<'a> Resolver<'a> {
             .collect()
     }
 
-    fn model(&mut self, entry: &Entry, device: DeviceKind, gpu: u32) -> Option<SuiteModel> {
+    fn model(&mut self, entry: &Entry, device: DeviceKind, gpus: &Gpus) -> Option<SuiteModel> {
         let directory = self.model_directory(entry);
         let name = match &directory {
             Some(directory) => file_name(directory),
@@ -145,7 +150,7 @@ impl<'a> Resolver<'a> {
             dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or_else(|| default_dtype(device)),
             engine: self.pick_model(entry, |settings| settings.engine).unwrap_or(EngineKind::Candle),
             implementation: self.implementation(entry, device),
-            gpu,
+            gpus: gpus.ordinals(),
             ..ModelSpec::generated(name, device)
         };
         let (contexts, generated_length) = self.lengths(entry);
@@ -231,13 +236,20 @@ impl<'a> Resolver<'a> {
         (contexts, generated)
     }
 
-    fn gpu(&mut self) -> u32 {
-        let gpus = self.pick(|settings| settings.gpus.clone()).unwrap_or_else(|| vec![0]);
-        if gpus.len() > 1 {
-            let reason = "more than one GPU is not supported yet: name one, such as `gpus = [0]`".into();
+    fn gpus(&mut self, device: DeviceKind) -> Gpus {
+        let wanted = self.pick(|settings| settings.gpus.clone()).unwrap_or_default();
+        let found = match (wanted.check(), device) {
+            (Err(reason), _) => Err(reason),
+            _ if wanted.names().len() > 1 => Err(ONE_GPU.to_owned()),
+            (_, DeviceKind::Cpu) => Ok(Gpus::default()),
+            (_, DeviceKind::Cuda) if self.selected => self.machine.select(&wanted),
+            // The cards of a suite for another machine may be in the file, too.
+            (_, DeviceKind::Cuda) => Ok(Gpus::Unknown(vec![0])),
+        };
+        found.unwrap_or_else(|reason| {
             self.report_suite("gpus", |settings| settings.gpus.is_some(), reason);
-        }
-        gpus.first().copied().unwrap_or(0)
+            Gpus::default()
+        })
     }
 
     /// Cases are compared by id, so it must say which case is meant.

@@ -16,6 +16,9 @@ use crate::models;
 /// Of all generated weights: the number that the speed benchmark of Qwen2.5 seeds its generators with.
 const SEED: u64 = 1024;
 
+/// Why several GPUs are refused.
+pub const ONE_GPU: &str = "the candle engine uses one GPU: name only one";
+
 /// Prompt tokens that go through the model at a time, where the caller doesn't say: enough for full matrix products on
 /// a GPU, and few enough for small buffers.
 pub const fn default_prefill_chunk(device: DeviceKind) -> usize {
@@ -31,15 +34,6 @@ pub fn held_dtype(implementation: Implementation, device: DeviceKind, dtype: Dty
         (Implementation::Plain, DeviceKind::Cpu) => Dtype::F32,
         _ => dtype,
     }
-}
-
-/// The GPU where this build can use one and there is one.
-pub fn default_device() -> DeviceKind {
-    #[cfg(feature = "cuda")]
-    if super::cuda::is_available() {
-        return DeviceKind::Cuda;
-    }
-    DeviceKind::Cpu
 }
 
 /// The type of weights and activations where nothing else is asked for.
@@ -139,6 +133,9 @@ fn check(spec: &ModelSpec, prefill_chunk: Option<usize>) -> Result<(), EngineErr
             spec.model, spec.quantization
         )));
     }
+    if spec.device == DeviceKind::Cuda && spec.gpus.count() > 1 {
+        return refuse(ONE_GPU);
+    }
     if spec.implementation == Implementation::Graph && spec.device == DeviceKind::Cpu {
         return refuse("the graph implementation needs a GPU; use plain on a CPU");
     }
@@ -232,7 +229,7 @@ pub(super) fn open_device(spec: &ModelSpec) -> Result<Device, EngineError> {
     match spec.device {
         DeviceKind::Cpu => Ok(Device::Cpu),
         #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => super::cuda::open(spec.gpu),
+        DeviceKind::Cuda => super::cuda::open(spec.gpus.one()),
         #[cfg(not(feature = "cuda"))]
         DeviceKind::Cuda => Err(EngineError::Failed(
             "this build of bench-diff can't use a GPU; build it with `--features cuda`, or measure on the CPU".into(),

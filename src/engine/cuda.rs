@@ -7,14 +7,25 @@
 use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
 
+use crate::device::{Gpus, Ordinals, uuid_of};
 use crate::engine::EngineError;
 
-/// There is a GPU and a driver.
-pub fn is_available() -> bool {
-    CudaContext::device_count().is_ok_and(|count| count > 0)
+/// CUDA's numbers of `gpus` in this process, by their UUIDs; `None` where it doesn't tell one.
+pub fn ordinals(gpus: &Gpus) -> Option<Ordinals> {
+    let Gpus::Known(cards) = gpus else { return None };
+    let count = CudaContext::device_count().ok()?;
+    let uuids: Vec<Option<String>> = (0..count).map(uuid).collect();
+    let place = |uuid: &String| uuids.iter().position(|other| other.as_ref() == Some(uuid));
+    cards.iter().map(|card| place(&card.uuid).map(|place| place as u32)).collect()
 }
 
-/// GPU number `gpu`, with one stream of its own.
+fn uuid(ordinal: i32) -> Option<String> {
+    let id = result::device::get_uuid(result::device::get(ordinal).ok()?).ok()?;
+    // C's characters are signed on some machines.
+    Some(uuid_of(id.bytes.map(|byte| byte.to_ne_bytes()[0])))
+}
+
+/// The GPU that CUDA calls `gpu` in this process, with one stream of its own.
 pub fn open(gpu: u32) -> Result<Device, EngineError> {
     let device = Device::new_cuda_with_stream(gpu as usize)
         .map_err(|error| EngineError::Failed(format!("GPU {gpu} can't be opened: {error}")))?;

@@ -16,10 +16,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use candle::{Candle, default_device, default_dtype, default_implementation, default_prefill_chunk, held_dtype};
+pub use candle::{Candle, ONE_GPU, default_dtype, default_implementation, default_prefill_chunk, held_dtype};
 pub use ceilings::ceilings;
 
 use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::device::{Gpus, Ordinals};
 
 /// Everything an engine needs to load a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,9 +39,9 @@ pub struct ModelSpec {
     pub engine: EngineKind,
     pub implementation: Implementation,
     pub device: DeviceKind,
-    /// Which GPU; ignored on a CPU.
-    #[serde(default)]
-    pub gpu: u32,
+    /// Which GPUs, in the order in which the engine is to use them; ignored on a CPU.
+    #[serde(flatten)]
+    pub gpus: Ordinals,
     /// Prompt and generated tokens together, of the longest case: sizes the KV cache.
     pub max_length: usize,
 }
@@ -58,7 +59,7 @@ impl ModelSpec {
             engine: EngineKind::Candle,
             implementation: default_implementation(device),
             device,
-            gpu: 0,
+            gpus: Ordinals::first(usize::from(device == DeviceKind::Cuda)),
             max_length: 0,
         }
     }
@@ -75,7 +76,7 @@ impl ModelSpec {
             engine: self.engine,
             implementation: self.implementation,
             device: self.device,
-            gpus: u32::from(self.device == DeviceKind::Cuda),
+            gpus: if self.device == DeviceKind::Cuda { self.gpus.count() as u32 } else { 0 },
             batch_size: 1,
             context_length,
             generated_length,
@@ -162,6 +163,17 @@ pub trait Engine {
     fn allocator_peak(&self) -> AllocatorPeak;
 
     fn reset_peak(&mut self);
+}
+
+/// CUDA's numbers of `gpus` in this process, where this build can ask it: its order need not be the driver's.
+pub fn ordinals(gpus: &Gpus) -> Option<Ordinals> {
+    #[cfg(feature = "cuda")]
+    return cuda::ordinals(gpus);
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = gpus;
+        None
+    }
 }
 
 /// Told of loading's progress: bytes done and in all.

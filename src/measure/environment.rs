@@ -1,47 +1,48 @@
 //! The machine, as results files describe it.
 
-use std::collections::BTreeSet;
 use std::fs;
 
-use super::gpu::{GpuProbe, versions};
-use crate::case::DeviceKind;
 use crate::config::Suite;
-use crate::results::Environment;
+use crate::device::memory::{MIB, system_bytes};
+use crate::device::{self, Hardware, Versions};
+use crate::results::{Environment, Gpu};
 
 /// Describes this machine and the GPUs that `suite` uses.
 pub fn environment(suite: &Suite) -> Environment {
-    let gpus: Vec<_> = gpus(suite).into_iter().filter_map(GpuProbe::open).map(|gpu| gpu.describe()).collect();
-    let (driver_version, cuda_version) = if gpus.is_empty() { (None, None) } else { versions() };
+    let gpus: Vec<Gpu> = suite.gpus.open().iter().map(|card| card.hardware().into()).collect();
+    let driver = device::driver().filter(|_| !gpus.is_empty());
+    let versions = driver.map_or_else(Versions::default, |driver| driver.versions());
     let uname = rustix::system::uname();
     Environment {
         gpus,
-        driver_version,
-        cuda_version,
+        driver_version: versions.driver,
+        cuda_version: versions.cuda,
         cpu: cpu_model().unwrap_or_else(|| format!("unknown {}", std::env::consts::ARCH)),
         cpu_cores: std::thread::available_parallelism().map_or(0, |cores| cores.get() as u32),
-        memory_mib: total_memory_mib(),
+        memory_mib: system_bytes().map(|bytes| bytes / MIB),
         os: os_name().unwrap_or_else(|| std::env::consts::OS.to_owned()),
         kernel: uname.release().to_string_lossy().into_owned(),
     }
 }
 
-/// The GPUs that the suite's models run on, in order.
-pub(super) fn gpus(suite: &Suite) -> BTreeSet<u32> {
-    let on_gpu = suite.models.iter().filter(|model| model.spec.device == DeviceKind::Cuda);
-    on_gpu.map(|model| model.spec.gpu).collect()
+impl From<Hardware> for Gpu {
+    fn from(card: Hardware) -> Self {
+        Self {
+            name: card.name,
+            memory_mib: card.memory_bytes.map_or(0, |bytes| bytes / MIB),
+            compute_capability: card.compute_capability.map(|(major, minor)| format!("{major}.{minor}")),
+            power_limit_w: card.power_limit_w,
+            ecc: card.ecc,
+            max_sm_clock_mhz: card.max_sm_clock_mhz,
+            max_memory_clock_mhz: card.max_memory_clock_mhz,
+        }
+    }
 }
 
 fn cpu_model() -> Option<String> {
     let info = fs::read_to_string("/proc/cpuinfo").ok()?;
     let line = info.lines().find(|line| line.starts_with("model name"))?;
     Some(line.split_once(':')?.1.split_whitespace().collect::<Vec<_>>().join(" "))
-}
-
-fn total_memory_mib() -> Option<u64> {
-    let info = fs::read_to_string("/proc/meminfo").ok()?;
-    let kib: u64 =
-        info.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib / 1024)
 }
 
 fn os_name() -> Option<String> {

@@ -5,8 +5,6 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
-use super::environment;
-use super::gpu::GpuProbe;
 use super::observer::{Observer, Update};
 use crate::case::DeviceKind;
 use crate::child::Stop;
@@ -57,9 +55,7 @@ impl Exclusive {
 
 /// The names of the suite's devices, always in the same order, so that two sessions can't wait for each other.
 fn devices(suite: &Suite) -> Vec<String> {
-    let gpus = environment::gpus(suite);
-    let uuid = |index| GpuProbe::open(index).and_then(|gpu| gpu.uuid()).unwrap_or_else(|| format!("gpu-{index}"));
-    let mut names: Vec<String> = gpus.into_iter().map(uuid).collect();
+    let mut names = suite.gpus.keys();
     if suite.models.iter().any(|model| model.spec.device == DeviceKind::Cpu) {
         names.push("cpu".to_owned());
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::protocol::Job;
 use super::samples::Sampled;
-use super::watch::Seen;
+use super::seen::Seen;
 use crate::case::{Case, DeviceKind};
 use crate::config::{Limits, Suite, SuiteModel, Thresholds};
+use crate::device::Gpus;
 use crate::engine::{Generation, Loaded, ModelSpec};
 use crate::results::{
     Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, SCHEMA, Session, Settings,
@@ -33,6 +34,7 @@ pub fn suite() -> Suite {
     Suite {
         name: "test".into(),
         settings,
+        gpus: Gpus::default(),
         models: vec![SuiteModel { spec, cases }],
         thresholds: Thresholds { alpha: 0.05, metrics: Vec::new(), margins: Default::default() },
         limits: Limits { case_seconds: 1, load_seconds: 1, idle_wait_seconds: 0 },
@@ -86,6 +88,7 @@ fn run(case: &Case, round: u32, session: u32) -> Run {
             power_w: Some(450.1),
             throttle_reasons: Vec::new(),
         }),
+        by_card: Vec::new(),
     };
     let loaded = Loaded {
         decode_weight_bytes: 988_065_792,

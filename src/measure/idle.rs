@@ -1,10 +1,11 @@
-//! Is the GPU ours alone? Numbers from a shared card are worth nothing.
+//! Are the GPUs ours alone? Numbers from a shared card are worth nothing.
 
 use std::time::{Duration, Instant};
 
-use super::gpu::{GpuProbe, GpuProcess, MIB};
 use super::observer::{Observer, Update};
 use crate::child::Stop;
+use crate::device::memory::MIB;
+use crate::device::{Card, GpuProcess, Ours};
 use crate::error::{Error, Result};
 
 const RETRY: Duration = Duration::from_millis(500);
@@ -14,82 +15,132 @@ const IDLE_BYTES: u64 = 1024 * MIB;
 /// The sharing daemon holds a context but doesn't compute.
 const HARMLESS: &str = "nvidia-cuda-mps-server";
 
-/// Waits until the GPU is idle, and refuses with the reasons when it isn't within `limit`.
+/// Waits until every card is idle but for `ours`, and refuses with the reasons when one isn't within `limit`.
 ///
-/// Called when no worker of ours runs, so every process on the device is foreign. Returns false when told to stop.
-pub fn wait_until_idle(gpu: u32, limit: Duration, observer: &mut dyn Observer, stop: &Stop) -> Result<bool> {
-    let Some(probe) = GpuProbe::open(gpu) else {
-        tracing::debug!("no NVML: unknown whether GPU {gpu} is idle");
-        return Ok(true);
-    };
+/// A card that no driver shows can't be asked. Returns false when told to stop.
+pub fn wait_until_idle(
+    cards: &[Box<dyn Card>],
+    ours: &Ours,
+    limit: Duration,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<bool> {
     let start = Instant::now();
     let mut told = false;
     loop {
-        let Some(reason) = busy(&probe.processes(), probe.utilization_percent(), probe.used_bytes()) else {
-            return Ok(true);
-        };
+        let Some(reason) = cards.iter().find_map(|card| busy(card.as_ref(), ours)) else { return Ok(true) };
         if stop.is_requested() {
             return Ok(false);
         }
         let waited = start.elapsed();
         if waited >= limit {
-            return Err(Error::measurement(format!(
-                "GPU {gpu} is busy: {reason}; stop that or wait longer than {} s",
-                limit.as_secs()
-            )));
+            let limit = limit.as_secs();
+            return Err(Error::measurement(format!("{reason}; stop that or wait longer than {limit} s")));
         }
         // Our own last worker takes a moment to leave: not worth a word.
         if !told && waited >= Duration::from_secs(2) {
             told = true;
-            observer.update(Update::Waiting { reason: &format!("GPU {gpu} is busy: {reason}") });
+            observer.update(Update::Waiting { reason: &reason });
         }
         std::thread::sleep(RETRY);
     }
 }
 
-/// Why the device isn't idle, if it isn't.
-fn busy(processes: &[GpuProcess], percent: Option<u32>, used: Option<u64>) -> Option<String> {
-    let foreign: Vec<String> =
-        processes.iter().filter(|process| !process.name.contains(HARMLESS)).map(name_offender).collect();
-    if !foreign.is_empty() {
-        return Some(foreign.join(", "));
+/// Why the card isn't idle, if it isn't.
+fn busy(card: &dyn Card, ours: &Ours) -> Option<String> {
+    let (own, foreign): (Vec<_>, Vec<_>) = card.processes().into_iter().partition(|process| ours.contains(process.pid));
+    let offenders: Vec<String> = foreign.iter().filter_map(|process| offender(card, process)).collect();
+    if !offenders.is_empty() {
+        return Some(format!("{} is busy: {}", card.id(), offenders.join(", ")));
     }
-    if let Some(percent) = percent.filter(|&percent| percent > IDLE_PERCENT) {
-        return Some(format!("something that the driver doesn't name keeps it {percent}% busy"));
-    }
-    let used = used.filter(|&bytes| bytes > IDLE_BYTES)?;
-    Some(format!("something that the driver doesn't name holds {} MiB", used / MIB))
+    // What keeps it busy, or holds its memory, may be our own.
+    let nameless = if own.is_empty() { nameless(card) } else { None };
+    nameless.map(|what| format!("{} is busy: something that the driver doesn't name {what}", card.id()))
 }
 
-fn name_offender(process: &GpuProcess) -> String {
-    let name = crate::child::clean(&process.name, 64);
-    match process.memory_mib {
-        Some(mib) => format!("process {} ({name}, {mib} MiB)", process.pid),
-        None => format!("process {} ({name})", process.pid),
+fn nameless(card: &dyn Card) -> Option<String> {
+    if let Some(percent) = card.utilization_percent().filter(|&percent| percent > IDLE_PERCENT) {
+        return Some(format!("keeps it {percent}% busy"));
     }
+    let used = card.used_bytes().filter(|&bytes| bytes > IDLE_BYTES)?;
+    Some(format!("holds {} MiB", used / MIB))
+}
+
+/// A process in words, unless it is harmless.
+fn offender(card: &dyn Card, process: &GpuProcess) -> Option<String> {
+    let name = card.process_name(process.pid).unwrap_or_else(|| "unknown".to_owned());
+    if name.contains(HARMLESS) {
+        return None;
+    }
+    let (name, pid) = (crate::child::clean(&name, 64), process.pid);
+    Some(match process.bytes {
+        Some(bytes) => format!("process {pid} ({name}, {} MiB)", bytes / MIB),
+        None => format!("process {pid} ({name})"),
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::observer::Silent;
     use super::*;
+    use crate::device::fake::{Fake, FakeCard};
 
-    fn process(name: &str, memory_mib: Option<u64>) -> GpuProcess {
-        GpuProcess { pid: 4242, name: name.to_owned(), memory_mib }
+    fn runs(card: &FakeCard, pid: u32, name: &str, mib: Option<u64>) {
+        card.set(|now| {
+            now.processes.push(GpuProcess { pid, bytes: mib.map(|mib| mib * MIB) });
+            now.names.insert(pid, name.to_owned());
+        });
+    }
+
+    fn reason(fake: &Fake, ours: &Ours) -> Option<String> {
+        let idle = wait_until_idle(&fake.open(), ours, Duration::ZERO, &mut Silent, &Stop::default());
+        idle.err().map(|error| error.message().to_owned())
     }
 
     #[test]
     fn offenders_are_named() {
-        let busy = |processes: &[GpuProcess]| busy(processes, Some(0), Some(0));
-        assert_eq!(busy(&[]), None);
-        assert_eq!(busy(&[process("python3", Some(512))]).as_deref(), Some("process 4242 (python3, 512 MiB)"));
-        assert_eq!(busy(&[process("x\x1b[31m", None)]).as_deref(), Some("process 4242 (x [31m)"));
-        assert_eq!(busy(&[process("nvidia-cuda-mps-server", Some(30))]), None);
+        let busy_with = |name, mib| {
+            let fake = Fake::cards(1);
+            runs(&fake.cards[0], 4242, name, mib);
+            reason(&fake, &Ours::nobody())
+        };
+        let wait = "stop that or wait longer than 0 s";
+        let expected = format!("GPU 0 is busy: process 4242 (python3, 512 MiB); {wait}");
+        assert_eq!(busy_with("python3", Some(512)), Some(expected));
+        assert_eq!(busy_with("x\x1b[31m", None), Some(format!("GPU 0 is busy: process 4242 (x [31m); {wait}")));
+        assert_eq!(busy_with("nvidia-cuda-mps-server", Some(30)), None);
+        assert_eq!(reason(&Fake::cards(1), &Ours::nobody()), None);
     }
 
     #[test]
     fn nameless_use_is_noticed() {
-        assert!(busy(&[], Some(97), None).unwrap().contains("97% busy"));
-        assert!(busy(&[], None, Some(5000 * MIB)).unwrap().contains("5000 MiB"));
-        assert_eq!(busy(&[], None, None), None, "unknown isn't busy");
+        let fake = Fake::cards(1);
+        fake.cards[0].set(|now| now.percent = Some(97));
+        assert!(reason(&fake, &Ours::nobody()).unwrap().contains("97% busy"));
+        fake.cards[0].set(|now| (now.percent, now.used_bytes) = (None, Some(5000 * MIB)));
+        assert!(reason(&fake, &Ours::nobody()).unwrap().contains("5000 MiB"));
+        fake.cards[0].set(|now| now.used_bytes = None);
+        assert_eq!(reason(&fake, &Ours::nobody()), None, "unknown isn't busy");
+    }
+
+    #[test]
+    fn one_busy_card_of_eight_is_enough() {
+        let fake = Fake::cards(8);
+        assert_eq!(reason(&fake, &Ours::nobody()), None);
+        runs(&fake.cards[6], 4242, "python3", None);
+        assert!(reason(&fake, &Ours::nobody()).unwrap().starts_with("GPU 6 is busy: process 4242 (python3);"));
+    }
+
+    #[test]
+    fn what_belongs_to_the_measured_may_use_its_cards() {
+        let fake = Fake::cards(2);
+        let (server, foreign) = (std::process::id(), 1);
+        runs(&fake.cards[0], server, "server", Some(70_000));
+        fake.cards[0].set(|now| (now.percent, now.used_bytes) = (Some(50), Some(70_000 * MIB)));
+        assert!(reason(&fake, &Ours::nobody()).is_some());
+        assert_eq!(reason(&fake, &Ours::started_by(server)), None);
+        runs(&fake.cards[0], foreign, "python3", Some(1));
+        let reason = reason(&fake, &Ours::started_by(server)).unwrap();
+        assert!(reason.starts_with("GPU 0 is busy: process 1 (python3, 1 MiB);"), "{reason}");
     }
 }

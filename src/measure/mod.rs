@@ -25,7 +25,6 @@ mod environment;
 mod exclusive;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod gpu;
 mod idle;
 mod observer;
 mod program;
@@ -33,6 +32,7 @@ pub mod prompt;
 pub mod protocol;
 mod resident;
 mod samples;
+mod seen;
 mod session;
 mod side;
 mod throttle;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::protocol::{Event, Job};
 use crate::case::WeightsSource;
 use crate::child::{Conversation, Environment, Launch, beside_the_caller};
+use crate::device::Gpus;
 use crate::error::Result;
 use crate::results::Program;
 
@@ -15,6 +16,8 @@ use crate::results::Program;
 pub struct Worker {
     pub path: PathBuf,
     pub args: Vec<OsString>,
+    /// The GPUs that it sees, as `CUDA_VISIBLE_DEVICES`; those that we see where absent.
+    pub visible_devices: Option<String>,
 }
 
 /// A started worker.
@@ -28,7 +31,13 @@ impl Worker {
 
     /// Another build of bench-diff, or anything that takes `worker` as its argument and speaks the protocol.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), args: vec!["worker".into()] }
+        Self { path: path.into(), args: vec!["worker".into()], visible_devices: None }
+    }
+
+    /// The same program, which sees no other GPUs than these.
+    #[must_use]
+    pub fn seeing(&self, gpus: &Gpus) -> Self {
+        Self { visible_devices: gpus.visible_devices(), ..self.clone() }
     }
 
     /// As a user names it: a bare name is a program in the current directory, or else on the PATH.
@@ -45,6 +54,10 @@ impl Worker {
         let launch = Launch::of(&self.path, Environment::measured(weights == WeightsSource::Hub)).args(&self.args);
         // NVML's order of GPUs, so that both mean the same card by its number.
         let launch = launch.with("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        let launch = match &self.visible_devices {
+            Some(uuids) => launch.with("CUDA_VISIBLE_DEVICES", uuids),
+            None => launch,
+        };
         let Some(threads) = threads else { return launch };
         // rayon's threads are candle's; OpenMP's are most other programs'.
         launch.with("RAYON_NUM_THREADS", threads.to_string()).with("OMP_NUM_THREADS", threads.to_string())

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::gpu::MIB;
-use super::watch::Seen;
+use super::seen::Seen;
 use crate::case::Case;
+use crate::device::memory::MIB;
 use crate::engine::{Generation, Loaded};
 use crate::metric::{self, Metric, MetricName};
 use crate::results::distribution::{quantile, significant};
@@ -174,7 +174,7 @@ mod tests {
     }
 
     fn measure(case: &Case, generation: &Generation, loaded: &Loaded, ceilings: Option<&Ceilings>) -> Measurement {
-        let seen = Seen { peak_bytes: Some(3 << 20), energy_j: Some(10.0), device: None };
+        let seen = Seen { peak_bytes: Some(3 << 20), energy_j: Some(10.0), ..Seen::default() };
         let generations = std::slice::from_ref(generation);
         Sampled { case, generations, seen, allocated_bytes: None, loaded, ceilings }.measurement().0
     }

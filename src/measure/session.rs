@@ -17,6 +17,7 @@ use super::trace::{Trace, TraceLine};
 use crate::case::{Case, DeviceKind};
 use crate::child::{Next, Stop, clean, shield};
 use crate::config::{Limits, Suite, SuiteModel};
+use crate::device::Ours;
 use crate::engine::{Loaded, ModelSpec};
 use crate::error::{Error, Result};
 use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
@@ -142,7 +143,7 @@ impl Session<'_> {
         let Some(model) = on_gpu.filter(|_| sides.iter().any(|side| side.session().ceilings.is_none())) else {
             return Ok(End::Complete);
         };
-        if self.wait_until_idle(&model.spec)? == End::Stopped {
+        if self.wait_until_idle()? == End::Stopped {
             return Ok(End::Stopped);
         }
         match ceilings::measure(self.request.suite, &model.spec, self.stop) {
@@ -153,9 +154,11 @@ impl Session<'_> {
         Ok(if self.stop.is_requested() { End::Stopped } else { End::Complete })
     }
 
-    fn wait_until_idle(&mut self, spec: &ModelSpec) -> Result<End> {
-        let limit = Duration::from_secs(self.request.suite.limits.idle_wait_seconds);
-        let idle = spec.device == DeviceKind::Cpu || wait_until_idle(spec.gpu, limit, self.observer, self.stop)?;
+    /// Nothing of ours runs at such a time.
+    fn wait_until_idle(&mut self) -> Result<End> {
+        let suite = self.request.suite;
+        let limit = Duration::from_secs(suite.limits.idle_wait_seconds);
+        let idle = wait_until_idle(&suite.gpus.open(), &Ours::nobody(), limit, self.observer, self.stop)?;
         Ok(if idle { End::Complete } else { End::Stopped })
     }
 
@@ -207,7 +210,7 @@ impl Round<'_, '_> {
     /// Runs one worker. Afterwards fewer cases remain: what goes wrong is charged to a case.
     fn work(&mut self) -> Result<End> {
         let limits = self.session.request.suite.limits.clone();
-        if self.session.wait_until_idle(&self.spec)? == End::Stopped {
+        if self.session.wait_until_idle()? == End::Stopped {
             return Ok(End::Stopped);
         }
         self.pin_revision();
@@ -218,7 +221,8 @@ impl Round<'_, '_> {
             ceilings: self.side.session().ceilings,
             trace: self.session.trace.is_some(),
         };
-        let mut child = self.side.worker.start(&job).map_err(|error| {
+        let worker = self.side.worker.seeing(&self.session.request.suite.gpus);
+        let mut child = worker.start(&job).map_err(|error| {
             let path = self.side.worker.path.display();
             Error::measurement(format!("can't start {path}: {error}; it must be a program that speaks our protocol"))
         })?;

@@ -1,132 +1,210 @@
-//! The device and the memory while a generation runs, seen from a second thread that looks rarely.
+//! The devices and the memory while a generation runs, seen from a second thread that looks rarely.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use nvml_wrapper::bitmasks::device::ThrottleReasons;
-
-use super::gpu::{GpuProbe, GpuSample, throttle_names};
 use super::resident;
+use super::seen::{CardSeen, Seen};
 use crate::case::DeviceKind;
-use crate::results::DeviceState;
+use crate::device::{Card, CardSample, Gpus, Machine, Ordinals, Ours};
 
 /// The first look comes early, so that short generations have one.
 const FIRST_LOOK: Duration = Duration::from_millis(50);
-/// A look costs NVML about a millisecond on another core: under 0.5% of this.
+/// A look costs NVML about a millisecond a card, on another core: under 0.5% of this.
 const INTERVAL: Duration = Duration::from_millis(250);
 /// NVML counts energy in steps of up to 100 ms: below this a difference is more step than energy.
 const SHORTEST_ENERGY: Duration = Duration::from_secs(2);
 
-/// Watches one device for as long as the worker lives.
+/// Watches the devices of a measured program for as long as it lives.
 pub struct Watcher {
     device: DeviceKind,
-    gpu: Option<u32>,
-    /// In use on the device before this process used it.
+    cards: Arc<[Watched]>,
+}
+
+/// A card, and whose memory counts.
+struct Watched {
+    card: Box<dyn Card>,
+    ours: Ours,
+    /// In use before the measured program used it.
     base_bytes: u64,
 }
 
 /// A running observation; [`finish`](Watch::finish) ends it.
 pub struct Watch {
     stop: Sender<()>,
-    thread: JoinHandle<Vec<GpuSample>>,
-    started: std::time::Instant,
-    energy_j: Option<f64>,
+    thread: JoinHandle<Vec<Look>>,
+    started: Instant,
+    energy_j: Vec<Option<f64>>,
 }
 
-/// What was seen.
-#[derive(Debug, Default, PartialEq)]
-pub struct Seen {
-    pub peak_bytes: Option<u64>,
-    pub energy_j: Option<f64>,
-    pub device: Option<DeviceState>,
+/// What each card told at one time.
+type Look = Vec<CardLook>;
+
+/// What a card told at one time.
+pub struct CardLook {
+    pub sample: CardSample,
+    /// Held by the measured program.
+    pub held_bytes: Option<u64>,
 }
 
 impl Watcher {
-    /// Must come before the engine touches the device.
-    pub fn new(device: DeviceKind, gpu: u32) -> Self {
-        let probe = match device {
-            DeviceKind::Cuda => GpuProbe::open(gpu),
-            DeviceKind::Cpu => None,
+    /// Watches what this process does on GPUs that CUDA calls so. Must come before the engine touches them.
+    pub fn new(device: DeviceKind, gpus: &Ordinals) -> Self {
+        let cards = match device {
+            DeviceKind::Cuda => Gpus::Known(Machine::here().cards(gpus)).open(),
+            DeviceKind::Cpu => Vec::new(),
         };
-        let base_bytes = probe.as_ref().and_then(GpuProbe::used_bytes).unwrap_or(0);
-        Self { device, gpu: probe.is_some().then_some(gpu), base_bytes }
+        Self::over(device, cards, &Ours::this_process())
+    }
+
+    /// Watches what `ours` do on `cards`.
+    fn over(device: DeviceKind, cards: Vec<Box<dyn Card>>, ours: &Ours) -> Self {
+        let watched = cards.into_iter().map(|card| {
+            let base_bytes = card.used_bytes().unwrap_or(0);
+            Watched { card, ours: ours.clone(), base_bytes }
+        });
+        Self { device, cards: watched.collect() }
     }
 
     pub fn start(&self) -> Watch {
         if self.device == DeviceKind::Cpu {
             resident::reset_peak();
         }
-        let probe = self.probe();
-        let energy_j = probe.as_ref().and_then(GpuProbe::energy_j);
+        let (energy_j, cards) = (self.energy_j(), Arc::clone(&self.cards));
         let (stop, stopped) = channel();
-        let thread = std::thread::spawn(move || probe.map(|probe| look(&probe, &stopped)).unwrap_or_default());
-        Watch { stop, thread, started: std::time::Instant::now(), energy_j }
+        let thread = std::thread::spawn(move || look(&cards, &stopped));
+        Watch { stop, thread, started: Instant::now(), energy_j }
     }
 
     pub fn finish(&self, watch: Watch) -> Seen {
         let elapsed = watch.started.elapsed();
-        let energy_j = self.probe().and_then(|probe| probe.energy_j());
+        let energy_j = self.energy_j();
         // The thread may have ended already, without a GPU.
         let _ = watch.stop.send(());
-        let samples = watch.thread.join().unwrap_or_default();
-        let energy_j = energy_j.zip(watch.energy_j).map(|(end, start)| end - start);
-        Seen {
-            peak_bytes: self.peak_bytes(&samples),
-            energy_j: energy_j.filter(|&joules| joules > 0.0 && elapsed >= SHORTEST_ENERGY),
-            device: state(&samples),
+        let looks = watch.thread.join().unwrap_or_default();
+        if self.device == DeviceKind::Cpu {
+            return Seen { peak_bytes: resident::peak_bytes(), ..Seen::default() };
         }
+        let used = watch.energy_j.iter().zip(energy_j).map(|(start, end)| Some(end? - (*start)?));
+        let used = used.map(|joules| joules.filter(|&joules| joules > 0.0 && elapsed >= SHORTEST_ENERGY));
+        let cards = self.cards.iter().zip(used).enumerate();
+        Seen::of(
+            cards.map(|(place, (watched, energy_j))| watched.seen(&looks, place, energy_j)).collect(),
+            peak(&looks),
+        )
     }
 
-    fn probe(&self) -> Option<GpuProbe> {
-        self.gpu.and_then(GpuProbe::open)
-    }
-
-    fn peak_bytes(&self, samples: &[GpuSample]) -> Option<u64> {
-        match self.device {
-            DeviceKind::Cpu => resident::peak_bytes(),
-            DeviceKind::Cuda => {
-                let peak = samples.iter().filter_map(GpuSample::held_bytes(self.base_bytes)).max();
-                peak.filter(|&bytes| bytes > 0)
-            }
-        }
+    fn energy_j(&self) -> Vec<Option<f64>> {
+        self.cards.iter().map(|watched| watched.card.energy_j()).collect()
     }
 }
 
-impl GpuSample {
-    /// What this process holds: NVML's count for it, or else what the device holds more than before.
-    fn held_bytes(base: u64) -> impl Fn(&Self) -> Option<u64> {
-        move |sample| sample.process_bytes.or_else(|| sample.used_bytes.map(|used| used.saturating_sub(base)))
+impl Watched {
+    fn look(&self) -> CardLook {
+        CardLook { sample: self.card.sample(), held_bytes: self.held_bytes() }
     }
+
+    /// What the driver counts for the measured processes, or where it hides that, as in many containers, what the card
+    /// holds more than before.
+    fn held_bytes(&self) -> Option<u64> {
+        let own = self.card.processes().into_iter().filter(|process| self.ours.contains(process.pid));
+        let counted: Option<u64> = own.map(|process| process.bytes).sum();
+        let more = || Some(self.card.used_bytes()?.saturating_sub(self.base_bytes));
+        counted.filter(|&bytes| bytes > 0).or_else(more)
+    }
+
+    fn seen(&self, looks: &[Look], place: usize, energy_j: Option<f64>) -> CardSeen {
+        CardSeen::of(self.card.id().clone(), looks.iter().filter_map(|look| look.get(place)), energy_j)
+    }
+}
+
+/// The most that all cards held at one time.
+fn peak(looks: &[Look]) -> Option<u64> {
+    let held = looks.iter().filter_map(|look| look.iter().map(|card| card.held_bytes).sum::<Option<u64>>());
+    held.max().filter(|&bytes| bytes > 0)
 }
 
 /// Looks until told to stop, and once more then.
-fn look(probe: &GpuProbe, stopped: &Receiver<()>) -> Vec<GpuSample> {
-    let mut samples = Vec::new();
+fn look(cards: &[Watched], stopped: &Receiver<()>) -> Vec<Look> {
+    let now = || cards.iter().map(Watched::look).collect::<Look>();
+    let mut looks = Vec::new();
+    if cards.is_empty() {
+        return looks;
+    }
     let mut wait = FIRST_LOOK;
     while stopped.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-        samples.push(probe.sample());
+        looks.push(now());
         wait = INTERVAL;
     }
     // Clocks fall as soon as the work ends, so a last look only counts for memory, unless it is the only one.
-    let last = probe.sample();
-    samples.push(if samples.is_empty() { last } else { last.memory_only() });
-    samples
+    let last = now();
+    looks.push(if looks.is_empty() { last } else { last.into_iter().map(CardLook::memory_only).collect() });
+    looks
 }
 
-fn state(samples: &[GpuSample]) -> Option<DeviceState> {
-    let mean = |value: fn(&GpuSample) -> Option<f64>| {
-        let values: Vec<f64> = samples.iter().filter_map(value).collect();
-        (!values.is_empty()).then(|| (values.iter().sum::<f64>() / values.len() as f64 * 10.0).round() / 10.0)
-    };
-    let max = |value: fn(&GpuSample) -> Option<f64>| samples.iter().filter_map(value).max_by(f64::total_cmp);
-    let reasons = samples.iter().filter_map(|sample| sample.throttling).fold(ThrottleReasons::empty(), |a, b| a | b);
-    let state = DeviceState {
-        sm_clock_mhz: mean(|sample| sample.sm_clock_mhz),
-        memory_clock_mhz: mean(|sample| sample.memory_clock_mhz),
-        temperature_c: max(|sample| sample.temperature_c),
-        power_w: mean(|sample| sample.power_w),
-        throttle_reasons: throttle_names(reasons),
-    };
-    (state != DeviceState::default()).then_some(state)
+impl CardLook {
+    /// Without what changes as soon as the work ends.
+    fn memory_only(self) -> Self {
+        Self { sample: CardSample { throttling: BTreeSet::new(), ..CardSample::default() }, ..self }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::GpuProcess;
+    use crate::device::fake::Fake;
+    use crate::device::memory::MIB;
+
+    const OWN: u32 = 1_000_000_000;
+
+    fn watch(fake: &Fake, work: impl FnOnce()) -> Seen {
+        let watcher = Watcher::over(DeviceKind::Cuda, fake.open(), &Ours::started_by(OWN));
+        let watch = watcher.start();
+        work();
+        watcher.finish(watch)
+    }
+
+    fn holds(fake: &Fake, card: usize, pid: u32, mib: u64) {
+        fake.cards[card].set(|now| now.processes.push(GpuProcess { pid, bytes: Some(mib * MIB) }));
+    }
+
+    #[test]
+    fn memory_is_that_of_the_measured_processes_by_card_and_in_all() {
+        let fake = Fake::cards(2);
+        let seen = watch(&fake, || {
+            holds(&fake, 0, OWN, 1000);
+            holds(&fake, 0, 1, 7);
+            holds(&fake, 1, OWN, 200);
+        });
+        let by_card: Vec<_> = seen.by_card.iter().map(|card| (card.card.index, card.peak_bytes)).collect();
+        assert_eq!(by_card, [(Some(0), Some(1000 * MIB)), (Some(1), Some(200 * MIB))]);
+        assert_eq!(seen.peak_bytes, Some(1200 * MIB));
+    }
+
+    #[test]
+    fn hidden_processes_leave_what_a_card_holds_more_than_before() {
+        let fake = Fake::cards(8);
+        let uses = |mib: u64| fake.cards.iter().for_each(|card| card.set(|now| now.used_bytes = Some(mib * MIB)));
+        uses(500);
+        let seen = watch(&fake, || uses(800));
+        assert_eq!(seen.peak_bytes, Some(8 * 300 * MIB));
+        assert_eq!(seen.by_card.iter().map(|card| card.peak_bytes).max(), Some(Some(300 * MIB)));
+    }
+
+    #[test]
+    fn a_sum_that_lacks_a_card_is_unknown() {
+        let fake = Fake::cards(2);
+        let seen = watch(&fake, || holds(&fake, 0, OWN, 1000));
+        assert_eq!((seen.by_card[0].peak_bytes, seen.by_card[1].peak_bytes), (Some(1000 * MIB), None));
+        assert_eq!(seen.peak_bytes, None);
+    }
+
+    #[test]
+    fn without_a_driver_nothing_is_seen() {
+        assert_eq!(watch(&Fake::cards(0), || ()), Seen::default());
+    }
 }

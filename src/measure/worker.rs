@@ -31,7 +31,7 @@ pub fn serve() -> io::Result<()> {
             Err(error) => events.send(&Event::Failed { failure: failure(error) }),
         };
     }
-    let watcher = Watcher::new(job.model.device, job.model.gpu);
+    let watcher = Watcher::new(job.model.device, &job.model.gpus);
     let mut engine = match load(&job, &mut events) {
         Ok(engine) => engine,
         Err(error) => return events.send(&Event::Failed { failure: failure(error) }),
@@ -157,6 +157,7 @@ mod tests {
     use super::super::fixture::job;
     use super::*;
     use crate::case::DeviceKind;
+    use crate::device::Ordinals;
     use crate::engine::{AllocatorPeak, Loaded};
     use crate::metric::{self, MetricName};
 
@@ -196,7 +197,7 @@ mod tests {
     }
 
     fn measure(engine: &mut Fake, job: &Job) -> Result<(Measurement, Vec<f64>), EngineError> {
-        let watcher = Watcher::new(DeviceKind::Cpu, 0);
+        let watcher = Watcher::new(DeviceKind::Cpu, &Ordinals::default());
         measure_case(engine, job, &job.cases[0], &watcher, &mut |_, _| Ok(()))
     }
 
@@ -230,7 +231,7 @@ mod tests {
     fn progress_is_told_between_generations() {
         let mut told = Vec::new();
         let job = job();
-        let watcher = Watcher::new(DeviceKind::Cpu, 0);
+        let watcher = Watcher::new(DeviceKind::Cpu, &Ordinals::default());
         let mut tell = |done, total| {
             told.push((done, total));
             Ok(())

@@ -1,0 +1,157 @@
+//! What a device can hold and do, as planning needs it.
+
+use serde::Serialize;
+
+use super::driver::Hardware;
+use super::gpus::Gpus;
+use super::memory;
+use crate::case::DeviceKind;
+
+/// What a device can hold and do, roughly; of several GPUs, all together.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Capacity {
+    pub name: String,
+    /// Bytes; `None` when unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Memory bandwidth in bytes per second.
+    pub bandwidth: f64,
+    /// Floating-point operations per second of matrix products.
+    pub flops: f64,
+}
+
+impl Capacity {
+    /// The capacity of that kind of device on this machine.
+    pub fn of(device: DeviceKind, gpus: &Gpus) -> Self {
+        match device {
+            DeviceKind::Cpu => Self::cpu(),
+            DeviceKind::Cuda => {
+                let cards: Vec<Self> = gpus.open().iter().map(|card| Self::gpu(&card.hardware())).collect();
+                // Nobody tells of all of them.
+                let known = cards.len() == gpus.count() && !cards.is_empty();
+                Self::together(if known { cards } else { vec![Self::reference_gpu(); gpus.count().max(1)] })
+            }
+        }
+    }
+
+    /// A card that everybody knows, where there is none at hand: the one of Qwen's published tables.
+    fn reference_gpu() -> Self {
+        Self {
+            name: "an assumed A100 80GB (no GPU here)".into(),
+            memory: Some(80 << 30),
+            bandwidth: 2.0e12,
+            flops: 312e12,
+        }
+    }
+
+    /// What a card doesn't tell is as with the reference.
+    fn gpu(card: &Hardware) -> Self {
+        let usual = Self::reference_gpu();
+        Self {
+            name: card.name.clone(),
+            memory: card.memory_bytes,
+            bandwidth: bandwidth(card).unwrap_or(usual.bandwidth),
+            flops: flops(card).unwrap_or(usual.flops),
+        }
+    }
+
+    /// A model is spread evenly, so that each card counts as the weakest.
+    fn together(cards: Vec<Self>) -> Self {
+        let count = cards.len();
+        let name = together(cards.iter().map(|card| card.name.as_str()).collect());
+        let all = cards.into_iter().reduce(|a, b| Self {
+            name: String::new(),
+            memory: a.memory.zip(b.memory).map(|(a, b)| a.min(b)),
+            bandwidth: a.bandwidth.min(b.bandwidth),
+            flops: a.flops.min(b.flops),
+        });
+        let weakest = all.unwrap_or_else(Self::reference_gpu);
+        Self {
+            name,
+            memory: weakest.memory.map(|bytes| bytes * count as u64),
+            bandwidth: weakest.bandwidth * count as f64,
+            flops: weakest.flops * count as f64,
+        }
+    }
+
+    /// An ordinary processor: there is no cheap way to know better.
+    fn cpu() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            name: format!("CPU with {cores} cores"),
+            memory: memory::system_bytes(),
+            bandwidth: 15e9,
+            flops: 50e9 * cores as f64,
+        }
+    }
+}
+
+/// `2x NVIDIA H100`, or the names of unlike cards.
+fn together(mut names: Vec<&str>) -> String {
+    let count = names.len();
+    names.dedup();
+    match names[..] {
+        [name] if count > 1 => format!("{count}x {name}"),
+        _ => names.join(", "),
+    }
+}
+
+/// Bytes a second: two transfers a clock.
+fn bandwidth(card: &Hardware) -> Option<f64> {
+    Some(hertz(card.max_memory_clock_mhz)? * 2.0 * f64::from(card.bus_width_bits?) / 8.0)
+}
+
+fn flops(card: &Hardware) -> Option<f64> {
+    // Dense bf16 operations a clock and multiprocessor, and its cores, by NVIDIA's white papers.
+    let (operations, cores) = match card.compute_capability? {
+        (9.., _) => (4096.0, 128),
+        (8, 0) => (2048.0, 64),
+        _ => (1024.0, 128),
+    };
+    Some(operations * f64::from(card.cores? / cores) * hertz(card.max_sm_clock_mhz)?)
+}
+
+fn hertz(mhz: Option<u32>) -> Option<f64> {
+    mhz.map(|mhz| f64::from(mhz) * 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn h100() -> Hardware {
+        Hardware {
+            name: "NVIDIA H100 80GB HBM3".into(),
+            memory_bytes: Some(80 << 30),
+            compute_capability: Some((9, 0)),
+            max_sm_clock_mhz: Some(1980),
+            max_memory_clock_mhz: Some(2619),
+            bus_width_bits: Some(5120),
+            cores: Some(16_896),
+            ..Hardware::default()
+        }
+    }
+
+    /// NVIDIA's data sheet says 3.35 TB/s and 989 Tflop/s, at a lower clock.
+    #[test]
+    fn a_card_is_known_by_what_it_is_made_of() {
+        let capacity = Capacity::gpu(&h100());
+        assert_eq!(capacity.bandwidth, 2619e6 * 2.0 * 640.0);
+        assert_eq!(capacity.flops, 4096.0 * 132.0 * 1980e6);
+    }
+
+    #[test]
+    fn what_a_card_does_not_tell_makes_it_no_other_card() {
+        let capacity = Capacity::gpu(&Hardware { bus_width_bits: None, ..h100() });
+        assert_eq!((capacity.name.as_str(), capacity.memory), ("NVIDIA H100 80GB HBM3", Some(80 << 30)));
+        assert_eq!(capacity.bandwidth, Capacity::reference_gpu().bandwidth);
+    }
+
+    #[test]
+    fn several_cards_hold_and_do_as_many_times_the_weakest() {
+        let card = |memory, bandwidth| Capacity { name: "a".into(), memory: Some(memory), bandwidth, flops: 3.0 };
+        let two = Capacity { name: "2x a".into(), memory: Some(8), bandwidth: 2.0, flops: 6.0 };
+        assert_eq!(Capacity::together(vec![card(4, 1.0), card(5, 9.0)]), two);
+        assert_eq!(Capacity::together(vec![card(4, 1.0)]), card(4, 1.0));
+    }
+}

@@ -1,0 +1,141 @@
+//! What a driver tells of its cards. What it doesn't tell is `None`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+/// The cards of a machine.
+pub trait Driver: Send + Sync {
+    /// All cards, in the order of their places on the bus: that of `nvidia-smi`.
+    fn cards(&self) -> Vec<CardId>;
+
+    /// The card, or the part of one (MIG), with that UUID.
+    fn card(&self, uuid: &str) -> Option<Box<dyn Card>>;
+
+    fn versions(&self) -> Versions;
+}
+
+/// Which card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardId {
+    /// The driver's number of it; a part of a card (MIG) has none.
+    pub index: Option<u32>,
+    /// The same in whatever slot, container and process.
+    pub uuid: String,
+    /// Its model.
+    pub name: String,
+}
+
+/// One card.
+pub trait Card: Send + Sync {
+    fn id(&self) -> &CardId;
+
+    fn hardware(&self) -> Hardware;
+
+    /// Energy since the driver was loaded, in joules; older and some small cards don't count it.
+    fn energy_j(&self) -> Option<f64>;
+
+    /// Memory in use on the whole card, without what the driver reserves for itself.
+    fn used_bytes(&self) -> Option<u64>;
+
+    /// Share of the last moments in which a kernel ran, in percent.
+    fn utilization_percent(&self) -> Option<u32>;
+
+    /// Everyone who has a compute context on the card.
+    fn processes(&self) -> Vec<GpuProcess>;
+
+    fn process_name(&self, pid: u32) -> Option<String>;
+
+    fn sample(&self) -> CardSample;
+}
+
+/// What a card is made of.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Hardware {
+    pub name: String,
+    pub memory_bytes: Option<u64>,
+    pub compute_capability: Option<(i32, i32)>,
+    pub power_limit_w: Option<f64>,
+    pub ecc: Option<bool>,
+    pub max_sm_clock_mhz: Option<u32>,
+    pub max_memory_clock_mhz: Option<u32>,
+    pub bus_width_bits: Option<u32>,
+    pub cores: Option<u32>,
+}
+
+/// The driver's version, and the newest CUDA that it supports.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Versions {
+    pub driver: Option<String>,
+    pub cuda: Option<String>,
+}
+
+/// A process that computes on a card.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpuProcess {
+    pub pid: u32,
+    /// Hidden in many containers.
+    pub bytes: Option<u64>,
+}
+
+/// One look at a card.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CardSample {
+    pub sm_clock_mhz: Option<f64>,
+    pub memory_clock_mhz: Option<f64>,
+    pub temperature_c: Option<f64>,
+    pub power_w: Option<f64>,
+    pub throttling: BTreeSet<Throttle>,
+}
+
+/// A reason that holds clocks down against the card's will. Idling and clocks that someone set on purpose aren't among
+/// them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Throttle {
+    SwPowerCap,
+    HwSlowdown,
+    SyncBoost,
+    SwThermalSlowdown,
+    HwThermalSlowdown,
+    HwPowerBrakeSlowdown,
+}
+
+impl Throttle {
+    /// As NVML names it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::SwPowerCap => "sw_power_cap",
+            Self::HwSlowdown => "hw_slowdown",
+            Self::SyncBoost => "sync_boost",
+            Self::SwThermalSlowdown => "sw_thermal_slowdown",
+            Self::HwThermalSlowdown => "hw_thermal_slowdown",
+            Self::HwPowerBrakeSlowdown => "hw_power_brake_slowdown",
+        }
+    }
+}
+
+/// A card's UUID as the driver's library writes it; CUDA has the bytes.
+pub fn uuid_of(bytes: [u8; 16]) -> String {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("GPU-{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// As a person knows it: `GPU 1`.
+impl fmt::Display for CardId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.index {
+            Some(index) => write!(f, "GPU {index}"),
+            None => f.write_str(&self.uuid),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_is_written_as_nvidia_smi_does() {
+        let bytes = 0x3a11_cd46_8af1_4da2_c478_f1ae_3913_7802_u128.to_be_bytes();
+        assert_eq!(uuid_of(bytes), "GPU-3a11cd46-8af1-4da2-c478-f1ae39137802");
+    }
+}

@@ -1,0 +1,124 @@
+//! What was seen of the devices around a generation: by card, and in all.
+
+use std::collections::BTreeSet;
+
+use super::watch::CardLook;
+use crate::device::{CardId, Throttle};
+use crate::results::DeviceState;
+
+/// In all.
+#[derive(Debug, Default, PartialEq)]
+pub struct Seen {
+    /// Of all cards at one time.
+    pub peak_bytes: Option<u64>,
+    pub energy_j: Option<f64>,
+    pub device: Option<DeviceState>,
+    /// In the order of the cards; empty on a CPU.
+    pub by_card: Vec<CardSeen>,
+}
+
+/// Of one card.
+#[derive(Debug, PartialEq)]
+pub struct CardSeen {
+    pub card: CardId,
+    pub peak_bytes: Option<u64>,
+    pub energy_j: Option<f64>,
+    pub state: DeviceState,
+}
+
+impl Seen {
+    pub(super) fn of(by_card: Vec<CardSeen>, peak_bytes: Option<u64>) -> Self {
+        let energy_j = by_card.iter().map(|card| card.energy_j).sum::<Option<f64>>().filter(|&joules| joules > 0.0);
+        let states: Vec<&DeviceState> = by_card.iter().map(|card| &card.state).collect();
+        Self { peak_bytes, energy_j, device: together(&states), by_card }
+    }
+}
+
+impl CardSeen {
+    pub(super) fn of<'a>(card: CardId, looks: impl Iterator<Item = &'a CardLook>, energy_j: Option<f64>) -> Self {
+        let looks: Vec<&CardLook> = looks.collect();
+        let peak_bytes = looks.iter().filter_map(|look| look.held_bytes).max().filter(|&bytes| bytes > 0);
+        Self { card, peak_bytes, energy_j, state: state(&looks) }
+    }
+}
+
+fn state(looks: &[&CardLook]) -> DeviceState {
+    let all = |value: fn(&CardLook) -> Option<f64>| looks.iter().filter_map(|look| value(look)).collect::<Vec<f64>>();
+    let reasons: BTreeSet<Throttle> = looks.iter().flat_map(|look| &look.sample.throttling).copied().collect();
+    DeviceState {
+        sm_clock_mhz: mean(&all(|look| look.sample.sm_clock_mhz)),
+        memory_clock_mhz: mean(&all(|look| look.sample.memory_clock_mhz)),
+        temperature_c: all(|look| look.sample.temperature_c).into_iter().max_by(f64::total_cmp),
+        power_w: mean(&all(|look| look.sample.power_w)),
+        throttle_reasons: reasons.into_iter().map(|reason| reason.word().to_owned()).collect(),
+    }
+}
+
+/// Clocks are the cards' mean, the temperature is that of the hottest, and power is what all of them take. What held one
+/// down held all.
+fn together(cards: &[&DeviceState]) -> Option<DeviceState> {
+    let all =
+        |value: fn(&DeviceState) -> Option<f64>| cards.iter().filter_map(|card| value(card)).collect::<Vec<f64>>();
+    let mut reasons = Vec::new();
+    for reason in cards.iter().flat_map(|card| &card.throttle_reasons) {
+        if !reasons.contains(reason) {
+            reasons.push(reason.clone());
+        }
+    }
+    let power: Option<f64> = cards.iter().map(|card| card.power_w).sum();
+    let state = DeviceState {
+        sm_clock_mhz: mean(&all(|card| card.sm_clock_mhz)),
+        memory_clock_mhz: mean(&all(|card| card.memory_clock_mhz)),
+        temperature_c: all(|card| card.temperature_c).into_iter().max_by(f64::total_cmp),
+        power_w: power.filter(|_| !cards.is_empty()).map(tenths),
+        throttle_reasons: reasons,
+    };
+    (state != DeviceState::default()).then_some(state)
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| tenths(values.iter().sum::<f64>() / values.len() as f64))
+}
+
+/// To a tenth: more would only be noise.
+fn tenths(value: f64) -> f64 {
+    (value * 10.0).round() / 10.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::CardSample;
+
+    fn card(clock: f64, temperature: f64, watt: f64, throttling: &[Throttle]) -> CardSeen {
+        let sample = CardSample {
+            sm_clock_mhz: Some(clock),
+            memory_clock_mhz: None,
+            temperature_c: Some(temperature),
+            power_w: Some(watt),
+            throttling: throttling.iter().copied().collect(),
+        };
+        let look = CardLook { sample, held_bytes: None };
+        let id = CardId { index: Some(0), uuid: "GPU-1".into(), name: String::new() };
+        CardSeen::of(id, [&look].into_iter(), Some(3.0))
+    }
+
+    #[test]
+    fn two_cards_are_told_as_one_device() {
+        let hot = card(1800.0, 80.0, 500.0, &[Throttle::HwThermalSlowdown, Throttle::SwPowerCap]);
+        let cold = card(1900.0, 40.0, 300.05, &[Throttle::SwPowerCap]);
+        let seen = Seen::of(vec![hot, cold], Some(1));
+        let device = seen.device.unwrap();
+        assert_eq!((device.sm_clock_mhz, device.memory_clock_mhz), (Some(1850.0), None));
+        assert_eq!((device.temperature_c, device.power_w), (Some(80.0), Some(800.1)));
+        assert_eq!(device.throttle_reasons, ["sw_power_cap", "hw_thermal_slowdown"]);
+        assert_eq!(seen.energy_j, Some(6.0));
+    }
+
+    #[test]
+    fn energy_that_lacks_a_card_is_unknown() {
+        let silent = CardSeen { energy_j: None, ..card(1.0, 1.0, 1.0, &[]) };
+        assert_eq!(Seen::of(vec![card(1.0, 1.0, 1.0, &[]), silent], None).energy_j, None);
+        assert_eq!(Seen::of(Vec::new(), None), Seen::default());
+    }
+}

@@ -1,0 +1,170 @@
+//! Which GPU is planned, watched and measured, through the binary, on a machine whose driver is `devices/nvml.c`.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SMALL: &str = "GPU-3a11cd46-8af1-4da2-c478-f1ae39137802";
+const LARGE: &str = "GPU-3a11cd47-8af1-4da2-c478-f1ae39137802";
+
+const CONFIG: &str = r#"weights = "generated"
+[suites.gpu]
+device = "cuda"
+models = ["Qwen/Qwen2.5-0.5B"]
+context-lengths = [1]
+runs = 1
+limits = { idle-wait-seconds = 0 }
+"#;
+
+/// Tells what it sees, and measures nothing.
+const WORKER: &str = r#"#!/bin/sh
+echo "$CUDA_VISIBLE_DEVICES" > "$HOME/seen"
+cat > "$HOME/job"
+exit 1
+"#;
+
+/// A machine with a small card and a large one.
+struct Machine {
+    directory: TempDir,
+    variables: Vec<(&'static str, String)>,
+}
+
+impl Machine {
+    fn new() -> Self {
+        let machine = Self { directory: TempDir::new().unwrap(), variables: Vec::new() };
+        machine.write("bench-diff.toml", CONFIG);
+        machine.write("worker.sh", WORKER);
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/devices/nvml.c");
+        let library = machine.path("libnvidia-ml.so.1");
+        let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(library).arg(source).status().unwrap();
+        assert!(built.success());
+        machine.with("BENCH_DIFF_WORKER_CARDS", "Small:24,Large:80")
+    }
+
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        fs::write(self.path(name), text).unwrap();
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    /// Exit code, standard output, standard error.
+    fn run(&self, args: &[&str]) -> (i32, String, String) {
+        let here = self.directory.path();
+        let output = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
+            .args(args)
+            .current_dir(here)
+            .env_remove("BENCH_DIFF_CONFIG")
+            .env_remove("CUDA_VISIBLE_DEVICES")
+            .envs([("LD_LIBRARY_PATH", here), ("TMPDIR", here), ("HOME", here)])
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .output()
+            .expect("the program starts");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("UTF-8");
+        (output.status.code().expect("an exit code"), text(&output.stdout), text(&output.stderr))
+    }
+
+    /// The card that `plan` plans for.
+    fn planned(&self, flags: &[&str]) -> String {
+        let (exit, out, err) = self.run(&[&["plan", "--format", "json", "--suite", "gpu"], flags].concat());
+        assert_eq!((exit, err.as_str()), (0, ""));
+        let plan: Value = serde_json::from_str(&out).unwrap();
+        format!(
+            "{} of {} GiB",
+            plan["device"]["name"].as_str().unwrap(),
+            plan["device"]["memory"].as_u64().unwrap() >> 30
+        )
+    }
+
+    /// What the measured program sees: `CUDA_VISIBLE_DEVICES`, and the job's GPUs.
+    fn measured(&self, flags: &[&str]) -> (String, [Value; 2]) {
+        let worker = self.path("worker.sh");
+        let flags = [&["run", "--force", "--quiet", "--suite", "gpu", "--worker", worker.to_str().unwrap()], flags];
+        let (exit, _, err) = self.run(&flags.concat());
+        assert_eq!(exit, 3, "the worker fails: {err}");
+        let job: Value = serde_json::from_str(&fs::read_to_string(self.path("job")).expect(&err)).unwrap();
+        let seen = fs::read_to_string(self.path("seen")).unwrap().trim().to_owned();
+        (seen, [job["model"]["gpu"].clone(), job["model"]["gpus"].clone()])
+    }
+}
+
+#[test]
+fn the_card_that_is_planned_is_the_card_that_is_measured() {
+    let cases = [(None, "0", "Small", SMALL), (None, "1", "Large", LARGE), (None, LARGE, "Large", LARGE)];
+    let renumbered =
+        [(Some("1"), "0", "Large", LARGE), (Some("1,0"), "1", "Small", SMALL), (Some(LARGE), "0", "Large", LARGE)];
+    for (visible, gpus, name, uuid) in cases.into_iter().chain(renumbered) {
+        let mut machine = Machine::new();
+        machine.variables.extend(visible.map(|visible| ("CUDA_VISIBLE_DEVICES", visible.to_owned())));
+        let planned = machine.planned(&["--gpus", gpus]);
+        assert!(planned.starts_with(name), "{visible:?} {gpus}: {planned}");
+        let (seen, [gpu, gpus]) = machine.measured(&["--gpus", gpus]);
+        // The one that it sees is its first, whatever its number here; a program of before there were lists knows `gpu`.
+        assert_eq!((seen.as_str(), gpu, gpus), (uuid, 0.into(), [0].as_slice().into()), "{visible:?}");
+    }
+    assert_eq!(Machine::new().planned(&[]), "Small of 24 GiB");
+    assert_eq!(Machine::new().planned(&["--gpu", "1"]), "Large of 80 GiB", "the name that `generate` had for it");
+}
+
+#[test]
+fn a_card_that_is_not_there_is_told_with_those_that_are() {
+    let machine = Machine::new();
+    let list = format!("this machine has 0 (Small, {SMALL}) and 1 (Large, {LARGE})");
+    let (exit, _, err) = machine.run(&["plan", "--suite", "gpu", "--gpus", "2"]);
+    assert_eq!((exit, err), (2, format!("error: --gpus: there is no GPU 2: {list}\n")));
+    machine.write("bench-diff.toml", &CONFIG.replace("runs = 1", "gpus = [\"GPU-5a\"]"));
+    let (exit, _, err) = machine.run(&["plan", "--suite", "gpu"]);
+    assert_eq!((exit, err), (2, format!("error: bench-diff.toml:6: there is no GPU GPU-5a: {list}\n")));
+    let (exit, _, err) = machine.run(&[
+        "generate",
+        ".",
+        "--device",
+        "cuda",
+        "--gpus",
+        "2",
+        "--prompt-ids",
+        "1",
+        "--tokens",
+        "1",
+        "--dtype",
+        "f32",
+    ]);
+    assert_eq!((exit, err), (2, format!("error: --gpus: there is no GPU 2: {list}\n")));
+    let hidden = Machine::new().with("CUDA_VISIBLE_DEVICES", "0");
+    let (exit, _, err) = hidden.run(&["plan", "--suite", "gpu", "--gpus", "1"]);
+    let shown = format!("CUDA_VISIBLE_DEVICES shows only 0 (Small, {SMALL}), of 2 in this machine");
+    assert_eq!((exit, err), (2, format!("error: --gpus: there is no GPU 1: {shown}\n")));
+}
+
+/// The cards of a suite for another machine are no reason to refuse this one's.
+#[test]
+fn only_the_wanted_suite_needs_its_cards() {
+    let machine = Machine::new();
+    machine.write(
+        "bench-diff.toml",
+        &format!("{CONFIG}\n[suites.other]\ndevice = \"cuda\"\ngpus = [7]\nmodels = [\"Qwen/Qwen2.5-3B\"]\n"),
+    );
+    assert_eq!(machine.planned(&[]), "Small of 24 GiB");
+    assert_eq!(machine.run(&["plan", "--suite", "other"]).0, 2);
+}
+
+#[test]
+fn only_the_card_that_is_measured_must_be_idle() {
+    let machine = Machine::new().with("BENCH_DIFF_WORKER_BUSY", "1");
+    assert_eq!(machine.measured(&["--gpus", "0"]).0, SMALL);
+    let (exit, _, err) = machine.run(&["run", "--force", "--quiet", "--suite", "gpu", "--gpus", "1"]);
+    let reason = "GPU 1 is busy: process 4242 (python3, 512 MiB); stop that or wait longer than 0 s";
+    assert_eq!((exit, err), (3, format!("error: {reason}\n")));
+}
