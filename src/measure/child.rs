@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::program::Worker;
-use super::protocol::{Event, Job};
+use super::protocol::{Event, GREETING, Job, VERSION};
 use super::stop::Stop;
 
 /// The longest line that a worker may write: a trace of 100,000 tokens fits.
@@ -48,7 +48,8 @@ pub enum Next {
 }
 
 impl Child {
-    /// Starts `worker` in a process group of its own (so that Ctrl-C reaches only us) and hands it the job.
+    /// Starts `worker` in a process group of its own (so that Ctrl-C reaches only us) and hands it the job, in the version
+    /// that it says to speak.
     pub fn start(worker: &Worker, job: &Job) -> io::Result<Self> {
         let mut process = worker
             .command(job.model.weights, job.settings.threads)
@@ -58,16 +59,16 @@ impl Child {
             .process_group(0)
             .spawn()?;
         tracing::debug!("started {} as process {} for {}", worker.path.display(), process.id(), job.model.model);
-        let (mut stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
-        let job = serde_json::to_vec(job)?;
+        let (stdin, stdout, stderr) = (process.stdin.take(), process.stdout.take(), process.stderr.take());
+        let (greet, greeting) = channel();
         // In threads of their own: a worker that doesn't read or write must not block us.
-        std::thread::spawn(move || {
-            // A worker that ended early is noticed by its output.
-            stdin.as_mut().map(|stdin| stdin.write_all(&job))
-        });
+        if let Some(stdin) = stdin {
+            let job = job.clone();
+            std::thread::spawn(move || hand_over(stdin, &job, &greeting));
+        }
         let (sender, lines) = channel();
         if let Some(stdout) = stdout {
-            std::thread::spawn(move || read_events(BufReader::new(stdout), &sender));
+            std::thread::spawn(move || read_events(BufReader::new(stdout), &sender, &greet));
         }
         let last_words = Arc::<Mutex<VecDeque<String>>>::default();
         if let Some(stderr) = stderr {
@@ -157,8 +158,19 @@ fn describe(status: ExitStatus) -> String {
     }
 }
 
-/// Sends every line until the output closes or nobody listens; lines that are too long end it.
-fn read_events(mut out: impl BufRead, sender: &Sender<Line>) {
+/// Writes the job once the worker has said which version it speaks.
+fn hand_over(mut stdin: impl Write, job: &Job, greeting: &Receiver<u32>) {
+    let version = greeting.recv_timeout(GREETING).unwrap_or(1);
+    // A worker that ended early is noticed by its output.
+    if let Err(error) = job.to_json(version.min(VERSION)).map_err(io::Error::from).and_then(|job| stdin.write_all(&job))
+    {
+        tracing::debug!("the job wasn't taken: {error}");
+    }
+}
+
+/// Sends every line until the output closes or nobody listens; lines that are too long end it. Whoever holds the job
+/// hears of the version in a hello.
+fn read_events(mut out: impl BufRead, sender: &Sender<Line>, greet: &Sender<u32>) {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -167,10 +179,16 @@ fn read_events(mut out: impl BufRead, sender: &Sender<Line>) {
             Ok(_) => {}
         }
         let cut = !line.ends_with(b"\n") && line.len() as u64 == MAX_LINE;
-        let message = match serde_json::from_slice(&line) {
-            Ok(event) if !cut => Line::Event(Box::new(event)),
+        let message = match Event::parse(&line) {
+            Some(event) if !cut => Line::Event(Box::new(event)),
             _ => Line::Garbage(clean(&String::from_utf8_lossy(&line[..line.len().min(100)]), 100)),
         };
+        if let Line::Event(event) = &message
+            && let Event::Hello { protocol, .. } = **event
+        {
+            // Nobody listens any more once the job is written.
+            let _ = greet.send(protocol);
+        }
         if sender.send(message).is_err() || cut {
             return;
         }

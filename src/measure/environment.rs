@@ -17,11 +17,11 @@ pub fn environment(suite: &Suite) -> Environment {
         gpus,
         driver_version,
         cuda_version,
-        cpu: cpu_model().unwrap_or_else(|| format!("unknown {}", std::env::consts::ARCH)),
-        cpu_cores: std::thread::available_parallelism().map_or(0, |cores| cores.get() as u32),
+        cpu: Some(cpu_model().unwrap_or_else(|| format!("unknown {}", std::env::consts::ARCH))),
+        cpu_cores: std::thread::available_parallelism().ok().map(|cores| cores.get() as u32),
         memory_mib: total_memory_mib(),
-        os: os_name().unwrap_or_else(|| std::env::consts::OS.to_owned()),
-        kernel: uname.release().to_string_lossy().into_owned(),
+        os: Some(os_name().unwrap_or_else(|| std::env::consts::OS.to_owned())),
+        kernel: Some(uname.release().to_string_lossy().into_owned()),
     }
 }
 

@@ -77,7 +77,7 @@ impl GpuProbe {
         let device = &self.device;
         Gpu {
             name: device.name().unwrap_or_default(),
-            memory_mib: device.memory_info().map(|memory| memory.total / MIB).unwrap_or_default(),
+            memory_mib: device.memory_info().ok().map(|memory| memory.total / MIB),
             compute_capability: device.cuda_compute_capability().ok().map(|c| format!("{}.{}", c.major, c.minor)),
             power_limit_w: device.enforced_power_limit().ok().map(|mw| f64::from(mw) / 1000.0),
             ecc: device.is_ecc_enabled().ok().map(|ecc| ecc.currently_enabled),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::case::WeightsSource;
-use crate::results::Program;
+use crate::results::{Component, Program};
 
 /// A program that speaks the [protocol](super::protocol): it is started once for each model and round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,26 +94,35 @@ fn looks_secret(name: &str) -> bool {
 impl Program {
     /// This build. The build script knows the commits.
     pub fn this() -> Self {
+        let candle = Component {
+            version: Some(env!("BENCH_DIFF_CANDLE_VERSION").to_owned()),
+            commit: option_env!("BENCH_DIFF_CANDLE_COMMIT").map(str::to_owned),
+        };
         Self {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: option_env!("BENCH_DIFF_COMMIT").map(str::to_owned),
-            candle_version: env!("BENCH_DIFF_CANDLE_VERSION").to_owned(),
-            candle_commit: option_env!("BENCH_DIFF_CANDLE_COMMIT").map(str::to_owned),
+            components: [("candle".to_owned(), candle)].into(),
         }
     }
 
     /// For a person: `bench-diff 0.1.0 (1a2b3c4, candle 0.11.1)`.
     pub fn describe(&self) -> String {
-        // A commit is told by its first digits, and whether the checkout had changes.
-        let short = |commit: &str| {
-            let (hash, dirty) = commit.split_once('-').map_or((commit, ""), |(hash, _)| (hash, "-dirty"));
-            format!("{}{dirty}", hash.chars().take(7).collect::<String>())
-        };
-        let commit = self.commit.as_deref().map(|commit| format!("{}, ", short(commit))).unwrap_or_default();
-        let candle = self.candle_commit.as_deref().map_or_else(|| self.candle_version.clone(), short);
-        format!("{} {} ({commit}candle {candle})", self.name, self.version)
+        let commit = self.commit.as_deref().map(short);
+        let components = self.components.iter().map(|(name, part)| {
+            let which = part.commit.as_deref().map(short).or_else(|| part.version.clone());
+            which.map_or_else(|| name.clone(), |which| format!("{name} {which}"))
+        });
+        let parts: Vec<_> = commit.into_iter().chain(components).collect();
+        let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+        format!("{} {}{parts}", self.name, self.version)
     }
+}
+
+/// A commit's first digits, and whether the checkout had changes.
+fn short(commit: &str) -> String {
+    let (hash, dirty) = commit.split_once('-').map_or((commit, ""), |(hash, _)| (hash, "-dirty"));
+    format!("{}{dirty}", hash.chars().take(7).collect::<String>())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use candle_core::DType;
 
-use crate::engine::qwen2::config::ModelConfig;
+use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::models::Model;
 
 include!(concat!(env!("OUT_DIR"), "/kernels.rs"));

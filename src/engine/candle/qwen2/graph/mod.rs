@@ -20,7 +20,7 @@ use self::plan::{AttentionShape, DecodePlan, Limits};
 use super::config::ModelConfig;
 use super::rope::RopeTables;
 use super::weights::Weights;
-use crate::engine::forward::{Forward, Generated, check_tokens};
+use crate::engine::candle::forward::{Forward, Generated, check_tokens};
 use crate::engine::profile::Profile;
 
 /// Decode steps in one launch.

@@ -3,8 +3,8 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::gpu::{Address, LayerAddresses, Matrix};
-use crate::engine::qwen2::config::ModelConfig;
-use crate::engine::qwen2::weights::Weights;
+use crate::engine::candle::qwen2::config::ModelConfig;
+use crate::engine::candle::qwen2::weights::Weights;
 use crate::models::Model;
 
 /// One layer: fused weights `[out, in]` and its cache `[kv_heads, positions, head_dim]`.
