@@ -9,6 +9,7 @@ mod loaded;
 mod needs;
 pub mod profile;
 pub mod protocol;
+mod replay;
 mod spec;
 
 use std::path::Path;
@@ -24,7 +25,7 @@ use crate::models::Model;
 use crate::results::Ceilings;
 
 /// Every engine. The first is the one where nothing else is asked for.
-pub static ENGINES: &[&dyn EngineKind] = &[&candle::CandleKind];
+pub static ENGINES: &[&dyn EngineKind] = &[&candle::CandleKind, &replay::ReplayKind];
 
 /// An engine before it has loaded anything.
 pub trait EngineKind: Sync {
