@@ -1,5 +1,10 @@
 //! `bench-diff run` through the binary, with `run/worker.sh` as the measured program.
 
+#[path = "run/replay.rs"]
+mod replay;
+#[path = "run/versions.rs"]
+mod versions;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};

@@ -149,3 +149,48 @@ crate::case::words! {
         Failed = "failed",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::de::DeserializeOwned;
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The lines of the document's conversations that begin with `mark`: parsed, with nothing that the types don't know.
+    fn lines<T: Serialize + DeserializeOwned>(mark: &str) -> Vec<T> {
+        let contract =
+            std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/engine-protocol.md")).unwrap();
+        let parse = |text: &str| {
+            let line: T = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+            assert_eq!(serde_json::to_value(&line).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+            line
+        };
+        contract.lines().filter_map(|line| line.strip_prefix(mark)).map(parse).collect()
+    }
+
+    #[test]
+    fn the_contracts_examples_are_lines_of_the_protocol() {
+        let (requests, answers) = (lines::<Request>("> "), lines::<Answer>("< "));
+        let has = |wanted: fn(&Answer) -> bool| answers.iter().any(wanted);
+        assert!(requests.contains(&Request::Memory) && requests.contains(&Request::Quit));
+        assert!(requests.iter().any(|request| matches!(request, Request::Load { .. })));
+        assert!(requests.iter().any(|request| matches!(request, Request::Generate { .. })));
+        assert!(has(|answer| matches!(answer, Answer::Hello { protocol: VERSION, .. })));
+        assert!(has(|answer| matches!(answer, Answer::Loading { .. })));
+        assert!(has(|answer| matches!(answer, Answer::Loaded { .. })));
+        assert!(has(|answer| matches!(answer, Answer::Chunk { .. })));
+        assert!(has(|answer| matches!(answer, Answer::Generated { times: Some(_), .. })));
+        assert!(has(|answer| matches!(answer, Answer::Memory { .. })));
+        assert!(has(|answer| matches!(answer, Answer::Error { kind: Word::Known(_), .. })));
+    }
+
+    #[test]
+    fn a_newer_engine_is_understood_as_far_as_it_goes() {
+        let hello = r#"{"answer":"hello","protocol":9,"name":"a","version":"1","mood":"good"}"#;
+        assert!(matches!(serde_json::from_str(hello).unwrap(), Answer::Hello { protocol: 9, .. }));
+        let error = r#"{"answer":"error","kind":"moon_phase","message":"wait"}"#;
+        let Answer::Error { kind, .. } = serde_json::from_str(error).unwrap() else { panic!("an error") };
+        assert_eq!(kind, Word::Other("moon_phase".into()));
+    }
+}
