@@ -5,8 +5,13 @@ use std::io;
 use std::path::PathBuf;
 use std::process::Command;
 
+use super::child::clean;
 use crate::case::WeightsSource;
 use crate::results::{Component, Program};
+
+/// Characters of a name, version or commit that a measured program tells, and its components.
+const MAX_WORD: usize = 100;
+const MAX_COMPONENTS: usize = 20;
 
 /// A program that speaks the [protocol](super::protocol): it is started once for each model and round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +108,22 @@ impl Program {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: option_env!("BENCH_DIFF_COMMIT").map(str::to_owned),
             components: [("candle".to_owned(), candle)].into(),
+        }
+    }
+
+    /// What a measured program says of itself: bounded, and in one line each.
+    pub fn cleaned(&self) -> Self {
+        let text = |text: &String| clean(text, MAX_WORD);
+        let part = |part: &Component| Component {
+            version: part.version.as_ref().map(text),
+            commit: part.commit.as_ref().map(text),
+        };
+        let components = self.components.iter().take(MAX_COMPONENTS);
+        Self {
+            name: text(&self.name),
+            version: text(&self.version),
+            commit: self.commit.as_ref().map(text),
+            components: components.map(|(name, of)| (text(name), part(of))).collect(),
         }
     }
 

@@ -20,11 +20,7 @@ use crate::case::{Case, DeviceKind};
 use crate::config::{Limits, Suite, SuiteModel};
 use crate::engine::{Loaded, ModelSpec};
 use crate::error::{Error, Result};
-use crate::results::{Component, Failure, FailureKind, Measurement, Outcome, Program, Run};
-
-/// Characters of a name, version or commit that the measured program tells.
-const MAX_WORD: usize = 100;
-const MAX_COMPONENTS: usize = 20;
+use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
 
 /// What to measure.
 pub struct Request<'a> {
@@ -307,7 +303,7 @@ impl Round<'_, '_> {
 
     /// A session measures one program: numbers of two builds must not end up in one file side.
     fn greet(&mut self, program: Program) -> Result<()> {
-        let program = cleaned(&program);
+        let program = program.cleaned();
         let known = &self.side.session().program;
         if *known != Program::default() && *known != program {
             return Err(Error::usage(format!(
@@ -412,21 +408,6 @@ fn timed_out(phase: &Phase, limits: &Limits) -> Failure {
         Phase::Cases(_) => format!("it took longer than the limit of {} s", limits.case_seconds),
     };
     Failure { kind: FailureKind::TimedOut, reason }
-}
-
-/// What the measured program says of itself: bounded, and in one line each.
-fn cleaned(program: &Program) -> Program {
-    let text = |text: &String| clean(text, MAX_WORD);
-    let part = |part: &Component| Component {
-        version: part.version.as_ref().map(text),
-        commit: part.commit.as_ref().map(text),
-    };
-    Program {
-        name: text(&program.name),
-        version: text(&program.version),
-        commit: program.commit.as_ref().map(text),
-        components: program.components.iter().take(MAX_COMPONENTS).map(|(name, of)| (text(name), part(of))).collect(),
-    }
 }
 
 /// The reason comes from the measured program.
