@@ -1,6 +1,6 @@
 //! One look at the data of both sides.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::design::{Basis, Design, HISTORY_SESSIONS};
 use super::matching::{Matched, Pair, match_sides};
@@ -8,7 +8,7 @@ use super::mismatch::Ceilings;
 use super::test::{Assessment, Test, assess};
 use super::verdict::{Rule, describe, memory_row, tested_row};
 use super::wording::percent;
-use super::{Comparison, Counts, Difference, Options, Row, Side, Tier, Verdict, mismatch};
+use super::{CaseSide, Comparison, Counts, Difference, Options, Row, Side, Tier, Verdict, mismatch};
 use crate::error::{Error, Result};
 use crate::metric::{self, Better};
 use crate::stats;
@@ -209,8 +209,9 @@ fn side_warnings(side: &Side) -> Vec<String> {
 
 /// Runs whose clocks were held down, unless all runs of their case were, on both sides: these can be compared.
 fn throttling_warning(side: &Side, other: &Side) -> Option<String> {
+    let counterparts: HashMap<&str, &CaseSide> = other.cases.iter().map(|case| (case.id.as_str(), case)).collect();
     let unusual = side.cases.iter().flat_map(|case| {
-        let counterpart = other.cases.iter().find(|counterpart| counterpart.id == case.id);
+        let counterpart = counterparts.get(case.id.as_str());
         let always = counterpart.map(|counterpart| case.always_throttled(counterpart)).unwrap_or_default();
         case.throttle_reasons.iter().map(move |reasons| reasons - &always).filter(|reasons| !reasons.is_empty())
     });
