@@ -37,8 +37,8 @@ pub struct SessionFacts {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CaseSide {
     pub id: String,
-    /// Absent for plain samples.
-    pub case: Option<Case>,
+    /// Absent for plain samples, of which there may be very many cases: hence the box.
+    pub case: Option<Box<Case>>,
     pub cells: Vec<Cell>,
     /// Number of runs that gave numbers.
     pub runs: usize,
@@ -187,6 +187,6 @@ impl From<&crate::results::Session> for SessionFacts {
 
 impl From<&Case> for CaseSide {
     fn from(case: &Case) -> Self {
-        Self { id: case.id.clone(), case: Some(case.clone()), ..Self::default() }
+        Self { id: case.id.clone(), case: Some(Box::new(case.clone())), ..Self::default() }
     }
 }
