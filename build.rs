@@ -9,13 +9,13 @@ mod header;
 #[path = "build/kernels.rs"]
 mod kernels;
 #[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "src/engine/qwen2/graph/layout.rs"]
+#[path = "src/engine/candle/qwen2/graph/layout.rs"]
 mod layout;
 #[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "src/engine/qwen2/graph/plan.rs"]
+#[path = "src/engine/candle/qwen2/graph/plan.rs"]
 mod plan;
 #[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "src/engine/qwen2/graph/sizes.rs"]
+#[path = "src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;
 #[path = "build/version.rs"]
 mod version;

@@ -7,9 +7,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use bench_diff::case::DeviceKind;
+use bench_diff::case::{Clock, DeviceKind};
 use bench_diff::device::Ordinals;
-use bench_diff::engine::{self, AllocatorPeak, Engine, EngineError, Generation, Loaded, ModelSpec};
+use bench_diff::engine::{self, Engine, EngineError, Generation, Loaded, ModelSpec};
 use bench_diff::measure::protocol::Job;
 use bench_diff::measure::{Watcher, worker};
 use bench_diff::metric::{self, MetricName};
@@ -77,18 +77,9 @@ impl Engine for Instantly {
 
     fn generate(&mut self, _prompt: &[u32], length: usize) -> Result<Generation, EngineError> {
         let time = |i: usize| Duration::from_micros(1000 * i as u64 + i as u64 % 37);
-        Ok(Generation {
-            tokens: vec![1; length],
-            token_times: (1..=length).map(time).collect(),
-            end_to_end: time(length),
-        })
+        let times = (1..=length).map(time).collect();
+        Ok(Generation::by_token(vec![1; length], times, Clock::Host, time(length)))
     }
-
-    fn allocator_peak(&self) -> AllocatorPeak {
-        AllocatorPeak::default()
-    }
-
-    fn reset_peak(&mut self) {}
 }
 
 /// In seconds.

@@ -24,7 +24,8 @@ const LAYOUTS: [Layout; 8] = [
 pub fn header(capability: u32) -> String {
     let block = DecodeBlock::of(capability);
     let mut text =
-        "// Made by build/header.rs from sizes.rs and layout.rs of src/engine/qwen2/graph/.\n#pragma once\n".to_owned();
+        "// Made by build/header.rs from sizes.rs and layout.rs of src/engine/candle/qwen2/graph/.\n#pragma once\n"
+            .to_owned();
     let mut define = |name: &str, value: usize| text += &format!("#define {name} {value}\n");
     define("COMPUTE_CAPABILITY", capability as usize);
     define("ELEMENTWISE_THREADS", ELEMENTWISE_THREADS);

@@ -3,7 +3,7 @@
 
 #include "common.cuh"
 
-// Warps a block and batches a ring: src/engine/qwen2/graph/sizes.rs chooses by compute capability.
+// Warps a block and batches a ring: src/engine/candle/qwen2/graph/sizes.rs chooses by compute capability.
 constexpr int kWarps = DECODE_WARPS;
 constexpr int kThreads = kWarps * kWarp;
 constexpr int kStages = DECODE_STAGES;

@@ -2,11 +2,11 @@
 
 #![allow(dead_code, reason = "the engine uses the rest")]
 
-#[path = "../src/engine/qwen2/graph/layout.rs"]
+#[path = "../src/engine/candle/qwen2/graph/layout.rs"]
 mod layout;
-#[path = "../src/engine/qwen2/graph/plan.rs"]
+#[path = "../src/engine/candle/qwen2/graph/plan.rs"]
 mod plan;
-#[path = "../src/engine/qwen2/graph/sizes.rs"]
+#[path = "../src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;
 
 use layout::DecodeParameters;

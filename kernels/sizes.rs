@@ -3,13 +3,13 @@
 #[path = "../build/header.rs"]
 mod header;
 #[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "../src/engine/qwen2/graph/layout.rs"]
+#[path = "../src/engine/candle/qwen2/graph/layout.rs"]
 mod layout;
 #[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "../src/engine/qwen2/graph/plan.rs"]
+#[path = "../src/engine/candle/qwen2/graph/plan.rs"]
 mod plan;
 #[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "../src/engine/qwen2/graph/sizes.rs"]
+#[path = "../src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;
 
 fn main() {

@@ -1,15 +1,15 @@
 //! A case: one model x quantization x context length x ..., the unit that is measured and compared.
 
-use std::fmt;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::word::{Word, name};
 
 /// Declares an enum whose words are the same in TOML, JSON, flags and prose.
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, clap::ValueEnum)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+            schemars::JsonSchema, clap::ValueEnum,
+        )]
         pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] #[value(name = $word)] $variant),+ }
 
         impl $name {
@@ -20,13 +20,30 @@ macro_rules! words {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl $crate::word::Vocabulary for $name {
+            const WORDS: &'static [&'static str] = Self::WORDS;
+
+            fn word(self) -> &'static str {
+                Self::word(self)
+            }
+
+            fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.word())
             }
         }
     };
 }
+
+pub(crate) use words;
 
 words! {
     /// Where the weights come from.
@@ -50,24 +67,14 @@ words! {
     Quantization { None = "none", GptqInt4 = "gptq-int4", GptqInt8 = "gptq-int8", Awq = "awq", Gguf = "gguf" }
 }
 
-words! {
-    /// What runs the model.
-    EngineKind {
-        /// bench-diff's own, on candle.
-        Candle = "candle",
-    }
+name! {
+    /// What runs the model. Those that this build has are in [`engine::ENGINES`](crate::engine::ENGINES).
+    EngineName
 }
 
-words! {
-    /// Which Qwen2.5 implementation of the candle engine.
-    Implementation {
-        /// Own fused kernels, many decode steps in one launch. GPU only.
-        Graph = "graph",
-        /// Own forward pass on candle's operations: readable, and the reference of `graph`.
-        Plain = "plain",
-        /// candle-transformers' qwen2, unchanged.
-        Stock = "stock",
-    }
+name! {
+    /// Which of its implementations an engine runs: a word of the engine's own.
+    ImplementationName
 }
 
 words! {
@@ -87,22 +94,33 @@ words! {
     }
 }
 
+words! {
+    /// Whose clock the times of a generation are of.
+    Clock {
+        /// The device's: when a token was complete on it.
+        Device = "device",
+        /// The host's, in the engine's own process, once it had waited for the device.
+        Host = "host",
+        /// That of whoever asked: when a token arrived, with all that lies between.
+        Client = "client",
+    }
+}
+
 /// What is measured. Two cases of the same `id` are compared when all other fields agree.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Case {
     /// `MODEL/PRECISION/CONTEXT`, such as `Qwen2.5-0.5B-Instruct/bf16/6144`; unique in a results file.
     pub id: String,
     /// The hub's id (`Qwen/Qwen2.5-0.5B-Instruct`), or the name of a local directory.
     pub model: String,
     /// The commit of the weights, where the hub told one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
-    pub weights: WeightsSource,
-    pub quantization: Quantization,
-    pub dtype: Dtype,
-    pub engine: EngineKind,
-    pub implementation: Implementation,
-    pub device: DeviceKind,
+    pub weights: Word<WeightsSource>,
+    pub quantization: Word<Quantization>,
+    pub dtype: Word<Dtype>,
+    pub engine: EngineName,
+    pub implementation: ImplementationName,
+    pub device: Word<DeviceKind>,
     /// Number of GPUs; 0 on a CPU.
     pub gpus: u32,
     pub batch_size: u32,

@@ -30,6 +30,7 @@ pub mod report;
 pub mod results;
 pub mod stats;
 mod suggest;
+pub mod word;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -1,16 +1,20 @@
 //! `bench-diff run` through the binary, with `run/worker.sh` as the measured program.
 
+#[path = "run/replay.rs"]
+mod replay;
 #[path = "run/tree.rs"]
 mod tree;
+#[path = "run/versions.rs"]
+mod versions;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use bench_diff::case::Implementation;
 use bench_diff::config::{Selection, load_suite};
 use bench_diff::device::Machine;
+use bench_diff::engine::candle::Implementation;
 use bench_diff::measure::{self, End, Request, Side, Silent, Stop, Worker};
 use bench_diff::results::{self, FailureKind, Measurement, Outcome, Results, Run};
 use tempfile::TempDir;
@@ -155,7 +159,7 @@ fn rounds_are_interleaved_and_each_has_its_process() {
     let log = "start\none/f32/1\none/f32/8\nstart\ntwo/f32/1\ntwo/f32/8\n";
     assert_eq!(bench.read("log"), [log, log].concat());
     let results = bench.results();
-    assert_eq!(results.schema, 1);
+    assert!(bench.read("results.json").starts_with("{\n  \"schema\": 2,"), "which schema it is comes first");
     assert!(results.sessions[0].finished.is_some());
     assert_eq!(results.sessions[0].program.name, "fake");
     assert_eq!(runs(&results).len(), 8);
@@ -166,7 +170,7 @@ fn the_table_and_the_progress_lines_can_be_read() {
     let bench = Bench::behaving("two/f32/8 oom\n");
     let finished = bench.run(&[]);
     assert_eq!(finished.code, Some(3));
-    let machine = &bench.results().sessions[0].environment.cpu;
+    let machine = bench.results().sessions[0].environment.cpu.clone().unwrap();
     insta::assert_snapshot!("table", finished.out.replace(machine.as_str(), "CPU"));
     insta::assert_snapshot!("progress", without_estimates(&finished.err));
 }
@@ -270,8 +274,8 @@ fn what_really_ran_is_recorded_beside_what_was_asked_for() {
     assert_eq!(finished.code, Some(0), "{}", finished.err);
     let results = bench.results();
     assert!(results.cases.iter().all(|case| case.implementation == Implementation::Plain));
-    let ran: Vec<_> = results.sessions[0].runs.iter().map(|run| measurement(run).unwrap().implementation).collect();
-    assert_eq!(ran, [None, Some(Implementation::Stock)], "the first says nothing");
+    let ran = results.sessions[0].runs.iter().map(|run| measurement(run).unwrap().implementation.clone());
+    assert_eq!(ran.collect::<Vec<_>>(), [None, Some(Implementation::Stock.into())], "the first says nothing");
 }
 
 #[test]
@@ -524,14 +528,15 @@ fn a_real_model_is_measured() {
     assert_eq!(finished.code, Some(0), "{}", finished.err);
     let results = bench.results();
     let session = &results.sessions[0];
-    assert_eq!((session.program.name.as_str(), session.program.candle_version.as_str()), ("bench-diff", "0.11.1"));
-    assert!(session.environment.cpu_cores > 0 && session.environment.fingerprint().starts_with("cpu-"));
+    assert_eq!(session.program.name, "bench-diff");
+    assert_eq!(session.program.components["candle"].version.as_deref(), Some("0.11.1"));
+    assert!(session.environment.cpu_cores.is_some() && session.environment.fingerprint().starts_with("cpu-"));
     for case in ["one/f32/1", "one/f32/8"] {
         let runs: Vec<_> = session.runs.iter().filter(|run| run.case == case).collect();
         let measured: Vec<_> = runs.iter().filter_map(|run| measurement(run)).collect();
         assert_eq!(measured.len(), 2);
         assert_eq!(measured[0].token_hash, measured[1].token_hash, "greedy decoding is repeatable");
-        assert_eq!(measured[0].implementation, Some(Implementation::Plain));
+        assert_eq!(measured[0].implementation, Some(Implementation::Plain.into()));
         assert_eq!(measured[0].itl.as_ref().unwrap().count, 3, "4 tokens have 3 gaps");
         let names: Vec<_> = measured[0].metrics.keys().map(|name| name.as_str()).collect();
         assert_eq!(

@@ -8,8 +8,6 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use serde::de::DeserializeOwned;
-
 use super::launch::Launch;
 use super::process::Process;
 use super::stop::Stop;
@@ -24,9 +22,25 @@ const TICK: Duration = Duration::from_millis(50);
 /// How long a child that has closed its output may take to end.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// What a child's lines say.
+pub trait Message: Sized + Send + 'static {
+    /// What the line says; `None` if that is no message.
+    fn parse(line: &[u8]) -> Option<Self>;
+}
+
+/// All that a child is given to read, made once its first message says how it wants it.
+pub struct Answer<T> {
+    /// Hears the first message, or `None` when there was none in time.
+    pub to: Box<dyn FnOnce(Option<&T>) -> io::Result<Vec<u8>>>,
+    /// How long to wait for it.
+    pub patience: Duration,
+}
+
 /// A started child whose lines are messages of type `T`. Dropping it ends it and everything that it started.
 pub struct Conversation<T> {
     process: Process,
+    /// Until it is given, and from when on it is late.
+    answer: Option<(Answer<T>, Instant)>,
     lines: Receiver<Line<T>>,
     last_words: Arc<Mutex<VecDeque<String>>>,
 }
@@ -47,9 +61,9 @@ pub enum Next<T> {
     Stopped,
 }
 
-impl<T: DeserializeOwned + Send + 'static> Conversation<T> {
-    pub fn start(launch: &Launch) -> io::Result<Self> {
-        let mut process = launch.start()?;
+impl<T: Message> Conversation<T> {
+    pub fn start(launch: &Launch, answer: Answer<T>) -> io::Result<Self> {
+        let mut process = launch.start_open()?;
         tracing::debug!("started {} as process {}", launch.program().display(), process.id());
         // In threads of their own: a child that doesn't write must not block us.
         let (sender, lines) = channel();
@@ -61,12 +75,16 @@ impl<T: DeserializeOwned + Send + 'static> Conversation<T> {
             let last_words = Arc::clone(&last_words);
             std::thread::spawn(move || read_words(BufReader::new(stderr), &last_words));
         }
-        Ok(Self { process, lines, last_words })
+        let late = Instant::now() + answer.patience;
+        Ok(Self { process, answer: Some((answer, late)), lines, last_words })
     }
 
     /// Waits for the next message until `deadline`.
-    pub fn next(&self, deadline: Instant, stop: &Stop) -> Next<T> {
+    pub fn next(&mut self, deadline: Instant, stop: &Stop) -> Next<T> {
         loop {
+            if self.answer.as_ref().is_some_and(|(_, late)| Instant::now() >= *late) {
+                self.answer_to(None);
+            }
             if stop.is_requested() {
                 return Next::Stopped;
             }
@@ -76,11 +94,24 @@ impl<T: DeserializeOwned + Send + 'static> Conversation<T> {
                 return Next::TimedOut;
             }
             match self.lines.recv_timeout(left.min(TICK)) {
-                Ok(Line::Message(message)) => return Next::Message(message),
+                Ok(Line::Message(message)) => {
+                    self.answer_to(Some(&message));
+                    return Next::Message(message);
+                }
                 Ok(Line::Garbage(start)) => return Next::Garbage(start),
                 Err(RecvTimeoutError::Disconnected) => return Next::Ended,
                 Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    /// Gives the child its input, once.
+    fn answer_to(&mut self, message: Option<&T>) {
+        let Some((answer, _)) = self.answer.take() else { return };
+        match (answer.to)(message) {
+            Ok(input) => self.process.give(input),
+            // It waits for its input until its time is up.
+            Err(error) => tracing::debug!("no input for the child: {error}"),
         }
     }
 
@@ -126,7 +157,7 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// Sends every line until the output closes or nobody listens; lines that are too long end it.
-fn read_messages<T: DeserializeOwned>(mut out: impl BufRead, sender: &Sender<Line<T>>) {
+fn read_messages<T: Message>(mut out: impl BufRead, sender: &Sender<Line<T>>) {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -135,8 +166,8 @@ fn read_messages<T: DeserializeOwned>(mut out: impl BufRead, sender: &Sender<Lin
             Ok(_) => {}
         }
         let cut = !line.ends_with(b"\n") && line.len() as u64 == MAX_LINE;
-        let message = match serde_json::from_slice(&line) {
-            Ok(message) if !cut => Line::Message(Box::new(message)),
+        let message = match T::parse(&line) {
+            Some(message) if !cut => Line::Message(Box::new(message)),
             _ => Line::Garbage(clean(&String::from_utf8_lossy(&line[..line.len().min(100)]), 100)),
         };
         if sender.send(message).is_err() || cut {

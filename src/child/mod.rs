@@ -17,7 +17,7 @@ mod process;
 mod shield;
 mod stop;
 
-pub use conversation::{Conversation, Next, clean};
+pub use conversation::{Answer, Conversation, Message, Next, clean};
 pub use environment::Environment;
 pub use find::beside_the_caller;
 pub use launch::{Launch, Output};

@@ -33,7 +33,7 @@ use crate::error::Result;
 use crate::files::{Folder, Output};
 use crate::measure::{self, End, Observer, Side, Stop, Worker};
 use crate::report::{self, Origin, ReleaseComparison, Report};
-use crate::results::{self, Failure, Outcome, Results};
+use crate::results::{Failure, Outcome, Results};
 
 /// What to measure, and what to compare it with.
 pub struct Request<'a> {
@@ -104,7 +104,6 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
 /// The report of a measurement that came to nothing, or never began.
 pub fn report_failure(suite: &Suite, about: &About, output: &Folder, why: &str) -> Result<Report> {
     let head = Results {
-        schema: results::SCHEMA,
         suite: suite.name.clone(),
         label: None,
         cases: suite.cases().cloned().collect(),

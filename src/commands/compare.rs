@@ -1,10 +1,13 @@
 //! `bench-diff compare`
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::cli::Io;
 use crate::compare::{self, Comparison, Options, Row};
@@ -115,6 +118,19 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     Ok(if failed && args.fail_on == FailOn::Regression { Exit::Regression } else { Exit::Success })
 }
 
+/// The schema of what `--format json` prints.
+const SCHEMA: u32 = 1;
+
+/// What `--format json` prints.
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Comparison", description = "What `bench-diff compare --format json` prints.")]
+pub struct Output<'a> {
+    /// The version of this format: 1.
+    schema: u32,
+    #[serde(flatten)]
+    comparison: Cow<'a, Comparison>,
+}
+
 fn show(comparison: &Comparison, format: Format, out: &mut dyn Write) -> Result<()> {
     let mut out = BufWriter::new(out);
     match format {
@@ -122,7 +138,7 @@ fn show(comparison: &Comparison, format: Format, out: &mut dyn Write) -> Result<
         Format::Markdown => write!(out, "{}", render::markdown::render(comparison))?,
         Format::Csv => render::csv::write(&comparison.rows, &mut out)?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut out, comparison)
+            serde_json::to_writer_pretty(&mut out, &Output { schema: SCHEMA, comparison: Cow::Borrowed(comparison) })
                 .map_err(|error| Error::from(std::io::Error::from(error)))?;
             writeln!(out)?;
         }

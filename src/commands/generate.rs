@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use crate::case::{DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::case::{DeviceKind, Dtype, ImplementationName, WeightsSource};
 use crate::cli::Io;
+use crate::config::engines;
 use crate::device::{GpuList, Machine};
-use crate::engine::forward::top_logits;
-use crate::engine::qwen2::config::ModelConfig;
-use crate::engine::{Candle, Engine, EngineError, ModelSpec, default_implementation};
+use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
-use crate::models;
 
 const EXAMPLES: &str = "Examples:
   bench-diff generate Qwen/Qwen2.5-0.5B-Instruct --prompt-ids 9707,11,1879 --tokens 8 --top-logits 3
@@ -46,8 +44,8 @@ pub struct Args {
     dtype: Option<Dtype>,
 
     /// What computes the forward pass [default: the fastest that the device can run]
-    #[arg(long)]
-    implementation: Option<Implementation>,
+    #[arg(long, value_parser = engines::implementation())]
+    implementation: Option<ImplementationName>,
 
     /// Where the weights come from [default: local for a directory, else hub]
     #[arg(long)]
@@ -96,7 +94,7 @@ struct Generated {
     revision: Option<String>,
     weights: WeightsSource,
     dtype: Dtype,
-    implementation: Implementation,
+    implementation: ImplementationName,
     device: DeviceKind,
     prompt_ids: Vec<u32>,
     tokens: Vec<u32>,
@@ -119,24 +117,25 @@ struct Logit {
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let prompt = prompt_ids(&args.prompt_ids)?;
     let spec = spec(args, prompt.len())?;
-    let mut model = load(&spec, args.prefill_chunk)?;
-    if let Some(id) = prompt.iter().find(|id| **id as usize >= model.vocab_size) {
+    let mut model = load(&spec)?;
+    let vocab_size = model.logits().map_err(|error| failed(&spec, error))?.vocab_size();
+    if let Some(id) = prompt.iter().find(|id| **id as usize >= vocab_size) {
         return Err(Error::usage(format!(
             "--prompt-ids: {id} is not a token of {}: ids go from 0 to {}",
             spec.model,
-            model.vocab_size - 1
+            vocab_size - 1
         )));
     }
     for warning in &model.loaded().warnings {
         writeln!(io.err, "warning: {warning}")?;
     }
-    let steps = generate(&mut model, &prompt, args).map_err(|error| failed(&spec, error))?;
+    let steps = generate(model.as_mut(), &prompt, args).map_err(|error| failed(&spec, error))?;
     let generated = Generated {
         model: spec.model,
         revision: model.loaded().revision.clone(),
         weights: spec.weights,
         dtype: spec.dtype,
-        implementation: model.loaded().implementation.unwrap_or(spec.implementation),
+        implementation: model.loaded().implementation.clone().unwrap_or(spec.implementation),
         device: spec.device,
         prompt_ids: prompt,
         tokens: steps.iter().map(|step| step.token).collect(),
@@ -185,40 +184,37 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         Device::Cpu => DeviceKind::Cpu,
         Device::Cuda => DeviceKind::Cuda,
     };
+    let usual = ModelSpec::generated(&args.model, device);
     Ok(ModelSpec {
         dtype: match args.dtype {
             Some(dtype) => dtype,
             None => published_dtype(&args.model, directory.as_deref())?,
         },
-        model: args.model.clone(),
         directory: if weights == WeightsSource::Hub { None } else { directory },
         revision: args.revision.clone(),
         weights,
-        quantization: Quantization::None,
-        engine: EngineKind::Candle,
-        implementation: args.implementation.unwrap_or(default_implementation(device)),
-        device,
+        implementation: args.implementation.clone().unwrap_or_else(|| usual.implementation.clone()),
         gpus: super::ordinals(&machine, device, args.gpus.as_ref())?,
         max_length: prompt_length + args.tokens as usize,
+        prefill_chunk: args.prefill_chunk,
+        ..usual
     })
 }
 
 /// The type of the published weights; bf16, Qwen2.5's own, where it isn't known before they are downloaded.
 fn published_dtype(model: &str, directory: Option<&Path>) -> Result<Dtype> {
-    let dtype = match directory {
-        Some(directory) => ModelConfig::read(directory, model).map_err(Error::usage)?.shape.torch_dtype,
-        None => models::find(model).and_then(|model| model.torch_dtype),
-    };
+    let shape = ENGINES[0].shape(model, directory).map_err(Error::usage)?;
+    let dtype = shape.and_then(|shape| shape.torch_dtype);
     Ok(dtype.unwrap_or(Dtype::Bf16))
 }
 
 /// Loads the model; a bar tells of it on a terminal.
-fn load(spec: &ModelSpec, prefill_chunk: Option<usize>) -> Result<Candle> {
+fn load(spec: &ModelSpec) -> Result<Box<dyn Engine>> {
     let bar = indicatif::ProgressBar::new(0).with_message(format!("loading {}", spec.model));
     if let Ok(style) = indicatif::ProgressStyle::with_template("{msg} {bytes}/{total_bytes} {bar:30} {eta}") {
         bar.set_style(style);
     }
-    let model = Candle::load(spec, prefill_chunk, &mut |done, total| {
+    let model = engine::load(spec, &mut |done, total| {
         bar.set_length(total);
         bar.set_position(done);
     });
@@ -241,13 +237,12 @@ fn failed(spec: &ModelSpec, error: EngineError) -> Error {
     }
 }
 
-fn generate(model: &mut Candle, prompt: &[u32], args: &Args) -> std::result::Result<Vec<Step>, EngineError> {
-    let forward = &mut model.forward;
-    forward.reset()?;
-    let mut logits = forward.prefill(prompt)?;
+fn generate(model: &mut dyn Engine, prompt: &[u32], args: &Args) -> std::result::Result<Vec<Step>, EngineError> {
+    let forward = model.logits()?;
+    let mut logits = forward.start(prompt)?;
     let mut steps = Vec::with_capacity(args.tokens as usize);
     loop {
-        let top = top_logits(&logits, args.top_logits.max(1))?;
+        let top = highest(logits, args.top_logits.max(1));
         let (token, logit) = top[0];
         if !logit.is_finite() {
             return Err(EngineError::Failed(format!("the logits of step {} are not numbers", steps.len() + 1)));
@@ -257,8 +252,16 @@ fn generate(model: &mut Candle, prompt: &[u32], args: &Args) -> std::result::Res
         if steps.len() == args.tokens as usize {
             return Ok(steps);
         }
-        logits = forward.step(token)?;
+        logits = forward.append(token)?;
     }
+}
+
+/// The `count` highest logits with their tokens, highest first; equal ones by token id.
+fn highest(logits: Vec<f32>, count: usize) -> Vec<(u32, f32)> {
+    let mut ranked: Vec<(u32, f32)> = (0..).zip(logits).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+    ranked.truncate(count);
+    ranked
 }
 
 fn text(generated: &Generated) -> String {

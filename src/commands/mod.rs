@@ -18,18 +18,18 @@ pub mod worker;
 
 use crate::case::DeviceKind;
 use crate::device::{GpuList, Machine, Ordinals};
-use crate::engine;
+use crate::engine::{self, ENGINES};
 use crate::error::{Error, Result};
 
-/// CUDA's numbers in this process of the GPUs that `--gpus` names.
+/// The engine's numbers in this process of the GPUs that `--gpus` names.
 fn ordinals(machine: &Machine, device: DeviceKind, wanted: Option<&GpuList>) -> Result<Ordinals> {
     if device == DeviceKind::Cpu {
         return Ok(Ordinals::default());
     }
     let wanted = wanted.cloned().unwrap_or_default();
-    if wanted.names().len() > 1 {
-        return Err(Error::usage(format!("--gpus: {}", engine::ONE_GPU)));
+    if let Some(reason) = engine::too_many_gpus(ENGINES[0], wanted.names().len()) {
+        return Err(Error::usage(format!("--gpus: {reason}")));
     }
     let gpus = machine.select(&wanted).map_err(|reason| Error::usage(format!("--gpus: {reason}")))?;
-    Ok(engine::ordinals(&gpus).unwrap_or_else(|| machine.ordinals(&gpus)))
+    Ok(ENGINES[0].ordinals(&gpus).unwrap_or_else(|| machine.ordinals(&gpus)))
 }

@@ -9,7 +9,7 @@ use crate::case::DeviceKind;
 use crate::cli::Io;
 use crate::device::{GpuList, Machine};
 use crate::engine::profile::Profile;
-use crate::engine::{self, Candle, EngineError, ModelSpec};
+use crate::engine::{self, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::render;
 use crate::results::Ceilings;
@@ -58,13 +58,7 @@ struct Output<'a> {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let spec = spec(args)?;
-    let ceilings = engine::ceilings(&spec).map_err(|error| refused(&spec, error))?;
-    let mut model = Candle::load(&spec, None, &mut |_, _| {}).map_err(|error| refused(&spec, error))?;
-    let profile = model.forward.profile(args.context as usize).map_err(|error| refused(&spec, error.into()))?;
-    let profile = profile.ok_or_else(|| {
-        let why = engine::Engine::loaded(&model).warnings.join("; ");
-        Error::usage(format!("{}: only the graph implementation can be profiled; {why}", spec.model))
-    })?;
+    let (ceilings, profile) = measure(&spec, args.context as usize).map_err(|error| refused(&spec, error))?;
     match args.format {
         Format::Table => write!(io.out, "{}", render::profile::tables(&spec.model, &profile, ceilings.as_ref()))?,
         Format::Json => {
@@ -73,6 +67,12 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         }
     }
     Ok(Exit::Success)
+}
+
+fn measure(spec: &ModelSpec, context: usize) -> std::result::Result<(Option<Ceilings>, Profile), EngineError> {
+    let ceilings = engine::find(&spec.engine)?.ceilings(spec)?;
+    let profile = engine::load(spec, &mut |_, _| {})?.profile(context)?;
+    Ok((ceilings, profile))
 }
 
 fn spec(args: &Args) -> Result<ModelSpec> {

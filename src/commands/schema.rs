@@ -1,20 +1,23 @@
 //! `bench-diff schema`
 
 use clap::ValueEnum;
+use schemars::{Schema, schema_for};
 
+use super::compare::Output;
 use crate::cli::Io;
-use crate::compare::Comparison;
 use crate::config::File;
+use crate::engine::protocol::Line;
 use crate::error::{Error, Exit, Result};
+use crate::report::Report;
 use crate::results::Results;
 
-/// Print the JSON Schema of a file that bench-diff reads or writes
+/// Print the JSON Schema of a format that bench-diff reads or writes
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Which file
+    /// Which format
     #[arg(value_enum)]
-    of: Document,
+    of: Format,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -22,22 +25,33 @@ const EXAMPLES: &str = "Examples:
   bench-diff schema results";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Document {
+enum Format {
     /// The configuration, bench-diff.toml
     Config,
     /// Results files and baselines
     Results,
+    /// What `ci` leaves for `publish`, report.json
+    Report,
     /// `compare --format json`
     Comparison,
+    /// A line between bench-diff and an engine that is a program of its own
+    EngineProtocol,
+}
+
+impl Format {
+    fn schema(self) -> Schema {
+        match self {
+            Self::Config => schema_for!(File),
+            Self::Results => schema_for!(Results),
+            Self::Report => schema_for!(Report),
+            Self::Comparison => schema_for!(Output),
+            Self::EngineProtocol => schema_for!(Line),
+        }
+    }
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let schema = match args.of {
-        Document::Config => schemars::schema_for!(File),
-        Document::Results => schemars::schema_for!(Results),
-        Document::Comparison => schemars::schema_for!(Comparison),
-    };
-    let text = serde_json::to_string_pretty(&schema).map_err(Error::usage)?;
+    let text = serde_json::to_string_pretty(&args.of.schema()).map_err(Error::usage)?;
     writeln!(io.out, "{text}")?;
     Ok(Exit::Success)
 }

@@ -32,7 +32,7 @@ pub(super) fn differences(base: &Side, head: &Side) -> Vec<Difference> {
             ("warmup_length", or(base.warmup_length, "whole"), or(head.warmup_length, "whole")),
             ("iterations", base.iterations.to_string(), head.iterations.to_string()),
             ("threads", or(base.threads, "any"), or(head.threads, "any")),
-            ("prompt", base.prompt.clone(), head.prompt.clone()),
+            ("prompt", base.prompt.to_string(), head.prompt.to_string()),
         ];
         for (name, base, head) in settings {
             found.extend(difference(name, true, BTreeSet::from([base]), BTreeSet::from([head])));
@@ -60,17 +60,22 @@ pub(super) fn case(base: &CaseSide, head: &CaseSide) -> Vec<String> {
     let (Some(base_case), Some(head_case)) = (&base.case, &head.case) else { return Vec::new() };
     let mut found = settings(base_case, head_case);
     if base_case.implementation == head_case.implementation {
-        found.extend(ran(base, head));
+        found.extend(differing("implementation that ran", &base.implementations, &head.implementations));
     }
+    // A server's answer as a client sees it holds more than a device's work does.
+    found.extend(differing("clock of the times", &base.clocks, &head.clocks));
     found
 }
 
-/// The implementations that ran, where they aren't the same.
-fn ran(base: &CaseSide, head: &CaseSide) -> Option<String> {
-    let words = |side: &CaseSide| side.implementations.iter().map(|ran| ran.word()).collect::<Vec<_>>().join(" and ");
-    let (base, head) = (words(base), words(head));
+/// What the runs of both sides say, where it isn't the same.
+fn differing(what: &str, base: &BTreeSet<impl ToString>, head: &BTreeSet<impl ToString>) -> Option<String> {
+    let (base, head) = (joined(base), joined(head));
     let known = !base.is_empty() && !head.is_empty();
-    (known && base != head).then(|| format!("implementation that ran {base} -> {head}"))
+    (known && base != head).then(|| format!("{what} {base} -> {head}"))
+}
+
+fn joined(words: &BTreeSet<impl ToString>) -> String {
+    words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
 /// Names of the settings in which a case differs, with both values.
@@ -150,22 +155,18 @@ fn fields(cpu_matters: bool) -> [Field; 12] {
     let field = |name, blocks, get| Field { name, blocks, get };
     [
         field("gpu", true, |e| Some(each(e, |gpu| Some(gpu.name.clone())).unwrap_or("none".to_owned()))),
-        field("gpu_memory_mib", true, |e| each(e, |gpu| (gpu.memory_mib > 0).then(|| gpu.memory_mib.to_string()))),
+        field("gpu_memory_mib", true, |e| each(e, |gpu| gpu.memory_mib.map(|mib| mib.to_string()))),
         field("gpu_power_limit_w", true, |e| each(e, |gpu| gpu.power_limit_w.map(|watt| format!("{watt:.0}")))),
         field("gpu_ecc", true, |e| each(e, |gpu| gpu.ecc.map(|on| on.to_string()))),
         field("gpu_max_sm_clock_mhz", false, |e| each(e, |gpu| gpu.max_sm_clock_mhz.map(|mhz| mhz.to_string()))),
         field("driver_version", false, |e| e.driver_version.clone()),
         field("cuda_version", false, |e| e.cuda_version.clone()),
-        field("cpu", cpu_matters, |e| text(&e.cpu)),
-        field("cpu_cores", cpu_matters, |e| (e.cpu_cores > 0).then(|| e.cpu_cores.to_string())),
+        field("cpu", cpu_matters, |e| e.cpu.clone()),
+        field("cpu_cores", cpu_matters, |e| e.cpu_cores.map(|cores| cores.to_string())),
         field("memory_mib", false, |e| e.memory_mib.map(|mib| mib.to_string())),
-        field("os", false, |e| text(&e.os)),
-        field("kernel", false, |e| text(&e.kernel)),
+        field("os", false, |e| e.os.clone()),
+        field("kernel", false, |e| e.kernel.clone()),
     ]
-}
-
-fn text(value: &str) -> Option<String> {
-    (!value.is_empty()).then(|| value.to_owned())
 }
 
 /// A property of all GPUs, such as `2 x H100`; `None` without GPUs or where one doesn't know it.

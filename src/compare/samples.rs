@@ -38,7 +38,7 @@ struct Entry {
 
 /// Parses and checks plain samples; `name` stands for the file in errors.
 pub fn parse(name: &str, text: Vec<u8>) -> Result<Side> {
-    let entries: Vec<Entry> = from_json(name, text, "a samples file").map_err(|failed| failed.error)?;
+    let entries: Vec<Entry> = from_json(name, text, "a samples file")?;
     if entries.is_empty() {
         return Err(Error::usage(format!("{name} holds no samples: the array is empty")));
     }

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
-use crate::case::{Case, Implementation};
+use crate::case::{Case, Clock, ImplementationName};
 use crate::metric::{self, Better, DEFAULT_MARGIN, Kind, MetricName};
 use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Results, Settings};
+use crate::word::Word;
 
 /// Units whose metrics follow the memory rules, when bench-diff doesn't know the metric.
 const MEMORY_UNITS: [&str; 3] = ["B", "MiB", "GiB"];
@@ -38,8 +39,8 @@ pub struct SessionFacts {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CaseSide {
     pub id: String,
-    /// Absent for plain samples.
-    pub case: Option<Case>,
+    /// Absent for plain samples, of which there may be very many cases: hence the box.
+    pub case: Option<Box<Case>>,
     pub cells: Vec<Cell>,
     /// Number of runs that gave numbers.
     pub runs: usize,
@@ -47,7 +48,9 @@ pub struct CaseSide {
     pub failures: Vec<String>,
     pub token_hashes: BTreeSet<String>,
     /// What ran in the runs that gave numbers.
-    pub implementations: BTreeSet<Implementation>,
+    pub implementations: BTreeSet<ImplementationName>,
+    /// Whose clocks those runs were timed by, as far as they say.
+    pub clocks: BTreeSet<Word<Clock>>,
     /// What held the clocks down, for each run that gave numbers.
     pub throttle_reasons: Vec<BTreeSet<String>>,
 }
@@ -153,9 +156,9 @@ impl Side {
 
 impl CaseSide {
     /// What ran instead of the implementation that was asked for, and that.
-    pub fn fallback(&self) -> Option<(Implementation, Implementation)> {
-        let asked = self.case.as_ref()?.implementation;
-        let other = self.implementations.iter().copied().find(|ran| *ran != asked)?;
+    pub fn fallback(&self) -> Option<(&ImplementationName, &ImplementationName)> {
+        let asked = &self.case.as_ref()?.implementation;
+        let other = self.implementations.iter().find(|ran| *ran != asked)?;
         Some((other, asked))
     }
 
@@ -168,8 +171,14 @@ impl CaseSide {
     fn add(&mut self, measured: &Measurement, session: usize, unknown: &mut BTreeSet<String>) {
         self.runs += 1;
         self.token_hashes.extend(measured.token_hash.iter().cloned());
-        let asked = self.case.as_ref().map(|case| case.implementation);
-        self.implementations.extend(measured.implementation.or(asked));
+        let asked = self.case.as_ref().map(|case| &case.implementation);
+        let ran = measured.implementation.as_ref().or(asked);
+        if let Some(ran) = ran.filter(|ran| !self.implementations.contains(*ran)) {
+            self.implementations.insert(ran.clone());
+        }
+        if let Some(clock) = measured.clock.as_ref().filter(|clock| !self.clocks.contains(*clock)) {
+            self.clocks.insert(clock.clone());
+        }
         self.throttle_reasons.push(measured.throttle_reasons().iter().cloned().collect());
         for (name, &value) in &measured.metrics {
             let Some(known) = metric::find(name.as_str()) else {
@@ -203,6 +212,6 @@ impl From<&crate::results::Session> for SessionFacts {
 
 impl From<&Case> for CaseSide {
     fn from(case: &Case) -> Self {
-        Self { id: case.id.clone(), case: Some(case.clone()), ..Self::default() }
+        Self { id: case.id.clone(), case: Some(Box::new(case.clone())), ..Self::default() }
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value as Schema;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::engines;
 use super::source::{Problem, Source};
 use crate::suggest;
 
@@ -100,7 +101,7 @@ impl<'a> Checker<'a> {
     fn word(&mut self, key: &str, value: &Spanned<DeValue>, words: &[&str]) {
         let offset = value.span().start;
         match value.get_ref().as_str() {
-            Some(word) if words.contains(&word) => {}
+            Some(word) if words.contains(&word) || engines::is_hidden(key, word) => {}
             Some(word) if NOT_YET.contains(&(key, word)) => {
                 self.problem(
                     offset,

@@ -8,7 +8,8 @@ use clap::value_parser;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::case::{Dtype, EngineKind, Implementation, PromptRule, Quantization, WeightsSource};
+use super::engines;
+use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantization, WeightsSource};
 use crate::device::GpuList;
 
 /// Longest context that Qwen2.5 supports, prompt and generated tokens together.
@@ -90,11 +91,13 @@ pub struct ModelSettings {
     #[arg(long, value_enum)]
     pub dtype: Option<Dtype>,
     /// What runs the model [default: candle]
-    #[arg(long, value_enum)]
-    pub engine: Option<EngineKind>,
+    #[arg(long, value_parser = engines::engine())]
+    #[schemars(schema_with = "engines::engine_schema")]
+    pub engine: Option<EngineName>,
     /// Which Qwen2.5 implementation of the engine [default: graph on a GPU, plain on a CPU]
-    #[arg(long, value_enum)]
-    pub implementation: Option<Implementation>,
+    #[arg(long, value_parser = engines::implementation())]
+    #[schemars(schema_with = "engines::implementation_schema")]
+    pub implementation: Option<ImplementationName>,
     /// Prompt lengths in tokens, each a case [default: 1,6144]
     #[arg(long, value_delimiter = ',', value_name = "N,...", value_parser = value_parser!(u32).range(1..=131_071))]
     #[schemars(length(min = 1), inner(range(min = 1, max = 131_071)))]

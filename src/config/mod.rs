@@ -2,6 +2,7 @@
 
 mod candle;
 mod check;
+pub(crate) mod engines;
 mod file;
 mod resolve;
 mod source;

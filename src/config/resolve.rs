@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::source::{Problem, Source};
 use super::{Limits, Suite, SuiteModel, Thresholds, candle, is_plain_name};
-use crate::case::{Case, DeviceKind, EngineKind, Implementation, Quantization, WeightsSource};
+use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
-use crate::engine::qwen2::config::ModelConfig;
-use crate::engine::{ModelSpec, ONE_GPU, default_dtype, default_implementation};
+use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
 use crate::results::Settings;
 use crate::{metric, models, suggest};
 
@@ -91,8 +90,8 @@ impl<'a> Resolver<'a> {
             DeviceChoice::Cpu => DeviceKind::Cpu,
             DeviceChoice::Cuda => DeviceKind::Cuda,
         };
-        let gpus = self.gpus(device);
         let entries = self.entries(flag_models);
+        let gpus = self.gpus(device, &entries);
         let models: Vec<_> = entries.iter().filter_map(|entry| self.model(entry, device, &gpus)).collect();
         self.check_unique(&models);
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
@@ -129,46 +128,69 @@ impl<'a> Resolver<'a> {
     }
 
     fn model(&mut self, entry: &Entry, device: DeviceKind, gpus: &Gpus) -> Option<SuiteModel> {
-        let directory = self.model_directory(entry);
+        let engine = self.engine(entry);
+        let directory = self.model_directory(entry, engine);
         let name = match &directory {
             Some(directory) => file_name(directory),
             None => self.check_id(entry)?.id.clone(),
         };
         let weights = self.weights(entry, directory.is_some());
-        let quantization = self.pick_model(entry, |settings| settings.quantization).unwrap_or(Quantization::None);
-        if quantization != Quantization::None {
-            let reason = format!("`quantization = \"{quantization}\"` is not supported yet: use `none`");
-            self.report_model(entry, "quantization", |settings| settings.quantization.is_some(), reason);
-        }
+        let (usual_implementation, usual_dtype) = engine.usual(device);
         let spec = ModelSpec {
             directory,
             revision: self
                 .pick_model(entry, |settings| settings.revision.clone())
                 .filter(|_| weights == WeightsSource::Hub),
             weights,
-            quantization,
-            dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or_else(|| default_dtype(device)),
-            engine: self.pick_model(entry, |settings| settings.engine).unwrap_or(EngineKind::Candle),
-            implementation: self.implementation(entry, device),
+            quantization: self.pick_model(entry, |settings| settings.quantization).unwrap_or(Quantization::None),
+            dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or(usual_dtype),
+            engine: engine.name().into(),
+            implementation: self
+                .pick_model(entry, |settings| settings.implementation.clone())
+                .unwrap_or_else(|| usual_implementation.into()),
             gpus: gpus.ordinals(),
             ..ModelSpec::generated(name, device)
         };
+        for refusal in engine.refusals(&spec) {
+            self.report_refusal(entry, refusal);
+        }
         let (contexts, generated_length) = self.lengths(entry);
         let cases: Vec<Case> = contexts.iter().map(|&context| spec.case(context, generated_length)).collect();
         let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
         Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases })
     }
 
+    /// The engine that an entry names: the flags and the schema let only known names pass.
+    fn engine(&mut self, entry: &Entry) -> &'static dyn EngineKind {
+        let Some(name) = self.pick_model(entry, |settings| settings.engine.clone()) else { return ENGINES[0] };
+        engine::find(&name).unwrap_or_else(|error| {
+            self.report_model(entry, "engine", |settings| settings.engine.is_some(), error.to_string());
+            ENGINES[0]
+        })
+    }
+
+    /// What the engine can't do. With settings left out it may be their absence's fault, unless it is a setting's own.
+    fn report_refusal(&mut self, entry: &Entry, Refusal { setting, reason }: Refusal) {
+        let set: fn(&ModelSettings) -> bool = match setting {
+            "quantization" => |settings| settings.quantization.is_some(),
+            "dtype" => |settings| settings.dtype.is_some(),
+            _ => |settings| settings.implementation.is_some(),
+        };
+        if self.complete || setting == "quantization" {
+            self.report_model(entry, setting, set, reason);
+        }
+    }
+
     /// The directory that an entry names: it starts with `.` or `/`, as no id does.
-    fn model_directory(&mut self, entry: &Entry) -> Option<PathBuf> {
+    fn model_directory(&mut self, entry: &Entry, engine: &dyn EngineKind) -> Option<PathBuf> {
         if !entry.model.starts_with(['.', '/']) {
             return None;
         }
         // Paths in the file start from the file, those of flags from the working directory.
         let from = if entry.index.is_some() { self.directory } else { Path::new("") };
         let directory: PathBuf = from.join(entry.model).components().collect();
-        match ModelConfig::read(&directory, entry.model) {
-            Ok(config) if config.shape.quantization == Quantization::None => {}
+        match engine.shape(entry.model, Some(&directory)) {
+            Ok(shape) if shape.as_ref().is_none_or(|shape| shape.quantization == Quantization::None) => {}
             Ok(_) => self.report_entry(entry, format!("`{}` is quantized, which is not supported yet", entry.model)),
             Err(error) => self.report_entry(entry, format!("no model in `{}`: {error}", entry.model)),
         }
@@ -210,17 +232,6 @@ impl<'a> Resolver<'a> {
         weights
     }
 
-    fn implementation(&mut self, entry: &Entry, device: DeviceKind) -> Implementation {
-        let implementation = self
-            .pick_model(entry, |settings| settings.implementation)
-            .unwrap_or_else(|| default_implementation(device));
-        if self.complete && (implementation, device) == (Implementation::Graph, DeviceKind::Cpu) {
-            let reason = "`graph` needs a GPU: on a CPU use `plain` or `stock`".into();
-            self.report_model(entry, "implementation", |settings| settings.implementation.is_some(), reason);
-        }
-        implementation
-    }
-
     /// Context lengths and the generated length.
     fn lengths(&mut self, entry: &Entry) -> (Vec<u32>, u32) {
         let contexts = self.pick_model(entry, |settings| settings.context_lengths.clone());
@@ -236,11 +247,16 @@ impl<'a> Resolver<'a> {
         (contexts, generated)
     }
 
-    fn gpus(&mut self, device: DeviceKind) -> Gpus {
+    fn gpus(&mut self, device: DeviceKind, entries: &[Entry]) -> Gpus {
         let wanted = self.pick(|settings| settings.gpus.clone()).unwrap_or_default();
+        let too_many = entries.iter().find_map(|entry| {
+            let name = self.pick_model(entry, |settings| settings.engine.clone());
+            let engine = name.map_or(Ok(ENGINES[0]), |name| engine::find(&name)).ok()?;
+            engine::too_many_gpus(engine, wanted.names().len())
+        });
         let found = match (wanted.check(), device) {
             (Err(reason), _) => Err(reason),
-            _ if wanted.names().len() > 1 => Err(ONE_GPU.to_owned()),
+            _ if too_many.is_some() => Err(too_many.unwrap_or_default()),
             (_, DeviceKind::Cpu) => Ok(Gpus::default()),
             (_, DeviceKind::Cuda) if self.selected => self.machine.select(&wanted),
             // The cards of a suite for another machine may be in the file, too.
@@ -273,7 +289,7 @@ impl<'a> Resolver<'a> {
             warmup_length: (warmup_length < generated_length).then_some(warmup_length),
             iterations: self.pick(|settings| settings.iterations).unwrap_or(usual.iterations),
             threads: self.pick(|settings| settings.threads),
-            prompt: self.pick(|settings| settings.prompt).map_or(usual.prompt, |prompt| prompt.word().into()),
+            prompt: self.pick(|settings| settings.prompt).map_or(usual.prompt, Into::into),
         }
     }
 

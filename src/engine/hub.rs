@@ -10,7 +10,7 @@ use hf_hub::progress::{DownloadEvent, Progress as HubProgress, ProgressEvent, Pr
 use hf_hub::repository::RepoTypeModel;
 use hf_hub::{HFClientSync, HFError, HFRepositorySync};
 
-use super::qwen2::weights::{INDEX, indexed_files};
+use super::candle::qwen2::weights::{INDEX, indexed_files};
 use super::{EngineError, Progress};
 use crate::redact::Secrets;
 

@@ -1,97 +1,112 @@
-//! What runs a model. An engine loads one model once and generates greedily from token ids.
+//! The seam to whatever runs a model. Measuring, planning and the configuration know no more of an engine than this.
 //!
-//! [`Engine`] is all that measuring knows of an engine.
+//! An engine is a folder here and a line of [`ENGINES`]. It loads one model and generates greedily from token ids.
 
-mod candle;
-mod ceilings;
-#[cfg(feature = "cuda")]
-mod cuda;
-pub mod forward;
+pub mod candle;
+mod generation;
 mod hub;
+mod loaded;
+mod needs;
 pub mod profile;
-pub mod qwen2;
+pub mod protocol;
+mod replay;
+mod spec;
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+pub use generation::{Chunk, Generation};
+pub use loaded::{Costs, Loaded};
+pub use needs::{Memory, Needs, Refusal};
+pub use spec::ModelSpec;
 
-pub use candle::{Candle, ONE_GPU, default_dtype, default_implementation, default_prefill_chunk, held_dtype};
-pub use ceilings::ceilings;
+use crate::case::{Case, DeviceKind, Dtype, EngineName};
+use crate::device::{Capacity, Gpus, Ordinals};
+use crate::models::Model;
+use crate::results::Ceilings;
 
-use crate::case::{Case, DeviceKind, Dtype, EngineKind, Implementation, Quantization, WeightsSource};
-use crate::device::{Gpus, Ordinals};
+/// Every engine. The first is the one where nothing else is asked for.
+pub static ENGINES: &[&dyn EngineKind] = &[&candle::CandleKind, &replay::ReplayKind];
 
-/// Everything an engine needs to load a model.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ModelSpec {
-    /// The hub's id, or a name for `directory`.
-    pub model: String,
-    /// The local directory (`weights = "local"`, or generated weights for its config.json).
-    #[serde(default)]
-    pub directory: Option<PathBuf>,
-    /// The branch, tag or commit to take from the hub.
-    #[serde(default)]
-    pub revision: Option<String>,
-    pub weights: WeightsSource,
-    pub quantization: Quantization,
-    pub dtype: Dtype,
-    pub engine: EngineKind,
-    pub implementation: Implementation,
-    pub device: DeviceKind,
-    /// Which GPUs, in the order in which the engine is to use them; ignored on a CPU.
-    #[serde(flatten)]
-    pub gpus: Ordinals,
-    /// Prompt and generated tokens together, of the longest case: sizes the KV cache.
-    pub max_length: usize,
-}
+/// An engine before it has loaded anything.
+pub trait EngineKind: Sync {
+    /// The word for it in configurations and results.
+    fn name(&self) -> &'static str;
 
-impl ModelSpec {
-    /// A model with generated weights, and everything else as is usual on `device`. Its length is not known yet.
-    pub fn generated(model: impl Into<String>, device: DeviceKind) -> Self {
-        Self {
-            model: model.into(),
-            directory: None,
-            revision: None,
-            weights: WeightsSource::Generated,
-            quantization: Quantization::None,
-            dtype: default_dtype(device),
-            engine: EngineKind::Candle,
-            implementation: default_implementation(device),
-            device,
-            gpus: Ordinals::first(usize::from(device == DeviceKind::Cuda)),
-            max_length: 0,
-        }
+    /// Its implementations and what each is, the words of `implementation`.
+    fn implementations(&self) -> &'static [(&'static str, &'static str)];
+
+    /// Only there for tests of this program: no help and no error names it.
+    fn is_hidden(&self) -> bool {
+        false
     }
 
-    /// The case of this model with that many prompt and generated tokens.
-    pub fn case(&self, context_length: u32, generated_length: u32) -> Case {
-        Case {
-            id: Case::make_id(&self.model, self.quantization, self.dtype, context_length),
-            model: self.model.clone(),
-            revision: None,
-            weights: self.weights,
-            quantization: self.quantization,
-            dtype: self.dtype,
-            engine: self.engine,
-            implementation: self.implementation,
-            device: self.device,
-            gpus: if self.device == DeviceKind::Cuda { self.gpus.count() as u32 } else { 0 },
-            batch_size: 1,
-            context_length,
-            generated_length,
-        }
+    /// The implementation and the type of weights and activations where nothing else is asked for.
+    fn usual(&self, device: DeviceKind) -> (&'static str, Dtype);
+
+    /// The shape of a model: of the one in `directory`, or of the hub's id. `None` where the engine knows it alone.
+    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, String>;
+
+    /// What of `spec` it can't do whatever the device, setting by setting.
+    fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal>;
+
+    /// What a case of `spec` needs of a device. An estimate: it decides only what is hopeless to try.
+    fn needs(&self, spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError>;
+
+    /// Loads the model that `spec` names.
+    fn load(&self, spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError>;
+
+    /// How many GPUs it uses for one model, at most.
+    fn most_gpus(&self) -> usize {
+        usize::MAX
+    }
+
+    /// Its numbers of `gpus` in this process, where it has its own: CUDA's order need not be the driver's.
+    fn ordinals(&self, _gpus: &Gpus) -> Option<Ordinals> {
+        None
+    }
+
+    /// What the device of `spec` can do at most; `None` where that says nothing about this engine's speed.
+    fn ceilings(&self, _spec: &ModelSpec) -> Result<Option<Ceilings>, EngineError> {
+        Ok(None)
     }
 }
 
-/// One greedy generation and when each token was there.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Generation {
-    pub tokens: Vec<u32>,
-    /// From the request to the completion of each token *on the device*; the first is the time to first token.
-    pub token_times: Vec<Duration>,
-    /// From the request to the end of the last token on the device.
-    pub end_to_end: Duration,
+/// A loaded model.
+pub trait Engine {
+    /// What loading found out.
+    fn loaded(&self) -> &Loaded;
+
+    /// Generates exactly `generated_length` tokens after `prompt`, greedily, whatever they are (no end of sequence).
+    fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError>;
+
+    /// Most bytes in use inside the allocator since the last [`reset_peak`](Engine::reset_peak), where it tells.
+    fn allocated_peak(&self) -> Option<u64> {
+        None
+    }
+
+    fn reset_peak(&mut self) {}
+
+    /// The forward pass, step by step: what `bench-diff generate` shows.
+    fn logits(&mut self) -> Result<&mut dyn Logits, EngineError> {
+        Err(EngineError::Failed("this engine doesn't show its logits; use `candle`".into()))
+    }
+
+    /// Where the time of one decode step and one prefill goes, with `context` tokens: `bench-diff profile`.
+    fn profile(&mut self, _context: usize) -> Result<profile::Profile, EngineError> {
+        Err(EngineError::Failed("this engine can't be profiled; use `candle`".into()))
+    }
+}
+
+/// A forward pass that shows what tokens are chosen by.
+pub trait Logits {
+    /// Token ids are below this.
+    fn vocab_size(&self) -> usize;
+
+    /// Begins a sequence. The logits after its last token.
+    fn start(&mut self, prompt: &[u32]) -> Result<Vec<f32>, EngineError>;
+
+    /// Appends a token. The logits after it.
+    fn append(&mut self, token: u32) -> Result<Vec<f32>, EngineError>;
 }
 
 /// What went wrong in an engine, as far as measuring must tell it apart.
@@ -103,83 +118,26 @@ pub enum EngineError {
     Failed(String),
 }
 
-impl From<candle_core::Error> for EngineError {
-    fn from(error: candle_core::Error) -> Self {
-        let text = message(&error);
-        // candle passes the driver's error on as text.
-        if text.contains("OUT_OF_MEMORY") || text.contains("out of memory") {
-            Self::OutOfMemory(text)
-        } else {
-            Self::Failed(text)
-        }
-    }
-}
-
-/// What a candle error says to a person: with `RUST_BACKTRACE` set it also carries one.
-fn message(error: &candle_core::Error) -> String {
-    match error {
-        candle_core::Error::WithBacktrace { inner, .. } => message(inner),
-        candle_core::Error::WithPath { inner, path } => format!("{}: {}", path.display(), message(inner)),
-        other => other.to_string(),
-    }
-}
-
-/// What loading found out.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Loaded {
-    /// The commit of the weights, where the hub told one.
-    pub revision: Option<String>,
-    /// What runs the model: not always what was asked for. `None` where the program doesn't say.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub implementation: Option<Implementation>,
-    /// Fallbacks and other things that a reader of the numbers must know.
-    pub warnings: Vec<String>,
-    /// Bytes that one decode step reads whatever the context: weights without an untied embedding.
-    pub decode_weight_bytes: u64,
-    /// KV-cache bytes for one token of context, over all layers.
-    pub kv_bytes_per_token: u64,
-    /// Floating-point operations of the matrix products for one prompt token.
-    pub flops_per_token: u64,
-    /// Floating-point operations of attention for a prompt of S tokens, divided by S^2 (causal).
-    pub attention_flops_per_token_squared: u64,
-}
-
-/// Device memory as the allocator sees it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct AllocatorPeak {
-    /// Most bytes in use since the last reset, where the device tells.
-    pub used: Option<u64>,
-}
-
-/// A loaded model.
-pub trait Engine {
-    /// What loading found out.
-    fn loaded(&self) -> &Loaded;
-
-    /// Generates exactly `generated_length` tokens after `prompt`, greedily, whatever they are (no end of sequence).
-    fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError>;
-
-    /// The allocator's peak since the last [`reset_peak`](Engine::reset_peak); `None` on a CPU.
-    fn allocator_peak(&self) -> AllocatorPeak;
-
-    fn reset_peak(&mut self);
-}
-
-/// CUDA's numbers of `gpus` in this process, where this build can ask it: its order need not be the driver's.
-pub fn ordinals(gpus: &Gpus) -> Option<Ordinals> {
-    #[cfg(feature = "cuda")]
-    return cuda::ordinals(gpus);
-    #[cfg(not(feature = "cuda"))]
-    {
-        let _ = gpus;
-        None
-    }
-}
-
 /// Told of loading's progress: bytes done and in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
-/// Loads the model that `spec` names.
+/// The engine of that name, or a sentence with those that there are.
+pub fn find(name: &EngineName) -> Result<&'static dyn EngineKind, EngineError> {
+    let shown = || ENGINES.iter().filter(|kind| !kind.is_hidden()).map(|kind| kind.name());
+    let unknown = || format!("unknown engine `{name}`: this build has {}", shown().collect::<Vec<_>>().join(", "));
+    let found = ENGINES.iter().find(|kind| kind.name() == name.as_str());
+    found.copied().ok_or_else(|| EngineError::Failed(unknown()))
+}
+
+/// Why `engine` refuses to use so many GPUs, if it does.
+pub fn too_many_gpus(engine: &dyn EngineKind, count: usize) -> Option<String> {
+    (count > engine.most_gpus()).then(|| match engine.most_gpus() {
+        1 => format!("the {} engine uses one GPU: name only one", engine.name()),
+        most => format!("the {} engine uses at most {most} GPUs", engine.name()),
+    })
+}
+
+/// Loads what `spec` names, with the engine that it names.
 pub fn load(spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError> {
-    Ok(Box::new(Candle::load(spec, None, progress)?))
+    find(&spec.engine)?.load(spec, progress)
 }

@@ -17,11 +17,11 @@ pub fn environment(suite: &Suite) -> Environment {
         gpus,
         driver_version: versions.driver,
         cuda_version: versions.cuda,
-        cpu: cpu_model().unwrap_or_else(|| format!("unknown {}", std::env::consts::ARCH)),
-        cpu_cores: std::thread::available_parallelism().map_or(0, |cores| cores.get() as u32),
+        cpu: Some(cpu_model().unwrap_or_else(|| format!("unknown {}", std::env::consts::ARCH))),
+        cpu_cores: std::thread::available_parallelism().ok().map(|cores| cores.get() as u32),
         memory_mib: system_bytes().map(|bytes| bytes / MIB),
-        os: os_name().unwrap_or_else(|| std::env::consts::OS.to_owned()),
-        kernel: uname.release().to_string_lossy().into_owned(),
+        os: Some(os_name().unwrap_or_else(|| std::env::consts::OS.to_owned())),
+        kernel: Some(uname.release().to_string_lossy().into_owned()),
     }
 }
 
@@ -29,7 +29,7 @@ impl From<Hardware> for Gpu {
     fn from(card: Hardware) -> Self {
         Self {
             name: card.name,
-            memory_mib: card.memory_bytes.map_or(0, |bytes| bytes / MIB),
+            memory_mib: card.memory_bytes.map(|bytes| bytes / MIB),
             compute_capability: card.compute_capability.map(|(major, minor)| format!("{major}.{minor}")),
             power_limit_w: card.power_limit_w,
             ecc: card.ecc,

@@ -5,13 +5,11 @@ use std::time::Duration;
 use super::protocol::Job;
 use super::samples::Sampled;
 use super::seen::Seen;
-use crate::case::{Case, DeviceKind};
+use crate::case::{Case, Clock, DeviceKind};
 use crate::config::{Limits, Suite, SuiteModel, Thresholds};
 use crate::device::Gpus;
-use crate::engine::{Generation, Loaded, ModelSpec};
-use crate::results::{
-    Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, SCHEMA, Session, Settings,
-};
+use crate::engine::{Costs, Generation, Loaded, ModelSpec};
+use crate::results::{Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, Session, Settings};
 
 fn model() -> ModelSpec {
     ModelSpec::generated("Qwen/Qwen2.5-0.5B-Instruct", DeviceKind::Cpu)
@@ -51,7 +49,7 @@ pub fn results(cases: u32, rounds: u32, sessions: u32) -> Results {
         finished: Some("2026-11-24T04:22:00Z".into()),
         program: Program { name: "bench-diff".into(), version: "0.1.0".into(), ..Program::default() },
         environment: Environment {
-            gpus: vec![Gpu { name: "NVIDIA H100 80GB HBM3".into(), memory_mib: 81_559, ..Gpu::default() }],
+            gpus: vec![Gpu { name: "NVIDIA H100 80GB HBM3".into(), memory_mib: Some(81_559), ..Gpu::default() }],
             ..Environment::default()
         },
         ceilings: Some(CEILINGS),
@@ -59,7 +57,6 @@ pub fn results(cases: u32, rounds: u32, sessions: u32) -> Results {
         discarded: Vec::new(),
     };
     Results {
-        schema: SCHEMA,
         suite: "full".into(),
         label: None,
         settings: job().settings,
@@ -73,11 +70,9 @@ const CEILINGS: Ceilings = Ceilings { bandwidth_gb_s: 3080.0, matmul_tflop_s: 78
 fn run(case: &Case, round: u32, session: u32) -> Run {
     let token =
         |i: u64| Duration::from_nanos(18_123_457 + i * 712_345 + (i * i * 7919 + u64::from(round * session)) % 40_000);
-    let generation = Generation {
-        tokens: (0..case.generated_length).collect(),
-        token_times: (0..u64::from(case.generated_length)).map(token).collect(),
-        end_to_end: token(u64::from(case.generated_length)),
-    };
+    let times = (0..u64::from(case.generated_length)).map(token).collect();
+    let end = token(u64::from(case.generated_length));
+    let generation = Generation::by_token((0..case.generated_length).collect(), times, Clock::Device, end);
     let seen = Seen {
         peak_bytes: Some(2_345_678_901),
         energy_j: Some(159.7),
@@ -90,13 +85,13 @@ fn run(case: &Case, round: u32, session: u32) -> Run {
         }),
         by_card: Vec::new(),
     };
-    let loaded = Loaded {
+    let costs = Costs {
         decode_weight_bytes: 988_065_792,
         kv_bytes_per_token: 12_288,
         flops_per_token: 987_000_000,
         attention_flops_per_token_squared: 43_008,
-        ..Loaded::default()
     };
+    let loaded = Loaded { costs: Some(costs), ..Loaded::default() };
     let sampled = Sampled {
         case,
         generations: &[generation],

@@ -4,12 +4,16 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::protocol::{Event, Job};
+use super::protocol::{Event, GREETING, Job, VERSION};
 use crate::case::WeightsSource;
-use crate::child::{Conversation, Environment, Launch, beside_the_caller};
+use crate::child::{Answer, Conversation, Environment, Launch, beside_the_caller, clean};
 use crate::device::Gpus;
 use crate::error::Result;
-use crate::results::Program;
+use crate::results::{Component, Program};
+
+/// Characters of a name, version or commit that a measured program tells, and its components.
+const MAX_WORD: usize = 100;
+const MAX_COMPONENTS: usize = 20;
 
 /// A program that speaks the [protocol](super::protocol): it is started once for each model and round.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +49,18 @@ impl Worker {
         beside_the_caller(name).map(Self::at)
     }
 
-    /// Starts it and hands it the job.
+    /// Starts it. It gets the job in the version that it says to speak.
     pub fn start(&self, job: &Job) -> io::Result<Child> {
-        Child::start(&self.launch(job.model.weights, job.settings.threads).given(serde_json::to_vec(job)?))
+        let launch = self.launch(job.model.weights, job.settings.threads);
+        let job = job.clone();
+        let to = move |hello: Option<&Event>| {
+            let version = match hello {
+                Some(Event::Hello { protocol, .. }) => *protocol,
+                _ => 1,
+            };
+            Ok(job.to_json(version.min(VERSION))?)
+        };
+        Child::start(&launch, Answer { to: Box::new(to), patience: GREETING })
     }
 
     fn launch(&self, weights: WeightsSource, threads: Option<u32>) -> Launch {
@@ -67,26 +80,51 @@ impl Worker {
 impl Program {
     /// This build. The build script knows the commits.
     pub fn this() -> Self {
+        let candle = Component {
+            version: Some(env!("BENCH_DIFF_CANDLE_VERSION").to_owned()),
+            commit: option_env!("BENCH_DIFF_CANDLE_COMMIT").map(str::to_owned),
+        };
         Self {
             name: env!("CARGO_PKG_NAME").to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             commit: option_env!("BENCH_DIFF_COMMIT").map(str::to_owned),
-            candle_version: env!("BENCH_DIFF_CANDLE_VERSION").to_owned(),
-            candle_commit: option_env!("BENCH_DIFF_CANDLE_COMMIT").map(str::to_owned),
+            components: [("candle".to_owned(), candle)].into(),
+        }
+    }
+
+    /// What a measured program says of itself: bounded, and in one line each.
+    pub fn cleaned(&self) -> Self {
+        let text = |text: &String| clean(text, MAX_WORD);
+        let part = |part: &Component| Component {
+            version: part.version.as_ref().map(text),
+            commit: part.commit.as_ref().map(text),
+        };
+        let components = self.components.iter().take(MAX_COMPONENTS);
+        Self {
+            name: text(&self.name),
+            version: text(&self.version),
+            commit: self.commit.as_ref().map(text),
+            components: components.map(|(name, of)| (text(name), part(of))).collect(),
         }
     }
 
     /// For a person: `bench-diff 0.1.0 (1a2b3c4, candle 0.11.1)`.
     pub fn describe(&self) -> String {
-        // A commit is told by its first digits, and whether the checkout had changes.
-        let short = |commit: &str| {
-            let (hash, dirty) = commit.split_once('-').map_or((commit, ""), |(hash, _)| (hash, "-dirty"));
-            format!("{}{dirty}", hash.chars().take(7).collect::<String>())
-        };
-        let commit = self.commit.as_deref().map(|commit| format!("{}, ", short(commit))).unwrap_or_default();
-        let candle = self.candle_commit.as_deref().map_or_else(|| self.candle_version.clone(), short);
-        format!("{} {} ({commit}candle {candle})", self.name, self.version)
+        let commit = self.commit.as_deref().map(short);
+        let components = self.components.iter().map(|(name, part)| {
+            let which = part.commit.as_deref().map(short).or_else(|| part.version.clone());
+            which.map_or_else(|| name.clone(), |which| format!("{name} {which}"))
+        });
+        let parts: Vec<_> = commit.into_iter().chain(components).collect();
+        let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
+        format!("{} {}{parts}", self.name, self.version)
     }
+}
+
+/// A commit's first digits, and whether the checkout had changes.
+fn short(commit: &str) -> String {
+    let (hash, dirty) = commit.split_once('-').map_or((commit, ""), |(hash, _)| (hash, "-dirty"));
+    format!("{}{dirty}", hash.chars().take(7).collect::<String>())
 }
 
 #[cfg(test)]

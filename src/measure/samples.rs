@@ -34,8 +34,9 @@ impl Sampled<'_> {
         let measurement = Measurement {
             metrics: self.metrics(&gaps),
             itl: Distribution::of(&gaps),
-            token_hash: Some(token_hash(&self.generations[0].tokens)),
-            implementation: self.loaded.implementation,
+            token_hash: self.generations[0].tokens.as_deref().map(token_hash),
+            implementation: self.loaded.implementation.clone(),
+            clock: Some(self.generations[0].clock.into()),
             roofline: self.ceilings.and_then(|ceilings| self.roofline(ceilings)),
             warnings: self.warnings(),
             device: self.seen.device,
@@ -49,11 +50,15 @@ impl Sampled<'_> {
         if self.generations.windows(2).any(|pair| pair[0].tokens != pair[1].tokens) {
             warnings.push("the generations of one run gave different tokens".to_owned());
         }
+        if self.generations.iter().flat_map(|generation| &generation.chunks).any(|chunk| chunk.tokens > 1) {
+            warnings
+                .push("tokens came several at a time: itl is the gap between arrivals, not between tokens".to_owned());
+        }
         warnings
     }
 
     fn metrics(&self, gaps: &[f64]) -> BTreeMap<MetricName, f64> {
-        let generated = self.generated();
+        let (generated, after) = (self.generated(), self.after_first_chunk());
         let Seconds { prefill, decode, after_first, end_to_end } = self.seconds();
         let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / MIB as f64);
         let if_several = |value: f64| (generated > 1.0).then_some(value);
@@ -64,7 +69,7 @@ impl Sampled<'_> {
         let values: [(&Metric, Option<f64>); 11] = [
             (&metric::TTFT, Some(prefill * 1e3)),
             (&metric::PREFILL_THROUGHPUT, Some(f64::from(self.case.context_length) / prefill)),
-            (&metric::DECODE_THROUGHPUT, if_several((generated - 1.0) / decode)),
+            (&metric::DECODE_THROUGHPUT, (after > 0.0).then_some(after / decode)),
             (&metric::ITL_P50, gap(0.5)),
             (&metric::ITL_P99, gap(0.99)),
             (&metric::TPOT, if_several(after_first * 1e3 / (generated - 1.0))),
@@ -81,7 +86,13 @@ impl Sampled<'_> {
 
     /// Tokens of each generation.
     fn generated(&self) -> f64 {
-        self.generations[0].tokens.len() as f64
+        self.generations[0].count() as f64
+    }
+
+    /// Tokens of each generation that came after its first chunk.
+    fn after_first_chunk(&self) -> f64 {
+        let first = self.generations[0].chunks.first().map_or(0, |chunk| chunk.tokens);
+        self.generated() - f64::from(first)
     }
 
     /// Each span's median over the generations.
@@ -102,21 +113,21 @@ impl Sampled<'_> {
     /// read: how close to the device's own limits?
     fn roofline(&self, ceilings: &Ceilings) -> Option<Roofline> {
         let Seconds { prefill, decode, .. } = self.seconds();
-        let loaded = self.loaded;
+        let costs = self.loaded.costs?;
         let context = f64::from(self.case.context_length);
         let generated = self.generated();
-        let steps = generated - 1.0;
+        let steps = self.after_first_chunk();
         // Step i of 1..generated-1 reads context + i tokens of the cache: context + generated / 2 on average.
         let step_bytes =
-            loaded.decode_weight_bytes as f64 + loaded.kv_bytes_per_token as f64 * (context + generated / 2.0);
-        let operations = loaded.flops_per_token as f64 * context
-            + loaded.attention_flops_per_token_squared as f64 * context * context;
+            costs.decode_weight_bytes as f64 + costs.kv_bytes_per_token as f64 * (context + generated / 2.0);
+        let operations =
+            costs.flops_per_token as f64 * context + costs.attention_flops_per_token_squared as f64 * context * context;
         let reading = |bytes: f64| bytes / (ceilings.bandwidth_gb_s * 1e9);
         let computing = operations / (ceilings.matmul_tflop_s * 1e12);
         let share = |value: f64| (value.is_finite() && value > 0.0).then(|| significant(value));
         let roofline = Roofline {
             decode: share(reading(step_bytes) * steps / decode),
-            prefill: share(computing.max(reading(loaded.decode_weight_bytes as f64)) / prefill),
+            prefill: share(computing.max(reading(costs.decode_weight_bytes as f64)) / prefill),
         };
         (roofline.decode.is_some() || roofline.prefill.is_some()).then_some(roofline)
     }
@@ -124,7 +135,7 @@ impl Sampled<'_> {
 
 /// The spans of a generation, in seconds.
 struct Seconds {
-    /// To the first token: it includes choosing that token.
+    /// To the first token, or the chunk that it came in: it includes choosing that token.
     prefill: f64,
     /// From the first token to the last.
     decode: f64,
@@ -135,16 +146,18 @@ struct Seconds {
 
 impl Seconds {
     fn of(generation: &Generation) -> Self {
-        let times = &generation.token_times;
-        let first = times.first().map_or(0.0, |time| time.as_secs_f64());
-        let last = times.last().map_or(0.0, |time| time.as_secs_f64());
+        let chunks = &generation.chunks;
+        let first = chunks.first().map_or(0.0, |chunk| chunk.at.as_secs_f64());
+        let last = chunks.last().map_or(0.0, |chunk| chunk.at.as_secs_f64());
         let end_to_end = generation.end_to_end.as_secs_f64();
         Self { prefill: first, decode: last - first, after_first: end_to_end - first, end_to_end }
     }
 }
 
+/// Between chunks, as vLLM's benchmark and others count them: what came at once is one arrival, not gaps of 0, and a gap
+/// isn't shared out among the tokens that end it.
 fn gaps_ms(generation: &Generation) -> Vec<f64> {
-    generation.token_times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]).as_nanos() as f64 / 1e6).collect()
+    generation.chunks.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at).as_nanos() as f64 / 1e6).collect()
 }
 
 /// The first half of the SHA-256 of the ids as little-endian 32-bit words, in hex.
@@ -162,15 +175,14 @@ mod tests {
 
     use super::super::fixture::case;
     use super::*;
+    use crate::case::Clock;
+    use crate::engine::{Chunk, Costs};
 
     /// 100 prompt tokens in 200 ms, then gaps of 10, 10, 10 and 30 ms, and 5 ms until the end.
     fn generation() -> Generation {
         let times = [200, 210, 220, 230, 260];
-        Generation {
-            tokens: vec![1, 2, 3, 4, 5],
-            token_times: times.map(Duration::from_millis).to_vec(),
-            end_to_end: Duration::from_millis(265),
-        }
+        let times = times.map(Duration::from_millis).to_vec();
+        Generation::by_token(vec![1, 2, 3, 4, 5], times, Clock::Device, Duration::from_millis(265))
     }
 
     fn measure(case: &Case, generation: &Generation, loaded: &Loaded, ceilings: Option<&Ceilings>) -> Measurement {
@@ -182,12 +194,9 @@ mod tests {
     #[test]
     fn several_generations_count_by_their_medians() {
         let slower = |factor: u32| {
-            let Generation { tokens, token_times, end_to_end } = generation();
-            Generation {
-                tokens,
-                token_times: token_times.iter().map(|time| *time * factor).collect(),
-                end_to_end: end_to_end * factor,
-            }
+            let mut generation = generation();
+            generation.chunks.iter_mut().for_each(|chunk| chunk.at *= factor);
+            Generation { end_to_end: generation.end_to_end * factor, ..generation }
         };
         let generations = [slower(1), slower(5), slower(2)];
         let (case, loaded) = (case(100, 5), Loaded::default());
@@ -206,7 +215,7 @@ mod tests {
         assert_eq!(value(&metric::ITL_P50), Some(25.0)); // of 3 x 10, 3 x 20, 30, 3 x 50, 60, 150
         assert_eq!(value(&metric::ENERGY), Some(2.0), "30 J for 3 x 5 tokens");
         assert_eq!(measurement.warnings, Vec::<String>::new());
-        let other = Generation { tokens: vec![9; 5], ..generation() };
+        let other = Generation { tokens: Some(vec![9; 5]), ..generation() };
         let warnings = sampled(&[generation(), other]).measurement().0.warnings;
         assert_eq!(warnings, ["the generations of one run gave different tokens"]);
     }
@@ -230,26 +239,66 @@ mod tests {
 
     #[test]
     fn one_token_has_no_decode_metrics() {
-        let one = Generation {
-            tokens: vec![7],
-            token_times: vec![Duration::from_millis(20)],
-            end_to_end: Duration::from_millis(20),
-        };
+        let time = Duration::from_millis(20);
+        let one = Generation::by_token(vec![7], vec![time], Clock::Host, time);
         let measurement = measure(&case(1, 1), &one, &Loaded::default(), None);
         let names: Vec<&str> = measurement.metrics.keys().map(MetricName::as_str).collect();
         assert_eq!(names, ["e2e_latency", "energy_per_token", "peak_memory", "prefill_throughput", "speed", "ttft"]);
         assert_eq!(measurement.itl, None);
     }
 
+    /// 2 tokens after 200 ms, 3 more 30 ms later, the last one 10 ms after them; ids unknown.
+    fn chunked() -> Generation {
+        let chunk = |tokens, at| Chunk { tokens, at: Duration::from_millis(at) };
+        Generation {
+            tokens: None,
+            chunks: vec![chunk(2, 200), chunk(3, 230), chunk(1, 240)],
+            clock: Clock::Client,
+            end_to_end: Duration::from_millis(245),
+        }
+    }
+
+    #[test]
+    fn tokens_that_come_together_are_one_arrival() {
+        let measurement = measure(&case(100, 6), &chunked(), &Loaded::default(), None);
+        let value = |metric: &Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
+        assert_eq!(value(&metric::TTFT), Some(200.0));
+        assert_eq!(value(&metric::DECODE_THROUGHPUT), Some(100.0), "4 tokens after the first chunk in 40 ms");
+        assert_eq!(value(&metric::TPOT), Some(9.0), "45 ms for 5 tokens after the first");
+        assert_eq!(value(&metric::ITL_P50), Some(20.0), "of 30 and 10 ms");
+        assert_eq!(value(&metric::SPEED), Some(significant(6.0 / 0.245)));
+        assert_eq!((measurement.token_hash, measurement.clock), (None, Some(Clock::Client.into())));
+        assert_eq!(measurement.warnings.len(), 1, "{:?}", measurement.warnings);
+    }
+
+    #[test]
+    fn all_tokens_at_once_have_no_decode_metrics() {
+        let chunk = Chunk { tokens: 6, at: Duration::from_millis(200) };
+        let all = Generation { chunks: vec![chunk], end_to_end: chunk.at, ..chunked() };
+        let metrics = measure(&case(100, 6), &all, &Loaded::default(), None).metrics;
+        let names: Vec<&str> = metrics.keys().map(MetricName::as_str).collect();
+        assert_eq!(names, ["e2e_latency", "energy_per_token", "peak_memory", "prefill_throughput", "speed", "ttft"]);
+    }
+
+    #[test]
+    fn a_generation_is_checked_before_it_counts() {
+        assert_eq!(chunked().check(6), Ok(()));
+        assert_eq!(chunked().check(7).unwrap_err(), "the engine gave 6 tokens instead of 7");
+        let ids = Generation { tokens: Some(vec![1]), ..chunked() };
+        assert_eq!(ids.check(6).unwrap_err(), "the engine gave times for 6 tokens and ids for 1");
+        let backwards = Generation { chunks: chunked().chunks.into_iter().rev().collect(), ..chunked() };
+        assert!(backwards.check(6).is_err());
+    }
+
     #[test]
     fn the_roofline_counts_the_cache_at_its_length() {
-        let loaded = Loaded {
+        let costs = Costs {
             decode_weight_bytes: 1_000_000,
             kv_bytes_per_token: 100,
             flops_per_token: 2_000_000,
             attention_flops_per_token_squared: 1_000,
-            ..Loaded::default()
         };
+        let loaded = Loaded { costs: Some(costs), ..Loaded::default() };
         let ceilings = Ceilings { bandwidth_gb_s: 1.0, matmul_tflop_s: 0.01 };
         let roofline = measure(&case(100, 5), &generation(), &loaded, Some(&ceilings)).roofline.unwrap();
         // Cache lengths 101..=104: 4 * 1e6 + 100 * 410 bytes in 60 ms at 1e9 bytes/s.

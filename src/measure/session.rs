@@ -264,7 +264,7 @@ impl Round<'_, '_> {
                 }
             };
             match event {
-                Event::Hello { program } => self.greet(program)?,
+                Event::Hello { program, .. } => self.greet(program)?,
                 Event::Loading { done, total } => {
                     let at = at(self.side, &self.spec, self.round);
                     self.session.observer.update(Update::Loading { at, done, total });
@@ -313,13 +313,7 @@ impl Round<'_, '_> {
 
     /// A session measures one program: numbers of two builds must not end up in one file side.
     fn greet(&mut self, program: Program) -> Result<()> {
-        let program = Program {
-            name: clean(&program.name, 100),
-            version: clean(&program.version, 100),
-            commit: program.commit.map(|commit| clean(&commit, 100)),
-            candle_version: clean(&program.candle_version, 100),
-            candle_commit: program.candle_commit.map(|commit| clean(&commit, 100)),
-        };
+        let program = program.cleaned();
         let known = &self.side.session().program;
         if *known != Program::default() && *known != program {
             return Err(Error::usage(format!(

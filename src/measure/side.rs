@@ -8,7 +8,7 @@ use crate::case::Case;
 use crate::config::Suite;
 use crate::error::{Error, Result};
 use crate::files::Output;
-use crate::results::{Discarded, Outcome, Program, Results, Run, SCHEMA, Session};
+use crate::results::{Discarded, Outcome, Program, Results, Run, Session};
 
 /// One side of a session: most have one, a comparison has base and head.
 #[derive(Debug)]
@@ -36,7 +36,6 @@ impl Side {
             discarded: Vec::new(),
         };
         let results = Results {
-            schema: SCHEMA,
             suite: suite.name.clone(),
             label: None,
             cases: planned(suite),

@@ -4,14 +4,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
-use clap::ValueEnum;
-
 use super::prompt::prompt;
-use super::protocol::{Event, Job};
+use super::protocol::{Event, Job, VERSION};
 use super::samples::Sampled;
 use super::watch::Watcher;
 use crate::case::{Case, PromptRule};
-use crate::engine::{self, Engine, EngineError, Generation};
+use crate::engine::{self, Engine, EngineError};
 use crate::results::{Failure, FailureKind, Measurement, Program};
 
 /// Runs the job on standard input and writes events to standard output.
@@ -20,13 +18,19 @@ use crate::results::{Failure, FailureKind, Measurement, Program};
 pub fn serve() -> io::Result<()> {
     die_with_parent();
     let mut events = Events { out: take_stdout()? };
-    events.send(&Event::Hello { program: Program::this() })?;
-    let mut job = String::new();
-    io::stdin().read_to_string(&mut job)?;
-    let job: Job = serde_json::from_str(&job)?;
+    events.send(&Event::Hello { protocol: VERSION, program: Program::this() })?;
+    let mut job = Vec::new();
+    io::stdin().read_to_end(&mut job)?;
+    let job = match Job::parse(&job) {
+        Ok(job) => job,
+        Err(error) => {
+            let reason = format!("this build can't do the job: {error}");
+            return events.send(&Event::Failed { failure: Failure { kind: FailureKind::Error, reason } });
+        }
+    };
 
     if job.cases.is_empty() {
-        return match engine::ceilings(&job.model) {
+        return match engine::find(&job.model.engine).and_then(|kind| kind.ceilings(&job.model)) {
             Ok(ceilings) => events.send(&Event::Ceilings { ceilings }),
             Err(error) => events.send(&Event::Failed { failure: failure(error) }),
         };
@@ -75,8 +79,10 @@ pub fn measure_case(
     watcher: &Watcher,
     progress: &mut dyn FnMut(u64, u64) -> io::Result<()>,
 ) -> Result<(Measurement, Vec<f64>), EngineError> {
-    let rule = PromptRule::from_str(&job.settings.prompt, false)
-        .map_err(|_| EngineError::Failed(format!("unknown prompt rule `{}`", job.settings.prompt)))?;
+    let rule = job.settings.prompt.known().ok_or_else(|| {
+        let (prompt, known) = (&job.settings.prompt, PromptRule::WORDS.join(", "));
+        EngineError::Failed(format!("unknown prompt rule `{prompt}`: this build has {known}"))
+    })?;
     let prompt = prompt(rule, case.context_length as usize);
     let length = case.generated_length as usize;
     let warmup = job.settings.warmup_length.map_or(length, |warmup| (warmup as usize).clamp(1, length));
@@ -87,32 +93,23 @@ pub fn measure_case(
 
     tell(0)?;
     for done in 1..=job.settings.warmup as usize {
-        check(&engine.generate(&prompt, warmup)?, warmup)?;
+        engine.generate(&prompt, warmup)?.check(warmup).map_err(EngineError::Failed)?;
         tell(done * warmup)?;
     }
     engine.reset_peak();
     let watch = watcher.start();
     let generations = (0..iterations).map(|done| {
         let generation = engine.generate(&prompt, length)?;
-        check(&generation, length)?;
+        generation.check(length).map_err(EngineError::Failed)?;
         tell(warmed + (done + 1) * length)?;
         Ok(generation)
     });
     let generations = generations.collect::<Result<Vec<_>, EngineError>>();
     let seen = watcher.finish(watch);
     let generations = generations?;
-    let allocated_bytes = engine.allocator_peak().used;
+    let allocated_bytes = engine.allocated_peak();
     let (loaded, ceilings) = (engine.loaded(), job.ceilings.as_ref());
     Ok(Sampled { case, generations: &generations, seen, allocated_bytes, loaded, ceilings }.measurement())
-}
-
-/// An engine that stops early would look fast.
-fn check(generation: &Generation, length: usize) -> Result<(), EngineError> {
-    let (tokens, times) = (generation.tokens.len(), generation.token_times.len());
-    if tokens == length && times == length {
-        return Ok(());
-    }
-    Err(EngineError::Failed(format!("the engine gave {tokens} tokens and {times} times instead of {length}")))
 }
 
 fn failure(error: EngineError) -> Failure {
@@ -129,7 +126,7 @@ struct Events {
 
 impl Events {
     fn send(&mut self, event: &Event) -> io::Result<()> {
-        let mut line = serde_json::to_vec(event)?;
+        let mut line = event.to_json()?;
         line.push(b'\n');
         self.out.write_all(&line)
     }
@@ -156,9 +153,9 @@ mod tests {
 
     use super::super::fixture::job;
     use super::*;
-    use crate::case::DeviceKind;
+    use crate::case::{Clock, DeviceKind};
     use crate::device::Ordinals;
-    use crate::engine::{AllocatorPeak, Loaded};
+    use crate::engine::{Generation, Loaded};
     use crate::metric::{self, MetricName};
 
     /// Generation i of this engine takes i ms a token; what it was asked for is noted.
@@ -180,15 +177,12 @@ mod tests {
             self.generations += 1;
             let length = if self.stops_early { 1 } else { generated_length };
             let time = |token: usize| Duration::from_millis(self.generations * (token as u64 + 1));
-            Ok(Generation {
-                tokens: vec![7; length],
-                token_times: (0..length).map(time).collect(),
-                end_to_end: time(length - 1),
-            })
+            let times = (0..length).map(time).collect();
+            Ok(Generation::by_token(vec![7; length], times, Clock::Host, time(length - 1)))
         }
 
-        fn allocator_peak(&self) -> AllocatorPeak {
-            AllocatorPeak { used: Some(64 << 20) }
+        fn allocated_peak(&self) -> Option<u64> {
+            Some(64 << 20)
         }
 
         fn reset_peak(&mut self) {
@@ -244,6 +238,6 @@ mod tests {
     fn an_engine_that_stops_early_gives_no_numbers() {
         let mut engine = Fake { stops_early: true, ..Fake::default() };
         let error = measure(&mut engine, &job()).unwrap_err();
-        assert_eq!(failure(error).reason, "the engine gave 1 tokens and 1 times instead of 4");
+        assert_eq!(failure(error).reason, "the engine gave 1 tokens instead of 4");
     }
 }

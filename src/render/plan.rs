@@ -39,11 +39,11 @@ pub fn plan(plan: &Plan) -> String {
 }
 
 fn row(planned: &PlannedCase) -> Vec<Cell> {
-    let memory = &planned.memory;
     let time = if planned.failure.is_some() { "won't run".into() } else { duration(planned.seconds) };
-    let amounts = [memory.weights, memory.kv_cache, memory.workspace, memory.total()].map(gib);
+    let amounts =
+        planned.memory.map(|memory| [memory.weights, memory.kv_cache, memory.workspace, memory.total()].map(gib));
     let mut cells = vec![Cell::new(&planned.case.id)];
-    cells.extend(amounts.iter().map(Cell::new));
+    cells.extend(amounts.unwrap_or_default().iter().map(Cell::new));
     cells.push(Cell::new(time));
     cells
 }

@@ -40,7 +40,8 @@ pub fn table(results: &Results) -> String {
 
 fn heading(results: &Results, session: &Session) -> String {
     let environment = &session.environment;
-    let device = environment.gpus.first().map_or(environment.cpu.as_str(), |gpu| gpu.name.as_str());
+    let device = environment.gpus.first().map(|gpu| gpu.name.as_str());
+    let device = device.or(environment.cpu.as_deref()).unwrap_or("an unknown device");
     let generated = results.cases.iter().any(|case| case.weights == WeightsSource::Generated);
     let weights = if generated { ", generated weights" } else { "" };
     escape::line(&format!("Suite {} on {device}: {}{weights}", results.suite, session.program.describe()))

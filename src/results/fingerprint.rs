@@ -6,7 +6,10 @@ impl Environment {
     /// Lower-case ASCII letters, digits and dashes only, whatever the driver calls the device.
     pub fn fingerprint(&self) -> String {
         match self.gpus.as_slice() {
-            [] => format!("cpu-{}-{}c", slug(&self.cpu), self.cpu_cores),
+            [] => {
+                let cpu = self.cpu.as_deref().unwrap_or_default();
+                format!("cpu-{}-{}c", slug(cpu), self.cpu_cores.unwrap_or_default())
+            }
             [gpu] => slug(&gpu.name),
             [gpu, ..] => format!("{}-x{}", slug(&gpu.name), self.gpus.len()),
         }
@@ -44,7 +47,11 @@ mod tests {
     fn names_can_be_read() {
         let one = Environment { gpus: vec![gpu("NVIDIA H100 80GB HBM3")], ..Environment::default() };
         let two = Environment { gpus: vec![gpu("NVIDIA H200"); 2], ..Environment::default() };
-        let cpu = Environment { cpu: "Intel(R) Xeon(R) CPU @ 2.20GHz".into(), cpu_cores: 2, ..Environment::default() };
+        let cpu = Environment {
+            cpu: Some("Intel(R) Xeon(R) CPU @ 2.20GHz".into()),
+            cpu_cores: Some(2),
+            ..Environment::default()
+        };
         assert_eq!(one.fingerprint(), "nvidia-h100-80gb-hbm3");
         assert_eq!(two.fingerprint(), "nvidia-h200-x2");
         assert_eq!(cpu.fingerprint(), "cpu-intel-xeon-cpu-2-20ghz-2c");

@@ -1,20 +1,16 @@
 //! Reads results files: strict about meaning, lenient about unknown fields, and afraid of nothing it may find.
 
-use std::collections::{BTreeMap, HashSet};
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, de};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::{
-    DeviceState, Distribution, Failure, FailureKind, Measurement, Outcome, Results, Roofline, Run, SCHEMA, Session,
-};
-use crate::case::Implementation;
+use super::{Results, SCHEMA, Session, v1, v2};
 use crate::error::{Error, Result};
-use crate::metric::MetricName;
 
 /// Larger files aren't read: a file of the largest suites is a tenth of this.
 const MAX_BYTES: u64 = 1 << 30;
@@ -42,28 +38,36 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 
 /// Parses and checks results; `name` stands for the file in errors.
 pub fn parse(name: &str, text: Vec<u8>) -> Result<Results> {
-    let results: Results = match from_json(name, text, "a results file") {
-        Ok(results) => results,
-        Err(Failed { error, text }) => return Err(newer_schema(name, &text).unwrap_or(error)),
+    let what = "a results file";
+    let schema = schema_of(&text).or_else(|| schema_of(&null_for_bad_numbers(&text)?));
+    check_schema(name, schema.unwrap_or(SCHEMA))?;
+    let parsed = match schema {
+        Some(1) => from_json::<v1::Results>(name, text, what).map(v2::Results::from),
+        // What names no schema is told of as the newest.
+        _ => from_json(name, text, what),
     };
-    check_schema(name, results.schema)?;
+    let results = parsed?.into();
     check(&results).map_err(|problem| Error::usage(format!("{name}: {problem}")))?;
     Ok(results)
 }
 
-/// A parse that failed, with the text that it failed on.
-pub(crate) struct Failed {
-    pub error: Error,
-    pub text: Vec<u8>,
+/// Results within another file, a report, name their schema themselves.
+impl<'de> Deserialize<'de> for Results {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let schema = value["schema"].as_u64().ok_or_else(|| de::Error::missing_field("schema"))?;
+        let results = match schema {
+            1 => v1::Results::deserialize(value).map(v2::Results::from),
+            2 => v2::Results::deserialize(value),
+            other => return Err(de::Error::custom(format_args!("results of schema {other} can't be read"))),
+        };
+        results.map(Into::into).map_err(de::Error::custom)
+    }
 }
 
 /// Parses JSON as foreign tools write it: a number that JSON or f64 can't hold (`NaN`, `Infinity`, 1e999) is read as
 /// null, so that it can be reported in its place instead of failing the file.
-pub(crate) fn from_json<T: de::DeserializeOwned>(
-    name: &str,
-    text: Vec<u8>,
-    what: &str,
-) -> std::result::Result<T, Failed> {
+pub(crate) fn from_json<T: de::DeserializeOwned>(name: &str, text: Vec<u8>, what: &str) -> Result<T> {
     let first = match serde_json::from_slice(&text) {
         Ok(value) => return Ok(value),
         Err(error) => error,
@@ -80,7 +84,7 @@ pub(crate) fn from_json<T: de::DeserializeOwned>(
         }
         _ => format!("{name} is not {what}: {error}"),
     };
-    Err(Failed { error: Error::usage(message), text })
+    Err(Error::usage(message))
 }
 
 /// The text with `null` in place of numbers that have no finite f64; `None` if there are none.
@@ -128,23 +132,40 @@ fn is_bad_number(token: &[u8]) -> bool {
     }
 }
 
-/// The error to give if the text says that it follows a newer schema.
-fn newer_schema(name: &str, text: &[u8]) -> Option<Error> {
-    #[derive(Deserialize)]
-    struct OnlySchema {
-        schema: u32,
+/// The schema that the text names. Files of ours name it first, and reading stops there.
+fn schema_of(text: &[u8]) -> Option<u32> {
+    struct First<'a>(&'a mut Option<u32>);
+    impl<'de> Visitor<'de> for First<'_> {
+        type Value = ();
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+            while let Some(key) = map.next_key::<Cow<str>>()? {
+                if key == "schema" {
+                    *self.0 = Some(map.next_value()?);
+                    return Ok(());
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
     }
-    let found: OnlySchema = serde_json::from_slice(text).ok()?;
-    check_schema(name, found.schema).err()
+    let mut found = None;
+    // Stopping early is an error to the parser; what is wrong with the rest is told by who reads all.
+    let _ = serde_json::Deserializer::from_slice(text).deserialize_map(First(&mut found));
+    found
 }
 
 fn check_schema(name: &str, schema: u32) -> Result<()> {
     match schema {
-        SCHEMA => Ok(()),
-        newer if newer > SCHEMA => Err(Error::usage(format!(
-            "{name} has schema {newer}, but this bench-diff reads only schema {SCHEMA}: update bench-diff"
+        1..=SCHEMA => Ok(()),
+        0 => Err(Error::usage(format!("{name} has schema 0, which never existed: is it a results file?"))),
+        newer => Err(Error::usage(format!(
+            "{name} has schema {newer}, but this bench-diff reads only schemas up to {SCHEMA}: update bench-diff"
         ))),
-        _ => Err(Error::usage(format!("{name} has schema {schema}, which never existed: is it a results file?"))),
     }
 }
 
@@ -172,98 +193,4 @@ fn check(results: &Results) -> std::result::Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// A run's fields side by side. What serde derives for a flattened enum copies every value first, which is slow for
-/// large files and loses the line of an error.
-#[derive(Deserialize)]
-struct FlatRun {
-    case: String,
-    round: u32,
-    started: String,
-    status: Status,
-    #[serde(default, deserialize_with = "metrics")]
-    metrics: Option<BTreeMap<MetricName, f64>>,
-    #[serde(default)]
-    itl: Option<Distribution>,
-    #[serde(default)]
-    token_hash: Option<String>,
-    #[serde(default)]
-    implementation: Option<Implementation>,
-    #[serde(default)]
-    device: Option<DeviceState>,
-    #[serde(default)]
-    roofline: Option<Roofline>,
-    #[serde(default)]
-    warnings: Vec<String>,
-    #[serde(default)]
-    kind: Option<FailureKind>,
-    #[serde(default)]
-    reason: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Status {
-    Ok,
-    Failed,
-}
-
-impl<'de> Deserialize<'de> for Run {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let FlatRun {
-            case,
-            round,
-            started,
-            status,
-            metrics,
-            itl,
-            token_hash,
-            implementation,
-            device,
-            roofline,
-            warnings,
-            kind,
-            reason,
-        } = FlatRun::deserialize(deserializer)?;
-        let missing = de::Error::missing_field;
-        let outcome = match status {
-            Status::Ok => {
-                let metrics = metrics.ok_or_else(|| missing("metrics"))?;
-                Outcome::Ok(Measurement { metrics, itl, token_hash, implementation, device, roofline, warnings })
-            }
-            Status::Failed => Outcome::Failed(Failure {
-                kind: kind.ok_or_else(|| missing("kind"))?,
-                reason: reason.ok_or_else(|| missing("reason"))?,
-            }),
-        };
-        Ok(Self { case, round, started, outcome })
-    }
-}
-
-/// Metrics by name, each once. A null is a value that wasn't a number: kept as NaN, so that it is reported.
-fn metrics<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<BTreeMap<MetricName, f64>>, D::Error> {
-    struct Metrics;
-    impl<'de> Visitor<'de> for Metrics {
-        type Value = BTreeMap<MetricName, f64>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object of metrics and their values")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Self::Value, A::Error> {
-            let mut metrics = BTreeMap::new();
-            while let Some(name) = map.next_key::<MetricName>()? {
-                if metrics.contains_key(&name) {
-                    map.next_value::<IgnoredAny>()?;
-                    return Err(de::Error::custom(format_args!("the metric `{name}` occurs twice in a run")));
-                }
-                metrics.insert(name, map.next_value::<Option<f64>>()?.unwrap_or(f64::NAN));
-            }
-            Ok(metrics)
-        }
-    }
-    deserializer.deserialize_map(Metrics).map(Some)
 }

@@ -54,7 +54,7 @@ impl Place {
     }
 
     fn measured(&self, side: &str) -> Value {
-        self.report()[side]["sessions"][0]["program"]["candle_commit"].clone()
+        self.report()[side]["sessions"][0]["program"]["components"]["candle"]["commit"].clone()
     }
 
     fn builds(&self) -> usize {

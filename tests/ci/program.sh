@@ -2,6 +2,7 @@
 # A measured program that speaks the worker protocol: SPEED tokens a second, a little jitter from run to run, COMMIT.
 # SPEED 0 fails.
 [ "$1" = worker ] || exit 64
+echo '{"event":"hello","program":{"name":"bench-diff","version":"1.0.0","commit":"COMMIT","candle_version":"0.11.1"}}'
 job=$(cat)
 count=$(cat "$0.count" 2>/dev/null || echo 0)
 count=$((count + 1))
@@ -11,7 +12,6 @@ jitter=$((count * 37 % 11))
 grep -qx "$count" "$0.throttled" 2>/dev/null && throttled=1
 [ ! -f "$0.sleep" ] || sleep "$(cat "$0.sleep")"
 
-echo '{"event":"hello","program":{"name":"bench-diff","version":"1.0.0","commit":"COMMIT","candle_version":"0.11.1"}}'
 if [ SPEED = 0 ]; then
     echo '{"event":"failed","failure":{"kind":"error","reason":"no luck today"}}'
     exit 0

@@ -30,7 +30,7 @@ fn broken_files_say_what_and_where() {
         unknown(r#""unit": "x", "better": "bigger", "samples": [1]"#),
         "[".repeat(100_000),
         "{}".into(),
-        r#"{"schema": 2, "surprise": true}"#.into(),
+        r#"{"schema": 3, "surprise": true}"#.into(),
         r#"{"schema": 0}"#.into(),
     ];
     let mut report = String::new();

@@ -1,7 +1,7 @@
 //! What is comparable: sessions interleaved, apart or many, machines, and programs that fell back.
 
-use bench_diff::case::Implementation;
 use bench_diff::compare::{Comparison, NoteKind, Tier, Verdict};
+use bench_diff::engine::candle::Implementation;
 use bench_diff::results::{Ceilings, Failure, FailureKind, Outcome, Results};
 
 use crate::compare_support::{case, compare_json, run, session};
@@ -105,9 +105,33 @@ fn run_by(ran: Implementation, case_index: usize, factor: f64) -> Results {
     let mut results = session(|index, _| if index == case_index { factor } else { 1.0 });
     for run in results.sessions[0].runs.iter_mut().filter(|run| run.case == case(case_index).id) {
         let Outcome::Ok(measured) = &mut run.outcome else { panic!("every run is well") };
-        measured.implementation = Some(ran);
+        measured.implementation = Some(ran.into());
     }
     results
+}
+
+/// Results whose times are of `clock`.
+fn timed_by(clock: &str) -> Results {
+    let mut results = session(|_, _| 1.0);
+    for run in &mut results.sessions[0].runs {
+        let Outcome::Ok(measured) = &mut run.outcome else { panic!("every run is well") };
+        measured.clock = Some(clock.into());
+    }
+    results
+}
+
+/// What a client sees holds more than a device's work: such numbers say nothing about each other.
+#[test]
+fn times_of_another_clock_arent_compared() {
+    let device = timed_by("device");
+    for other in ["client", "sundial"] {
+        let comparison = compare_json(&results_files(&device, &timed_by(other)), &[]);
+        assert_eq!(comparison.verdict, Verdict::NotComparable, "{other}");
+        assert!(comparison.rows[0].reason.contains(&format!("clock of the times device -> {other}")), "{other}");
+    }
+    // Files from before it was told, such as every baseline of schema 1.
+    let comparison = compare_json(&results_files(&session(|_, _| 1.0), &device), &[]);
+    assert_eq!(comparison.verdict, Verdict::Unchanged);
 }
 
 /// `graph` was asked for on both sides. In the head it couldn't run a case: another program than the base's was timed.

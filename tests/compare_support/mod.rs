@@ -11,7 +11,7 @@ use bench_diff::case::{Case, DeviceKind};
 use bench_diff::compare::Comparison;
 use bench_diff::engine::ModelSpec;
 use bench_diff::metric::{self, MetricName};
-use bench_diff::results::{Environment, Gpu, Measurement, Outcome, Program, Results, Run, SCHEMA, Session, Settings};
+use bench_diff::results::{Environment, Gpu, Measurement, Outcome, Program, Results, Run, Session, Settings};
 use serde_json::{Value, json};
 
 /// A base and a head file, gone when dropped.
@@ -98,9 +98,8 @@ pub fn session(cost: impl Fn(usize, &str) -> f64) -> Results {
             });
         }
     }
-    let gpu = Gpu { name: "NVIDIA H100 80GB HBM3".into(), memory_mib: 81559, ..Gpu::default() };
+    let gpu = Gpu { name: "NVIDIA H100 80GB HBM3".into(), memory_mib: Some(81559), ..Gpu::default() };
     Results {
-        schema: SCHEMA,
         suite: "small".into(),
         label: None,
         cases: (0..6).map(case).collect(),
@@ -113,8 +112,8 @@ pub fn session(cost: impl Fn(usize, &str) -> f64) -> Results {
             environment: Environment {
                 gpus: vec![gpu],
                 driver_version: Some("580.0".into()),
-                cpu: "Some CPU".into(),
-                cpu_cores: 8,
+                cpu: Some("Some CPU".into()),
+                cpu_cores: Some(8),
                 ..Environment::default()
             },
             ceilings: None,

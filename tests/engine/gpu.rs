@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use bench_diff::engine::forward::argmax;
+use bench_diff::case::Clock;
+use bench_diff::engine::candle::forward::argmax;
 use bench_diff::engine::profile::Profile;
 
 use super::*;
@@ -10,7 +11,7 @@ use super::*;
 /// One of the collection's shapes with random weights, run by `plain` on a GPU.
 fn generated(model: &str, max_length: usize) -> ModelSpec {
     let usual = ModelSpec::generated(model, DeviceKind::Cuda);
-    ModelSpec { implementation: Implementation::Plain, max_length, ..usual }
+    ModelSpec { implementation: Implementation::Plain.into(), max_length, ..usual }
 }
 
 #[test]
@@ -26,7 +27,7 @@ fn plain_on_a_gpu_agrees_with_transformers() {
 fn stock_on_a_gpu_agrees_with_plain() {
     let ids = Expected::all("untied")[1].ids();
     let plain = ModelSpec { device: DeviceKind::Cuda, ..spec(&fixture("untied"), Dtype::F32, ids.len()) };
-    let stock = ModelSpec { implementation: Implementation::Stock, ..plain.clone() };
+    let stock = ModelSpec { implementation: Implementation::Stock.into(), ..plain.clone() };
     assert!(distance(&prefill(&mut load(&stock), &ids), &prefill(&mut load(&plain), &ids)) < F32_TOLERANCE);
 }
 
@@ -48,12 +49,12 @@ fn graph_is_as_close_to_f32_as_plain_is() {
         let ids: Vec<u32> = (0..length).map(|index| index * 37 % 151_936).collect();
         let plain = generated(model, ids.len() + 1);
         let exact = ModelSpec { dtype: Dtype::F32, ..plain.clone() };
-        let graph = ModelSpec { implementation: Implementation::Graph, ..plain.clone() };
+        let graph = ModelSpec { implementation: Implementation::Graph.into(), ..plain.clone() };
         let exact = prompt_and_step(&mut load(&exact), &ids);
         let plain = prompt_and_step(&mut load(&plain), &ids);
-        let mut graph = Candle::load(&graph, chunk, &mut |_, _| {}).unwrap();
-        let ran = graph.loaded().implementation;
-        assert_eq!(ran, Some(Implementation::Graph), "{model}: {:?}", graph.loaded().warnings);
+        let mut graph = load(&ModelSpec { prefill_chunk: chunk, ..graph });
+        let ran = graph.loaded().implementation.clone();
+        assert_eq!(ran, Some(Implementation::Graph.into()), "{model}: {:?}", graph.loaded().warnings);
         let graph = prompt_and_step(&mut graph, &ids);
         for (part, place) in ["prompt", "step"].into_iter().enumerate() {
             let plain = relative_error(&plain[part], &exact[part]);
@@ -79,9 +80,9 @@ fn graph_agrees_with_plain_and_transformers_on_a_checkpoint() {
         let ids = expected.ids();
         let place = format!("{} tokens", ids.len());
         let plain = ModelSpec { device: DeviceKind::Cuda, ..spec(&fixture("graph"), Dtype::Bf16, ids.len() + STEPS) };
-        let graph = ModelSpec { implementation: Implementation::Graph, ..plain.clone() };
+        let graph = ModelSpec { implementation: Implementation::Graph.into(), ..plain.clone() };
         let (mut plain, mut graph) = (load(&plain), load(&graph));
-        assert_eq!(graph.loaded().implementation, Some(Implementation::Graph), "{:?}", graph.loaded().warnings);
+        assert_eq!(graph.loaded().implementation, Some(Implementation::Graph.into()), "{:?}", graph.loaded().warnings);
         let (mut ours, mut reference) = (prefill(&mut graph, &ids), prefill(&mut plain, &ids));
         let from_transformers = distance(&ours, &expected.f32);
         assert!(from_transformers < BF16_TOLERANCE, "{place}: {from_transformers}");
@@ -112,7 +113,7 @@ fn top(logits: &[f32]) -> usize {
 fn graph_generates_what_its_steps_choose() {
     // From one split of attention to several, and over more steps than one launch has.
     let ids: Vec<u32> = (0..480).map(|index| index * 37 % 151_936).collect();
-    let spec = ModelSpec { implementation: Implementation::Graph, ..generated("Qwen/Qwen2.5-0.5B", 600) };
+    let spec = ModelSpec { implementation: Implementation::Graph.into(), ..generated("Qwen/Qwen2.5-0.5B", 600) };
     let mut graph = load(&spec);
     let generation = graph.generate(&ids, 100).unwrap();
     graph.forward.reset().unwrap();
@@ -124,8 +125,9 @@ fn graph_generates_what_its_steps_choose() {
         tokens.push(token);
         logits = graph.forward.step(token).unwrap();
     }
-    assert_eq!(generation.tokens, tokens);
-    let times = &generation.token_times;
+    assert_eq!(generation.tokens, Some(tokens));
+    assert_eq!(generation.clock, Clock::Device);
+    let times: Vec<_> = generation.chunks.iter().map(|chunk| chunk.at).collect();
     assert!(times.is_sorted() && times.len() == 100, "{times:?}");
     assert!(times[99] <= generation.end_to_end + Duration::from_millis(1), "{generation:?}");
 }
@@ -133,7 +135,7 @@ fn graph_generates_what_its_steps_choose() {
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
 fn profile_adds_up() {
-    let spec = ModelSpec { implementation: Implementation::Graph, ..generated("Qwen/Qwen2.5-0.5B", 2050) };
+    let spec = ModelSpec { implementation: Implementation::Graph.into(), ..generated("Qwen/Qwen2.5-0.5B", 2050) };
     let profile = load(&spec).forward.profile(2048).unwrap().unwrap();
     for parts in [&profile.decode, &profile.prefill] {
         assert!(parts.iter().all(|part| part.seconds >= 0.0 && part.seconds < 0.1), "{profile:?}");
@@ -147,10 +149,10 @@ fn a_gpu_tells_its_peak_memory() {
     let spec = generated("Qwen/Qwen2.5-0.5B", 4096);
     let mut model = load(&spec);
     model.reset_peak();
-    let held = model.allocator_peak().used.unwrap();
-    assert!(held >= model.loaded().decode_weight_bytes, "{held}");
+    let held = model.allocated_peak().unwrap();
+    assert!(held >= model.loaded().costs.unwrap().decode_weight_bytes, "{held}");
     let first = model.generate(&[35_946; 2048], 4).unwrap();
-    let peak = model.allocator_peak().used.unwrap();
+    let peak = model.allocated_peak().unwrap();
     assert!(peak > held, "{peak}");
     // Weights are generated from the same seed.
     assert_eq!(first.tokens, load(&spec).generate(&[35_946; 2048], 4).unwrap().tokens);

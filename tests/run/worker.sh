@@ -4,6 +4,8 @@
 # Everything it does is noted in `log`.
 
 [ "$1" = worker ] || exit 64
+# Before the job, which comes in the version that it names: none is 1.
+echo '{"event":"hello","program":{"name":"fake","version":"1.0","candle_version":"none"}}'
 job=$(cat)
 env | cut -d= -f1 | sort > environment
 printf '%s\n' "$job" > job
@@ -55,7 +57,6 @@ act() {
 }
 
 note "start"
-say '{"event":"hello","program":{"name":"fake","version":"1.0","candle_version":"none"}}'
 behave load
 say '{"event":"loaded","loaded":{"revision":null,"warnings":[],"decode_weight_bytes":1,"kv_bytes_per_token":1,"flops_per_token":1,"attention_flops_per_token_squared":1}}'
 for case in $(printf '%s' "$job" | grep -o '"id":"[^"]*"' | cut -d'"' -f4); do

@@ -131,8 +131,7 @@ fn device(report: &Report) -> String {
     let Some(session) = report.head.sessions.last() else { return report.hardware.clone() };
     let environment = &session.environment;
     match environment.gpus.as_slice() {
-        [] if environment.cpu.is_empty() => report.hardware.clone(),
-        [] => environment.cpu.clone(),
+        [] => environment.cpu.clone().unwrap_or_else(|| report.hardware.clone()),
         [gpu] => gpu.name.clone(),
         [gpu, ..] => format!("{}× {}", environment.gpus.len(), gpu.name),
     }
@@ -207,7 +206,7 @@ fn program(program: &Program) -> String {
         let hex = short_commit(commit);
         if hex.is_empty() { "an unknown commit".to_owned() } else { format!("`{hex}{dirty}`") }
     };
-    match (&program.candle_commit, &program.commit) {
+    match (candle_commit_of(program), &program.commit) {
         (Some(candle), _) => format!("candle {}", short(candle)),
         (None, Some(commit)) => short(commit),
         (None, None) => escape::code(&escape::short_line(&program.version, 30)),
@@ -277,9 +276,13 @@ pub fn reproduce(report: &Report) -> String {
     format!("<details><summary>🔁 Reproduce locally</summary>\n\n```sh\n{commands}```\n\n</details>\n\n")
 }
 
+fn candle_commit_of(program: &Program) -> Option<&str> {
+    program.components.get("candle")?.commit.as_deref()
+}
+
 /// The commit of candle that the last session was built against, if it names one and nothing else.
 fn candle_commit(results: &Results) -> Option<&str> {
-    let commit = results.sessions.last()?.program.candle_commit.as_deref()?;
+    let commit = candle_commit_of(&results.sessions.last()?.program)?;
     let named = matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
     named.then(|| &commit[..9])
 }

@@ -8,10 +8,10 @@ use self::layout::{Address, DecodeLayer};
 use super::{layout, plan, sizes};
 
 #[allow(dead_code)]
-#[path = "../../../../build/fingerprint.rs"]
+#[path = "../../../../../build/fingerprint.rs"]
 mod fingerprint;
 #[allow(dead_code)]
-#[path = "../../../../build/header.rs"]
+#[path = "../../../../../build/header.rs"]
 mod header;
 
 #[test]

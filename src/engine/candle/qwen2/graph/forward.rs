@@ -12,11 +12,11 @@ use super::layers::{self, Layer};
 use super::layout::{Address, DecodeParameters};
 use super::parts::PrefillPart;
 use super::plan::{self, DecodePlan, Limits, Shape};
-use crate::engine::forward::{Forward, Generated, check_tokens};
+use crate::engine::candle::forward::{Forward, Generated, check_tokens};
+use crate::engine::candle::qwen2::config::ModelConfig;
+use crate::engine::candle::qwen2::rope::RopeTables;
+use crate::engine::candle::qwen2::weights::Weights;
 use crate::engine::profile::Profile;
-use crate::engine::qwen2::config::ModelConfig;
-use crate::engine::qwen2::rope::RopeTables;
-use crate::engine::qwen2::weights::Weights;
 
 /// Decode steps in one launch.
 const STEPS_A_LAUNCH: usize = 32;

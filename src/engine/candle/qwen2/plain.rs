@@ -13,7 +13,7 @@ use super::config::ModelConfig;
 use super::rope::RopeTables;
 use super::weights::Weights;
 use crate::case::DeviceKind;
-use crate::engine::forward::{Forward, check_tokens};
+use crate::engine::candle::forward::{Forward, check_tokens};
 
 /// Most attention scores held at a time: 1 GiB in F32 on a GPU, far below the 2^31 elements that candle's softmax can
 /// index; on a CPU 4 MiB, which its cache may hold.

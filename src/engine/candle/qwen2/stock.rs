@@ -10,7 +10,7 @@ use candle_transformers::models::qwen2::{Config, ModelForCausalLM};
 
 use super::config::ModelConfig;
 use super::weights::Weights;
-use crate::engine::forward::{Forward, check_tokens};
+use crate::engine::candle::forward::{Forward, check_tokens};
 
 /// candle's softmax on CUDA counts elements in 32 bits, and stock holds all scores of a prompt at once.
 const CUDA_SCORES_LIMIT: usize = i32::MAX as usize;

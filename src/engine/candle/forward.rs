@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use candle_core::{D, DType, Result, Tensor, bail};
+use candle_core::{D, Result, Tensor, bail};
 
-use super::profile::Profile;
+use crate::engine::profile::Profile;
 
 /// One sequence, token by token. Positions count from the last [`reset`](Forward::reset).
 pub trait Forward {
@@ -66,13 +66,4 @@ pub fn check_tokens(tokens: &[u32], vocab_size: usize, past: usize, capacity: us
 /// The likeliest token. Reading it back waits for the device.
 pub fn argmax(logits: &Tensor) -> Result<u32> {
     logits.argmax(D::Minus1)?.to_scalar()
-}
-
-/// The `count` highest logits with their tokens, highest first; equal ones by token id.
-pub fn top_logits(logits: &Tensor, count: usize) -> Result<Vec<(u32, f32)>> {
-    let logits: Vec<f32> = logits.to_dtype(DType::F32)?.to_vec1()?;
-    let mut ranked: Vec<(u32, f32)> = (0..).zip(logits).collect();
-    ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
-    ranked.truncate(count);
-    Ok(ranked)
 }

@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::candle::open_device;
-use super::{EngineError, ModelSpec};
+use super::model::open_device;
 use crate::case::DeviceKind;
+use crate::engine::{EngineError, ModelSpec};
 use crate::results::Ceilings;
 
 /// Far more than any cache holds.

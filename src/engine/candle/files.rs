@@ -1,0 +1,74 @@
+//! Where a model's files are on this machine.
+
+use std::path::PathBuf;
+
+use super::qwen2::config::ModelConfig;
+use crate::case::{Quantization, WeightsSource};
+use crate::engine::{EngineError, ModelSpec, Progress, hub};
+use crate::models;
+
+/// A model's files on this machine.
+pub enum Files {
+    /// Generated weights of a built-in shape.
+    None,
+    Directory {
+        path: PathBuf,
+        /// The commit, where the hub told one.
+        revision: Option<String>,
+    },
+}
+
+impl Files {
+    pub fn find(spec: &ModelSpec, progress: Progress) -> Result<Self, EngineError> {
+        match (spec.weights, &spec.directory) {
+            (WeightsSource::Hub, _) => {
+                let snapshot = hub::download(&spec.model, spec.revision.as_deref(), progress)?;
+                Ok(Self::Directory { path: snapshot.directory, revision: Some(snapshot.commit) })
+            }
+            (WeightsSource::Local | WeightsSource::Generated, Some(directory)) => {
+                Ok(Self::Directory { path: directory.clone(), revision: None })
+            }
+            (WeightsSource::Local, None) => {
+                Err(EngineError::Failed(format!("{}: local weights need the model's directory", spec.model)))
+            }
+            (WeightsSource::Generated, None) => Ok(Self::None),
+        }
+    }
+
+    pub fn config(&self, spec: &ModelSpec) -> Result<ModelConfig, EngineError> {
+        let published = models::find(&spec.model);
+        let config = match self {
+            Self::None => {
+                let model = published.ok_or_else(|| {
+                    EngineError::Failed(format!(
+                        "{} is not a model of the Qwen2.5 collection, so its shape is unknown; give a directory with \
+                         its config.json",
+                        spec.model
+                    ))
+                })?;
+                ModelConfig::published(model, spec.max_length)
+            }
+            Self::Directory { path, .. } => {
+                let mut config = ModelConfig::read(path, &spec.model)?;
+                if spec.weights == WeightsSource::Hub && published.is_some() {
+                    config.stretch_published(spec.max_length);
+                }
+                config
+            }
+        };
+        if config.shape.quantization != Quantization::None && spec.weights != WeightsSource::Generated {
+            return Err(EngineError::Failed(format!(
+                "{}: its weights are quantized ({}), which can't be run yet; use the unquantized model",
+                spec.model, config.shape.quantization
+            )));
+        }
+        Ok(config)
+    }
+
+    pub fn revision(&self) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Directory { revision, .. } => revision.clone(),
+        }
+    }
+}

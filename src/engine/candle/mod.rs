@@ -1,0 +1,147 @@
+//! The candle engine: Qwen2.5 on candle, in three implementations.
+
+mod ceilings;
+#[cfg(feature = "cuda")]
+mod cuda;
+mod error;
+mod files;
+pub mod forward;
+mod model;
+mod needs;
+pub mod qwen2;
+
+use std::path::Path;
+
+pub use model::Candle;
+
+use self::qwen2::config::ModelConfig;
+use super::{Engine, EngineError, EngineKind, ModelSpec, Needs, Progress, Refusal};
+use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Quantization, words};
+use crate::device::Capacity;
+#[cfg(feature = "cuda")]
+use crate::device::{Gpus, Ordinals};
+use crate::models::{self, Model};
+use crate::results::Ceilings;
+use crate::word::Vocabulary;
+
+words! {
+    /// What computes the forward pass.
+    Implementation {
+        /// Own fused kernels, many decode steps in one launch. GPU only.
+        Graph = "graph",
+        /// Own forward pass on candle's operations: readable, and the reference of `graph`.
+        Plain = "plain",
+        /// candle-transformers' qwen2, unchanged.
+        Stock = "stock",
+    }
+}
+
+impl Implementation {
+    /// The one that `spec` asks for.
+    fn of(spec: &ModelSpec) -> Result<Self, EngineError> {
+        let name = spec.implementation.as_str();
+        Self::from_word(name).ok_or_else(|| {
+            let words = Self::WORDS.join(", ");
+            EngineError::Failed(format!("unknown implementation `{name}` of the engine `candle`: it has {words}"))
+        })
+    }
+}
+
+impl From<Implementation> for ImplementationName {
+    fn from(implementation: Implementation) -> Self {
+        implementation.word().into()
+    }
+}
+
+impl PartialEq<Implementation> for ImplementationName {
+    fn eq(&self, other: &Implementation) -> bool {
+        self.as_str() == other.word()
+    }
+}
+
+/// The engine, before it has loaded anything.
+pub struct CandleKind;
+
+impl EngineKind for CandleKind {
+    fn name(&self) -> &'static str {
+        "candle"
+    }
+
+    fn implementations(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("graph", "Own fused kernels, many decode steps in one launch. GPU only"),
+            ("plain", "Own forward pass on candle's operations: readable, and the reference of `graph`"),
+            ("stock", "candle-transformers' qwen2, unchanged"),
+        ]
+    }
+
+    fn usual(&self, device: DeviceKind) -> (&'static str, Dtype) {
+        match device {
+            DeviceKind::Cuda => (Implementation::Graph.word(), Dtype::Bf16),
+            DeviceKind::Cpu => (Implementation::Plain.word(), Dtype::F32),
+        }
+    }
+
+    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, String> {
+        match directory {
+            Some(directory) => {
+                ModelConfig::read(directory, model).map(|config| Some(config.shape)).map_err(|error| error.to_string())
+            }
+            None => Ok(models::find(model).cloned()),
+        }
+    }
+
+    fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
+        let mut refusals = Vec::new();
+        if spec.quantization != Quantization::None {
+            let reason = format!("`quantization = \"{}\"` is not supported yet: use `none`", spec.quantization);
+            refusals.push(Refusal { setting: "quantization", reason });
+        }
+        if let Err(error) = Implementation::of(spec) {
+            refusals.push(Refusal { setting: "implementation", reason: error.to_string() });
+        }
+        if spec.implementation == Implementation::Graph && spec.device == DeviceKind::Cpu {
+            let reason = "`graph` needs a GPU: on a CPU use `plain` or `stock`".into();
+            refusals.push(Refusal { setting: "implementation", reason });
+        }
+        refusals
+    }
+
+    fn needs(&self, spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
+        needs::needs(spec, case, device)
+    }
+
+    fn load(&self, spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError> {
+        Ok(Box::new(Candle::load(spec, progress)?))
+    }
+
+    fn most_gpus(&self) -> usize {
+        1
+    }
+
+    #[cfg(feature = "cuda")]
+    fn ordinals(&self, gpus: &Gpus) -> Option<Ordinals> {
+        cuda::ordinals(gpus)
+    }
+
+    fn ceilings(&self, spec: &ModelSpec) -> Result<Option<Ceilings>, EngineError> {
+        ceilings::ceilings(spec)
+    }
+}
+
+/// Prompt tokens that go through the model at a time, where the caller doesn't say: enough for full matrix products on
+/// a GPU, and few enough for small buffers.
+const fn default_prefill_chunk(device: DeviceKind) -> usize {
+    match device {
+        DeviceKind::Cuda => 2048,
+        DeviceKind::Cpu => 512,
+    }
+}
+
+/// The type that a model's numbers are held in: on a CPU, `plain` computes in F32.
+fn held_dtype(implementation: Implementation, device: DeviceKind, dtype: Dtype) -> Dtype {
+    match (implementation, device) {
+        (Implementation::Plain, DeviceKind::Cpu) => Dtype::F32,
+        _ => dtype,
+    }
+}

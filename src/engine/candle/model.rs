@@ -1,0 +1,219 @@
+//! A loaded model: its implementation, its device, and what it tells of itself.
+
+use candle_core::{DType, Device, Tensor};
+
+use super::files::Files;
+use super::forward::Forward;
+use super::qwen2::config::ModelConfig;
+use super::qwen2::plain::Plain;
+use super::qwen2::stock::Stock;
+use super::qwen2::weights::Weights;
+use super::{Implementation, default_prefill_chunk, held_dtype};
+use crate::case::{Clock, DeviceKind, Dtype, Quantization, WeightsSource};
+use crate::engine::profile::Profile;
+use crate::engine::{Costs, Engine, EngineError, Generation, Loaded, Logits, ModelSpec, Progress};
+
+/// Of all generated weights: the number that the speed benchmark of Qwen2.5 seeds its generators with.
+const SEED: u64 = 1024;
+
+/// A loaded model.
+pub struct Candle {
+    pub forward: Box<dyn Forward>,
+    /// Token ids are below this.
+    pub vocab_size: usize,
+    loaded: Loaded,
+    device: Device,
+    /// Whose clock `forward` tells of.
+    clock: Clock,
+}
+
+impl Candle {
+    /// Loads what `spec` names.
+    pub fn load(spec: &ModelSpec, progress: Progress) -> Result<Self, EngineError> {
+        let mut ran = Implementation::of(spec)?;
+        check(spec, ran)?;
+        let files = Files::find(spec, progress)?;
+        let config = files.config(spec)?;
+        let device = open_device(spec)?;
+        let dtype = candle_dtype(spec.dtype);
+        let mut weights = match &files {
+            Files::None => Weights::generated(SEED, &config, dtype, &device, progress),
+            Files::Directory { path, .. } if spec.weights == WeightsSource::Generated => {
+                tracing::debug!("shape from {}, weights generated", path.display());
+                Weights::generated(SEED, &config, dtype, &device, progress)
+            }
+            Files::Directory { path, .. } => Weights::open(path, &config, dtype, &device, progress)?,
+        };
+        let chunk = spec.prefill_chunk.unwrap_or(default_prefill_chunk(spec.device));
+        let capacity = spec.max_length;
+        let mut loaded = loaded(spec, ran, &config, files.revision());
+        let forward: Box<dyn Forward> = match ran {
+            Implementation::Plain => Box::new(Plain::load(&config, &mut weights, capacity, chunk)?),
+            Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity)?),
+            Implementation::Graph => match graph(&config, &mut weights, capacity, spec.prefill_chunk)? {
+                Ok(graph) => graph,
+                Err(why) => {
+                    loaded
+                        .warnings
+                        .push(format!("graph can't run this model here ({why}): the plain implementation ran instead"));
+                    ran = Implementation::Plain;
+                    Box::new(Plain::load(&config, &mut weights, capacity, chunk)?)
+                }
+            },
+        };
+        // Loading is over when the weights are there, not when their copies are queued.
+        device.synchronize()?;
+        #[cfg(feature = "cuda")]
+        super::cuda::give_back_unused(&device);
+        loaded.implementation = Some(ran.into());
+        // `graph` chooses the tokens on the device, which notes the time; the others are asked for each token.
+        let clock = if ran == Implementation::Graph { Clock::Device } else { Clock::Host };
+        Ok(Self { forward, vocab_size: config.shape.vocab_size, loaded, device, clock })
+    }
+}
+
+/// The graph implementation, or why it can't run this model here.
+#[cfg(feature = "cuda")]
+fn graph(
+    config: &ModelConfig,
+    weights: &mut Weights,
+    capacity: usize,
+    chunk: Option<usize>,
+) -> Result<Result<Box<dyn Forward>, String>, EngineError> {
+    let graph = super::qwen2::graph::load(config, weights, capacity, chunk)?;
+    Ok(graph.map(|graph| Box::new(graph) as Box<dyn Forward>))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn graph(
+    _: &ModelConfig,
+    _: &mut Weights,
+    _: usize,
+    _: Option<usize>,
+) -> Result<Result<Box<dyn Forward>, String>, EngineError> {
+    Ok(Err("this build has no GPU kernels".into()))
+}
+
+/// What can be refused before anything is downloaded.
+fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineError> {
+    let refuse = |why: &str| Err(EngineError::Failed(why.to_owned()));
+    if spec.quantization != Quantization::None {
+        return Err(EngineError::Failed(format!(
+            "{}: quantized weights ({}) can't be run yet; use the unquantized model",
+            spec.model, spec.quantization
+        )));
+    }
+    if implementation == Implementation::Graph && spec.device == DeviceKind::Cpu {
+        return refuse("the graph implementation needs a GPU; use plain on a CPU");
+    }
+    if implementation == Implementation::Stock && spec.prefill_chunk.is_some() {
+        return refuse("stock takes a prompt in one pass; leave out the prefill chunk or use plain");
+    }
+    if spec.prefill_chunk == Some(0) {
+        return refuse("a prefill chunk has at least one token");
+    }
+    if spec.max_length == 0 {
+        return refuse("the sequence must have at least one token");
+    }
+    Ok(())
+}
+
+fn candle_dtype(dtype: Dtype) -> DType {
+    match dtype {
+        Dtype::Bf16 => DType::BF16,
+        Dtype::F16 => DType::F16,
+        Dtype::F32 => DType::F32,
+    }
+}
+
+pub(super) fn open_device(spec: &ModelSpec) -> Result<Device, EngineError> {
+    match spec.device {
+        DeviceKind::Cpu => Ok(Device::Cpu),
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => super::cuda::open(spec.gpus.one()),
+        #[cfg(not(feature = "cuda"))]
+        DeviceKind::Cuda => Err(EngineError::Failed(
+            "this build of bench-diff can't use a GPU; build it with `--features cuda`, or measure on the CPU".into(),
+        )),
+    }
+}
+
+fn loaded(spec: &ModelSpec, implementation: Implementation, config: &ModelConfig, revision: Option<String>) -> Loaded {
+    let shape = &config.shape;
+    let mut warnings = Vec::new();
+    if implementation == Implementation::Stock {
+        warnings.extend(Stock::warnings(candle_dtype(spec.dtype), spec.max_length));
+    }
+    let held = held_dtype(implementation, spec.device, spec.dtype);
+    if held != spec.dtype {
+        warnings
+            .push(format!("on a CPU, {} weights are held in {held} and everything is computed in {held}", spec.dtype));
+    }
+    if config.yarn.is_none() && spec.max_length > shape.max_position_embeddings {
+        warnings.push(format!(
+            "{} tokens are more than the model's max_position_embeddings ({}), and its config.json has no rope_scaling",
+            spec.max_length, shape.max_position_embeddings
+        ));
+    }
+    let costs = Costs {
+        decode_weight_bytes: shape.decode_weight_bytes(held),
+        kv_bytes_per_token: shape.kv_bytes_per_token(held),
+        flops_per_token: shape.flops_per_token(),
+        attention_flops_per_token_squared: shape.attention_flops_per_token_squared(),
+    };
+    Loaded { revision, implementation: None, warnings, costs: Some(costs) }
+}
+
+impl Engine for Candle {
+    fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
+        self.device.synchronize()?;
+        let generated = self.forward.generate(prompt, generated_length)?;
+        Ok(Generation::by_token(generated.tokens, generated.times, self.clock, generated.end_to_end))
+    }
+
+    fn allocated_peak(&self) -> Option<u64> {
+        #[cfg(feature = "cuda")]
+        return super::cuda::peak_used(&self.device);
+        #[cfg(not(feature = "cuda"))]
+        None
+    }
+
+    fn reset_peak(&mut self) {
+        #[cfg(feature = "cuda")]
+        super::cuda::reset_peak(&self.device);
+    }
+
+    fn logits(&mut self) -> Result<&mut dyn Logits, EngineError> {
+        Ok(self)
+    }
+
+    fn profile(&mut self, context: usize) -> Result<Profile, EngineError> {
+        self.forward.profile(context)?.ok_or_else(|| {
+            let why = self.loaded.warnings.join("; ");
+            EngineError::Failed(format!("only the graph implementation can be profiled; {why}"))
+        })
+    }
+}
+
+impl Logits for Candle {
+    fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    fn start(&mut self, prompt: &[u32]) -> Result<Vec<f32>, EngineError> {
+        self.forward.reset()?;
+        values(&self.forward.prefill(prompt)?)
+    }
+
+    fn append(&mut self, token: u32) -> Result<Vec<f32>, EngineError> {
+        values(&self.forward.step(token)?)
+    }
+}
+
+fn values(logits: &Tensor) -> Result<Vec<f32>, EngineError> {
+    Ok(logits.to_dtype(DType::F32)?.to_vec1()?)
+}

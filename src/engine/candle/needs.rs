@@ -1,0 +1,85 @@
+//! What a model needs, from its shape: memory and time are estimates.
+
+use super::qwen2::plain::scores_limit;
+use super::{CandleKind, Implementation, default_prefill_chunk, held_dtype};
+use crate::case::{Case, DeviceKind, Dtype};
+use crate::device::Capacity;
+use crate::engine::{EngineError, EngineKind, Memory, ModelSpec, Needs};
+use crate::models::Model;
+
+/// What a CUDA context, its libraries and their workspaces take.
+const CUDA_CONTEXT: u64 = 600 << 20;
+
+/// Share of the device's peak that is usually reached, by decoding (of bandwidth) and prefill (of arithmetic).
+const DECODE_EFFICIENCY: f64 = 0.6;
+const PREFILL_EFFICIENCY: f64 = 0.4;
+
+/// Bytes per second at which weights are read or made.
+const LOAD_RATE: f64 = 2e9;
+
+pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
+    let shape = CandleKind.shape(&spec.model, spec.directory.as_deref()).map_err(EngineError::Failed)?;
+    let shape = shape.ok_or_else(|| EngineError::Failed(format!("unknown model `{}`", spec.model)))?;
+    let implementation = Implementation::of(spec)?;
+    let held = held_dtype(implementation, spec.device, spec.dtype);
+    let decode_rate = device.bandwidth * DECODE_EFFICIENCY;
+    Ok(Needs {
+        memory: Some(memory(spec.device, implementation, case, &shape, held)),
+        obstacle: obstacle(spec.device, implementation, case, &shape),
+        load_seconds: shape.weight_bytes(spec.dtype) as f64 / LOAD_RATE,
+        prefill_seconds: operations(case, &shape) / (device.flops * PREFILL_EFFICIENCY),
+        step_seconds: shape.decode_weight_bytes(held) as f64 / decode_rate + step_overhead(implementation, &shape),
+        cached_token_seconds: shape.kv_bytes_per_token(held) as f64 / decode_rate,
+    })
+}
+
+fn memory(device: DeviceKind, implementation: Implementation, case: &Case, shape: &Model, held: Dtype) -> Memory {
+    let context = u64::from(case.context_length);
+    let size = held.size();
+    let chunk = context.min(default_prefill_chunk(device) as u64);
+    let activations = chunk * (4 * shape.hidden_size as u64 + 3 * shape.intermediate_size as u64) * size;
+    let heads = shape.num_attention_heads as u64;
+    let kv_cache = u64::from(case.length()) * shape.kv_bytes_per_token(held);
+    let attention = match implementation {
+        Implementation::Graph => 0,
+        // Scores and their softmax, both in f32 and in the model's type, a block at a time.
+        Implementation::Plain => (heads * chunk * context).min(scores_limit(device) as u64) * 2 * (4 + size),
+        // Scores of the whole prompt, and one layer's keys and values repeated for each query head.
+        Implementation::Stock => {
+            let repeats = heads / shape.num_key_value_heads as u64;
+            3 * heads * context * context * size + 2 * repeats * kv_cache / shape.num_hidden_layers as u64
+        }
+    };
+    let runtime = if device == DeviceKind::Cuda { CUDA_CONTEXT } else { 0 };
+    let workspace = runtime + activations + attention + shape.vocab_size as u64 * 4;
+    Memory { weights: shape.weight_bytes(held), kv_cache, workspace }
+}
+
+/// candle's softmax counts its elements in 32 bits.
+fn obstacle(device: DeviceKind, implementation: Implementation, case: &Case, shape: &Model) -> Option<String> {
+    let context = u64::from(case.context_length);
+    let scores = shape.num_attention_heads as u64 * context * context;
+    if (implementation, device) != (Implementation::Stock, DeviceKind::Cuda) || scores <= i32::MAX as u64 {
+        return None;
+    }
+    let longest = (f64::from(i32::MAX) / shape.num_attention_heads as f64).sqrt() as u64;
+    Some(format!(
+        "`stock` prefills in one piece and can't index more than {longest} tokens of this model: use `graph` or `plain`"
+    ))
+}
+
+/// Floating-point operations of the prefill.
+fn operations(case: &Case, shape: &Model) -> f64 {
+    let context = f64::from(case.context_length);
+    shape.flops_per_token() as f64 * context + shape.attention_flops_per_token_squared() as f64 * context * context
+}
+
+/// Time of a decode step in which the device waits for the host to launch the next kernel, in seconds.
+fn step_overhead(implementation: Implementation, shape: &Model) -> f64 {
+    match implementation {
+        // One launch for the whole step.
+        Implementation::Graph => 0.0,
+        // About 40 launches a layer, 5 us each.
+        Implementation::Plain | Implementation::Stock => 200e-6 * shape.num_hidden_layers as f64,
+    }
+}

@@ -1,0 +1,33 @@
+//! What loading a model found out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::case::ImplementationName;
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Loaded {
+    /// The commit of the weights, where the hub told one.
+    pub revision: Option<String>,
+    /// What runs the model: not always what was asked for. `None` where the engine doesn't say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub implementation: Option<ImplementationName>,
+    /// Fallbacks and other things that a reader of the numbers must know.
+    pub warnings: Vec<String>,
+    /// What the model costs, where the engine knows: without, the share of the device's limits is unknown.
+    #[serde(flatten)]
+    pub costs: Option<Costs>,
+}
+
+/// What must move and be computed, from the model's shape and how it is held.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Costs {
+    /// Bytes that one decode step reads whatever the context: weights without an untied embedding.
+    pub decode_weight_bytes: u64,
+    /// KV-cache bytes for one token of context, over all layers.
+    pub kv_bytes_per_token: u64,
+    /// Floating-point operations of the matrix products for one prompt token.
+    pub flops_per_token: u64,
+    /// Floating-point operations of attention for a prompt of S tokens, divided by S^2 (causal).
+    pub attention_flops_per_token_squared: u64,
+}

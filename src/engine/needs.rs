@@ -1,0 +1,52 @@
+//! What running a model takes, before it is tried.
+
+use serde::Serialize;
+
+/// What a case needs of a device.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Needs {
+    /// On the device; `None` where the engine can't tell.
+    pub memory: Option<Memory>,
+    /// Why the case can't run on the device at all, whatever its memory: a sentence that says what to do.
+    pub obstacle: Option<String>,
+    pub load_seconds: f64,
+    pub prefill_seconds: f64,
+    /// A decode step, without what the cache costs.
+    pub step_seconds: f64,
+    /// What each token in the cache adds to a decode step.
+    pub cached_token_seconds: f64,
+}
+
+impl Needs {
+    /// Prefill and decode of one generation.
+    pub fn generation_seconds(&self, context_length: u32, generated_length: u32) -> f64 {
+        let (context, generated) = (f64::from(context_length), f64::from(generated_length));
+        let step = self.step_seconds + self.cached_token_seconds * (context + generated / 2.0);
+        self.prefill_seconds + generated * step
+    }
+}
+
+/// Device memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Memory {
+    pub weights: u64,
+    /// Keys and values of prompt and generated tokens.
+    pub kv_cache: u64,
+    /// Activations, attention scores and what the device's runtime takes.
+    pub workspace: u64,
+}
+
+impl Memory {
+    pub fn total(&self) -> u64 {
+        self.weights + self.kv_cache + self.workspace
+    }
+}
+
+/// A setting that an engine can't honour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// As in the configuration: `implementation`, `quantization`, ...
+    pub setting: &'static str,
+    /// One sentence: what, and what to use instead.
+    pub reason: String,
+}

@@ -1,0 +1,78 @@
+//! What to load.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::ENGINES;
+use crate::case::{Case, DeviceKind, Dtype, EngineName, ImplementationName, Quantization, WeightsSource};
+use crate::device::Ordinals;
+
+/// Everything an engine needs to load a model. Unlike a [`Case`], which may come from anywhere, it is to be run: its
+/// words are known, and engine and implementation stand in the table of engines or are refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelSpec {
+    /// The hub's id, or a name for `directory`.
+    pub model: String,
+    /// The local directory (`weights = "local"`, or generated weights for its config.json).
+    #[serde(default)]
+    pub directory: Option<PathBuf>,
+    /// The branch, tag or commit to take from the hub.
+    #[serde(default)]
+    pub revision: Option<String>,
+    pub weights: WeightsSource,
+    pub quantization: Quantization,
+    pub dtype: Dtype,
+    pub engine: EngineName,
+    pub implementation: ImplementationName,
+    pub device: DeviceKind,
+    /// Which GPUs, in the order in which the engine is to use them; ignored on a CPU.
+    #[serde(flatten)]
+    pub gpus: Ordinals,
+    /// Prompt and generated tokens together, of the longest case: sizes the KV cache.
+    pub max_length: usize,
+    /// Prompt tokens in one pass; as many as the engine likes when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefill_chunk: Option<usize>,
+}
+
+impl ModelSpec {
+    /// A model with generated weights, and everything else as is usual on `device`. Its length is not known yet.
+    pub fn generated(model: impl Into<String>, device: DeviceKind) -> Self {
+        let engine = ENGINES[0];
+        let (implementation, dtype) = engine.usual(device);
+        Self {
+            model: model.into(),
+            directory: None,
+            revision: None,
+            weights: WeightsSource::Generated,
+            quantization: Quantization::None,
+            dtype,
+            engine: engine.name().into(),
+            implementation: implementation.into(),
+            device,
+            gpus: Ordinals::first(usize::from(device == DeviceKind::Cuda)),
+            max_length: 0,
+            prefill_chunk: None,
+        }
+    }
+
+    /// The case of this model with that many prompt and generated tokens.
+    pub fn case(&self, context_length: u32, generated_length: u32) -> Case {
+        Case {
+            id: Case::make_id(&self.model, self.quantization, self.dtype, context_length),
+            model: self.model.clone(),
+            revision: None,
+            weights: self.weights.into(),
+            quantization: self.quantization.into(),
+            dtype: self.dtype.into(),
+            engine: self.engine.clone(),
+            implementation: self.implementation.clone(),
+            device: self.device.into(),
+            gpus: if self.device == DeviceKind::Cuda { self.gpus.count() as u32 } else { 0 },
+            batch_size: 1,
+            context_length,
+            generated_length,
+        }
+    }
+}

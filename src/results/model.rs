@@ -1,0 +1,231 @@
+//! Results in memory: what was planned, where it ran, and every run's metrics.
+//!
+//! No file format: [`v2`](super::v2) says how this is written, and [`upgrade`](super::upgrade) how older files become it.
+
+use std::collections::BTreeMap;
+
+use crate::case::{Case, Clock, ImplementationName, PromptRule};
+use crate::metric::MetricName;
+use crate::word::Word;
+
+/// One suite on one machine, in one or more sessions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Results {
+    /// The suite's name in the configuration.
+    pub suite: String,
+    /// What the results stand for, such as a release (`v1.2.0`).
+    pub label: Option<String>,
+    /// The plan: every case that was to run, also those that failed or never ran.
+    pub cases: Vec<Case>,
+    /// How it was to be measured.
+    pub settings: Settings,
+    pub sessions: Vec<Session>,
+}
+
+/// Settings that change what the numbers mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Runs of each case in a session.
+    pub runs: u32,
+    /// Uncounted generations at the start of a run, for each case.
+    pub warmup: u32,
+    /// Generated tokens of a warm-up; the whole length when absent.
+    pub warmup_length: Option<u32>,
+    /// Measured generations of a run, for each case: a run's time is the median of theirs.
+    pub iterations: u32,
+    /// CPU threads that the measured program was told to use; as many as it likes when absent.
+    pub threads: Option<u32>,
+    /// How the prompt is built: a rule of `measure::prompt`.
+    pub prompt: Word<PromptRule>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            runs: 3,
+            warmup: 1,
+            warmup_length: None,
+            iterations: 1,
+            threads: None,
+            prompt: PromptRule::Transformers.into(),
+        }
+    }
+}
+
+/// All cases measured in one go on one machine by one program.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Session {
+    /// Unique. Two files that hold the same id were measured interleaved, in the same session.
+    pub id: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// Absent while the session runs, or if it was cut off.
+    pub finished: Option<String>,
+    /// The program that was measured; all empty until it has said who it is.
+    pub program: Program,
+    pub environment: Environment,
+    /// What the device can do at most, measured at the session's start.
+    pub ceilings: Option<Ceilings>,
+    pub runs: Vec<Run>,
+    /// Runs that don't count, as they were measured again.
+    pub discarded: Vec<Discarded>,
+}
+
+/// A run that was measured again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Discarded {
+    /// Why it doesn't count.
+    pub why: String,
+    pub run: Run,
+}
+
+/// The measured program and what it was built from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Program {
+    pub name: String,
+    pub version: String,
+    /// The commit it was built from; `-dirty` is appended when the checkout had changes.
+    pub commit: Option<String>,
+    /// What it is built with or runs on, by name: `candle`, or for another engine the server and its libraries.
+    pub components: BTreeMap<String, Component>,
+}
+
+/// A part of a program that has a version of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Component {
+    pub version: Option<String>,
+    /// Where it was built from a checkout.
+    pub commit: Option<String>,
+}
+
+/// The machine. Absent means unknown, never zero.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Environment {
+    /// One entry for each GPU that was used; empty on a CPU.
+    pub gpus: Vec<Gpu>,
+    pub driver_version: Option<String>,
+    pub cuda_version: Option<String>,
+    pub cpu: Option<String>,
+    pub cpu_cores: Option<u32>,
+    pub memory_mib: Option<u64>,
+    pub os: Option<String>,
+    pub kernel: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Gpu {
+    pub name: String,
+    pub memory_mib: Option<u64>,
+    pub compute_capability: Option<String>,
+    pub power_limit_w: Option<f64>,
+    pub ecc: Option<bool>,
+    pub max_sm_clock_mhz: Option<u32>,
+    pub max_memory_clock_mhz: Option<u32>,
+}
+
+/// The device's measured limits: they tell a slow card from slow code.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Ceilings {
+    /// Of a large copy within device memory; what is read and what is written both count.
+    pub bandwidth_gb_s: f64,
+    /// Rate of a large bf16 matrix product.
+    pub matmul_tflop_s: f64,
+}
+
+/// One run of one case: one process. The process is the unit of replication, so a metric has one value a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Run {
+    /// The case's id.
+    pub case: String,
+    /// Counted from 1; run 1 of all cases comes before run 2 of any.
+    pub round: u32,
+    pub started: String,
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "nearly every run is Ok")]
+pub enum Outcome {
+    Ok(Measurement),
+    Failed(Failure),
+}
+
+/// What one run measured.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Measurement {
+    /// One value for each metric. A metric that could not be measured is absent, never 0.
+    pub metrics: BTreeMap<MetricName, f64>,
+    /// The gaps between tokens, in ms.
+    pub itl: Option<Distribution>,
+    /// Start of the SHA-256 of the generated token ids: greedy decoding with the same weights must give the same
+    /// tokens.
+    pub token_hash: Option<String>,
+    /// What ran, which may not be what the case asked for; absent where the program didn't say.
+    pub implementation: Option<ImplementationName>,
+    /// Whose clock the times are of; absent in files from before it was told.
+    pub clock: Option<Word<Clock>>,
+    pub device: Option<DeviceState>,
+    /// Share of the device's limit that was reached (0.7 is 70%).
+    pub roofline: Option<Roofline>,
+    /// What a reader of the numbers must know, such as a fallback.
+    pub warnings: Vec<String>,
+}
+
+impl Measurement {
+    /// Why the device's clocks were held down, as NVML names it; empty where they weren't, or nobody looked.
+    pub fn throttle_reasons(&self) -> &[String] {
+        self.device.as_ref().map_or(&[], |device| &device.throttle_reasons)
+    }
+}
+
+/// A distribution, compact: quantiles and a histogram of logarithmic buckets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Distribution {
+    pub count: u64,
+    pub mean: f64,
+    pub min: f64,
+    pub max: f64,
+    /// Quantile -> value, such as `"0.99": 7.1`.
+    pub quantiles: BTreeMap<String, f64>,
+    /// Pairs of a bucket's index and its count; bucket i holds values in [1.02^i, 1.02^(i+1)).
+    pub histogram: Vec<(i32, u64)>,
+}
+
+/// The device while it measured.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeviceState {
+    pub sm_clock_mhz: Option<f64>,
+    pub memory_clock_mhz: Option<f64>,
+    pub temperature_c: Option<f64>,
+    pub power_w: Option<f64>,
+    /// Why the clocks were held down, as NVML names it; empty when they weren't.
+    pub throttle_reasons: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Roofline {
+    /// Bytes that a decode step must move / time / measured bandwidth.
+    pub decode: Option<f64>,
+    /// What a prefill takes at least (its operations at the measured matrix rate or, if that takes longer, its weights at
+    /// the measured bandwidth) / its time.
+    pub prefill: Option<f64>,
+}
+
+/// Why a run gave no numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// One sentence: what went wrong and what to do.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The plan already showed that the case can't fit.
+    DoesNotFit,
+    OutOfMemory,
+    TimedOut,
+    Crashed,
+    /// The engine said why.
+    Error,
+}

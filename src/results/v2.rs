@@ -1,0 +1,298 @@
+//! Schema 2 of results files: what is written.
+//!
+//! These structs are the format. A run takes its fields side by side, `status` first among its own; an unknown value is
+//! absent; words of other versions are kept ([`Word`]).
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::case::{Clock, DeviceKind, Dtype, EngineName, ImplementationName, PromptRule, Quantization, WeightsSource};
+use crate::metric::MetricName;
+use crate::word::Word;
+
+/// One suite on one machine, in one or more sessions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Results {
+    /// The version of this format: 2.
+    pub schema: u32,
+    /// The suite's name in the configuration.
+    pub suite: String,
+    /// What the results stand for, such as a release (`v1.2.0`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The plan: every case that was to run, also those that failed or never ran.
+    pub cases: Vec<Case>,
+    /// How it was to be measured.
+    pub settings: Settings,
+    pub sessions: Vec<Session>,
+}
+
+/// What is measured. Two cases of the same `id` are compared when all other fields agree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Case {
+    /// `MODEL/PRECISION/CONTEXT`, such as `Qwen2.5-0.5B-Instruct/bf16/6144`; unique in a results file.
+    pub id: String,
+    /// The hub's id (`Qwen/Qwen2.5-0.5B-Instruct`), or the name of a local directory.
+    pub model: String,
+    /// The commit of the weights, where the hub told one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Where the weights come from.
+    pub weights: Word<WeightsSource>,
+    /// How the weights are quantized.
+    pub quantization: Word<Quantization>,
+    /// The type of weights and activations.
+    pub dtype: Word<Dtype>,
+    /// What runs the model.
+    pub engine: EngineName,
+    /// Which of its implementations was asked for.
+    pub implementation: ImplementationName,
+    /// Where the case runs.
+    pub device: Word<DeviceKind>,
+    /// Number of GPUs; 0 on a CPU. Which cards they are stands in the session's environment.
+    pub gpus: u32,
+    pub batch_size: u32,
+    /// Prompt tokens.
+    pub context_length: u32,
+    /// Generated tokens.
+    pub generated_length: u32,
+}
+
+/// Settings that change what the numbers mean.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Settings {
+    /// Runs of each case in a session.
+    pub runs: u32,
+    /// Uncounted generations at the start of a run, for each case.
+    pub warmup: u32,
+    /// Generated tokens of a warm-up; the whole length when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warmup_length: Option<u32>,
+    /// Measured generations of a run, for each case: a run's time is the median of theirs.
+    #[serde(default = "one")]
+    pub iterations: u32,
+    /// CPU threads that the measured program was told to use; as many as it likes when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u32>,
+    /// How the prompt is built.
+    pub prompt: Word<PromptRule>,
+}
+
+/// What files from before there were iterations mean.
+const fn one() -> u32 {
+    1
+}
+
+/// All cases measured in one go on one machine by one program.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Session {
+    /// Unique. Two files that hold the same id were measured interleaved, in the same session.
+    pub id: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// Absent while the session runs, or if it was cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished: Option<String>,
+    /// The program that was measured; absent until it has said who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
+    pub environment: Environment,
+    /// What the device can do at most, measured at the session's start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ceilings: Option<Ceilings>,
+    pub runs: Vec<Run>,
+    /// Runs that don't count, as they were measured again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discarded: Vec<Discarded>,
+}
+
+/// A run that was measured again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Discarded {
+    /// Why it doesn't count.
+    pub why: String,
+    pub run: Run,
+}
+
+/// The measured program and what it was built from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Program {
+    pub name: String,
+    pub version: String,
+    /// The commit it was built from; `-dirty` is appended when the checkout had changes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// What it is built with or runs on, by name, such as `candle`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub components: BTreeMap<String, Component>,
+}
+
+/// A part of a program that has a version of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Component {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Where it was built from a checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+}
+
+/// The machine. Absent means unknown, never zero.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Environment {
+    /// One entry for each GPU that was used; empty on a CPU.
+    pub gpus: Vec<Gpu>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub driver_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cuda_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_cores: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub os: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Gpu {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_mib: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compute_capability: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_limit_w: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ecc: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_sm_clock_mhz: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_memory_clock_mhz: Option<u32>,
+}
+
+/// The device's measured limits: they tell a slow card from slow code.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ceilings {
+    /// Of a large copy within device memory; what is read and what is written both count.
+    pub bandwidth_gb_s: f64,
+    /// Rate of a large bf16 matrix product.
+    pub matmul_tflop_s: f64,
+}
+
+/// One run of one case: one process. The process is the unit of replication, so a metric has one value a run.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Run {
+    /// The case's id.
+    pub case: String,
+    /// Counted from 1; run 1 of all cases comes before run 2 of any.
+    pub round: u32,
+    pub started: String,
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly every run is Ok")]
+pub enum Outcome {
+    Ok(Measurement),
+    Failed(Failure),
+}
+
+/// What one run measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Measurement {
+    /// One value for each metric. A metric that could not be measured is absent, never 0.
+    pub metrics: BTreeMap<MetricName, f64>,
+    /// The gaps between tokens, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub itl: Option<Distribution>,
+    /// Start of the SHA-256 of the generated token ids: greedy decoding with the same weights must give the same
+    /// tokens. Absent where the engine doesn't tell them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_hash: Option<String>,
+    /// What ran, which may not be what the case asked for; absent where the program didn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implementation: Option<ImplementationName>,
+    /// Whose clock the times are of; absent where the program didn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<Word<Clock>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceState>,
+    /// Share of the device's limit that was reached (0.7 is 70%).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roofline: Option<Roofline>,
+    /// What a reader of the numbers must know, such as a fallback.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+}
+
+/// A distribution, compact: quantiles and a histogram of logarithmic buckets.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Distribution {
+    pub count: u64,
+    pub mean: f64,
+    pub min: f64,
+    pub max: f64,
+    /// Quantile -> value, such as `"0.99": 7.1`.
+    pub quantiles: BTreeMap<String, f64>,
+    /// Pairs of a bucket's index and its count; bucket i holds values in [1.02^i, 1.02^(i+1)).
+    pub histogram: Vec<(i32, u64)>,
+}
+
+/// The device while it measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct DeviceState {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sm_clock_mhz: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_clock_mhz: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature_c: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub power_w: Option<f64>,
+    /// Why the clocks were held down, as NVML names it; empty when they weren't.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub throttle_reasons: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Roofline {
+    /// Bytes that a decode step must move / time / measured bandwidth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decode: Option<f64>,
+    /// What a prefill takes at least (its operations at the measured matrix rate or, if that takes longer, its weights at
+    /// the measured bandwidth) / its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefill: Option<f64>,
+}
+
+/// Why a run gave no numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Failure {
+    pub kind: FailureKind,
+    /// One sentence: what went wrong and what to do.
+    pub reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The plan already showed that the case can't fit.
+    DoesNotFit,
+    OutOfMemory,
+    TimedOut,
+    Crashed,
+    /// The engine said why.
+    Error,
+}

@@ -1,0 +1,177 @@
+//! The formats that leave the program: each that was ever released is read for good, and none changes by accident.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use bench_diff::case::{Clock, Quantization};
+use bench_diff::report;
+use bench_diff::results::{self, Outcome, Results};
+use bench_diff::word::Word;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn fixture(name: &str) -> PathBuf {
+    root().join("tests/fixtures/schemas").join(name)
+}
+
+fn read(name: &str) -> Results {
+    results::read(&fixture(name)).unwrap()
+}
+
+/// The exit code and what went to standard output and standard error.
+fn bench_diff(args: &[&str]) -> (ExitCode, String, String) {
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let args = ["bench-diff"].iter().chain(args).map(Into::into);
+    let exit = bench_diff::run(args, &mut out, &mut err);
+    (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+/// A released format may only gain optional parts: whoever changes one sees it here, and in the diff.
+#[test]
+fn the_committed_schemas_are_what_the_program_prints() {
+    for (format, file) in [
+        ("config", "config.json"),
+        ("results", "results.v2.json"),
+        ("report", "report.v2.json"),
+        ("comparison", "comparison.v1.json"),
+        ("engine-protocol", "engine-protocol.v1.json"),
+    ] {
+        let (_, printed, _) = bench_diff(&["schema", format]);
+        let committed = fs::read_to_string(root().join("schemas").join(file)).unwrap_or_default();
+        assert!(printed == committed, "schemas/{file} is another: bench-diff schema {format} > schemas/{file}");
+    }
+}
+
+#[test]
+fn results_of_every_schema_are_read_and_written_anew() {
+    let mut names: Vec<_> = fs::read_dir(fixture("")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    let names = names.iter().filter_map(|name| name.to_str()).filter(|name| name.starts_with("results."));
+    let mut schemas = Vec::new();
+    for name in names {
+        schemas.extend(name.split('.').nth(1).map(str::to_owned));
+        let read = read(name);
+        let mut written = Vec::new();
+        read.write(&mut written).unwrap();
+        assert!(written.starts_with(b"{\n  \"schema\": 2,"), "{name}");
+        assert_eq!(results::parse(name, written).unwrap(), read, "{name}: nothing is lost");
+    }
+    schemas.dedup();
+    assert_eq!(schemas, ["v1", "v2"], "each schema has a fixture");
+}
+
+#[test]
+fn what_schema_1_says_keeps_its_meaning() {
+    let results = read("results.v1.json");
+    let session = &results.sessions[0];
+    assert_eq!(results.cases.len(), 3);
+    assert_eq!(session.program.components["candle"].version.as_deref(), Some("none"));
+    assert_eq!((session.environment.cpu_cores, session.environment.gpus.len()), (Some(2), 0));
+    assert_eq!(session.discarded.len(), 1);
+    let failed = |run: &&results::Run| matches!(run.outcome, Outcome::Failed(_));
+    assert_eq!(session.runs.iter().filter(failed).count(), 2);
+    let Outcome::Ok(measured) = &read("results.v1.gaps.json").sessions[0].runs[0].outcome else { panic!("it is well") };
+    assert_eq!(measured.clock, None, "it didn't say");
+    assert_eq!(measured.itl.as_ref().unwrap().count, 3);
+}
+
+#[test]
+fn the_committed_baseline_of_schema_1_is_read() {
+    let directory = root().join("baselines/h100-small");
+    for file in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
+        let Some("json") = file.extension().and_then(|extension| extension.to_str()) else { continue };
+        let results = results::read(&file).unwrap();
+        for session in &results.sessions {
+            assert_eq!(session.program.components["candle"].version.as_deref(), Some("0.11.1"));
+            assert_eq!(session.environment.gpus[0].memory_mib, Some(81_559));
+            assert_eq!(session.environment.fingerprint(), "nvidia-h100-80gb-hbm3");
+        }
+    }
+}
+
+/// Unknown is absent, where schema 1 had to write 0 or nothing.
+#[test]
+fn what_schema_1_didnt_know_is_absent() {
+    let text = fs::read_to_string(fixture("results.v1.json")).unwrap();
+    let text = text.replace("\"cpu_cores\": 2", "\"cpu_cores\": 0").replace("Intel(R) Xeon(R) Processor", "");
+    let results = results::parse("text", text.into_bytes()).unwrap();
+    let environment = &results.sessions[0].environment;
+    assert_eq!((environment.cpu_cores, &environment.cpu), (None, &None));
+}
+
+/// results.v2.json stands for a newer version: an engine, a quantization and more that this build doesn't have.
+#[test]
+fn words_of_a_newer_version_are_kept() {
+    let results = read("results.v2.json");
+    let case = &results.cases[0];
+    assert_eq!((case.engine.as_str(), case.implementation.as_str()), ("server", "paged"));
+    assert_eq!(case.quantization, Word::<Quantization>::Other("fp8".into()));
+    let Outcome::Ok(measured) = &results.sessions[0].runs[0].outcome else { panic!("it is well") };
+    assert_eq!(measured.clock, Some(Clock::Client.into()));
+    assert_eq!(measured.implementation.as_ref().unwrap().as_str(), "paged-2");
+    assert_eq!(results.sessions[0].program.components["vllm"].version.as_deref(), Some("0.32.0"));
+}
+
+#[test]
+fn words_of_a_newer_version_are_compared_as_text_and_shown_escaped() {
+    let file = fixture("results.v2.json");
+    let directory = tempfile::tempdir().unwrap();
+    let other = directory.path().join("other.json");
+    fs::write(&other, fs::read_to_string(&file).unwrap().replace("\"fp8\"", "\"fp4\\u001b[31m|\"")).unwrap();
+    let (file, other) = (file.to_str().unwrap(), other.to_str().unwrap());
+    let (exit, same, err) = bench_diff(&["compare", file, file]);
+    assert_eq!(exit, ExitCode::SUCCESS, "{err}");
+    assert!(!same.contains("not comparable"), "{same}");
+    for format in ["table", "markdown"] {
+        let (_, out, _) = bench_diff(&["compare", file, other, "--format", format]);
+        let words: Vec<_> = out.split_whitespace().collect();
+        assert!(words.join(" ").contains("quantization fp8 ") && out.contains("fp4"), "{out}");
+        assert!(!out.contains('\u{1b}'), "{out}");
+    }
+}
+
+#[test]
+fn a_word_that_isnt_known_is_refused_where_it_has_to_run() {
+    let mut spec = bench_diff::engine::ModelSpec::generated("Qwen/Qwen2.5-0.5B", bench_diff::case::DeviceKind::Cpu);
+    spec.max_length = 8;
+    let refused = |spec| bench_diff::engine::load(&spec, &mut |_, _| {}).err().unwrap().to_string();
+    let server = bench_diff::engine::ModelSpec { engine: "server".into(), ..spec.clone() };
+    assert_eq!(refused(server), "unknown engine `server`: this build has candle");
+    let paged = bench_diff::engine::ModelSpec { implementation: "paged".into(), ..spec };
+    let said = "unknown implementation `paged` of the engine `candle`: it has graph, plain, stock";
+    assert_eq!(refused(paged), said);
+}
+
+#[test]
+fn a_newer_schema_is_refused_by_number() {
+    let text = fs::read_to_string(fixture("results.v2.json")).unwrap().replace("\"schema\": 2", "\"schema\": 3");
+    let error = results::parse("new.json", text.into_bytes()).unwrap_err().to_string();
+    assert_eq!(error, "new.json has schema 3, but this bench-diff reads only schemas up to 2: update bench-diff");
+}
+
+#[test]
+fn reports_of_every_schema_are_read_and_written_anew() {
+    for (name, schema) in [("report.v1.json", 1), ("report.v2.json", 2)] {
+        let read = report::read(&fixture(name)).unwrap();
+        assert_eq!(read.schema, schema);
+        assert_eq!(read.head.sessions[0].program.components["candle"].version.as_deref(), Some("0.11.1"));
+        assert!(read.comparison.is_some(), "{name}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("report.json");
+        let read = report::Report { schema: report::SCHEMA, ..read };
+        report::write(&read, &path).unwrap();
+        assert_eq!(report::read(&path).unwrap(), read, "{name}");
+    }
+}
+
+#[test]
+fn a_comparison_names_its_schema() {
+    let file = fixture("results.v2.json");
+    let file = file.to_str().unwrap();
+    let (_, out, _) = bench_diff(&["compare", file, file, "--format", "json"]);
+    let comparison: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&comparison["schema"], comparison["rows"].is_array()), (&1.into(), true));
+}
