@@ -28,19 +28,9 @@ pub trait Message: Sized + Send + 'static {
     fn parse(line: &[u8]) -> Option<Self>;
 }
 
-/// All that a child is given to read, made once its first message says how it wants it.
-pub struct Answer<T> {
-    /// Hears the first message, or `None` when there was none in time.
-    pub to: Box<dyn FnOnce(Option<&T>) -> io::Result<Vec<u8>>>,
-    /// How long to wait for it.
-    pub patience: Duration,
-}
-
 /// A started child whose lines are messages of type `T`. Dropping it ends it and everything that it started.
 pub struct Conversation<T> {
     process: Process,
-    /// Until it is given, and from when on it is late.
-    answer: Option<(Answer<T>, Instant)>,
     lines: Receiver<Line<T>>,
     last_words: Arc<Mutex<VecDeque<String>>>,
 }
@@ -62,8 +52,8 @@ pub enum Next<T> {
 }
 
 impl<T: Message> Conversation<T> {
-    pub fn start(launch: &Launch, answer: Answer<T>) -> io::Result<Self> {
-        let mut process = launch.start_open()?;
+    pub fn start(launch: &Launch) -> io::Result<Self> {
+        let mut process = launch.start()?;
         tracing::debug!("started {} as process {}", launch.program().display(), process.id());
         // In threads of their own: a child that doesn't write must not block us.
         let (sender, lines) = channel();
@@ -75,16 +65,12 @@ impl<T: Message> Conversation<T> {
             let last_words = Arc::clone(&last_words);
             std::thread::spawn(move || read_words(BufReader::new(stderr), &last_words));
         }
-        let late = Instant::now() + answer.patience;
-        Ok(Self { process, answer: Some((answer, late)), lines, last_words })
+        Ok(Self { process, lines, last_words })
     }
 
     /// Waits for the next message until `deadline`.
-    pub fn next(&mut self, deadline: Instant, stop: &Stop) -> Next<T> {
+    pub fn next(&self, deadline: Instant, stop: &Stop) -> Next<T> {
         loop {
-            if self.answer.as_ref().is_some_and(|(_, late)| Instant::now() >= *late) {
-                self.answer_to(None);
-            }
             if stop.is_requested() {
                 return Next::Stopped;
             }
@@ -94,24 +80,11 @@ impl<T: Message> Conversation<T> {
                 return Next::TimedOut;
             }
             match self.lines.recv_timeout(left.min(TICK)) {
-                Ok(Line::Message(message)) => {
-                    self.answer_to(Some(&message));
-                    return Next::Message(message);
-                }
+                Ok(Line::Message(message)) => return Next::Message(message),
                 Ok(Line::Garbage(start)) => return Next::Garbage(start),
                 Err(RecvTimeoutError::Disconnected) => return Next::Ended,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-        }
-    }
-
-    /// Gives the child its input, once.
-    fn answer_to(&mut self, message: Option<&T>) {
-        let Some((answer, _)) = self.answer.take() else { return };
-        match (answer.to)(message) {
-            Ok(input) => self.process.give(input),
-            // It waits for its input until its time is up.
-            Err(error) => tracing::debug!("no input for the child: {error}"),
         }
     }
 

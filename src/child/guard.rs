@@ -1,7 +1,7 @@
 //! The guard of a child: ends it and everything that it started when we end, also by a signal that nobody can catch.
 //!
-//! A guard is this program as `bench-diff guard -- PROGRAM ARGS`. It reads a length (eight bytes, the least first) and so
-//! many bytes from its standard input for the program's, and waits: for the program to end, or for its standard input to end, which it does when whoever
+//! A guard is this program as `bench-diff guard BYTES -- PROGRAM ARGS`. It reads so many bytes from its standard input
+//! for the program's, and waits: for the program to end, or for its standard input to end, which it does when whoever
 //! started the guard has ended, in whatever way. In both cases it kills all descendants, and ends as the program did.
 //! On Linux, what has lost its parent becomes the guard's own child, so that none can get away.
 //!
@@ -39,7 +39,7 @@ pub(super) fn program() -> Option<PathBuf> {
 }
 
 /// Guards a program until it has ended; ends this process as the program did.
-pub fn serve(program: &OsStr, args: &[impl AsRef<OsStr>]) -> ! {
+pub fn serve(input: usize, program: &OsStr, args: &[impl AsRef<OsStr>]) -> ! {
     adopt_orphans();
     let mut command = Command::new(program);
     let mut child = match command.args(args).stdin(Stdio::piped()).spawn() {
@@ -51,7 +51,7 @@ pub fn serve(program: &OsStr, args: &[impl AsRef<OsStr>]) -> ! {
     };
     let stdin = child.stdin.take();
     thread::spawn(move || {
-        follow_orders(stdin);
+        follow_orders(input, stdin);
         kill_all();
     });
     // Somebody who ends all that is called like us ends our program with us.
@@ -62,14 +62,10 @@ pub fn serve(program: &OsStr, args: &[impl AsRef<OsStr>]) -> ! {
 }
 
 /// Hands on the program's input, and returns at the end of our own.
-fn follow_orders(to: Option<impl Write + Send + 'static>) {
-    let mut from = stdin().lock();
-    let mut length = [0; 8];
-    if from.read_exact(&mut length).is_err() {
-        return;
-    }
+fn follow_orders(input: usize, to: Option<impl Write + Send + 'static>) {
     let mut bytes = Vec::new();
-    let _ = from.by_ref().take(u64::from_le_bytes(length)).read_to_end(&mut bytes);
+    let mut from = stdin().lock();
+    let _ = from.by_ref().take(input as u64).read_to_end(&mut bytes);
     // A program that doesn't read must not keep us from hearing the order.
     thread::spawn(move || to.map(|mut to| to.write_all(&bytes)));
     let _ = io::copy(&mut from, &mut io::sink());

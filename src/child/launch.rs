@@ -87,15 +87,8 @@ impl Launch {
         &self.args
     }
 
-    /// Starts it under a guard, with its input.
+    /// Starts it under a guard.
     pub fn start(&self) -> io::Result<Process> {
-        let process = self.start_open()?;
-        process.give(self.input.clone());
-        Ok(process)
-    }
-
-    /// Starts it under a guard; it waits for what it will be given.
-    pub(super) fn start_open(&self) -> io::Result<Process> {
         shield();
         let mut command = self.command()?;
         command.args(&self.args).env_clear().envs(self.environment.variables());
@@ -104,14 +97,14 @@ impl Launch {
         }
         // A process group of its own, so that Ctrl-C reaches only us.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Ok(Process::of(command.spawn()?, guard::program().is_some()))
+        Process::of(command.spawn()?, &self.input, guard::program().is_some())
     }
 
     fn command(&self) -> io::Result<Command> {
         let program = find::program(&self.program, self.environment.get("PATH"))?;
         let Some(guard) = guard::program() else { return Ok(Command::new(program)) };
         let mut command = Command::new(guard);
-        command.arg0("bench-diff").args(["guard", "--"]).arg(program);
+        command.arg0("bench-diff").args(["guard", &self.input.len().to_string(), "--"]).arg(program);
         Ok(command)
     }
 

@@ -1,8 +1,7 @@
-//! A started program, its input, and its end.
+//! A started program, and its end.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, ExitStatus};
-use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,27 +14,25 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Process {
     child: Child,
-    /// What it is to read. When this closes, a guard ends everything.
-    input: Option<Sender<Vec<u8>>>,
-    guarded: bool,
+    /// The guard's order to end everything is that this closes.
+    lifeline: Option<ChildStdin>,
     status: Option<ExitStatus>,
 }
 
 impl Process {
-    pub(super) fn of(mut child: Child, guarded: bool) -> Self {
-        let (input, given) = channel();
-        // In a thread of its own: a program that doesn't read must not block us.
-        match child.stdin.take() {
-            Some(stdin) if guarded => drop(thread::spawn(move || write_frames(stdin, &given))),
-            Some(stdin) => drop(thread::spawn(move || write_once(stdin, &given))),
-            None => {}
+    pub(super) fn of(mut child: Child, input: &[u8], guarded: bool) -> io::Result<Self> {
+        let mut stdin = child.stdin.take();
+        let mut process = Self { child, lifeline: None, status: None };
+        if guarded {
+            // The guard reads it all at once. One that has ended already is noticed by its output.
+            let _ = stdin.as_mut().map(|stdin| stdin.write_all(input));
+            process.lifeline = stdin;
+        } else {
+            // A program that doesn't read must not block us.
+            let input = input.to_vec();
+            thread::spawn(move || stdin.as_mut().map(|stdin| stdin.write_all(&input)));
         }
-        Self { child, input: Some(input), guarded, status: None }
-    }
-
-    /// Gives the program all that it is to read. One that has ended already is noticed by its output.
-    pub(super) fn give(&self, bytes: Vec<u8>) {
-        let _ = self.input.as_ref().map(|input| input.send(bytes));
+        Ok(process)
     }
 
     pub fn id(&self) -> u32 {
@@ -55,7 +52,7 @@ impl Process {
         if self.status.is_some() {
             return;
         }
-        if self.input.take().is_some() && self.guarded {
+        if self.lifeline.take().is_some() {
             self.ends_within(GRACE);
         }
         self.reap();
@@ -100,21 +97,6 @@ impl Process {
             pause = (pause * 2).min(Duration::from_millis(10));
         }
         true
-    }
-}
-
-/// For a guard, which knows from the length where the program's input ends. It stays open until we let it go.
-fn write_frames(mut to: ChildStdin, given: &Receiver<Vec<u8>>) {
-    if let Ok(bytes) = given.recv() {
-        let length = (bytes.len() as u64).to_le_bytes();
-        let _ = to.write_all(&length).and_then(|()| to.write_all(&bytes));
-    }
-    let _ = given.recv();
-}
-
-fn write_once(mut to: ChildStdin, given: &Receiver<Vec<u8>>) {
-    if let Ok(bytes) = given.recv() {
-        let _ = to.write_all(&bytes);
     }
 }
 

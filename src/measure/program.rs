@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::protocol::{Event, GREETING, Job, VERSION};
+use super::protocol::{Event, Job};
 use crate::case::WeightsSource;
-use crate::child::{Answer, Conversation, Environment, Launch, beside_the_caller, clean};
+use crate::child::{Conversation, Environment, Launch, beside_the_caller, clean};
 use crate::device::Gpus;
 use crate::error::Result;
 use crate::results::{Component, Program};
@@ -49,18 +49,9 @@ impl Worker {
         beside_the_caller(name).map(Self::at)
     }
 
-    /// Starts it. It gets the job in the version that it says to speak.
+    /// Starts it and hands it the job.
     pub fn start(&self, job: &Job) -> io::Result<Child> {
-        let launch = self.launch(job.model.weights, job.settings.threads);
-        let job = job.clone();
-        let to = move |hello: Option<&Event>| {
-            let version = match hello {
-                Some(Event::Hello { protocol, .. }) => *protocol,
-                _ => 1,
-            };
-            Ok(job.to_json(version.min(VERSION))?)
-        };
-        Child::start(&launch, Answer { to: Box::new(to), patience: GREETING })
+        Child::start(&self.launch(job.model.weights, job.settings.threads).given(job.to_json()?))
     }
 
     fn launch(&self, weights: WeightsSource, threads: Option<u32>) -> Launch {

@@ -125,7 +125,7 @@ fn no_child_of_a_build_against_candle_sees_a_secret() {
     assert_eq!(exit, 0, "{err}");
     shims.check(&["git", "cp", "cargo", "awk"]);
     assert!(!place.path("ran").exists(), "a setting of candle's clone was followed");
-    let commit = place.report()["head"]["sessions"][0]["program"]["candle_commit"].clone();
+    let commit = place.report()["head"]["sessions"][0]["program"]["components"]["candle"]["commit"].clone();
     assert!(commit.as_str().unwrap().ends_with("-dirty"), "{commit}");
 }
 

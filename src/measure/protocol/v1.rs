@@ -9,7 +9,7 @@ use crate::case::{Case, DeviceKind, Dtype, EngineName, ImplementationName, Quant
 use crate::engine::ModelSpec;
 use crate::results::{self, Ceilings, Program, Settings, v2};
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 pub struct Job {
     model: Model,
     cases: Vec<Case>,
@@ -20,7 +20,7 @@ pub struct Job {
     trace: bool,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct Model {
     model: String,
     #[serde(default)]
@@ -39,26 +39,6 @@ struct Model {
     max_length: usize,
 }
 
-impl From<&super::Job> for Job {
-    fn from(job: &super::Job) -> Self {
-        let super::Job { model, cases, settings, ceilings, trace } = job.clone();
-        let model = Model {
-            model: model.model,
-            directory: model.directory,
-            revision: model.revision,
-            weights: model.weights,
-            quantization: model.quantization,
-            dtype: model.dtype,
-            engine: model.engine,
-            implementation: model.implementation,
-            device: model.device,
-            gpu: model.gpus.one(),
-            max_length: model.max_length,
-        };
-        Self { model, cases, settings, ceilings, trace }
-    }
-}
-
 impl From<Job> for super::Job {
     fn from(job: Job) -> Self {
         let Job { model, cases, settings, ceilings, trace } = job;
@@ -72,7 +52,7 @@ impl From<Job> for super::Job {
             engine: model.engine,
             implementation: model.implementation,
             device: model.device,
-            gpus: [model.gpu].into_iter().collect(),
+            gpus: (model.device == DeviceKind::Cuda).then_some(model.gpu).into_iter().collect(),
             max_length: model.max_length,
             prefill_chunk: None,
         };
