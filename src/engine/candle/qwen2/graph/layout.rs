@@ -29,6 +29,7 @@ macro_rules! crossing {
         }
 
         impl $name {
+            #[allow(dead_code, reason = "build/header.rs uses it")]
             pub const LAYOUT: super::layout::Layout = super::layout::Layout {
                 name: stringify!($name),
                 bytes: size_of::<Self>(),

@@ -11,11 +11,13 @@
 
 #[cfg(test)]
 mod build_tests;
+#[allow(dead_code, reason = "build/header.rs uses the rest")]
 mod layout;
 mod parts;
 mod plan;
 #[cfg(test)]
 mod plan_tests;
+#[allow(dead_code, reason = "build/header.rs uses the rest")]
 mod sizes;
 
 #[cfg(feature = "cuda")]
