@@ -1,0 +1,181 @@
+// How a head's cache is shared out over blocks, and how what they found is merged.
+#pragma once
+
+#include "decode_words.cuh"
+
+constexpr float kNone = -1e30f;
+
+// Keys of a tensor-core tile.
+constexpr int kTile = DECODE_TILE;
+// Tiles that a warp holds of the cache: of keys, and as many of values.
+template <int kHeadDim>
+constexpr int kSlots = kHeadDim == 64 ? DECODE_SLOTS_64 : DECODE_SLOTS_128;
+template <int kHeadDim>
+constexpr int kTileBytes = kTile * kHeadDim * 2;
+// Shared memory of all tiles, and of the queries of a group with the new key and value.
+template <int kHeadDim>
+constexpr int kTiles = kAttentionWarps * kSlots<kHeadDim> * 2 * kTileBytes<kHeadDim>;
+template <int kHeadDim>
+constexpr int kAttentionBytes = kTiles<kHeadDim> + (kGroup + 2) * kHeadDim * 2;
+static_assert(kAttentionBytes<64> == DECODE_ATTENTION_BYTES_64);
+static_assert(kAttentionBytes<128> == DECODE_ATTENTION_BYTES_128);
+// Shared memory of what a team's blocks tell each other: pairs of outputs, then each block's maxima and sums.
+template <int kHeadDim>
+constexpr int kTeamBytes = kGroup * (kHeadDim / 2 + kCluster) * static_cast<int>(sizeof(uint2));
+static_assert(kTeamBytes<64> == DECODE_TEAM_BYTES_64);
+static_assert(kTeamBytes<128> == DECODE_TEAM_BYTES_128);
+
+// Parts that the readers of attention merge themselves (a lane for each); more are merged beforehand.
+constexpr int kFewParts = 8;
+
+// How a key/value head's cache is shared out over blocks, each of which leaves a part to be merged. When that would be
+// too many, teams of blocks merge what they find in shared memory first, and a team leaves a part.
+struct Splits {
+    int team;         // Blocks of a team: 1, or as many as the launch allows.
+    int most, count;  // Teams of a head: at most, and those with work now.
+    int keys;         // Of a block.
+
+    template <int kHeadDim>
+    __device__ __forceinline__ static Splits of(const DecodeParameters& p, int length) {
+        // As many as are there before the query is, or merging costs more than it spreads.
+        constexpr int kAtLeast = kAttentionWarps * kSlots<kHeadDim> * kTile;
+        const int team = length > kAtLeast * kFewParts ? p.team : 1;
+        const int most = static_cast<int>(gridDim.x) / team / p.kv_heads;
+        const int keys = max((length + most * team - 1) / (most * team), kAtLeast);
+        return {team, most, (length + keys * team - 1) / (keys * team), keys};
+    }
+};
+
+// Words of one part of one head: pairs of outputs, then the logarithm of the sum of its weights, then nothing, so that
+// the next part begins at a multiple of 16 bytes.
+template <int kHeadDim>
+constexpr int kPartWords = kHeadDim / 2 + 2;
+static_assert(kPartWords<64> * sizeof(PairWord) == DECODE_PART_BYTES_64);
+static_assert(kPartWords<128> * sizeof(PairWord) == DECODE_PART_BYTES_128);
+
+template <int kHeadDim>
+__device__ __forceinline__ PairWord* part_words(const DecodeParameters& p, const Splits& splits, int head, int part) {
+    return p.parts + static_cast<size_t>(head * splits.most + part) * kPartWords<kHeadDim>;
+}
+
+// A few parts, one a lane: value i is four neighbouring outputs of part i % kFewParts.
+template <int kHeadDim>
+struct FewParts {
+    struct Raw {
+        uint4 outputs = {};
+        uint2 weight = {};
+    };
+    static constexpr int kAtOnce = kFew;
+    const DecodeParameters& p;
+    const Splits& splits;
+    unsigned epoch;
+
+    __device__ __forceinline__ bool there(int i) const { return i % kFewParts < splits.count; }
+
+    __device__ __forceinline__ Raw load(int i) const {
+        if (!there(i)) return {make_uint4(0, epoch, 0, epoch), make_uint2(__float_as_uint(kNone), epoch)};
+        const int head = i / kFewParts / (kHeadDim / 4), word = i / kFewParts % (kHeadDim / 4) * 2;
+        const PairWord* part = part_words<kHeadDim>(p, splits, head, i % kFewParts);
+        return {load_words(part + word), load_word(part + kHeadDim / 2)};
+    }
+
+    __device__ __forceinline__ bool ready(const Raw& raw) const {
+        return both_of(raw.outputs, epoch) && raw.weight.y == epoch;
+    }
+
+    // Of the lanes with the same outputs, in all of them.
+    __device__ __forceinline__ static uint2 merged(const Raw& raw) {
+        const unsigned lanes = ((1u << kFewParts) - 1) << (threadIdx.x % kWarp / kFewParts * kFewParts);
+        auto over_lanes = [&](float v, auto combine) {
+#pragma unroll
+            for (int offset = 1; offset < kFewParts; offset *= 2) v = combine(v, __shfl_xor_sync(lanes, v, offset));
+            return v;
+        };
+        auto add = [](float x, float y) { return x + y; };
+        const float top = over_lanes(__uint_as_float(raw.weight.x), [](float x, float y) { return fmaxf(x, y); });
+        const float weight = exp2f(__uint_as_float(raw.weight.x) - top);
+        const float share = weight / over_lanes(weight, add);
+        return make_uint2(
+            pack(over_lanes(share * low(raw.outputs.x), add), over_lanes(share * high(raw.outputs.x), add)),
+            pack(over_lanes(share * low(raw.outputs.z), add), over_lanes(share * high(raw.outputs.z), add)));
+    }
+};
+
+// As `stage`, of parts.
+template <int kHeadDim>
+__device__ __forceinline__ void stage_parts(const Product& w, uint4* staged, const FewParts<kHeadDim>& parts) {
+    uint2* to = reinterpret_cast<uint2*>(staged);
+    pad(w, staged);
+    gather(parts, w.chunks * 2 * kFewParts, [&](int i, const typename FewParts<kHeadDim>::Raw& raw) {
+        const uint2 values = parts.merged(raw);
+        for (int rank = i % kFewParts; rank < kCluster; rank += kFewParts)
+            cluster::store_to(to + i / kFewParts, rank, values);
+    });
+    cluster::sync();
+}
+
+// Outputs 2i and 2i + 1 of a head from some of its parts, not yet divided by `sum`: a softmax with base 2.
+struct Merged {
+    float a = 0, b = 0, max = kNone, sum = 0;
+
+    __device__ __forceinline__ void merge(const Merged& other) {
+        const float new_max = fmaxf(max, other.max);
+        const float keep = exp2f(max - new_max), factor = exp2f(other.max - new_max);
+        a = a * keep + other.a * factor;
+        b = b * keep + other.b * factor;
+        sum = sum * keep + other.sum * factor;
+        max = new_max;
+    }
+};
+
+// Merges every `stride`th part from `first` on.
+template <int kHeadDim>
+__device__ __forceinline__ Merged merge_parts(const DecodeParameters& p, const Splits& splits, int head, int i,
+                                              int first, int stride, unsigned epoch) {
+    constexpr int kAhead = 4;
+    Merged merged;
+    for (int base = first; base < splits.count; base += stride * kAhead) {
+        uint2 outputs[kAhead], weights[kAhead];
+        bool ready;
+        do {
+            ready = true;
+#pragma unroll
+            for (int k = 0; k < kAhead; ++k) {
+                const PairWord* part = part_words<kHeadDim>(p, splits, head, min(base + k * stride, splits.count - 1));
+                outputs[k] = load_word(part + i);
+                weights[k] = load_word(part + kHeadDim / 2);
+            }
+#pragma unroll
+            for (int k = 0; k < kAhead; ++k) ready &= outputs[k].y == epoch && weights[k].y == epoch;
+        } while (!ready);
+#pragma unroll
+        for (int k = 0; k < kAhead; ++k)
+            if (base + k * stride < splits.count)
+                merged.merge({low(outputs[k].x), high(outputs[k].x), __uint_as_float(weights[k].x), 1.0f});
+    }
+    return merged;
+}
+
+// Many parts: the merge is shared out over the grid, eight lanes to two neighbouring outputs.
+template <int kHeadDim>
+__device__ __forceinline__ void merge_shared(const DecodeParameters& p, const Splits& splits, int block,
+                                             unsigned epoch) {
+    constexpr int kLanes = 8;
+    const int items = p.heads * kHeadDim / 2;
+    // Neighbouring items go to different blocks, so that they spread over all multiprocessors.
+    for (int base = 0; base < items; base += kThreads / kLanes * gridDim.x) {
+        const int item = base + threadIdx.x / kLanes * gridDim.x + block;
+        // Whole groups of lanes are idle beyond the items.
+        if (item >= items) continue;
+        const unsigned lanes = 0xffu << (threadIdx.x % kWarp / kLanes * kLanes);
+        Merged merged = merge_parts<kHeadDim>(p, splits, item / (kHeadDim / 2), item % (kHeadDim / 2),
+                                              threadIdx.x % kLanes, kLanes, epoch);
+#pragma unroll
+        for (int offset = 1; offset < kLanes; offset *= 2) {
+            merged.merge({__shfl_xor_sync(lanes, merged.a, offset), __shfl_xor_sync(lanes, merged.b, offset),
+                          __shfl_xor_sync(lanes, merged.max, offset), __shfl_xor_sync(lanes, merged.sum, offset)});
+        }
+        if (threadIdx.x % kLanes == 0)
+            store_word(p.attended + item, pack(merged.a / merged.sum, merged.b / merged.sum), epoch);
+    }
+}
