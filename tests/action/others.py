@@ -189,5 +189,18 @@ def another_version(world):
         check("no bench-diff 9.9.9 here" in str(job.annotations("error")), f"it is refused: {job.annotations('error')}")
 
 
+def an_artifact_out_of_reach(world):
+    """The publishing job may not ask for the other run's artifacts: that is said, too."""
+    repository = Repository(world, "reach")
+    repository.run(run_id=87)
+    (repository.path / ".github/workflows/publish.yml").write_text(repositories.shown("docs/action.md", 2))
+    run = {"id": 88, "event": "pull_request", "conclusion": "success", "head_sha": repository.pull["head"]["sha"],
+           "head_branch": "other-reach", "head_repository": {"owner": {"login": "acme"}}, "pull_requests": []}
+    jobs = world.runner.run("workflow_run", {"action": "completed", "workflow_run": run}, repository.path,
+                            ".github/workflows/publish.yml", run_id=89,
+                            change=lambda _, job: job["permissions"].pop("actions"))
+    told(world, repository.pull, jobs, "bench-diff could not be downloaded", ("failure",))
+
+
 SCENARIOS = [another_version, two_runs_one_comment, forks, a_token_that_may_not_write, nothing_was_measured,
-             a_kept_results_folder, the_build_fails, every_run_fails, in_a_second_workflow]
+             a_kept_results_folder, the_build_fails, every_run_fails, in_a_second_workflow, an_artifact_out_of_reach]
