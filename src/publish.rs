@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use crate::cli::Io;
 use crate::error::{Error, Exit, Result};
 use crate::files;
-use crate::github::checks::{self, CheckRun, Conclusion};
+use crate::github::checks::{self, CheckRun};
 use crate::github::event::{Context, PullRequest};
 use crate::github::outputs::{self, Annotation, Files, Level};
 use crate::github::sticky::{Conversation, Marker, Posted, When};
@@ -21,7 +21,7 @@ use crate::render::comment::{self, Acceptance, Surroundings};
 use crate::render::escape;
 use crate::report::Report;
 pub use nothing::publish_nothing;
-use outcome::{Outcome, annotations, fails, regressed, worth_saying};
+use outcome::{Outcome, annotations, regressed, worth_saying};
 
 /// What to tell, and what makes the step fail.
 #[derive(Debug, Clone)]
@@ -237,11 +237,7 @@ impl<'a, 'b> Step<'a, 'b> {
             ),
             head_sha,
             run_id: target.context.measuring_run(),
-            conclusion: match (fails(report, surroundings.accepted.is_some()), self.options.fail_on) {
-                (false, _) => Conclusion::Success,
-                (true, FailOn::Regression) => Conclusion::Failure,
-                (true, FailOn::Never) => Conclusion::Neutral,
-            },
+            conclusion: outcome::conclusion(report, surroundings.accepted.is_some(), self.options),
             title: &comment::headline(report),
             summary: text,
             details_url: &target.context.run_url(),

@@ -5,6 +5,7 @@ use std::io;
 use super::{FailOn, IfNoBaseline, Options};
 use crate::compare::{Counts, Row, Verdict};
 use crate::error::Exit;
+use crate::github::checks::Conclusion;
 use crate::github::outputs::{Annotation, Files, Level};
 use crate::render::escape;
 use crate::report::Report;
@@ -26,7 +27,7 @@ impl Outcome {
     pub fn add(&mut self, report: &Report, accepted: bool) {
         self.failing |= fails(report, accepted);
         self.unmeasured |= report.failure.is_some();
-        self.uncompared |= report.failure.is_none() && report.comparison.is_none();
+        self.uncompared |= uncompared(report);
         for row in rows(report) {
             *self.counts.of_mut(row.verdict) += 1;
             self.verdict = self.verdict.max(Some(row.verdict));
@@ -78,8 +79,23 @@ fn lost(report: &Report) -> bool {
     report.failure.is_some() || notes.any(|note| note.fails)
 }
 
-pub fn fails(report: &Report, accepted: bool) -> bool {
+fn fails(report: &Report, accepted: bool) -> bool {
     lost(report) || (regressed(report).next().is_some() && !accepted)
+}
+
+fn uncompared(report: &Report) -> bool {
+    report.failure.is_none() && report.comparison.is_none()
+}
+
+/// How a report's own check run ends.
+pub fn conclusion(report: &Report, accepted: bool, options: &Options) -> Conclusion {
+    let unjudged = uncompared(report) && options.if_no_baseline == IfNoBaseline::Fail;
+    match (fails(report, accepted), options.fail_on) {
+        (false, _) if unjudged => Conclusion::Failure,
+        (false, _) => Conclusion::Success,
+        (true, FailOn::Regression) => Conclusion::Failure,
+        (true, FailOn::Never) => Conclusion::Neutral,
+    }
 }
 
 /// Something changed, perhaps unconfirmed, or nothing was compared.

@@ -151,6 +151,8 @@ fn no_baseline_may_fail_the_step() {
         assert_eq!(output.status.code(), Some(code), "{what}");
         assert_eq!(stderr(&output).contains("no baseline of smoke for nvidia-h100-80gb-hbm3"), what != "pass");
         assert!(step.read("summary.md").starts_with("### 🔵 First measurement"));
+        let conclusion = github.state().check_runs.last().unwrap()["conclusion"].clone();
+        assert_eq!(conclusion, if code == 1 { "failure" } else { "success" }, "{what}");
     }
 }
 
