@@ -3,6 +3,7 @@
 //! The reports are complete before this starts. Whatever GitHub refuses, or the runner's files, becomes a warning; the
 //! exit code depends on the verdict alone.
 
+mod nothing;
 mod outcome;
 
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use crate::cli::Io;
 use crate::error::{Error, Exit, Result};
 use crate::files;
-use crate::github::checks::{self, CheckRun, Conclusion};
+use crate::github::checks::{self, CheckRun};
 use crate::github::event::{Context, PullRequest};
 use crate::github::outputs::{self, Annotation, Files, Level};
 use crate::github::sticky::{Conversation, Marker, Posted, When};
@@ -19,7 +20,8 @@ use crate::redact::Secrets;
 use crate::render::comment::{self, Acceptance, Surroundings};
 use crate::render::escape;
 use crate::report::Report;
-use outcome::{Outcome, annotations, fails, regressed, worth_saying};
+pub use nothing::publish_nothing;
+use outcome::{Outcome, annotations, regressed, worth_saying};
 
 /// What to tell, and what makes the step fail.
 #[derive(Debug, Clone)]
@@ -72,18 +74,23 @@ pub fn publish(
     variable: &dyn Fn(&str) -> Option<String>,
     io: &mut Io,
 ) -> Result<Exit> {
-    let (context, wrong) = match Context::read(variable) {
-        Ok(context) => (context, None),
-        Err(error) => (None, Some(error)),
-    };
-    let mut step = Step { options, variable, context, files: Files::read(variable), io };
-    if let Some(error) = wrong {
-        step.warn(&error.to_string())?;
-    }
-    step.publish(reports)
+    Step::start(options, variable, io)?.publish(reports)
 }
 
-impl Step<'_, '_> {
+impl<'a, 'b> Step<'a, 'b> {
+    /// An event that can't be read costs the comment only.
+    fn start(options: &'a Options, variable: &'a dyn Fn(&str) -> Option<String>, io: &'a mut Io<'b>) -> Result<Self> {
+        let (context, wrong) = match Context::read(variable) {
+            Ok(context) => (context, None),
+            Err(error) => (None, Some(error)),
+        };
+        let mut step = Self { options, variable, context, files: Files::read(variable), io };
+        if let Some(error) = wrong {
+            step.warn(&error.to_string())?;
+        }
+        Ok(step)
+    }
+
     fn publish(&mut self, reports: &[Report]) -> Result<Exit> {
         let (reports, refused): (Vec<_>, Vec<_>) = reports.iter().partition(|report| self.stranger(report).is_none());
         let refusals: Vec<_> = refused.iter().filter_map(|report| self.stranger(report)).collect();
@@ -230,11 +237,7 @@ impl Step<'_, '_> {
             ),
             head_sha,
             run_id: target.context.measuring_run(),
-            conclusion: match (fails(report, surroundings.accepted.is_some()), self.options.fail_on) {
-                (false, _) => Conclusion::Success,
-                (true, FailOn::Regression) => Conclusion::Failure,
-                (true, FailOn::Never) => Conclusion::Neutral,
-            },
+            conclusion: outcome::conclusion(report, surroundings.accepted.is_some(), self.options),
             title: &comment::headline(report),
             summary: text,
             details_url: &target.context.run_url(),

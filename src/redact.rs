@@ -20,7 +20,27 @@ const WORDS: [&str; 8] = ["TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "P
 
 /// The values that must not be shown.
 #[derive(Clone, Default)]
-pub struct Secrets(Arc<Vec<Pattern>>);
+pub struct Secrets(Arc<Known>);
+
+#[derive(Clone, Default)]
+struct Known {
+    patterns: Vec<Pattern>,
+    /// The bytes that one of them can begin with, a bit each: most text has few.
+    starts: [u64; 4],
+}
+
+impl Known {
+    fn add(&mut self, pattern: Pattern) {
+        for start in pattern.first().into_iter().flatten().filter_map(|spelling| spelling.first()) {
+            self.starts[usize::from(start / 64)] |= 1 << (start % 64);
+        }
+        self.patterns.push(pattern);
+    }
+
+    fn can_start_with(&self, byte: u8) -> bool {
+        self.starts[usize::from(byte / 64)] & (1 << (byte % 64)) != 0
+    }
+}
 
 /// A secret, or its base64 or hexadecimal form: for each byte the ways to write it.
 type Pattern = Vec<Vec<Vec<u8>>>;
@@ -31,6 +51,12 @@ impl Secrets {
         Self::among(std::env::vars_os())
     }
 
+    /// Those that are cut out of files. A plain word or number stays: it guards nothing, and a file that is read again is
+    /// full of words and numbers.
+    pub fn for_files() -> Self {
+        Self::among(std::env::vars_os().filter(|(_, value)| !is_plain(&value.to_string_lossy())))
+    }
+
     fn among(variables: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let secret = variables.filter(|(name, _)| is_secret(&name.to_string_lossy()));
         Self::default().with(secret.map(|(_, value)| value.to_string_lossy().into_owned()))
@@ -39,12 +65,17 @@ impl Secrets {
     /// These values as well. One of many lines, such as a private key, may be shown in part: each line counts.
     #[must_use]
     pub fn with(self, values: impl IntoIterator<Item = String>) -> Self {
-        let mut patterns = Arc::unwrap_or_clone(self.0);
+        let mut known = Arc::unwrap_or_clone(self.0);
         for value in values {
             let lines = value.lines().map(str::trim).filter(|line| line.len() >= SHORTEST);
-            patterns.extend(lines.flat_map(forms).map(|form| form.into_iter().map(spellings).collect()));
+            lines.flat_map(forms).for_each(|form| known.add(form.into_iter().map(spellings).collect()));
         }
-        Self(Arc::new(patterns))
+        Self(Arc::new(known))
+    }
+
+    /// Is there nothing to hide?
+    pub fn is_empty(&self) -> bool {
+        self.0.patterns.is_empty()
     }
 
     /// `text` without the secrets.
@@ -79,7 +110,13 @@ impl Secrets {
     fn split<'a>(&self, text: &'a [u8], end: End) -> (Vec<u8>, &'a [u8]) {
         let mut shown = Vec::with_capacity(text.len());
         let mut at = 0;
-        while at < text.len() {
+        loop {
+            let harmless = text[at..].iter().take_while(|byte| !self.0.can_start_with(**byte)).count();
+            shown.extend_from_slice(&text[at..at + harmless]);
+            at += harmless;
+            if at == text.len() {
+                return (shown, &[]);
+            }
             match self.at(&text[at..], end) {
                 Match::Whole(length) => {
                     shown.extend(HIDDEN.bytes());
@@ -92,12 +129,11 @@ impl Secrets {
                 }
             }
         }
-        (shown, &[])
     }
 
     /// Is there a secret at the start of `text`? The longest counts.
     fn at(&self, text: &[u8], end: End) -> Match {
-        let matches = self.0.iter().map(|pattern| matches(pattern, text, end));
+        let matches = self.0.patterns.iter().map(|pattern| matches(pattern, text, end));
         matches.max().unwrap_or(Match::No)
     }
 }
@@ -193,6 +229,15 @@ fn is_secret(variable: &str) -> bool {
     name.ends_with("_KEY") || name.split(['_', '-']).any(|word| WORDS.contains(&word))
 }
 
+/// A word, a number, a date.
+fn is_plain(value: &str) -> bool {
+    let is_word = value.bytes().all(|byte| byte.is_ascii_lowercase() || matches!(byte, b'_' | b'-' | b'.'));
+    let is_number = value
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b':' | b'T' | b'Z' | b'e'));
+    is_word || is_number
+}
+
 /// Passes on what is written, but for secrets. A secret may come in pieces: what could be its start is held back until
 /// the next piece tells, or the writer is dropped.
 pub struct Redacting<W: Write> {
@@ -201,8 +246,25 @@ pub struct Redacting<W: Write> {
     held: Vec<u8>,
 }
 
+impl<W: Write> Redacting<W> {
+    /// Nothing more comes: what was held back can be told now.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.pass_on_rest()
+    }
+
+    fn pass_on_rest(&mut self) -> io::Result<()> {
+        let held = std::mem::take(&mut self.held);
+        let (shown, _) = self.secrets.split(&held, End::Final);
+        self.inner.write_all(&shown)?;
+        self.inner.flush()
+    }
+}
+
 impl<W: Write> Write for Redacting<W> {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if self.secrets.is_empty() {
+            return self.inner.write(text);
+        }
         self.held.extend(text);
         let (shown, rest) = self.secrets.split(&self.held, End::Open);
         let rest = rest.to_vec();
@@ -219,8 +281,7 @@ impl<W: Write> Write for Redacting<W> {
 impl<W: Write> Drop for Redacting<W> {
     fn drop(&mut self) {
         // Nobody is left to hear of an error.
-        let (shown, _) = self.secrets.split(&self.held, End::Final);
-        let _ = self.inner.write_all(&shown).and_then(|()| self.inner.flush());
+        let _ = self.pass_on_rest();
     }
 }
 

@@ -3,7 +3,7 @@
 //! `ci` writes it where the measuring happens; `publish` reads it on a machine that trusts nothing in it.
 
 use std::fmt::{self, Write as _};
-use std::io::{BufWriter, Read, Write};
+use std::io::Read;
 use std::path::Path;
 
 use schemars::JsonSchema;
@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::compare::Comparison;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::redact::Secrets;
-use crate::results::Results;
+use crate::results::{self, Results};
 
 /// The schema that is written; 1 is read as well. It held results of schema 1, and was the same otherwise.
 pub const SCHEMA: u32 = 2;
@@ -50,6 +49,13 @@ pub struct Report {
     /// Why nothing could be measured: then there are neither numbers nor a comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,
+}
+
+/// What reports are about, from run to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    pub suite: String,
+    pub hardware: String,
 }
 
 /// The commit and the workflow run that a measurement is of.
@@ -102,6 +108,19 @@ impl Report {
             failure: None,
         }
     }
+
+    /// Nothing is known but what it should have been of.
+    pub fn of_nothing(subject: &Subject, why: &str) -> Self {
+        let head = Results {
+            schema: results::SCHEMA,
+            suite: subject.suite.clone(),
+            label: None,
+            cases: Vec::new(),
+            settings: Default::default(),
+            sessions: Vec::new(),
+        };
+        Self { failure: Some(why.to_owned()), ..Self::of(head, subject.hardware.clone()) }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -131,9 +150,8 @@ pub fn read(path: &Path) -> Result<Report> {
 /// Writes a report, whole or not at all.
 pub fn write(report: &Report, path: &Path) -> Result<()> {
     files::write(path, |out| {
-        let mut out = BufWriter::new(Secrets::of_environment().writer(out));
-        serde_json::to_writer(&mut out, report)?;
-        out.flush()
+        serde_json::to_writer(out, report)?;
+        Ok(())
     })
 }
 

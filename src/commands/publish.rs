@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::cli::Io;
 use crate::error::{Error, Exit, Result};
 use crate::github::sticky::When;
-use crate::publish::{FailOn, IfNoBaseline, Options, publish};
+use crate::publish::{FailOn, IfNoBaseline, Options, publish, publish_nothing};
+use crate::render::escape;
 use crate::report::{self, Report};
 
 /// More than any measurement makes. An artifact of a fork may hold anything.
@@ -24,13 +25,24 @@ const MAX_DEPTH: usize = 3;
 #[command(after_help = "Examples:
   bench-diff publish --results bench-results                     in a workflow, GITHUB_TOKEN in the environment
   bench-diff publish --results bench-results --fail-on never     only tell
-  bench-diff publish --results bench-results > comment.md        outside of a workflow: prints the comment")]
+  bench-diff publish --results bench-results > comment.md        outside of a workflow: prints the comment
+  bench-diff publish --failed 'the artifact is missing'          there are no results: earlier comments say so")]
 pub struct Args {
-    /// The directory with the reports, at any depth down to 3
-    #[arg(long, value_name = "DIR")]
-    results: PathBuf,
+    #[command(flatten)]
+    what: What,
     #[command(flatten)]
     publishing: Publishing,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct What {
+    /// The directory with the reports, at any depth down to 3
+    #[arg(long, value_name = "DIR")]
+    results: Option<PathBuf>,
+    /// There are no reports: say that nothing was measured, and why, also in the comments of earlier runs
+    #[arg(long, value_name = "WHY")]
+    failed: Option<String>,
 }
 
 /// Flags of every command that publishes.
@@ -71,8 +83,14 @@ impl Publishing {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let reports = read_all(&args.results)?;
-    publish(&reports, &args.publishing.options(), &|name| std::env::var(name).ok(), io)
+    let (options, variable) = (args.publishing.options(), |name: &str| std::env::var(name).ok());
+    match &args.what {
+        What { results: Some(results), .. } => publish(&read_all(results)?, &options, &variable, io),
+        What { failed, .. } => {
+            let why = escape::short_line(failed.as_deref().unwrap_or_default(), 600);
+            publish_nothing(&why, &options, &variable, io)
+        }
+    }
 }
 
 fn read_all(directory: &Path) -> Result<Vec<Report>> {

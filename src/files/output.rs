@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::lock::{Lock, Refused};
 use super::place::{self, Place};
 use crate::error::{Error, Result};
+use crate::redact::Secrets;
 
 /// For a holder that is just ending: it may have been killed this very moment.
 pub(super) const MOMENT: Duration = Duration::from_millis(500);
@@ -84,6 +85,7 @@ impl Output {
 
     /// Replaces the file: a reader, or a power cut, sees the old one or the new one. Who may read it stays as it was.
     pub fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+        let write = |out: &mut dyn Write| without_secrets(&Secrets::for_files(), out, write);
         match &self.to {
             To::File { target, .. } => replace(target, None, write),
             To::Stream(stream) => buffered(stream, write).map(drop),
@@ -152,6 +154,20 @@ fn write_new(
         file.set_permissions(permissions)?;
     }
     buffered(&file, write)?.sync_all()
+}
+
+/// What costs nothing where there are none.
+fn without_secrets(
+    secrets: &Secrets,
+    out: &mut dyn Write,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    if secrets.is_empty() {
+        return write(out);
+    }
+    let mut buffer = BufWriter::new(secrets.writer(out));
+    write(&mut buffer)?;
+    buffer.into_inner()?.finish()
 }
 
 fn buffered(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<&File> {

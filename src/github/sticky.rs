@@ -9,6 +9,7 @@
 //! Until one of these has, we go for `github-actions[bot]`; if another app's comment has the marker and nothing has told
 //! who we are, we create a comment to learn it, and fold the others of that author then.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -16,6 +17,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{ApiError, Client, Repository};
+use crate::report::Subject;
 
 /// Who comments with the token that every workflow run gets.
 const ACTIONS_BOT: &str = "github-actions[bot]";
@@ -39,6 +41,17 @@ impl Marker {
     /// `run` is the id of the workflow run that measured; ids grow, so an older run never replaces a newer one's.
     pub fn new(suite: &str, hardware: &str, run: u64) -> Self {
         Self { prefix: format!("<!-- bench-diff suite={} gpu={} run=", encode(suite), encode(hardware)), run }
+    }
+
+    /// What a marked comment is about, and the run that wrote it. None for a name that was too long for a marker.
+    fn read(body: &str) -> Option<(Subject, u64)> {
+        let line = body.lines().next()?.strip_prefix("<!-- bench-diff suite=")?;
+        let (suite, rest) = line.split_once(" gpu=")?;
+        let (hardware, _) = rest.split_once(" run=")?;
+        let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned);
+        let subject = Subject { suite: decode(suite)?, hardware: decode(hardware)? };
+        let run = Self::new(&subject.suite, &subject.hardware, 0).find(body)?;
+        Some((subject, run))
     }
 
     fn line(&self) -> String {
@@ -186,10 +199,20 @@ impl<'a> Conversation<'a> {
         self.create(marker, &body)
     }
 
+    /// What all comments that are ours, or may be, are about, and the runs that wrote them.
+    pub fn subjects(&mut self) -> Result<Vec<(Subject, u64)>, ApiError> {
+        let (own, perhaps) = self.where_body(|body| Marker::read(body).is_some())?;
+        Ok(own.iter().chain(&perhaps).filter_map(|comment| Marker::read(comment.body())).collect())
+    }
+
     /// The comments with this marker, oldest first: ours, and those that may be ours.
     fn marked(&mut self, marker: &Marker) -> Result<(Vec<Comment>, Vec<Comment>), ApiError> {
+        self.where_body(|body| marker.find(body).is_some())
+    }
+
+    fn where_body(&mut self, fits: impl Fn(&str) -> bool) -> Result<(Vec<Comment>, Vec<Comment>), ApiError> {
         let mut marked = self.comments()?;
-        marked.retain(|comment| marker.find(comment.body()).is_some());
+        marked.retain(|comment| fits(comment.body()));
         marked.sort_by_key(|comment| comment.id);
         marked.dedup_by_key(|comment| comment.id);
         let doubtful = |comment: &Comment| self.me.may_have_written(comment) && !self.me.wrote(comment);

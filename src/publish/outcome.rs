@@ -5,6 +5,7 @@ use std::io;
 use super::{FailOn, IfNoBaseline, Options};
 use crate::compare::{Counts, Row, Verdict};
 use crate::error::Exit;
+use crate::github::checks::Conclusion;
 use crate::github::outputs::{Annotation, Files, Level};
 use crate::render::escape;
 use crate::report::Report;
@@ -26,7 +27,7 @@ impl Outcome {
     pub fn add(&mut self, report: &Report, accepted: bool) {
         self.failing |= fails(report, accepted);
         self.unmeasured |= report.failure.is_some();
-        self.uncompared |= report.failure.is_none() && report.comparison.is_none();
+        self.uncompared |= uncompared(report);
         for row in rows(report) {
             *self.counts.of_mut(row.verdict) += 1;
             self.verdict = self.verdict.max(Some(row.verdict));
@@ -78,25 +79,53 @@ fn lost(report: &Report) -> bool {
     report.failure.is_some() || notes.any(|note| note.fails)
 }
 
-pub fn fails(report: &Report, accepted: bool) -> bool {
+fn fails(report: &Report, accepted: bool) -> bool {
     lost(report) || (regressed(report).next().is_some() && !accepted)
 }
 
-/// Something changed, or can't be told.
+fn uncompared(report: &Report) -> bool {
+    report.failure.is_none() && report.comparison.is_none()
+}
+
+/// How a report's own check run ends.
+pub fn conclusion(report: &Report, accepted: bool, options: &Options) -> Conclusion {
+    let unjudged = uncompared(report) && options.if_no_baseline == IfNoBaseline::Fail;
+    match (fails(report, accepted), options.fail_on) {
+        (false, _) if unjudged => Conclusion::Failure,
+        (false, _) => Conclusion::Success,
+        (true, FailOn::Regression) => Conclusion::Failure,
+        (true, FailOn::Never) => Conclusion::Neutral,
+    }
+}
+
+/// Something changed, perhaps unconfirmed, or nothing was compared.
 pub fn worth_saying(report: &Report) -> bool {
-    report.comparison.as_ref().is_none_or(|comparison| {
-        let says = |row: &Row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
-        comparison.rows.iter().any(says) || !comparison.notes.is_empty()
+    report
+        .comparison
+        .as_ref()
+        .is_none_or(|comparison| comparison.rows.iter().any(Row::looks_changed) || !comparison.notes.is_empty())
+}
+
+fn level(fail_on: FailOn, accepted: bool) -> Level {
+    if fail_on == FailOn::Regression && !accepted { Level::Error } else { Level::Warning }
+}
+
+/// Where nothing says of which suite, the message says it all.
+pub fn annotation_of_failure(report: &Report, fail_on: FailOn) -> Option<Annotation> {
+    let (level, why) = (level(fail_on, false), escape::short_line(report.failure.as_ref()?, 300));
+    Some(match report.suite.as_str() {
+        "" => Annotation { level, title: "bench-diff".to_owned(), message: format!("nothing was measured: {why}") },
+        suite => Annotation {
+            level,
+            title: format!("bench-diff: nothing could be measured of {}", escape::short_line(suite, 80)),
+            message: why,
+        },
     })
 }
 
 pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Annotation> {
-    let level = if fail_on == FailOn::Regression && !accepted { Level::Error } else { Level::Warning };
-    let unmeasured = report.failure.iter().map(|why| Annotation {
-        level,
-        title: format!("bench-diff: nothing could be measured of {}", escape::short_line(&report.suite, 80)),
-        message: escape::short_line(why, 300),
-    });
+    let level = level(fail_on, accepted);
+    let unmeasured = annotation_of_failure(report, fail_on).into_iter();
     let regressions = regressed(report).map(|row| {
         let change = row.change.map_or_else(String::new, |change| format!(" changed by {:+.1}%", change * 100.0));
         Annotation {

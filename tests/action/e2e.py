@@ -17,6 +17,7 @@ import finding
 import gate
 import inputs
 import leaks
+import nightly
 import others
 import release
 import repositories
@@ -24,7 +25,7 @@ from workflow import Runner, check
 
 SCENARIOS = {
     f"{module.__name__}.{scenario.__name__}": scenario
-    for module in (finding, inputs, gate, leaks, others, bench, release) for scenario in module.SCENARIOS
+    for module in (finding, inputs, gate, leaks, others, bench, release, nightly) for scenario in module.SCENARIOS
 }
 
 

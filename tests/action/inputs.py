@@ -49,7 +49,8 @@ def arguments(world):
     jobs = recorder.run(
         {"config": "c d.toml", "suite": "s", "gpus": "1", "baseline": "b", "head-binary": "h", "base-binary": "o",
          "base-ref": "r", "candle": "k", "confirm": "never", "confirm-budget": "3", "results": "out", "pr-number": "7",
-         "fail-on": "regression", "if-no-baseline": "fail", "artifact-name": "mine", "build-command": "touch built"},
+         "fail-on": "regression", "if-no-baseline": "fail", "artifact-name": "mine", "build-command": "touch built",
+         "build-env": "CC_one  CC_two"},
         {"comment": "changed", "check-run": "false", "pr-number": "8", "fail-on": "never", "if-no-baseline": "pass",
          "artifact-name": "mi*"})
     check(recorder.arguments("base") == "base --base-ref r --pr-number 7 --repository k".split(), recorder.arguments("base"))
@@ -57,7 +58,7 @@ def arguments(world):
     source = ci.pop(ci.index("--source") + 1)
     check(source.endswith("bench-diff@v1") or "bench-diff" in source, f"the source is this Action's: {source}")
     check(ci == ["ci", "--output", "out", "--no-publish", "--source", "--config", "c d.toml", "--suite", "s", "--gpus", "1",
-                 "--baseline", "b", "--head-binary", "h", "--base-binary", "o", "--base-ref", "r", "--candle", "k",
+                 "--baseline", "b", "--head-binary", "h", "--base-binary", "o", "--build-env", "CC_one", "--build-env", "CC_two", "--base-ref", "r", "--candle", "k",
                  "--confirm-budget", "3", "--no-confirm"], f"the arguments of ci: {ci}")
     report = without_paths(recorder.report)
     check(report == "publish --results --comment never --no-check-run --fail-on regression --if-no-baseline fail --summary",
@@ -99,12 +100,18 @@ def refusals(world):
         ({"confirm": "no\n::x::"}, 0, "the confirm input is neither auto nor never: no ::x::"),
         ({"timeout": "0"}, 0, "the timeout input is not a number of minutes: 0"),
         ({"timeout": "1h"}, 0, "the timeout input is not a number of minutes: 1h"),
-        ({"build-command": "exit 3"}, 0, None),
     ]:
         jobs = recorder.run(inputs, code=code)
         check(jobs["measure"].result == "failure" and recorder.arguments("ci") is None, f"{inputs}: nothing is measured")
         errors = [message for _, message in jobs["measure"].annotations("error")]
-        check(says is None or says in errors, f"{inputs}: {errors}")
+        check(says in errors, f"{inputs}: {errors}")
+        check(recorder.report[:2] == ["publish", "--failed"], f"{inputs}: which is said: {recorder.report}")
+        check("no report as bench-diff" in recorder.arguments("publish")[2], f"and told: {recorder.arguments('publish')}")
+    jobs = recorder.run({"build-command": "exit 3", "suite": "s", "results": "out"}, code=3)
+    ci = recorder.arguments("ci")
+    check(ci[-2:] == ["--failed", "the build command failed"], f"nothing is measured: {ci}")
+    check({"--suite", "s", "--output", "out", "--no-publish"} <= set(ci), f"a report says so: {ci}")
+    check(jobs["measure"].result == "failure" and recorder.report[:2] == ["publish", "--results"], "and is told")
     jobs = recorder.run({}, code=3)
     check(jobs["measure"].outcome == "failure", "the exit code of ci counts")
     check(recorder.report is not None and recorder.arguments("publish") is not None, "what there is is told all the same")

@@ -1,6 +1,7 @@
 """What else happens between a run and a comment."""
 
 import os
+import shutil
 
 import repositories
 from emulated import REPOSITORY
@@ -58,24 +59,101 @@ def a_token_that_may_not_write(world):
     check("baseline" in jobs["publish"].summary, "the summary has it")
 
 
+def told(world, pull, jobs, why, results=("failure", "failure")):
+    """Everything says that nothing was measured of this commit, and why."""
+    check(tuple(job.result for job in jobs.values()) == results, f"both jobs fail: {jobs['publish'].log[-3000:]}")
+    check(jobs["publish"].outputs["verdict"] == "failed", f"the verdict: {jobs['publish'].outputs}")
+    check(why in str(jobs["publish"].annotations("error")), f"an annotation says {why}: {jobs['publish'].annotations('error')}")
+    check("Nothing could be measured" in jobs["publish"].summary, f"the summary: {jobs['publish'].summary}")
+    comments = [comment.replace("\\", "") for comment in world.github.comments(pull)]
+    check(len(comments) == 1 and why in comments[0] and "### ❌ Nothing could be measured" in comments[0],
+          f"the comment of an earlier run says {why}: {comments}")
+    check(pull["head"]["sha"][:9] in comments[0], f"of this commit: {comments}")
+    conclusions = [conclusion for _, conclusion in world.github.check_runs(pull)]
+    check("failure" in conclusions, f"a check run: {conclusions}")
+
+
 def nothing_was_measured(world):
-    """The measuring job ended before there was anything: no comment, and the gate is shut."""
+    """The measuring job ended before there was anything: no comment where there was none, else it says so."""
     repository = Repository(world, "nothing")
+
+    def no_program(name, job):
+        if name == "measure":
+            job["steps"][-1]["with"]["binary-path"] = "/no/bench-diff"
+    jobs = repository.run(change=no_program)
+    check([job.result for job in jobs.values()] == ["failure", "failure"], "both jobs fail")
+    why = "the measuring job uploaded no report as bench-diff"
+    check(f"nothing was measured: {why}" in str(jobs["publish"].annotations("error")), "and say why")
+    check(world.github.comments(repository.pull) == [], "nobody knows of what: no comment")
+    repository.run(run_id=2)
+    check("First measurement" in world.github.comments(repository.pull)[0], "a run that measures comments")
+    told(world, repository.pull, repository.run(change=no_program, run_id=3), why)
+
+    def dead(name, job):
+        if name == "measure":
+            # As when the runner died: the steps were never reached.
+            job["steps"] = [{"run": "exit 1", "shell": "bash"}]
+    repository.run(run_id=4)
+    told(world, repository.pull, repository.run(change=dead, run_id=5), why)
+    # The artifact is there, and is none.
+    repository.run(run_id=6)
+
+    def garbled(name, job):
+        if name == "publish":
+            for report in world.runner.artifacts.glob("7/**/report.json"):
+                report.write_text("{")
+    told(world, repository.pull, repository.run(change=garbled, run_id=7), "no report that can be used", ("success", "failure"))
+
+
+def a_kept_results_folder(world):
+    """What an earlier run left in the folder for results, as on a runner that keeps it, is not taken for this one's."""
+    repository = Repository(world, "kept")
+    repository.run(run_id=1)
+    kept = world.runner.artifacts / "1/bench-diff"
+    check((kept / "summary.md").exists() or (kept / "report.json").exists(), f"there is something to keep: {list(kept.iterdir())}")
+    (repository.path / ".gitignore").write_text(".bench-diff\n")
+    shutil.copytree(kept, repository.path / "bench-results")
+    (repository.path / "bench-results/summary.md").write_text("### of an earlier run\n")
+
+    def left(run):
+        return sorted(path.name for path in world.runner.artifacts.glob(f"{run}/bench-diff/*"))
+    (repository.path / "bench-diff.toml").write_text("[[[\n")
+    jobs = repository.run(run_id=2)
+    told(world, repository.pull, jobs, "the measuring job uploaded no report as bench-diff")
+    check(left(2) == [], f"nothing of the earlier run is uploaded: {left(2)}")
+    check(jobs["measure"].outputs.get("verdict") == "failed", f"the measuring job says so too: {jobs['measure'].outputs}")
+
+
+def the_build_fails(world):
+    repository = Repository(world, "build")
+    repository.run(run_id=1)
 
     def change(name, job):
         if name == "measure":
-            job["steps"][-1]["with"]["binary-path"] = "/no/bench-diff"
-    jobs = repository.run(change=change)
-    check([job.result for job in jobs.values()] == ["failure", "failure"], "both jobs fail")
-    errors = str(jobs["publish"].annotations("error"))
-    check("nothing was measured: the measuring job uploaded no report as bench-diff" in errors, f"and says why: {errors}")
+            job["steps"][-1]["with"]["build-command"] = "echo compiling; false"
+    jobs = repository.run(run_id=2, change=change)
+    told(world, repository.pull, jobs, "the build command failed")
+    check(jobs["measure"].outputs["verdict"] == "failed", f"the measuring job's verdict: {jobs['measure'].outputs}")
+    check("the build command failed" in str(jobs["measure"].annotations("warning")), "and its annotation")
+
+
+def every_run_fails(world):
+    repository = Repository(world, "fails")
+    repository.run(run_id=1)
+
+    def change(name, job):
+        if name == "measure":
+            job["steps"][-1]["with"]["head-binary"] = "/bin/false"
+    jobs = repository.run(run_id=2, change=change)
+    told(world, repository.pull, jobs, "every run failed")
+    check(jobs["measure"].outputs["verdict"] == "failed", f"the measuring job's verdict: {jobs['measure'].outputs}")
 
 
 def in_a_second_workflow(world):
     """The workflow of docs/action.md that runs after another one."""
     repository = Repository(world, "second")
     repository.run(change=lambda name, job: job.update({"if": "false"}) if name == "publish" else None, run_id=77)
-    (repository.path / ".github/workflows/publish.yml").write_text(repositories.shown("docs/action.md", 1))
+    (repository.path / ".github/workflows/publish.yml").write_text(repositories.shown("docs/action.md", 2))
     run = {
         "id": 77, "event": "pull_request", "conclusion": "success", "head_sha": repository.pull["head"]["sha"],
         "head_branch": "other-second", "head_repository": {"owner": {"login": "acme"}}, "pull_requests": [],
@@ -84,8 +162,15 @@ def in_a_second_workflow(world):
     jobs = world.runner.run("workflow_run", event, repository.path, ".github/workflows/publish.yml", run_id=2)
     check(jobs["publish"].result == "success", f"it ran: {jobs['publish'].log}")
     check(len(world.github.comments(repository.pull)) == 1, "and commented on the pull request that was measured")
-    run["conclusion"] = "cancelled"
-    world.runner.run("workflow_run", event, repository.path, ".github/workflows/publish.yml", runs=False)
+    for conclusion in ["skipped", "action_required"]:
+        run["conclusion"] = conclusion
+        world.runner.run("workflow_run", event, repository.path, ".github/workflows/publish.yml", runs=False)
+    for number, conclusion in [(78, "failure"), (79, "cancelled"), (80, "timed_out")]:
+        run |= {"id": number, "conclusion": conclusion}
+        jobs = world.runner.run("workflow_run", event, repository.path, ".github/workflows/publish.yml", run_id=number + 100)
+        told(world, repository.pull, jobs, "the measuring job uploaded no report as bench-diff", ("failure",))
+        comment = world.github.comments(repository.pull)[0]
+        check(f"run={number} -->" in comment, f"{conclusion}: the comment is of the run that ended so: {comment}")
 
 
 def another_version(world):
@@ -104,4 +189,18 @@ def another_version(world):
         check("no bench-diff 9.9.9 here" in str(job.annotations("error")), f"it is refused: {job.annotations('error')}")
 
 
-SCENARIOS = [another_version, two_runs_one_comment, forks, a_token_that_may_not_write, nothing_was_measured, in_a_second_workflow]
+def an_artifact_out_of_reach(world):
+    """The publishing job may not ask for the other run's artifacts: that is said, too."""
+    repository = Repository(world, "reach")
+    repository.run(run_id=87)
+    (repository.path / ".github/workflows/publish.yml").write_text(repositories.shown("docs/action.md", 2))
+    run = {"id": 88, "event": "pull_request", "conclusion": "success", "head_sha": repository.pull["head"]["sha"],
+           "head_branch": "other-reach", "head_repository": {"owner": {"login": "acme"}}, "pull_requests": []}
+    jobs = world.runner.run("workflow_run", {"action": "completed", "workflow_run": run}, repository.path,
+                            ".github/workflows/publish.yml", run_id=89,
+                            change=lambda _, job: job["permissions"].pop("actions"))
+    told(world, repository.pull, jobs, "bench-diff could not be downloaded", ("failure",))
+
+
+SCENARIOS = [another_version, two_runs_one_comment, forks, a_token_that_may_not_write, nothing_was_measured,
+             a_kept_results_folder, the_build_fails, every_run_fails, in_a_second_workflow, an_artifact_out_of_reach]

@@ -36,7 +36,7 @@ class Release:
         files = self.git("ls-tree", "-r", "--name-only", f"baselines-{self.tag}", "baselines", cwd=self.origin).split()
         check(len(files) == 1 and files[0].startswith(f"baselines/tiny/releases/{self.tag}/"), f"the baselines: {files}")
         baseline = json.loads(self.show(files[0]))
-        check((len(baseline["sessions"]), baseline["label"]) == (5, self.tag), "five sessions of the release")
+        check((len(baseline["sessions"]), baseline["label"]) == (1, self.tag), "a session of the release")
         self.download(sums, kept)
         self.release()
         check(self.state() == first, f"a second run changes nothing: {first} {self.state()}")

@@ -4,7 +4,7 @@ use bench_diff::compare::{CaseNote, Difference, NoteKind, Row, Summary, Verdict}
 use bench_diff::render::comment::{Acceptance, Surroundings, comment, headline, summary};
 use bench_diff::report::{ReleaseComparison, Report};
 
-use crate::reports::{LARGE, SMALL, comparison, first_run, regressed, report, row, unchanged};
+use crate::reports::{LARGE, SMALL, comparison, first_run, regressed, report, row, unchanged, unconfirmed};
 
 fn surroundings() -> Surroundings {
     Surroundings {
@@ -40,6 +40,13 @@ fn a_regression() {
 #[test]
 fn nothing_changed() {
     insta::assert_snapshot!(shown("unchanged", &comment(&unchanged(), &surroundings())));
+}
+
+#[test]
+fn what_looks_changed_and_is_unconfirmed() {
+    let text = comment(&unconfirmed(), &surroundings());
+    assert!(!text.contains("🔴") && !text.contains("🟢"), "nothing is called slower or faster: {text}");
+    insta::assert_snapshot!(shown("unconfirmed", &text));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 use bench_diff::report::{Origin, Report};
 use serde_json::{Value, json};
 
-use crate::fake::{BASE_SHA, GitHub, HEAD_SHA};
+use crate::fake::{BASE_SHA, Fault, GitHub, HEAD_SHA};
 use crate::reports::{failed, origin, regressed, unchanged};
 use crate::step::{Step, stderr};
 
@@ -36,6 +36,77 @@ fn that_nothing_could_be_measured_is_told_everywhere() {
     let output = Step::pull_request(&github).publish(&failed(), &["--comment", "changed"]);
     assert_eq!(output.status.code(), Some(0), "nothing is a gate unless it is asked for");
     assert_eq!(github.state().check_runs.last().unwrap()["conclusion"], "neutral");
+}
+
+/// Not even a report of a failure: the runner died, the artifact is missing, the configuration is broken.
+#[test]
+fn without_any_report_no_old_verdict_stays() {
+    const WHY: &str = "the measuring job uploaded no report";
+    let github = GitHub::start();
+    let foreign = github.state().add_comment("mallory", "NONE", "<!-- bench-diff suite=smoke gpu=x run=1 -->\nplanted");
+    let other = Report { suite: "other suite".into(), ..unchanged() };
+    for report in [regressed(), other] {
+        assert!(Step::pull_request(&github).publish(&report, &[]).status.success());
+    }
+    let step = Step::pull_request(&github).set("GITHUB_RUN_ID", "43");
+    let output = step.run(&["publish", "--failed", WHY, "--fail-on", "regression", "--summary", "summary.md"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let error = format!("::error title=bench-diff::nothing was measured: {WHY}");
+    assert!(stderr(&output).contains(&error), "{}", stderr(&output));
+    assert_eq!((step.output("verdict"), step.output("regressed")), ("failed".into(), "0".into()));
+    assert_eq!(step.output("comment-url").lines().count(), 2);
+    insta::assert_snapshot!("nothing_at_all_summary", step.read("summary"));
+    assert_eq!(step.read("summary.md").trim_end(), step.read("summary").trim_end());
+    let state = github.state();
+    let comments: Vec<_> = state.comments.iter().filter(|comment| comment["id"] != foreign).collect();
+    assert_eq!(comments.len(), 2, "{comments:?}");
+    for (comment, suite) in comments.iter().zip(["smoke", "other suite"]) {
+        let text = comment["body"].as_str().unwrap();
+        assert!(text.contains(&format!("> Commit `111111111` could not be measured: {WHY}")), "{text}");
+        assert!(text.contains("run=43") && text.contains(suite) && !text.contains("regressed"), "{text}");
+    }
+    let checks: Vec<_> = state.check_runs.iter().filter(|check| check["external_id"] == "bench-diff-43").collect();
+    assert_eq!(checks.len(), 2, "{checks:?}");
+    assert!(checks.iter().all(|check| check["conclusion"] == "failure"), "{checks:?}");
+    assert!(state.comments.iter().any(|comment| comment["body"].as_str().unwrap().ends_with("planted")));
+}
+
+/// Where nothing was said, nothing is: neither a comment nor a check run for a suite that nobody knows.
+#[test]
+fn without_any_report_and_comment_there_is_none() {
+    let github = GitHub::start();
+    for (flags, code) in [(&["--fail-on", "regression"][..], 1), (&[], 0)] {
+        let step = Step::pull_request(&github);
+        let output = step.run(&[&["publish", "--failed", "no artifact"], flags].concat());
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert_eq!(step.output("verdict"), "failed");
+    }
+    assert_eq!(github.state().count("POST"), 0);
+    let step = Step::pull_request(&github);
+    assert_eq!(step.run(&["publish", "--failed", "x", "--results", "results"]).status.code(), Some(2));
+    assert_eq!(step.run(&["publish"]).status.code(), Some(2));
+}
+
+/// Another job of the same run may have measured another suite, and a newer run knows better.
+#[test]
+fn what_this_run_or_a_newer_one_said_stays() {
+    for run in ["42", "41"] {
+        let github = GitHub::start();
+        assert!(Step::pull_request(&github).publish(&unchanged(), &[]).status.success());
+        let output = Step::pull_request(&github).set("GITHUB_RUN_ID", run).run(&["publish", "--failed", "no artifact"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        assert!(github.state().marked()[0].contains("### ⚪ 1 unchanged"), "{run}: {}", github.state().marked()[0]);
+    }
+}
+
+#[test]
+fn what_github_refuses_is_a_warning() {
+    let github = GitHub::start();
+    github.inject("GET", "/comments", 99, Fault::Status(500, &[], "oops"));
+    let step = Step::pull_request(&github);
+    let output = step.run(&["publish", "--failed", "no artifact"]);
+    assert!(output.status.success() && step.output("verdict") == "failed", "{}", stderr(&output));
+    assert!(stderr(&output).contains("an earlier comment may still be there"), "{}", stderr(&output));
 }
 
 fn run_event(event: &str) -> Value {

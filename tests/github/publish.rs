@@ -5,7 +5,7 @@ use bench_diff::report::Report;
 use serde_json::{Value, json};
 
 use crate::fake::{BASE_SHA, Fault, GitHub, HEAD_SHA, pull};
-use crate::reports::{first_run, origin, regressed, report, row, unchanged};
+use crate::reports::{first_run, origin, regressed, report, row, unchanged, unconfirmed};
 use crate::step::{Step, stderr};
 
 #[test]
@@ -33,6 +33,20 @@ fn twice_is_one_comment_and_one_check_run() {
     assert_eq!((state.marked().len(), state.check_runs.len()), (1, 1));
     assert!(state.marked()[0].contains("### ⚪ 1 unchanged"));
     assert_eq!(state.check_runs[0]["conclusion"], "success");
+}
+
+/// What looks changed is worth a comment also where a screen can't confirm it; what is merely noisy isn't.
+#[test]
+fn comments_on_changes_include_unconfirmed_ones() {
+    let noisy = || report(vec![row("a", "ttft", Verdict::Inconclusive, 0.018)]);
+    for (report, comments) in [(unconfirmed(), 1), (regressed(), 1), (unchanged(), 0), (noisy(), 0)] {
+        let github = GitHub::start();
+        let output = Step::pull_request(&github).publish(&report, &["--comment", "changed", "--fail-on", "regression"]);
+        assert_eq!(github.state().marked().len(), comments, "{}", stderr(&output));
+    }
+    let github = GitHub::start();
+    let output = Step::pull_request(&github).publish(&unconfirmed(), &["--fail-on", "regression"]);
+    assert!(output.status.success(), "what isn't certain shuts no gate: {}", stderr(&output));
 }
 
 #[test]
@@ -137,6 +151,8 @@ fn no_baseline_may_fail_the_step() {
         assert_eq!(output.status.code(), Some(code), "{what}");
         assert_eq!(stderr(&output).contains("no baseline of smoke for nvidia-h100-80gb-hbm3"), what != "pass");
         assert!(step.read("summary.md").starts_with("### 🔵 First measurement"));
+        let conclusion = github.state().check_runs.last().unwrap()["conclusion"].clone();
+        assert_eq!(conclusion, if code == 1 { "failure" } else { "success" }, "{what}");
     }
 }
 

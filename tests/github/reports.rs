@@ -164,6 +164,29 @@ pub fn regressed() -> Report {
     ])
 }
 
+/// A screen: two rows look changed, which drift could explain as well.
+pub fn unconfirmed() -> Report {
+    let looks_changed = |case, metric, change: f64| Row {
+        unconfirmed: true,
+        runs_needed: None,
+        reason: format!(
+            "{:+.1}%, unconfirmed: 3 more sessions of the base, at least 6 hours apart, or base and head measured \
+             interleaved would settle it",
+            change * 100.0
+        ),
+        ..row(case, metric, Verdict::Inconclusive, change)
+    };
+    let mut report = report(vec![
+        looks_changed(LONG, "decode_throughput", -0.071),
+        looks_changed(LARGE, "ttft", -0.064),
+        row(SMALL, "ttft", Verdict::Inconclusive, 0.018),
+        row(SMALL, "decode_throughput", Verdict::Unchanged, 0.001),
+    ]);
+    let comparison = report.comparison.as_mut().unwrap();
+    (comparison.tier, comparison.base_occasions) = (Tier::SingleBaseline, Some(2));
+    report
+}
+
 pub fn first_run() -> Report {
     let mut report = unchanged();
     report.base = None;

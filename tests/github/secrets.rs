@@ -115,3 +115,27 @@ fn every_secret_of_the_environment_is_hidden() {
         check(name, &json!(state.check_runs).to_string());
     }
 }
+
+/// A measured program may say what it found in a file of the runner.
+#[test]
+fn a_results_file_holds_no_secret() {
+    let github = GitHub::start();
+    let step = Step::pull_request(&github).set("HF_TOKEN", TOKEN).set("CACHE_KEY", "metrics").set("PIN_KEY", "100150");
+    let suite = "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1]\n";
+    std::fs::write(step.path("bench-diff.toml"), suite).unwrap();
+    let program = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci/program.sh");
+    let script = std::fs::read_to_string(program).unwrap().replace("SPEED", "100000").replace("COMMIT", TOKEN);
+    std::fs::write(step.path("built"), script).unwrap();
+    let mut install = std::process::Command::new("install");
+    assert!(install.args(["-m755", "built", "program"]).current_dir(step.directory.path()).status().unwrap().success());
+    let output = step.run(&["ci", "--quiet", "--head-binary", "./program", "--output", "out", "--no-publish"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(step.run(&["baseline", "update", "out/results.json"]).status.success());
+    let baseline = std::fs::read_dir(step.path("baselines/small")).unwrap().next().unwrap().unwrap().path();
+    for file in ["out/results.json", "out/report.json", baseline.to_str().unwrap()] {
+        let text = step.read(file);
+        check(file, &text);
+        assert!(text.contains("***") && text.contains("\"metrics\"") && text.contains("100150"), "{file}: {text}");
+        let _: serde_json::Value = serde_json::from_str(&text).unwrap();
+    }
+}

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Runs `bench-diff ci` without a token and names what it wrote.
+# Runs `bench-diff ci` without a token and names what it wrote. After a step that failed, the report says just that.
 set -euo pipefail
 
 action=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../../.." && pwd)
 . "$action/.github/actions/scripts/fail.sh"
+
+# The report's Markdown comes later. Until then, none of an earlier run counts.
+rm -f -- "$WITH_RESULTS/summary.md"
 
 args=(ci --output "$WITH_RESULTS" --no-publish --source "$action")
 [[ -z "$WITH_CONFIG" ]] || args+=(--config "$WITH_CONFIG")
@@ -15,6 +18,10 @@ args=(ci --output "$WITH_RESULTS" --no-publish --source "$action")
 # The command that built the head builds the base as well.
 [[ -z "$WITH_BUILD_COMMAND" || -z "$WITH_HEAD_BINARY" || -n "$WITH_BASE_BINARY" ]] ||
   args+=(--build-command "$WITH_BUILD_COMMAND")
+read -r -d '' -a names <<< "$WITH_BUILD_ENV" || true
+for name in "${names[@]}"; do
+  args+=(--build-env "$name")
+done
 if [[ -n "$BASE_COMMIT" ]]; then
   args+=(--base-commit "$BASE_COMMIT")
   [[ -z "$MERGE_BASE" ]] || args+=(--merge-base "$MERGE_BASE")
@@ -29,6 +36,12 @@ case "$WITH_CONFIRM" in
   never) args+=(--no-confirm) ;;
   *) fail "the confirm input is neither auto nor never: $WITH_CONFIRM" ;;
 esac
+
+if [[ "$BASE_OUTCOME" == failure ]]; then
+  args+=(--failed "the step that looks for the base failed")
+elif [[ "$BUILD_OUTCOME" == failure ]]; then
+  args+=(--failed "the build command failed")
+fi
 
 [[ "$WITH_TIMEOUT" =~ ^[1-9][0-9]*$ ]] || fail "the timeout input is not a number of minutes: $WITH_TIMEOUT"
 status=0

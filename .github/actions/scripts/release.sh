@@ -11,6 +11,8 @@ trap 'rm -rf "$work"' EXIT
 
 # shellcheck source=.github/actions/scripts/fail.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/fail.sh"
+# shellcheck source=.github/actions/scripts/branch.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/branch.sh"
 
 # What is there already must have the same bytes: its checksums may be in use.
 (cd dist && sha256sum -- *.tar.gz) > "$work/SHA256SUMS"
@@ -24,9 +26,7 @@ else
   gh release create "$TAG" dist/*.tar.gz dist/SHA256SUMS --verify-tag --title "$TAG" --generate-notes
 fi
 
-git config user.name 'github-actions[bot]'
-git config user.email '41898282+github-actions[bot]@users.noreply.github.com'
-gh auth setup-git
+as_the_bot
 has_baselines() {
   git ls-tree -r --name-only "$1" baselines | grep --quiet --fixed-strings "/releases/$TAG/"
 }
@@ -55,7 +55,5 @@ else
   git commit --quiet --message "Checksums and baselines of $TAG"
   git push --quiet --force origin "$branch"
 fi
-if [[ "$(gh pr list --head "$branch" --state open --json number --jq length)" == 0 ]]; then
-  gh pr create --base "$DEFAULT_BRANCH" --head "$branch" --title "Checksums and baselines of $TAG" \
-    --body "What the Action needs to download $TAG, and five sessions of it. Baselines of a release are never changed."
-fi
+propose "$branch" "$DEFAULT_BRANCH" "Checksums and baselines of $TAG" \
+  "What the Action needs to download $TAG, and a session of it: one occasion, so a screen. Baselines of a release are never changed."

@@ -58,7 +58,10 @@ pub fn top(report: &Report, surroundings: &Surroundings) -> String {
     if let Some(accepted) = &surroundings.accepted {
         text.push_str(&accepted_line(accepted));
     }
-    text.push_str(&what(report));
+    // Nobody knows of what, where there is no report.
+    if !report.suite.is_empty() {
+        text.push_str(&what(report));
+    }
     if let Some(why) = &report.failure {
         text.push_str(&failure_line(why, surroundings));
     }
@@ -354,7 +357,7 @@ fn settle_unconfirmed(comparison: &Comparison) -> String {
     let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
     format!(
         "to settle what is unconfirmed, let the base be built or named beside the baseline, so that both are measured \
-         interleaved; or add {} to the baseline, with `bench-diff baseline update`.",
+         interleaved; or add to the baseline {}, with `bench-diff baseline update`.",
         more_sessions(missing, "")
     )
 }

@@ -1,0 +1,87 @@
+"""The default branch, measured every night: sessions become a baseline, in a pull request."""
+
+import json
+import shutil
+
+import repositories
+from workflow import check
+
+BRANCH = "bench-diff-baselines"
+
+
+class Nights:
+    """A repository with an origin to push to, and the nightly workflow."""
+
+    def __init__(self, world, name, path):
+        self.world, self.path = world, path
+        self.origin = world.scratch / f"{name}.git"
+        repositories.git(world.scratch, "init", "--quiet", "--bare", "--initial-branch", "main", str(self.origin))
+        repositories.git(path, "remote", "set-url", "origin", str(self.origin))
+        repositories.git(path, "push", "--quiet", "origin", "main")
+
+    def night(self, run_id, event="schedule", inputs=None, change=None, results=("success", "success")):
+        jobs = self.world.runner.run(event, {"inputs": inputs} if inputs else {}, self.path,
+                                     ".github/workflows/nightly.yml", change=change, run_id=run_id)
+        check(tuple(job.result for job in jobs.values()) == results,
+              f"night {run_id}: {[(name, job.result, job.log[-2000:]) for name, job in jobs.items()]}")
+        return jobs
+
+    def sessions(self):
+        """How many the proposed baseline has."""
+        files = repositories.git(self.origin, "ls-tree", "-r", "--name-only", BRANCH, "baselines").split()
+        check(len(files) == 1 and files[0].startswith("baselines/tiny/"), f"one baseline: {files}")
+        return len(json.loads(repositories.git(self.origin, "show", f"{BRANCH}:{files[0]}"))["sessions"])
+
+    def proposals(self):
+        pulls = self.world.github.call("GET", "/repos/acme/candle/pulls?state=open")
+        return [pull["number"] for pull in pulls if pull["head"]["ref"] == BRANCH]
+
+    def close(self):
+        for number in self.proposals():
+            self.world.github.call("PATCH", f"/repos/acme/candle/pulls/{number}", {"state": "closed"})
+
+
+def own(world):
+    """Nights add to one pull request; after it was merged or closed there is a new one."""
+    nights = Nights(world, "nights", repositories.own(world.scratch / "nights"))
+    nights.night(1)
+    check((nights.sessions(), len(nights.proposals())) == (1, 1), "the first night proposes a baseline")
+    nights.night(2)
+    check((nights.sessions(), len(nights.proposals())) == (2, 1), "the second adds a session to it")
+
+    # The second job is run again alone, with the artifact that is there.
+    artifacts, before = world.runner.artifacts, repositories.git(nights.origin, "rev-parse", BRANCH)
+    shutil.copytree(artifacts / "2", artifacts / "kept")
+
+    def again(name, job):
+        job["if"] = "false" if name == "measure" else "always()"
+        if name == "propose":
+            shutil.copytree(artifacts / "kept", artifacts / "2")
+    nights.night(2, change=again, results=("skipped", "success"))
+    check(repositories.git(nights.origin, "rev-parse", BRANCH) == before, "a session is added once")
+
+    nights.night(3, "workflow_dispatch", {"replace": "true"})
+    check(nights.sessions() == 1, "by hand it starts anew")
+    nights.close()
+    nights.night(4)
+    check((nights.sessions(), len(nights.proposals())) == (1, 1), "what was closed is not taken up again")
+
+    def broken(name, job):
+        if name == "measure":
+            job["steps"][-1]["with"]["suite"] = "none"
+    nights.night(5, change=broken, results=("failure", "skipped"))
+    nights.close()
+
+
+def documented(world):
+    """The workflow that docs/action.md shows."""
+    path = repositories.user(world.scratch / "documented-nights")
+    (path / ".github/workflows/nightly.yml").write_text(repositories.shown("docs/action.md", 1))
+    repositories.commit(path, "nightly")
+    nights = Nights(world, "documented", path)
+    nights.night(1)
+    check((nights.sessions(), len(nights.proposals())) == (1, 1), "it proposes a baseline")
+    nights.close()
+
+
+SCENARIOS = [own, documented]
