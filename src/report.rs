@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::compare::Comparison;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::results::{self, Results};
+use crate::results::Results;
 
 /// The schema that is written; 1 is read as well. It held results of schema 1, and was the same otherwise.
 pub const SCHEMA: u32 = 2;
@@ -112,7 +112,6 @@ impl Report {
     /// Nothing is known but what it should have been of.
     pub fn of_nothing(subject: &Subject, why: &str) -> Self {
         let head = Results {
-            schema: results::SCHEMA,
             suite: subject.suite.clone(),
             label: None,
             cases: Vec::new(),
