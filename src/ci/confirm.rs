@@ -85,8 +85,12 @@ impl Flow<'_> {
     /// Measures blocks of the cases until each has `runs` on both sides.
     fn until_look(&mut self, fresh: &mut Fresh, cases: &BTreeSet<String>, runs: u32) -> Result<Pause> {
         loop {
-            let lacking: BTreeSet<&String> = cases.iter().filter(|case| fresh.lacks(case, runs)).collect();
-            let Some(rounds) = lacking.iter().map(|case| fresh.rounds(case)).max() else { return Ok(Pause::Ready) };
+            let measured = fresh.by_case();
+            let of = |case: &String| measured.get(case.as_str());
+            let lacks = |case: &&String| of(case).is_none_or(|measured| measured.lacks(runs));
+            let lacking: BTreeSet<&String> = cases.iter().filter(lacks).collect();
+            let rounds = lacking.iter().map(|case| of(case).map_or(0, Measured::rounds)).max();
+            let Some(rounds) = rounds else { return Ok(Pause::Ready) };
             if !fresh.budget.allows_another_block() {
                 return Ok(Pause::Spent);
             }
@@ -111,36 +115,29 @@ struct Fresh {
 }
 
 impl Fresh {
-    fn runs<'a>(&'a self, case: &'a str) -> [impl Iterator<Item = &'a Run>; 2] {
-        self.sides.each_ref().map(|side| side.session().runs.iter().filter(move |run| run.case == case))
-    }
-
     fn count(&self) -> usize {
         self.sides.iter().map(|side| side.session().runs.len()).sum()
     }
 
-    /// Rounds that were measured of a case.
-    fn rounds(&self, case: &str) -> u32 {
-        self.runs(case).into_iter().flatten().map(|run| run.round).max().unwrap_or(0)
+    /// Of every case that ran.
+    fn by_case(&self) -> HashMap<&str, Measured<'_>> {
+        let mut cases: HashMap<&str, Measured> = HashMap::new();
+        for (side, of) in self.sides.iter().enumerate() {
+            for run in &of.session().runs {
+                cases.entry(run.case.as_str()).or_default().sides[side].push(run);
+            }
+        }
+        cases
     }
 
-    /// Does a look at so many runs need more of the case? One that failed isn't tried again and again.
-    fn lacks(&self, case: &str, runs: u32) -> bool {
-        let failed = self.runs(case).into_iter().flatten().any(|run| matches!(run.outcome, Outcome::Failed(_)));
-        let always = self.always(case);
-        let few =
-            self.runs(case).into_iter().any(|side| side.filter(|run| counts(run, &always)).count() < runs as usize);
-        few && !failed && self.rounds(case) < MAX_ROUNDS
-    }
-
-    /// How the device always runs the case, base and head alike.
-    fn always<'a>(&'a self, case: &'a str) -> BTreeSet<&'a str> {
-        measure::always_throttled(self.runs(case).into_iter().flatten())
+    /// How the device always runs each case.
+    fn always(&self) -> HashMap<&str, BTreeSet<&str>> {
+        self.by_case().into_iter().map(|(case, measured)| (case, measured.always())).collect()
     }
 
     /// Both sides without the runs that were throttled now and then: those tell of the machine.
     fn evidence(&self) -> [compare::Side; 2] {
-        let always = self.always_of_all();
+        let always = self.always();
         self.sides.each_ref().map(|side| {
             let mut results = side.results.clone();
             for session in &mut results.sessions {
@@ -150,18 +147,9 @@ impl Fresh {
         })
     }
 
-    /// The same for every case that ran.
-    fn always_of_all(&self) -> HashMap<&str, BTreeSet<&str>> {
-        let mut runs: HashMap<&str, Vec<&Run>> = HashMap::new();
-        for run in self.sides.iter().flat_map(|side| &side.session().runs) {
-            runs.entry(run.case.as_str()).or_default().push(run);
-        }
-        runs.into_iter().map(|(case, runs)| (case, measure::always_throttled(runs.into_iter()))).collect()
-    }
-
     fn remarks(&self, pause: Pause, open: usize) -> Vec<String> {
         let runs = self.sides.iter().flat_map(|side| &side.session().runs);
-        let always = self.always_of_all();
+        let always = self.always();
         let throttled = runs.filter(|run| !counts(run, &always[run.case.as_str()])).count();
         let mut remarks = Vec::new();
         for case in self.suite.cases() {
@@ -184,6 +172,35 @@ impl Fresh {
         };
         remarks.push(format!("{} could not be settled: {why}", counted(open, "case")));
         remarks
+    }
+}
+
+/// The fresh runs of one case, base and head.
+#[derive(Default)]
+struct Measured<'a> {
+    sides: [Vec<&'a Run>; 2],
+}
+
+impl<'a> Measured<'a> {
+    fn runs(&self) -> impl Iterator<Item = &'a Run> {
+        self.sides.iter().flatten().copied()
+    }
+
+    fn rounds(&self) -> u32 {
+        self.runs().map(|run| run.round).max().unwrap_or(0)
+    }
+
+    /// Does a look at so many runs need more? A case that failed isn't tried again and again.
+    fn lacks(&self, runs: u32) -> bool {
+        let failed = self.runs().any(|run| matches!(run.outcome, Outcome::Failed(_)));
+        let always = self.always();
+        let few = |side: &Vec<&Run>| side.iter().filter(|run| counts(run, &always)).count() < runs as usize;
+        self.sides.iter().any(few) && !failed && self.rounds() < MAX_ROUNDS
+    }
+
+    /// How the device always runs it, base and head alike.
+    fn always(&self) -> BTreeSet<&'a str> {
+        measure::always_throttled(self.runs())
     }
 }
 
