@@ -8,7 +8,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::measure::{At, Observer, Silent, Update};
 use crate::metric::{self, Metric, MetricName};
-use crate::render::{counted, escape, value};
+use crate::escape;
+use crate::render::{counted, value};
 use crate::results::{Outcome, Run};
 
 /// Expected seconds of a run by case: how the time left is divided until there are measurements.

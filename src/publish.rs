@@ -7,7 +7,7 @@ mod outcome;
 
 use std::path::PathBuf;
 
-use crate::cli::Io;
+use crate::io::Io;
 use crate::error::{Error, Exit, Result};
 use crate::files;
 use crate::github::checks::{self, CheckRun, Conclusion};
@@ -17,7 +17,7 @@ use crate::github::sticky::{Conversation, Marker, Posted, When};
 use crate::github::{ApiError, Client, Patience, Token, acceptance};
 use crate::redact::Secrets;
 use crate::render::comment::{self, Acceptance, Surroundings};
-use crate::render::escape;
+use crate::escape;
 use crate::report::Report;
 use outcome::{Outcome, annotations, fails, regressed, worth_saying};
 

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::github::event::Context;
 use crate::github::{ApiError, Client};
-use crate::programs::git::{self, Remote};
+use crate::git::{self, Remote};
 
 /// What the search starts from.
 pub struct Search<'a> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Subcommand, ValueEnum};
 
 use crate::baseline::{self, Change, Entry, Findings, Store};
-use crate::cli::Io;
+use crate::io::Io;
 use crate::error::{Error, Exit, Result};
 use crate::render;
 use crate::results::{self, Occasions};

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 
 use crate::calibrate::calibrate;
 use crate::ci;
-use crate::cli::Io;
+use crate::io::Io;
 use crate::config::{self, Selection};
 use crate::device::Machine;
 use crate::error::{Error, Exit, Result};

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::Io;
+use crate::io::Io;
 use crate::compare::{self, Comparison, Options, Row};
 use crate::error::{Error, Exit, Result};
 use crate::render;

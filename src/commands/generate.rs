@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::case::{DeviceKind, Dtype, ImplementationName, WeightsSource};
-use crate::cli::Io;
+use crate::io::Io;
 use crate::config::engines;
 use crate::device::{GpuList, Machine};
 use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};

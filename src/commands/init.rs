@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cli::Io;
+use crate::io::Io;
 use crate::config;
 use crate::error::{Error, Exit, Result};
 use crate::files::Output;

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::cli::Io;
+use crate::io::Io;
 use crate::config::{self, Selection};
 use crate::device::{Capacity, Machine};
 use crate::error::{Error, Exit, Result};

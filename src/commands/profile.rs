@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::case::DeviceKind;
-use crate::cli::Io;
+use crate::io::Io;
 use crate::device::{GpuList, Machine};
 use crate::engine::profile::Profile;
 use crate::engine::{self, EngineError, ModelSpec};

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::Io;
+use crate::io::Io;
 use crate::error::{Error, Exit, Result};
 use crate::github::sticky::When;
 use crate::publish::{FailOn, IfNoBaseline, Options, publish};

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use schemars::{Schema, schema_for};
 
 use super::compare::Output;
-use crate::cli::Io;
+use crate::io::Io;
 use crate::config::File;
 use crate::engine::protocol::Line;
 use crate::error::{Error, Exit, Result};

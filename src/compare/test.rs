@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::design::{Basis, Design, Evidence};
-use super::matching::Pair;
+use super::pair::Pair;
 use super::memory::{self, MemoryVerdict};
 use crate::metric::{Kind, MetricName};
 use crate::stats::{self, Prior, Spread};

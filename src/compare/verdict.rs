@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::design::{Basis, Evidence};
-use super::matching::Pair;
+use super::pair::Pair;
 use super::memory::MemoryVerdict;
 use super::test::{Standard, Test, standard};
 use super::wording::{change, percent};

@@ -7,7 +7,6 @@ mod file;
 mod resolve;
 mod source;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use candle::CandleSource;
@@ -19,6 +18,7 @@ use crate::engine::ModelSpec;
 use crate::error::{Error, Result};
 use crate::results::Settings;
 use crate::suggest;
+use crate::thresholds::Thresholds;
 use check::Checked;
 use serde::Deserialize;
 use source::Source;
@@ -60,16 +60,6 @@ pub struct Suite {
 pub struct SuiteModel {
     pub spec: ModelSpec,
     pub cases: Vec<Case>,
-}
-
-/// What counts as a change.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Thresholds {
-    pub alpha: f64,
-    /// Metrics to test; empty means the default ones.
-    pub metrics: Vec<String>,
-    /// Noise threshold by metric name, as a share (0.02 is 2%); the metric's own where absent.
-    pub margins: BTreeMap<String, f64>,
 }
 
 /// When to give up.

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::source::{Problem, Source};
-use super::{Limits, Suite, SuiteModel, Thresholds, candle, is_plain_name};
+use super::{Limits, Suite, SuiteModel, candle, is_plain_name};
+use crate::thresholds::Thresholds;
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};

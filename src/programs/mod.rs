@@ -5,7 +5,6 @@
 
 mod candle;
 mod commit;
-pub mod git;
 mod process;
 
 pub use candle::{Candle, Origin, Source};

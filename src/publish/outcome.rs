@@ -6,7 +6,7 @@ use super::{FailOn, IfNoBaseline, Options};
 use crate::compare::{Counts, Row, Verdict};
 use crate::error::Exit;
 use crate::github::outputs::{Annotation, Files, Level};
-use crate::render::escape;
+use crate::escape;
 use crate::report::Report;
 
 /// Over all reports of a step.

@@ -2,7 +2,7 @@
 
 use comfy_table::{LineStyle, Table, TableStyle, presets};
 
-use super::escape;
+use crate::escape;
 use crate::baseline::Entry;
 
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());

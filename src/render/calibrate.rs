@@ -2,7 +2,8 @@
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
-use super::{counted, escape};
+use super::counted;
+use crate::escape;
 use crate::calibrate::{Apparent, CHANGES, Calibration, Sensitivity};
 use crate::compare::wording::{percent, smallest_change};
 use crate::metric;

@@ -3,7 +3,8 @@
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{ContentArrangement, Table};
 
-use super::{escape, metric_heading, p_value, signed_percent, summary, value};
+use super::{metric_heading, p_value, signed_percent, summary, value};
+use crate::escape;
 use crate::compare::wording::percent;
 use crate::compare::{Comparison, Row, Summary, Verdict};
 

@@ -4,7 +4,6 @@ pub mod baseline;
 pub mod calibrate;
 pub mod comment;
 pub mod csv;
-pub mod escape;
 pub mod markdown;
 mod number;
 pub mod plan;

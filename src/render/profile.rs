@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
-use super::escape;
+use crate::escape;
 use crate::engine::profile::{Part, Profile};
 use crate::results::Ceilings;
 

@@ -6,7 +6,8 @@ use std::io::IsTerminal;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 
-use super::{escape, metric_heading, signed_percent, summary, value};
+use super::{metric_heading, signed_percent, summary, value};
+use crate::escape;
 use crate::compare::{Comparison, Row, Verdict};
 
 /// More rows are only counted: nobody reads them here, and laying them out takes long.

@@ -7,7 +7,7 @@ mod tables;
 mod words;
 
 use crate::compare::{NoteKind, Row, Verdict};
-use crate::render::escape;
+use crate::escape;
 use crate::report::Report;
 
 pub use words::headline;

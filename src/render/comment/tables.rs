@@ -7,7 +7,7 @@ use comfy_table::{CellAlignment, ContentArrangement};
 
 use crate::compare::{CaseNote, Difference, Row, Summary, Verdict};
 use crate::metric::{self, Better, Metric, MetricName};
-use crate::render::escape;
+use crate::escape;
 use crate::report::Report;
 use crate::results::{Outcome, Results};
 
