@@ -7,17 +7,17 @@ mod outcome;
 
 use std::path::PathBuf;
 
-use crate::io::Io;
 use crate::error::{Error, Exit, Result};
+use crate::escape;
 use crate::files;
 use crate::github::checks::{self, CheckRun, Conclusion};
 use crate::github::event::{Context, PullRequest};
 use crate::github::outputs::{self, Annotation, Files, Level};
 use crate::github::sticky::{Conversation, Marker, Posted, When};
 use crate::github::{ApiError, Client, Patience, Token, acceptance};
+use crate::io::Io;
 use crate::redact::Secrets;
 use crate::render::comment::{self, Acceptance, Surroundings};
-use crate::escape;
 use crate::report::Report;
 use outcome::{Outcome, annotations, fails, regressed, worth_saying};
 

@@ -10,9 +10,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use crate::child::shield;
 use crate::commands;
 use crate::error::{Exit, Result};
+use crate::escape;
 use crate::io::Io;
 use crate::redact::Secrets;
-use crate::escape;
 
 /// An error names foreign text (a case, a file), which may be of any length.
 const MAX_ERROR: usize = 2000;

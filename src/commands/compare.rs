@@ -9,9 +9,9 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::io::Io;
 use crate::compare::{self, Comparison, Options, Row};
 use crate::error::{Error, Exit, Result};
+use crate::io::Io;
 use crate::render;
 
 /// Compare two result files: did speed, latency or memory change?

@@ -7,11 +7,11 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::case::{DeviceKind, Dtype, ImplementationName, WeightsSource};
-use crate::io::Io;
 use crate::config::engines;
 use crate::device::{GpuList, Machine};
 use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
+use crate::io::Io;
 
 const EXAMPLES: &str = "Examples:
   bench-diff generate Qwen/Qwen2.5-0.5B-Instruct --prompt-ids 9707,11,1879 --tokens 8 --top-logits 3

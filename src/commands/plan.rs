@@ -2,10 +2,10 @@
 
 use clap::ValueEnum;
 
-use crate::io::Io;
 use crate::config::{self, Selection};
 use crate::device::{Capacity, Machine};
 use crate::error::{Error, Exit, Result};
+use crate::io::Io;
 use crate::{plan, render};
 
 /// Show the cases that would run, with the memory and time they need

@@ -6,11 +6,11 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::case::DeviceKind;
-use crate::io::Io;
 use crate::device::{GpuList, Machine};
 use crate::engine::profile::Profile;
 use crate::engine::{self, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
+use crate::io::Io;
 use crate::render;
 use crate::results::Ceilings;
 

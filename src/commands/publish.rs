@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::io::Io;
 use crate::error::{Error, Exit, Result};
 use crate::github::sticky::When;
+use crate::io::Io;
 use crate::publish::{FailOn, IfNoBaseline, Options, publish};
 use crate::report::{self, Report};
 

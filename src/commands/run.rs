@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use crate::io::Io;
 use crate::config::{self, Selection, Suite, SuiteSettings};
 use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
-use crate::files::Output;
-use crate::measure::{self, End, Request, Side, Stop, Worker};
 use crate::escape;
-use crate::render::counted;
+use crate::files::Output;
+use crate::io::Io;
+use crate::measure::{self, End, Request, Side, Stop, Worker};
+use crate::plural::counted;
 use crate::results::{self, FailureKind, Outcome, Results};
 use crate::{plan, progress, render};
 

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::source::{Problem, Source};
 use super::{Limits, Suite, SuiteModel, candle, is_plain_name};
-use crate::thresholds::Thresholds;
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
 use crate::results::Settings;
+use crate::thresholds::Thresholds;
 use crate::{metric, models, suggest};
 
 /// Tokens that a warm-up generates where the configuration doesn't say.

@@ -7,10 +7,10 @@ use super::samples::Sampled;
 use super::seen::Seen;
 use crate::case::{Case, Clock, DeviceKind};
 use crate::config::{Limits, Suite, SuiteModel};
-use crate::thresholds::Thresholds;
 use crate::device::Gpus;
 use crate::engine::{Costs, Generation, Loaded, ModelSpec};
 use crate::results::{Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, Session, Settings};
+use crate::thresholds::Thresholds;
 
 fn model() -> ModelSpec {
     ModelSpec::generated("Qwen/Qwen2.5-0.5B-Instruct", DeviceKind::Cpu)

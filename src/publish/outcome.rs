@@ -5,8 +5,8 @@ use std::io;
 use super::{FailOn, IfNoBaseline, Options};
 use crate::compare::{Counts, Row, Verdict};
 use crate::error::Exit;
-use crate::github::outputs::{Annotation, Files, Level};
 use crate::escape;
+use crate::github::outputs::{Annotation, Files, Level};
 use crate::report::Report;
 
 /// Over all reports of a step.

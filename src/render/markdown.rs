@@ -4,9 +4,9 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{ContentArrangement, Table};
 
 use super::{metric_heading, p_value, signed_percent, summary, value};
-use crate::escape;
 use crate::compare::wording::percent;
 use crate::compare::{Comparison, Row, Summary, Verdict};
+use crate::escape;
 
 /// More rows are only counted.
 const MAX_ROWS: usize = 500;

@@ -12,7 +12,7 @@ pub mod run;
 pub mod summary;
 pub mod table;
 
-pub use number::{counted, p_value, signed_percent, value};
+pub use number::{p_value, signed_percent, value};
 
 use crate::metric;
 

@@ -3,8 +3,8 @@
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
 use super::value;
-use crate::escape;
 use crate::case::WeightsSource;
+use crate::escape;
 use crate::metric::{self, Metric, MetricName};
 use crate::results::{Discarded, Measurement, Outcome, Results, Roofline, Run, Session};
 
