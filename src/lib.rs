@@ -18,6 +18,7 @@ pub mod engine;
 pub mod error;
 pub mod escape;
 pub mod files;
+mod flags;
 pub mod git;
 pub mod github;
 pub mod io;

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 
+use super::format::Format;
 use crate::baseline::{self, Change, Entry, Findings, Store};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
@@ -64,12 +65,6 @@ struct Update {
     /// Keep them as the baseline of this release, which is never changed again
     #[arg(long, value_name = "TAG")]
     release: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {

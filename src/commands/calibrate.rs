@@ -1,7 +1,6 @@
 //! `bench-diff calibrate`
 
-use clap::ValueEnum;
-
+use super::format::Format;
 use crate::calibrate::calibrate;
 use crate::compare::Options;
 use crate::config::{self, Selection};
@@ -33,12 +32,6 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   bench-diff calibrate
   bench-diff calibrate --suite h100-small --rounds 10";
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let mut suite = config::load_suite(&args.selection, &Machine::here())?;

@@ -11,7 +11,9 @@ use serde::Serialize;
 
 use crate::compare::{self, Comparison, Options, Row};
 use crate::error::{Error, Exit, Result};
+use crate::flags;
 use crate::io::Io;
+use crate::publish::FailOn;
 use crate::render;
 
 /// Compare two result files: did speed, latency or memory change?
@@ -34,7 +36,7 @@ pub struct Args {
     only_changed: bool,
     /// When to end with exit code 1: a row has regressed, or the head lost a case that the base had. What looks changed
     /// against a base of fewer than five occasions is unconfirmed, and no regression
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_parser = flags::word::<FailOn>(), default_value_t = FailOn::Never)]
     fail_on: FailOn,
 
     /// Compare only this metric (repeatable); `all` for every one [default: the ones that matter]
@@ -72,13 +74,6 @@ enum Format {
     Json,
     /// All rows, for spreadsheets
     Csv,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    Regression,
-    #[default]
-    Never,
 }
 
 fn parse_alpha(text: &str) -> std::result::Result<f64, String> {

@@ -11,6 +11,7 @@ use crate::config::engines;
 use crate::device::{GpuList, Machine};
 use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
+use crate::flags;
 use crate::io::Io;
 
 const EXAMPLES: &str = "Examples:
@@ -40,7 +41,7 @@ pub struct Args {
     top_logits: usize,
 
     /// The type of weights and activations [default: that of the published weights]
-    #[arg(long)]
+    #[arg(long, value_parser = flags::word::<Dtype>())]
     dtype: Option<Dtype>,
 
     /// What computes the forward pass [default: the fastest that the device can run]
@@ -48,7 +49,7 @@ pub struct Args {
     implementation: Option<ImplementationName>,
 
     /// Where the weights come from [default: local for a directory, else hub]
-    #[arg(long)]
+    #[arg(long, value_parser = flags::word::<WeightsSource>())]
     weights: Option<WeightsSource>,
 
     /// The branch, tag or commit on the hub

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::{FailOn, IfNoBaseline, Options};
+use super::policy::{FailOn, IfNoBaseline, Options};
 use crate::compare::{Counts, Row, Verdict};
 use crate::error::Exit;
 use crate::escape;
