@@ -12,9 +12,9 @@
 
 mod base;
 mod committed;
-mod confirm;
+mod leftovers;
 mod local;
-mod output;
+mod remeasure;
 mod sides;
 
 use std::collections::BTreeMap;
@@ -22,8 +22,8 @@ use std::time::Duration;
 
 pub use base::{BaseCommits, Search};
 pub use committed::baselines_of;
+pub use leftovers::clear;
 pub use local::Local;
-pub use output::clear;
 pub use sides::{Base, Sides};
 
 use crate::baseline::Store;
@@ -118,7 +118,7 @@ pub fn report_failure(suite: &Suite, about: &About, output: &Folder, why: &str) 
 fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
     let About { pull_request, origin } = about.clone();
     let report = Report { pull_request, origin: Some(origin), ..report };
-    report::write(&report, &output.join(output::REPORT))?;
+    report::write(&report, &output.join(leftovers::REPORT))?;
     Ok(report)
 }
 

@@ -1,6 +1,6 @@
 //! Settings: the file `bench-diff.toml` and the flags become validated values here, once.
 
-mod candle;
+mod candle_source;
 mod check;
 pub(crate) mod engines;
 mod file;
@@ -9,7 +9,7 @@ mod source;
 
 use std::path::{Path, PathBuf};
 
-pub use candle::CandleSource;
+pub use candle_source::CandleSource;
 pub use file::{File, Selection, SuiteSettings};
 
 use crate::case::{Case, DeviceKind};
@@ -173,7 +173,7 @@ pub fn candle_in(text: &str, name: String, directory: &Path) -> Result<Option<Ca
         let line = error.span().map(|span| source.line(span.start));
         source.error(vec![source::Problem { line, reason: error.message().to_owned() }])
     })?;
-    let resolved = file.candle.as_ref().map(|table| candle::resolve(table, &source, directory));
+    let resolved = file.candle.as_ref().map(|table| candle_source::resolve(table, &source, directory));
     resolved.transpose().map_err(|problem| source.error(vec![problem]))
 }
 

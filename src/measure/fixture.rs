@@ -10,7 +10,6 @@ use crate::config::{Limits, Suite, SuiteModel};
 use crate::device::Gpus;
 use crate::engine::{Costs, Generation, Loaded, ModelSpec};
 use crate::results::{Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, Session, Settings};
-use crate::thresholds::Thresholds;
 
 fn model() -> ModelSpec {
     ModelSpec::generated("Qwen/Qwen2.5-0.5B-Instruct", DeviceKind::Cpu)
@@ -35,7 +34,7 @@ pub fn suite() -> Suite {
         settings,
         gpus: Gpus::default(),
         models: vec![SuiteModel { spec, cases }],
-        thresholds: Thresholds { alpha: 0.05, metrics: Vec::new(), margins: Default::default() },
+        thresholds: Default::default(),
         limits: Limits { case_seconds: 1, load_seconds: 1, idle_wait_seconds: 0 },
         candle: None,
     }

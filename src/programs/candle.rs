@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use super::process::run;
+use super::building::run;
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
 use crate::escape;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::process::run;
+use super::building::run;
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
 use crate::git;
