@@ -1,49 +1,6 @@
 //! A case: one model x quantization x context length x ..., the unit that is measured and compared.
 
-use crate::word::{Word, name};
-
-/// Declares an enum whose words are the same in TOML, JSON, flags and prose.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-            schemars::JsonSchema, clap::ValueEnum,
-        )]
-        pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] #[value(name = $word)] $variant),+ }
-
-        impl $name {
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
-
-            pub fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-
-        impl $crate::word::Vocabulary for $name {
-            const WORDS: &'static [&'static str] = Self::WORDS;
-
-            fn word(self) -> &'static str {
-                Self::word(self)
-            }
-
-            fn from_word(word: &str) -> Option<Self> {
-                match word {
-                    $($word => Some(Self::$variant),)+
-                    _ => None,
-                }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(self.word())
-            }
-        }
-    };
-}
-
-pub(crate) use words;
+use crate::word::{Word, name, words};
 
 words! {
     /// Where the weights come from.

@@ -6,9 +6,11 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::escape;
 use crate::measure::{At, Observer, Silent, Update};
 use crate::metric::{self, Metric, MetricName};
-use crate::render::{counted, escape, value};
+use crate::plural::counted;
+use crate::render::value;
 use crate::results::{Outcome, Run};
 
 /// Expected seconds of a run by case: how the time left is divided until there are measurements.

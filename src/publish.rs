@@ -5,51 +5,24 @@
 
 mod nothing;
 mod outcome;
+mod policy;
 
-use std::path::PathBuf;
-
-use crate::cli::Io;
 use crate::error::{Error, Exit, Result};
+use crate::escape;
 use crate::files;
 use crate::github::checks::{self, CheckRun};
 use crate::github::event::{Context, PullRequest};
 use crate::github::outputs::{self, Annotation, Files, Level};
 use crate::github::sticky::{Conversation, Marker, Posted, When};
 use crate::github::{ApiError, Client, Patience, Token, acceptance};
+use crate::io::Io;
 use crate::redact::Secrets;
-use crate::render::comment::{self, Acceptance, Surroundings};
-use crate::render::escape;
-use crate::report::Report;
+use crate::render::comment::{self, Surroundings};
+use crate::report::{Acceptance, Report};
+pub use policy::{FailOn, IfNoBaseline, Options};
+
 pub use nothing::publish_nothing;
 use outcome::{Outcome, annotations, regressed, worth_saying};
-
-/// What to tell, and what makes the step fail.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub comment: When,
-    pub fail_on: FailOn,
-    pub if_no_baseline: IfNoBaseline,
-    /// Where to write the summary as a file as well.
-    pub summary: Option<PathBuf>,
-    /// Where the event doesn't say it.
-    pub pr_number: Option<u64>,
-    pub check_run: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum FailOn {
-    /// Exit with 1 when a row regressed or a case is missing or failed
-    Regression,
-    Never,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum IfNoBaseline {
-    Pass,
-    Warn,
-    /// Exit with 1
-    Fail,
-}
 
 /// The pull request on GitHub, where there is one and a token to reach it.
 struct Target {

@@ -158,3 +158,11 @@ pub fn write(report: &Report, path: &Path) -> Result<()> {
 struct Version {
     schema: u32,
 }
+
+/// A maintainer's word that a regression is intended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acceptance {
+    pub by: String,
+    pub reason: String,
+    pub url: String,
+}

@@ -9,9 +9,12 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A closed list of words, as `words!` of [`case`](crate::case) declares them.
+/// A closed list of words, as `words!` declares them.
 pub trait Vocabulary: Copy + 'static {
     const WORDS: &'static [&'static str];
+
+    /// What each of them means, for `--help`; empty where it says all itself.
+    const MEANINGS: &'static [&'static str];
 
     fn word(self) -> &'static str;
 
@@ -98,6 +101,50 @@ impl<T: Vocabulary> JsonSchema for Word<T> {
         json_schema!({ "type": "string", "examples": T::WORDS })
     }
 }
+
+/// Declares an enum whose words are the same in TOML, JSON, flags and prose.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[doc = $doc:literal])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+            schemars::JsonSchema,
+        )]
+        pub enum $name { $($(#[doc = $doc])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            pub fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl $crate::word::Vocabulary for $name {
+            const WORDS: &'static [&'static str] = Self::WORDS;
+            const MEANINGS: &'static [&'static str] = &[$(concat!($($doc),*)),+];
+
+            fn word(self) -> &'static str {
+                Self::word(self)
+            }
+
+            fn from_word(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.word())
+            }
+        }
+    };
+}
+
+pub(crate) use words;
 
 /// Declares a name that somebody else hands out: text, and no list of what it can be.
 macro_rules! name {

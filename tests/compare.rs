@@ -172,6 +172,15 @@ fn wrong_flags_say_what_is_right() {
     }
 }
 
+/// As in the configuration.
+#[test]
+fn alpha_is_from_a_ten_thousandth_to_a_half() {
+    let files = Files::new(&report(|_, _| 1.0), &report(|_, _| 1.0));
+    let exit = |alpha: &str| run(&files, &["--alpha", alpha]).0;
+    assert_eq!(["0.0001", "0.5"].map(exit), [SUCCESS; 2]);
+    assert_eq!(["0.00001", "0.51", "NaN"].map(exit), [usage_error(); 3]);
+}
+
 #[test]
 fn identical_samples_have_no_change_at_all() {
     let files = Files::new(&report(|_, _| 1.0), &report(|_, _| 1.0));

@@ -76,6 +76,15 @@ context-lengths = [0, 6144]
     ));
 }
 
+/// A flag as well as the file.
+#[test]
+fn alpha_is_from_a_ten_thousandth_to_a_half() {
+    let directory = tempfile::tempdir().unwrap();
+    let exit = |alpha: &str| run(directory.path(), &["plan", "--device-memory", "80", "--alpha", alpha]).0;
+    assert_eq!(["0.0001", "0.5"].map(exit), [0; 2]);
+    assert_eq!(["0.00001", "0.51", "NaN"].map(exit), [2; 3]);
+}
+
 #[test]
 fn gpus_are_a_list_of_numbers_and_uuids() {
     let errors: String =

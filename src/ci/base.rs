@@ -6,9 +6,9 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::git::{self, Remote};
 use crate::github::event::Context;
 use crate::github::{ApiError, Client};
-use crate::programs::git::{self, Remote};
 
 /// What the search starts from.
 pub struct Search<'a> {

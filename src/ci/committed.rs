@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use crate::programs::git;
+use crate::git;
 
 use crate::files;
 

@@ -12,9 +12,9 @@
 
 mod base;
 mod committed;
-mod confirm;
+mod leftovers;
 mod local;
-mod output;
+mod remeasure;
 mod sides;
 
 use std::collections::BTreeMap;
@@ -22,16 +22,17 @@ use std::time::Duration;
 
 pub use base::{BaseCommits, Search};
 pub use committed::baselines_of;
+pub use leftovers::clear;
 pub use local::Local;
-pub use output::clear;
 pub use sides::{Base, Sides};
 
 use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};
 use crate::config::Suite;
+use crate::duel::{Contender, Duel, Duelled};
 use crate::error::Result;
-use crate::files::{Folder, Output};
-use crate::measure::{self, End, Observer, Side, Stop, Worker};
+use crate::files::Folder;
+use crate::measure::{self, End, Observer, Saved, Side, Stop, Worker};
 use crate::report::{self, Origin, ReleaseComparison, Report};
 use crate::results::{Failure, Outcome, Results};
 
@@ -117,24 +118,8 @@ pub fn report_failure(suite: &Suite, about: &About, output: &Folder, why: &str) 
 fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
     let About { pull_request, origin } = about.clone();
     let report = Report { pull_request, origin: Some(origin), ..report };
-    report::write(&report, &output.join(output::REPORT))?;
+    report::write(&report, &output.join(leftovers::REPORT))?;
     Ok(report)
-}
-
-/// Measures one program as base and head, interleaved, and compares it with itself. `None` when told to stop.
-pub fn self_check(
-    request: &measure::Request,
-    program: &Worker,
-    observer: &mut dyn Observer,
-    stop: &Stop,
-) -> Result<Option<Comparison>> {
-    let id = measure::session_id();
-    let mut sides = ["base", "head"].map(|label| Side::new(label, program.clone(), request.suite, &id));
-    if measure::run(request, &mut sides, observer, stop)? == End::Stopped {
-        return Ok(None);
-    }
-    let [base, head] = sides.map(|side| compare::Side::from_results(side.label, &side.results));
-    compare::compare(&base, &head, &Options::from(&request.suite.thresholds)).map(Some)
 }
 
 /// A report in the making.
@@ -161,7 +146,7 @@ struct Flow<'a> {
     options: Options,
 }
 
-impl Flow<'_> {
+impl<'a> Flow<'a> {
     fn against_baseline(&mut self, base: Results, program: &Base) -> Result<Draft> {
         let (head, mut end) = self.measure_head()?;
         let mut comparison = self.compare(&base, &head)?;
@@ -173,9 +158,8 @@ impl Flow<'_> {
     }
 
     fn against_program(&mut self, program: &Worker) -> Result<Draft> {
-        let (base, head, end) = self.measure_both(program)?;
-        let comparison = self.compare(&base, &head)?;
-        Ok(Draft::compared(base, head, comparison, end))
+        let Duelled { base, head, comparison, ended } = self.duelled(program)?;
+        Ok(Draft::compared(base, head, comparison, ended.end()))
     }
 
     /// The machine may have become another since: where the baseline's program is still there, it is measured anew.
@@ -196,8 +180,8 @@ impl Flow<'_> {
 
     fn self_check(&mut self) -> Result<Draft> {
         let itself = self.request.head.clone();
-        let (base, head, end) = self.measure_both(&itself)?;
-        let check = self.compare(&base, &head)?;
+        let Duelled { head, comparison, ended, .. } = self.duelled(&itself)?;
+        let (check, end) = (comparison, ended.end());
         let keep = end == End::Complete && any_numbers(&head);
         let remarks = if keep { vec![self.request.local.start(&head, &itself)?] } else { Vec::new() };
         Ok(Draft { head, base: None, comparison: None, self_check: Some(check), end, remarks })
@@ -216,48 +200,41 @@ impl Flow<'_> {
     }
 
     fn measure_head(&mut self) -> Result<(Results, End)> {
-        let id = measure::session_id();
-        let mut sides = [self.side("", &self.request.head, self.request.suite, &id, "results.json")?];
-        let end = self.run(self.request.suite, &mut sides)?;
+        let suite = self.request.suite;
+        let side = Side::new("", self.request.head.clone(), suite, &measure::session_id());
+        let mut sides = [side.kept(&self.saved("results.json"), suite)?];
+        let end = measure::run(&self.measuring(), &mut sides, self.observer, self.stop)?;
         let [head] = sides;
         Ok((head.results, end))
     }
 
-    /// Base and head interleaved in one session.
-    fn measure_both(&mut self, base: &Worker) -> Result<(Results, Results, End)> {
-        let mut sides = self.interleaved(self.request.suite, base, "")?;
-        let end = self.run(self.request.suite, &mut sides)?;
-        let [base, head] = sides;
-        Ok((base.results, head.results, end))
+    /// All runs of the suite, base and head in turn.
+    fn duelled(&mut self, base: &Worker) -> Result<Duelled> {
+        let options = self.options.clone();
+        self.duel(base, "").complete(&options)
     }
 
-    /// Base and head of one session, saved as `PREFIXbase.json` and `PREFIXresults.json`.
-    fn interleaved(&self, suite: &Suite, base: &Worker, prefix: &str) -> Result<[Side; 2]> {
-        let id = measure::session_id();
-        Ok([
-            self.side("base", base, suite, &id, &format!("{prefix}base.json"))?,
-            self.side("head", &self.request.head, suite, &id, &format!("{prefix}results.json"))?,
-        ])
-    }
-
-    /// A side to measure, saved under that name: a new one, or what an interrupted run left there.
-    fn side(&self, label: &str, worker: &Worker, suite: &Suite, id: &str, name: &str) -> Result<Side> {
-        let output = Output::claim(&self.request.output.join(name))?;
-        let side = if self.request.resume && output.exists() {
-            let results = crate::results::read(output.path())?;
-            // Confirming has added rounds.
-            let mut suite = suite.clone();
-            suite.settings.runs = suite.settings.runs.max(results.settings.runs);
-            Side { label: label.to_owned(), ..Side::resume(worker.clone(), &suite, results)? }
-        } else {
-            Side::new(label, worker.clone(), suite, id)
+    /// Base against head, saved as `PREFIXbase.json` and `PREFIXresults.json`.
+    fn duel(&mut self, base: &Worker, prefix: &str) -> Duel<'_> {
+        let contender = |program: &Worker, name: &str| Contender {
+            program: program.clone(),
+            saved: Some(self.saved(&format!("{prefix}{name}"))),
         };
-        Ok(side.saved_to(output))
+        Duel {
+            base: contender(base, "base.json"),
+            head: contender(&self.request.head, "results.json"),
+            request: self.measuring(),
+            observer: self.observer,
+            stop: self.stop,
+        }
     }
 
-    fn run(&mut self, suite: &Suite, sides: &mut [Side]) -> Result<End> {
-        let request = measure::Request { refused: self.request.refused.clone(), ..measure::Request::new(suite) };
-        measure::run(&request, sides, self.observer, self.stop)
+    fn measuring(&self) -> measure::Request<'a> {
+        measure::Request { refused: self.request.refused.clone(), ..measure::Request::new(self.request.suite) }
+    }
+
+    fn saved(&self, name: &str) -> Saved {
+        Saved { path: self.request.output.join(name), resume: self.request.resume }
     }
 }
 

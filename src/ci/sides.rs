@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{self, CandleSource};
 use crate::error::{Error, Result};
+use crate::git;
 use crate::measure::Worker;
-use crate::programs::{Build, Candle, Origin, Program, Source, git};
+use crate::programs::{Build, Candle, Origin, Program, Source};
 
 /// What the flags and the configuration say about head and base.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use crate::child::shield;
 use crate::commands;
 use crate::error::{Exit, Result};
+use crate::escape;
+use crate::io::Io;
 use crate::redact::Secrets;
-use crate::render::escape;
 
 /// An error names foreign text (a case, a file), which may be of any length.
 const MAX_ERROR: usize = 2000;
@@ -68,14 +69,6 @@ impl Command {
     fn may_hold_a_token(&self) -> bool {
         matches!(self, Self::Ci(_) | Self::Base(_) | Self::Publish(_) | Self::Accept(_))
     }
-}
-
-/// What a command gets to work with.
-pub struct Io<'a> {
-    /// Only the result.
-    pub out: &'a mut dyn Write,
-    /// Everything else.
-    pub err: &'a mut dyn Write,
 }
 
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {

@@ -1,10 +1,10 @@
 //! `bench-diff accept`
 
-use crate::cli::Io;
 use crate::error::{Error, Exit, Result};
+use crate::escape;
 use crate::github::event::Context;
 use crate::github::{ApiError, Client, Patience, Repository, Token, acceptance};
-use crate::render::escape;
+use crate::io::Io;
 
 /// Accept the regressions of one pull request, with a reason that everybody can read
 ///

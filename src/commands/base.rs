@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use crate::ci::{BaseCommits, Search};
-use crate::cli::Io;
 use crate::error::{Exit, Result};
+use crate::escape;
 use crate::github::event::Context;
 use crate::github::outputs::Files;
 use crate::github::{ApiError, Client, Patience, Token};
-use crate::render::escape;
+use crate::io::Io;
 
 /// Find the commits that a pull request is judged by, and fetch them
 ///

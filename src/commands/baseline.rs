@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 
+use super::format::Format;
 use crate::baseline::{self, Change, Entry, Findings, Store};
-use crate::cli::Io;
 use crate::error::{Error, Exit, Result};
+use crate::io::Io;
+use crate::plural::counted;
 use crate::render;
 use crate::results::{self, Occasions};
 
@@ -65,12 +67,6 @@ struct Update {
     release: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
-
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let store = Store::new(&args.baseline);
     match &args.action {
@@ -103,12 +99,8 @@ fn told(change: &Change) -> String {
     let dropped = if *dropped > 0 { format!(", {dropped} old dropped") } else { String::new() };
     match added {
         0 => format!("{path} holds these results already"),
-        _ => format!("{path} now holds {} ({added} new{dropped})", sessions_of(*sessions)),
+        _ => format!("{path} now holds {} ({added} new{dropped})", counted(*sessions, "session")),
     }
-}
-
-fn sessions_of(count: usize) -> String {
-    if count == 1 { "1 session".into() } else { format!("{count} sessions") }
 }
 
 fn list(store: &Store, format: Format, io: &mut Io) -> Result<Exit> {
@@ -160,12 +152,12 @@ fn show(store: &Store, name: Option<&str>, io: &mut Io) -> Result<Exit> {
 fn verify(store: &Store, io: &mut Io) -> Result<Exit> {
     let Findings { files, problems, remarks } = baseline::verify(store)?;
     if problems.is_empty() {
-        writeln!(io.out, "{}, all as they should be", render::counted(files, "baseline"))?;
+        writeln!(io.out, "{}, all as they should be", counted(files, "baseline"))?;
         for remark in remarks {
             writeln!(io.out, "  {remark}")?;
         }
         return Ok(Exit::Success);
     }
-    let (problem, baseline) = (render::counted(problems.len(), "problem"), render::counted(files, "baseline"));
+    let (problem, baseline) = (counted(problems.len(), "problem"), counted(files, "baseline"));
     Err(Error::usage(format!("{problem} in {baseline}:")).with_details(problems))
 }

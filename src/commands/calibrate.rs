@@ -1,13 +1,13 @@
 //! `bench-diff calibrate`
 
-use clap::ValueEnum;
-
+use super::format::Format;
 use crate::calibrate::calibrate;
-use crate::ci;
-use crate::cli::Io;
+use crate::compare::Options;
 use crate::config::{self, Selection};
 use crate::device::Machine;
+use crate::duel::{Contender, Duel, Ended};
 use crate::error::{Error, Exit, Result};
+use crate::io::Io;
 use crate::measure::{self, Request, Stop, Worker};
 use crate::{plan, progress, render};
 
@@ -33,12 +33,6 @@ const EXAMPLES: &str = "Examples:
   bench-diff calibrate
   bench-diff calibrate --suite h100-small --rounds 10";
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
-
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let mut suite = config::load_suite(&args.selection, &Machine::here())?;
     let runs = std::mem::replace(&mut suite.settings.runs, args.rounds);
@@ -46,15 +40,22 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let worker = Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?;
     let check = {
         let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
-        let request = Request { refused: plan.refused(), ..Request::new(&suite) };
-        ci::self_check(&request, &worker, observer.as_mut(), Stop::on_signals())?
+        let itself = Contender { program: worker, saved: None };
+        let duel = Duel {
+            request: Request { refused: plan.refused(), ..Request::new(&suite) },
+            base: itself.clone(),
+            head: itself,
+            observer: observer.as_mut(),
+            stop: Stop::on_signals(),
+        };
+        duel.complete(&Options::from(&suite.thresholds))?
     };
-    let Some(check) = check else {
+    if check.ended == Ended::Stopped {
         writeln!(io.err, "stopped: nothing was kept")?;
         return Ok(Exit::Interrupted);
-    };
+    }
     let hardware = measure::environment(&suite).fingerprint();
-    let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, check);
+    let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, check.comparison);
     match args.format {
         Format::Table => io.out.write_all(render::calibrate::table(&calibration).as_bytes())?,
         Format::Json => {

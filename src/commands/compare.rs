@@ -9,10 +9,13 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::cli::Io;
 use crate::compare::{self, Comparison, Options, Row};
 use crate::error::{Error, Exit, Result};
+use crate::flags;
+use crate::io::Io;
+use crate::publish::FailOn;
 use crate::render;
+use crate::thresholds::{ALPHA, ALPHAS};
 
 /// Compare two result files: did speed, latency or memory change?
 ///
@@ -32,9 +35,9 @@ pub struct Args {
     /// Show only rows that changed, or look changed (unconfirmed); the counts stay those of all
     #[arg(long)]
     only_changed: bool,
-    /// When to end with exit code 1: a row has regressed, or the head lost a case that the base had. What looks changed
-    /// against a base of fewer than five occasions is unconfirmed, and no regression
-    #[arg(long, value_enum, default_value_t)]
+    /// What makes the exit code 1. What looks changed against a base of fewer than five occasions is unconfirmed, and no
+    /// regression
+    #[arg(long, value_parser = flags::word::<FailOn>(), default_value_t = FailOn::Never)]
     fail_on: FailOn,
 
     /// Compare only this metric (repeatable); `all` for every one [default: the ones that matter]
@@ -48,7 +51,7 @@ pub struct Args {
     #[arg(long, help_heading = "How sure to be")]
     same_session: bool,
     /// Chance of a false alarm anywhere in the report
-    #[arg(long, default_value_t = 0.05, value_parser = parse_alpha, help_heading = "How sure to be")]
+    #[arg(long, default_value_t = ALPHA, value_parser = parse_alpha, help_heading = "How sure to be")]
     alpha: f64,
     /// The smallest change worth a word (repeatable), such as `ttft=3`
     #[arg(long = "margin", value_name = "METRIC=PERCENT", value_parser = parse_margin, help_heading = "How sure to be")]
@@ -74,17 +77,10 @@ enum Format {
     Csv,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    Regression,
-    #[default]
-    Never,
-}
-
 fn parse_alpha(text: &str) -> std::result::Result<f64, String> {
     match text.parse() {
-        Ok(alpha) if alpha > 0.0 && alpha < 0.5 => Ok(alpha),
-        _ => Err("must be a number between 0 and 0.5, such as 0.05".to_owned()),
+        Ok(alpha) if ALPHAS.contains(&alpha) => Ok(alpha),
+        _ => Err("must be a number from 0.0001 to 0.5, such as 0.05".to_owned()),
     }
 }
 

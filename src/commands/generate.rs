@@ -7,11 +7,12 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::case::{DeviceKind, Dtype, ImplementationName, WeightsSource};
-use crate::cli::Io;
 use crate::config::engines;
 use crate::device::{GpuList, Machine};
 use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
+use crate::flags;
+use crate::io::Io;
 
 const EXAMPLES: &str = "Examples:
   bench-diff generate Qwen/Qwen2.5-0.5B-Instruct --prompt-ids 9707,11,1879 --tokens 8 --top-logits 3
@@ -40,7 +41,7 @@ pub struct Args {
     top_logits: usize,
 
     /// The type of weights and activations [default: that of the published weights]
-    #[arg(long)]
+    #[arg(long, value_parser = flags::word::<Dtype>())]
     dtype: Option<Dtype>,
 
     /// What computes the forward pass [default: the fastest that the device can run]
@@ -48,7 +49,7 @@ pub struct Args {
     implementation: Option<ImplementationName>,
 
     /// Where the weights come from [default: local for a directory, else hub]
-    #[arg(long)]
+    #[arg(long, value_parser = flags::word::<WeightsSource>())]
     weights: Option<WeightsSource>,
 
     /// The branch, tag or commit on the hub

@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::cli::Io;
 use crate::config;
 use crate::error::{Error, Exit, Result};
 use crate::files::Output;
+use crate::io::Io;
 
 /// Write a commented bench-diff.toml to start from
 #[derive(Debug, clap::Args)]

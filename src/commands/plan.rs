@@ -1,11 +1,10 @@
 //! `bench-diff plan`
 
-use clap::ValueEnum;
-
-use crate::cli::Io;
+use super::format::Format;
 use crate::config::{self, Selection};
 use crate::device::{Capacity, Machine};
 use crate::error::{Error, Exit, Result};
+use crate::io::Io;
 use crate::{plan, render};
 
 /// Show the cases that would run, with the memory and time they need
@@ -25,12 +24,6 @@ const EXAMPLES: &str = "Examples:
   bench-diff plan
   bench-diff plan --suite gpu --device-memory 24
   bench-diff plan --model Qwen/Qwen2.5-72B-Instruct --context-lengths 1,129024 --device cuda";
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
-}
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let suite = config::load_suite(&args.selection, &Machine::here())?;

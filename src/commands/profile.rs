@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use serde::Serialize;
 
+use super::format::Format;
 use crate::case::DeviceKind;
-use crate::cli::Io;
 use crate::device::{GpuList, Machine};
 use crate::engine::profile::Profile;
 use crate::engine::{self, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
+use crate::io::Io;
 use crate::render;
 use crate::results::Ceilings;
 
@@ -37,14 +37,8 @@ pub struct Args {
     #[arg(long, alias = "gpu", value_name = "GPU")]
     gpus: Option<GpuList>,
 
-    #[arg(long, default_value = "table")]
+    #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
-    Table,
-    Json,
 }
 
 /// What `--format json` prints.

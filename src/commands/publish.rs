@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cli::Io;
 use crate::error::{Error, Exit, Result};
+use crate::escape;
+use crate::flags;
 use crate::github::sticky::When;
+use crate::io::Io;
 use crate::publish::{FailOn, IfNoBaseline, Options, publish, publish_nothing};
-use crate::render::escape;
 use crate::report::{self, Report};
 
 /// More than any measurement makes. An artifact of a fork may hold anything.
@@ -50,13 +51,13 @@ struct What {
 #[command(next_help_heading = "Publishing")]
 pub struct Publishing {
     /// When to comment on the pull request
-    #[arg(long, value_enum, default_value = "always", value_name = "WHEN")]
+    #[arg(long, value_parser = flags::word::<When>(), default_value = "always", value_name = "WHEN")]
     comment: When,
     /// What makes the exit code 1
-    #[arg(long, value_enum, default_value = "never", value_name = "WHAT")]
+    #[arg(long, value_parser = flags::word::<FailOn>(), default_value = "never", value_name = "WHAT")]
     fail_on: FailOn,
     /// Without a baseline for the hardware
-    #[arg(long, value_enum, default_value = "warn", value_name = "WHAT")]
+    #[arg(long, value_parser = flags::word::<IfNoBaseline>(), default_value = "warn", value_name = "WHAT")]
     if_no_baseline: IfNoBaseline,
     /// Also write the whole report as Markdown to this file
     #[arg(long, value_name = "FILE")]

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use crate::cli::Io;
 use crate::config::{self, Selection, Suite, SuiteSettings};
 use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
+use crate::escape;
 use crate::files::Output;
+use crate::io::Io;
 use crate::measure::{self, End, Request, Side, Stop, Worker};
-use crate::render::{counted, escape};
+use crate::plural::counted;
 use crate::results::{self, FailureKind, Outcome, Results};
 use crate::{plan, progress, render};
 

@@ -4,10 +4,10 @@ use clap::ValueEnum;
 use schemars::{Schema, schema_for};
 
 use super::compare::Output;
-use crate::cli::Io;
 use crate::config::File;
 use crate::engine::protocol::Line;
 use crate::error::{Error, Exit, Result};
+use crate::io::Io;
 use crate::report::Report;
 use crate::results::Results;
 

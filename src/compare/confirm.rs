@@ -6,7 +6,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::design::Design;
-use super::matching::{Pair, match_sides};
+use super::matching::match_sides;
+use super::pair::Pair;
 use super::screen;
 use super::test::{Assessment, Test};
 use super::verdict::{Rule, tested_row};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::matching::Pair;
+use super::pair::Pair;
 use super::side::{Cell, SessionValues, Side};
 use crate::metric::Better;
 use crate::results::Occasions;

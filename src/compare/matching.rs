@@ -1,33 +1,12 @@
 //! Brings the cells of both sides together, and notes what has no partner.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::design::{Design, Selected};
+use super::pair::Pair;
 use super::side::{CaseSide, Cell, Side};
 use super::{CaseNote, NoteKind, Options};
 use crate::error::{Error, Result};
-use crate::metric::{Better, Kind, MetricName};
-
-/// A cell on both sides, in the base's unit, reduced to the sessions that are compared.
-#[derive(Debug)]
-pub(super) struct Pair<'a> {
-    pub case: &'a str,
-    pub metric: &'a MetricName,
-    pub unit: &'a str,
-    pub better: Better,
-    pub kind: Kind,
-    pub margin: f64,
-    /// Values by session or, where the sides were measured apart, by occasion; each a run's.
-    pub base: Vec<Cow<'a, [f64]>>,
-    pub head: Vec<Cow<'a, [f64]>>,
-    /// Occasions of the base, where the sides were measured apart.
-    pub occasions: usize,
-    /// Values that were no numbers, by side.
-    pub dropped: [usize; 2],
-    /// In what the case's settings differ.
-    pub incomparable: Option<String>,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Matched<'a> {

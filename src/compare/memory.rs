@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::matching::Pair;
+use super::pair::Pair;
 use crate::metric::Better;
 use crate::stats;
 

@@ -9,6 +9,7 @@ mod load;
 mod matching;
 mod memory;
 mod mismatch;
+mod pair;
 mod samples;
 mod screen;
 mod side;
@@ -21,8 +22,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::Thresholds;
 use crate::metric::Better;
+use crate::thresholds::Thresholds;
 
 pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
 pub use load::load;

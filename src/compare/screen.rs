@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::design::{Basis, Design};
-use super::matching::{Matched, Pair, match_sides};
+use super::matching::{Matched, match_sides};
 use super::mismatch::Ceilings;
+use super::pair::Pair;
 use super::test::{Assessment, Test, assess};
 use super::verdict::{Rule, describe, memory_row, tested_row};
 use super::wording::percent;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::design::{Basis, Design, Evidence};
-use super::matching::Pair;
 use super::memory::{self, MemoryVerdict};
+use super::pair::Pair;
 use crate::metric::{Kind, MetricName};
 use crate::stats::{self, Prior, Spread};
 

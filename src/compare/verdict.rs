@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::design::{Basis, Evidence};
-use super::matching::Pair;
 use super::memory::MemoryVerdict;
+use super::pair::Pair;
 use super::test::{Standard, Test, standard};
 use super::wording::{change, percent};
 use super::{Row, Summary, Verdict};

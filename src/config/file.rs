@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::engines;
 use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantization, WeightsSource};
 use crate::device::GpuList;
+use crate::flags;
 
 /// Longest context that Qwen2.5 supports, prompt and generated tokens together.
 pub const MAX_LENGTH: u32 = 131_072;
@@ -79,16 +80,16 @@ pub struct ModelTable {
 #[serde(rename_all = "kebab-case", default)]
 pub struct ModelSettings {
     /// Where the weights come from [default: hub, or local for a directory]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = flags::word::<WeightsSource>())]
     pub weights: Option<WeightsSource>,
     /// Branch, tag or commit of the weights on the hub [default: main]
     #[arg(long)]
     pub revision: Option<String>,
     /// How the weights are quantized [default: none]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = flags::word::<Quantization>())]
     pub quantization: Option<Quantization>,
     /// Type of weights and activations [default: bf16 on a GPU, f32 on a CPU]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = flags::word::<Dtype>())]
     pub dtype: Option<Dtype>,
     /// What runs the model [default: candle]
     #[arg(long, value_parser = engines::engine())]
@@ -142,7 +143,7 @@ pub struct SuiteSettings {
     #[schemars(range(min = 1, max = 1024))]
     pub threads: Option<u32>,
     /// How the prompt is built [default: transformers]
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = flags::word::<PromptRule>())]
     pub prompt: Option<PromptRule>,
     /// Chance of a false alarm in a whole report that is accepted [default: 0.05]
     #[arg(long, value_name = "SHARE")]

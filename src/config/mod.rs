@@ -1,16 +1,15 @@
 //! Settings: the file `bench-diff.toml` and the flags become validated values here, once.
 
-mod candle;
+mod candle_source;
 mod check;
 pub(crate) mod engines;
 mod file;
 mod resolve;
 mod source;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use candle::CandleSource;
+pub use candle_source::CandleSource;
 pub use file::{File, Selection, SuiteSettings};
 
 use crate::case::{Case, DeviceKind};
@@ -19,6 +18,7 @@ use crate::engine::ModelSpec;
 use crate::error::{Error, Result};
 use crate::results::Settings;
 use crate::suggest;
+use crate::thresholds::Thresholds;
 use check::Checked;
 use serde::Deserialize;
 use source::Source;
@@ -60,16 +60,6 @@ pub struct Suite {
 pub struct SuiteModel {
     pub spec: ModelSpec,
     pub cases: Vec<Case>,
-}
-
-/// What counts as a change.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Thresholds {
-    pub alpha: f64,
-    /// Metrics to test; empty means the default ones.
-    pub metrics: Vec<String>,
-    /// Noise threshold by metric name, as a share (0.02 is 2%); the metric's own where absent.
-    pub margins: BTreeMap<String, f64>,
 }
 
 /// When to give up.
@@ -183,7 +173,7 @@ pub fn candle_in(text: &str, name: String, directory: &Path) -> Result<Option<Ca
         let line = error.span().map(|span| source.line(span.start));
         source.error(vec![source::Problem { line, reason: error.message().to_owned() }])
     })?;
-    let resolved = file.candle.as_ref().map(|table| candle::resolve(table, &source, directory));
+    let resolved = file.candle.as_ref().map(|table| candle_source::resolve(table, &source, directory));
     resolved.transpose().map_err(|problem| source.error(vec![problem]))
 }
 

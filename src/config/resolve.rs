@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::source::{Problem, Source};
-use super::{Limits, Suite, SuiteModel, Thresholds, candle, is_plain_name};
+use super::{Limits, Suite, SuiteModel, candle_source, is_plain_name};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
 use crate::results::Settings;
+use crate::thresholds::{ALPHA, ALPHAS, Thresholds};
 use crate::{metric, models, suggest};
 
 /// Tokens that a warm-up generates where the configuration doesn't say.
@@ -35,11 +36,9 @@ pub fn resolve(
     names.sort_by_key(|name| source.offset(&["suites", name]));
     let none = (SuiteSettings::default(), Vec::new());
     let mut problems = Vec::new();
-    let candle = file
-        .candle
-        .as_ref()
-        .filter(|_| complete)
-        .and_then(|table| candle::resolve(table, source, directory).map_err(|problem| problems.push(problem)).ok());
+    let candle = file.candle.as_ref().filter(|_| complete).and_then(|table| {
+        candle_source::resolve(table, source, directory).map_err(|problem| problems.push(problem)).ok()
+    });
     let mut suites = Vec::new();
     for name in names {
         let selected = selection.suite.as_ref() == Some(name);
@@ -294,8 +293,8 @@ impl<'a> Resolver<'a> {
     }
 
     fn thresholds(&mut self) -> Thresholds {
-        let alpha = self.pick(|settings| settings.alpha).unwrap_or(0.05);
-        if !(alpha > 0.0 && alpha <= 0.5) {
+        let alpha = self.pick(|settings| settings.alpha).unwrap_or(ALPHA);
+        if !ALPHAS.contains(&alpha) {
             self.report_suite(
                 "alpha",
                 |settings| settings.alpha.is_some(),

@@ -138,7 +138,7 @@ pub struct Component {
     pub commit: Option<String>,
 }
 
-crate::case::words! {
+crate::word::words! {
     /// What an engine failed of.
     ErrorKind {
         /// The device's memory doesn't suffice: the case counts as too large, and others are tried.

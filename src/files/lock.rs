@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, Unit};
 
-use crate::render::escape;
+use crate::escape;
 
 const RETRY: Duration = Duration::from_millis(20);
 

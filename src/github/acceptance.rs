@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::sticky::Comment;
 use super::{ApiError, Client, Repository};
-use crate::render::comment::Acceptance;
+use crate::report::Acceptance;
 
 /// How the line starts.
 pub const WORD: &str = "bench-accept:";

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::event::Context;
 use super::sticky::User;
 use super::{ApiError, Token};
-use crate::programs::git::{Credential, Remote};
+use crate::git::{Credential, Remote};
 use crate::redact::Secrets;
 
 /// Larger answers are refused. A page of 100 comments of 65,536 characters has at most 26 MB.

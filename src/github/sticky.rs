@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use super::{ApiError, Client, Repository};
 use crate::report::Subject;
+use crate::word::words;
 
 /// Who comments with the token that every workflow run gets.
 const ACTIONS_BOT: &str = "github-actions[bot]";
@@ -79,13 +80,14 @@ fn encode(text: &str) -> String {
     name
 }
 
-/// When to comment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum When {
-    Always,
-    /// When something changed, or when there is a comment to bring up to date.
-    Changed,
-    Never,
+words! {
+    /// When to comment.
+    When {
+        Always = "always",
+        /// When something changed, or when there is a comment to bring up to date.
+        Changed = "changed",
+        Never = "never",
+    }
 }
 
 /// What became of the comment.

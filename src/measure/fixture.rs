@@ -6,7 +6,7 @@ use super::protocol::Job;
 use super::samples::Sampled;
 use super::seen::Seen;
 use crate::case::{Case, Clock, DeviceKind};
-use crate::config::{Limits, Suite, SuiteModel, Thresholds};
+use crate::config::{Limits, Suite, SuiteModel};
 use crate::device::Gpus;
 use crate::engine::{Costs, Generation, Loaded, ModelSpec};
 use crate::results::{Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, Session, Settings};
@@ -34,7 +34,7 @@ pub fn suite() -> Suite {
         settings,
         gpus: Gpus::default(),
         models: vec![SuiteModel { spec, cases }],
-        thresholds: Thresholds { alpha: 0.05, metrics: Vec::new(), margins: Default::default() },
+        thresholds: Default::default(),
         limits: Limits { case_seconds: 1, load_seconds: 1, idle_wait_seconds: 0 },
         candle: None,
     }

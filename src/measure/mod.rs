@@ -45,6 +45,6 @@ pub use environment::environment;
 pub use observer::{At, Observer, Silent, Update};
 pub use program::Worker;
 pub use session::{End, Request, run};
-pub use side::{Side, session_id};
+pub use side::{Saved, Side, session_id};
 pub use throttle::always as always_throttled;
 pub use watch::Watcher;

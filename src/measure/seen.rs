@@ -2,9 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::watch::CardLook;
-use crate::device::{CardId, Throttle};
+use crate::device::{CardId, CardSample, Throttle};
 use crate::results::DeviceState;
+
+/// What a card told at one time.
+pub struct CardLook {
+    pub sample: CardSample,
+    /// Held by the measured program.
+    pub held_bytes: Option<u64>,
+}
 
 /// In all.
 #[derive(Debug, Default, PartialEq)]

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
 
 /// What to measure.
+#[derive(Debug, Clone)]
 pub struct Request<'a> {
     pub suite: &'a Suite,
     /// Cases that are known not to fit, with the reason: recorded as failed without trying.

@@ -1,5 +1,7 @@
 //! A measured program and where its runs go.
 
+use std::path::PathBuf;
+
 use jiff::{Timestamp, Unit};
 use sha2::{Digest, Sha256};
 
@@ -8,7 +10,7 @@ use crate::case::Case;
 use crate::config::Suite;
 use crate::error::{Error, Result};
 use crate::files::Output;
-use crate::results::{Discarded, Outcome, Program, Results, Run, Session};
+use crate::results::{self, Discarded, Outcome, Program, Results, Run, Session};
 
 /// One side of a session: most have one, a comparison has base and head.
 #[derive(Debug)]
@@ -20,6 +22,14 @@ pub struct Side {
     pub results: Results,
     /// Written after every run; a stream, only at the end.
     pub output: Option<Output>,
+}
+
+/// Where a side is saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Saved {
+    pub path: PathBuf,
+    /// Carry on with what an interrupted measurement left there.
+    pub resume: bool,
 }
 
 impl Side {
@@ -53,6 +63,20 @@ impl Side {
         session.finished = None;
         results.settings = suite.settings.clone();
         Ok(Self { label: String::new(), worker, results, output: None })
+    }
+
+    /// The side, saved there from now on; or what was left there, in its place.
+    pub fn kept(self, saved: &Saved, suite: &Suite) -> Result<Self> {
+        let output = Output::claim(&saved.path)?;
+        if !saved.resume || !output.exists() {
+            return Ok(self.saved_to(output));
+        }
+        let results = results::read(output.path())?;
+        // Measuring until something is settled has added rounds.
+        let mut suite = suite.clone();
+        suite.settings.runs = suite.settings.runs.max(results.settings.runs);
+        let side = Self { label: self.label, ..Self::resume(self.worker, &suite, results)? };
+        Ok(side.saved_to(output))
     }
 
     #[must_use]

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::resident;
-use super::seen::{CardSeen, Seen};
+use super::seen::{CardLook, CardSeen, Seen};
 use crate::case::DeviceKind;
 use crate::device::{Card, CardSample, Gpus, Machine, Ordinals, Ours};
 
@@ -42,13 +42,6 @@ pub struct Watch {
 
 /// What each card told at one time.
 type Look = Vec<CardLook>;
-
-/// What a card told at one time.
-pub struct CardLook {
-    pub sample: CardSample,
-    /// Held by the measured program.
-    pub held_bytes: Option<u64>,
-}
 
 impl Watcher {
     /// Watches what this process does on GPUs that CUDA calls so. Must come before the engine touches them.

@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use super::git::{self, Remote};
-use super::process::run;
+use super::building::run;
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
+use crate::escape;
 use crate::files::Output;
+use crate::git::{self, Remote};
 use crate::measure::Worker;
-use crate::render::escape;
 
 /// bench-diff against candle as some commit or checkout has it.
 #[derive(Debug, Clone)]

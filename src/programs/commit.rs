@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::git;
-use super::process::run;
+use super::building::run;
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
+use crate::git;
 use crate::measure::Worker;
 
 /// How a commit becomes a program.

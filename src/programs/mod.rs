@@ -3,10 +3,9 @@
 //! A build lies in a work tree of its own under the cache directory, named by its commit: it is made once, and only when
 //! it is measured.
 
+mod building;
 mod candle;
 mod commit;
-pub mod git;
-mod process;
 
 pub use candle::{Candle, Origin, Source};
 pub use commit::Build;

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 
 use super::outcome::{Outcome, annotation_of_failure};
 use super::{Options, Step, Target};
-use crate::cli::Io;
 use crate::error::{Exit, Result};
 use crate::github::ApiError;
 use crate::github::outputs;
 use crate::github::sticky::Conversation;
+use crate::io::Io;
 use crate::report::{Report, Subject};
 
 /// Tells that nothing was measured, and why, in place of the comments that earlier runs left.

@@ -2,12 +2,12 @@
 
 use std::io;
 
-use super::{FailOn, IfNoBaseline, Options};
+use super::policy::{FailOn, IfNoBaseline, Options};
 use crate::compare::{Counts, Row, Verdict};
 use crate::error::Exit;
+use crate::escape;
 use crate::github::checks::Conclusion;
 use crate::github::outputs::{Annotation, Files, Level};
-use crate::render::escape;
 use crate::report::Report;
 
 /// Over all reports of a step.

@@ -2,8 +2,8 @@
 
 use comfy_table::{LineStyle, Table, TableStyle, presets};
 
-use super::escape;
 use crate::baseline::Entry;
+use crate::escape;
 
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
 

@@ -2,10 +2,11 @@
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
-use super::{counted, escape};
 use crate::calibrate::{Apparent, CHANGES, Calibration, Sensitivity};
 use crate::compare::wording::{percent, smallest_change};
+use crate::escape;
 use crate::metric;
+use crate::plural::counted;
 
 /// More runs are no practical advice.
 const MANY_RUNS: u32 = 30;

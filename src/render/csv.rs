@@ -82,7 +82,7 @@ fn line<const N: usize>(out: &mut dyn Write, cells: [String; N]) -> io::Result<(
 
 /// A text cell: quoted where RFC 4180 asks for it, and never taken for a formula by a spreadsheet.
 fn text(text: &str) -> String {
-    let text = super::escape::line(text);
+    let text = crate::escape::line(text);
     let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
     if text.contains([',', '"']) {
         format!("\"{guard}{}\"", text.replace('"', "\"\""))

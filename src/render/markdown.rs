@@ -3,9 +3,10 @@
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{ContentArrangement, Table};
 
-use super::{escape, metric_heading, p_value, signed_percent, summary, value};
+use super::{metric_heading, p_value, signed_percent, summary, value};
 use crate::compare::wording::percent;
 use crate::compare::{Comparison, Row, Summary, Verdict};
+use crate::escape;
 
 /// More rows are only counted.
 const MAX_ROWS: usize = 500;

@@ -4,7 +4,6 @@ pub mod baseline;
 pub mod calibrate;
 pub mod comment;
 pub mod csv;
-pub mod escape;
 pub mod markdown;
 mod number;
 pub mod plan;
@@ -13,7 +12,7 @@ pub mod run;
 pub mod summary;
 pub mod table;
 
-pub use number::{counted, p_value, signed_percent, value};
+pub use number::{p_value, signed_percent, value};
 
 use crate::metric;
 

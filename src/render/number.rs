@@ -14,11 +14,6 @@ pub fn value(value: f64) -> String {
     format!("{value:.digits$}")
 }
 
-/// `1 run`, `2 runs`.
-pub fn counted(count: usize, thing: &str) -> String {
-    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
-}
-
 /// A relative change: `+1.3%`, `-3.0%`, `+128%`, `0%`. Trailing zeros stay: changes are read beside each other.
 pub fn signed_percent(share: f64) -> String {
     let percent = share * 100.0;

@@ -2,8 +2,8 @@
 
 use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle, presets};
 
+use crate::escape;
 use crate::plan::{Plan, PlannedCase};
-use crate::render::escape;
 
 /// One line a row, and one below the heading.
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());

@@ -2,8 +2,8 @@
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
-use super::escape;
 use crate::engine::profile::{Part, Profile};
+use crate::escape;
 use crate::results::Ceilings;
 
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());

@@ -2,8 +2,9 @@
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 
-use super::{escape, value};
+use super::value;
 use crate::case::WeightsSource;
+use crate::escape;
 use crate::metric::{self, Metric, MetricName};
 use crate::results::{Discarded, Measurement, Outcome, Results, Roofline, Run, Session};
 

@@ -2,9 +2,9 @@
 
 use std::cmp::Reverse;
 
-use super::counted;
 use crate::compare::wording::percent;
 use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
+use crate::plural::counted;
 use crate::results::occasions::{HISTORY, more_sessions};
 
 /// Verdicts as a reader wants them.

@@ -6,8 +6,9 @@ use std::io::IsTerminal;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 
-use super::{escape, metric_heading, signed_percent, summary, value};
+use super::{metric_heading, signed_percent, summary, value};
 use crate::compare::{Comparison, Row, Verdict};
+use crate::escape;
 
 /// More rows are only counted: nobody reads them here, and laying them out takes long.
 const MAX_ROWS: usize = 200;

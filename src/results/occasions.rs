@@ -11,6 +11,7 @@ use std::hash::{Hash, Hasher};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{Outcome, Session};
+use crate::plural::counted;
 
 /// Hours without measuring that make the next session another occasion: nightly sessions always are, those of one
 /// working day never.
@@ -97,7 +98,6 @@ impl Occasions {
 
     /// `5 sessions on 1 occasion`, and how many of them are copies.
     pub fn in_words(&self) -> String {
-        let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
         let text = format!("{} on {}", counted(self.of.len(), "session"), counted(self.count, "occasion"));
         match self.of.iter().filter(|occasion| occasion.is_none()).count() {
             0 => text,

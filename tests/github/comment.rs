@@ -1,8 +1,8 @@
 //! The comment's text, as a person reads it.
 
 use bench_diff::compare::{CaseNote, Difference, NoteKind, Row, Summary, Verdict};
-use bench_diff::render::comment::{Acceptance, Surroundings, comment, headline, summary};
-use bench_diff::report::{ReleaseComparison, Report};
+use bench_diff::render::comment::{Surroundings, comment, headline, summary};
+use bench_diff::report::{Acceptance, ReleaseComparison, Report};
 
 use crate::reports::{LARGE, SMALL, comparison, first_run, regressed, report, row, unchanged, unconfirmed};
 

@@ -1,7 +1,8 @@
 //! Foreign text stays text: a comment is rendered as GitHub renders it, and what GitHub would make of the text that is
 //! left is looked for outside of code.
 
-use bench_diff::render::comment::{Acceptance, Surroundings, comment, summary};
+use bench_diff::render::comment::{Surroundings, comment, summary};
+use bench_diff::report::Acceptance;
 use comrak::nodes::NodeValue;
 
 use crate::comment::named;

@@ -16,13 +16,13 @@ pub use model::Candle;
 
 use self::qwen2::config::ModelConfig;
 use super::{Engine, EngineError, EngineKind, ModelSpec, Needs, Progress, Refusal};
-use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Quantization, words};
+use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Quantization};
 use crate::device::Capacity;
 #[cfg(feature = "cuda")]
 use crate::device::{Gpus, Ordinals};
 use crate::models::{self, Model};
 use crate::results::Ceilings;
-use crate::word::Vocabulary;
+use crate::word::{Vocabulary, words};
 
 words! {
     /// What computes the forward pass.

@@ -7,8 +7,8 @@ mod tables;
 mod words;
 
 use crate::compare::{NoteKind, Row, Verdict};
-use crate::render::escape;
-use crate::report::Report;
+use crate::escape;
+use crate::report::{Acceptance, Report};
 
 pub use words::headline;
 
@@ -25,14 +25,6 @@ pub struct Surroundings {
     /// The measured commit of the pull request.
     pub commit: Option<String>,
     pub accepted: Option<Acceptance>,
-}
-
-/// A maintainer's word that a regression is intended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acceptance {
-    pub by: String,
-    pub reason: String,
-    pub url: String,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -6,8 +6,8 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement};
 
 use crate::compare::{CaseNote, Difference, Row, Summary, Verdict};
+use crate::escape;
 use crate::metric::{self, Better, Metric, MetricName};
-use crate::render::escape;
 use crate::report::Report;
 use crate::results::{Outcome, Results};
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::Surroundings;
 use super::tables::percent;
-use super::{Acceptance, Surroundings};
 use crate::calibrate::calibrate;
 use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
+use crate::escape;
 use crate::metric;
-use crate::render::{self, escape};
-use crate::report::Report;
+use crate::render;
+use crate::report::{Acceptance, Report};
 use crate::results::occasions::{HISTORY, more_sessions};
 use crate::results::{Outcome, Program, Results, Session};
 

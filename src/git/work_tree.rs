@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use super::fetch::Remote;
 use super::names::has_user;
-use super::said;
-use super::view::View;
+use super::said::said;
+use super::view::{View, quoted};
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
 
@@ -68,9 +68,4 @@ fn lay_out(view: &View, commit: &str, names: &str, origin: Option<String>, direc
     }
     fs::write(git_dir.join("config"), settings)?;
     Ok(git_dir)
-}
-
-/// As git's settings want it.
-pub(super) fn quoted(value: &str) -> String {
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -16,7 +16,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::work_tree::quoted;
+use super::said::said;
 use crate::child::{Environment, Launch};
 use crate::files::Scratch;
 
@@ -137,6 +137,12 @@ impl View {
         Launch::of("git", environment).with("GIT_DIR", self.path()).in_directory(self.path())
     }
 
+    /// The commit that `revision` names, if the repository has it.
+    pub fn commit(&self, revision: &str) -> Result<String, String> {
+        let name = format!("{revision}^{{commit}}");
+        said(&self.git(&["rev-parse", "--quiet", "--verify", "--end-of-options", &name]))
+    }
+
     pub fn is_shallow(&self) -> bool {
         self.path().join("shallow").is_file()
     }
@@ -163,4 +169,9 @@ impl View {
         io::Write::write_all(&mut file, &now)?;
         file.persist(theirs).map(drop).map_err(|error| error.error)
     }
+}
+
+/// As git's settings want it.
+pub(super) fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
 }

@@ -2,18 +2,19 @@
 
 mod fetch;
 mod names;
+mod said;
 mod view;
 mod work_tree;
 
 use std::path::Path;
 
+use said::{output, said};
 use view::{Place, View};
 
 pub use fetch::{Credential, Remote, deepen, fetch, fetch_one};
 pub use names::{has_user, is_address, is_commit, is_revision};
 pub use work_tree::work_tree;
 
-use crate::child::Launch;
 use crate::error::{Error, Result};
 
 /// Where HEAD and `commit` parted. With a shallow clone that can't always be told.
@@ -26,12 +27,7 @@ pub fn merge_base(repository: &Path, commit: &str) -> std::result::Result<String
 
 /// The commit that `revision` names; it must be in the repository.
 pub fn commit(repository: &Path, revision: &str) -> std::result::Result<String, String> {
-    commit_in(&View::of(repository)?, revision)
-}
-
-fn commit_in(view: &View, revision: &str) -> std::result::Result<String, String> {
-    let name = format!("{revision}^{{commit}}");
-    said(&view.git(&["rev-parse", "--quiet", "--verify", "--end-of-options", &name]))
+    View::of(repository)?.commit(revision)
 }
 
 /// The commit of a checkout, with `-dirty` when it has changes.
@@ -41,7 +37,7 @@ fn commit_in(view: &View, revision: &str) -> std::result::Result<String, String>
 pub fn head_commit(repository: &Path) -> Result<String> {
     let ask = || {
         let view = View::of(repository)?;
-        let commit = commit_in(&view, "HEAD")?;
+        let commit = view.commit("HEAD")?;
         let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
         let git = view.git(&status).with("GIT_WORK_TREE", &view.place.top);
         let clean = said(&git.with("GIT_INDEX_FILE", view.place.git_dir.join("index")))?.is_empty();
@@ -72,23 +68,10 @@ pub fn file(directory: &Path, commit: &str, name: &str) -> std::result::Result<V
     output(&view.git(&["cat-file", "blob", &blob]))
 }
 
-/// What git says, without white space around; or the last line of its complaint.
-fn said(git: &Launch) -> std::result::Result<String, String> {
-    output(git).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
-}
-
-fn output(git: &Launch) -> std::result::Result<Vec<u8>, String> {
-    let output = git.output().map_err(|error| format!("git: {error}"))?;
-    if output.status.success() {
-        return Ok(output.out);
-    }
-    Err(output.err.trim().lines().last().unwrap_or_default().to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::child::Environment;
+    use crate::child::{Environment, Launch};
 
     /// Asked as git asks its helpers.
     fn password_for(host: &str) -> Option<String> {

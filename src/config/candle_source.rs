@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::file::CandleTable;
 use super::source::{Problem, Source};
-use crate::programs::git::{has_user, is_address, is_revision};
+use crate::git::{has_user, is_address, is_revision};
 
 /// Where candle comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -1,7 +1,7 @@
 //! Running builds.
 
 use crate::child::Launch;
-use crate::render::escape;
+use crate::escape;
 
 /// Lines of a failed build's complaint that the log gets.
 const LOGGED: usize = 40;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::names::{is_address, is_commit};
+use super::said::said;
 use super::view::View;
-use super::{commit_in, said};
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
 
@@ -74,7 +74,7 @@ pub fn fetch(repository: &Path, remote: &Remote, name: &str) -> std::result::Res
     let view = View::of(repository)?;
     let depth = if view.is_shallow() { "--depth=1" } else { "--update-shallow" };
     fetch_into(&view, remote, &[depth, "--", "origin", name])?;
-    commit_in(&view, "FETCH_HEAD")
+    view.commit("FETCH_HEAD")
 }
 
 /// Fetches only that commit of a branch or commit into the bare repository, which is made where there is none.
@@ -86,12 +86,12 @@ pub fn fetch_one(repository: &Path, remote: &Remote, name: &str) -> Result<Strin
     let view = View::of(repository).map_err(failed)?;
     // What has been fetched once needs no network.
     if is_commit(name)
-        && let Ok(commit) = commit_in(&view, name)
+        && let Ok(commit) = view.commit(name)
     {
         return Ok(commit);
     }
     fetch_into(&view, remote, &["--depth=1", "--", "origin", name]).map_err(failed)?;
-    commit_in(&view, "FETCH_HEAD").map_err(failed)
+    view.commit("FETCH_HEAD").map_err(failed)
 }
 
 /// More history for a shallow clone: most branches began less than so many commits ago.

@@ -1,0 +1,8 @@
+//! The formats of commands that have no others.
+
+/// For a person, or for programs.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}

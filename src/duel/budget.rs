@@ -1,0 +1,33 @@
+//! Time for measuring in turn.
+
+use std::time::{Duration, Instant};
+
+/// What is left of it is known by the last block's length.
+pub struct Budget {
+    started: Instant,
+    total: Duration,
+    /// What the last block took.
+    block: Duration,
+}
+
+impl Budget {
+    pub fn new(total: Duration) -> Self {
+        Self { started: Instant::now(), total, block: Duration::ZERO }
+    }
+
+    pub fn allows_another_block(&self) -> bool {
+        self.started.elapsed() + self.block <= self.total
+    }
+
+    /// Measures a block, whose length tells what the next one takes.
+    pub fn spend<T>(&mut self, block: impl FnOnce() -> T) -> T {
+        let started = Instant::now();
+        let measured = block();
+        self.block = started.elapsed();
+        measured
+    }
+
+    pub fn minutes(&self) -> f64 {
+        self.total.as_secs_f64() / 60.0
+    }
+}

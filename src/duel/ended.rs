@@ -1,0 +1,40 @@
+//! How a duel ends.
+
+use crate::compare::Comparison;
+use crate::measure::{End, Side};
+use crate::results::Results;
+
+/// What came of a duel.
+#[derive(Debug)]
+pub struct Duelled {
+    pub base: Results,
+    pub head: Results,
+    pub comparison: Comparison,
+    pub ended: Ended,
+}
+
+/// Why no more was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Nothing is open.
+    Settled,
+    /// What is open stays open: all looks were had, or the runs for another can't be got.
+    OutOfLooks,
+    OutOfTime,
+    /// Told to stop: the comparison is of what was measured until then.
+    Stopped,
+}
+
+impl Ended {
+    /// What it means for the session.
+    pub fn end(self) -> End {
+        if self == Self::Stopped { End::Stopped } else { End::Complete }
+    }
+}
+
+impl Duelled {
+    pub(super) fn of(sides: [Side; 2], comparison: Comparison, ended: Ended) -> Self {
+        let [base, head] = sides.map(|side| side.results);
+        Self { base, head, comparison, ended }
+    }
+}

@@ -1,0 +1,80 @@
+//! Two programs measured in turn, A B B A, and compared: [as often as the suite says](Duel::complete), or
+//! [until a question is settled](Duel::until_settled) or the time for it is spent.
+//!
+//! A [`Question`] says which cases are open, how many runs its next look wants, and what it makes of them.
+
+mod budget;
+mod ended;
+mod fresh;
+mod question;
+mod settling;
+
+use std::time::Duration;
+
+pub use ended::{Duelled, Ended};
+pub use question::Question;
+
+use crate::compare::{self, Options};
+use crate::config::Suite;
+use crate::error::Result;
+use crate::measure::{self, End, Observer, Request, Saved, Side, Stop, Worker};
+use settling::Settling;
+
+/// Who is measured against whom, and on what.
+pub struct Duel<'a> {
+    pub request: Request<'a>,
+    pub base: Contender,
+    pub head: Contender,
+    pub observer: &'a mut dyn Observer,
+    pub stop: &'a Stop,
+}
+
+/// One of the two.
+#[derive(Debug, Clone)]
+pub struct Contender {
+    pub program: Worker,
+    /// Where its results are saved while it is measured; nowhere when absent.
+    pub saved: Option<Saved>,
+}
+
+impl Duel<'_> {
+    /// As many runs as the suite says, and one look at them all.
+    pub fn complete(mut self, options: &Options) -> Result<Duelled> {
+        let suite = self.request.suite;
+        let mut sides = self.sides(suite)?;
+        let end = self.measure(suite, &mut sides)?;
+        let [base, head] = sides.each_ref().map(|side| compare::Side::from_results(side.label.as_str(), &side.results));
+        let comparison = compare::compare(&base, &head, options)?;
+        let ended = match end {
+            End::Stopped => Ended::Stopped,
+            End::Complete if comparison.counts.inconclusive > 0 => Ended::OutOfLooks,
+            End::Complete => Ended::Settled,
+        };
+        Ok(Duelled::of(sides, comparison, ended))
+    }
+
+    /// Only the open cases of `question`, until it is settled or `time` is spent.
+    pub fn until_settled(mut self, question: impl Question, time: Duration) -> Result<Duelled> {
+        let open = question.open_cases();
+        let suite = self.request.suite.only(|case| open.contains(&case.id));
+        let sides = self.sides(&suite)?;
+        Settling::new(question, suite, sides, time).run(|suite, sides| self.measure(suite, sides))
+    }
+
+    /// Both sides of one session: new, or as they were left.
+    fn sides(&self, suite: &Suite) -> Result<[Side; 2]> {
+        let id = measure::session_id();
+        let side = |label: &str, Contender { program, saved }: &Contender| {
+            let side = Side::new(label, program.clone(), suite, &id);
+            match saved {
+                Some(saved) => side.kept(saved, suite),
+                None => Ok(side),
+            }
+        };
+        Ok([side("base", &self.base)?, side("head", &self.head)?])
+    }
+
+    fn measure(&mut self, suite: &Suite, sides: &mut [Side]) -> Result<End> {
+        measure::run(&Request { suite, ..self.request.clone() }, sides, self.observer, self.stop)
+    }
+}

@@ -1,0 +1,50 @@
+//! What decides that it is settled.
+
+use std::collections::BTreeSet;
+
+use crate::compare::{Comparison, Confirmation, LOOKS, Side};
+use crate::error::Result;
+
+/// What is to be settled by measuring in turn.
+///
+/// Looking often at growing data finds differences where there are none, unless each look pays for it: so a question
+/// has its looks planned, and is looked at when these have their runs.
+pub trait Question {
+    /// Runs a side that the next look asks for; `None` when all is settled, or no look is left.
+    fn wanted(&self) -> Option<u32>;
+
+    /// Runs a side that its last look asks for.
+    fn most_runs(&self) -> u32;
+
+    /// The ids of the cases that aren't settled.
+    fn open_cases(&self) -> BTreeSet<String>;
+
+    /// Looks at all runs so far.
+    fn look(&mut self, base: &Side, head: &Side) -> Result<()>;
+
+    /// What the looks have come to.
+    fn comparison(self) -> Comparison;
+}
+
+/// Are the suspects of a screen really changed?
+impl Question for Confirmation {
+    fn wanted(&self) -> Option<u32> {
+        self.wanted()
+    }
+
+    fn most_runs(&self) -> u32 {
+        LOOKS[LOOKS.len() - 1]
+    }
+
+    fn open_cases(&self) -> BTreeSet<String> {
+        self.open_cases()
+    }
+
+    fn look(&mut self, base: &Side, head: &Side) -> Result<()> {
+        self.look(base, head)
+    }
+
+    fn comparison(self) -> Comparison {
+        self.finish()
+    }
+}

@@ -1,0 +1,17 @@
+//! What git answers.
+
+use crate::child::Launch;
+
+/// What git says, without white space around; or the last line of its complaint.
+pub fn said(git: &Launch) -> Result<String, String> {
+    output(git).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
+}
+
+/// What git wrote, as it is.
+pub fn output(git: &Launch) -> Result<Vec<u8>, String> {
+    let output = git.output().map_err(|error| format!("git: {error}"))?;
+    if output.status.success() {
+        return Ok(output.out);
+    }
+    Err(output.err.trim().lines().last().unwrap_or_default().to_owned())
+}

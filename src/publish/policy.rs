@@ -1,0 +1,38 @@
+//! What is told to whom, and what makes the step fail.
+
+use std::path::PathBuf;
+
+use crate::github::sticky::When;
+use crate::word::words;
+
+/// What to tell, and what makes the step fail.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub comment: When,
+    pub fail_on: FailOn,
+    pub if_no_baseline: IfNoBaseline,
+    /// Where to write the summary as a file as well.
+    pub summary: Option<PathBuf>,
+    /// Where the event doesn't say it.
+    pub pr_number: Option<u64>,
+    pub check_run: bool,
+}
+
+words! {
+    /// What makes the exit code 1.
+    FailOn {
+        /// Exit with 1 when a row regressed or a case is missing or failed.
+        Regression = "regression",
+        Never = "never",
+    }
+}
+
+words! {
+    /// What a measurement without a baseline is.
+    IfNoBaseline {
+        Pass = "pass",
+        Warn = "warn",
+        /// Exit with 1.
+        Fail = "fail",
+    }
+}
