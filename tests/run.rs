@@ -2,6 +2,10 @@
 
 #[path = "run/replay.rs"]
 mod replay;
+#[path = "run/resume.rs"]
+mod resume;
+#[path = "run/sides.rs"]
+mod sides;
 #[path = "run/tree.rs"]
 mod tree;
 #[path = "run/versions.rs"]
@@ -345,85 +349,6 @@ fn threads_are_a_setting_like_others() {
 }
 
 #[test]
-fn a_killed_session_is_carried_on_with_nothing_measured_twice() {
-    let bench = Bench::behaving("f32 slow\n");
-    let mut child = bench.command(&[]).spawn().unwrap();
-    bench.wait_for_lines("log", 5);
-    signal(&child, "-KILL");
-    child.wait().unwrap();
-    let before = bench.results();
-    assert!(before.sessions[0].finished.is_none());
-    let measured = before.sessions[0].runs.clone();
-    assert!((2..8).contains(&measured.len()), "{}", measured.len());
-
-    fs::remove_file(bench.path("log")).unwrap();
-    let finished = bench.run(&["--resume", "results.json"]);
-    assert_eq!(finished.code, Some(0), "{}", finished.err);
-    let after = bench.results();
-    assert_eq!(after.sessions[0].id, before.sessions[0].id);
-    assert_eq!(after.sessions[0].runs[..measured.len()], measured);
-    let mut all = runs(&after);
-    all.sort();
-    all.dedup();
-    assert_eq!(all.len(), 8, "every run once");
-    let cases = bench.read("log").lines().filter(|line| *line != "start").count();
-    assert_eq!(cases, 8 - measured.len(), "only what was missing");
-}
-
-#[test]
-fn ctrl_c_keeps_what_was_measured_and_says_how_to_carry_on() {
-    let bench = Bench::behaving("f32 slow\n");
-    let child = bench.command(&[]).spawn().unwrap();
-    bench.wait_for_lines("log", 3);
-    signal(&child, "-INT");
-    let finished = Finished::of(child.wait_with_output().unwrap());
-    assert_eq!(finished.code, Some(130));
-    let hint = "stopped; what was measured is in results.json; carry on with: bench-diff run --resume results.json\n";
-    assert!(finished.err.ends_with(hint), "{}", finished.err);
-    let results = bench.results();
-    assert!(results.sessions[0].finished.is_none() && !results.sessions[0].runs.is_empty());
-    assert!(failures(&results).is_empty(), "being stopped is no failure of a case");
-    let lines = bench.read("log").lines().count();
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(bench.read("log").lines().count(), lines, "the worker is gone");
-}
-
-#[test]
-fn failed_runs_are_tried_again_when_carried_on() {
-    let bench = Bench::behaving("one/f32/1 crash\n");
-    assert_eq!(bench.run(&["--runs", "1"]).code, Some(3));
-    fs::remove_file(bench.path("behaviour")).unwrap();
-    fs::remove_file(bench.path("log")).unwrap();
-    assert_eq!(bench.run(&["--resume", "results.json"]).code, Some(0));
-    assert_eq!(bench.read("log"), "start\none/f32/1\n");
-    assert_eq!(runs(&bench.results()).len(), 4);
-}
-
-#[test]
-fn other_settings_cant_be_carried_on() {
-    let bench = Bench::new();
-    bench.run(&["--runs", "1"]);
-    for flags in [["--generated-length", "3"], ["--warmup", "2"], ["--model", "./one"], ["--prompt", "vllm"]] {
-        let finished = bench.run(&[&["--resume", "results.json"], &flags[..]].concat());
-        assert_eq!(finished.code, Some(2), "{flags:?}: {}", finished.err);
-        assert!(finished.err.contains("can't carry on"), "{flags:?}: {}", finished.err);
-    }
-}
-
-#[test]
-fn results_arent_overwritten_by_accident() {
-    let bench = Bench::new();
-    bench.run(&["--runs", "1"]);
-    let before = bench.read("results.json");
-    let refused = bench.run(&["--runs", "1"]);
-    assert_eq!(refused.code, Some(2));
-    assert!(refused.err.contains("--force"), "{}", refused.err);
-    assert_eq!(bench.read("results.json"), before);
-    assert_eq!(bench.run(&["--runs", "1", "--force"]).code, Some(0));
-    assert_ne!(bench.read("results.json"), before);
-}
-
-#[test]
 fn one_measures_at_a_time() {
     let bench = Bench::behaving("f32 slow\n");
     let first = bench.command(&["--output", "first.json", "--runs", "1"]).spawn().unwrap();
@@ -483,77 +408,6 @@ fn a_missing_program_is_named() {
     let finished = Finished::of(bench.plain(&["--worker", "./nowhere"]).output().unwrap());
     assert_eq!(finished.code, Some(3));
     assert!(finished.err.contains("can't start ./nowhere"), "{}", finished.err);
-}
-
-/// Two programs in one session, as `ci` measures base and head.
-#[test]
-fn base_and_head_take_turns_and_swap_places() {
-    let bench = Bench::new();
-    let selection = Selection { config: Some(bench.path("bench-diff.toml")), ..Selection::default() };
-    let suite = load_suite(&selection, &Machine::without_driver()).unwrap();
-    let worker = |label: &str| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/worker.sh");
-        let command = format!("cd \"$0\" && echo {label} >> log && exec \"$1\" worker");
-        let args = ["-c".into(), command.into(), bench.directory.path().into(), script.into()];
-        Worker { args: args.into(), ..Worker::at("/bin/sh") }
-    };
-    let id = measure::session_id();
-    let output = |label: &str| bench_diff::files::Output::claim(&bench.path(&format!("{label}.json"))).unwrap();
-    let mut sides = ["base", "head"].map(|label| Side::new(label, worker(label), &suite, &id).saved_to(output(label)));
-    // Its own lock files.
-    let request = |suite| Request { locks: bench.directory.path().into(), ..Request::new(suite) };
-    let end = measure::run(&request(&suite), &mut sides, &mut Silent, &Stop::new()).unwrap();
-    assert_eq!(end, End::Complete);
-    let log = bench.read("log");
-    let order: Vec<_> = log.lines().filter(|line| ["base", "head"].contains(line)).collect();
-    // Round 1 of both models, then round 2.
-    assert_eq!(order, ["base", "head", "base", "head", "head", "base", "head", "base"]);
-    let read = |name: &str| results::read(&bench.path(name)).unwrap();
-    let (base, head) = (read("base.json"), read("head.json"));
-    assert_eq!((&base.sessions[0].id, base.sessions[0].runs.len()), (&id, 8));
-    assert_eq!((&head.sessions[0].id, head.sessions[0].runs.len()), (&id, 8));
-
-    // More rounds go on in the same session.
-    let mut longer = suite.clone();
-    longer.settings.runs = 3;
-    measure::run(&request(&longer), &mut sides, &mut Silent, &Stop::new()).unwrap();
-    assert_eq!(bench.read("log").lines().filter(|line| *line == "start").count(), 12);
-    assert_eq!(sides[0].results.sessions[0].runs.len(), 12);
-}
-
-#[test]
-fn a_real_model_is_measured() {
-    let bench = Bench::new();
-    let finished = Finished::of(bench.plain(&["--model", "./one", "--warmup-length", "2"]).output().unwrap());
-    assert_eq!(finished.code, Some(0), "{}", finished.err);
-    let results = bench.results();
-    let session = &results.sessions[0];
-    assert_eq!(session.program.name, "bench-diff");
-    assert_eq!(session.program.components["candle"].version.as_deref(), Some("0.11.1"));
-    assert!(session.environment.cpu_cores.is_some() && session.environment.fingerprint().starts_with("cpu-"));
-    for case in ["one/f32/1", "one/f32/8"] {
-        let runs: Vec<_> = session.runs.iter().filter(|run| run.case == case).collect();
-        let measured: Vec<_> = runs.iter().filter_map(|run| measurement(run)).collect();
-        assert_eq!(measured.len(), 2);
-        assert_eq!(measured[0].token_hash, measured[1].token_hash, "greedy decoding is repeatable");
-        assert_eq!(measured[0].implementation, Some(Implementation::Plain.into()));
-        assert_eq!(measured[0].itl.as_ref().unwrap().count, 3, "4 tokens have 3 gaps");
-        let names: Vec<_> = measured[0].metrics.keys().map(|name| name.as_str()).collect();
-        assert_eq!(
-            names,
-            [
-                "decode_throughput",
-                "e2e_latency",
-                "itl_p50",
-                "itl_p99",
-                "peak_memory",
-                "prefill_throughput",
-                "speed",
-                "tpot",
-                "ttft"
-            ]
-        );
-    }
 }
 
 fn measurement(run: &Run) -> Option<&Measurement> {
