@@ -1,0 +1,265 @@
+//! The walls of the house: which room may use which, from the sources' own `use` lines and paths, held against the table
+//! in ARCHITECTURE.md. A room is a file or folder directly under `src/`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MOST_LINES: usize = 450;
+
+#[test]
+fn rooms_use_what_the_table_says_and_nothing_else() {
+    let table = table();
+    let arrows = room_arrows();
+    let mut wrong = Vec::new();
+    for (room, uses) in &arrows {
+        let Some((_, declared)) = table.iter().find(|(name, _)| name == room) else {
+            wrong.push(format!("`{room}` isn't in the table"));
+            continue;
+        };
+        wrong.extend(uses.difference(declared).map(|other| format!("`{room}` uses `{other}`, which the table doesn't allow")));
+        wrong.extend(declared.difference(uses).map(|other| format!("the table lets `{room}` use `{other}`, but it doesn't")));
+    }
+    wrong.extend(
+        table.iter().filter(|(room, _)| !arrows.contains_key(room)).map(|(room, _)| format!("there is no room `{room}`")),
+    );
+    assert!(wrong.is_empty(), "ARCHITECTURE.md and src/ disagree:\n{}", wrong.join("\n"));
+}
+
+/// A row only names rooms of rows below it, so there can be no circle.
+#[test]
+fn every_arrow_of_the_table_points_down() {
+    let table = table();
+    let mut above = BTreeSet::new();
+    for (room, uses) in &table {
+        above.insert(room.clone());
+        let up: Vec<_> = uses.intersection(&above).collect();
+        assert!(up.is_empty(), "`{room}` uses {up:?}, which stands above it");
+    }
+    assert!(table.len() > 10, "the table was not found");
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let files = sources();
+    let arrows = file_arrows(&files);
+    let circle = find_circle(&arrows);
+    assert!(circle.is_none(), "a circle: {:?}", circle.unwrap());
+}
+
+#[test]
+fn files_are_short() {
+    let long: Vec<String> = ["src", "kernels", "build", "tests", "benches", "examples"]
+        .iter()
+        .flat_map(|folder| files_under(Path::new(folder), &["rs", "cu", "cuh", "py", "h"]))
+        .filter_map(|path| {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            (lines > MOST_LINES).then(|| format!("{}: {lines} lines", path.display()))
+        })
+        .collect();
+    assert!(long.is_empty(), "more than {MOST_LINES} lines:\n{}", long.join("\n"));
+}
+
+/// `mod.rs` is its folder's name, and a command's file is its command's.
+#[test]
+fn file_names_tell_files_apart() {
+    let mut by_name: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for path in files_under(Path::new("src"), &["rs"]) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name != "mod.rs" && !path.starts_with("src/commands") {
+            by_name.entry(name).or_default().push(path);
+        }
+    }
+    by_name.retain(|_, paths| paths.len() > 1);
+    assert!(by_name.is_empty(), "several files of one name: {by_name:#?}");
+}
+
+/// Every path that ARCHITECTURE.md names is there.
+#[test]
+fn the_document_names_what_exists() {
+    let text = fs::read_to_string("ARCHITECTURE.md").unwrap();
+    let named = text.split('`').skip(1).step_by(2).filter(|word| is_path(word));
+    let gone: Vec<&str> = named.filter(|path| !Path::new(path).exists()).collect();
+    assert!(gone.is_empty(), "ARCHITECTURE.md names what isn't there: {gone:?}");
+}
+
+fn is_path(word: &str) -> bool {
+    let root = word.split('/').next().unwrap_or_default();
+    word.contains('/') && !word.contains([' ', '*', '<', ':']) && Path::new(root).exists()
+}
+
+/// The rows of the table under "Which room uses which", from the top down: a room and what it uses.
+fn table() -> Vec<(String, BTreeSet<String>)> {
+    let text = fs::read_to_string("ARCHITECTURE.md").unwrap();
+    let section = text.split("## Which room uses which").nth(1).expect("the section is there");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let words = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<BTreeSet<_>>();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|line| {
+        let mut cells = line.trim_matches('|').split('|');
+        let room = words(cells.next().unwrap()).pop_first().unwrap();
+        (room, words(cells.next().unwrap_or_default()))
+    })
+    .collect()
+}
+
+/// A source file: its module path (`compare::verdict`) and its text without tests and comments.
+struct Source {
+    module: String,
+    text: String,
+}
+
+fn sources() -> Vec<Source> {
+    let files = files_under(Path::new("src"), &["rs"]);
+    files.iter().filter(|path| !path.ends_with("main.rs")).map(|path| Source { module: module(path), text: code(path) }).collect()
+}
+
+/// `src/compare/mod.rs` is `compare`; `src/lib.rs` is the empty path.
+fn module(path: &Path) -> String {
+    let path = path.strip_prefix("src").unwrap().with_extension("");
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+    let parts = parts.iter().map(String::as_str).filter(|part| !matches!(*part, "mod" | "lib"));
+    parts.collect::<Vec<_>>().join("::")
+}
+
+/// The file without comments, and without what follows its tests: these come last.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap_or_default();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// Which room uses which.
+fn room_arrows() -> BTreeMap<String, BTreeSet<String>> {
+    let mut arrows: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources().iter().filter(|source| !source.module.is_empty()) {
+        let room = source.module.split("::").next().unwrap().to_owned();
+        let uses = paths(&source.text).into_iter().filter_map(|path| path.strip_prefix("crate::").map(str::to_owned));
+        let rooms = uses.filter_map(|path| path.split("::").next().map(str::to_owned));
+        let others: Vec<String> = rooms.filter(|other| *other != room && is_room(other)).collect();
+        arrows.entry(room).or_default().extend(others);
+    }
+    arrows
+}
+
+fn is_room(name: &str) -> bool {
+    Path::new("src").join(name).is_dir() || Path::new("src").join(format!("{name}.rs")).is_file()
+}
+
+/// Which file uses which, by the files' `use` lines. What a `mod.rs` hands on (`pub use`) is no use of its own.
+fn file_arrows(files: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let modules: BTreeSet<&str> = files.iter().map(|file| file.module.as_str()).collect();
+    let mut arrows = BTreeMap::new();
+    for file in files {
+        let uses = use_lines(&file.text);
+        let targets = uses.iter().filter_map(|path| resolve(path, &file.module, &modules));
+        let targets: BTreeSet<String> = targets.filter(|target| *target != file.module && !target.is_empty()).collect();
+        arrows.insert(file.module.clone(), targets);
+    }
+    arrows
+}
+
+/// The paths of the private `use` lines, braces expanded.
+fn use_lines(text: &str) -> Vec<String> {
+    let statements = text.split(';').map(|statement| statement.trim_start());
+    let uses = statements.filter_map(|statement| statement.rsplit_once('\n').map_or(Some(statement), |_| Some(statement)));
+    uses.filter_map(|statement| {
+        let start = statement.find("use ").filter(|&at| at == 0 || statement[..at].ends_with('\n'))?;
+        Some(statement[start + 4..].to_owned())
+    })
+    .flat_map(|tree| expand(&tree.split_whitespace().collect::<String>()))
+    .collect()
+}
+
+/// Every `crate::` path in the text, braces expanded.
+fn paths(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("crate::") {
+        let tree: String = text[at..].split(';').next().unwrap_or_default().split_whitespace().collect();
+        found.extend(expand(&tree));
+    }
+    found
+}
+
+/// `a::{b, c::{d}}` is `a::b`, `a::c::d`; what isn't part of a path ends it.
+fn expand(tree: &str) -> Vec<String> {
+    let Some(open) = tree.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) else { return vec![tree.to_owned()] };
+    let prefix = &tree[..open];
+    if !tree[open..].starts_with('{') || !prefix.ends_with("::") {
+        return vec![prefix.to_owned()];
+    }
+    let mut depth = 0;
+    let mut start = open + 1;
+    let mut found = Vec::new();
+    for (at, c) in tree.char_indices().skip(open) {
+        match c {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        if (c == ',' && depth == 1) || depth == 0 {
+            found.extend(expand(&tree[start..at]).into_iter().map(|rest| format!("{prefix}{rest}")));
+            start = at + 1;
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    found
+}
+
+/// The file that a path of `module` leads into: the longest part of it that is one.
+fn resolve(path: &str, module: &str, modules: &BTreeSet<&str>) -> Option<String> {
+    let mut here: Vec<&str> = module.split("::").collect();
+    let mut rest: Vec<&str> = path.split("::").collect();
+    match *rest.first()? {
+        "crate" => here.clear(),
+        "self" => {}
+        "super" => {
+            while rest.first() == Some(&"super") {
+                here.pop();
+                rest.remove(0);
+            }
+            rest.insert(0, "super");
+        }
+        // A sibling declared in this file, or another crate.
+        _ if modules.contains(format!("{module}::{}", rest[0]).as_str()) => rest.insert(0, "self"),
+        _ => return None,
+    }
+    here.extend(&rest[1..]);
+    (0..=here.len()).rev().map(|length| here[..length].join("::")).find(|module| modules.contains(module.as_str()))
+}
+
+fn find_circle(arrows: &BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    fn visit(
+        at: &str,
+        arrows: &BTreeMap<String, BTreeSet<String>>,
+        way: &mut Vec<String>,
+        done: &mut BTreeSet<String>,
+    ) -> Option<Vec<String>> {
+        if let Some(start) = way.iter().position(|seen| seen == at) {
+            return Some(way[start..].to_vec());
+        }
+        if !done.insert(at.to_owned()) {
+            return None;
+        }
+        way.push(at.to_owned());
+        let found = arrows.get(at)?.iter().find_map(|next| visit(next, arrows, way, done));
+        way.pop();
+        found
+    }
+    let mut done = BTreeSet::new();
+    arrows.keys().find_map(|start| visit(start, arrows, &mut Vec::new(), &mut done))
+}
+
+/// All files of these kinds, sorted.
+fn files_under(folder: &Path, kinds: &[&str]) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let kept = paths.into_iter().flat_map(|path| match path.is_dir() {
+        true => files_under(&path, kinds),
+        false => vec![path],
+    });
+    kept.filter(|path| path.extension().is_some_and(|kind| kinds.iter().any(|wanted| kind == *wanted))).collect()
+}
