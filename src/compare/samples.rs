@@ -15,7 +15,7 @@ use std::hash::{Hash, Hasher};
 
 use serde::Deserialize;
 
-use super::side::{CaseSide, Cell, SessionValues, Side};
+use super::side::{CaseSide, CellSide, SessionValues, Side};
 use crate::error::{Error, Result};
 use crate::metric::{self, Better, MetricName};
 use crate::results::{Occasions, from_json};
@@ -95,7 +95,7 @@ fn contents(cases: &[CaseSide]) -> Vec<u64> {
 
 impl Entry {
     /// The cell, or what is wrong with it.
-    fn into_cell(self) -> std::result::Result<Cell, String> {
+    fn into_cell(self) -> std::result::Result<CellSide, String> {
         if self.case.is_empty() || self.metric.as_str().is_empty() {
             return Err("`case` and `metric` must not be empty".to_owned());
         }
@@ -116,7 +116,7 @@ impl Entry {
         if sessions.is_empty() || sessions.iter().any(Vec::is_empty) {
             return Err("has no values: leave out what wasn't measured".to_owned());
         }
-        let mut cell = Cell::new(self.metric, unit, better);
+        let mut cell = CellSide::new(self.metric, unit, better);
         cell.sessions.reserve_exact(sessions.len());
         for (session, values) in sessions.iter().enumerate() {
             cell.sessions.push(SessionValues { session, values: Vec::with_capacity(values.len()) });

@@ -41,7 +41,7 @@ pub struct CaseSide {
     pub id: String,
     /// Absent for plain samples, of which there may be very many cases: hence the box.
     pub case: Option<Box<Case>>,
-    pub cells: Vec<Cell>,
+    pub cells: Vec<CellSide>,
     /// Number of runs that gave numbers.
     pub runs: usize,
     /// Reasons of those that gave none.
@@ -57,7 +57,7 @@ pub struct CaseSide {
 
 /// The values of a metric, one a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
+pub struct CellSide {
     pub metric: MetricName,
     pub unit: Cow<'static, str>,
     pub better: Better,
@@ -80,7 +80,7 @@ pub struct SessionValues {
     pub values: Vec<f64>,
 }
 
-impl Cell {
+impl CellSide {
     /// An empty cell. Where bench-diff knows the metric, kind and margin are its own.
     pub fn new(metric: MetricName, unit: Cow<'static, str>, better: Better) -> Self {
         let (kind, margin) = match metric::find(metric.as_str()) {
@@ -188,7 +188,7 @@ impl CaseSide {
             let cell = match self.cells.iter().position(|cell| cell.metric == *name) {
                 Some(index) => &mut self.cells[index],
                 None => {
-                    let mut cell = Cell::new(name.clone(), Cow::Borrowed(known.unit), known.better);
+                    let mut cell = CellSide::new(name.clone(), Cow::Borrowed(known.unit), known.better);
                     cell.default = known.default;
                     self.cells.push(cell);
                     self.cells.last_mut().expect("just pushed")

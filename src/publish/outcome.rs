@@ -28,8 +28,8 @@ impl Outcome {
         self.unmeasured |= report.failure.is_some();
         self.uncompared |= report.failure.is_none() && report.comparison.is_none();
         for row in rows(report) {
-            *self.counts.of_mut(row.verdict) += 1;
-            self.verdict = self.verdict.max(Some(row.verdict));
+            *self.counts.of_mut(row.verdict()) += 1;
+            self.verdict = self.verdict.max(Some(row.verdict()));
         }
     }
 
@@ -69,7 +69,7 @@ fn rows(report: &Report) -> impl Iterator<Item = &Row> {
 }
 
 pub fn regressed(report: &Report) -> impl Iterator<Item = &Row> {
-    rows(report).filter(|row| row.verdict == Verdict::Regressed)
+    rows(report).filter(|row| row.verdict() == Verdict::Regressed)
 }
 
 /// Numbers that the baseline has and this measurement lacks: a gate that lets them pass can be passed by a crash.
@@ -85,7 +85,7 @@ pub fn fails(report: &Report, accepted: bool) -> bool {
 /// Something changed, or can't be told.
 pub fn worth_saying(report: &Report) -> bool {
     report.comparison.as_ref().is_none_or(|comparison| {
-        let says = |row: &Row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
+        let says = |row: &Row| matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
         comparison.rows.iter().any(says) || !comparison.notes.is_empty()
     })
 }
@@ -98,11 +98,11 @@ pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Anno
         message: escape::short_line(why, 300),
     });
     let regressions = regressed(report).map(|row| {
-        let change = row.change.map_or_else(String::new, |change| format!(" changed by {:+.1}%", change * 100.0));
+        let change = row.change().map_or_else(String::new, |change| format!(" changed by {:+.1}%", change * 100.0));
         Annotation {
             level,
-            title: format!("bench-diff: regression in {}", escape::short_line(&row.case, 80)),
-            message: format!("{}{change}", escape::short_line(&row.metric, 60)),
+            title: format!("bench-diff: regression in {}", escape::short_line(&row.cell.case, 80)),
+            message: format!("{}{change}", escape::short_line(row.cell.metric.as_str(), 60)),
         }
     });
     let notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);

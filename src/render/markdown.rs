@@ -99,26 +99,26 @@ fn sentence(text: &str) -> String {
 
 fn cells(comparison: &Comparison, row: &Row) -> [String; 8] {
     let number = |summary: &Option<Summary>| match summary {
-        Some(summary) => format!("{} {}", value(summary.mean), escape::markdown(&cut(&row.unit, 20))),
+        Some(summary) => format!("{} {}", value(summary.mean), escape::markdown(&cut(&row.cell.unit, 20))),
         None => "-".to_owned(),
     };
     let verdict = row.verdict_word();
     [
-        if row.confirmed { format!("{verdict} (confirmed)") } else { verdict.to_owned() },
-        escape::code_cell(&cut(&row.case, MAX_NAME)),
-        escape::markdown(&cut(&metric_heading(&row.metric, row.better), MAX_NAME)),
-        number(&row.base),
-        number(&row.head),
+        if row.is_confirmed() { format!("{verdict} (confirmed)") } else { verdict.to_owned() },
+        escape::code_cell(&cut(&row.cell.case, MAX_NAME)),
+        escape::markdown(&cut(&metric_heading(row.cell.metric.as_str(), row.cell.better), MAX_NAME)),
+        number(&row.sides.base),
+        number(&row.sides.head),
         change(comparison, row),
-        row.p_adjusted.map_or_else(|| "-".to_owned(), p_value),
-        percent(row.margin),
+        row.p_adjusted().map_or_else(|| "-".to_owned(), p_value),
+        percent(row.cell.margin),
     ]
 }
 
 /// `-2.9% [-3.6%, -2.2%]`, with what else must be said.
 fn change(comparison: &Comparison, row: &Row) -> String {
-    let mut text = row.change.map(signed_percent).unwrap_or_default();
-    if let Some([low, high]) = row.interval {
+    let mut text = row.change().map(signed_percent).unwrap_or_default();
+    if let Some([low, high]) = row.interval() {
         text += &format!(" \\[{}, {}\\]", signed_percent(low), signed_percent(high));
     }
     if let Some(remark) = summary::remark(comparison, row) {

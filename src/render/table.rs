@@ -110,21 +110,21 @@ fn cells(comparison: &Comparison, row: &Row) -> Vec<Cell> {
     let number = |summary: &Option<crate::compare::Summary>| {
         Cell::new(summary.map_or_else(|| "-".to_owned(), |summary| value(summary.mean)))
     };
-    let verdict = Cell::new(if row.confirmed {
+    let verdict = Cell::new(if row.is_confirmed() {
         format!("{} (confirmed)", row.verdict_word())
     } else {
         row.verdict_word().to_owned()
     });
     vec![
-        match color(row.verdict) {
+        match color(row.verdict()) {
             Some(color) => verdict.fg(color),
             None => verdict,
         },
-        Cell::new(escape::short_line(&row.case, MAX_NAME)),
-        Cell::new(escape::short_line(&metric_heading(&row.metric, row.better), MAX_NAME)),
-        number(&row.base),
-        number(&row.head),
-        Cell::new(escape::short_line(&row.unit, 20)),
+        Cell::new(escape::short_line(&row.cell.case, MAX_NAME)),
+        Cell::new(escape::short_line(&metric_heading(row.cell.metric.as_str(), row.cell.better), MAX_NAME)),
+        number(&row.sides.base),
+        number(&row.sides.head),
+        Cell::new(escape::short_line(&row.cell.unit, 20)),
         Cell::new(change(comparison, row)),
     ]
 }
@@ -141,8 +141,8 @@ fn color(verdict: Verdict) -> Option<Color> {
 
 /// `-2.9% [-3.6%, -2.2%] slower`, and on the next line what else must be said.
 fn change(comparison: &Comparison, row: &Row) -> String {
-    let mut text = row.change.map(signed_percent).unwrap_or_default();
-    if let Some([low, high]) = row.interval {
+    let mut text = row.change().map(signed_percent).unwrap_or_default();
+    if let Some([low, high]) = row.interval() {
         text += &format!(" [{}, {}]", signed_percent(low), signed_percent(high));
     }
     if row.looks_changed() {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement};
 
-use crate::compare::{CaseNote, Difference, Row, Summary, Verdict};
+use crate::compare::{CaseNote, Difference, Row, Summary, Verdict, wording};
 use crate::metric::{self, Better, Metric, MetricName};
 use crate::render::escape;
 use crate::report::Report;
@@ -81,8 +81,8 @@ impl Table {
 /// Regressions first, then what looks changed, then improvements; the largest first.
 pub fn changed(rows: &[Row]) -> Vec<&Row> {
     let mut changed: Vec<&Row> = rows.iter().filter(|row| row.looks_changed()).collect();
-    let size = |row: &Row| row.change.unwrap_or(0.0).abs();
-    changed.sort_by(|a, b| b.verdict.cmp(&a.verdict).then(size(b).total_cmp(&size(a))));
+    let size = |row: &Row| row.change().unwrap_or(0.0).abs();
+    changed.sort_by(|a, b| b.verdict().cmp(&a.verdict()).then(size(b).total_cmp(&size(a))));
     changed
 }
 
@@ -91,13 +91,13 @@ pub fn rows(rows: &[&Row]) -> Table {
     Table::new(HEADER, 3, rows, |row| {
         vec![
             verdict(row),
-            case(&row.case),
+            case(&row.cell.case),
             metric(row),
-            mean(row.base),
-            mean(row.head),
+            mean(row.sides.base),
+            mean(row.sides.head),
             change(row),
             p(row),
-            format!("±{}", unsigned(row.margin)),
+            format!("±{}", unsigned(row.cell.margin)),
         ]
     })
 }
@@ -105,7 +105,7 @@ pub fn rows(rows: &[&Row]) -> Table {
 /// Rows that have no change to show, but a reason.
 pub fn reasons(rows: &[&Row]) -> Table {
     Table::new(&["Case", "Metric", "Change (interval)", "Why"], NO_NUMBERS, rows, |row| {
-        vec![case(&row.case), metric(row), change(row), reason(&row.reason)]
+        vec![case(&row.cell.case), metric(row), change(row), reason(&wording::reason(row))]
     })
 }
 
@@ -138,8 +138,8 @@ pub fn self_check(rows: &[Row]) -> Table {
     const HEADER: &[&str] = &["Case", "Metric", "Reads as", "Apparent change", "Smallest change that shows"];
     Table::new(HEADER, 3, rows, |row| {
         let reading = if row.seems_to_differ() { "noise of this machine" } else { "no difference" };
-        let smallest = row.detectable.map_or_else(absent, unsigned);
-        vec![case(&row.case), metric(row), reading.to_owned(), change(row), smallest]
+        let smallest = row.detectable().map_or_else(absent, unsigned);
+        vec![case(&row.cell.case), metric(row), reading.to_owned(), change(row), smallest]
     })
 }
 
@@ -147,7 +147,7 @@ pub fn self_check(rows: &[Row]) -> Table {
 pub fn absolute(report: &Report) -> Table {
     let samples = Samples::of(&report.head);
     let of_suite = |metric: &Metric| match &report.self_check {
-        Some(check) if !check.rows.is_empty() => check.rows.iter().any(|row| row.metric == metric.name),
+        Some(check) if !check.rows.is_empty() => check.rows.iter().any(|row| row.cell.metric.as_str() == metric.name),
         _ => metric.default,
     };
     let metrics: Vec<&Metric> = metric::METRICS.iter().filter(|metric| of_suite(metric)).collect();
@@ -172,12 +172,12 @@ pub fn absolute(report: &Report) -> Table {
 /// Every value of the rows that a reader may doubt.
 pub fn samples(report: &Report) -> Table {
     let rows = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.rows);
-    let is_doubtful = |row: &&Row| !matches!(row.verdict, Verdict::Unchanged | Verdict::NotComparable);
+    let is_doubtful = |row: &&Row| !matches!(row.verdict(), Verdict::Unchanged | Verdict::NotComparable);
     let doubtful: Vec<_> = rows.iter().filter(is_doubtful).collect();
     let (base, head) = (report.base.as_ref().map(Samples::of), Samples::of(&report.head));
     Table::new(&["Case", "Metric", "Base", "PR"], NO_NUMBERS, &doubtful, |row| {
         let base = base.as_ref().map_or_else(absent, |base| base.list(row));
-        vec![case(&row.case), metric(row), base, head.list(row)]
+        vec![case(&row.cell.case), metric(row), base, head.list(row)]
     })
 }
 
@@ -201,7 +201,8 @@ impl<'a> Samples<'a> {
     }
 
     fn list(&self, row: &Row) -> String {
-        let mut shown: Vec<_> = self.get(&row.case, &row.metric).take(SAMPLES + 1).map(number).collect();
+        let mut shown: Vec<_> =
+            self.get(&row.cell.case, row.cell.metric.as_str()).take(SAMPLES + 1).map(number).collect();
         if shown.len() > SAMPLES {
             shown[SAMPLES] = "…".to_owned();
         }
@@ -215,15 +216,15 @@ fn reason(text: &str) -> String {
 
 /// Fresh runs a side that confirmed the row.
 fn confirming_runs(row: &Row) -> Option<usize> {
-    let (base, head) = row.base.zip(row.head).filter(|_| row.confirmed)?;
+    let (base, head) = row.sides.base.zip(row.sides.head).filter(|_| row.is_confirmed())?;
     Some(base.n.min(head.n))
 }
 
 fn verdict(row: &Row) -> String {
-    let icon = match row.verdict {
+    let icon = match row.verdict() {
         Verdict::Regressed => "🔴 regressed",
         Verdict::Improved => "🟢 improved",
-        Verdict::Inconclusive if row.unconfirmed => "🟠 unconfirmed",
+        Verdict::Inconclusive if row.is_unconfirmed() => "🟠 unconfirmed",
         Verdict::Inconclusive => "🟡 inconclusive",
         Verdict::Unchanged => "⚪ unchanged",
         Verdict::NotComparable => "🚫 not comparable",
@@ -237,7 +238,7 @@ fn case(id: &str) -> String {
 }
 
 fn metric(row: &Row) -> String {
-    metric_name(&row.metric, &row.unit, row.better)
+    metric_name(row.cell.metric.as_str(), &row.cell.unit, row.cell.better)
 }
 
 fn metric_name(name: &str, unit: &str, better: Better) -> String {
@@ -257,7 +258,7 @@ fn mean(summary: Option<Summary>) -> String {
 }
 
 fn change(row: &Row) -> String {
-    match (row.change, row.interval) {
+    match (row.change(), row.interval()) {
         (Some(change), Some([low, high])) => {
             unbroken(&format!("**{}** ({} … {})", percent(change), percent(low), percent(high)))
         }
@@ -267,7 +268,7 @@ fn change(row: &Row) -> String {
 }
 
 fn p(row: &Row) -> String {
-    match row.p_adjusted {
+    match row.p_adjusted() {
         Some(p) if p < 0.001 => "<0.001".replace('<', "&lt;"),
         Some(p) => format!("{p:.3}"),
         None => absent(),
