@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::compare::{Comparison, Row, Verdict};
-use crate::metric::{self, Kind};
+use crate::metric::{Kind, Metric};
 use crate::stats;
 
 /// The changes that calibration speaks of.
@@ -101,14 +101,12 @@ impl Sensitivity {
 /// Reads a self-check of `suite` with `runs` runs a side in ordinary use. Only rows of timed metrics tell something:
 /// memory is the same in every run, or the verdict says so.
 pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check: Comparison) -> Calibration {
-    let mut noisiest: BTreeMap<usize, (&Row, f64)> = BTreeMap::new();
+    let mut noisiest: BTreeMap<Metric, (&Row, f64)> = BTreeMap::new();
     for row in &self_check.rows {
-        let known = metric::METRICS
-            .iter()
-            .position(|metric| metric.name == row.cell.metric.as_str() && metric.kind == Kind::Timed);
-        let (Some(order), Some(spread)) = (known, spread(row)) else { continue };
-        if noisiest.get(&order).is_none_or(|(_, other)| *other < spread) {
-            noisiest.insert(order, (row, spread));
+        let known = row.cell.metric.known().filter(|metric| metric.definition().kind == Kind::Timed);
+        let (Some(metric), Some(spread)) = (known, spread(row)) else { continue };
+        if noisiest.get(&metric).is_none_or(|(_, other)| *other < spread) {
+            noisiest.insert(metric, (row, spread));
         }
     }
     let metrics: Vec<_> =

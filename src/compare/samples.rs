@@ -17,7 +17,7 @@ use serde::Deserialize;
 
 use super::side::{CaseSide, CellSide, SessionValues, Side};
 use crate::error::{Error, Result};
-use crate::metric::{self, Better, MetricName};
+use crate::metric::{Better, Metric, MetricName};
 use crate::results::{Occasions, from_json};
 
 /// One cell of one side. A value that wasn't a number is null, and reported.
@@ -99,7 +99,7 @@ impl Entry {
         if self.case.is_empty() || self.metric.as_str().is_empty() {
             return Err("`case` and `metric` must not be empty".to_owned());
         }
-        let known = metric::find(self.metric.as_str());
+        let known = self.metric.known().map(Metric::definition);
         let unit = self.unit.map(Cow::Owned).or(known.map(|known| Cow::Borrowed(known.unit)));
         let unit = unit.ok_or("`unit` is missing, and bench-diff doesn't know the metric")?;
         let better = self.better.or(known.map(|known| known.better));

@@ -106,7 +106,7 @@ fn cells(comparison: &Comparison, row: &Row) -> [String; 8] {
     [
         if row.is_confirmed() { format!("{verdict} (confirmed)") } else { verdict.to_owned() },
         escape::code_cell(&cut(&row.cell.case, MAX_NAME)),
-        escape::markdown(&cut(&metric_heading(row.cell.metric.as_str(), row.cell.better), MAX_NAME)),
+        escape::markdown(&cut(&metric_heading(&row.cell.metric, row.cell.better), MAX_NAME)),
         number(&row.sides.base),
         number(&row.sides.head),
         change(comparison, row),

@@ -121,7 +121,7 @@ fn cells(comparison: &Comparison, row: &Row) -> Vec<Cell> {
             None => verdict,
         },
         Cell::new(escape::short_line(&row.cell.case, MAX_NAME)),
-        Cell::new(escape::short_line(&metric_heading(row.cell.metric.as_str(), row.cell.better), MAX_NAME)),
+        Cell::new(escape::short_line(&metric_heading(&row.cell.metric, row.cell.better), MAX_NAME)),
         number(&row.sides.base),
         number(&row.sides.head),
         Cell::new(escape::short_line(&row.cell.unit, 20)),

@@ -75,7 +75,7 @@ impl World {
         let cases = (0..self.cases)
             .map(|case| {
                 let cells = NOISE.iter().enumerate().map(|(index, (name, _))| {
-                    let known = metric::find(name).expect("a known metric");
+                    let known = metric::find(name).expect("a known metric").definition();
                     let worse = if case + 1 == self.cases { change } else { 0.0 };
                     let sign = if known.better == metric::Better::Lower { 1.0 } else { -1.0 };
                     let mut cell = CellSide::new((*name).into(), known.unit.into(), known.better);

@@ -84,7 +84,7 @@ pub fn compare_json(files: &Files, flags: &[&str]) -> Printed {
 
 /// A cell of a samples file, for a metric that bench-diff knows.
 pub fn cell(case: &str, metric: &str, samples: Vec<f64>) -> Value {
-    let known = metric::find(metric).expect("a known metric");
+    let known = metric::find(metric).expect("a known metric").definition();
     json!({"case": case, "metric": metric, "unit": known.unit, "better": known.better, "samples": samples})
 }
 

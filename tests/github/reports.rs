@@ -13,7 +13,7 @@ pub fn row(case: &str, metric: &str, verdict: Verdict, change: f64) -> Row {
 
 /// The same as a report holds it.
 pub fn written(case: &str, metric: &str, verdict: Verdict, change: f64) -> disk::Row {
-    let metric = metric::find(metric).unwrap();
+    let metric = metric::find(metric).unwrap().definition();
     let base = match metric.unit {
         "tok/s" => 63.12,
         "MiB" => 3_212.0,

@@ -6,7 +6,7 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement};
 
 use crate::compare::{CaseNote, Difference, Row, Summary, Verdict, wording};
-use crate::metric::{self, Better, Metric, MetricName};
+use crate::metric::{Better, Metric, MetricName};
 use crate::render::escape;
 use crate::report::Report;
 use crate::results::{Outcome, Results};
@@ -146,22 +146,23 @@ pub fn self_check(rows: &[Row]) -> Table {
 /// First run: what was measured, with nothing to compare it with. Where the machine was checked, the metrics of the suite.
 pub fn absolute(report: &Report) -> Table {
     let samples = Samples::of(&report.head);
-    let of_suite = |metric: &Metric| match &report.self_check {
-        Some(check) if !check.rows.is_empty() => check.rows.iter().any(|row| row.cell.metric.as_str() == metric.name),
-        _ => metric.default,
+    let of_suite = |metric: Metric| match &report.self_check {
+        Some(check) if !check.rows.is_empty() => check.rows.iter().any(|row| row.cell.metric.known() == Some(metric)),
+        _ => metric.definition().default,
     };
-    let metrics: Vec<&Metric> = metric::METRICS.iter().filter(|metric| of_suite(metric)).collect();
+    let metrics: Vec<Metric> = Metric::ALL.iter().copied().filter(|metric| of_suite(*metric)).collect();
     let mut seen = BTreeSet::new();
     let ids = report.head.cases.iter().map(|case| case.id.as_str()).filter(|id| seen.insert(*id));
-    let cells = ids.flat_map(|id| metrics.iter().map(move |metric| (id, metric)));
-    let measured: Vec<_> = cells.filter(|(id, metric)| samples.get(id, metric.name).next().is_some()).collect();
-    Table::new(&["Case", "Metric", "Mean", "Spread", "Runs"], 2, &measured, |(id, metric)| {
-        let samples: Vec<f64> = samples.get(id, metric.name).collect();
+    let cells =
+        ids.flat_map(|id| metrics.iter().map(move |metric| (id, MetricName::from(*metric), metric.definition())));
+    let measured: Vec<_> = cells.filter(|(id, metric, _)| samples.get(id, metric).next().is_some()).collect();
+    Table::new(&["Case", "Metric", "Mean", "Spread", "Runs"], 2, &measured, |(id, metric, known)| {
+        let samples: Vec<f64> = samples.get(id, metric).collect();
         let mean = samples.iter().sum::<f64>() / samples.len() as f64;
         let spread = samples.iter().copied().fold(0.0_f64, |spread, sample| spread.max((sample - mean).abs()));
         vec![
             case(id),
-            metric_name(metric.name, metric.unit, metric.better),
+            metric_name(metric, known.unit, known.better),
             number(mean),
             if samples.len() > 1 { format!("±{}", unsigned(spread / mean)) } else { absent() },
             samples.len().to_string(),
@@ -195,14 +196,12 @@ impl<'a> Samples<'a> {
         Self(samples)
     }
 
-    fn get(&self, case: &str, metric: &str) -> impl Iterator<Item = f64> {
-        let metric = MetricName::from(metric);
-        self.0.get(case).into_iter().flatten().filter_map(move |metrics| metrics.get(&metric).copied())
+    fn get(&self, case: &str, metric: &MetricName) -> impl Iterator<Item = f64> {
+        self.0.get(case).into_iter().flatten().filter_map(move |metrics| metrics.get(metric).copied())
     }
 
     fn list(&self, row: &Row) -> String {
-        let mut shown: Vec<_> =
-            self.get(&row.cell.case, row.cell.metric.as_str()).take(SAMPLES + 1).map(number).collect();
+        let mut shown: Vec<_> = self.get(&row.cell.case, &row.cell.metric).take(SAMPLES + 1).map(number).collect();
         if shown.len() > SAMPLES {
             shown[SAMPLES] = "…".to_owned();
         }
@@ -238,18 +237,18 @@ fn case(id: &str) -> String {
 }
 
 fn metric(row: &Row) -> String {
-    metric_name(row.cell.metric.as_str(), &row.cell.unit, row.cell.better)
+    metric_name(&row.cell.metric, &row.cell.unit, row.cell.better)
 }
 
-fn metric_name(name: &str, unit: &str, better: Better) -> String {
+fn metric_name(name: &MetricName, unit: &str, better: Better) -> String {
     let arrow = match better {
         Better::Higher => '↑',
         Better::Lower => '↓',
     };
     let unit = escape::markdown(&escape::short_line(unit, 16));
-    match metric::find(name) {
-        Some(metric) => unbroken(&format!("{} {arrow} {unit}", metric.title)),
-        None => format!("{} {arrow} {unit}", escape::code_cell(&escape::short_line(name, NAME))),
+    match name.known() {
+        Some(metric) => unbroken(&format!("{} {arrow} {unit}", metric.definition().title)),
+        None => format!("{} {arrow} {unit}", escape::code_cell(&escape::short_line(name.as_str(), NAME))),
     }
 }
 

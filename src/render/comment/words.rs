@@ -8,7 +8,7 @@ use super::tables::percent;
 use super::{Acceptance, Surroundings};
 use crate::calibrate::calibrate;
 use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
-use crate::metric;
+use crate::metric::Metric;
 use crate::render::{self, escape};
 use crate::report::Report;
 use crate::results::occasions::{HISTORY, more_sessions};
@@ -120,9 +120,9 @@ fn geometric_means(rows: &[Row]) -> Vec<(&'static str, f64)> {
             }
         }
     }
-    let known = metric::METRICS.iter().filter_map(|metric| {
-        let (sum, count) = logs.get(metric.name)?;
-        Some((metric.title, (sum / *count as f64).exp_m1()))
+    let known = Metric::ALL.iter().filter_map(|metric| {
+        let (sum, count) = logs.get(metric.name())?;
+        Some((metric.definition().title, (sum / *count as f64).exp_m1()))
     });
     known.take(5).collect()
 }
@@ -235,7 +235,7 @@ pub fn legend(report: &Report, confirmed: bool) -> String {
 pub fn sensitivity(report: &Report) -> String {
     let Some(mut check) = report.self_check.clone() else { return String::new() };
     // The sentences are shown as they are: no name in them may be a stranger's.
-    check.rows.retain(|row| metric::find(row.cell.metric.as_str()).is_some());
+    check.rows.retain(|row| row.cell.metric.known().is_some());
     let runs = report.head.settings.runs;
     let calibration = calibrate(&report.suite, &report.hardware, runs, runs, check);
     let said = render::calibrate::verdict(&calibration).into_iter().map(|sentence| format!("- {sentence}\n"));
