@@ -3,9 +3,10 @@
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{ContentArrangement, Table};
 
+use super::columns::{self, Shown};
 use super::{escape, metric_heading, p_value, signed_percent, summary, value};
 use crate::compare::wording::percent;
-use crate::compare::{Comparison, Row, Summary, Verdict};
+use crate::compare::{Comparison, Row, Verdict};
 
 /// More rows are only counted.
 const MAX_ROWS: usize = 500;
@@ -41,9 +42,10 @@ pub fn headline(comparison: &Comparison) -> String {
 
 /// A table of a comparison's rows, in the order given.
 pub fn rows_table(comparison: &Comparison, rows: &[&Row]) -> String {
-    let mut table = plain_table(&["Verdict", "Case", "Metric", "Base", "Head", "Change", "Adjusted p", "Threshold"]);
+    let columns = columns::in_table(|column| column.markdown);
+    let mut table = plain_table(&columns.iter().map(|(place, _)| place.heading).collect::<Vec<_>>());
     for row in rows {
-        table.add_row(cells(comparison, row));
+        table.add_row(columns.iter().map(|(_, column)| cell(comparison, (column.cell)(row))));
     }
     table.trim_fmt()
 }
@@ -97,22 +99,23 @@ fn sentence(text: &str) -> String {
     escape::markdown(&cut(text, MAX_SENTENCE))
 }
 
-fn cells(comparison: &Comparison, row: &Row) -> [String; 8] {
-    let number = |summary: &Option<Summary>| match summary {
-        Some(summary) => format!("{} {}", value(summary.mean), escape::markdown(&cut(&row.cell.unit, 20))),
-        None => "-".to_owned(),
-    };
-    let verdict = row.verdict_word();
-    [
-        if row.is_confirmed() { format!("{verdict} (confirmed)") } else { verdict.to_owned() },
-        escape::code_cell(&cut(&row.cell.case, MAX_NAME)),
-        escape::markdown(&cut(&metric_heading(&row.cell.metric, row.cell.better), MAX_NAME)),
-        number(&row.sides.base),
-        number(&row.sides.head),
-        change(comparison, row),
-        row.p_adjusted().map_or_else(|| "-".to_owned(), p_value),
-        percent(row.cell.margin),
-    ]
+fn cell(comparison: &Comparison, shown: Shown) -> String {
+    match shown {
+        Shown::Verdict(row) if row.is_confirmed() => format!("{} (confirmed)", row.verdict_word()),
+        Shown::Verdict(row) => row.verdict_word().to_owned(),
+        Shown::Case(id) => escape::code_cell(&cut(id, MAX_NAME)),
+        Shown::Metric(cell) => escape::markdown(&cut(&metric_heading(&cell.metric, cell.better), MAX_NAME)),
+        Shown::Mean(Some(summary), unit) => format!("{} {}", value(summary.mean), unit_cell(unit)),
+        Shown::Mean(None, _) | Shown::P(None) => "-".to_owned(),
+        Shown::Unit(unit) => unit_cell(unit),
+        Shown::Change(row) => change(comparison, row),
+        Shown::P(Some(p)) => p_value(p),
+        Shown::Threshold(margin) => percent(margin),
+    }
+}
+
+fn unit_cell(unit: &str) -> String {
+    escape::markdown(&cut(unit, 20))
 }
 
 /// `-2.9% [-3.6%, -2.2%]`, with what else must be said.

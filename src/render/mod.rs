@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod calibrate;
+mod columns;
 pub mod comment;
 pub mod csv;
 pub mod escape;

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement};
 
-use crate::compare::{CaseNote, Difference, Row, Summary, Verdict, wording};
+use crate::compare::{CaseNote, Difference, Row, Verdict, wording};
 use crate::metric::{Better, Metric, MetricName};
+use crate::render::columns::{self, Shown};
 use crate::render::escape;
 use crate::report::Report;
 use crate::results::{Outcome, Results};
@@ -23,7 +24,7 @@ const NO_NUMBERS: usize = usize::MAX;
 
 /// A Markdown table before it is known how much of it fits.
 pub struct Table {
-    header: &'static [&'static str],
+    header: Vec<&'static str>,
     /// The columns from this one on hold numbers.
     numbers_from: usize,
     rows: Vec<Vec<String>>,
@@ -32,14 +33,9 @@ pub struct Table {
 }
 
 impl Table {
-    fn new<T>(
-        header: &'static [&'static str],
-        numbers_from: usize,
-        items: &[T],
-        row: impl Fn(&T) -> Vec<String>,
-    ) -> Self {
+    fn new<T>(header: &[&'static str], numbers_from: usize, items: &[T], row: impl Fn(&T) -> Vec<String>) -> Self {
         let rows = items.iter().take(MOST_ROWS).map(row).collect();
-        Self { header, numbers_from, rows, total: items.len() }
+        Self { header: header.to_vec(), numbers_from, rows, total: items.len() }
     }
 
     /// How many rows there are to show.
@@ -87,19 +83,25 @@ pub fn changed(rows: &[Row]) -> Vec<&Row> {
 }
 
 pub fn rows(rows: &[&Row]) -> Table {
-    const HEADER: &[&str] = &["", "Case", "Metric", "Base", "PR", "Change (interval)", "Adj. p", "Floor"];
-    Table::new(HEADER, 3, rows, |row| {
-        vec![
-            verdict(row),
-            case(&row.cell.case),
-            metric(row),
-            mean(row.sides.base),
-            mean(row.sides.head),
-            change(row),
-            p(row),
-            format!("±{}", unsigned(row.cell.margin)),
-        ]
+    let columns = columns::in_table(|column| column.comment);
+    let headings: Vec<_> = columns.iter().map(|(place, _)| place.heading).collect();
+    let numbers_from = columns.iter().position(|(place, _)| place.right).unwrap_or(NO_NUMBERS);
+    Table::new(&headings, numbers_from, rows, |row| {
+        columns.iter().map(|(_, column)| cell((column.cell)(row))).collect()
     })
+}
+
+fn cell(shown: Shown) -> String {
+    match shown {
+        Shown::Verdict(row) => verdict(row),
+        Shown::Case(id) => case(id),
+        Shown::Metric(cell) => metric_name(&cell.metric, &cell.unit, cell.better),
+        Shown::Mean(summary, _) => summary.map_or_else(absent, |summary| number(summary.mean)),
+        Shown::Unit(unit) => unit_cell(unit),
+        Shown::Change(row) => change(row),
+        Shown::P(p) => p_value(p),
+        Shown::Threshold(margin) => format!("±{}", unsigned(margin)),
+    }
 }
 
 /// Rows that have no change to show, but a reason.
@@ -245,15 +247,11 @@ fn metric_name(name: &MetricName, unit: &str, better: Better) -> String {
         Better::Higher => '↑',
         Better::Lower => '↓',
     };
-    let unit = escape::markdown(&escape::short_line(unit, 16));
+    let unit = unit_cell(unit);
     match name.known() {
         Some(metric) => unbroken(&format!("{} {arrow} {unit}", metric.definition().title)),
         None => format!("{} {arrow} {unit}", escape::code_cell(&escape::short_line(name.as_str(), NAME))),
     }
-}
-
-fn mean(summary: Option<Summary>) -> String {
-    summary.map_or_else(absent, |summary| number(summary.mean))
 }
 
 fn change(row: &Row) -> String {
@@ -266,12 +264,16 @@ fn change(row: &Row) -> String {
     }
 }
 
-fn p(row: &Row) -> String {
-    match row.p_adjusted() {
+fn p_value(p: Option<f64>) -> String {
+    match p {
         Some(p) if p < 0.001 => "<0.001".replace('<', "&lt;"),
         Some(p) => format!("{p:.3}"),
         None => absent(),
     }
+}
+
+fn unit_cell(unit: &str) -> String {
+    escape::markdown(&escape::short_line(unit, 16))
 }
 
 /// With spaces at which a browser breaks no line.
