@@ -12,7 +12,7 @@ use bench_diff::device::Ordinals;
 use bench_diff::engine::{self, Engine, EngineError, Generation, Loaded, ModelSpec};
 use bench_diff::measure::protocol::Job;
 use bench_diff::measure::{Watcher, worker};
-use bench_diff::metric::{self, MetricName};
+use bench_diff::metric::{Metric, MetricName};
 use bench_diff::results::Settings;
 
 const PAIRS: usize = 12;
@@ -103,7 +103,7 @@ fn measured(engine: &mut dyn Engine, job: &Job) -> Measured {
     let (measurement, _) =
         worker::measure_case(engine, job, &job.cases[0], &watcher, &mut |_, _| Ok(())).expect("measures");
     let whole = start.elapsed().as_secs_f64();
-    let latency = measurement.metrics[&MetricName::from(&metric::E2E_LATENCY)];
+    let latency = measurement.metrics[&MetricName::from(Metric::E2eLatency)];
     Measured { timed: latency / 1e3, whole }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::compare::{Comparison, Row, Verdict};
-use crate::metric::{self, Kind};
+use crate::metric::{Kind, Metric};
 use crate::stats;
 
 /// The changes that calibration speaks of.
@@ -54,7 +54,12 @@ pub struct Apparent {
 
 impl Apparent {
     fn of(check: &Comparison) -> Self {
-        let chance = |row: &Row| row.interval.and(row.confidence).map(|confidence| 1.0 - confidence.clamp(0.0, 1.0));
+        let chance = |row: &Row| {
+            row.finding
+                .tested()
+                .filter(|test| test.interval.is_some())
+                .map(|test| 1.0 - test.confidence.clamp(0.0, 1.0))
+        };
         let chances: Vec<f64> = check.rows.iter().filter_map(chance).collect();
         let differing: Vec<&Row> = check.rows.iter().filter(|row| row.seems_to_differ()).collect();
         let by_chance: f64 = chances.iter().sum();
@@ -63,7 +68,7 @@ impl Apparent {
             rows: differing.len(),
             of: chances.len(),
             by_chance,
-            largest: differing.iter().filter_map(|row| Some(row.change?.abs())).reduce(f64::max),
+            largest: differing.iter().filter_map(|row| Some(row.change()?.abs())).reduce(f64::max),
             unusual: stats::at_least(differing.len(), chances.len(), chance) < 0.05,
         }
     }
@@ -96,19 +101,19 @@ impl Sensitivity {
 /// Reads a self-check of `suite` with `runs` runs a side in ordinary use. Only rows of timed metrics tell something:
 /// memory is the same in every run, or the verdict says so.
 pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check: Comparison) -> Calibration {
-    let mut noisiest: BTreeMap<usize, (&Row, f64)> = BTreeMap::new();
+    let mut noisiest: BTreeMap<Metric, (&Row, f64)> = BTreeMap::new();
     for row in &self_check.rows {
-        let known = metric::METRICS.iter().position(|metric| metric.name == row.metric && metric.kind == Kind::Timed);
-        let (Some(order), Some(spread)) = (known, spread(row)) else { continue };
-        if noisiest.get(&order).is_none_or(|(_, other)| *other < spread) {
-            noisiest.insert(order, (row, spread));
+        let known = row.cell.metric.known().filter(|metric| metric.definition().kind == Kind::Timed);
+        let (Some(metric), Some(spread)) = (known, spread(row)) else { continue };
+        if noisiest.get(&metric).is_none_or(|(_, other)| *other < spread) {
+            noisiest.insert(metric, (row, spread));
         }
     }
     let metrics: Vec<_> =
         noisiest.into_values().map(|(row, spread)| sensitivity(row, spread, runs, &self_check)).collect();
-    let alarm = |row: &&Row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
+    let alarm = |row: &&Row| matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
     let false_alarms: Vec<_> =
-        self_check.rows.iter().filter(alarm).map(|row| format!("{} {}", row.case, row.metric)).collect();
+        self_check.rows.iter().filter(alarm).map(|row| format!("{} {}", row.cell.case, row.cell.metric)).collect();
     Calibration {
         suite: suite.to_owned(),
         hardware: hardware.to_owned(),
@@ -125,7 +130,7 @@ pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check
 /// The relative standard deviation of both sides, pooled.
 fn spread(row: &Row) -> Option<f64> {
     let relative = |side: Option<crate::compare::Summary>| side.and_then(|side| Some((side.sd? / side.mean).powi(2)));
-    let variance = f64::midpoint(relative(row.base)?, relative(row.head)?);
+    let variance = f64::midpoint(relative(row.sides.base)?, relative(row.sides.head)?);
     variance.is_finite().then(|| variance.sqrt())
 }
 
@@ -133,13 +138,13 @@ fn sensitivity(row: &Row, spread: f64, runs: u32, check: &Comparison) -> Sensiti
     let detectable = |runs: u32| detectable(spread, runs, check.alpha, check.family);
     let needed = |change: f64| (2..=MAX_RUNS).find(|&runs| detectable(runs) <= change);
     Sensitivity {
-        metric: row.metric.clone(),
-        case: row.case.clone(),
+        metric: row.cell.metric.to_string(),
+        case: row.cell.case.clone(),
         spread,
         detectable: detectable(runs.max(2)),
-        margin: row.margin,
+        margin: row.cell.margin,
         runs_for: CHANGES.map(needed),
-        runs_for_margin: needed(row.margin),
+        runs_for_margin: needed(row.cell.margin),
     }
 }
 

@@ -25,9 +25,9 @@ pub enum Kind {
     Memory,
 }
 
-/// A metric that bench-diff measures.
+/// What there is to know about a metric.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Metric {
+pub struct Definition {
     /// The key in results files and on the command line.
     pub name: &'static str,
     /// The heading in tables.
@@ -40,102 +40,81 @@ pub struct Metric {
     /// Tested when the caller names no metrics. The others repeat these (`e2e_latency` is mostly decode), and
     /// every test more costs the whole report power.
     pub default: bool,
-    pub description: &'static str,
 }
 
 /// The noise threshold of metrics that bench-diff doesn't know.
 pub const DEFAULT_MARGIN: f64 = 0.02;
 
-const fn timed(
-    name: &'static str,
-    title: &'static str,
-    unit: &'static str,
-    better: Better,
-    description: &'static str,
-) -> Metric {
-    Metric { name, title, unit, better, kind: Kind::Timed, margin: DEFAULT_MARGIN, default: false, description }
+/// Declares the metrics, with everything about each in one place. Measuring matches them exhaustively.
+macro_rules! metrics {
+    ($($(#[$meta:meta])* $metric:ident = $definition:expr;)+) => {
+        /// A metric that bench-diff measures.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Metric { $($(#[$meta])* $metric),+ }
+
+        impl Metric {
+            /// Every metric, in the order of tables.
+            pub const ALL: &[Self] = &[$(Self::$metric),+];
+
+            const DEFINITIONS: &[Definition] = &[$($definition),+];
+        }
+    };
 }
 
-pub const DECODE_THROUGHPUT: Metric = Metric {
-    default: true,
-    ..timed(
-        "decode_throughput",
-        "decode",
-        "tok/s",
-        Better::Higher,
-        "generated tokens after the first, per second of decoding",
-    )
-};
-pub const TTFT: Metric = Metric {
-    default: true,
-    ..timed("ttft", "TTFT", "ms", Better::Lower, "time to first token: from the request to the first generated token")
-};
-pub const ITL_P99: Metric = Metric {
-    default: true,
-    margin: 0.05,
-    ..timed("itl_p99", "ITL p99", "ms", Better::Lower, "99th percentile of the gaps between generated tokens")
-};
-pub const ITL_P50: Metric = timed("itl_p50", "ITL p50", "ms", Better::Lower, "median gap between generated tokens");
-pub const TPOT: Metric =
-    timed("tpot", "TPOT", "ms", Better::Lower, "time per output token: (e2e latency - TTFT) / (generated tokens - 1)");
-pub const PREFILL_THROUGHPUT: Metric =
-    timed("prefill_throughput", "prefill", "tok/s", Better::Higher, "prompt tokens per second of prefill");
-pub const E2E_LATENCY: Metric =
-    timed("e2e_latency", "e2e latency", "ms", Better::Lower, "from the request to the last generated token");
-pub const SPEED: Metric = timed(
-    "speed",
-    "speed",
-    "tok/s",
-    Better::Higher,
-    "generated tokens / (prefill + decode) time: the speed of Qwen's published Speed Benchmark",
-);
-pub const ENERGY: Metric = timed(
-    "energy_per_token",
-    "energy",
-    "J/tok",
-    Better::Lower,
-    "energy the device used while generating, per generated token",
-);
-pub const PEAK_MEMORY: Metric = Metric {
-    kind: Kind::Memory,
-    margin: 0.01,
-    default: true,
-    ..timed(
-        "peak_memory",
-        "peak memory",
-        "MiB",
-        Better::Lower,
-        "most memory the process held on the device (resident memory on a CPU)",
-    )
-};
-pub const ALLOCATED_MEMORY: Metric = Metric {
-    kind: Kind::Memory,
-    margin: 0.01,
-    default: true,
-    ..timed("allocated_memory", "allocated", "MiB", Better::Lower, "most memory in use inside the allocator")
-};
+metrics! {
+    /// Generated tokens after the first, per second of decoding.
+    DecodeThroughput = tested(timed("decode_throughput", "decode", "tok/s", Better::Higher));
+    /// Time to first token: from the request to the first generated token.
+    Ttft = tested(timed("ttft", "TTFT", "ms", Better::Lower));
+    /// 99th percentile of the gaps between generated tokens.
+    ItlP99 = Definition { margin: 0.05, ..tested(timed("itl_p99", "ITL p99", "ms", Better::Lower)) };
+    /// Most memory the process held on the device (resident memory on a CPU).
+    PeakMemory = memory("peak_memory", "peak memory");
+    /// Most memory in use inside the allocator.
+    AllocatedMemory = memory("allocated_memory", "allocated");
+    /// Median gap between generated tokens.
+    ItlP50 = timed("itl_p50", "ITL p50", "ms", Better::Lower);
+    /// Time per output token: (e2e latency - TTFT) / (generated tokens - 1).
+    Tpot = timed("tpot", "TPOT", "ms", Better::Lower);
+    /// Prompt tokens per second of prefill.
+    PrefillThroughput = timed("prefill_throughput", "prefill", "tok/s", Better::Higher);
+    /// From the request to the last generated token.
+    E2eLatency = timed("e2e_latency", "e2e latency", "ms", Better::Lower);
+    /// Generated tokens / (prefill + decode) time: the speed of Qwen's published Speed Benchmark.
+    Speed = timed("speed", "speed", "tok/s", Better::Higher);
+    /// Energy the device used while generating, per generated token.
+    Energy = timed("energy_per_token", "energy", "J/tok", Better::Lower);
+}
 
-/// Every metric, in the order of tables.
-pub const METRICS: [Metric; 11] = [
-    DECODE_THROUGHPUT,
-    TTFT,
-    ITL_P99,
-    PEAK_MEMORY,
-    ALLOCATED_MEMORY,
-    ITL_P50,
-    TPOT,
-    PREFILL_THROUGHPUT,
-    E2E_LATENCY,
-    SPEED,
-    ENERGY,
-];
+const fn timed(name: &'static str, title: &'static str, unit: &'static str, better: Better) -> Definition {
+    Definition { name, title, unit, better, kind: Kind::Timed, margin: DEFAULT_MARGIN, default: false }
+}
+
+const fn memory(name: &'static str, title: &'static str) -> Definition {
+    Definition { kind: Kind::Memory, margin: 0.01, ..tested(timed(name, title, "MiB", Better::Lower)) }
+}
+
+/// Tested by default.
+const fn tested(definition: Definition) -> Definition {
+    Definition { default: true, ..definition }
+}
+
+impl Metric {
+    pub fn definition(self) -> &'static Definition {
+        &Self::DEFINITIONS[self as usize]
+    }
+
+    pub fn name(self) -> &'static str {
+        self.definition().name
+    }
+}
 
 /// The metric of that name, if bench-diff measures it.
-pub fn find(name: &str) -> Option<&'static Metric> {
-    METRICS.iter().find(|metric| metric.name == name)
+pub fn find(name: &str) -> Option<Metric> {
+    Metric::ALL.iter().copied().find(|metric| metric.name() == name)
 }
 
-/// A metric's name in a results file: known ones borrow from [`METRICS`], so that millions of samples stay small.
+/// A metric's name in a results file: known ones borrow from their definitions, so that millions of samples stay small.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub struct MetricName(Cow<'static, str>);
@@ -144,20 +123,25 @@ impl MetricName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The metric, if bench-diff measures it.
+    pub fn known(&self) -> Option<Metric> {
+        find(&self.0)
+    }
 }
 
 impl From<&str> for MetricName {
     fn from(name: &str) -> Self {
         Self(match find(name) {
-            Some(metric) => Cow::Borrowed(metric.name),
+            Some(metric) => Cow::Borrowed(metric.name()),
             None => Cow::Owned(name.to_owned()),
         })
     }
 }
 
-impl From<&Metric> for MetricName {
-    fn from(metric: &Metric) -> Self {
-        Self(Cow::Borrowed(metric.name))
+impl From<Metric> for MetricName {
+    fn from(metric: Metric) -> Self {
+        Self(Cow::Borrowed(metric.name()))
     }
 }
 
@@ -186,5 +170,19 @@ impl<'de> Deserialize<'de> for MetricName {
             }
         }
         deserializer.deserialize_str(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_found_by_its_name_and_documented() {
+        let documentation = include_str!("../docs/measuring.md");
+        for &metric in Metric::ALL {
+            assert_eq!(find(metric.name()), Some(metric), "names are different");
+            assert!(documentation.contains(&format!("`{}`", metric.name())), "{}", metric.name());
+        }
     }
 }

@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::escape;
 use crate::measure::{At, Observer, Silent, Update};
-use crate::metric::{self, Metric, MetricName};
+use crate::metric::{Metric, MetricName};
 use crate::plural::counted;
 use crate::render::value;
 use crate::results::{Outcome, Run};
@@ -204,11 +204,11 @@ fn summary(at: At, run: &Run) -> String {
     let what = match &run.outcome {
         Outcome::Failed(failure) => format!("failed: {}", failure.reason),
         Outcome::Ok(measurement) => {
-            let shown = |metric: &Metric| {
+            let shown = |metric: Metric| {
                 let measured = measurement.metrics.get(&MetricName::from(metric))?;
-                Some(format!("{} {} {}", metric.title, value(*measured), metric.unit))
+                Some(format!("{} {} {}", metric.definition().title, value(*measured), metric.definition().unit))
             };
-            let headline = [&metric::DECODE_THROUGHPUT, &metric::TTFT, &metric::PEAK_MEMORY];
+            let headline = [Metric::DecodeThroughput, Metric::Ttft, Metric::PeakMemory];
             headline.into_iter().filter_map(shown).collect::<Vec<_>>().join(", ")
         }
     };

@@ -17,11 +17,18 @@ fn rooms_use_what_the_table_says_and_nothing_else() {
             wrong.push(format!("`{room}` isn't in the table"));
             continue;
         };
-        wrong.extend(uses.difference(declared).map(|other| format!("`{room}` uses `{other}`, which the table doesn't allow")));
-        wrong.extend(declared.difference(uses).map(|other| format!("the table lets `{room}` use `{other}`, but it doesn't")));
+        wrong.extend(
+            uses.difference(declared).map(|other| format!("`{room}` uses `{other}`, which the table doesn't allow")),
+        );
+        wrong.extend(
+            declared.difference(uses).map(|other| format!("the table lets `{room}` use `{other}`, but it doesn't")),
+        );
     }
     wrong.extend(
-        table.iter().filter(|(room, _)| !arrows.contains_key(room)).map(|(room, _)| format!("there is no room `{room}`")),
+        table
+            .iter()
+            .filter(|(room, _)| !arrows.contains_key(room))
+            .map(|(room, _)| format!("there is no room `{room}`")),
     );
     assert!(wrong.is_empty(), "ARCHITECTURE.md and src/ disagree:\n{}", wrong.join("\n"));
 }
@@ -111,7 +118,11 @@ struct Source {
 
 fn sources() -> Vec<Source> {
     let files = files_under(Path::new("src"), &["rs"]);
-    files.iter().filter(|path| !path.ends_with("main.rs")).map(|path| Source { module: module(path), text: code(path) }).collect()
+    files
+        .iter()
+        .filter(|path| !path.ends_with("main.rs"))
+        .map(|path| Source { module: module(path), text: code(path) })
+        .collect()
 }
 
 /// `src/compare/mod.rs` is `compare`; `src/lib.rs` is the empty path.
@@ -162,7 +173,8 @@ fn file_arrows(files: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
 /// The paths of the private `use` lines, braces expanded.
 fn use_lines(text: &str) -> Vec<String> {
     let statements = text.split(';').map(|statement| statement.trim_start());
-    let uses = statements.filter_map(|statement| statement.rsplit_once('\n').map_or(Some(statement), |_| Some(statement)));
+    let uses =
+        statements.filter_map(|statement| statement.rsplit_once('\n').map_or(Some(statement), |_| Some(statement)));
     uses.filter_map(|statement| {
         let start = statement.find("use ").filter(|&at| at == 0 || statement[..at].ends_with('\n'))?;
         Some(statement[start + 4..].to_owned())
@@ -183,7 +195,9 @@ fn paths(text: &str) -> Vec<String> {
 
 /// `a::{b, c::{d}}` is `a::b`, `a::c::d`; what isn't part of a path ends it.
 fn expand(tree: &str) -> Vec<String> {
-    let Some(open) = tree.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) else { return vec![tree.to_owned()] };
+    let Some(open) = tree.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')) else {
+        return vec![tree.to_owned()];
+    };
     let prefix = &tree[..open];
     if !tree[open..].starts_with('{') || !prefix.ends_with("::") {
         return vec![prefix.to_owned()];

@@ -12,7 +12,7 @@ mod sessions;
 
 use std::process::ExitCode;
 
-use bench_diff::compare::{Tier, Verdict};
+use bench_diff::compare::{ReasonCode, Tier, Verdict};
 use bench_diff::results::Results;
 use compare_support::{Files, cell, compare_json, run, session};
 use serde_json::{Value, json};
@@ -141,7 +141,10 @@ fn json_has_the_documented_shape() {
     assert_eq!(rows.len(), 3);
     let memory = rows.iter().find(|row| row["metric"] == "peak_memory").expect("a memory row");
     let keys: Vec<&String> = memory.as_object().expect("an object").keys().collect();
-    assert_eq!(keys, ["base", "better", "case", "change", "head", "margin", "metric", "reason", "unit", "verdict"]);
+    assert_eq!(
+        keys,
+        ["base", "better", "case", "change", "head", "margin", "metric", "reason", "reason_code", "unit", "verdict"]
+    );
     assert_eq!(memory["base"], json!({"n": 3, "mean": 15750.0, "sd": 0.0}));
 }
 
@@ -212,6 +215,7 @@ fn one_run_on_a_side() {
     let comparison = compare_json(&Files::new(&one, &one), &["--same-session"]);
     let row = &comparison.rows[0];
     assert_eq!((row.p, row.verdict, comparison.family), (None, Verdict::Inconclusive, 0));
+    assert_eq!(row.reason_code, Some(ReasonCode::SingleRuns.into()));
     let history = json!([{"case": "a", "metric": "ttft", "sessions": [[10.0], [10.02], [9.98], [10.01], [10.03]]}]);
     let comparison = compare_json(&Files::new(&history, &one), &[]);
     assert_eq!((comparison.tier, comparison.rows[0].df), (Tier::History, Some(4.0)));
@@ -229,6 +233,7 @@ fn values_that_are_no_numbers_are_reported() {
         let row = &comparison.rows[0];
         assert_eq!((row.verdict, row.p), (Verdict::Inconclusive, None), "{bad}");
         assert_eq!(row.reason, "error: 1 of 3 values of the head are not positive, finite numbers", "{bad}");
+        assert_eq!(row.reason_code, Some(ReasonCode::InvalidValues.into()), "{bad}");
         assert_eq!(row.head.expect("the good values").n, 2);
     }
     let text_is_no_number =
@@ -251,29 +256,50 @@ fn milliseconds_and_seconds_are_the_same_thing() {
     }
 }
 
+/// Programs tell open rows from each other, and by what they would be settled, without reading sentences.
+#[test]
+fn what_is_open_says_why_for_programs() {
+    // The head's level against 10, and the spread of both.
+    for (level, spread, why) in [
+        (10.0, 0.001, ReasonCode::WithinThreshold),
+        (11.0, 0.001, ReasonCode::BeyondThreshold),
+        (10.18, 0.003, ReasonCode::SizeUnclear),
+        (10.6, 0.05, ReasonCode::MaybeNoise),
+        (10.1, 0.05, ReasonCode::TooImprecise),
+    ] {
+        let [base, head] = [10.0, level].map(|level| json!([cell("a", "ttft", noisy(level, spread))]));
+        let row = &compare_json(&Files::new(&base, &head), &["--same-session"]).rows[0];
+        assert_eq!(row.reason_code, Some(why.into()), "{}", row.reason);
+    }
+    let [base, head] = [10.0, 11.0].map(|level| json!([cell("a", "ttft", noisy(level, 0.003))]));
+    let row = &compare_json(&Files::new(&base, &head), &[]).rows[0];
+    assert_eq!((row.unconfirmed, &row.reason_code), (true, &Some(ReasonCode::Unconfirmed.into())), "measured apart");
+}
+
 /// base, head (MiB), verdict: disjoint ranges, at least 64 MiB, 1%, and twice the spread apart.
 #[test]
 fn memory_is_compared_by_ranges() {
-    let table: [(&[f64], &[f64], Verdict); 8] = [
-        (&[8000.0, 8000.0], &[8100.0, 8100.0], Verdict::Regressed),
-        (&[8100.0, 8100.0], &[8000.0, 8000.0], Verdict::Improved),
+    let table: [(&[f64], &[f64], Verdict, ReasonCode); 8] = [
+        (&[8000.0, 8000.0], &[8100.0, 8100.0], Verdict::Regressed, ReasonCode::BeyondSpread),
+        (&[8100.0, 8100.0], &[8000.0, 8000.0], Verdict::Improved, ReasonCode::BeyondSpread),
         // 65 MiB is more than 64, but not 1% of 8000.
-        (&[8000.0, 8000.0], &[8065.0, 8065.0], Verdict::Unchanged),
+        (&[8000.0, 8000.0], &[8065.0, 8065.0], Verdict::Unchanged, ReasonCode::RunsWithinThreshold),
         // 3% of 2000, but only 60 MiB.
-        (&[2000.0, 2000.0], &[2060.0, 2060.0], Verdict::Unchanged),
-        (&[2000.0, 2000.0], &[2064.0, 2064.0], Verdict::Regressed),
+        (&[2000.0, 2000.0], &[2060.0, 2060.0], Verdict::Unchanged, ReasonCode::RunsWithinThreshold),
+        (&[2000.0, 2000.0], &[2064.0, 2064.0], Verdict::Regressed, ReasonCode::BeyondSpread),
         // The gap of 100 is no more than twice the spread of 60.
-        (&[8000.0, 8060.0], &[8160.0, 8160.0], Verdict::Inconclusive),
-        (&[8000.0, 8200.0], &[8100.0, 8300.0], Verdict::Inconclusive),
-        (&[8000.0], &[9000.0], Verdict::Inconclusive),
+        (&[8000.0, 8060.0], &[8160.0, 8160.0], Verdict::Inconclusive, ReasonCode::RunsOverlap),
+        (&[8000.0, 8200.0], &[8100.0, 8300.0], Verdict::Inconclusive, ReasonCode::RunsOverlap),
+        (&[8000.0], &[9000.0], Verdict::Inconclusive, ReasonCode::SingleRuns),
     ];
-    for (base, head, verdict) in table {
+    for (base, head, verdict, why) in table {
         let files = Files::new(
             &json!([cell("a", "peak_memory", base.to_vec())]),
             &json!([cell("a", "peak_memory", head.to_vec())]),
         );
         let row = &compare_json(&files, &[]).rows[0];
         assert_eq!((row.verdict, row.p), (verdict, None), "{base:?} {head:?}: {}", row.reason);
+        assert_eq!(row.reason_code, Some(why.into()), "{base:?} {head:?}: {}", row.reason);
     }
     // A foreign metric follows its unit.
     let gib = |value: f64| json!([{"case": "a", "metric": "rss", "unit": "GiB", "better": "lower", "samples": [value, value]}]);

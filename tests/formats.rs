@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use bench_diff::case::{Clock, Quantization};
+use bench_diff::compare::{Finding, Row, Untestable, Verdict};
 use bench_diff::report;
 use bench_diff::results::{self, Outcome, Results};
 use bench_diff::word::Word;
+use serde_json::{Value, json};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -165,6 +167,76 @@ fn reports_of_every_schema_are_read_and_written_anew() {
         report::write(&read, &path).unwrap();
         assert_eq!(report::read(&path).unwrap(), read, "{name}");
     }
+}
+
+/// The rows of schema 1 and 2 keep verdict, numbers and words; they gain only the reason's code.
+#[test]
+fn rows_of_every_schema_keep_what_they_say() {
+    for name in ["report.v1.json", "report.v2.json"] {
+        let written: Value = serde_json::from_slice(&fs::read(fixture(name)).unwrap()).unwrap();
+        let read = serde_json::to_value(report::read(&fixture(name)).unwrap().comparison).unwrap();
+        let mut rows = read["rows"].as_array().unwrap().clone();
+        for row in &mut rows {
+            let code = row.as_object_mut().unwrap().remove("reason_code").unwrap();
+            let memory = row["metric"] == "peak_memory";
+            assert_eq!(code, if memory { "runs-within-threshold" } else { "beyond-threshold" });
+        }
+        assert_eq!(rows, *written["comparison"]["rows"].as_array().unwrap(), "{name}");
+    }
+}
+
+/// A tested, inconclusive row as a file may hold it.
+fn open_row() -> Value {
+    json!({
+        "case": "a", "metric": "ttft", "unit": "ms", "better": "lower", "verdict": "inconclusive",
+        "reason": "3% slower, but that may be noise", "reason_code": "maybe-noise", "change": 0.03,
+        "interval": [-0.01, 0.07], "confidence": 0.9, "p": 0.2, "p_adjusted": 0.4, "df": 4.0, "p_pooled": 0.2,
+        "df_pooled": 4.0, "margin": 0.02, "detectable": 0.05, "runs_needed": 8,
+    })
+}
+
+fn changed(change: Value) -> Value {
+    let mut row = open_row();
+    for (key, value) in change.as_object().unwrap() {
+        row[key] = value.clone();
+    }
+    row
+}
+
+#[test]
+fn reasons_of_other_versions_are_kept_as_they_are() {
+    for row in [
+        open_row(),
+        changed(json!({ "reason_code": "planets-misaligned", "reason": "another day" })),
+        changed(json!({ "unconfirmed": true, "runs_needed": null })),
+    ] {
+        let read: Row = serde_json::from_value(row.clone()).unwrap();
+        let written = serde_json::to_value(&read).unwrap();
+        let lost = row.as_object().unwrap().iter().find(|(key, value)| !value.is_null() && written[*key] != **value);
+        assert_eq!(lost, None);
+    }
+}
+
+/// Whoever wrote the file: a row that can't be is read as one of which nothing is known, in the file's words.
+#[test]
+fn rows_that_contradict_themselves_are_inconclusive() {
+    for contradiction in [
+        json!({ "p": null }),
+        json!({ "p_adjusted": null }),
+        json!({ "confidence": null }),
+        json!({ "df_pooled": null }),
+        json!({ "verdict": "regressed", "p_adjusted": null }),
+        json!({ "verdict": "regressed", "unconfirmed": true }),
+        json!({ "verdict": "unchanged", "unconfirmed": true }),
+    ] {
+        let row: Row = serde_json::from_value(changed(contradiction.clone())).unwrap();
+        assert!(matches!(&row.finding, Finding::Untestable { why: Untestable::Told(_), .. }), "{contradiction}");
+        assert_eq!((row.verdict(), row.is_unconfirmed()), (Verdict::Inconclusive, false), "{contradiction}");
+        let written = serde_json::to_value(&row).unwrap();
+        assert_eq!(written["reason"], "3% slower, but that may be noise", "{contradiction}");
+    }
+    let incomparable: Row = serde_json::from_value(changed(json!({ "verdict": "not_comparable" }))).unwrap();
+    assert_eq!((incomparable.verdict(), incomparable.change()), (Verdict::NotComparable, None));
 }
 
 #[test]

@@ -10,9 +10,10 @@ use super::matching::match_sides;
 use super::pair::Pair;
 use super::screen;
 use super::test::{Assessment, Test};
-use super::verdict::{Rule, tested_row};
-use super::{Comparison, Options, Row, Side, Tier, Verdict};
+use super::verdict::{self, Rule};
+use super::{Comparison, Conclusion, Finding, Options, Row, Side, Tier, Verdict};
 use crate::error::Result;
+use crate::metric::MetricName;
 use crate::stats::{self, Prior};
 
 /// Fresh runs a side at which there is a look. Even: A B B A is two runs a side.
@@ -25,12 +26,12 @@ const SUSPECT_P: f64 = 0.10;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Suspect {
     pub case: String,
-    pub metric: String,
+    pub metric: MetricName,
 }
 
 impl Suspect {
     fn of(pair: &Pair) -> Self {
-        Self { case: pair.case.to_owned(), metric: pair.metric.to_string() }
+        Self { case: pair.case.to_owned(), metric: pair.metric.clone() }
     }
 }
 
@@ -64,7 +65,7 @@ struct Confirmed {
 
 impl Confirmed {
     fn is_open(&self) -> bool {
-        self.row.as_ref().is_none_or(|row| row.verdict == Verdict::Inconclusive)
+        self.row.as_ref().is_none_or(|row| row.verdict() == Verdict::Inconclusive)
     }
 }
 
@@ -111,7 +112,8 @@ impl Confirmation {
         let adjusted = stats::holm(&p);
         let mut rule = Rule::confirm(self.options.alpha, self.cells.len(), LOOKS.len());
         for (index, pair, test) in tested {
-            self.cells[index].row = Some(tested_row(pair, &test, test.p(), adjusted[index], &mut rule));
+            let tested = verdict::tested(pair, &test, test.p(), adjusted[index], &mut rule);
+            self.cells[index].row = Some(verdict::row(pair, |_| Finding::Tested(tested)));
         }
         Ok(())
     }
@@ -126,21 +128,25 @@ impl Confirmation {
         let cells = self.cells.into_iter().map(|cell| (cell.suspect, cell.row));
         let mut fresh: HashMap<Suspect, Option<Row>> = cells.collect();
         for row in &mut self.screen.rows {
-            let name = Suspect { case: row.case.clone(), metric: row.metric.clone() };
+            let name = Suspect { case: row.cell.case.clone(), metric: row.cell.metric.clone() };
             let Some(decided) = fresh.remove(&name) else { continue };
             match decided {
                 Some(fresh) => *row = fresh,
-                None => {
-                    row.unconfirmed |= matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
-                    row.verdict = Verdict::Inconclusive;
-                    row.reason = format!("looks changed, and couldn't be measured again: {}", row.reason);
-                }
+                None => leave_open(&mut row.finding),
             }
         }
         self.screen.family = suspects;
         self.screen.tier = Tier::Confirmed;
         self.screen.summarize();
         self.screen
+    }
+}
+
+/// What a screen says of a suspect isn't said aloud without fresh runs.
+fn leave_open(finding: &mut Finding) {
+    if let Finding::Tested(tested) = finding {
+        let screen = std::mem::replace(&mut tested.conclusion, Conclusion::Unchanged);
+        tested.conclusion = Conclusion::NotMeasuredAgain(Box::new(screen));
     }
 }
 

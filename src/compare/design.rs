@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::pair::Pair;
-use super::side::{Cell, SessionValues, Side};
+use super::side::{CellSide, SessionValues, Side};
 use crate::metric::Better;
 use crate::results::Occasions;
 use crate::results::occasions::HISTORY;
@@ -80,8 +80,8 @@ impl Design {
     }
 
     /// A cell's values in the sessions that count; of shared sessions in the same order.
-    pub fn select<'a>(&self, base: &'a Cell, head: &'a Cell) -> Selected<'a> {
-        let all = |cell: &'a Cell| cell.sessions.iter().map(|session| Cow::Borrowed(&*session.values)).collect();
+    pub fn select<'a>(&self, base: &'a CellSide, head: &'a CellSide) -> Selected<'a> {
+        let all = |cell: &'a CellSide| cell.sessions.iter().map(|session| Cow::Borrowed(&*session.values)).collect();
         let (base, head, occasions) = match self {
             Self::OneSession => (all(base), all(head), 0),
             Self::Shared(blocks) => {
@@ -123,7 +123,7 @@ impl Blocks {
     }
 
     /// Values of both sides by block; a side may be empty.
-    fn select<'a>(&self, base: &'a Cell, head: &'a Cell) -> (Groups<'a>, Groups<'a>) {
+    fn select<'a>(&self, base: &'a CellSide, head: &'a CellSide) -> (Groups<'a>, Groups<'a>) {
         let mut found: BTreeMap<usize, [Cow<'a, [f64]>; 2]> = BTreeMap::new();
         for (side, (cell, blocks)) in [(base, &self.base), (head, &self.head)].into_iter().enumerate() {
             for SessionValues { session, values } in &cell.sessions {
@@ -143,7 +143,7 @@ fn distinct(shared: Vec<(usize, usize)>, first: (usize, usize), base: &Side, hea
 }
 
 /// A cell's values, those of one occasion together, without copies.
-fn by_occasion<'a>(cell: &'a Cell, occasions: &Occasions) -> Groups<'a> {
+fn by_occasion<'a>(cell: &'a CellSide, occasions: &Occasions) -> Groups<'a> {
     let mut found: BTreeMap<usize, Cow<'a, [f64]>> = BTreeMap::new();
     for SessionValues { session, values } in &cell.sessions {
         let Some(occasion) = occasions.at(*session) else { continue };

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::design::{Design, Selected};
 use super::pair::Pair;
-use super::side::{CaseSide, Cell, Side};
-use super::{CaseNote, NoteKind, Options};
+use super::side::{CaseSide, CellSide, Side};
+use super::{CaseNote, Mismatch, NoteKind, Options};
 use crate::error::{Error, Result};
 
 #[derive(Debug, Default)]
@@ -50,8 +50,8 @@ impl<'a> Matched<'a> {
             return Ok(());
         }
         let differing = super::mismatch::case(base, head);
-        let incomparable = (!differing.is_empty() && !options.allow_mismatch).then(|| differing.join(", "));
-        let by_metric = |case: &'a CaseSide| -> HashMap<&str, &Cell> {
+        let incomparable = (!differing.is_empty() && !options.allow_mismatch).then_some(Mismatch::Case(differing));
+        let by_metric = |case: &'a CaseSide| -> HashMap<&str, &CellSide> {
             case.cells.iter().map(|cell| (cell.metric.as_str(), cell)).collect()
         };
         let (base_cells, head_cells) = (by_metric(base), by_metric(head));
@@ -67,7 +67,7 @@ impl<'a> Matched<'a> {
                 }
             }
         }
-        let base_has = |cell: &Cell| base_cells.contains_key(cell.metric.as_str());
+        let base_has = |cell: &CellSide| base_cells.contains_key(cell.metric.as_str());
         for cell in head.cells.iter().filter(|cell| options.selects(cell) && !base_has(cell)) {
             self.note(&base.id, NoteKind::New, false, format!("`{}` is in the head only", cell.metric));
         }
@@ -106,7 +106,13 @@ fn output_changed(base: &CaseSide, head: &CaseSide) -> bool {
     !base.token_hashes.is_empty() && !head.token_hashes.is_empty() && base.token_hashes.is_disjoint(&head.token_hashes)
 }
 
-fn pair<'a>(case: &'a str, base: &'a Cell, head: &'a Cell, design: &Design, options: &Options) -> Result<Pair<'a>> {
+fn pair<'a>(
+    case: &'a str,
+    base: &'a CellSide,
+    head: &'a CellSide,
+    design: &Design,
+    options: &Options,
+) -> Result<Pair<'a>> {
     let place = || format!("case `{case}`, metric `{}`", base.metric);
     if base.better != head.better {
         return Err(Error::usage(format!("{}: `better` differs between the files", place())));

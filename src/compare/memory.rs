@@ -2,20 +2,13 @@
 
 use std::borrow::Cow;
 
+use super::finding::Reading;
 use super::pair::Pair;
 use crate::metric::Better;
 use crate::stats;
 
 /// Allocators hand out and return blocks of up to this size.
-const GRANULARITY_MIB: f64 = 64.0;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MemoryVerdict {
-    Worse,
-    Better,
-    Unchanged,
-    Unclear,
-}
+pub(super) const GRANULARITY_MIB: f64 = 64.0;
 
 struct Range {
     min: f64,
@@ -34,7 +27,7 @@ impl Range {
 }
 
 /// Both sides must hold values.
-pub(super) fn judge(pair: &Pair) -> MemoryVerdict {
+pub(super) fn judge(pair: &Pair) -> Reading {
     let range = |sessions: &[Cow<[f64]>]| Range::of(sessions.iter().flat_map(|values| values.iter()));
     let (base, head) = (range(&pair.base), range(&pair.head));
     let relative = pair.margin * stats::mean(&pair.base.concat()).unwrap_or_default();
@@ -43,10 +36,10 @@ pub(super) fn judge(pair: &Pair) -> MemoryVerdict {
     let gap = (head.min - base.max).max(base.min - head.max);
     if gap >= granularity && gap >= relative && gap > 2.0 * base.spread().max(head.spread()) {
         let grew = head.min > base.max;
-        return if grew == (pair.better == Better::Lower) { MemoryVerdict::Worse } else { MemoryVerdict::Better };
+        return if grew == (pair.better == Better::Lower) { Reading::Worse } else { Reading::Better };
     }
     let largest_difference = (head.max - base.min).max(base.max - head.min);
-    if largest_difference < granularity.max(relative) { MemoryVerdict::Unchanged } else { MemoryVerdict::Unclear }
+    if largest_difference < granularity.max(relative) { Reading::Unchanged } else { Reading::Unclear }
 }
 
 /// One MiB in `unit`. Only memory units get here; a foreign one is taken as MiB.

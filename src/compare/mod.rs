@@ -1,15 +1,20 @@
 //! The verdict: two sets of samples in, one [`Comparison`] out. Decided here, only shown elsewhere.
 //!
 //! `docs/statistics.md` describes the procedure. The way of the data: [`load`] (files) -> [`Side`] -> matching ->
-//! design (how the sides relate) -> test -> verdict -> [`Comparison`]; a [`Confirmation`] replaces rows by fresh runs.
+//! design (how the sides relate) -> test -> verdict -> [`Row`] -> [`Comparison`]; a [`Confirmation`] replaces findings by
+//! those of fresh runs. `disk` is a row in JSON, `wording` says it.
 
 mod confirm;
 mod design;
+pub mod disk;
+mod finding;
 mod load;
 mod matching;
 mod memory;
 mod mismatch;
 mod pair;
+mod reason;
+mod row;
 mod samples;
 mod screen;
 mod side;
@@ -22,14 +27,16 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::metric::Better;
 use crate::thresholds::Thresholds;
 
 pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
+pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 pub use load::load;
 pub use mismatch::obstacles;
+pub use reason::{Doubt, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable};
+pub use row::{Cell, Row, Sides, Summary};
 pub use screen::compare;
-pub use side::{CaseSide, Cell, SessionFacts, SessionValues, Side};
+pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
 
 /// What the caller wants to know, and how surely.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +71,7 @@ impl From<&Thresholds> for Options {
 }
 
 impl Options {
-    fn selects(&self, cell: &Cell) -> bool {
+    fn selects(&self, cell: &CellSide) -> bool {
         match &self.metrics[..] {
             [] => cell.default,
             names => names.iter().any(|name| name == "all" || name == cell.metric.as_str()),
@@ -106,9 +113,9 @@ impl Comparison {
     fn summarize(&mut self) {
         self.counts = Counts::default();
         for row in &self.rows {
-            *self.counts.of_mut(row.verdict) += 1;
+            *self.counts.of_mut(row.verdict()) += 1;
         }
-        self.verdict = self.rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::NotComparable);
+        self.verdict = self.rows.iter().map(Row::verdict).max().unwrap_or(Verdict::NotComparable);
     }
 }
 
@@ -162,67 +169,6 @@ pub enum Tier {
     History,
     /// Base sessions of fewer occasions, other than the head's: a screen, which calls nothing slower or faster.
     SingleBaseline,
-}
-
-/// One cell: a case and a metric.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Row {
-    pub case: String,
-    pub metric: String,
-    pub unit: String,
-    pub better: Better,
-    pub verdict: Verdict,
-    /// Why, for a person; for inconclusive also what would settle it.
-    pub reason: String,
-    /// Measured again with base and head interleaved.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub confirmed: bool,
-    /// Looks changed, which the drift between sessions may explain: inconclusive until base and head are measured
-    /// interleaved, or the base has a history.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unconfirmed: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<Summary>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub head: Option<Summary>,
-    /// Relative, in native units: -0.03 of a throughput is 3% slower.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub change: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub interval: Option<[f64; 2]>,
-    /// Confidence level of `interval`: the one that the verdict asks for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confidence: Option<f64>,
-    /// The moderated test.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p_adjusted: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub df: Option<f64>,
-    /// The plain pooled t-test on the same data.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub p_pooled: Option<f64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub df_pooled: Option<f64>,
-    /// The noise threshold that was used, as a share.
-    pub margin: f64,
-    /// The smallest relative change that these data could have shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detectable: Option<f64>,
-    /// Runs a side that would settle an inconclusive row.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub runs_needed: Option<u32>,
-}
-
-/// One side of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Summary {
-    pub n: usize,
-    pub mean: f64,
-    /// Absent for a single sample.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sd: Option<f64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::Mismatch;
 use crate::metric::{Better, Kind, MetricName};
 
 /// A cell on both sides, in the base's unit, reduced to the sessions that are compared.
@@ -21,5 +22,5 @@ pub(super) struct Pair<'a> {
     /// Values that were no numbers, by side.
     pub dropped: [usize; 2],
     /// In what the case's settings differ.
-    pub incomparable: Option<String>,
+    pub incomparable: Option<Mismatch>,
 }

@@ -15,9 +15,9 @@ use std::hash::{Hash, Hasher};
 
 use serde::Deserialize;
 
-use super::side::{CaseSide, Cell, SessionValues, Side};
+use super::side::{CaseSide, CellSide, SessionValues, Side};
 use crate::error::{Error, Result};
-use crate::metric::{self, Better, MetricName};
+use crate::metric::{Better, Metric, MetricName};
 use crate::results::{Occasions, from_json};
 
 /// One cell of one side. A value that wasn't a number is null, and reported.
@@ -95,11 +95,11 @@ fn contents(cases: &[CaseSide]) -> Vec<u64> {
 
 impl Entry {
     /// The cell, or what is wrong with it.
-    fn into_cell(self) -> std::result::Result<Cell, String> {
+    fn into_cell(self) -> std::result::Result<CellSide, String> {
         if self.case.is_empty() || self.metric.as_str().is_empty() {
             return Err("`case` and `metric` must not be empty".to_owned());
         }
-        let known = metric::find(self.metric.as_str());
+        let known = self.metric.known().map(Metric::definition);
         let unit = self.unit.map(Cow::Owned).or(known.map(|known| Cow::Borrowed(known.unit)));
         let unit = unit.ok_or("`unit` is missing, and bench-diff doesn't know the metric")?;
         let better = self.better.or(known.map(|known| known.better));
@@ -116,7 +116,7 @@ impl Entry {
         if sessions.is_empty() || sessions.iter().any(Vec::is_empty) {
             return Err("has no values: leave out what wasn't measured".to_owned());
         }
-        let mut cell = Cell::new(self.metric, unit, better);
+        let mut cell = CellSide::new(self.metric, unit, better);
         cell.sessions.reserve_exact(sessions.len());
         for (session, values) in sessions.iter().enumerate() {
             cell.sessions.push(SessionValues { session, values: Vec::with_capacity(values.len()) });

@@ -7,9 +7,11 @@ use super::matching::{Matched, match_sides};
 use super::mismatch::Ceilings;
 use super::pair::Pair;
 use super::test::{Assessment, Test, assess};
-use super::verdict::{Rule, describe, memory_row, tested_row};
+use super::verdict::Rule;
 use super::wording::percent;
-use super::{Comparison, Counts, Difference, Options, Row, Side, Tier, Verdict, mismatch};
+use super::{
+    Comparison, Counts, Difference, Finding, Mismatch, Options, Ranges, Row, Side, Tier, Verdict, mismatch, verdict,
+};
 use crate::error::{Error, Result};
 use crate::metric::{self, Better};
 use crate::results::Occasions;
@@ -27,7 +29,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
     let design = Design::of(base, head, options.same_session);
     let differences = mismatch::differences(base, head);
     let Matched { pairs, notes } = match_sides(base, head, &design, options)?;
-    let assessed = assess(&pairs, &design, blocked(&differences, options).as_deref());
+    let assessed = assess(&pairs, &design, blocked(&differences, options).as_ref());
     let tier = tier(&design, &assessed);
     let mut comparison = Comparison {
         verdict: Verdict::NotComparable,
@@ -51,7 +53,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
 pub(super) fn tests<'a>(base: &'a Side, head: &'a Side, options: &Options) -> Result<Vec<(Pair<'a>, Assessment)>> {
     let design = Design::of(base, head, options.same_session);
     let pairs = match_sides(base, head, &design, options)?.pairs;
-    let assessed = assess(&pairs, &design, blocked(&mismatch::differences(base, head), options).as_deref());
+    let assessed = assess(&pairs, &design, blocked(&mismatch::differences(base, head), options).as_ref());
     Ok(pairs.into_iter().zip(assessed).collect())
 }
 
@@ -69,7 +71,7 @@ fn check_selection(base: &Side, head: &Side, options: &Options) -> Result<()> {
 }
 
 /// Why nothing can be compared, if so.
-fn blocked(differences: &[Difference], options: &Options) -> Option<String> {
+fn blocked(differences: &[Difference], options: &Options) -> Option<Mismatch> {
     let blocking = |difference: &&Difference| difference.blocks;
     if options.allow_mismatch {
         return None;
@@ -79,7 +81,7 @@ fn blocked(differences: &[Difference], options: &Options) -> Option<String> {
         .filter(blocking)
         .map(|difference| format!("{} {} -> {}", difference.field, difference.base, difference.head))
         .collect();
-    (!fields.is_empty()).then(|| fields.join(", "))
+    (!fields.is_empty()).then_some(Mismatch::Sides(fields))
 }
 
 fn rows(pairs: &[Pair], assessed: &[Assessment], alpha: f64) -> Vec<Row> {
@@ -87,18 +89,16 @@ fn rows(pairs: &[Pair], assessed: &[Assessment], alpha: f64) -> Vec<Row> {
     let adjusted = stats::holm(&p);
     let mut tests = p.iter().zip(&adjusted);
     let mut rule = Rule::one_shot(alpha, p.len());
-    let row = |(pair, assessment): (&Pair, &Assessment)| match assessment {
+    let mut finding = |pair: &Pair, assessment: &Assessment, change| match assessment {
         Assessment::Tested(test) => {
             let (&p, &adjusted) = tests.next().expect("one p for each test");
-            tested_row(pair, test, p, adjusted, &mut rule)
+            Finding::Tested(verdict::tested(pair, test, p, adjusted, &mut rule))
         }
-        Assessment::Memory(verdict) => memory_row(pair, *verdict),
-        Assessment::Untestable(reason) => Row { reason: reason.clone(), ..describe(pair) },
-        Assessment::Incomparable(reason) => {
-            // The values are true, their difference means nothing.
-            Row { verdict: Verdict::NotComparable, reason: reason.clone(), change: None, ..describe(pair) }
-        }
+        Assessment::Memory(reading) => Finding::Ranges(Ranges { change, reading: *reading }),
+        Assessment::Untestable(why) => Finding::Untestable { change, why: why.clone() },
+        Assessment::Incomparable(mismatch) => Finding::NotComparable(mismatch.clone()),
     };
+    let row = |(pair, assessment): (&Pair, &Assessment)| verdict::row(pair, |change| finding(pair, assessment, change));
     pairs.iter().zip(assessed).map(row).collect()
 }
 
@@ -254,7 +254,7 @@ fn shift_warnings(comparison: &Comparison, ceilings: &Ceilings) -> Vec<String> {
     };
     let mut changes: HashMap<&str, Vec<f64>> = HashMap::new();
     for row in &comparison.rows {
-        changes.entry(row.metric.as_str()).or_default().extend(row.change);
+        changes.entry(row.cell.metric.as_str()).or_default().extend(row.change());
     }
     let together = |metric: &str, shift: f64| {
         let changes = changes.get(metric).map_or(&[][..], Vec::as_slice);

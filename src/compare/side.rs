@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::case::{Case, Clock, ImplementationName};
-use crate::metric::{self, Better, DEFAULT_MARGIN, Kind, MetricName};
+use crate::metric::{Better, DEFAULT_MARGIN, Kind, Metric, MetricName};
 use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Results, Settings};
 use crate::word::Word;
 
@@ -41,7 +41,7 @@ pub struct CaseSide {
     pub id: String,
     /// Absent for plain samples, of which there may be very many cases: hence the box.
     pub case: Option<Box<Case>>,
-    pub cells: Vec<Cell>,
+    pub cells: Vec<CellSide>,
     /// Number of runs that gave numbers.
     pub runs: usize,
     /// Reasons of those that gave none.
@@ -57,7 +57,7 @@ pub struct CaseSide {
 
 /// The values of a metric, one a run.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Cell {
+pub struct CellSide {
     pub metric: MetricName,
     pub unit: Cow<'static, str>,
     pub better: Better,
@@ -80,12 +80,12 @@ pub struct SessionValues {
     pub values: Vec<f64>,
 }
 
-impl Cell {
+impl CellSide {
     /// An empty cell. Where bench-diff knows the metric, kind and margin are its own.
     pub fn new(metric: MetricName, unit: Cow<'static, str>, better: Better) -> Self {
-        let (kind, margin) = match metric::find(metric.as_str()) {
+        let (kind, margin) = match metric.known().map(Metric::definition) {
             Some(known) => (known.kind, known.margin),
-            None if MEMORY_UNITS.contains(&&*unit) => (Kind::Memory, metric::PEAK_MEMORY.margin),
+            None if MEMORY_UNITS.contains(&&*unit) => (Kind::Memory, Metric::PeakMemory.definition().margin),
             None => (Kind::Timed, DEFAULT_MARGIN),
         };
         Self { metric, unit, better, kind, margin, default: true, sessions: Vec::new(), dropped: 0 }
@@ -140,7 +140,7 @@ impl Side {
             }
         }
         for case in &mut side.cases {
-            case.cells.sort_by_key(|cell| metric::METRICS.iter().position(|known| known.name == cell.metric.as_str()));
+            case.cells.sort_by_key(|cell| cell.metric.known());
         }
         if !unknown.is_empty() {
             let names: Vec<_> = unknown.into_iter().map(|name| format!("`{name}`")).collect();
@@ -181,14 +181,14 @@ impl CaseSide {
         }
         self.throttle_reasons.push(measured.throttle_reasons().iter().cloned().collect());
         for (name, &value) in &measured.metrics {
-            let Some(known) = metric::find(name.as_str()) else {
+            let Some(known) = name.known().map(Metric::definition) else {
                 unknown.insert(name.to_string());
                 continue;
             };
             let cell = match self.cells.iter().position(|cell| cell.metric == *name) {
                 Some(index) => &mut self.cells[index],
                 None => {
-                    let mut cell = Cell::new(name.clone(), Cow::Borrowed(known.unit), known.better);
+                    let mut cell = CellSide::new(name.clone(), Cow::Borrowed(known.unit), known.better);
                     cell.default = known.default;
                     self.cells.push(cell);
                     self.cells.last_mut().expect("just pushed")

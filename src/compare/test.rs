@@ -1,21 +1,24 @@
 //! The tests of a report: every cell's variance moderated by the others', one p-value each.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::design::{Basis, Design, Evidence};
-use super::memory::{self, MemoryVerdict};
+use super::finding::Reading;
+use super::memory;
 use super::pair::Pair;
+use super::reason::{Mismatch, Untestable};
 use crate::metric::{Kind, MetricName};
 use crate::stats::{self, Prior, Spread};
 
 /// What can be said about a pair.
 #[derive(Debug)]
 pub(super) enum Assessment {
-    /// Other work or another machine: the reason.
-    Incomparable(String),
-    /// No test is possible: the reason.
-    Untestable(String),
-    Memory(MemoryVerdict),
+    /// Other work or another machine.
+    Incomparable(Mismatch),
+    /// No test is possible.
+    Untestable(Untestable),
+    Memory(Reading),
     Tested(Test),
 }
 
@@ -64,7 +67,7 @@ pub(super) fn standard(spread: Spread, k: f64, drift: f64) -> Standard {
 }
 
 /// Assesses every pair. `blocked`: why nothing can be compared at all.
-pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&str>) -> Vec<Assessment> {
+pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&Mismatch>) -> Vec<Assessment> {
     let evidence: Vec<Result<Evidence, Assessment>> = pairs.iter().map(|pair| gather(pair, design, blocked)).collect();
     let mut index: HashMap<(&MetricName, Basis), usize> = HashMap::new();
     let mut groups: Vec<Vec<Spread>> = Vec::new();
@@ -96,33 +99,32 @@ pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&str>) -> 
 }
 
 /// The evidence for a t-test, or what is said without one.
-fn gather(pair: &Pair, design: &Design, blocked: Option<&str>) -> Result<Evidence, Assessment> {
-    if let Some(reason) = blocked.or(pair.incomparable.as_deref()) {
-        return Err(Assessment::Incomparable(reason.to_owned()));
+fn gather(pair: &Pair, design: &Design, blocked: Option<&Mismatch>) -> Result<Evidence, Assessment> {
+    if let Some(mismatch) = blocked.or(pair.incomparable.as_ref()) {
+        return Err(Assessment::Incomparable(mismatch.clone()));
     }
-    let count = |sessions: &[std::borrow::Cow<[f64]>]| sessions.iter().map(|values| values.len()).sum::<usize>();
-    let (base, head) = (count(&pair.base), count(&pair.head));
-    let untestable = |reason: String| Err(Assessment::Untestable(reason));
-    if let Some((side, dropped, kept)) = [("base", pair.dropped[0], base), ("head", pair.dropped[1], head)]
-        .into_iter()
-        .find(|(_, dropped, _)| *dropped > 0)
-    {
-        let total = dropped + kept;
-        return untestable(format!(
-            "error: {dropped} of {total} values of the {side} are not positive, finite numbers"
-        ));
-    }
-    if base == 0 || head == 0 {
-        return untestable("no values in the sessions that both sides share".to_owned());
-    }
-    if base == 1 && head == 1 {
-        return untestable("one run on each side can't be told from noise; 3 runs a side are the usual".to_owned());
+    if let Some(why) = obstacle(pair) {
+        return Err(Assessment::Untestable(why));
     }
     if pair.kind == Kind::Memory {
         return Err(Assessment::Memory(memory::judge(pair)));
     }
     match design.evidence(pair) {
         Some(evidence) if evidence.difference.spread.df > 0.0 => Ok(evidence),
-        _ => untestable("one run on each side of a session can't be told from noise".to_owned()),
+        _ => Err(Assessment::Untestable(Untestable::SingleRunsOfSessions)),
+    }
+}
+
+/// What makes any test of the pair impossible.
+fn obstacle(pair: &Pair) -> Option<Untestable> {
+    let count = |sessions: &[Cow<[f64]>]| sessions.iter().map(|values| values.len()).sum::<usize>();
+    let counts = [("base", pair.dropped[0], count(&pair.base)), ("head", pair.dropped[1], count(&pair.head))];
+    if let Some((side, invalid, valid)) = counts.into_iter().find(|(_, invalid, _)| *invalid > 0) {
+        return Some(Untestable::InvalidValues { side, invalid, total: invalid + valid });
+    }
+    match counts.map(|(_, _, valid)| valid) {
+        [0, _] | [_, 0] => Some(Untestable::NoSharedValues),
+        [1, 1] => Some(Untestable::SingleRuns),
+        _ => None,
     }
 }

@@ -1,20 +1,17 @@
-//! From tests to rows: the order of verdicts, the reason, and what would settle an open one.
+//! From tests to rows: what a test concludes, and what would settle an open one.
 
 use std::collections::HashMap;
 
 use super::design::{Basis, Evidence};
-use super::memory::MemoryVerdict;
 use super::pair::Pair;
+use super::reason::{Doubt, MAX_RUNS, Open, Settling, Unconfirmed};
 use super::test::{Standard, Test, standard};
-use super::wording::{change, percent};
-use super::{Row, Summary, Verdict};
+use super::{Cell, Conclusion, Finding, Pooled, Row, Sides, Summary, Tested};
 use crate::metric::Better;
-use crate::results::occasions::{HISTORY, HOURS_APART, more_sessions};
+use crate::results::occasions::HISTORY;
 use crate::stats;
 
-/// More runs than this are no advice.
-const MAX_RUNS: u32 = 100;
-/// Nor are more sessions than this.
+/// More sessions than this are no advice.
 const MAX_SESSIONS: u32 = 10;
 /// Standard normal quantile of 90% power.
 const POWER: f64 = 1.28;
@@ -70,33 +67,19 @@ impl Rule {
     }
 }
 
-/// A row without a verdict: what the data are.
-pub(super) fn describe(pair: &Pair) -> Row {
+/// A pair as a row, with what was found.
+pub(super) fn row(pair: &Pair, finding: impl FnOnce(Option<f64>) -> Finding) -> Row {
     let (base, head) = (pair.base.concat(), pair.head.concat());
     let delta = log_mean(&base).zip(log_mean(&head)).map(|(base, head)| head - base);
-    Row {
+    let change = delta.and_then(|delta| finite(delta.exp_m1()));
+    let cell = Cell {
         case: pair.case.to_owned(),
-        metric: pair.metric.to_string(),
+        metric: pair.metric.clone(),
         unit: pair.unit.to_owned(),
         better: pair.better,
-        verdict: Verdict::Inconclusive,
-        reason: String::new(),
-        confirmed: false,
-        unconfirmed: false,
-        base: summary(&base),
-        head: summary(&head),
-        change: delta.and_then(|delta| finite(delta.exp_m1())),
-        interval: None,
-        confidence: None,
-        p: None,
-        p_adjusted: None,
-        df: None,
-        p_pooled: None,
-        df_pooled: None,
         margin: pair.margin,
-        detectable: None,
-        runs_needed: None,
-    }
+    };
+    Row { cell, sides: Sides { base: summary(&base), head: summary(&head) }, finding: finding(change) }
 }
 
 fn log_mean(values: &[f64]) -> Option<f64> {
@@ -112,116 +95,54 @@ fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
-pub(super) fn memory_row(pair: &Pair, verdict: MemoryVerdict) -> Row {
-    let mut row = describe(pair);
-    let words = row.change_in_words().unwrap_or_else(|| "another amount".to_owned());
-    let floor = format!("64 MiB or {}", percent(pair.margin));
-    (row.verdict, row.reason) = match verdict {
-        MemoryVerdict::Worse => (Verdict::Regressed, format!("{words}, beyond the spread of the runs and {floor}")),
-        MemoryVerdict::Better => (Verdict::Improved, format!("{words}, beyond the spread of the runs and {floor}")),
-        MemoryVerdict::Unchanged => (Verdict::Unchanged, format!("every run within {floor}")),
-        MemoryVerdict::Unclear => (
-            Verdict::Inconclusive,
-            format!("{words}: not all runs are within {floor}, but base and head overlap or are close"),
-        ),
-    };
-    row
-}
-
-pub(super) fn tested_row(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &mut Rule) -> Row {
-    let mut row = describe(pair);
+pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &mut Rule) -> Tested {
     let Standard { error, df } = test.standard();
     let delta = test.delta();
-    let margin = pair.margin.ln_1p();
     let half = rule.interval.at(df) * error;
     // Undo the scale where positive is worse.
     let relative = |delta: f64| if pair.better == Better::Lower { delta.exp_m1() } else { (-delta).exp_m1() };
-    row.change = finite(relative(delta));
     let mut ends = [relative(delta - half), relative(delta + half)];
     ends.sort_by(f64::total_cmp);
-    row.interval = ends.iter().all(|end| end.is_finite()).then_some(ends);
-    row.confidence = Some(rule.confidence);
-    row.confirmed = rule.confirmed;
-    (row.p, row.p_adjusted, row.df) = (Some(p), Some(p_adjusted), finite(df));
-    row.p_pooled = test.evidence.difference.pooled_p();
-    row.df_pooled = Some(test.evidence.difference.spread.df);
-    row.detectable = finite(((rule.detection.at(df) + POWER) * error).exp_m1());
-
-    let significant = p_adjusted <= rule.gate;
-    let changed = significant && delta.abs() >= margin;
-    // How much the machine drifts is an assumption here, and no one is blamed by an assumption.
-    let screened = test.evidence.basis == Basis::SingleBaseline;
-    row.verdict = if delta.abs() + half <= margin {
-        Verdict::Unchanged
-    } else if changed && !screened {
-        if delta > 0.0 { Verdict::Regressed } else { Verdict::Improved }
-    } else {
-        Verdict::Inconclusive
-    };
-    row.unconfirmed = changed && row.verdict == Verdict::Inconclusive;
-    row.reason = match row.verdict {
-        Verdict::Unchanged => format!("within ±{}", percent(pair.margin)),
-        Verdict::Inconclusive if row.unconfirmed => format!(
-            "{}, unconfirmed: {} or base and head measured interleaved would settle it",
-            row.change_in_words().unwrap_or_default(),
-            more_sessions(HISTORY.saturating_sub(pair.occasions), " of the base") + ",",
-        ),
-        Verdict::Inconclusive => {
-            let multiplicity = if p > 0.0 { (p_adjusted / p).max(1.0) } else { 1.0 };
-            let settling = settling(pair, &test.evidence, test, margin, multiplicity, rule);
-            if let Settling::Runs { total, .. } = settling {
-                row.runs_needed = Some(total);
-            }
-            format!("{}; {}", doubt(&row, significant, delta.abs() >= margin), settling.advice())
-        }
-        _ => format!("{}, beyond ±{}", row.change_in_words().unwrap_or_default(), percent(pair.margin)),
-    };
-    row
-}
-
-/// Why a tested row stays open.
-fn doubt(row: &Row, significant: bool, large: bool) -> String {
-    let words = row.change_in_words().unwrap_or_else(|| "changed".to_owned());
-    match (significant, large) {
-        (true, _) => format!("{words}, but whether by more than {} is open", percent(row.margin)),
-        (false, true) => format!("{words}, but that may be noise"),
-        (false, false) => match row.interval {
-            Some([low, high]) => {
-                let end = |value| change(value, &row.unit, row.better);
-                format!("anything from {} to {} is possible", end(low), end(high))
-            }
-            None => "anything is possible".to_owned(),
-        },
+    let difference = test.evidence.difference;
+    Tested {
+        change: finite(relative(delta)),
+        interval: ends.iter().all(|end| end.is_finite()).then_some(ends),
+        confidence: rule.confidence,
+        p,
+        p_adjusted,
+        df: finite(df),
+        pooled: Pooled { p: difference.pooled_p(), df: difference.spread.df },
+        detectable: finite(((rule.detection.at(df) + POWER) * error).exp_m1()),
+        confirmed: rule.confirmed,
+        conclusion: conclude(pair, test, half, p, p_adjusted, rule),
     }
 }
 
-/// What would settle an open row, if its mean and spread stay as they are.
-enum Settling {
-    /// This many runs a side.
-    Runs { total: u32, more: u32 },
-    /// This many more sessions of the head, on as many occasions.
-    Sessions(u32),
-    /// Only base and head interleaved: sessions drift too much.
-    Interleaving,
-    /// Nothing within reason.
-    TooMany,
-}
-
-impl Settling {
-    fn advice(&self) -> String {
-        match self {
-            Self::Runs { more: 1, .. } => "1 more run a side would tell".to_owned(),
-            Self::Runs { more, .. } => format!("{more} more runs a side would tell"),
-            Self::Sessions(1) => {
-                format!("1 more session of the head, at least {HOURS_APART} hours later, would tell")
-            }
-            Self::Sessions(more) => {
-                format!("{more} more sessions of the head, at least {HOURS_APART} hours apart, would tell")
-            }
-            Self::Interleaving => "base and head measured interleaved in one session would tell".to_owned(),
-            Self::TooMany => format!("more than {MAX_RUNS} runs a side would be needed to tell"),
-        }
+/// `half`: of the interval, as wide as the verdict asks for.
+fn conclude(pair: &Pair, test: &Test, half: f64, p: f64, p_adjusted: f64, rule: &mut Rule) -> Conclusion {
+    let (delta, margin) = (test.delta(), pair.margin.ln_1p());
+    let (significant, large) = (p_adjusted <= rule.gate, delta.abs() >= margin);
+    if delta.abs() + half <= margin {
+        return Conclusion::Unchanged;
     }
+    if significant && large {
+        return match test.evidence.basis {
+            // How much the machine drifts is an assumption here, and no one is blamed by an assumption.
+            Basis::SingleBaseline => {
+                Conclusion::Unconfirmed(Unconfirmed::Occasions(HISTORY.saturating_sub(pair.occasions)))
+            }
+            _ if delta > 0.0 => Conclusion::Worse,
+            _ => Conclusion::Better,
+        };
+    }
+    let doubt = match (significant, large) {
+        (true, _) => Doubt::Size,
+        (false, true) => Doubt::Noise,
+        (false, false) => Doubt::Range,
+    };
+    let multiplicity = if p > 0.0 { (p_adjusted / p).max(1.0) } else { 1.0 };
+    let settling = settling(pair, &test.evidence, test, margin, multiplicity, rule);
+    Conclusion::Open(Open::Doubt { doubt, settling })
 }
 
 fn settling(

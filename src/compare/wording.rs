@@ -1,7 +1,10 @@
-//! How changes are said.
+//! How changes are said, and why a verdict is what it is: the only place with these sentences.
 
-use super::{Row, Verdict};
+use super::memory::GRANULARITY_MIB;
+use super::reason::MAX_RUNS;
+use super::{Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Unconfirmed, Untestable, Verdict};
 use crate::metric::Better;
+use crate::results::occasions::{HOURS_APART, more_sessions};
 
 /// A share as a percentage with sensible digits: `2.9%`, `0.04%`, `128%`.
 pub fn percent(share: f64) -> String {
@@ -53,25 +56,108 @@ fn is_speed(unit: &str) -> bool {
     unit.ends_with("/s") || matches!(unit, "s" | "ms" | "us" | "µs" | "ns")
 }
 
+/// Why, in a sentence; for what is inconclusive also what would settle it. Foreign text in it is not escaped.
+pub fn reason(row: &Row) -> String {
+    match &row.finding {
+        Finding::Tested(tested) => conclusion(row, &tested.conclusion),
+        Finding::Ranges(ranges) => reading(row, ranges.reading),
+        Finding::Untestable { why, .. } => untestable(why),
+        Finding::NotComparable(mismatch) => differing(mismatch),
+    }
+}
+
+fn conclusion(row: &Row, conclusion: &Conclusion) -> String {
+    let words = || row.change_in_words().unwrap_or_default();
+    let margin = percent(row.cell.margin);
+    match conclusion {
+        Conclusion::Unchanged => format!("within ±{margin}"),
+        Conclusion::Worse | Conclusion::Better => format!("{}, beyond ±{margin}", words()),
+        Conclusion::Unconfirmed(Unconfirmed::Occasions(missing)) => format!(
+            "{}, unconfirmed: {}, or base and head measured interleaved would settle it",
+            words(),
+            more_sessions(*missing, " of the base")
+        ),
+        Conclusion::Open(Open::Doubt { doubt, settling }) => {
+            format!("{}; {}", doubtful(row, *doubt), advice(*settling))
+        }
+        Conclusion::Unconfirmed(Unconfirmed::Told(told)) | Conclusion::Open(Open::Told { told, .. }) => {
+            told.text.clone()
+        }
+        Conclusion::NotMeasuredAgain(screen) => {
+            format!("looks changed, and couldn't be measured again: {}", self::conclusion(row, screen))
+        }
+    }
+}
+
+/// Why a tested row stays open.
+fn doubtful(row: &Row, doubt: Doubt) -> String {
+    let words = || row.change_in_words().unwrap_or_else(|| "changed".to_owned());
+    match (doubt, row.interval()) {
+        (Doubt::Size, _) => format!("{}, but whether by more than {} is open", words(), percent(row.cell.margin)),
+        (Doubt::Noise, _) => format!("{}, but that may be noise", words()),
+        (Doubt::Range, Some([low, high])) => {
+            let end = |value| change(value, &row.cell.unit, row.cell.better);
+            format!("anything from {} to {} is possible", end(low), end(high))
+        }
+        (Doubt::Range, None) => "anything is possible".to_owned(),
+    }
+}
+
+fn advice(settling: Settling) -> String {
+    match settling {
+        Settling::Runs { more: 1, .. } => "1 more run a side would tell".to_owned(),
+        Settling::Runs { more, .. } => format!("{more} more runs a side would tell"),
+        Settling::Sessions(1) => {
+            format!("1 more session of the head, at least {HOURS_APART} hours later, would tell")
+        }
+        Settling::Sessions(more) => {
+            format!("{more} more sessions of the head, at least {HOURS_APART} hours apart, would tell")
+        }
+        Settling::Interleaving => "base and head measured interleaved in one session would tell".to_owned(),
+        Settling::TooMany => format!("more than {MAX_RUNS} runs a side would be needed to tell"),
+    }
+}
+
+fn reading(row: &Row, reading: Reading) -> String {
+    let words = row.change_in_words().unwrap_or_else(|| "another amount".to_owned());
+    let floor = format!("{GRANULARITY_MIB} MiB or {}", percent(row.cell.margin));
+    match reading {
+        Reading::Worse | Reading::Better => format!("{words}, beyond the spread of the runs and {floor}"),
+        Reading::Unchanged => format!("every run within {floor}"),
+        Reading::Unclear => format!("{words}: not all runs are within {floor}, but base and head overlap or are close"),
+    }
+}
+
+fn untestable(why: &Untestable) -> String {
+    match why {
+        Untestable::InvalidValues { side, invalid, total } => {
+            format!("error: {invalid} of {total} values of the {side} are not positive, finite numbers")
+        }
+        Untestable::NoSharedValues => "no values in the sessions that both sides share".to_owned(),
+        Untestable::SingleRuns => {
+            "one run on each side can't be told from noise; 3 runs a side are the usual".to_owned()
+        }
+        Untestable::SingleRunsOfSessions => "one run on each side of a session can't be told from noise".to_owned(),
+        Untestable::Told(told) => told.text.clone(),
+    }
+}
+
+fn differing(mismatch: &Mismatch) -> String {
+    match mismatch {
+        Mismatch::Sides(fields) | Mismatch::Case(fields) => fields.join(", "),
+        Mismatch::Told(told) => told.text.clone(),
+    }
+}
+
 impl Row {
     /// The verdict as in tables.
     pub fn verdict_word(&self) -> &'static str {
-        if self.unconfirmed { "unconfirmed" } else { self.verdict.word() }
-    }
-
-    /// Changed, or looks so until that is confirmed.
-    pub fn looks_changed(&self) -> bool {
-        self.unconfirmed || matches!(self.verdict, Verdict::Regressed | Verdict::Improved)
-    }
-
-    /// The interval leaves no change out. In a self-check that is noise, whatever it says.
-    pub fn seems_to_differ(&self) -> bool {
-        self.interval.is_some_and(|[low, high]| low > 0.0 || high < 0.0)
+        if self.is_unconfirmed() { "unconfirmed" } else { self.verdict().word() }
     }
 
     /// The change as a person says it; `None` where there is none to say.
     pub fn change_in_words(&self) -> Option<String> {
-        self.change.map(|value| change(value, &self.unit, self.better))
+        self.change().map(|value| change(value, &self.cell.unit, self.cell.better))
     }
 }
 

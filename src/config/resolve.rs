@@ -9,9 +9,10 @@ use super::{Limits, Suite, SuiteModel, candle_source, is_plain_name};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
+use crate::metric::Metric;
 use crate::results::Settings;
 use crate::thresholds::{ALPHA, ALPHAS, Thresholds};
-use crate::{metric, models, suggest};
+use crate::{models, suggest};
 
 /// Tokens that a warm-up generates where the configuration doesn't say.
 const WARMUP_LENGTH: u32 = 128;
@@ -378,7 +379,7 @@ impl<'a> Resolver<'a> {
 
 /// What is wrong with a metric's name.
 fn unknown_metric(name: &str) -> Option<String> {
-    let names = metric::METRICS.map(|metric| metric.name);
+    let names: Vec<&str> = Metric::ALL.iter().map(|metric| metric.name()).collect();
     (!names.contains(&name)).then(|| format!("unknown metric `{name}`: {}", suggest::hint(name, &names)))
 }
 

@@ -8,7 +8,7 @@ use super::seen::Seen;
 use crate::case::Case;
 use crate::device::memory::MIB;
 use crate::engine::{Generation, Loaded};
-use crate::metric::{self, Metric, MetricName};
+use crate::metric::{Metric, MetricName};
 use crate::results::distribution::{quantile, significant};
 use crate::results::{Ceilings, Distribution, Measurement, Roofline};
 use crate::stats;
@@ -66,20 +66,20 @@ impl Sampled<'_> {
         sorted.sort_by(f64::total_cmp);
         let gap = |q| (!sorted.is_empty()).then(|| quantile(&sorted, q));
 
-        let values: [(&Metric, Option<f64>); 11] = [
-            (&metric::TTFT, Some(prefill * 1e3)),
-            (&metric::PREFILL_THROUGHPUT, Some(f64::from(self.case.context_length) / prefill)),
-            (&metric::DECODE_THROUGHPUT, (after > 0.0).then_some(after / decode)),
-            (&metric::ITL_P50, gap(0.5)),
-            (&metric::ITL_P99, gap(0.99)),
-            (&metric::TPOT, if_several(after_first * 1e3 / (generated - 1.0))),
-            (&metric::E2E_LATENCY, Some(end_to_end * 1e3)),
-            (&metric::SPEED, Some(generated / end_to_end)),
-            (&metric::ENERGY, self.seen.energy_j.map(|joules| joules / (generated * self.generations.len() as f64))),
-            (&metric::PEAK_MEMORY, mib(self.seen.peak_bytes)),
-            (&metric::ALLOCATED_MEMORY, mib(self.allocated_bytes)),
-        ];
-        let known = values.into_iter().filter_map(|(metric, value)| Some((metric, value?)));
+        let value = |metric: Metric| match metric {
+            Metric::Ttft => Some(prefill * 1e3),
+            Metric::PrefillThroughput => Some(f64::from(self.case.context_length) / prefill),
+            Metric::DecodeThroughput => (after > 0.0).then_some(after / decode),
+            Metric::ItlP50 => gap(0.5),
+            Metric::ItlP99 => gap(0.99),
+            Metric::Tpot => if_several(after_first * 1e3 / (generated - 1.0)),
+            Metric::E2eLatency => Some(end_to_end * 1e3),
+            Metric::Speed => Some(generated / end_to_end),
+            Metric::Energy => self.seen.energy_j.map(|joules| joules / (generated * self.generations.len() as f64)),
+            Metric::PeakMemory => mib(self.seen.peak_bytes),
+            Metric::AllocatedMemory => mib(self.allocated_bytes),
+        };
+        let known = Metric::ALL.iter().filter_map(|&metric| Some((metric, value(metric)?)));
         // A clock that stood still gives infinite speeds: that is no measurement.
         known.filter(|(_, v)| v.is_finite() && *v > 0.0).map(|(m, v)| (MetricName::from(m), significant(v))).collect()
     }
@@ -209,11 +209,11 @@ mod tests {
             ceilings: None,
         };
         let measurement = sampled(&generations).measurement().0;
-        let value = |metric: &Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
-        assert_eq!(value(&metric::TTFT), Some(400.0));
-        assert_eq!(value(&metric::TPOT), Some(32.5)); // 2 x 65 / 4
-        assert_eq!(value(&metric::ITL_P50), Some(25.0)); // of 3 x 10, 3 x 20, 30, 3 x 50, 60, 150
-        assert_eq!(value(&metric::ENERGY), Some(2.0), "30 J for 3 x 5 tokens");
+        let value = |metric: Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
+        assert_eq!(value(Metric::Ttft), Some(400.0));
+        assert_eq!(value(Metric::Tpot), Some(32.5)); // 2 x 65 / 4
+        assert_eq!(value(Metric::ItlP50), Some(25.0)); // of 3 x 10, 3 x 20, 30, 3 x 50, 60, 150
+        assert_eq!(value(Metric::Energy), Some(2.0), "30 J for 3 x 5 tokens");
         assert_eq!(measurement.warnings, Vec::<String>::new());
         let other = Generation { tokens: Some(vec![9; 5]), ..generation() };
         let warnings = sampled(&[generation(), other]).measurement().0.warnings;
@@ -223,18 +223,18 @@ mod tests {
     #[test]
     fn metrics_follow_their_definitions() {
         let measurement = measure(&case(100, 5), &generation(), &Loaded::default(), None);
-        let value = |metric: &Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
-        assert_eq!(value(&metric::TTFT), Some(200.0));
-        assert_eq!(value(&metric::PREFILL_THROUGHPUT), Some(500.0)); // 100 / 0.2
-        assert_eq!(value(&metric::DECODE_THROUGHPUT), Some(66.6667)); // 4 / 0.060
-        assert_eq!(value(&metric::TPOT), Some(16.25)); // 65 / 4
-        assert_eq!(value(&metric::E2E_LATENCY), Some(265.0));
-        assert_eq!(value(&metric::SPEED), Some(18.8679)); // 5 / 0.265
-        assert_eq!(value(&metric::ITL_P50), Some(10.0));
-        assert_eq!(value(&metric::ITL_P99), Some(29.4)); // position 2.97 of 10 10 10 30
-        assert_eq!(value(&metric::ENERGY), Some(2.0));
-        assert_eq!(value(&metric::PEAK_MEMORY), Some(3.0));
-        assert_eq!(value(&metric::ALLOCATED_MEMORY), None, "unknown is absent, not zero");
+        let value = |metric: Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
+        assert_eq!(value(Metric::Ttft), Some(200.0));
+        assert_eq!(value(Metric::PrefillThroughput), Some(500.0)); // 100 / 0.2
+        assert_eq!(value(Metric::DecodeThroughput), Some(66.6667)); // 4 / 0.060
+        assert_eq!(value(Metric::Tpot), Some(16.25)); // 65 / 4
+        assert_eq!(value(Metric::E2eLatency), Some(265.0));
+        assert_eq!(value(Metric::Speed), Some(18.8679)); // 5 / 0.265
+        assert_eq!(value(Metric::ItlP50), Some(10.0));
+        assert_eq!(value(Metric::ItlP99), Some(29.4)); // position 2.97 of 10 10 10 30
+        assert_eq!(value(Metric::Energy), Some(2.0));
+        assert_eq!(value(Metric::PeakMemory), Some(3.0));
+        assert_eq!(value(Metric::AllocatedMemory), None, "unknown is absent, not zero");
     }
 
     #[test]
@@ -261,12 +261,12 @@ mod tests {
     #[test]
     fn tokens_that_come_together_are_one_arrival() {
         let measurement = measure(&case(100, 6), &chunked(), &Loaded::default(), None);
-        let value = |metric: &Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
-        assert_eq!(value(&metric::TTFT), Some(200.0));
-        assert_eq!(value(&metric::DECODE_THROUGHPUT), Some(100.0), "4 tokens after the first chunk in 40 ms");
-        assert_eq!(value(&metric::TPOT), Some(9.0), "45 ms for 5 tokens after the first");
-        assert_eq!(value(&metric::ITL_P50), Some(20.0), "of 30 and 10 ms");
-        assert_eq!(value(&metric::SPEED), Some(significant(6.0 / 0.245)));
+        let value = |metric: Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
+        assert_eq!(value(Metric::Ttft), Some(200.0));
+        assert_eq!(value(Metric::DecodeThroughput), Some(100.0), "4 tokens after the first chunk in 40 ms");
+        assert_eq!(value(Metric::Tpot), Some(9.0), "45 ms for 5 tokens after the first");
+        assert_eq!(value(Metric::ItlP50), Some(20.0), "of 30 and 10 ms");
+        assert_eq!(value(Metric::Speed), Some(significant(6.0 / 0.245)));
         assert_eq!((measurement.token_hash, measurement.clock), (None, Some(Clock::Client.into())));
         assert_eq!(measurement.warnings.len(), 1, "{:?}", measurement.warnings);
     }

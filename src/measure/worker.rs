@@ -156,7 +156,7 @@ mod tests {
     use crate::case::{Clock, DeviceKind};
     use crate::device::Ordinals;
     use crate::engine::{Generation, Loaded};
-    use crate::metric::{self, MetricName};
+    use crate::metric::{Metric, MetricName};
 
     /// Generation i of this engine takes i ms a token; what it was asked for is noted.
     #[derive(Default)]
@@ -201,8 +201,8 @@ mod tests {
         let (measurement, gaps) = measure(&mut engine, &job()).unwrap();
         assert_eq!(engine.asked, ["generate 4 after 5", "generate 4 after 5", "reset peak", "generate 10 after 5"]);
         assert_eq!(gaps, [3.0; 9], "of the third generation");
-        assert_eq!(measurement.metrics[&MetricName::from(&metric::TTFT)], 3.0);
-        assert_eq!(measurement.metrics[&MetricName::from(&metric::ALLOCATED_MEMORY)], 64.0);
+        assert_eq!(measurement.metrics[&MetricName::from(Metric::Ttft)], 3.0);
+        assert_eq!(measurement.metrics[&MetricName::from(Metric::AllocatedMemory)], 64.0);
     }
 
     /// Generations 3, 4 and 5 count, of 3, 4 and 5 ms a token.
@@ -216,8 +216,8 @@ mod tests {
             engine.asked[2..],
             ["reset peak", "generate 10 after 5", "generate 10 after 5", "generate 10 after 5"]
         );
-        assert_eq!(measurement.metrics[&MetricName::from(&metric::TTFT)], 4.0);
-        assert_eq!(measurement.metrics[&MetricName::from(&metric::DECODE_THROUGHPUT)], 250.0);
+        assert_eq!(measurement.metrics[&MetricName::from(Metric::Ttft)], 4.0);
+        assert_eq!(measurement.metrics[&MetricName::from(Metric::DecodeThroughput)], 250.0);
         assert_eq!((gaps.len(), measurement.itl.unwrap().count), (27, 27), "the gaps of all");
     }
 

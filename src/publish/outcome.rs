@@ -29,8 +29,8 @@ impl Outcome {
         self.unmeasured |= report.failure.is_some();
         self.uncompared |= uncompared(report);
         for row in rows(report) {
-            *self.counts.of_mut(row.verdict) += 1;
-            self.verdict = self.verdict.max(Some(row.verdict));
+            *self.counts.of_mut(row.verdict()) += 1;
+            self.verdict = self.verdict.max(Some(row.verdict()));
         }
     }
 
@@ -70,7 +70,7 @@ fn rows(report: &Report) -> impl Iterator<Item = &Row> {
 }
 
 pub fn regressed(report: &Report) -> impl Iterator<Item = &Row> {
-    rows(report).filter(|row| row.verdict == Verdict::Regressed)
+    rows(report).filter(|row| row.verdict() == Verdict::Regressed)
 }
 
 /// Numbers that the baseline has and this measurement lacks: a gate that lets them pass can be passed by a crash.
@@ -127,11 +127,11 @@ pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Anno
     let level = level(fail_on, accepted);
     let unmeasured = annotation_of_failure(report, fail_on).into_iter();
     let regressions = regressed(report).map(|row| {
-        let change = row.change.map_or_else(String::new, |change| format!(" changed by {:+.1}%", change * 100.0));
+        let change = row.change().map_or_else(String::new, |change| format!(" changed by {:+.1}%", change * 100.0));
         Annotation {
             level,
-            title: format!("bench-diff: regression in {}", escape::short_line(&row.case, 80)),
-            message: format!("{}{change}", escape::short_line(&row.metric, 60)),
+            title: format!("bench-diff: regression in {}", escape::short_line(&row.cell.case, 80)),
+            message: format!("{}{change}", escape::short_line(row.cell.metric.as_str(), 60)),
         }
     });
     let notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);

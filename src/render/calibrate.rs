@@ -120,5 +120,6 @@ fn advice(calibration: &Calibration) -> String {
 
 /// A program of others may have metrics of its own.
 fn title(metric: &Sensitivity) -> String {
-    metric::find(&metric.metric).map_or_else(|| escape::short_line(&metric.metric, 60), |known| known.title.to_owned())
+    metric::find(&metric.metric)
+        .map_or_else(|| escape::short_line(&metric.metric, 60), |known| known.definition().title.to_owned())
 }

@@ -2,82 +2,66 @@
 
 use std::io::{self, Write};
 
-use crate::compare::Row;
+use crate::compare::{Row, Summary, Tested, wording};
 use crate::metric::Better;
 
-const COLUMNS: [&str; 24] = [
-    "case",
-    "metric",
-    "unit",
-    "better",
-    "verdict",
-    "confirmed",
-    "unconfirmed",
-    "base_n",
-    "base_mean",
-    "base_sd",
-    "head_n",
-    "head_mean",
-    "head_sd",
-    "change",
-    "interval_low",
-    "interval_high",
-    "p",
-    "p_adjusted",
-    "df",
-    "p_pooled",
-    "df_pooled",
-    "margin",
-    "detectable",
-    "reason",
+/// A column: its name in the header, and a row's cell; an absent value is an empty cell.
+type Column = (&'static str, fn(&Row) -> String);
+
+const COLUMNS: &[Column] = &[
+    ("case", |row| text(&row.cell.case)),
+    ("metric", |row| text(row.cell.metric.as_str())),
+    ("unit", |row| text(&row.cell.unit)),
+    ("better", |row| better(row.cell.better).to_owned()),
+    ("verdict", |row| row.verdict().word().to_owned()),
+    ("confirmed", |row| row.is_confirmed().to_string()),
+    ("unconfirmed", |row| row.is_unconfirmed().to_string()),
+    ("base_n", |row| count(row.sides.base)),
+    ("base_mean", |row| number(row.sides.base.map(|side| side.mean))),
+    ("base_sd", |row| number(row.sides.base.and_then(|side| side.sd))),
+    ("head_n", |row| count(row.sides.head)),
+    ("head_mean", |row| number(row.sides.head.map(|side| side.mean))),
+    ("head_sd", |row| number(row.sides.head.and_then(|side| side.sd))),
+    ("change", |row| number(row.change())),
+    ("interval_low", |row| number(row.interval().map(|[low, _]| low))),
+    ("interval_high", |row| number(row.interval().map(|[_, high]| high))),
+    ("p", |row| of_test(row, |test| Some(test.p))),
+    ("p_adjusted", |row| of_test(row, |test| Some(test.p_adjusted))),
+    ("df", |row| of_test(row, |test| test.df)),
+    ("p_pooled", |row| of_test(row, |test| test.pooled.p)),
+    ("df_pooled", |row| of_test(row, |test| Some(test.pooled.df))),
+    ("margin", |row| number(Some(row.cell.margin))),
+    ("detectable", |row| number(row.detectable())),
+    ("reason", |row| text(&wording::reason(row))),
 ];
 
-/// Writes the rows with a header; an absent value is an empty cell.
+/// Writes the rows with a header.
 pub fn write(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
-    line(out, COLUMNS.map(str::to_owned))?;
-    for row in rows {
-        line(out, cells(row))?;
-    }
-    Ok(())
+    line(out, COLUMNS.iter().map(|(name, _)| (*name).to_owned()))?;
+    rows.iter().try_for_each(|row| line(out, COLUMNS.iter().map(|(_, cell)| cell(row))))
 }
 
-fn cells(row: &Row) -> [String; 24] {
-    let number = |value: Option<f64>| value.map(|value| value.to_string()).unwrap_or_default();
-    let count = |n: Option<usize>| n.map(|n| n.to_string()).unwrap_or_default();
-    let better = match row.better {
+fn line(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
+    writeln!(out, "{}", cells.collect::<Vec<_>>().join(","))
+}
+
+fn better(better: Better) -> &'static str {
+    match better {
         Better::Higher => "higher",
         Better::Lower => "lower",
-    };
-    [
-        text(&row.case),
-        text(&row.metric),
-        text(&row.unit),
-        better.to_owned(),
-        row.verdict.word().to_owned(),
-        row.confirmed.to_string(),
-        row.unconfirmed.to_string(),
-        count(row.base.map(|side| side.n)),
-        number(row.base.map(|side| side.mean)),
-        number(row.base.and_then(|side| side.sd)),
-        count(row.head.map(|side| side.n)),
-        number(row.head.map(|side| side.mean)),
-        number(row.head.and_then(|side| side.sd)),
-        number(row.change),
-        number(row.interval.map(|[low, _]| low)),
-        number(row.interval.map(|[_, high]| high)),
-        number(row.p),
-        number(row.p_adjusted),
-        number(row.df),
-        number(row.p_pooled),
-        number(row.df_pooled),
-        number(Some(row.margin)),
-        number(row.detectable),
-        text(&row.reason),
-    ]
+    }
 }
 
-fn line<const N: usize>(out: &mut dyn Write, cells: [String; N]) -> io::Result<()> {
-    writeln!(out, "{}", cells.join(","))
+fn number(value: Option<f64>) -> String {
+    value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn count(side: Option<Summary>) -> String {
+    side.map(|side| side.n.to_string()).unwrap_or_default()
+}
+
+fn of_test(row: &Row, value: fn(&Tested) -> Option<f64>) -> String {
+    number(row.finding.tested().and_then(value))
 }
 
 /// A text cell: quoted where RFC 4180 asks for it, and never taken for a formula by a spreadsheet.

@@ -3,9 +3,10 @@
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{ContentArrangement, Table};
 
+use super::columns::{self, Shown};
 use super::{metric_heading, p_value, signed_percent, summary, value};
 use crate::compare::wording::percent;
-use crate::compare::{Comparison, Row, Summary, Verdict};
+use crate::compare::{Comparison, Row, Verdict};
 use crate::escape;
 
 /// More rows are only counted.
@@ -42,9 +43,10 @@ pub fn headline(comparison: &Comparison) -> String {
 
 /// A table of a comparison's rows, in the order given.
 pub fn rows_table(comparison: &Comparison, rows: &[&Row]) -> String {
-    let mut table = plain_table(&["Verdict", "Case", "Metric", "Base", "Head", "Change", "Adjusted p", "Threshold"]);
+    let columns = columns::in_table(|column| column.markdown);
+    let mut table = plain_table(&columns.iter().map(|(place, _)| place.heading).collect::<Vec<_>>());
     for row in rows {
-        table.add_row(cells(comparison, row));
+        table.add_row(columns.iter().map(|(_, column)| cell(comparison, (column.cell)(row))));
     }
     table.trim_fmt()
 }
@@ -98,28 +100,29 @@ fn sentence(text: &str) -> String {
     escape::markdown(&cut(text, MAX_SENTENCE))
 }
 
-fn cells(comparison: &Comparison, row: &Row) -> [String; 8] {
-    let number = |summary: &Option<Summary>| match summary {
-        Some(summary) => format!("{} {}", value(summary.mean), escape::markdown(&cut(&row.unit, 20))),
-        None => "-".to_owned(),
-    };
-    let verdict = row.verdict_word();
-    [
-        if row.confirmed { format!("{verdict} (confirmed)") } else { verdict.to_owned() },
-        escape::code_cell(&cut(&row.case, MAX_NAME)),
-        escape::markdown(&cut(&metric_heading(&row.metric, row.better), MAX_NAME)),
-        number(&row.base),
-        number(&row.head),
-        change(comparison, row),
-        row.p_adjusted.map_or_else(|| "-".to_owned(), p_value),
-        percent(row.margin),
-    ]
+fn cell(comparison: &Comparison, shown: Shown) -> String {
+    match shown {
+        Shown::Verdict(row) if row.is_confirmed() => format!("{} (confirmed)", row.verdict_word()),
+        Shown::Verdict(row) => row.verdict_word().to_owned(),
+        Shown::Case(id) => escape::code_cell(&cut(id, MAX_NAME)),
+        Shown::Metric(cell) => escape::markdown(&cut(&metric_heading(&cell.metric, cell.better), MAX_NAME)),
+        Shown::Mean(Some(summary), unit) => format!("{} {}", value(summary.mean), unit_cell(unit)),
+        Shown::Mean(None, _) | Shown::P(None) => "-".to_owned(),
+        Shown::Unit(unit) => unit_cell(unit),
+        Shown::Change(row) => change(comparison, row),
+        Shown::P(Some(p)) => p_value(p),
+        Shown::Threshold(margin) => percent(margin),
+    }
+}
+
+fn unit_cell(unit: &str) -> String {
+    escape::markdown(&cut(unit, 20))
 }
 
 /// `-2.9% [-3.6%, -2.2%]`, with what else must be said.
 fn change(comparison: &Comparison, row: &Row) -> String {
-    let mut text = row.change.map(signed_percent).unwrap_or_default();
-    if let Some([low, high]) = row.interval {
+    let mut text = row.change().map(signed_percent).unwrap_or_default();
+    if let Some([low, high]) = row.interval() {
         text += &format!(" \\[{}, {}\\]", signed_percent(low), signed_percent(high));
     }
     if let Some(remark) = summary::remark(comparison, row) {

@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod calibrate;
+mod columns;
 pub mod comment;
 pub mod csv;
 pub mod markdown;
@@ -14,14 +15,14 @@ pub mod table;
 
 pub use number::{p_value, signed_percent, value};
 
-use crate::metric;
+use crate::metric::{Better, MetricName};
 
 /// The heading of a metric, with an arrow for the direction that is better. Foreign names are not escaped.
-pub fn metric_heading(name: &str, better: metric::Better) -> String {
-    let title = metric::find(name).map_or(name, |known| known.title);
+pub fn metric_heading(name: &MetricName, better: Better) -> String {
+    let title = name.known().map_or(name.as_str(), |known| known.definition().title);
     let arrow = match better {
-        metric::Better::Higher => '↑',
-        metric::Better::Lower => '↓',
+        Better::Higher => '↑',
+        Better::Lower => '↓',
     };
     format!("{title} {arrow}")
 }

@@ -5,13 +5,13 @@ use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
 use super::value;
 use crate::case::WeightsSource;
 use crate::escape;
-use crate::metric::{self, Metric, MetricName};
+use crate::metric::{Metric, MetricName};
 use crate::results::{Discarded, Measurement, Outcome, Results, Roofline, Run, Session};
 
 const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
 
 /// The headline numbers; everything else is in the file.
-const METRICS: [&Metric; 4] = [&metric::DECODE_THROUGHPUT, &metric::TTFT, &metric::ITL_P99, &metric::PEAK_MEMORY];
+const METRICS: [Metric; 4] = [Metric::DecodeThroughput, Metric::Ttft, Metric::ItlP99, Metric::PeakMemory];
 
 /// The last session's numbers: mean ± standard deviation over its runs.
 pub fn table(results: &Results) -> String {
@@ -64,7 +64,7 @@ type Share = fn(&Roofline) -> Option<f64>;
 fn columns(session: &Session) -> Vec<Column> {
     let all: Vec<&Measurement> = session.runs.iter().filter_map(measured).collect();
     let metrics = METRICS.iter().map(|metric| Column {
-        heading: format!("{} ({})", metric.title, metric.unit),
+        heading: format!("{} ({})", metric.definition().title, metric.definition().unit),
         cell: Box::new(move |runs| {
             let name = MetricName::from(*metric);
             mean_sd(&runs.iter().filter_map(|run| run.metrics.get(&name).copied()).collect::<Vec<_>>())

@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use crate::compare::wording::percent;
-use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
+use crate::compare::wording::{percent, reason};
+use crate::compare::{Comparison, Finding, NoteKind, Ranges, Reading, Row, Tier, Verdict};
 use crate::plural::counted;
 use crate::results::occasions::{HISTORY, more_sessions};
 
@@ -14,7 +14,7 @@ pub const ORDER: [Verdict; 5] =
 /// The first line, counted from the rows and notes: `1 regressed · 2 improved · 20 unchanged · 1 missing`.
 /// `mark` goes before each verdict.
 pub fn headline(comparison: &Comparison, mark: impl Fn(Verdict) -> &'static str) -> String {
-    let unconfirmed = comparison.rows.iter().filter(|row| row.unconfirmed).count();
+    let unconfirmed = comparison.rows.iter().filter(|row| row.is_unconfirmed()).count();
     let said = |verdict, count: usize, word| (count > 0).then(|| format!("{}{count} {word}", mark(verdict)));
     let verdicts = ORDER.iter().flat_map(|&verdict| {
         let count = comparison.counts.of(verdict);
@@ -78,7 +78,7 @@ pub fn tier_sentence(comparison: &Comparison) -> String {
 /// What to do now; `None` when there is nothing to do.
 pub fn next_step(comparison: &Comparison) -> Option<String> {
     let counts = comparison.counts;
-    let most_runs = comparison.rows.iter().filter_map(|row| row.runs_needed).max();
+    let most_runs = comparison.rows.iter().filter_map(|row| row.runs_needed()).max();
     if comparison.notes.iter().any(|note| note.kind == NoteKind::FellBack) {
         return Some(
             "find out why what was asked for didn't run in the head: its results say so in `warnings`".to_owned(),
@@ -106,25 +106,25 @@ pub fn next_step(comparison: &Comparison) -> Option<String> {
 pub fn ordered_rows(comparison: &Comparison) -> Vec<&Row> {
     let mut rows: Vec<&Row> = comparison.rows.iter().collect();
     let rank = |verdict: Verdict| ORDER.iter().position(|&other| other == verdict);
-    let size = |row: &Row| match row.verdict {
-        _ if row.looks_changed() => (row.change.unwrap_or(0.0).abs() * 1e6) as u64,
+    let size = |row: &Row| match row.verdict() {
+        _ if row.looks_changed() => (row.change().unwrap_or(0.0).abs() * 1e6) as u64,
         _ => 0,
     };
-    rows.sort_by_key(|row| (rank(row.verdict), !row.unconfirmed, Reverse(size(row))));
+    rows.sort_by_key(|row| (rank(row.verdict()), !row.is_unconfirmed(), Reverse(size(row))));
     rows
 }
 
-/// What a row needs said beside its numbers; `None` when they, or the differences between the sides, say it.
+/// What a row needs said beside its numbers; `None` when they, the differences between the sides, or the next step say it.
 pub fn remark(comparison: &Comparison, row: &Row) -> Option<String> {
     let told = comparison.differences.iter().any(|difference| difference.blocks);
-    match (row.verdict, row.runs_needed) {
-        // The next step says it once for all.
-        _ if row.unconfirmed => None,
-        (Verdict::NotComparable, _) if told => None,
-        (Verdict::Inconclusive, Some(1)) => Some("1 run a side would tell".to_owned()),
-        (Verdict::Inconclusive, Some(runs)) => Some(format!("{runs} runs a side would tell")),
-        (Verdict::Inconclusive, None) if row.p.is_some() => None,
-        (Verdict::Inconclusive | Verdict::NotComparable, _) => Some(row.reason.clone()),
-        _ => None,
+    match &row.finding {
+        _ if row.is_unconfirmed() => None,
+        Finding::Tested(tested) => {
+            let runs = tested.conclusion.runs_needed()? as usize;
+            Some(format!("{} a side would tell", counted(runs, "run")))
+        }
+        Finding::NotComparable(_) if told => None,
+        Finding::Ranges(Ranges { reading: Reading::Worse | Reading::Better | Reading::Unchanged, .. }) => None,
+        Finding::Ranges(_) | Finding::Untestable { .. } | Finding::NotComparable(_) => Some(reason(row)),
     }
 }

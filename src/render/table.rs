@@ -6,7 +6,9 @@ use std::io::IsTerminal;
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement, Table};
 
-use super::{metric_heading, signed_percent, summary, value};
+use super::columns::{self, Shown};
+use super::{metric_heading, p_value, signed_percent, summary, value};
+use crate::compare::wording::percent;
 use crate::compare::{Comparison, Row, Verdict};
 use crate::escape;
 
@@ -93,41 +95,41 @@ fn rows_table(comparison: &Comparison, rows: &[&Row], screen: Screen) -> String 
     } else {
         table.force_no_tty();
     }
-    let heading = |text: &str| Cell::new(text).add_attribute(Attribute::Bold);
-    let titles = ["verdict", "case", "metric", "base", "head", "", "change"];
-    table.set_header(titles.map(heading));
+    let columns = columns::in_table(|column| column.terminal);
+    table.set_header(columns.iter().map(|(place, _)| Cell::new(place.heading).add_attribute(Attribute::Bold)));
     for row in rows {
-        table.add_row(cells(comparison, row));
+        table.add_row(columns.iter().map(|(_, column)| cell(comparison, (column.cell)(row))));
     }
-    for index in [3, 4] {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
+    for (place, column) in columns.iter().map(|(place, _)| place).zip(table.column_iter_mut()) {
+        column.set_cell_alignment(if place.right { CellAlignment::Right } else { CellAlignment::Left });
     }
     table.trim_fmt()
 }
 
-fn cells(comparison: &Comparison, row: &Row) -> Vec<Cell> {
-    let number = |summary: &Option<crate::compare::Summary>| {
-        Cell::new(summary.map_or_else(|| "-".to_owned(), |summary| value(summary.mean)))
-    };
-    let verdict = Cell::new(if row.confirmed {
-        format!("{} (confirmed)", row.verdict_word())
-    } else {
-        row.verdict_word().to_owned()
-    });
-    vec![
-        match color(row.verdict) {
-            Some(color) => verdict.fg(color),
-            None => verdict,
-        },
-        Cell::new(escape::short_line(&row.case, MAX_NAME)),
-        Cell::new(escape::short_line(&metric_heading(&row.metric, row.better), MAX_NAME)),
-        number(&row.base),
-        number(&row.head),
-        Cell::new(escape::short_line(&row.unit, 20)),
-        Cell::new(change(comparison, row)),
-    ]
+fn cell(comparison: &Comparison, shown: Shown) -> Cell {
+    match shown {
+        Shown::Verdict(row) => verdict(row),
+        Shown::Case(id) => Cell::new(escape::short_line(id, MAX_NAME)),
+        Shown::Metric(cell) => Cell::new(escape::short_line(&metric_heading(&cell.metric, cell.better), MAX_NAME)),
+        Shown::Mean(summary, _) => Cell::new(summary.map_or_else(absent, |summary| value(summary.mean))),
+        Shown::Unit(unit) => Cell::new(escape::short_line(unit, 20)),
+        Shown::Change(row) => Cell::new(change(comparison, row)),
+        Shown::P(p) => Cell::new(p.map_or_else(absent, p_value)),
+        Shown::Threshold(margin) => Cell::new(percent(margin)),
+    }
+}
+
+fn absent() -> String {
+    "-".to_owned()
+}
+
+fn verdict(row: &Row) -> Cell {
+    let confirmed = if row.is_confirmed() { " (confirmed)" } else { "" };
+    let cell = Cell::new(format!("{}{confirmed}", row.verdict_word()));
+    match color(row.verdict()) {
+        Some(color) => cell.fg(color),
+        None => cell,
+    }
 }
 
 fn color(verdict: Verdict) -> Option<Color> {
@@ -142,8 +144,8 @@ fn color(verdict: Verdict) -> Option<Color> {
 
 /// `-2.9% [-3.6%, -2.2%] slower`, and on the next line what else must be said.
 fn change(comparison: &Comparison, row: &Row) -> String {
-    let mut text = row.change.map(signed_percent).unwrap_or_default();
-    if let Some([low, high]) = row.interval {
+    let mut text = row.change().map(signed_percent).unwrap_or_default();
+    if let Some([low, high]) = row.interval() {
         text += &format!(" [{}, {}]", signed_percent(low), signed_percent(high));
     }
     if row.looks_changed() {

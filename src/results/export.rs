@@ -14,7 +14,7 @@ use super::{Outcome, Results};
 use crate::case::Case;
 use crate::error::{Error, Result};
 use crate::files::{self, Folder};
-use crate::metric::{self, Metric, MetricName};
+use crate::metric::{Metric, MetricName};
 
 const TRANSFORMERS_HEADER: &str = "model_id_or_path,batch_size,context_length_per_experiment,\
 generate_length_per_experiment,use_flash_attn,comment,tokens_per_second,max_gpu_memory_cost_gb";
@@ -44,7 +44,7 @@ impl Results {
     }
 
     fn row<'a>(&self, case: &'a Case) -> Option<Row<'a>> {
-        let mean = |metric: &Metric| {
+        let mean = |metric: Metric| {
             let runs = self.sessions.last()?.runs.iter().filter(|run| run.case == case.id);
             let values: Vec<f64> = runs
                 .filter_map(|run| match &run.outcome {
@@ -56,9 +56,9 @@ impl Results {
         };
         Some(Row {
             case,
-            speed: mean(&metric::SPEED)?,
-            seconds: mean(&metric::E2E_LATENCY)? / 1000.0,
-            allocated_gb: mean(&metric::ALLOCATED_MEMORY).map(|mib| mib / MIB_PER_GB),
+            speed: mean(Metric::Speed)?,
+            seconds: mean(Metric::E2eLatency)? / 1000.0,
+            allocated_gb: mean(Metric::AllocatedMemory).map(|mib| mib / MIB_PER_GB),
         })
     }
 }

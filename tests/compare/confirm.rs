@@ -28,11 +28,18 @@ fn suspects_are_measured_again() {
     assert_eq!((confirmed.tier, confirmed.verdict), (Tier::Confirmed, Verdict::Regressed));
     assert_eq!(confirmed.family, suspects.len());
     for row in &confirmed.rows {
-        let suspect = suspects.iter().any(|suspect| (&suspect.case, &suspect.metric) == (&row.case, &row.metric));
-        assert_eq!(row.confirmed, suspect, "{} {}", row.case, row.metric);
+        let suspect =
+            suspects.iter().any(|suspect| (&suspect.case, &suspect.metric) == (&row.cell.case, &row.cell.metric));
+        assert_eq!(row.is_confirmed(), suspect, "{} {}", row.cell.case, row.cell.metric);
         if suspect {
-            let expected = if row.case == case(0).id { Verdict::Regressed } else { Verdict::Unchanged };
-            assert_eq!((row.verdict, row.confidence), (expected, Some(0.99)), "{} {}", row.case, row.metric);
+            let expected = if row.cell.case == case(0).id { Verdict::Regressed } else { Verdict::Unchanged };
+            assert_eq!(
+                (row.verdict(), row.finding.tested().unwrap().confidence),
+                (expected, 0.99),
+                "{} {}",
+                row.cell.case,
+                row.cell.metric
+            );
         }
     }
 }
@@ -63,8 +70,8 @@ fn what_is_open_is_looked_at_again() {
     }
     insta::assert_snapshot!(seen.iter().map(|(runs, open)| format!("{runs}: {open}\n")).collect::<String>());
     let rows = confirmation.finish().rows;
-    assert_eq!(rows[0].verdict, Verdict::Regressed);
-    assert_eq!(rows[0].base.map(|base| base.n), Some(4));
+    assert_eq!(rows[0].verdict(), Verdict::Regressed);
+    assert_eq!(rows[0].sides.base.map(|base| base.n), Some(4));
 }
 
 /// A suspect that couldn't be measured again is neither guilty nor innocent.

@@ -1,10 +1,10 @@
 //! What is comparable: sessions interleaved, apart or many, machines, and programs that fell back.
 
-use bench_diff::compare::{Comparison, NoteKind, Tier, Verdict};
+use bench_diff::compare::{NoteKind, ReasonCode, Tier, Verdict, disk};
 use bench_diff::engine::candle::Implementation;
 use bench_diff::results::{Ceilings, Failure, FailureKind, Outcome, Results};
 
-use crate::compare_support::{case, compare_json, run, session};
+use crate::compare_support::{Printed, case, compare_json, run, session};
 use crate::{SUCCESS, other_session, regression, results_files};
 
 #[test]
@@ -13,7 +13,7 @@ fn sessions_in_both_files_were_interleaved() {
     let comparison = compare_json(&files, &[]);
     assert_eq!((comparison.tier, comparison.verdict), (Tier::SameSession, Verdict::Regressed));
     // Only the metrics that matter, until all are asked for.
-    let metrics = |comparison: &Comparison| comparison.rows.iter().filter(|row| row.case == case(0).id).count();
+    let metrics = |comparison: &Printed| comparison.rows.iter().filter(|row| row.case == case(0).id).count();
     assert_eq!(metrics(&comparison), 3);
     assert_eq!(metrics(&compare_json(&files, &["--metric", "all"])), 4);
     assert_eq!(metrics(&compare_json(&files, &["--metric", "tpot"])), 1);
@@ -92,12 +92,15 @@ fn other_work_is_not_comparable() {
         |id: &str| comparison.rows.iter().filter(|row| row.case == id).map(|row| row.verdict).collect::<Vec<_>>();
     assert_eq!(verdicts(&case(1).id), [Verdict::NotComparable; 3]);
     assert!(!verdicts(&case(0).id).contains(&Verdict::NotComparable));
-    assert!(comparison.rows.iter().any(|row| row.reason == "generated_length 32 -> 64"));
+    let told = |row: &&disk::Row| row.reason == "generated_length 32 -> 64";
+    let row = comparison.rows.iter().find(told).expect("the case's row");
+    assert_eq!(row.reason_code, Some(ReasonCode::CaseDiffers.into()));
     head.cases[1].generated_length = 32;
     head.settings.warmup = 0;
     let comparison = compare_json(&results_files(&session(|_, _| 1.0), &head), &[]);
     assert_eq!(comparison.verdict, Verdict::NotComparable);
     assert_eq!(comparison.counts.not_comparable, comparison.rows.len());
+    assert!(comparison.rows.iter().all(|row| row.reason_code == Some(ReasonCode::SidesDiffer.into())));
 }
 
 /// Results in which `case` was run by `ran`, whatever was asked for; with nothing else to tell apart.

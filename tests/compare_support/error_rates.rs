@@ -6,7 +6,7 @@
 
 use std::f64::consts::TAU;
 
-use bench_diff::compare::{self, CaseSide, Cell, Comparison, Confirmation, LOOKS, Options, Row, Side, Verdict};
+use bench_diff::compare::{self, CaseSide, CellSide, Comparison, Confirmation, LOOKS, Options, Row, Side, Verdict};
 use bench_diff::metric;
 use bench_diff::results::{Environment, Occasions, Program, Session};
 
@@ -75,10 +75,10 @@ impl World {
         let cases = (0..self.cases)
             .map(|case| {
                 let cells = NOISE.iter().enumerate().map(|(index, (name, _))| {
-                    let known = metric::find(name).expect("a known metric");
+                    let known = metric::find(name).expect("a known metric").definition();
                     let worse = if case + 1 == self.cases { change } else { 0.0 };
                     let sign = if known.better == metric::Better::Lower { 1.0 } else { -1.0 };
-                    let mut cell = Cell::new((*name).into(), known.unit.into(), known.better);
+                    let mut cell = CellSide::new((*name).into(), known.unit.into(), known.better);
                     let mut occasion = 0.0;
                     for session in 0..sessions {
                         if session % self.on_one_occasion == 0 {
@@ -155,16 +155,16 @@ impl World {
         let (mut runs, mut confirmed) = (0, 0);
         for _ in 0..reports {
             let rows = measure(self, &mut random).rows;
-            let is_changed = |row: &Row| self.change != 0.0 && row.case == last;
-            let says_change = |row: &Row| matches!(row.verdict, Verdict::Regressed | Verdict::Improved);
+            let is_changed = |row: &Row| self.change != 0.0 && row.cell.case == last;
+            let says_change = |row: &Row| matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
             rates.alarms += f64::from(rows.iter().any(|row| !is_changed(row) && says_change(row)));
-            rates.unconfirmed += f64::from(rows.iter().any(|row| !is_changed(row) && row.unconfirmed));
+            rates.unconfirmed += f64::from(rows.iter().any(|row| !is_changed(row) && row.is_unconfirmed()));
             for (index, row) in rows.iter().filter(|row| is_changed(row)).enumerate() {
-                rates.found[index] += f64::from(row.verdict == Verdict::Regressed || row.unconfirmed);
-                rates.acquitted[index] += f64::from(row.verdict == Verdict::Unchanged && row.confirmed);
+                rates.found[index] += f64::from(row.verdict() == Verdict::Regressed || row.is_unconfirmed());
+                rates.acquitted[index] += f64::from(row.verdict() == Verdict::Unchanged && row.is_confirmed());
             }
-            for row in rows.iter().filter(|row| row.confirmed) {
-                runs += row.base.map_or(0, |base| base.n);
+            for row in rows.iter().filter(|row| row.is_confirmed()) {
+                runs += row.sides.base.map_or(0, |base| base.n);
                 confirmed += 1;
             }
         }

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bench_diff::case::{Case, DeviceKind};
-use bench_diff::compare::Comparison;
+use bench_diff::compare::{CaseNote, Counts, Row, Tier, Verdict, disk};
 use bench_diff::engine::ModelSpec;
 use bench_diff::metric::{self, MetricName};
 use bench_diff::results::{Environment, Gpu, Measurement, Outcome, Program, Results, Run, Session, Settings};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// A base and a head file, gone when dropped.
@@ -58,15 +59,32 @@ pub fn run(files: &Files, flags: &[&str]) -> (ExitCode, String, String) {
     (exit, text(out), text(err))
 }
 
-pub fn compare_json(files: &Files, flags: &[&str]) -> Comparison {
+/// What `--format json` prints, as programs see it.
+#[derive(Debug, Deserialize)]
+pub struct Printed {
+    pub verdict: Verdict,
+    pub counts: Counts,
+    pub tier: Tier,
+    pub family: usize,
+    pub rows: Vec<disk::Row>,
+    pub notes: Vec<CaseNote>,
+    pub warnings: Vec<String>,
+}
+
+pub fn compare_json(files: &Files, flags: &[&str]) -> Printed {
     let (exit, out, err) = run(files, &[flags, &["--format", "json"]].concat());
     assert_eq!((exit, err.as_str()), (ExitCode::SUCCESS, ""));
-    serde_json::from_str(&out).expect("a comparison")
+    let printed: Printed = serde_json::from_str(&out).expect("a comparison");
+    for row in &printed.rows {
+        assert!(row.reason_code.as_ref().is_some_and(|code| code.known().is_some()), "{row:?}");
+        assert_eq!(disk::Row::from(Row::from(row.clone())), *row, "read and written anew, nothing is lost");
+    }
+    printed
 }
 
 /// A cell of a samples file, for a metric that bench-diff knows.
 pub fn cell(case: &str, metric: &str, samples: Vec<f64>) -> Value {
-    let known = metric::find(metric).expect("a known metric");
+    let known = metric::find(metric).expect("a known metric").definition();
     json!({"case": case, "metric": metric, "unit": known.unit, "better": known.better, "samples": samples})
 }
 

@@ -1,10 +1,13 @@
 //! The comment's text, as a person reads it.
 
-use bench_diff::compare::{CaseNote, Difference, NoteKind, Row, Summary, Verdict};
 use bench_diff::render::comment::{Surroundings, comment, headline, summary};
 use bench_diff::report::{Acceptance, ReleaseComparison, Report};
 
-use crate::reports::{LARGE, SMALL, comparison, first_run, regressed, report, row, unchanged, unconfirmed};
+use bench_diff::compare::{CaseNote, Difference, NoteKind, Row, Sides, Summary, Verdict};
+
+use crate::reports::{
+    LARGE, SMALL, comparison, edit, first_run, name_all, regressed, report, row, unchanged, unconfirmed,
+};
 
 fn surroundings() -> Surroundings {
     Surroundings {
@@ -64,8 +67,10 @@ fn a_first_run_on_a_noisy_machine() {
     let mut report = first_run();
     let rows = [("decode_throughput", 0.001), ("ttft", 0.031), ("itl_p99", 0.240), ("peak_memory", 0.0)];
     let rows = rows.map(|(metric, change)| Row {
-        base: Some(Summary { n: 3, mean: 40.0, sd: Some(2.0) }),
-        head: Some(Summary { n: 3, mean: 40.0 * (1.0 + change), sd: Some(2.0) }),
+        sides: Sides {
+            base: Some(Summary { n: 3, mean: 40.0, sd: Some(2.0) }),
+            head: Some(Summary { n: 3, mean: 40.0 * (1.0 + change), sd: Some(2.0) }),
+        },
         ..row(SMALL, metric, Verdict::Inconclusive, change)
     });
     report.self_check = Some(comparison(rows.to_vec()));
@@ -136,8 +141,8 @@ fn whatever_is_in_a_report_the_comment_is_short() {
     let comparison = report.comparison.as_mut().unwrap();
     comparison.warnings = vec![long.clone(); 1000];
     for row in &mut comparison.rows {
-        (row.case, row.metric, row.unit, row.reason) = (long.clone(), long.clone(), long.clone(), long.clone());
-        row.change = Some(1e308);
+        name_all(row, &long);
+        edit(row, |row| row.change = Some(1e308));
     }
     // As many rows as runs, all of one case: whatever is looked up for each row must not be quadratic.
     let many = (0..100_000).map(|_| row("one", "ttft", Verdict::Inconclusive, 0.01));
@@ -187,7 +192,7 @@ pub fn named(name: &str) -> Report {
     report.base.as_mut().unwrap().sessions[0].program.version = name.into();
     let comparison = report.comparison.as_mut().unwrap();
     for row in &mut comparison.rows {
-        (row.case, row.metric, row.unit, row.reason) = (name.into(), name.into(), name.into(), name.into());
+        name_all(row, name);
     }
     comparison.warnings.push(name.into());
     for kind in [NoteKind::Failed, NoteKind::Missing, NoteKind::FellBack, NoteKind::New, NoteKind::OutputChanged] {

@@ -1,11 +1,11 @@
 //! `bench-diff publish` as a step of a workflow.
 
-use bench_diff::compare::{Row, Verdict};
+use bench_diff::compare::{Verdict, disk};
 use bench_diff::report::Report;
 use serde_json::{Value, json};
 
 use crate::fake::{BASE_SHA, Fault, GitHub, HEAD_SHA, pull};
-use crate::reports::{first_run, origin, regressed, report, row, unchanged, unconfirmed};
+use crate::reports::{first_run, origin, regressed, report, row, unchanged, unconfirmed, written};
 use crate::step::{Step, stderr};
 
 #[test]
@@ -187,7 +187,7 @@ fn two_thousand_hostile_rows_are_told_whatever_the_limit() {
         .map(|i| {
             let verdict = [Verdict::Regressed, Verdict::Inconclusive, Verdict::Improved][i % 3];
             let name = format!("@octocat | </details> `x` ::error:: \u{202e}{i} {}", "ä漢🦀|".repeat(50));
-            Row { reason: name.clone(), ..row(&name, "ttft", verdict, 0.03) }
+            disk::Row { reason: name.clone(), ..written(&name, "ttft", verdict, 0.03) }.into()
         })
         .collect();
     let step = Step::pull_request(&github);

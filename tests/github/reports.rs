@@ -8,14 +8,19 @@ use serde_json::json;
 
 /// `change` of a metric of a case, with a verdict.
 pub fn row(case: &str, metric: &str, verdict: Verdict, change: f64) -> Row {
-    let metric = metric::find(metric).unwrap();
+    written(case, metric, verdict, change).into()
+}
+
+/// The same as a report holds it.
+pub fn written(case: &str, metric: &str, verdict: Verdict, change: f64) -> disk::Row {
+    let metric = metric::find(metric).unwrap().definition();
     let base = match metric.unit {
         "tok/s" => 63.12,
         "MiB" => 3_212.0,
         _ => 41.7,
     };
     let timed = metric.kind == metric::Kind::Timed;
-    Row {
+    disk::Row {
         case: case.into(),
         metric: metric.name.into(),
         unit: metric.unit.into(),
@@ -26,28 +31,44 @@ pub fn row(case: &str, metric: &str, verdict: Verdict, change: f64) -> Row {
             Verdict::NotComparable => "the GPU differs".into(),
             _ => String::new(),
         },
+        reason_code: None,
         confirmed: verdict == Verdict::Regressed,
         unconfirmed: false,
         base: Some(Summary { n: 3, mean: base, sd: Some(base * 0.004) }),
         head: Some(Summary { n: 3, mean: base * (1.0 + change), sd: Some(base * 0.004) }),
         change: Some(change),
         interval: timed.then_some([change - 0.007, change + 0.007]),
-        confidence: Some(0.95),
+        confidence: timed.then_some(0.95),
         p: timed.then_some(0.0004),
         p_adjusted: timed.then_some(if change.abs() > 0.02 { 0.0004 } else { 0.31 }),
-        df: Some(11.2),
+        df: timed.then_some(11.2),
         p_pooled: None,
-        df_pooled: None,
+        df_pooled: timed.then_some(4.0),
         margin: metric.margin,
-        detectable: Some(0.012),
+        detectable: timed.then_some(0.012),
         runs_needed: (verdict == Verdict::Inconclusive).then_some(8),
     }
 }
 
+/// A row as a file with other words in it would give it.
+pub fn edit(row: &mut Row, edit: impl FnOnce(&mut disk::Row)) {
+    let mut written = disk::Row::from(row.clone());
+    edit(&mut written);
+    *row = written.into();
+}
+
+/// `name` wherever a row holds text.
+pub fn name_all(row: &mut Row, name: &str) {
+    edit(row, |row| {
+        (row.case, row.metric, row.unit, row.reason) = (name.into(), name.into(), name.into(), name.into());
+        row.reason_code = Some(name.into());
+    });
+}
+
 pub fn comparison(rows: Vec<Row>) -> Comparison {
-    let count = |verdict| rows.iter().filter(|row| row.verdict == verdict).count();
+    let count = |verdict| rows.iter().filter(|row| row.verdict() == verdict).count();
     Comparison {
-        verdict: rows.iter().map(|row| row.verdict).max().unwrap_or(Verdict::Unchanged),
+        verdict: rows.iter().map(Row::verdict).max().unwrap_or(Verdict::Unchanged),
         counts: Counts {
             regressed: count(Verdict::Regressed),
             improved: count(Verdict::Improved),
@@ -166,15 +187,14 @@ pub fn regressed() -> Report {
 
 /// A screen: two rows look changed, which drift could explain as well.
 pub fn unconfirmed() -> Report {
-    let looks_changed = |case, metric, change: f64| Row {
-        unconfirmed: true,
-        runs_needed: None,
-        reason: format!(
+    let looks_changed = |case, metric, change: f64| -> Row {
+        let row = written(case, metric, Verdict::Inconclusive, change);
+        let reason = format!(
             "{:+.1}%, unconfirmed: 3 more sessions of the base, at least 6 hours apart, or base and head measured \
              interleaved would settle it",
             change * 100.0
-        ),
-        ..row(case, metric, Verdict::Inconclusive, change)
+        );
+        disk::Row { unconfirmed: true, runs_needed: None, reason, ..row }.into()
     };
     let mut report = report(vec![
         looks_changed(LONG, "decode_throughput", -0.071),

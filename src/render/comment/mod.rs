@@ -80,7 +80,7 @@ fn compared(body: &mut Body, report: &Report, rows: &[Row]) {
     if changed.is_empty() {
         return;
     }
-    let confirmed = changed.iter().any(|row| row.confirmed);
+    let confirmed = changed.iter().any(|row| row.is_confirmed());
     body.table("", tables::rows(&changed), body.limits.rows);
     let legend = words::legend(report, confirmed);
     body.push(&legend);
@@ -89,7 +89,8 @@ fn compared(body: &mut Body, report: &Report, rows: &[Row]) {
 fn folds(body: &mut Body, report: &Report) {
     let rows = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.rows);
     let notes = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.notes);
-    let of = |verdict| rows.iter().filter(move |row| row.verdict == verdict && !row.unconfirmed).collect::<Vec<_>>();
+    let of =
+        |verdict| rows.iter().filter(move |row| row.verdict() == verdict && !row.is_unconfirmed()).collect::<Vec<_>>();
 
     body.fold("🟡 {} inconclusive", tables::reasons(&of(Verdict::Inconclusive)));
     for (kind, title) in [

@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, ContentArrangement};
 
-use crate::compare::{CaseNote, Difference, Row, Summary, Verdict};
+use crate::compare::{CaseNote, Difference, Row, Verdict, wording};
 use crate::escape;
-use crate::metric::{self, Better, Metric, MetricName};
+use crate::metric::{Better, Metric, MetricName};
+use crate::render::columns::{self, Shown};
 use crate::report::Report;
 use crate::results::{Outcome, Results};
 
@@ -23,7 +24,7 @@ const NO_NUMBERS: usize = usize::MAX;
 
 /// A Markdown table before it is known how much of it fits.
 pub struct Table {
-    header: &'static [&'static str],
+    header: Vec<&'static str>,
     /// The columns from this one on hold numbers.
     numbers_from: usize,
     rows: Vec<Vec<String>>,
@@ -32,14 +33,9 @@ pub struct Table {
 }
 
 impl Table {
-    fn new<T>(
-        header: &'static [&'static str],
-        numbers_from: usize,
-        items: &[T],
-        row: impl Fn(&T) -> Vec<String>,
-    ) -> Self {
+    fn new<T>(header: &[&'static str], numbers_from: usize, items: &[T], row: impl Fn(&T) -> Vec<String>) -> Self {
         let rows = items.iter().take(MOST_ROWS).map(row).collect();
-        Self { header, numbers_from, rows, total: items.len() }
+        Self { header: header.to_vec(), numbers_from, rows, total: items.len() }
     }
 
     /// How many rows there are to show.
@@ -81,31 +77,37 @@ impl Table {
 /// Regressions first, then what looks changed, then improvements; the largest first.
 pub fn changed(rows: &[Row]) -> Vec<&Row> {
     let mut changed: Vec<&Row> = rows.iter().filter(|row| row.looks_changed()).collect();
-    let size = |row: &Row| row.change.unwrap_or(0.0).abs();
-    changed.sort_by(|a, b| b.verdict.cmp(&a.verdict).then(size(b).total_cmp(&size(a))));
+    let size = |row: &Row| row.change().unwrap_or(0.0).abs();
+    changed.sort_by(|a, b| b.verdict().cmp(&a.verdict()).then(size(b).total_cmp(&size(a))));
     changed
 }
 
 pub fn rows(rows: &[&Row]) -> Table {
-    const HEADER: &[&str] = &["", "Case", "Metric", "Base", "PR", "Change (interval)", "Adj. p", "Floor"];
-    Table::new(HEADER, 3, rows, |row| {
-        vec![
-            verdict(row),
-            case(&row.case),
-            metric(row),
-            mean(row.base),
-            mean(row.head),
-            change(row),
-            p(row),
-            format!("±{}", unsigned(row.margin)),
-        ]
+    let columns = columns::in_table(|column| column.comment);
+    let headings: Vec<_> = columns.iter().map(|(place, _)| place.heading).collect();
+    let numbers_from = columns.iter().position(|(place, _)| place.right).unwrap_or(NO_NUMBERS);
+    Table::new(&headings, numbers_from, rows, |row| {
+        columns.iter().map(|(_, column)| cell((column.cell)(row))).collect()
     })
+}
+
+fn cell(shown: Shown) -> String {
+    match shown {
+        Shown::Verdict(row) => verdict(row),
+        Shown::Case(id) => case(id),
+        Shown::Metric(cell) => metric_name(&cell.metric, &cell.unit, cell.better),
+        Shown::Mean(summary, _) => summary.map_or_else(absent, |summary| number(summary.mean)),
+        Shown::Unit(unit) => unit_cell(unit),
+        Shown::Change(row) => change(row),
+        Shown::P(p) => p_value(p),
+        Shown::Threshold(margin) => format!("±{}", unsigned(margin)),
+    }
 }
 
 /// Rows that have no change to show, but a reason.
 pub fn reasons(rows: &[&Row]) -> Table {
     Table::new(&["Case", "Metric", "Change (interval)", "Why"], NO_NUMBERS, rows, |row| {
-        vec![case(&row.case), metric(row), change(row), reason(&row.reason)]
+        vec![case(&row.cell.case), metric(row), change(row), reason(&wording::reason(row))]
     })
 }
 
@@ -138,30 +140,31 @@ pub fn self_check(rows: &[Row]) -> Table {
     const HEADER: &[&str] = &["Case", "Metric", "Reads as", "Apparent change", "Smallest change that shows"];
     Table::new(HEADER, 3, rows, |row| {
         let reading = if row.seems_to_differ() { "noise of this machine" } else { "no difference" };
-        let smallest = row.detectable.map_or_else(absent, unsigned);
-        vec![case(&row.case), metric(row), reading.to_owned(), change(row), smallest]
+        let smallest = row.detectable().map_or_else(absent, unsigned);
+        vec![case(&row.cell.case), metric(row), reading.to_owned(), change(row), smallest]
     })
 }
 
 /// First run: what was measured, with nothing to compare it with. Where the machine was checked, the metrics of the suite.
 pub fn absolute(report: &Report) -> Table {
     let samples = Samples::of(&report.head);
-    let of_suite = |metric: &Metric| match &report.self_check {
-        Some(check) if !check.rows.is_empty() => check.rows.iter().any(|row| row.metric == metric.name),
-        _ => metric.default,
+    let of_suite = |metric: Metric| match &report.self_check {
+        Some(check) if !check.rows.is_empty() => check.rows.iter().any(|row| row.cell.metric.known() == Some(metric)),
+        _ => metric.definition().default,
     };
-    let metrics: Vec<&Metric> = metric::METRICS.iter().filter(|metric| of_suite(metric)).collect();
+    let metrics: Vec<Metric> = Metric::ALL.iter().copied().filter(|metric| of_suite(*metric)).collect();
     let mut seen = BTreeSet::new();
     let ids = report.head.cases.iter().map(|case| case.id.as_str()).filter(|id| seen.insert(*id));
-    let cells = ids.flat_map(|id| metrics.iter().map(move |metric| (id, metric)));
-    let measured: Vec<_> = cells.filter(|(id, metric)| samples.get(id, metric.name).next().is_some()).collect();
-    Table::new(&["Case", "Metric", "Mean", "Spread", "Runs"], 2, &measured, |(id, metric)| {
-        let samples: Vec<f64> = samples.get(id, metric.name).collect();
+    let cells =
+        ids.flat_map(|id| metrics.iter().map(move |metric| (id, MetricName::from(*metric), metric.definition())));
+    let measured: Vec<_> = cells.filter(|(id, metric, _)| samples.get(id, metric).next().is_some()).collect();
+    Table::new(&["Case", "Metric", "Mean", "Spread", "Runs"], 2, &measured, |(id, metric, known)| {
+        let samples: Vec<f64> = samples.get(id, metric).collect();
         let mean = samples.iter().sum::<f64>() / samples.len() as f64;
         let spread = samples.iter().copied().fold(0.0_f64, |spread, sample| spread.max((sample - mean).abs()));
         vec![
             case(id),
-            metric_name(metric.name, metric.unit, metric.better),
+            metric_name(metric, known.unit, known.better),
             number(mean),
             if samples.len() > 1 { format!("±{}", unsigned(spread / mean)) } else { absent() },
             samples.len().to_string(),
@@ -172,12 +175,12 @@ pub fn absolute(report: &Report) -> Table {
 /// Every value of the rows that a reader may doubt.
 pub fn samples(report: &Report) -> Table {
     let rows = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.rows);
-    let is_doubtful = |row: &&Row| !matches!(row.verdict, Verdict::Unchanged | Verdict::NotComparable);
+    let is_doubtful = |row: &&Row| !matches!(row.verdict(), Verdict::Unchanged | Verdict::NotComparable);
     let doubtful: Vec<_> = rows.iter().filter(is_doubtful).collect();
     let (base, head) = (report.base.as_ref().map(Samples::of), Samples::of(&report.head));
     Table::new(&["Case", "Metric", "Base", "PR"], NO_NUMBERS, &doubtful, |row| {
         let base = base.as_ref().map_or_else(absent, |base| base.list(row));
-        vec![case(&row.case), metric(row), base, head.list(row)]
+        vec![case(&row.cell.case), metric(row), base, head.list(row)]
     })
 }
 
@@ -195,13 +198,12 @@ impl<'a> Samples<'a> {
         Self(samples)
     }
 
-    fn get(&self, case: &str, metric: &str) -> impl Iterator<Item = f64> {
-        let metric = MetricName::from(metric);
-        self.0.get(case).into_iter().flatten().filter_map(move |metrics| metrics.get(&metric).copied())
+    fn get(&self, case: &str, metric: &MetricName) -> impl Iterator<Item = f64> {
+        self.0.get(case).into_iter().flatten().filter_map(move |metrics| metrics.get(metric).copied())
     }
 
     fn list(&self, row: &Row) -> String {
-        let mut shown: Vec<_> = self.get(&row.case, &row.metric).take(SAMPLES + 1).map(number).collect();
+        let mut shown: Vec<_> = self.get(&row.cell.case, &row.cell.metric).take(SAMPLES + 1).map(number).collect();
         if shown.len() > SAMPLES {
             shown[SAMPLES] = "…".to_owned();
         }
@@ -215,15 +217,15 @@ fn reason(text: &str) -> String {
 
 /// Fresh runs a side that confirmed the row.
 fn confirming_runs(row: &Row) -> Option<usize> {
-    let (base, head) = row.base.zip(row.head).filter(|_| row.confirmed)?;
+    let (base, head) = row.sides.base.zip(row.sides.head).filter(|_| row.is_confirmed())?;
     Some(base.n.min(head.n))
 }
 
 fn verdict(row: &Row) -> String {
-    let icon = match row.verdict {
+    let icon = match row.verdict() {
         Verdict::Regressed => "🔴 regressed",
         Verdict::Improved => "🟢 improved",
-        Verdict::Inconclusive if row.unconfirmed => "🟠 unconfirmed",
+        Verdict::Inconclusive if row.is_unconfirmed() => "🟠 unconfirmed",
         Verdict::Inconclusive => "🟡 inconclusive",
         Verdict::Unchanged => "⚪ unchanged",
         Verdict::NotComparable => "🚫 not comparable",
@@ -237,27 +239,23 @@ fn case(id: &str) -> String {
 }
 
 fn metric(row: &Row) -> String {
-    metric_name(&row.metric, &row.unit, row.better)
+    metric_name(&row.cell.metric, &row.cell.unit, row.cell.better)
 }
 
-fn metric_name(name: &str, unit: &str, better: Better) -> String {
+fn metric_name(name: &MetricName, unit: &str, better: Better) -> String {
     let arrow = match better {
         Better::Higher => '↑',
         Better::Lower => '↓',
     };
-    let unit = escape::markdown(&escape::short_line(unit, 16));
-    match metric::find(name) {
-        Some(metric) => unbroken(&format!("{} {arrow} {unit}", metric.title)),
-        None => format!("{} {arrow} {unit}", escape::code_cell(&escape::short_line(name, NAME))),
+    let unit = unit_cell(unit);
+    match name.known() {
+        Some(metric) => unbroken(&format!("{} {arrow} {unit}", metric.definition().title)),
+        None => format!("{} {arrow} {unit}", escape::code_cell(&escape::short_line(name.as_str(), NAME))),
     }
 }
 
-fn mean(summary: Option<Summary>) -> String {
-    summary.map_or_else(absent, |summary| number(summary.mean))
-}
-
 fn change(row: &Row) -> String {
-    match (row.change, row.interval) {
+    match (row.change(), row.interval()) {
         (Some(change), Some([low, high])) => {
             unbroken(&format!("**{}** ({} … {})", percent(change), percent(low), percent(high)))
         }
@@ -266,12 +264,16 @@ fn change(row: &Row) -> String {
     }
 }
 
-fn p(row: &Row) -> String {
-    match row.p_adjusted {
+fn p_value(p: Option<f64>) -> String {
+    match p {
         Some(p) if p < 0.001 => "<0.001".replace('<', "&lt;"),
         Some(p) => format!("{p:.3}"),
         None => absent(),
     }
+}
+
+fn unit_cell(unit: &str) -> String {
+    escape::markdown(&escape::short_line(unit, 16))
 }
 
 /// With spaces at which a browser breaks no line.

@@ -9,7 +9,7 @@ use super::tables::percent;
 use crate::calibrate::calibrate;
 use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
 use crate::escape;
-use crate::metric;
+use crate::metric::Metric;
 use crate::render;
 use crate::report::{Acceptance, Report};
 use crate::results::occasions::{HISTORY, more_sessions};
@@ -30,8 +30,8 @@ pub fn headline(report: &Report) -> String {
         };
         return format!("🔵 First measurement of {cases}: no baseline yet");
     };
-    let rows = |verdict| comparison.rows.iter().filter(|row| row.verdict == verdict && !row.unconfirmed).count();
-    let unconfirmed = comparison.rows.iter().filter(|row| row.unconfirmed).count();
+    let rows = |verdict| comparison.rows.iter().filter(|row| row.verdict() == verdict && !row.is_unconfirmed()).count();
+    let unconfirmed = comparison.rows.iter().filter(|row| row.is_unconfirmed()).count();
     let notes = |kind| comparison.notes.iter().filter(|note| note.kind == kind).count();
     let counts = [
         (rows(Verdict::Regressed), "🔴", "regressed"),
@@ -114,19 +114,19 @@ fn what(report: &Report) -> String {
 /// For each metric, over the rows that have both sides.
 fn geometric_means(rows: &[Row]) -> Vec<(&'static str, f64)> {
     let mut logs: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.verdict != Verdict::NotComparable) {
-        if let (Some(base), Some(head)) = (row.base, row.head) {
+    for row in rows.iter().filter(|row| row.verdict() != Verdict::NotComparable) {
+        if let (Some(base), Some(head)) = (row.sides.base, row.sides.head) {
             let log = (head.mean / base.mean).ln();
             if log.is_finite() {
-                let (sum, count) = logs.entry(row.metric.as_str()).or_default();
+                let (sum, count) = logs.entry(row.cell.metric.as_str()).or_default();
                 *sum += log;
                 *count += 1;
             }
         }
     }
-    let known = metric::METRICS.iter().filter_map(|metric| {
-        let (sum, count) = logs.get(metric.name)?;
-        Some((metric.title, (sum / *count as f64).exp_m1()))
+    let known = Metric::ALL.iter().filter_map(|metric| {
+        let (sum, count) = logs.get(metric.name())?;
+        Some((metric.definition().title, (sum / *count as f64).exp_m1()))
     });
     known.take(5).collect()
 }
@@ -239,7 +239,7 @@ pub fn legend(report: &Report, confirmed: bool) -> String {
 pub fn sensitivity(report: &Report) -> String {
     let Some(mut check) = report.self_check.clone() else { return String::new() };
     // The sentences are shown as they are: no name in them may be a stranger's.
-    check.rows.retain(|row| metric::find(&row.metric).is_some());
+    check.rows.retain(|row| row.cell.metric.known().is_some());
     let runs = report.head.settings.runs;
     let calibration = calibrate(&report.suite, &report.hardware, runs, runs, check);
     let said = render::calibrate::verdict(&calibration).into_iter().map(|sentence| format!("- {sentence}\n"));
@@ -317,7 +317,7 @@ fn next(report: &Report, accepted: bool) -> String {
                 run, then `bench-diff baseline update results.json`."
             .to_owned();
     };
-    let count = |verdict| comparison.rows.iter().filter(|row| row.verdict == verdict).count();
+    let count = |verdict| comparison.rows.iter().filter(|row| row.verdict() == verdict).count();
     let noted = |kind| comparison.notes.iter().any(|note| note.kind == kind);
     if count(Verdict::Regressed) > 0 && accepted {
         return "nothing: the regression is accepted for this pull request. After merging, update the baseline with \
@@ -342,7 +342,7 @@ fn next(report: &Report, accepted: bool) -> String {
         return "measure a baseline on this hardware and commit it: `bench-diff baseline update results.json`."
             .to_owned();
     }
-    if comparison.rows.iter().any(|row| row.unconfirmed) {
+    if comparison.rows.iter().any(|row| row.is_unconfirmed()) {
         return settle_unconfirmed(comparison);
     }
     if count(Verdict::Inconclusive) > 0 {
@@ -364,7 +364,7 @@ fn settle_unconfirmed(comparison: &Comparison) -> String {
 }
 
 fn settle(comparison: &Comparison) -> String {
-    match comparison.rows.iter().filter_map(|row| row.runs_needed).max() {
+    match comparison.rows.iter().filter_map(|row| row.runs_needed()).max() {
         Some(runs) => format!("to settle what is inconclusive, measure again with `--runs {runs}`."),
         None => "see above what would settle the inconclusive rows.".to_owned(),
     }

@@ -1,0 +1,170 @@
+//! A row in JSON: flat, with the names that it always had. Written by this version; read whoever wrote it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
+use super::reason::{Mismatch, Open, ReasonCode, Told, Unconfirmed, Untestable};
+use super::row::{self, Cell, Sides, Summary};
+use super::{Verdict, wording};
+use crate::metric::Better;
+use crate::word::Word;
+
+/// One cell, what its sides hold, and what was found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Row {
+    pub case: String,
+    pub metric: String,
+    pub unit: String,
+    pub better: Better,
+    pub verdict: Verdict,
+    /// Why, for a person; for inconclusive also what would settle it.
+    pub reason: String,
+    /// Why, for programs. Absent in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason_code: Option<Word<ReasonCode>>,
+    /// Measured again with base and head interleaved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub confirmed: bool,
+    /// Looks changed, which the drift between sessions may explain: inconclusive until base and head are measured
+    /// interleaved, or the base has a history.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfirmed: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Summary>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head: Option<Summary>,
+    /// Relative, in native units: -0.03 of a throughput is 3% slower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<[f64; 2]>,
+    /// Confidence level of `interval`: the one that the verdict asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
+    /// The test that the verdict follows: the moderated one, or of a confirmed row the plain one on its fresh runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_adjusted: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub df: Option<f64>,
+    /// The plain pooled t-test on the same data.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p_pooled: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub df_pooled: Option<f64>,
+    /// The noise threshold that was used, as a share.
+    pub margin: f64,
+    /// The smallest relative change that these data could have shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detectable: Option<f64>,
+    /// Runs a side that would settle an inconclusive row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runs_needed: Option<u32>,
+}
+
+impl From<row::Row> for Row {
+    fn from(row: row::Row) -> Self {
+        let tested = row.finding.tested();
+        Self {
+            verdict: row.verdict(),
+            reason: wording::reason(&row),
+            reason_code: row.finding.reason_code(),
+            confirmed: row.is_confirmed(),
+            unconfirmed: row.is_unconfirmed(),
+            base: row.sides.base,
+            head: row.sides.head,
+            change: row.change(),
+            interval: row.interval(),
+            confidence: tested.map(|tested| tested.confidence),
+            p: tested.map(|tested| tested.p),
+            p_adjusted: tested.map(|tested| tested.p_adjusted),
+            df: tested.and_then(|tested| tested.df),
+            p_pooled: tested.and_then(|tested| tested.pooled.p),
+            df_pooled: tested.map(|tested| tested.pooled.df),
+            detectable: row.detectable(),
+            runs_needed: row.runs_needed(),
+            metric: row.cell.metric.to_string(),
+            case: row.cell.case,
+            unit: row.cell.unit,
+            better: row.cell.better,
+            margin: row.cell.margin,
+        }
+    }
+}
+
+/// What contradicts itself is untestable, in the words of the file.
+impl From<Row> for row::Row {
+    fn from(row: Row) -> Self {
+        let sides = Sides { base: row.base, head: row.head };
+        let finding = row.finding();
+        let cell = Cell {
+            metric: row.metric.as_str().into(),
+            case: row.case,
+            unit: row.unit,
+            better: row.better,
+            margin: row.margin,
+        };
+        Self { cell, sides, finding }
+    }
+}
+
+impl Row {
+    fn finding(&self) -> Finding {
+        if self.verdict == Verdict::NotComparable {
+            return Finding::NotComparable(Mismatch::Told(self.told()));
+        }
+        let tested = self.tested().map(Finding::Tested);
+        let ranges = || Some(Finding::Ranges(Ranges { change: self.change, reading: self.reading()? }));
+        tested
+            .or_else(ranges)
+            .unwrap_or_else(|| Finding::Untestable { change: self.change, why: Untestable::Told(self.told()) })
+    }
+
+    fn told(&self) -> Told {
+        Told { code: self.reason_code.clone(), text: self.reason.clone() }
+    }
+
+    /// `None` where a number is missing that every test has.
+    fn tested(&self) -> Option<Tested> {
+        Some(Tested {
+            change: self.change,
+            interval: self.interval,
+            confidence: self.confidence?,
+            p: self.p?,
+            p_adjusted: self.p_adjusted?,
+            df: self.df,
+            pooled: Pooled { p: self.p_pooled, df: self.df_pooled? },
+            detectable: self.detectable,
+            confirmed: self.confirmed,
+            conclusion: self.conclusion()?,
+        })
+    }
+
+    fn conclusion(&self) -> Option<Conclusion> {
+        match (self.verdict, self.unconfirmed) {
+            (Verdict::Unchanged, false) => Some(Conclusion::Unchanged),
+            (Verdict::Regressed, false) => Some(Conclusion::Worse),
+            (Verdict::Improved, false) => Some(Conclusion::Better),
+            (Verdict::Inconclusive, true) => Some(Conclusion::Unconfirmed(Unconfirmed::Told(self.told()))),
+            (Verdict::Inconclusive, false) => {
+                Some(Conclusion::Open(Open::Told { told: self.told(), runs_needed: self.runs_needed }))
+            }
+            _ => None,
+        }
+    }
+
+    /// A verdict without a test; `None` where that isn't of ranges.
+    fn reading(&self) -> Option<Reading> {
+        let overlap = self.reason_code.as_ref().is_some_and(|code| *code == ReasonCode::RunsOverlap);
+        match self.verdict {
+            _ if self.p.is_some() => None,
+            Verdict::Regressed => Some(Reading::Worse),
+            Verdict::Improved => Some(Reading::Better),
+            Verdict::Unchanged => Some(Reading::Unchanged),
+            Verdict::Inconclusive if overlap => Some(Reading::Unclear),
+            Verdict::Inconclusive | Verdict::NotComparable => None,
+        }
+    }
+}

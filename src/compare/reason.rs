@@ -1,0 +1,166 @@
+//! Why a cell's verdict is what it is. The sentences are in [`wording`](super::wording).
+
+use crate::word::{Word, words};
+
+/// More runs than this are no advice.
+pub const MAX_RUNS: u32 = 100;
+
+words! {
+    /// A reason, for programs: these words stay as they are.
+    ReasonCode {
+        /// Every change that the interval allows is within the noise threshold.
+        WithinThreshold = "within-threshold",
+        /// Significant, and as large as the noise threshold.
+        BeyondThreshold = "beyond-threshold",
+        /// Looks changed, but base and head were measured apart.
+        Unconfirmed = "unconfirmed",
+        /// Significant; whether it is as large as the noise threshold is open.
+        SizeUnclear = "size-unclear",
+        /// As large as the noise threshold, not significant.
+        MaybeNoise = "maybe-noise",
+        /// The interval is too wide to tell anything.
+        TooImprecise = "too-imprecise",
+        /// A suspect of a screen without fresh runs.
+        NotMeasuredAgain = "not-measured-again",
+        /// Memory: the ranges are apart, beyond spread and threshold.
+        BeyondSpread = "beyond-spread",
+        /// Memory: every run is within the threshold.
+        RunsWithinThreshold = "runs-within-threshold",
+        /// Memory: the ranges overlap, or are close.
+        RunsOverlap = "runs-overlap",
+        /// Values that are not positive, finite numbers.
+        InvalidValues = "invalid-values",
+        /// No values in the sessions that both sides share.
+        NoSharedValues = "no-shared-values",
+        /// A single run on each side.
+        SingleRuns = "single-runs",
+        /// A single run on each side of a session.
+        SingleRunsOfSessions = "single-runs-of-sessions",
+        /// The sides' machines or settings differ.
+        SidesDiffer = "sides-differ",
+        /// The case's settings, or what ran, differ.
+        CaseDiffers = "case-differs",
+    }
+}
+
+/// A reason in the words of the file that it was read from. Foreign text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Absent in files of older versions.
+    pub code: Option<Word<ReasonCode>>,
+    pub text: String,
+}
+
+/// What would confirm a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unconfirmed {
+    /// Measuring interleaved, or sessions of the base on this many occasions more.
+    Occasions(usize),
+    Told(Told),
+}
+
+/// Why a test is inconclusive, and what would settle it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Open {
+    Doubt { doubt: Doubt, settling: Settling },
+    Told { told: Told, runs_needed: Option<u32> },
+}
+
+/// Why a tested cell stays open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Changed, but perhaps by less than the noise threshold.
+    Size,
+    /// Perhaps not changed at all.
+    Noise,
+    /// Anything in the interval is possible.
+    Range,
+}
+
+/// What would settle an open cell, if its mean and spread stay as they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settling {
+    /// This many runs a side.
+    Runs { total: u32, more: u32 },
+    /// This many more sessions of the head, on as many occasions.
+    Sessions(u32),
+    /// Only base and head interleaved: sessions drift too much.
+    Interleaving,
+    /// Nothing within reason: more than [`MAX_RUNS`].
+    TooMany,
+}
+
+/// Why a cell can't be tested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Untestable {
+    /// Of the values of a side, `base` or `head`, some are not positive, finite numbers.
+    InvalidValues {
+        side: &'static str,
+        invalid: usize,
+        total: usize,
+    },
+    NoSharedValues,
+    SingleRuns,
+    SingleRunsOfSessions,
+    Told(Told),
+}
+
+/// Why a cell's sides can't be compared: the fields that differ, with both values.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mismatch {
+    /// Machine or settings of the sides.
+    Sides(Vec<String>),
+    /// Settings of the case, or what ran.
+    Case(Vec<String>),
+    Told(Told),
+}
+
+impl Unconfirmed {
+    pub fn code(&self) -> Option<Word<ReasonCode>> {
+        match self {
+            Self::Occasions(_) => Some(ReasonCode::Unconfirmed.into()),
+            Self::Told(told) => told.code.clone(),
+        }
+    }
+}
+
+impl Open {
+    pub fn code(&self) -> Option<Word<ReasonCode>> {
+        match self {
+            Self::Doubt { doubt: Doubt::Size, .. } => Some(ReasonCode::SizeUnclear.into()),
+            Self::Doubt { doubt: Doubt::Noise, .. } => Some(ReasonCode::MaybeNoise.into()),
+            Self::Doubt { doubt: Doubt::Range, .. } => Some(ReasonCode::TooImprecise.into()),
+            Self::Told { told, .. } => told.code.clone(),
+        }
+    }
+
+    pub fn runs_needed(&self) -> Option<u32> {
+        match self {
+            Self::Doubt { settling: Settling::Runs { total, .. }, .. } => Some(*total),
+            Self::Doubt { .. } => None,
+            Self::Told { runs_needed, .. } => *runs_needed,
+        }
+    }
+}
+
+impl Untestable {
+    pub fn code(&self) -> Option<Word<ReasonCode>> {
+        match self {
+            Self::InvalidValues { .. } => Some(ReasonCode::InvalidValues.into()),
+            Self::NoSharedValues => Some(ReasonCode::NoSharedValues.into()),
+            Self::SingleRuns => Some(ReasonCode::SingleRuns.into()),
+            Self::SingleRunsOfSessions => Some(ReasonCode::SingleRunsOfSessions.into()),
+            Self::Told(told) => told.code.clone(),
+        }
+    }
+}
+
+impl Mismatch {
+    pub fn code(&self) -> Option<Word<ReasonCode>> {
+        match self {
+            Self::Sides(_) => Some(ReasonCode::SidesDiffer.into()),
+            Self::Case(_) => Some(ReasonCode::CaseDiffers.into()),
+            Self::Told(told) => told.code.clone(),
+        }
+    }
+}
