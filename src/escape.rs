@@ -22,7 +22,7 @@ pub fn line(text: &str) -> String {
     out
 }
 
-/// As [`line`], cut to `max` characters with an ellipsis.
+/// As [`line()`], cut to `max` characters with an ellipsis.
 pub fn short_line(text: &str, max: usize) -> String {
     // Cut first: a hostile name may be megabytes long.
     let head: String = text.chars().take(max + 1).collect();
