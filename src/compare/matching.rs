@@ -8,6 +8,7 @@ use super::side::{CaseSide, CellSide, Side};
 use super::{CaseNote, Mismatch, NoteKind, Options};
 use crate::error::{Error, Result};
 use crate::metric::{Better, Kind, MetricName};
+use crate::stats::Share;
 
 /// A cell on both sides, in the base's unit, reduced to the sessions that are compared.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub(super) struct Pair<'a> {
     pub unit: &'a str,
     pub better: Better,
     pub kind: Kind,
-    pub margin: f64,
+    pub margin: Share,
     /// Values by session or, where the sides were measured apart, by occasion; each a run's.
     pub base: Vec<Cow<'a, [f64]>>,
     pub head: Vec<Cow<'a, [f64]>>,

@@ -98,7 +98,7 @@ pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Anno
         message: escape::short_line(why, 300),
     });
     let regressions = regressed(report).map(|row| {
-        let change = row.change().map_or_else(String::new, |change| format!(" changed by {:+.1}%", change * 100.0));
+        let change = row.change().map_or_else(String::new, |change| format!(" changed by {:+.1}%", change.percent()));
         Annotation {
             level,
             title: format!("bench-diff: regression in {}", escape::short_line(&row.cell.case, 80)),

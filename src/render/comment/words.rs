@@ -13,6 +13,7 @@ use crate::render::{self, escape};
 use crate::report::Report;
 use crate::results::occasions::{HISTORY, more_sessions};
 use crate::results::{Outcome, Program, Results, Session};
+use crate::stats::{LogRatio, Share};
 
 /// Warnings shown; a hostile report may have any number.
 const WARNINGS: usize = 8;
@@ -108,7 +109,7 @@ fn what(report: &Report) -> String {
 }
 
 /// For each metric, over the rows that have both sides.
-fn geometric_means(rows: &[Row]) -> Vec<(&'static str, f64)> {
+fn geometric_means(rows: &[Row]) -> Vec<(&'static str, Share)> {
     let mut logs: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.verdict() != Verdict::NotComparable) {
         if let (Some(base), Some(head)) = (row.sides.base, row.sides.head) {
@@ -122,7 +123,7 @@ fn geometric_means(rows: &[Row]) -> Vec<(&'static str, f64)> {
     }
     let known = Metric::ALL.iter().filter_map(|metric| {
         let (sum, count) = logs.get(metric.name())?;
-        Some((metric.definition().title, (sum / *count as f64).exp_m1()))
+        Some((metric.definition().title, LogRatio::new(sum / *count as f64).share()))
     });
     known.take(5).collect()
 }
