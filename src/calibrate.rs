@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::compare::{Comparison, Row, Verdict};
 use crate::metric::{Kind, Metric};
-use crate::stats;
+use crate::stats::{self, LogRatio, Share};
 
 /// The changes that calibration speaks of.
-pub const CHANGES: [f64; 3] = [0.01, 0.02, 0.05];
+pub const CHANGES: [Share; 3] = [Share::new(0.01), Share::new(0.02), Share::new(0.05)];
 
 /// More runs than this are no advice.
 const MAX_RUNS: u32 = 200;
@@ -47,7 +47,7 @@ pub struct Apparent {
     /// How many of them exclude zero by chance: a tenth, with intervals of 90%.
     pub by_chance: f64,
     /// The largest of these changes; absent when there are none.
-    pub largest: Option<f64>,
+    pub largest: Option<Share>,
     /// So many rows happen by chance in less than 1 of 20 reports (as if rows were independent).
     pub unusual: bool,
 }
@@ -68,7 +68,10 @@ impl Apparent {
             rows: differing.len(),
             of: chances.len(),
             by_chance,
-            largest: differing.iter().filter_map(|row| Some(row.change()?.abs())).reduce(f64::max),
+            largest: differing
+                .iter()
+                .filter_map(|row| Some(row.change()?.abs()))
+                .reduce(|a, b| if b > a { b } else { a }),
             unusual: stats::at_least(differing.len(), chances.len(), chance) < 0.05,
         }
     }
@@ -80,11 +83,11 @@ pub struct Sensitivity {
     pub metric: String,
     pub case: String,
     /// Standard deviation from run to run, relative to the mean.
-    pub spread: f64,
+    pub spread: Share,
     /// The smallest relative change that shows with the suite's runs, 9 times out of 10.
-    pub detectable: f64,
+    pub detectable: Share,
     /// The noise threshold: smaller changes aren't reported.
-    pub margin: f64,
+    pub margin: Share,
     /// Runs a side for each of [`CHANGES`]; absent when there are too many.
     pub runs_for: [Option<u32>; CHANGES.len()],
     /// Runs a side for a change of the noise threshold's size.
@@ -136,11 +139,11 @@ fn spread(row: &Row) -> Option<f64> {
 
 fn sensitivity(row: &Row, spread: f64, runs: u32, check: &Comparison) -> Sensitivity {
     let detectable = |runs: u32| detectable(spread, runs, check.alpha, check.family);
-    let needed = |change: f64| (2..=MAX_RUNS).find(|&runs| detectable(runs) <= change);
+    let needed = |change: Share| (2..=MAX_RUNS).find(|&runs| detectable(runs) <= change);
     Sensitivity {
         metric: row.cell.metric.to_string(),
         case: row.cell.case.clone(),
-        spread,
+        spread: Share::new(spread),
         detectable: detectable(runs.max(2)),
         margin: row.cell.margin,
         runs_for: CHANGES.map(needed),
@@ -151,13 +154,13 @@ fn sensitivity(row: &Row, spread: f64, runs: u32, check: &Comparison) -> Sensiti
 /// The smallest relative change that `runs` runs a side show, 9 times out of 10, among `family` tests: the test's
 /// critical value and the power's quantile, times the standard error (`docs/statistics.md`). A plain t-test: what a
 /// report gains by borrowing variance from other cells comes on top.
-fn detectable(spread: f64, runs: u32, alpha: f64, family: usize) -> f64 {
+fn detectable(spread: f64, runs: u32, alpha: f64, family: usize) -> Share {
     let df = 2.0 * (f64::from(runs) - 1.0);
     // A report may come from anybody.
     let tail = (alpha / (2.0 * family.max(1) as f64)).clamp(1e-12, 0.5);
     let critical = stats::quantile(1.0 - tail, df);
     let error = spread * (2.0 / f64::from(runs)).sqrt();
-    ((critical + POWER) * error).exp_m1()
+    LogRatio::new((critical + POWER) * error).share()
 }
 
 #[cfg(test)]
@@ -167,13 +170,13 @@ mod tests {
     /// df = 4, alpha = 5%, one test: t = 2.776, so (2.776 + 1.28) x 1% x sqrt(2/3) = 3.31%, and e^x - 1 = 3.37%.
     #[test]
     fn three_runs_of_one_percent() {
-        assert!((detectable(0.01, 3, 0.05, 1) - 0.0337).abs() < 1e-4);
+        assert!((detectable(0.01, 3, 0.05, 1).get() - 0.0337).abs() < 1e-4);
     }
 
     #[test]
     fn more_runs_and_fewer_tests_show_more() {
         assert!(detectable(0.01, 5, 0.05, 1) < detectable(0.01, 3, 0.05, 1));
         assert!(detectable(0.01, 3, 0.05, 10) > detectable(0.01, 3, 0.05, 1));
-        assert_eq!(detectable(0.0, 2, 0.05, 1), 0.0);
+        assert_eq!(detectable(0.0, 2, 0.05, 1), Share::new(0.0));
     }
 }

@@ -8,6 +8,8 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::stats::Share;
+
 /// Which direction is good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -35,15 +37,15 @@ pub struct Definition {
     pub unit: &'static str,
     pub better: Better,
     pub kind: Kind,
-    /// The smallest relative change worth a word, by default (0.02 is 2%).
-    pub margin: f64,
+    /// The smallest relative change worth a word, by default.
+    pub margin: Share,
     /// Tested when the caller names no metrics. The others repeat these (`e2e_latency` is mostly decode), and
     /// every test more costs the whole report power.
     pub default: bool,
 }
 
 /// The noise threshold of metrics that bench-diff doesn't know.
-pub const DEFAULT_MARGIN: f64 = 0.02;
+pub const DEFAULT_MARGIN: Share = Share::new(0.02);
 
 /// Declares the metrics, with everything about each in one place. Measuring matches them exhaustively.
 macro_rules! metrics {
@@ -67,7 +69,7 @@ metrics! {
     /// Time to first token: from the request to the first generated token.
     Ttft = tested(timed("ttft", "TTFT", "ms", Better::Lower));
     /// 99th percentile of the gaps between generated tokens.
-    ItlP99 = Definition { margin: 0.05, ..tested(timed("itl_p99", "ITL p99", "ms", Better::Lower)) };
+    ItlP99 = Definition { margin: Share::new(0.05), ..tested(timed("itl_p99", "ITL p99", "ms", Better::Lower)) };
     /// Most memory the process held on the device (resident memory on a CPU).
     PeakMemory = memory("peak_memory", "peak memory");
     /// Most memory in use inside the allocator.
@@ -91,7 +93,7 @@ const fn timed(name: &'static str, title: &'static str, unit: &'static str, bett
 }
 
 const fn memory(name: &'static str, title: &'static str) -> Definition {
-    Definition { kind: Kind::Memory, margin: 0.01, ..tested(timed(name, title, "MiB", Better::Lower)) }
+    Definition { kind: Kind::Memory, margin: Share::new(0.01), ..tested(timed(name, title, "MiB", Better::Lower)) }
 }
 
 /// Tested by default.

@@ -1,7 +1,6 @@
 //! `bench-diff compare`
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
@@ -15,6 +14,7 @@ use crate::flags;
 use crate::io::Io;
 use crate::publish::FailOn;
 use crate::render;
+use crate::stats::Share;
 use crate::thresholds::{ALPHA, ALPHAS};
 
 /// Compare two result files: did speed, latency or memory change?
@@ -100,7 +100,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let options = Options {
         alpha: args.alpha,
         metrics: args.metrics.clone(),
-        margins: args.margins.iter().cloned().collect::<BTreeMap<_, _>>(),
+        margins: args.margins.iter().map(|(metric, share)| (metric.clone(), Share::new(*share))).collect(),
         allow_mismatch: args.allow_mismatch,
         same_session: args.same_session,
     };

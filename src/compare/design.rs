@@ -8,7 +8,7 @@ use super::side::{CellSide, SessionValues, Side};
 use crate::metric::Better;
 use crate::results::Occasions;
 use crate::results::occasions::HISTORY;
-use crate::stats::{self, Difference};
+use crate::stats::{self, Difference, LogRatio, Share};
 
 /// Assumed standard deviation of an occasion's level where nothing tells it: 1%.
 const DRIFT: f64 = 0.01;
@@ -150,6 +150,14 @@ fn by_occasion<'a>(cell: &'a CellSide, occasions: &Occasions) -> Groups<'a> {
         found.entry(occasion).and_modify(|all| all.to_mut().extend(values)).or_insert(Cow::Borrowed(values));
     }
     found.into_values().collect()
+}
+
+/// A log-ratio on the scale where positive is worse, as a change in native units.
+pub(super) fn native(delta: LogRatio, better: Better) -> Share {
+    match better {
+        Better::Lower => delta.share(),
+        Better::Higher => (-delta).share(),
+    }
 }
 
 fn badness(values: &[f64], better: Better) -> Vec<f64> {

@@ -8,6 +8,7 @@ use super::reason::{Mismatch, Open, ReasonCode, Told, Unconfirmed, Untestable};
 use super::row::{self, Cell, Sides, Summary};
 use super::{Verdict, wording};
 use crate::metric::Better;
+use crate::stats::Share;
 use crate::word::Word;
 
 /// One cell, what its sides hold, and what was found.
@@ -75,21 +76,21 @@ impl From<row::Row> for Row {
             unconfirmed: row.is_unconfirmed(),
             base: row.sides.base,
             head: row.sides.head,
-            change: row.change(),
-            interval: row.interval(),
+            change: row.change().map(Share::get),
+            interval: row.interval().map(|ends| ends.map(Share::get)),
             confidence: tested.map(|tested| tested.confidence),
             p: tested.map(|tested| tested.p),
             p_adjusted: tested.map(|tested| tested.p_adjusted),
             df: tested.and_then(|tested| tested.df),
             p_pooled: tested.and_then(|tested| tested.pooled.p),
             df_pooled: tested.map(|tested| tested.pooled.df),
-            detectable: row.detectable(),
+            detectable: row.detectable().map(Share::get),
             runs_needed: row.runs_needed(),
             metric: row.cell.metric.to_string(),
             case: row.cell.case,
             unit: row.cell.unit,
             better: row.cell.better,
-            margin: row.cell.margin,
+            margin: row.cell.margin.get(),
         }
     }
 }
@@ -104,7 +105,7 @@ impl From<Row> for row::Row {
             case: row.case,
             unit: row.unit,
             better: row.better,
-            margin: row.margin,
+            margin: Share::new(row.margin),
         };
         Self { cell, sides, finding }
     }
@@ -116,10 +117,14 @@ impl Row {
             return Finding::NotComparable(Mismatch::Told(self.told()));
         }
         let tested = self.tested().map(Finding::Tested);
-        let ranges = || Some(Finding::Ranges(Ranges { change: self.change, reading: self.reading()? }));
+        let ranges = || Some(Finding::Ranges(Ranges { change: self.change(), reading: self.reading()? }));
         tested
             .or_else(ranges)
-            .unwrap_or_else(|| Finding::Untestable { change: self.change, why: Untestable::Told(self.told()) })
+            .unwrap_or_else(|| Finding::Untestable { change: self.change(), why: Untestable::Told(self.told()) })
+    }
+
+    fn change(&self) -> Option<Share> {
+        self.change.map(Share::new)
     }
 
     fn told(&self) -> Told {
@@ -129,14 +134,14 @@ impl Row {
     /// `None` where a number is missing that every test has.
     fn tested(&self) -> Option<Tested> {
         Some(Tested {
-            change: self.change,
-            interval: self.interval,
+            change: self.change(),
+            interval: self.interval.map(|ends| ends.map(Share::new)),
             confidence: self.confidence?,
             p: self.p?,
             p_adjusted: self.p_adjusted?,
             df: self.df,
             pooled: Pooled { p: self.p_pooled, df: self.df_pooled? },
-            detectable: self.detectable,
+            detectable: self.detectable.map(Share::new),
             confirmed: self.confirmed,
             conclusion: self.conclusion()?,
         })

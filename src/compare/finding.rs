@@ -2,6 +2,7 @@
 
 use super::Verdict;
 use super::reason::{Mismatch, Open, ReasonCode, Unconfirmed, Untestable};
+use crate::stats::Share;
 use crate::word::Word;
 
 /// A comparison of one cell's sides.
@@ -12,7 +13,7 @@ pub enum Finding {
     /// Ranges of values that hardly vary, as of memory.
     Ranges(Ranges),
     /// No test is possible.
-    Untestable { change: Option<f64>, why: Untestable },
+    Untestable { change: Option<Share>, why: Untestable },
     /// Other work or another machine: the values are true, their difference means nothing.
     NotComparable(Mismatch),
 }
@@ -20,9 +21,9 @@ pub enum Finding {
 /// The test of one cell.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tested {
-    /// Relative, in native units: -0.03 of a throughput is 3% slower. Absent where it is no number.
-    pub change: Option<f64>,
-    pub interval: Option<[f64; 2]>,
+    /// In native units. Absent where it is no number.
+    pub change: Option<Share>,
+    pub interval: Option<[Share; 2]>,
     /// Confidence level of `interval`: the one that the verdict asks for.
     pub confidence: f64,
     pub p: f64,
@@ -31,7 +32,7 @@ pub struct Tested {
     pub df: Option<f64>,
     pub pooled: Pooled,
     /// The smallest relative change that these data could have shown.
-    pub detectable: Option<f64>,
+    pub detectable: Option<Share>,
     /// Measured again with base and head interleaved.
     pub confirmed: bool,
     pub conclusion: Conclusion,
@@ -63,7 +64,7 @@ pub enum Conclusion {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ranges {
     /// Of the means; as [`Tested::change`].
-    pub change: Option<f64>,
+    pub change: Option<Share>,
     pub reading: Reading,
 }
 
@@ -86,7 +87,7 @@ impl Finding {
         }
     }
 
-    pub fn change(&self) -> Option<f64> {
+    pub fn change(&self) -> Option<Share> {
         match self {
             Self::Tested(Tested { change, .. })
             | Self::Ranges(Ranges { change, .. })

@@ -30,7 +30,7 @@ impl Range {
 pub(super) fn judge(pair: &Pair) -> Reading {
     let range = |sessions: &[Cow<[f64]>]| Range::of(sessions.iter().flat_map(|values| values.iter()));
     let (base, head) = (range(&pair.base), range(&pair.head));
-    let relative = pair.margin * stats::mean(&pair.base.concat()).unwrap_or_default();
+    let relative = pair.margin.get() * stats::mean(&pair.base.concat()).unwrap_or_default();
     let granularity = GRANULARITY_MIB * mib(pair.unit);
     // Positive where the ranges are disjoint.
     let gap = (head.min - base.max).max(base.min - head.max);

@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::stats::Share;
 use crate::thresholds::Thresholds;
 
 pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
@@ -45,8 +46,8 @@ pub struct Options {
     pub alpha: f64,
     /// Metrics to compare; empty means the default ones, `all` means every one.
     pub metrics: Vec<String>,
-    /// Noise threshold by metric name, as a share (0.02 is 2%); the metric's own where absent.
-    pub margins: BTreeMap<String, f64>,
+    /// Noise threshold by metric name; the metric's own where absent.
+    pub margins: BTreeMap<String, Share>,
     /// Compare although hardware or settings differ.
     pub allow_mismatch: bool,
     /// The caller knows that both sides were measured interleaved in one session.
@@ -64,7 +65,7 @@ impl From<&Thresholds> for Options {
         Self {
             alpha: thresholds.alpha,
             metrics: thresholds.metrics.clone(),
-            margins: thresholds.margins.clone(),
+            margins: thresholds.margins.iter().map(|(name, margin)| (name.clone(), Share::new(*margin))).collect(),
             ..Self::default()
         }
     }
@@ -93,7 +94,8 @@ pub struct Comparison {
     /// Number of tested cells, for which p-values are adjusted.
     pub family: usize,
     /// Median relative change of each metric over all cases: when everything moves, suspect the machine.
-    pub common_shift: BTreeMap<String, f64>,
+    #[schemars(with = "BTreeMap<String, f64>")]
+    pub common_shift: BTreeMap<String, Share>,
     pub rows: Vec<Row>,
     /// Cases without a comparison, or with something to say beside it.
     pub notes: Vec<CaseNote>,

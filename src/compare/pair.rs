@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::Mismatch;
 use crate::metric::{Better, Kind, MetricName};
+use crate::stats::Share;
 
 /// A cell on both sides, in the base's unit, reduced to the sessions that are compared.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(super) struct Pair<'a> {
     pub unit: &'a str,
     pub better: Better,
     pub kind: Kind,
-    pub margin: f64,
+    pub margin: Share,
     /// Values by session or, where the sides were measured apart, by occasion; each a run's.
     pub base: Vec<Cow<'a, [f64]>>,
     pub head: Vec<Cow<'a, [f64]>>,

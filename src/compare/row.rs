@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::finding::{Finding, Tested};
 use super::{Verdict, disk};
 use crate::metric::{Better, MetricName};
+use crate::stats::Share;
 
 /// One cell, what its sides hold, and what was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -23,8 +24,8 @@ pub struct Cell {
     pub metric: MetricName,
     pub unit: String,
     pub better: Better,
-    /// The noise threshold, as a share.
-    pub margin: f64,
+    /// The noise threshold.
+    pub margin: Share,
 }
 
 /// The values of base and head; a side is absent where it has none.
@@ -49,11 +50,11 @@ impl Row {
         self.finding.verdict()
     }
 
-    pub fn change(&self) -> Option<f64> {
+    pub fn change(&self) -> Option<Share> {
         self.finding.change()
     }
 
-    pub fn interval(&self) -> Option<[f64; 2]> {
+    pub fn interval(&self) -> Option<[Share; 2]> {
         self.finding.tested()?.interval
     }
 
@@ -78,7 +79,7 @@ impl Row {
 
     /// The interval leaves no change out. In a self-check that is noise, whatever it says.
     pub fn seems_to_differ(&self) -> bool {
-        self.interval().is_some_and(|[low, high]| low > 0.0 || high < 0.0)
+        self.interval().is_some_and(|[low, high]| low.get() > 0.0 || high.get() < 0.0)
     }
 
     /// Runs a side that would settle an inconclusive row.
@@ -87,7 +88,7 @@ impl Row {
     }
 
     /// The smallest relative change that the data could have shown.
-    pub fn detectable(&self) -> Option<f64> {
+    pub fn detectable(&self) -> Option<Share> {
         self.finding.tested().and_then(|Tested { detectable, .. }| *detectable)
     }
 }

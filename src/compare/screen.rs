@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::design::{Basis, Design};
+use super::design::{Basis, Design, native};
 use super::matching::{Matched, match_sides};
 use super::mismatch::Ceilings;
 use super::pair::Pair;
@@ -16,10 +16,10 @@ use crate::error::{Error, Result};
 use crate::metric::{self, Better};
 use crate::results::Occasions;
 use crate::results::occasions::{HISTORY, more_sessions};
-use crate::stats;
+use crate::stats::{self, LogRatio, Share};
 
 /// A metric's median shift is worth a warning from this share on, ...
-const SHIFT: f64 = 0.01;
+const SHIFT: Share = Share::new(0.01);
 /// ... in this many cases or more.
 const SHIFT_CASES: usize = 4;
 
@@ -127,15 +127,14 @@ fn base_occasions(design: &Design) -> Option<usize> {
 }
 
 /// Median relative change of each metric over its tested cells, in native units.
-fn common_shift(pairs: &[Pair], assessed: &[Assessment]) -> BTreeMap<String, f64> {
+fn common_shift(pairs: &[Pair], assessed: &[Assessment]) -> BTreeMap<String, Share> {
     let mut deltas: BTreeMap<&str, (Better, Vec<f64>)> = BTreeMap::new();
     for (pair, test) in pairs.iter().zip(assessed).filter_map(|(pair, assessed)| Some((pair, tested(assessed)?))) {
-        deltas.entry(pair.metric.as_str()).or_insert((pair.better, Vec::new())).1.push(test.delta());
+        deltas.entry(pair.metric.as_str()).or_insert((pair.better, Vec::new())).1.push(test.delta().get());
     }
     let shift = |(metric, (better, deltas)): (&str, (Better, Vec<f64>))| {
-        let delta = stats::median(&deltas)?;
-        let relative = if better == Better::Lower { delta.exp_m1() } else { (-delta).exp_m1() };
-        relative.is_finite().then(|| (metric.to_owned(), relative))
+        let delta = LogRatio::new(stats::median(&deltas)?);
+        Some((metric.to_owned(), native(delta, better).finite()?))
     };
     deltas.into_iter().filter_map(shift).collect()
 }
@@ -252,13 +251,13 @@ fn shift_warnings(comparison: &Comparison, ceilings: &Ceilings) -> Vec<String> {
         Ceilings::Alike => ", while the device's measured limits are alike: suspect what all cases share",
         Ceilings::Unknown | Ceilings::Differ(_) => ": suspect the machine",
     };
-    let mut changes: HashMap<&str, Vec<f64>> = HashMap::new();
+    let mut changes: HashMap<&str, Vec<Share>> = HashMap::new();
     for row in &comparison.rows {
         changes.entry(row.cell.metric.as_str()).or_default().extend(row.change());
     }
-    let together = |metric: &str, shift: f64| {
+    let together = |metric: &str, shift: Share| {
         let changes = changes.get(metric).map_or(&[][..], Vec::as_slice);
-        let same_way = changes.iter().filter(|change| **change * shift > 0.0).count();
+        let same_way = changes.iter().filter(|change| change.get() * shift.get() > 0.0).count();
         changes.len() >= SHIFT_CASES && same_way * 10 >= changes.len() * 9
     };
     comparison
@@ -266,7 +265,7 @@ fn shift_warnings(comparison: &Comparison, ceilings: &Ceilings) -> Vec<String> {
         .iter()
         .filter(|(metric, shift)| shift.abs() >= SHIFT && together(metric, **shift))
         .map(|(metric, shift)| {
-            let direction = if *shift > 0.0 { "up" } else { "down" };
+            let direction = if shift.get() > 0.0 { "up" } else { "down" };
             format!("{metric} is {direction} by {} in nearly every case{suspicion}", percent(*shift))
         })
         .collect()

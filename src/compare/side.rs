@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashMap};
 use crate::case::{Case, Clock, ImplementationName};
 use crate::metric::{Better, DEFAULT_MARGIN, Kind, Metric, MetricName};
 use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Results, Settings};
+use crate::stats::Share;
 use crate::word::Word;
 
 /// Units whose metrics follow the memory rules, when bench-diff doesn't know the metric.
@@ -63,7 +64,7 @@ pub struct CellSide {
     pub better: Better,
     pub kind: Kind,
     /// Smallest change worth a word, where the caller doesn't say.
-    pub margin: f64,
+    pub margin: Share,
     /// Compared when the caller names no metrics.
     pub default: bool,
     /// Only sessions that have values, in the order of the side's.

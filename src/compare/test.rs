@@ -9,7 +9,7 @@ use super::memory;
 use super::pair::Pair;
 use super::reason::{Mismatch, Untestable};
 use crate::metric::{Kind, MetricName};
-use crate::stats::{self, Prior, Spread};
+use crate::stats::{self, LogRatio, Prior, Spread};
 
 /// What can be said about a pair.
 #[derive(Debug)]
@@ -33,13 +33,14 @@ pub(super) struct Test {
 /// A normal error of known degrees of freedom.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standard {
-    pub error: f64,
+    pub error: LogRatio,
     pub df: f64,
 }
 
 impl Test {
-    pub fn delta(&self) -> f64 {
-        self.evidence.difference.delta
+    /// Positive is worse.
+    pub fn delta(&self) -> LogRatio {
+        LogRatio::new(self.evidence.difference.delta)
     }
 
     /// The standard error of `delta`, drift included.
@@ -63,7 +64,7 @@ impl Test {
 pub(super) fn standard(spread: Spread, k: f64, drift: f64) -> Standard {
     let measured = spread.variance * k;
     let total = measured + drift;
-    Standard { error: total.sqrt(), df: spread.df * (total / measured).powi(2) }
+    Standard { error: LogRatio::new(total.sqrt()), df: spread.df * (total / measured).powi(2) }
 }
 
 /// Assesses every pair. `blocked`: why nothing can be compared at all.

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use super::design::{Basis, Evidence};
+use super::design::{Basis, Evidence, native};
 use super::pair::Pair;
 use super::reason::{Doubt, MAX_RUNS, Open, Settling, Unconfirmed};
 use super::test::{Standard, Test, standard};
 use super::{Cell, Conclusion, Finding, Pooled, Row, Sides, Summary, Tested};
 use crate::metric::Better;
 use crate::results::occasions::HISTORY;
-use crate::stats;
+use crate::stats::{self, LogRatio, Share};
 
 /// More sessions than this are no advice.
 const MAX_SESSIONS: u32 = 10;
@@ -68,10 +68,10 @@ impl Rule {
 }
 
 /// A pair as a row, with what was found.
-pub(super) fn row(pair: &Pair, finding: impl FnOnce(Option<f64>) -> Finding) -> Row {
+pub(super) fn row(pair: &Pair, finding: impl FnOnce(Option<Share>) -> Finding) -> Row {
     let (base, head) = (pair.base.concat(), pair.head.concat());
     let delta = log_mean(&base).zip(log_mean(&head)).map(|(base, head)| head - base);
-    let change = delta.and_then(|delta| finite(delta.exp_m1()));
+    let change = delta.and_then(|delta| LogRatio::new(delta).share().finite());
     let cell = Cell {
         case: pair.case.to_owned(),
         metric: pair.metric.clone(),
@@ -91,36 +91,30 @@ fn summary(values: &[f64]) -> Option<Summary> {
     Some(Summary { n: values.len(), mean: stats::mean(values)?, sd })
 }
 
-fn finite(value: f64) -> Option<f64> {
-    value.is_finite().then_some(value)
-}
-
 pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &mut Rule) -> Tested {
     let Standard { error, df } = test.standard();
     let delta = test.delta();
-    let half = rule.interval.at(df) * error;
-    // Undo the scale where positive is worse.
-    let relative = |delta: f64| if pair.better == Better::Lower { delta.exp_m1() } else { (-delta).exp_m1() };
-    let mut ends = [relative(delta - half), relative(delta + half)];
-    ends.sort_by(f64::total_cmp);
+    let half = error * rule.interval.at(df);
+    let ends = [delta - half, delta + half].map(|end| native(end, pair.better));
+    let ordered = if pair.better == Better::Lower { ends } else { [ends[1], ends[0]] };
     let difference = test.evidence.difference;
     Tested {
-        change: finite(relative(delta)),
-        interval: ends.iter().all(|end| end.is_finite()).then_some(ends),
+        change: native(delta, pair.better).finite(),
+        interval: ordered.iter().all(|end| end.finite().is_some()).then_some(ordered),
         confidence: rule.confidence,
         p,
         p_adjusted,
-        df: finite(df),
+        df: df.is_finite().then_some(df),
         pooled: Pooled { p: difference.pooled_p(), df: difference.spread.df },
-        detectable: finite(((rule.detection.at(df) + POWER) * error).exp_m1()),
+        detectable: (error * (rule.detection.at(df) + POWER)).share().finite(),
         confirmed: rule.confirmed,
         conclusion: conclude(pair, test, half, p, p_adjusted, rule),
     }
 }
 
 /// `half`: of the interval, as wide as the verdict asks for.
-fn conclude(pair: &Pair, test: &Test, half: f64, p: f64, p_adjusted: f64, rule: &mut Rule) -> Conclusion {
-    let (delta, margin) = (test.delta(), pair.margin.ln_1p());
+fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, rule: &mut Rule) -> Conclusion {
+    let (delta, margin) = (test.delta(), pair.margin.log_ratio());
     let (significant, large) = (p_adjusted <= rule.gate, delta.abs() >= margin);
     if delta.abs() + half <= margin {
         return Conclusion::Unchanged;
@@ -131,7 +125,7 @@ fn conclude(pair: &Pair, test: &Test, half: f64, p: f64, p_adjusted: f64, rule: 
             Basis::SingleBaseline => {
                 Conclusion::Unconfirmed(Unconfirmed::Occasions(HISTORY.saturating_sub(pair.occasions)))
             }
-            _ if delta > 0.0 => Conclusion::Worse,
+            _ if delta.get() > 0.0 => Conclusion::Worse,
             _ => Conclusion::Better,
         };
     }
@@ -149,7 +143,7 @@ fn settling(
     pair: &Pair,
     evidence: &Evidence,
     test: &Test,
-    margin: f64,
+    margin: LogRatio,
     multiplicity: f64,
     rule: &mut Rule,
 ) -> Settling {
@@ -159,7 +153,7 @@ fn settling(
         let spread = stats::Spread { variance: test.moderated.variance, df: prior_df + df };
         let Standard { error, df } = standard(spread, k, drift);
         if delta < margin {
-            delta + rule.interval.at(df) * error <= margin
+            delta + error * rule.interval.at(df) <= margin
         } else {
             stats::two_sided_p(delta / error, df) * multiplicity <= rule.gate
         }

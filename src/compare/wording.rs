@@ -5,10 +5,11 @@ use super::reason::MAX_RUNS;
 use super::{Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Unconfirmed, Untestable, Verdict};
 use crate::metric::Better;
 use crate::results::occasions::{HOURS_APART, more_sessions};
+use crate::stats::Share;
 
 /// A share as a percentage with sensible digits: `2.9%`, `0.04%`, `128%`.
-pub fn percent(share: f64) -> String {
-    let percent = share.abs() * 100.0;
+pub fn percent(share: Share) -> String {
+    let percent = share.abs().percent();
     let digits = match percent {
         p if p >= 99.95 => 0,
         p if p >= 0.095 || p == 0.0 => 1,
@@ -21,19 +22,19 @@ pub fn percent(share: f64) -> String {
 }
 
 /// The smallest change that shows: beyond 100% the exact number helps nobody.
-pub fn smallest_change(share: f64) -> String {
-    if share > 1.0 { "over 100%".to_owned() } else { percent(share) }
+pub fn smallest_change(share: Share) -> String {
+    if share > Share::new(1.0) { "over 100%".to_owned() } else { percent(share) }
 }
 
 /// A relative change in native units as a person says it: `2.9% slower`, `3% more`.
-pub fn change(change: f64, unit: &str, better: Better) -> String {
-    if change == 0.0 {
+pub fn change(change: Share, unit: &str, better: Better) -> String {
+    if change.get() == 0.0 {
         return "no change".to_owned();
     }
-    let worse = (change > 0.0) == (better == Better::Lower);
+    let worse = (change.get() > 0.0) == (better == Better::Lower);
     let word = match (unit, worse) {
         ("B" | "MiB" | "GiB" | "J/tok", _) => {
-            if change > 0.0 {
+            if change.get() > 0.0 {
                 "more"
             } else {
                 "less"

@@ -127,7 +127,7 @@ pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Anno
     let level = level(fail_on, accepted);
     let unmeasured = annotation_of_failure(report, fail_on).into_iter();
     let regressions = regressed(report).map(|row| {
-        let change = row.change().map_or_else(String::new, |change| format!(" changed by {:+.1}%", change * 100.0));
+        let change = row.change().map_or_else(String::new, |change| format!(" changed by {:+.1}%", change.percent()));
         Annotation {
             level,
             title: format!("bench-diff: regression in {}", escape::short_line(&row.cell.case, 80)),

@@ -2,6 +2,7 @@
 //! there; programs read [`csv`](super::csv), which has all numbers.
 
 use crate::compare::{self, Row, Summary};
+use crate::stats::Share;
 
 /// What stands in a cell, before a printer spells it.
 #[derive(Debug, Clone, Copy)]
@@ -15,7 +16,7 @@ pub enum Shown<'a> {
     /// The change, its interval, and what else must be said.
     Change(&'a Row),
     P(Option<f64>),
-    Threshold(f64),
+    Threshold(Share),
 }
 
 /// A column, with its place in each table.

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::compare::{Row, Summary, Tested, wording};
 use crate::metric::Better;
+use crate::stats::Share;
 
 /// A column: its name in the header, and a row's cell; an absent value is an empty cell.
 type Column = (&'static str, fn(&Row) -> String);
@@ -22,16 +23,16 @@ const COLUMNS: &[Column] = &[
     ("head_n", |row| count(row.sides.head)),
     ("head_mean", |row| number(row.sides.head.map(|side| side.mean))),
     ("head_sd", |row| number(row.sides.head.and_then(|side| side.sd))),
-    ("change", |row| number(row.change())),
-    ("interval_low", |row| number(row.interval().map(|[low, _]| low))),
-    ("interval_high", |row| number(row.interval().map(|[_, high]| high))),
+    ("change", |row| share(row.change())),
+    ("interval_low", |row| share(row.interval().map(|[low, _]| low))),
+    ("interval_high", |row| share(row.interval().map(|[_, high]| high))),
     ("p", |row| of_test(row, |test| Some(test.p))),
     ("p_adjusted", |row| of_test(row, |test| Some(test.p_adjusted))),
     ("df", |row| of_test(row, |test| test.df)),
     ("p_pooled", |row| of_test(row, |test| test.pooled.p)),
     ("df_pooled", |row| of_test(row, |test| Some(test.pooled.df))),
-    ("margin", |row| number(Some(row.cell.margin))),
-    ("detectable", |row| number(row.detectable())),
+    ("margin", |row| share(Some(row.cell.margin))),
+    ("detectable", |row| share(row.detectable())),
     ("reason", |row| text(&wording::reason(row))),
 ];
 
@@ -54,6 +55,10 @@ fn better(better: Better) -> &'static str {
 
 fn number(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
+}
+
+fn share(value: Option<Share>) -> String {
+    number(value.map(Share::get))
 }
 
 fn count(side: Option<Summary>) -> String {

@@ -1,5 +1,7 @@
 //! Numbers with sensible digits.
 
+use crate::stats::Share;
+
 /// Four significant digits, or all before the point: `0.1234`, `6.873`, `101.3`, `14892`.
 pub fn value(value: f64) -> String {
     let size = value.abs();
@@ -15,8 +17,8 @@ pub fn value(value: f64) -> String {
 }
 
 /// A relative change: `+1.3%`, `-3.0%`, `+128%`, `0%`. Trailing zeros stay: changes are read beside each other.
-pub fn signed_percent(share: f64) -> String {
-    let percent = share * 100.0;
+pub fn signed_percent(share: Share) -> String {
+    let percent = share.percent();
     match percent.abs() {
         0.0 => "0%".to_owned(),
         size if size >= 99.95 => format!("{percent:+.0}%"),
@@ -43,7 +45,7 @@ mod tests {
     fn digits() {
         let shown: Vec<_> = [14892.3, 101.26, 11.2, 6.8731, 0.0512, 1e-5, 3e12].map(value).into();
         assert_eq!(shown, ["14892", "101.3", "11.20", "6.873", "0.0512", "1.000e-5", "3.000e12"]);
-        let shown: Vec<_> = [-0.0293, 0.03, 0.0, 1.284, 0.00041, -1e-9].map(signed_percent).into();
+        let shown: Vec<_> = [-0.0293, 0.03, 0.0, 1.284, 0.00041, -1e-9].map(Share::new).map(signed_percent).into();
         assert_eq!(shown, ["-2.9%", "+3.0%", "0%", "+128%", "+0.04%", "-0.00%"]);
         let shown: Vec<_> = [0.0, 0.00034, 0.0123, 0.5, 1.0].map(p_value).into();
         assert_eq!(shown, ["<0.0001", "0.0003", "0.012", "0.50", "1.00"]);

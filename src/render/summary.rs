@@ -6,6 +6,7 @@ use crate::compare::wording::{percent, reason};
 use crate::compare::{Comparison, Finding, NoteKind, Ranges, Reading, Row, Tier, Verdict};
 use crate::plural::counted;
 use crate::results::occasions::{HISTORY, more_sessions};
+use crate::stats::Share;
 
 /// Verdicts as a reader wants them.
 pub const ORDER: [Verdict; 5] =
@@ -62,7 +63,7 @@ pub fn tier_sentence(comparison: &Comparison) -> String {
         return basis.to_owned();
     }
     let tests = counted(comparison.family, "test");
-    let alarms = format!("false alarms in at most {} of reports", percent(comparison.alpha));
+    let alarms = format!("false alarms in at most {} of reports", percent(Share::new(comparison.alpha)));
     match comparison.tier {
         Tier::SameSession => format!("{basis} {tests}, {alarms}; intervals of 90%."),
         Tier::Confirmed => format!("{basis} {tests}, {alarms}; intervals of 90% (confirmed: 99%)."),
@@ -107,7 +108,7 @@ pub fn ordered_rows(comparison: &Comparison) -> Vec<&Row> {
     let mut rows: Vec<&Row> = comparison.rows.iter().collect();
     let rank = |verdict: Verdict| ORDER.iter().position(|&other| other == verdict);
     let size = |row: &Row| match row.verdict() {
-        _ if row.looks_changed() => (row.change().unwrap_or(0.0).abs() * 1e6) as u64,
+        _ if row.looks_changed() => (row.change().unwrap_or_default().get().abs() * 1e6) as u64,
         _ => 0,
     };
     rows.sort_by_key(|row| (rank(row.verdict()), !row.is_unconfirmed(), Reverse(size(row))));

@@ -4,11 +4,13 @@
 
 mod holm;
 mod moderation;
+mod scale;
 mod special;
 mod student;
 
 pub use holm::holm;
 pub use moderation::{Prior, Spread, priors};
+pub use scale::{LogRatio, Share};
 pub use student::{quantile, two_sided_p};
 
 /// Arithmetic mean; `None` of nothing.

@@ -11,6 +11,7 @@ use crate::metric::{Better, Metric, MetricName};
 use crate::render::columns::{self, Shown};
 use crate::report::Report;
 use crate::results::{Outcome, Results};
+use crate::stats::Share;
 
 /// A longer name is cut.
 const NAME: usize = 80;
@@ -77,7 +78,7 @@ impl Table {
 /// Regressions first, then what looks changed, then improvements; the largest first.
 pub fn changed(rows: &[Row]) -> Vec<&Row> {
     let mut changed: Vec<&Row> = rows.iter().filter(|row| row.looks_changed()).collect();
-    let size = |row: &Row| row.change().unwrap_or(0.0).abs();
+    let size = |row: &Row| row.change().unwrap_or_default().get().abs();
     changed.sort_by(|a, b| b.verdict().cmp(&a.verdict()).then(size(b).total_cmp(&size(a))));
     changed
 }
@@ -166,7 +167,7 @@ pub fn absolute(report: &Report) -> Table {
             case(id),
             metric_name(metric, known.unit, known.better),
             number(mean),
-            if samples.len() > 1 { format!("±{}", unsigned(spread / mean)) } else { absent() },
+            if samples.len() > 1 { format!("±{}", unsigned(Share::new(spread / mean))) } else { absent() },
             samples.len().to_string(),
         ]
     })
@@ -286,8 +287,8 @@ fn absent() -> String {
 }
 
 /// `-2.9%`, with a real minus sign.
-pub fn percent(share: f64) -> String {
-    let percent = share * 100.0;
+pub fn percent(share: Share) -> String {
+    let percent = share.percent();
     let text = match percent.abs() {
         size if size < 99.95 => format!("{percent:+.1}%"),
         size if size < 10_000.0 => format!("{percent:+.0}%"),
@@ -297,7 +298,7 @@ pub fn percent(share: f64) -> String {
     text.replace('-', "−")
 }
 
-fn unsigned(share: f64) -> String {
+fn unsigned(share: Share) -> String {
     percent(share.abs()).trim_start_matches('+').to_owned()
 }
 
@@ -346,9 +347,9 @@ mod tests {
         ] {
             assert_eq!(number(value), text);
         }
-        assert_eq!(percent(-0.0291), "−2.9%");
-        assert_eq!(percent(0.125), "+12.5%");
-        assert_eq!(percent(-0.0001), "0.0%");
-        assert_eq!(percent(f64::MAX), "+inf%");
+        assert_eq!(percent(Share::new(-0.0291)), "−2.9%");
+        assert_eq!(percent(Share::new(0.125)), "+12.5%");
+        assert_eq!(percent(Share::new(-0.0001)), "0.0%");
+        assert_eq!(percent(Share::new(f64::MAX)), "+inf%");
     }
 }

@@ -14,6 +14,7 @@ use crate::render;
 use crate::report::{Acceptance, Report};
 use crate::results::occasions::{HISTORY, more_sessions};
 use crate::results::{Outcome, Program, Results, Session};
+use crate::stats::{LogRatio, Share};
 
 /// Warnings shown; a hostile report may have any number.
 const WARNINGS: usize = 8;
@@ -112,7 +113,7 @@ fn what(report: &Report) -> String {
 }
 
 /// For each metric, over the rows that have both sides.
-fn geometric_means(rows: &[Row]) -> Vec<(&'static str, f64)> {
+fn geometric_means(rows: &[Row]) -> Vec<(&'static str, Share)> {
     let mut logs: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.verdict() != Verdict::NotComparable) {
         if let (Some(base), Some(head)) = (row.sides.base, row.sides.head) {
@@ -126,7 +127,7 @@ fn geometric_means(rows: &[Row]) -> Vec<(&'static str, f64)> {
     }
     let known = Metric::ALL.iter().filter_map(|metric| {
         let (sum, count) = logs.get(metric.name())?;
-        Some((metric.definition().title, (sum / *count as f64).exp_m1()))
+        Some((metric.definition().title, LogRatio::new(sum / *count as f64).share()))
     });
     known.take(5).collect()
 }
