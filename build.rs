@@ -2,6 +2,9 @@
 //!
 //! This script runs whenever a source file changes, so everything here must be quick or cache its own work.
 
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "src/engine/candle/qwen2/graph/decode_plan.rs"]
+mod decode_plan;
 #[path = "build/fingerprint.rs"]
 mod fingerprint;
 #[path = "build/header.rs"]
@@ -11,9 +14,6 @@ mod kernels;
 #[allow(dead_code, reason = "the engine uses the rest")]
 #[path = "src/engine/candle/qwen2/graph/layout.rs"]
 mod layout;
-#[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "src/engine/candle/qwen2/graph/plan.rs"]
-mod plan;
 #[allow(dead_code, reason = "the engine uses the rest")]
 #[path = "src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;

@@ -1,8 +1,8 @@
 //! kernels/'s header `sizes.h`: the sizes that they share with who launches them as macros, and for every struct that
 //! crosses an assertion that it has the same bytes on both sides.
 
+use super::decode_plan::{DecodePlan, Limits, Shape};
 use super::layout::{Best, DecodeLayer, DecodeParameters, Layout, PairWord, StepState};
-use super::plan::{DecodePlan, Limits, Shape};
 use super::sizes::{DecodeBlock, ELEMENTWISE_THREADS, PromptBlock};
 
 /// The supported heads.

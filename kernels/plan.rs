@@ -4,13 +4,13 @@
 
 #[path = "../src/engine/candle/qwen2/graph/layout.rs"]
 mod layout;
-#[path = "../src/engine/candle/qwen2/graph/plan.rs"]
-mod plan;
+#[path = "../src/engine/candle/qwen2/graph/decode_plan.rs"]
+mod decode_plan;
 #[path = "../src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;
 
 use layout::DecodeParameters;
-use plan::{DecodePlan, Limits, Shape};
+use decode_plan::{DecodePlan, Limits, Shape};
 use sizes::DecodeBlock;
 
 /// Fills `plan`, and `parameters` but for the addresses. False, with the reason on stderr, where the model can't be run.

@@ -6,8 +6,8 @@ mod header;
 #[path = "../src/engine/candle/qwen2/graph/layout.rs"]
 mod layout;
 #[allow(dead_code, reason = "the engine uses the rest")]
-#[path = "../src/engine/candle/qwen2/graph/plan.rs"]
-mod plan;
+#[path = "../src/engine/candle/qwen2/graph/decode_plan.rs"]
+mod decode_plan;
 #[allow(dead_code, reason = "the engine uses the rest")]
 #[path = "../src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;

@@ -9,8 +9,8 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use super::environment::Environment;
 use super::process::Process;
+use super::variables::Environment;
 use super::{find, guard, shield, stop};
 
 /// What is kept of what a child writes.

@@ -9,21 +9,21 @@
 //! - Nobody of the same user but root can look into this process while children run ([`shield`]).
 
 mod conversation;
-mod environment;
 mod find;
 pub mod guard;
 mod launch;
 mod process;
 mod shield;
 mod stop;
+mod variables;
 
 pub use conversation::{Conversation, Message, Next, clean};
-pub use environment::Environment;
 pub use find::beside_the_caller;
 pub use launch::{Launch, Output};
 pub use process::Process;
 pub use shield::shield;
 pub use stop::Stop;
+pub use variables::Environment;
 
 #[cfg(test)]
 mod tests {

@@ -57,7 +57,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let hardware = measure::environment(&suite).fingerprint();
     let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, check.comparison);
     match args.format {
-        Format::Table => io.out.write_all(render::calibrate::table(&calibration).as_bytes())?,
+        Format::Table => io.out.write_all(render::calibration::table(&calibration).as_bytes())?,
         Format::Json => {
             let text = serde_json::to_string_pretty(&calibration).map_err(Error::usage)?;
             writeln!(io.out, "{text}")?;

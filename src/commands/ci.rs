@@ -344,7 +344,7 @@ fn table(report: &Report) -> String {
         (None, Some(check)) => {
             let runs = report.head.settings.runs;
             let calibration = calibrate(&report.suite, &report.hardware, runs, runs, check.clone());
-            format!("{}\n{}", render::run::table(&report.head), render::calibrate::table(&calibration))
+            format!("{}\n{}", render::run::table(&report.head), render::calibration::table(&calibration))
         }
         (None, None) => render::run::table(&report.head),
     }

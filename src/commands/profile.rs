@@ -54,7 +54,9 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let spec = spec(args)?;
     let (ceilings, profile) = measure(&spec, args.context as usize).map_err(|error| refused(&spec, error))?;
     match args.format {
-        Format::Table => write!(io.out, "{}", render::profile::tables(&spec.model, &profile, ceilings.as_ref()))?,
+        Format::Table => {
+            write!(io.out, "{}", render::profile_tables::tables(&spec.model, &profile, ceilings.as_ref()))?
+        }
         Format::Json => {
             let output = Output { model: &spec.model, profile: &profile, ceilings };
             writeln!(io.out, "{}", serde_json::to_string_pretty(&output).map_err(Error::measurement)?)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::thread;
 
-use super::samples;
+use super::plain_samples;
 use super::side::Side;
 use crate::error::{Error, Result};
 use crate::results;
@@ -43,7 +43,7 @@ fn load_one(path: &Path) -> Result<(Format, Side)> {
     let text = results::read_bytes(path)?;
     match text.trim_ascii_start().first() {
         Some(b'{') => Ok((Format::Results, Side::from_results(&*name, &results::parse(&name, text)?))),
-        Some(b'[') => Ok((Format::Samples, samples::parse(&name, text)?)),
+        Some(b'[') => Ok((Format::Samples, plain_samples::parse(&name, text)?)),
         None => Err(Error::usage(format!("{name} is empty"))),
         _ => Err(Error::usage(format!("{name} is neither a results file nor plain samples: both are JSON"))),
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::design::{Basis, Design, Evidence};
 use super::finding::Reading;
-use super::memory;
+use super::memory_rule;
 use super::pair::Pair;
 use super::reason::{Mismatch, Untestable};
 use crate::metric::{Kind, MetricName};
@@ -108,7 +108,7 @@ fn gather(pair: &Pair, design: &Design, blocked: Option<&Mismatch>) -> Result<Ev
         return Err(Assessment::Untestable(why));
     }
     if pair.kind == Kind::Memory {
-        return Err(Assessment::Memory(memory::judge(pair)));
+        return Err(Assessment::Memory(memory_rule::judge(pair)));
     }
     match design.evidence(pair) {
         Some(evidence) if evidence.difference.spread.df > 0.0 => Ok(evidence),

@@ -1,6 +1,6 @@
 //! How changes are said, and why a verdict is what it is: the only place with these sentences.
 
-use super::memory::GRANULARITY_MIB;
+use super::memory_rule::GRANULARITY_MIB;
 use super::reason::MAX_RUNS;
 use super::{Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Unconfirmed, Untestable, Verdict};
 use crate::metric::Better;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::metrics_of_run::Sampled;
 use super::protocol::Job;
-use super::samples::Sampled;
 use super::seen::Seen;
 use crate::case::{Case, Clock, DeviceKind};
 use crate::config::{Limits, Suite, SuiteModel};

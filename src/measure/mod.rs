@@ -20,21 +20,21 @@
 //! - A failed case is a run with its reason. Only what makes measuring pointless is an `Err`: a busy GPU, a worker
 //!   that can't be started, a disk that can't be written.
 
-mod ceilings;
+mod ceilings_of_suite;
 mod environment;
 mod exclusive;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod idle;
+mod measured_side;
+mod metrics_of_run;
 mod observer;
 mod program;
 pub mod prompt;
 pub mod protocol;
 mod resident;
-mod samples;
 mod seen;
 mod session;
-mod side;
 mod throttle;
 mod trace;
 mod watch;
@@ -42,9 +42,9 @@ pub mod worker;
 
 pub use crate::child::Stop;
 pub use environment::environment;
+pub use measured_side::{Saved, Side, session_id};
 pub use observer::{At, Observer, Silent, Update};
 pub use program::Worker;
 pub use session::{End, Request, run};
-pub use side::{Saved, Side, session_id};
 pub use throttle::always as always_throttled;
 pub use watch::Watcher;

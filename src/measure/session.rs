@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::ceilings;
+use super::ceilings_of_suite;
 use super::environment::environment;
 use super::exclusive::Exclusive;
 use super::idle::wait_until_idle;
+use super::measured_side::{Side, now};
 use super::observer::{At, Observer, Update};
 use super::program::Child;
 use super::protocol::{Event, Job};
-use super::side::{Side, now};
 use super::throttle::Throttling;
 use super::trace::{Trace, TraceLine};
 use crate::case::{Case, DeviceKind};
@@ -147,7 +147,7 @@ impl Session<'_> {
         if self.wait_until_idle()? == End::Stopped {
             return Ok(End::Stopped);
         }
-        match ceilings::measure(self.request.suite, &model.spec, self.stop) {
+        match ceilings_of_suite::measure(self.request.suite, &model.spec, self.stop) {
             Ok(ceilings) => sides.iter_mut().for_each(|side| side.session_mut().ceilings = ceilings),
             // The numbers stand without them.
             Err(reason) => tracing::warn!("the device's ceilings are unknown: {reason}"),

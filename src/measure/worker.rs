@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
+use super::metrics_of_run::Sampled;
 use super::prompt::prompt;
 use super::protocol::{Event, Job, VERSION};
-use super::samples::Sampled;
 use super::watch::Watcher;
 use crate::case::{Case, PromptRule};
 use crate::engine::{self, Engine, EngineError};

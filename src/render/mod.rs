@@ -1,14 +1,14 @@
 //! Shows what was decided elsewhere: for a terminal, as Markdown, JSON or CSV.
 
 pub mod baseline;
-pub mod calibrate;
+pub mod calibration;
 mod columns;
 pub mod comment;
 pub mod csv;
 pub mod markdown;
 mod number;
-pub mod plan;
-pub mod profile;
+pub mod planned_cases;
+pub mod profile_tables;
 pub mod run;
 pub mod summary;
 pub mod table;

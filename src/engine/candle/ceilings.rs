@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::model::open_device;
+use super::loading::open_device;
 use crate::case::DeviceKind;
 use crate::engine::{EngineError, ModelSpec};
 use crate::results::Ceilings;

@@ -1,18 +1,18 @@
 //! The candle engine: Qwen2.5 on candle, in three implementations.
 
+mod candle_error;
 mod ceilings;
 #[cfg(feature = "cuda")]
 mod cuda;
-mod error;
+mod estimate;
 mod files;
 pub mod forward;
-mod model;
-mod needs;
+mod loading;
 pub mod qwen2;
 
 use std::path::Path;
 
-pub use model::Candle;
+pub use loading::Candle;
 
 use self::qwen2::config::ModelConfig;
 use super::{Engine, EngineError, EngineKind, ModelSpec, Needs, Progress, Refusal};
@@ -108,7 +108,7 @@ impl EngineKind for CandleKind {
     }
 
     fn needs(&self, spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
-        needs::needs(spec, case, device)
+        estimate::needs(spec, case, device)
     }
 
     fn load(&self, spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError> {

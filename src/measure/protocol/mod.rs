@@ -6,7 +6,7 @@
 //!
 //! Internal, and finished numbers pass: `docs/engine-protocol.md` is what a program of somebody else should speak.
 
-mod v1;
+mod protocol_v1;
 
 use serde::{Deserialize, Serialize};
 
@@ -113,7 +113,7 @@ impl Job {
     /// A job of any version.
     pub fn parse(text: &[u8]) -> serde_json::Result<Self> {
         match version_of(text)? {
-            ..=1 => serde_json::from_slice::<v1::Job>(text).map(Self::from),
+            ..=1 => serde_json::from_slice::<protocol_v1::Job>(text).map(Self::from),
             _ => serde_json::from_slice(text),
         }
     }
@@ -121,7 +121,7 @@ impl Job {
 
 impl Message for Event {
     fn parse(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice(line).ok().or_else(|| v1::hello(line))
+        serde_json::from_slice(line).ok().or_else(|| protocol_v1::hello(line))
     }
 }
 
@@ -129,7 +129,7 @@ impl Event {
     /// The line that says it. A hello can also be read by a session that speaks version 1.
     pub fn to_json(&self) -> serde_json::Result<Vec<u8>> {
         match self {
-            Self::Hello { protocol, program } => serde_json::to_vec(&v1::Hello::new(*protocol, program)),
+            Self::Hello { protocol, program } => serde_json::to_vec(&protocol_v1::Hello::new(*protocol, program)),
             other => serde_json::to_vec(other),
         }
     }

@@ -243,7 +243,7 @@ pub fn sensitivity(report: &Report) -> String {
     check.rows.retain(|row| row.cell.metric.known().is_some());
     let runs = report.head.settings.runs;
     let calibration = calibrate(&report.suite, &report.hardware, runs, runs, check);
-    let said = render::calibrate::verdict(&calibration).into_iter().map(|sentence| format!("- {sentence}\n"));
+    let said = render::calibration::verdict(&calibration).into_iter().map(|sentence| format!("- {sentence}\n"));
     format!(
         "**How quiet is this machine?** The same build was measured as base and as head, taking turns.\n\n{}\n",
         said.collect::<String>()

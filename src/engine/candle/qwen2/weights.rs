@@ -12,7 +12,7 @@ use half::{bf16, f16};
 use serde::Deserialize;
 
 use super::config::ModelConfig;
-use crate::engine::candle::error::message;
+use crate::engine::candle::candle_error::message;
 use crate::engine::{EngineError, Progress};
 
 /// Half the width of the uniform distribution of generated weights: a standard deviation of 0.02, Qwen2's own at

@@ -12,7 +12,7 @@ use candle_core::cuda_backend::cudarc::driver::{
 };
 use candle_core::{Result, bail};
 
-use super::launch::{AttentionShape, COMPUTE_CAPABILITY, Rows, allow_shared_bytes, load};
+use super::geometry::{AttentionShape, COMPUTE_CAPABILITY, Rows, allow_shared_bytes, load};
 use super::layout::Address;
 use super::sizes::PromptBlock;
 

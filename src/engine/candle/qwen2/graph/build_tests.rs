@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use self::layout::{Address, DecodeLayer};
 // What `header` finds in build.rs.
-use super::{layout, plan, sizes};
+use super::{decode_plan, layout, sizes};
 
 #[allow(dead_code)]
 #[path = "../../../../../build/fingerprint.rs"]

@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::decode_plan::{DecodePlan, Shape};
 use super::layout::{Address, Best, DecodeParameters, HalfWord, PairWord, StepState};
-use super::plan::{DecodePlan, Shape};
 
 /// The state has a line of the GPU's cache for itself.
 const LINE: usize = 64;

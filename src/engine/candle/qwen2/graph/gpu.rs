@@ -18,9 +18,9 @@ use candle_core::cuda_backend::cudarc::driver::{
 use candle_core::{CudaDevice, DType, Device, Result, Tensor};
 
 use super::attention::{PromptAttention, PromptCache};
-use super::launch::{AttentionShape, DECODE_BLOCK, Rows, allow_shared_bytes, load};
+use super::decode_plan::{DecodePlan, Limits};
+use super::geometry::{AttentionShape, DECODE_BLOCK, Rows, allow_shared_bytes, load};
 use super::layout::{Address, DecodeParameters};
-use super::plan::{DecodePlan, Limits};
 use super::sizes::ELEMENTWISE_THREADS;
 
 /// Of a block of the element-wise kernels.

@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::decode_plan::Shape;
 use super::gpu::{LayerAddresses, Matrix};
 use super::layout::{Address, DecodeLayer};
-use super::plan::Shape;
 use crate::engine::candle::qwen2::weights::Weights;
 
 /// One layer: fused weights `[out, in]` and its cache `[kv_heads, positions, head_dim]`.

@@ -11,12 +11,12 @@
 
 #[cfg(test)]
 mod build_tests;
+mod decode_plan;
+#[cfg(test)]
+mod decode_plan_tests;
 #[allow(dead_code, reason = "build/header.rs uses the rest")]
 mod layout;
 mod parts;
-mod plan;
-#[cfg(test)]
-mod plan_tests;
 #[allow(dead_code, reason = "build/header.rs uses the rest")]
 mod sizes;
 
@@ -25,22 +25,22 @@ mod attention;
 #[cfg(feature = "cuda")]
 mod exchange;
 #[cfg(feature = "cuda")]
-mod forward;
+mod geometry;
 #[cfg(feature = "cuda")]
 mod gpu;
 #[cfg(feature = "cuda")]
-mod launch;
-#[cfg(feature = "cuda")]
 mod layers;
 #[cfg(feature = "cuda")]
-mod profile;
+mod sequence;
+#[cfg(feature = "cuda")]
+mod timing;
 
 #[cfg(feature = "cuda")]
-pub use forward::{Graph, load};
+pub use sequence::{Graph, load};
 
 use crate::models::Model;
 
-impl From<&Model> for plan::Shape {
+impl From<&Model> for decode_plan::Shape {
     fn from(model: &Model) -> Self {
         Self {
             hidden: model.hidden_size,

@@ -1,6 +1,6 @@
 //! The parts of a step: what each must read or compute, and its time from the moments that the kernel writes.
 
-use super::plan::Shape;
+use super::decode_plan::Shape;
 use super::sizes::PHASES;
 
 /// The kinds of work in a prompt's pass.

@@ -2,10 +2,10 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::forward::Graph;
 use super::gpu::Start;
 use super::layout::{Address, DecodeParameters};
 use super::parts::{DECODE_PARTS, DecodeBytes, PrefillOperations, PrefillPart, decode_seconds};
+use super::sequence::Graph;
 use super::sizes::PHASES;
 use crate::engine::profile::{Part, Profile};
 use crate::stats;

@@ -11,8 +11,8 @@ use candle_core::cuda_backend::cudarc::nvrtc::Ptx;
 use candle_core::{DType, Result, Storage, Tensor, bail};
 use half::bf16;
 
+use super::decode_plan::Shape;
 use super::layout::{Address, DecodeParameters};
-use super::plan::Shape;
 use super::sizes::DecodeBlock;
 
 /// What this build's kernels are compiled for, such as 90.

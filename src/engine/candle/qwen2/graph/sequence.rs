@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::attention::PromptCache;
+use super::decode_plan::{self, DecodePlan, Limits, Shape};
 use super::exchange::Exchange;
+use super::geometry::{AttentionShape, DECODE_BLOCK, Rows};
 use super::gpu::{self, Gpu, LayerAddresses, RopeTarget, Start};
-use super::launch::{AttentionShape, DECODE_BLOCK, Rows};
 use super::layers::{self, Layer};
 use super::layout::{Address, DecodeParameters};
 use super::parts::PrefillPart;
-use super::plan::{self, DecodePlan, Limits, Shape};
 use crate::engine::candle::forward::{Forward, Generated, check_tokens};
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::rope::RopeTables;

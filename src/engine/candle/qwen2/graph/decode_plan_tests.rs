@@ -1,6 +1,6 @@
 //! Plans for the collection's models. (`plan` itself knows nothing of them.)
 
-use super::plan::{DecodePlan, Limits};
+use super::decode_plan::{DecodePlan, Limits};
 use super::sizes::{DecodeBlock, STATIC_BYTES};
 use crate::models;
 
