@@ -1,7 +1,9 @@
 //! A row in JSON: flat, with the names that it always had. Written by this version; read whoever wrote it.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 use super::reason::{Mismatch, Open, ReasonCode, Told, Unconfirmed, Untestable};
@@ -65,12 +67,34 @@ pub struct Row {
     pub runs_needed: Option<u32>,
 }
 
-impl From<row::Row> for Row {
-    fn from(row: row::Row) -> Self {
+impl Serialize for row::Row {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Row::from(self).serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for row::Row {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Row::deserialize(deserializer).map(Self::from)
+    }
+}
+
+impl JsonSchema for row::Row {
+    fn schema_name() -> Cow<'static, str> {
+        Row::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Row::json_schema(generator)
+    }
+}
+
+impl From<&row::Row> for Row {
+    fn from(row: &row::Row) -> Self {
         let tested = row.finding.tested();
         Self {
             verdict: row.verdict(),
-            reason: wording::reason(&row),
+            reason: wording::reason(row),
             reason_code: row.finding.reason_code(),
             confirmed: row.is_confirmed(),
             unconfirmed: row.is_unconfirmed(),
@@ -87,8 +111,8 @@ impl From<row::Row> for Row {
             detectable: row.detectable().map(Share::get),
             runs_needed: row.runs_needed(),
             metric: row.cell.metric.to_string(),
-            case: row.cell.case,
-            unit: row.cell.unit,
+            case: row.cell.case.clone(),
+            unit: row.cell.unit.clone(),
             better: row.cell.better,
             margin: row.cell.margin.get(),
         }

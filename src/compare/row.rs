@@ -3,14 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::Verdict;
 use super::finding::{Finding, Tested};
-use super::{Verdict, disk};
 use crate::metric::{Better, MetricName};
 use crate::stats::Share;
 
-/// One cell, what its sides hold, and what was found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(from = "disk::Row", into = "disk::Row")]
+/// One cell, what its sides hold, and what was found. [`disk`](super::disk) is its JSON.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Row {
     pub cell: Cell,
     pub sides: Sides,

@@ -77,7 +77,7 @@ pub fn compare_json(files: &Files, flags: &[&str]) -> Printed {
     let printed: Printed = serde_json::from_str(&out).expect("a comparison");
     for row in &printed.rows {
         assert!(row.reason_code.as_ref().is_some_and(|code| code.known().is_some()), "{row:?}");
-        assert_eq!(disk::Row::from(Row::from(row.clone())), *row, "read and written anew, nothing is lost");
+        assert_eq!(disk::Row::from(&Row::from(row.clone())), *row, "read and written anew, nothing is lost");
     }
     printed
 }

@@ -52,7 +52,7 @@ pub fn written(case: &str, metric: &str, verdict: Verdict, change: f64) -> disk:
 
 /// A row as a file with other words in it would give it.
 pub fn edit(row: &mut Row, edit: impl FnOnce(&mut disk::Row)) {
-    let mut written = disk::Row::from(row.clone());
+    let mut written = disk::Row::from(&*row);
     edit(&mut written);
     *row = written.into();
 }
