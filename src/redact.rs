@@ -3,6 +3,7 @@
 //! The program's writers and files are behind a [`Redacting`] writer, and what a server answers passes
 //! [`Secrets::redact`] before anything else sees it: a text that is cut or escaped later can't hold half a token.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -156,15 +157,26 @@ enum Match {
 }
 
 fn matches(pattern: &Pattern, text: &[u8], end: End) -> Match {
-    let mut at = 0;
+    // Every way to read it: of `\\\\`, one may be an escaped backslash, or the first of two.
+    let (mut ends, mut begun) = (BTreeSet::from([0]), false);
     for spellings in pattern {
-        match spellings.iter().map(|spelling| spelled(spelling, &text[at..], end)).max() {
-            Some(Match::Whole(length)) => at += length,
-            Some(found) => return found,
-            None => return Match::No,
+        let mut next = BTreeSet::new();
+        for at in ends {
+            for spelling in spellings {
+                match spelled(spelling, &text[at..], end) {
+                    Match::Whole(length) => drop(next.insert(at + length)),
+                    Match::Begun => begun = true,
+                    Match::No => {}
+                }
+            }
         }
+        ends = next;
     }
-    Match::Whole(at)
+    match ends.last() {
+        _ if begun => Match::Begun,
+        Some(&end) => Match::Whole(end),
+        None => Match::No,
+    }
 }
 
 fn spelled(spelling: &[u8], text: &[u8], end: End) -> Match {
@@ -306,6 +318,17 @@ mod tests {
         for before in ["", "x", "xy", "x-access-token:"] {
             let encoded = STANDARD_NO_PAD.encode(format!("{before}{TOKEN} and more"));
             assert!(secrets().redact(&encoded).contains(HIDDEN), "{encoded}");
+        }
+    }
+
+    /// `%25` is an escaped `%`, or part of the secret itself.
+    #[test]
+    fn secrets_that_look_escaped_are_hidden() {
+        for secret in ["pa\\\\ss\\\\word1", "q%25abcdef", "x&amp;yzabc", "%%25%25x", "dom\\user99"] {
+            let secrets = Secrets::default().with([secret.to_owned()]);
+            assert_eq!(secrets.redact(&format!("<{secret}>")), "<***>", "{secret}");
+            let json = serde_json::to_string(secret).unwrap();
+            assert_eq!(secrets.redact(&json), "\"***\"", "{secret} in JSON");
         }
     }
 

@@ -182,8 +182,8 @@ fn passes(name: &str, lists: &[&[&str]], families: &[&str]) -> bool {
 
 /// Within a family: a word of the name says that the value is one.
 fn looks_secret(name: &str) -> bool {
-    const PARTS: [&str; 6] = ["TOKEN", "KEY", "SECRET", "PASSW", "CREDENTIAL", "BEARER"];
-    const WORDS: [&str; 5] = ["PAT", "PASS", "PWD", "AUTH", "PIN"];
+    const PARTS: [&str; 7] = ["TOKEN", "KEY", "SECRET", "PASSW", "PASSPHRASE", "CRED", "BEARER"];
+    const WORDS: [&str; 8] = ["PAT", "PASS", "PW", "PWD", "AUTH", "PIN", "JWT", "GHP"];
     let name = name.to_ascii_uppercase();
     PARTS.iter().any(|part| name.contains(part))
         || name.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| WORDS.contains(&word))
@@ -216,6 +216,9 @@ mod tests {
             "CARGO_REGISTRY_TOKEN",
             "CARGO_REGISTRIES_MINE_TOKEN",
             "CARGO_NET_PASSWORD",
+            "CUDA_PASSPHRASE",
+            "NVIDIA_NGC_JWT",
+            "CARGO_BUILD_CREDS",
             "SSH_AUTH_SOCK",
             "BASH_ENV",
             "LD_PRELOAD",

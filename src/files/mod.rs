@@ -17,5 +17,5 @@ mod place;
 mod scratch;
 
 pub use folder::Folder;
-pub use output::{Output, write};
+pub use output::{Output, append, write};
 pub use scratch::Scratch;

@@ -104,6 +104,15 @@ impl Output {
     }
 }
 
+/// Opens a file to add to it, which others may do at the same time. What isn't a file or a stream is refused, as when
+/// writing: nobody may ever read from a pipe.
+pub fn append(path: &Path) -> io::Result<File> {
+    match place::find(path)? {
+        Place::File(file) => File::options().create(true).append(true).open(file),
+        Place::Stream(stream) => Ok(stream),
+    }
+}
+
 /// Writes a file that depends on nothing that was there.
 pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let written = Output::wait_for(path)?.write(write);

@@ -57,7 +57,7 @@ impl Place {
 
     /// Says a line of the clone's settings this? The few that say how to read its files.
     fn has_setting(&self, line: &str) -> bool {
-        let text = fs::read_to_string(self.common.join("config")).unwrap_or_default();
+        let text = regular(self.common.join("config")).and_then(fs::read_to_string).unwrap_or_default();
         let plain = |line: &str| line.replace([' ', '\t', '"'], "").to_ascii_lowercase();
         text.lines().any(|known| plain(known) == line)
     }
@@ -100,6 +100,14 @@ fn common(git_dir: &Path) -> io::Result<PathBuf> {
     }
 }
 
+/// The path of a file: a pipe in its place would be read for ever.
+fn regular(path: PathBuf) -> io::Result<PathBuf> {
+    match fs::metadata(&path)?.is_file() {
+        true => Ok(path),
+        false => Err(io::Error::other(format!("{} is no file", path.display()))),
+    }
+}
+
 impl View {
     pub fn of(directory: &Path) -> Result<Self, String> {
         let place = Place::of(directory)?;
@@ -109,7 +117,7 @@ impl View {
     fn make(place: Place) -> io::Result<Self> {
         let directory = Scratch::new()?;
         let here = directory.path();
-        fs::copy(place.git_dir.join("HEAD"), here.join("HEAD"))?;
+        fs::copy(regular(place.git_dir.join("HEAD"))?, here.join("HEAD"))?;
         for name in ["objects", "refs", "packed-refs", "reftable"] {
             let there = place.common.join(name);
             if there.exists() {

@@ -1,9 +1,9 @@
 //! What a step tells its runner: outputs, the step summary, and annotations.
 
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use crate::files;
 use crate::redact::Secrets;
 
 /// GitHub shows at most this much of a step's summary, in bytes.
@@ -40,8 +40,7 @@ impl Files {
 }
 
 fn append(path: &PathBuf, text: &str) -> io::Result<()> {
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    Secrets::of_environment().writer(file).write_all(text.as_bytes())
+    Secrets::of_environment().writer(files::append(path)?).write_all(text.as_bytes())
 }
 
 /// One output in the runner's multi-line form. The delimiter is one that the value doesn't contain.

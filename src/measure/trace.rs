@@ -1,10 +1,12 @@
 //! `--trace FILE`: every gap between tokens, one JSON object a line for each run.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
+
+use crate::files;
 
 /// A trace file that is being added to; a resumed session goes on in the same file.
 pub struct Trace {
@@ -23,7 +25,7 @@ pub struct TraceLine<'a> {
 
 impl Trace {
     pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: OpenOptions::new().create(true).append(true).open(path)? })
+        Ok(Self { file: files::append(path)? })
     }
 
     pub fn add(&mut self, line: &TraceLine) -> io::Result<()> {

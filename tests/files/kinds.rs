@@ -69,6 +69,16 @@ fn what_is_no_file_is_refused_and_stays() {
     assert_eq!(place.litter("."), [""; 0]);
 }
 
+/// Nobody may ever read from a pipe, and whoever waits for that holds the device.
+#[test]
+fn a_trace_into_a_pipe_is_refused() {
+    let place = Place::new();
+    assert!(Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
+    let said = place.run(&["--output", "results.json", "--trace", "pipe"]);
+    assert!(said.code != Some(0) && said.err.contains("it is a named pipe"), "{said:?}");
+    assert_eq!(place.measured(), 0);
+}
+
 #[test]
 fn the_null_device_stays_one() {
     let place = Place::new();
