@@ -279,3 +279,21 @@ fn fewer_runs_of_the_head_are_worth_less_against_a_history() {
         assert!((got / expected - 1.0).abs() < 1e-6, "{head}: {got} instead of {expected}");
     }
 }
+
+/// Six hours are enough, a second less isn't.
+#[test]
+fn occasions_are_six_hours_apart() {
+    for (second, occasions) in [("2026-01-01T08:00:00Z", 2), ("2026-01-01T07:59:59Z", 1)] {
+        let comparison = compared(&base(&["2026-01-01T02:00:00Z", second]), &head(1.0));
+        assert_eq!(comparison["base_occasions"], occasions, "{second}");
+    }
+}
+
+#[test]
+fn one_of_a_kind_is_singular() {
+    let mut four = days();
+    four.sessions[4].runs = four.sessions[3].runs.clone();
+    let said = warnings(&compared(&four, &head(1.05)));
+    assert!(said.contains("5 sessions on 4 occasions (1 copy of another session)"), "{said}");
+    assert!(said.contains("1 more session of the base, at least 6 hours apart"), "{said}");
+}
