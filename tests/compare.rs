@@ -3,6 +3,8 @@
 mod compare_support;
 #[path = "compare/confirm.rs"]
 mod confirm;
+#[path = "compare/differences.rs"]
+mod differences;
 #[path = "compare/files.rs"]
 mod files;
 #[path = "compare/occasions.rs"]
