@@ -235,6 +235,10 @@ fn a_shared_session_counts_unless_it_is_a_copy_on_a_side() {
         assert_eq!(comparison["tier"], "same-session");
         let row = &comparison["rows"][0];
         assert_eq!((&row["base"]["n"], &row["head"]["n"]), (&json!(runs), &json!(runs)), "{copies:?}");
+        let others = 6 - runs / 3 * 2;
+        let said = warnings(&comparison);
+        assert_eq!(said.contains("left out"), others > 0, "{said}");
+        assert!(others == 0 || said.contains(&format!("are compared: {others} others are left out")), "{said}");
     }
 }
 

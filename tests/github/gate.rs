@@ -153,3 +153,13 @@ fn annotations_are_as_loud_as_the_gate() {
     let output = Step::pull_request(&GitHub::start()).publish(&noted(false), &["--fail-on", "regression"]);
     assert!(!stderr(&output).contains("::"), "{}", stderr(&output));
 }
+
+/// A baseline is asked for where something was measured and nothing compared.
+#[test]
+fn a_missing_baseline_is_the_only_one_that_if_no_baseline_is_about() {
+    for (report, code) in [(first_run(), 1), (unchanged(), 0), (judged(Verdict::Regressed), 0), (failed(), 0)] {
+        let output = Step::pull_request(&GitHub::start()).publish(&report, &["--if-no-baseline", "fail"]);
+        assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("nothing was compared"), code == 1, "{}", stderr(&output));
+    }
+}
