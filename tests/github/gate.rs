@@ -3,7 +3,7 @@
 use bench_diff::compare::{CaseNote, NoteKind, Verdict};
 use bench_diff::report::Report;
 
-use crate::fake::{GitHub, HEAD_SHA, pull};
+use crate::fake::{Fault, GitHub, HEAD_SHA, pull};
 use crate::reports::{SMALL, failed, first_run, origin, regressed, report, row, unchanged};
 use crate::step::{Step, stderr};
 
@@ -161,5 +161,45 @@ fn a_missing_baseline_is_the_only_one_that_if_no_baseline_is_about() {
         let output = Step::pull_request(&GitHub::start()).publish(&report, &["--if-no-baseline", "fail"]);
         assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
         assert_eq!(stderr(&output).contains("nothing was compared"), code == 1, "{}", stderr(&output));
+    }
+}
+
+/// An acceptance is of a regression: where there is none, nobody is said to have accepted anything.
+#[test]
+fn what_did_not_regress_is_not_accepted() {
+    let github = GitHub::start();
+    accept(&github);
+    assert!(Step::pull_request(&github).publish(&unchanged(), &[]).status.success());
+    assert!(!github.state().marked()[0].contains("Accepted"), "{}", github.state().marked()[0]);
+    assert_eq!(github.state().count("GET /repos/acme/candle/collaborators"), 0);
+}
+
+/// On somebody's own machine there is no log to annotate.
+#[test]
+fn outside_of_a_workflow_nothing_is_annotated() {
+    let step = Step::pull_request(&GitHub::start()).set("GITHUB_REPOSITORY", "");
+    let output = step.publish(&regressed(), &["--fail-on", "regression"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(!stderr(&output).contains("::"), "{}", stderr(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("### 🔴 2 regressed"));
+}
+
+#[test]
+fn no_check_run_is_set_where_none_is_wanted_or_allowed() {
+    let quiet = "no check run: the job has no `checks: write` permission";
+    for (status, flags, said) in [
+        (None, &["--no-check-run"][..], ""),
+        (Some(403), &[], quiet),
+        (Some(404), &[], quiet),
+        (Some(422), &[], "::warning title=bench-diff::no check run: "),
+    ] {
+        let github = GitHub::start();
+        if let Some(status) = status {
+            github.inject("POST", "/check-runs", 99, Fault::Status(status, &[], "no"));
+        }
+        let output = Step::pull_request(&github).publish(&unchanged(), flags);
+        assert!(output.status.success() && github.state().check_runs.is_empty());
+        assert!(stderr(&output).contains(said), "{}", stderr(&output));
+        assert_eq!(github.state().count("POST /repos/acme/candle/check-runs") > 0, status.is_some());
     }
 }
