@@ -130,7 +130,8 @@ fn settings_of_measuring_make_incomparable() {
 
 #[test]
 fn settings_of_a_case_make_it_incomparable() {
-    let changes: [(fn(&mut Case), &str); 8] = [
+    type Change = fn(&mut Case);
+    let changes: [(Change, &str); 8] = [
         (|c| c.model = "Qwen/Other".into(), "model Qwen/Qwen2.5-1B -> Qwen/Other"),
         (|c| c.weights = "hub".into(), "weights generated -> hub"),
         (|c| c.engine = "other".into(), "engine candle -> other"),

@@ -203,3 +203,16 @@ fn no_check_run_is_set_where_none_is_wanted_or_allowed() {
         assert_eq!(github.state().count("POST /repos/acme/candle/check-runs") > 0, status.is_some());
     }
 }
+
+/// A lost answer makes no second check run, and no warning where the first one came.
+#[test]
+fn a_check_run_whose_answer_was_lost_is_found() {
+    for (fault, runs) in [(Fault::DropAfter, 1), (Fault::FailAfter, 1), (Fault::DropBefore, 0)] {
+        let github = GitHub::start();
+        github.inject("POST", "/check-runs", 1, fault.clone());
+        let output = Step::pull_request(&github).publish(&unchanged(), &[]);
+        assert!(output.status.success());
+        assert_eq!(github.state().check_runs.len(), runs, "{fault:?}: {}", stderr(&output));
+        assert_eq!(stderr(&output).contains("no check run: "), runs == 0, "{fault:?}: {}", stderr(&output));
+    }
+}
