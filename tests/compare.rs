@@ -3,6 +3,8 @@
 mod compare_support;
 #[path = "compare/confirm.rs"]
 mod confirm;
+#[path = "compare/differences.rs"]
+mod differences;
 #[path = "compare/files.rs"]
 mod files;
 #[path = "compare/occasions.rs"]
@@ -279,7 +281,7 @@ fn what_is_open_says_why_for_programs() {
 /// base, head (MiB), verdict: disjoint ranges, at least 64 MiB, 1%, and twice the spread apart.
 #[test]
 fn memory_is_compared_by_ranges() {
-    let table: [(&[f64], &[f64], Verdict, ReasonCode); 8] = [
+    let table: [(&[f64], &[f64], Verdict, ReasonCode); 11] = [
         (&[8000.0, 8000.0], &[8100.0, 8100.0], Verdict::Regressed, ReasonCode::BeyondSpread),
         (&[8100.0, 8100.0], &[8000.0, 8000.0], Verdict::Improved, ReasonCode::BeyondSpread),
         // 65 MiB is more than 64, but not 1% of 8000.
@@ -290,6 +292,11 @@ fn memory_is_compared_by_ranges() {
         // The gap of 100 is no more than twice the spread of 60.
         (&[8000.0, 8060.0], &[8160.0, 8160.0], Verdict::Inconclusive, ReasonCode::RunsOverlap),
         (&[8000.0, 8200.0], &[8100.0, 8300.0], Verdict::Inconclusive, ReasonCode::RunsOverlap),
+        // Exactly 1%, and exactly twice the spread.
+        (&[10000.0, 10000.0], &[10100.0, 10100.0], Verdict::Regressed, ReasonCode::BeyondSpread),
+        (&[8000.0, 8050.0], &[8150.0, 8150.0], Verdict::Inconclusive, ReasonCode::RunsOverlap),
+        // Ranges that overlap and span 64 MiB.
+        (&[2000.0, 2060.0], &[2050.0, 2064.0], Verdict::Inconclusive, ReasonCode::RunsOverlap),
         (&[8000.0], &[9000.0], Verdict::Inconclusive, ReasonCode::SingleRuns),
     ];
     for (base, head, verdict, why) in table {
@@ -302,9 +309,14 @@ fn memory_is_compared_by_ranges() {
         assert_eq!(row.reason_code, Some(why.into()), "{base:?} {head:?}: {}", row.reason);
     }
     // A foreign metric follows its unit.
-    let gib = |value: f64| json!([{"case": "a", "metric": "rss", "unit": "GiB", "better": "lower", "samples": [value, value]}]);
-    assert_eq!(compare_json(&Files::new(&gib(8.0), &gib(8.05)), &[]).rows[0].verdict, Verdict::Unchanged);
-    assert_eq!(compare_json(&Files::new(&gib(8.0), &gib(8.5)), &[]).rows[0].verdict, Verdict::Regressed);
+    let mib = |unit: &str, value: f64| {
+        let value = value * if unit == "B" { 1048576.0 } else { 1.0 / 1024.0 };
+        json!([{"case": "a", "metric": "rss", "unit": unit, "better": "lower", "samples": [value, value]}])
+    };
+    for unit in ["B", "GiB"] {
+        let verdict = |head: f64| compare_json(&Files::new(&mib(unit, 1024.0), &mib(unit, head)), &[]).rows[0].verdict;
+        assert_eq!((verdict(1074.0), verdict(1094.0)), (Verdict::Unchanged, Verdict::Regressed), "{unit}");
+    }
 }
 
 fn results_files(base: &Results, head: &Results) -> Files {

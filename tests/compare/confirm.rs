@@ -44,6 +44,17 @@ fn suspects_are_measured_again() {
     }
 }
 
+/// Measuring again is dear: only what changed is.
+#[test]
+fn what_did_not_change_is_no_suspect() {
+    let slower = |case: usize, metric: &str| if case == 0 && metric == "ttft" { 1.04 } else { 1.0 };
+    let side = |results: &Results| Side::from_results("side", results);
+    let suspects = compare::suspects(&side(&session(|_, _| 1.0)), &side(&other_session(slower)), &Options::default());
+    let suspects = suspects.expect("suspects");
+    let named: Vec<_> = suspects.iter().map(|suspect| (suspect.case.as_str(), suspect.metric.as_str())).collect();
+    assert_eq!(named, [(case(0).id.as_str(), "ttft")]);
+}
+
 /// What a look has settled stays; what is open is looked at again, until no look is left.
 #[test]
 fn what_is_open_is_looked_at_again() {

@@ -1,6 +1,7 @@
 //! What counts as independent is when sessions were measured, not how many there are.
 
 use bench_diff::results::Results;
+use bench_diff::stats;
 use serde_json::{Value, json};
 
 use crate::compare_support::{Files, run, session};
@@ -212,4 +213,91 @@ fn sessions_of_plain_samples_are_occasions() {
     let copies = cell(json!([[10.0, 10.01], [10.0, 10.01], [9.98, 9.99], [10.01, 10.0], [10.03, 10.05]]));
     let comparison = read(&copies);
     assert_eq!((&comparison["tier"], &comparison["base_occasions"]), (&json!("single-baseline"), &json!(4)));
+}
+
+/// Base and head with the sessions s-0, s-1 and s-2; `copy` is the one that on a side repeats the runs of s-0.
+fn shared(copies: [Option<usize>; 2]) -> [Results; 2] {
+    copies.map(|copy| {
+        let mut results = base(&["2026-01-01T02:00:00Z", "2026-01-01T03:00:00Z", "2026-01-01T04:00:00Z"]);
+        if let Some(index) = copy {
+            results.sessions[index].runs = results.sessions[0].runs.clone();
+        }
+        results
+    })
+}
+
+/// What was measured interleaved counts unless a side's session is a copy; then the other side's tells nothing either.
+#[test]
+fn a_shared_session_counts_unless_it_is_a_copy_on_a_side() {
+    for (copies, runs) in [([None, None], 9), ([Some(2), None], 6), ([None, Some(2)], 6), ([Some(1), Some(2)], 3)] {
+        let [base, head] = shared(copies);
+        let comparison = compared(&base, &head);
+        assert_eq!(comparison["tier"], "same-session");
+        let row = &comparison["rows"][0];
+        assert_eq!((&row["base"]["n"], &row["head"]["n"]), (&json!(runs), &json!(runs)), "{copies:?}");
+        let others = 6 - runs / 3 * 2;
+        let said = warnings(&comparison);
+        assert_eq!(said.contains("left out"), others > 0, "{said}");
+        assert!(others == 0 || said.contains(&format!("are compared: {others} others are left out")), "{said}");
+    }
+}
+
+/// Better a copy of what was interleaved than nothing.
+#[test]
+fn a_copy_that_is_all_that_is_shared_is_compared() {
+    let [base, mut head] = shared([Some(1), None]);
+    head.sessions.remove(0);
+    head.sessions.remove(1);
+    let comparison = compared(&base, &head);
+    assert_eq!((&comparison["tier"], &comparison["rows"][0]["base"]["n"]), (&json!("same-session"), &json!(3)));
+}
+
+/// An occasion of few runs has a mean that varies more: docs/statistics.md has the formula.
+#[test]
+fn fewer_runs_of_the_head_are_worth_less_against_a_history() {
+    let levels = [10.0, 10.02, 9.98, 10.01, 10.03];
+    let base: Vec<_> = levels.map(|level| [level, level, level]).to_vec();
+    let p = |head: Value| {
+        let cell = |sessions: Value| json!([{"case": "a", "metric": "ttft", "sessions": sessions}]);
+        let out = run(&Files::new(&cell(json!(base)), &cell(head)), &["--format", "json"]).1;
+        let comparison: Value = serde_json::from_str(&out).expect("JSON");
+        assert_eq!(comparison["tier"], "history");
+        comparison["rows"][0]["p_pooled"].as_f64().expect("p")
+    };
+    let logarithms = levels.map(f64::ln);
+    let difference = 10.05f64.ln() - stats::mean(&logarithms).unwrap();
+    // The heads' means don't differ, so they only add a degree of freedom for each occasion after the first.
+    let expected = |occasions: f64, inflation: f64| {
+        let df = 4.0 + occasions - 1.0;
+        let variance = stats::sum_of_squares(&logarithms) / df;
+        stats::two_sided_p(difference / (variance * (1.0 / 5.0 + inflation / occasions)).sqrt(), df)
+    };
+    let [one, three, six] = [vec![10.05], vec![10.05; 3], vec![10.05; 6]];
+    for (head, expected) in [
+        (json!([three]), expected(1.0, 1.0)),
+        (json!([one]), expected(1.0, 3.0)),
+        (json!([six]), expected(1.0, 1.0)),
+        (json!([one, three]), expected(2.0, 2.0)),
+    ] {
+        let got = p(head.clone());
+        assert!((got / expected - 1.0).abs() < 1e-6, "{head}: {got} instead of {expected}");
+    }
+}
+
+/// Six hours are enough, a second less isn't.
+#[test]
+fn occasions_are_six_hours_apart() {
+    for (second, occasions) in [("2026-01-01T08:00:00Z", 2), ("2026-01-01T07:59:59Z", 1)] {
+        let comparison = compared(&base(&["2026-01-01T02:00:00Z", second]), &head(1.0));
+        assert_eq!(comparison["base_occasions"], occasions, "{second}");
+    }
+}
+
+#[test]
+fn one_of_a_kind_is_singular() {
+    let mut four = days();
+    four.sessions[4].runs = four.sessions[3].runs.clone();
+    let said = warnings(&compared(&four, &head(1.05)));
+    assert!(said.contains("5 sessions on 4 occasions (1 copy of another session)"), "{said}");
+    assert!(said.contains("1 more session of the base, at least 6 hours apart"), "{said}");
 }

@@ -2,7 +2,7 @@
 
 use bench_diff::compare::{NoteKind, ReasonCode, Tier, Verdict, disk};
 use bench_diff::engine::candle::Implementation;
-use bench_diff::results::{Ceilings, Failure, FailureKind, Outcome, Results};
+use bench_diff::results::{Ceilings, Failure, FailureKind, Outcome, Results, Run};
 
 use crate::compare_support::{Printed, case, compare_json, run, session};
 use crate::{SUCCESS, other_session, regression, results_files};
@@ -231,4 +231,101 @@ fn results_without_runs() {
     assert_eq!(run(&files, &["--fail-on", "regression"]).0, regression());
     head.sessions.clear();
     assert_eq!(compare_json(&results_files(&session(|_, _| 1.0), &head), &[]).notes.len(), 6);
+}
+
+/// A case of both files whose runs are in sessions that the other file lacks was never measured interleaved.
+#[test]
+fn what_no_shared_session_holds_has_no_verdict() {
+    let with_two = || {
+        let mut results = session(|_, _| 1.0);
+        results.sessions.push(other_session(|_, _| 1.0).sessions.remove(0));
+        results
+    };
+    for apart in [0, 1] {
+        let mut sides = [session(|_, _| 1.0), session(|_, _| 1.0)];
+        sides[apart] = with_two();
+        // The shared session lost case 0 on one side; there it is in the other session.
+        sides[apart].sessions[0].runs.retain(|run| run.case != case(0).id);
+        let comparison = compare_json(&results_files(&sides[0], &sides[1]), &[]);
+        assert_eq!(comparison.tier, Tier::SameSession);
+        let row = comparison.rows.iter().find(|row| row.case == case(0).id).expect("a row");
+        assert_eq!((row.verdict, row.p), (Verdict::Inconclusive, None));
+        assert_eq!(row.reason, "no values in the sessions that both sides share");
+        assert!(comparison.rows.iter().any(|row| row.verdict == Verdict::Unchanged));
+    }
+}
+
+#[test]
+fn one_run_a_side_of_a_session_has_no_verdict() {
+    let mut one = session(|_, _| 1.0);
+    one.sessions.push(other_session(|_, _| 1.001).sessions.remove(0));
+    for session in &mut one.sessions {
+        session.runs.retain(|run| run.round == 1);
+    }
+    let comparison = compare_json(&results_files(&one, &one), &[]);
+    assert_eq!((comparison.tier, comparison.verdict, comparison.family), (Tier::SameSession, Verdict::Inconclusive, 0));
+    assert_eq!(comparison.rows[0].reason, "one run on each side of a session can't be told from noise");
+}
+
+fn fell_over() -> Outcome {
+    Outcome::Failed(Failure { kind: FailureKind::Crashed, reason: "it fell over".into() })
+}
+
+/// A case of the pull request's own may fail: there is nothing that it lost.
+#[test]
+fn a_new_case_that_failed_is_said_and_passes() {
+    let mut head = session(|_, _| 1.0);
+    head.cases.push(bench_diff::case::Case { id: "new".into(), ..case(1) });
+    let note = |head: &Results| compare_json(&results_files(&session(|_, _| 1.0), head), &[]).notes.remove(0);
+    let failed = Run { case: "new".into(), outcome: fell_over(), ..head.sessions[0].runs[0].clone() };
+    let second = head.sessions[0].runs.iter().find(|run| run.round == 2).expect("round 2").clone();
+    let fine = Run { case: "new".into(), ..second };
+    for (runs, reason) in [
+        (vec![], "in the head only: nothing to compare with"),
+        (vec![failed.clone()], "in the head only, and failed: it fell over"),
+        (vec![failed, fine], "in the head only: nothing to compare with"),
+    ] {
+        let mut head = head.clone();
+        head.sessions[0].runs.extend(runs);
+        let note = note(&head);
+        assert_eq!((note.kind, note.fails, note.reason.as_str()), (NoteKind::New, false, reason));
+    }
+}
+
+/// Only what the base had can be lost.
+#[test]
+fn a_case_that_failed_fails_only_if_the_base_has_its_numbers() {
+    for (lost, exit, reason) in [
+        ([true, true], SUCCESS, "no numbers on either side; in the head it failed: it fell over"),
+        ([true, false], SUCCESS, "no numbers in the base: it failed: it fell over"),
+        ([false, true], regression(), "no numbers in the head: it failed: it fell over"),
+    ] {
+        let [base, head] = lost.map(|lost| {
+            let mut results = session(|_, _| 1.0);
+            results.sessions[0]
+                .runs
+                .iter_mut()
+                .filter(|run| lost && run.case == case(0).id)
+                .for_each(|run| run.outcome = fell_over());
+            results
+        });
+        let files = results_files(&base, &head);
+        assert_eq!(run(&files, &["--fail-on", "regression"]).0, exit, "{reason}");
+        let notes = compare_json(&files, &[]).notes;
+        assert_eq!((notes.len(), notes[0].kind, notes[0].reason.as_str()), (1, NoteKind::Failed, reason));
+    }
+}
+
+/// Who doesn't say which tokens came out may still have written the same.
+#[test]
+fn tokens_that_a_side_does_not_tell_have_not_changed() {
+    let mut silent = session(|_, _| 1.0);
+    for run in &mut silent.sessions[0].runs {
+        let Outcome::Ok(measured) = &mut run.outcome else { panic!("every run is well") };
+        measured.token_hash = None;
+    }
+    let telling = session(|_, _| 1.0);
+    for (base, head) in [(&silent, &telling), (&telling, &silent)] {
+        assert_eq!(compare_json(&results_files(base, head), &[]).notes, []);
+    }
 }

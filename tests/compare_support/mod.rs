@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bench_diff::case::{Case, DeviceKind};
-use bench_diff::compare::{CaseNote, Counts, Row, Tier, Verdict, disk};
+use bench_diff::compare::{CaseNote, Counts, Difference, Row, Tier, Verdict, disk};
 use bench_diff::engine::ModelSpec;
 use bench_diff::metric::{self, MetricName};
 use bench_diff::results::{Environment, Gpu, Measurement, Outcome, Program, Results, Run, Session, Settings};
@@ -68,6 +68,7 @@ pub struct Printed {
     pub family: usize,
     pub rows: Vec<disk::Row>,
     pub notes: Vec<CaseNote>,
+    pub differences: Vec<Difference>,
     pub warnings: Vec<String>,
 }
 

@@ -5,6 +5,7 @@ mod children;
 mod comment;
 mod failed;
 mod fake;
+mod gate;
 mod literal;
 mod publish;
 mod reports;

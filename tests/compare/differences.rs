@@ -1,0 +1,183 @@
+//! In what two measurements may differ: each field of the machine, the settings and the cases, and what it means.
+
+use bench_diff::case::{Case, DeviceKind};
+use bench_diff::compare::Verdict;
+use bench_diff::results::{Environment, Results, Settings};
+
+use crate::compare_support::{Printed, case, compare_json, run, session};
+use crate::{other_session, results_files, usage_error};
+
+/// Both sides on machines that say everything about themselves, and then as `change` says.
+fn compared(change: impl FnOnce(&mut Results, &mut Results)) -> Printed {
+    let [mut base, mut head] = [session(|_, _| 1.0), other_session(|_, _| 1.0)];
+    for side in [&mut base, &mut head] {
+        let machine = &mut side.sessions[0].environment;
+        machine.gpus[0].power_limit_w = Some(700.0);
+        machine.gpus[0].ecc = Some(true);
+        machine.gpus[0].max_sm_clock_mhz = Some(1980);
+        machine.cuda_version = Some("13.0".into());
+        machine.memory_mib = Some(64_000);
+        (machine.os, machine.kernel) = (Some("Linux".into()), Some("6.8".into()));
+    }
+    change(&mut base, &mut head);
+    compare_json(&results_files(&base, &head), &[])
+}
+
+fn differences(comparison: &Printed) -> Vec<(&str, &str, &str, bool)> {
+    comparison.differences.iter().map(|it| (it.field.as_str(), it.base.as_str(), it.head.as_str(), it.blocks)).collect()
+}
+
+type Change = fn(&mut Environment);
+
+#[test]
+fn hardware_makes_incomparable_and_software_is_named() {
+    let changes: [(Change, _); 12] = [
+        (|e| e.gpus[0].name = "NVIDIA H200".into(), ("gpu", "NVIDIA H100 80GB HBM3", "NVIDIA H200", true)),
+        (|e| e.gpus.clear(), ("gpu", "NVIDIA H100 80GB HBM3", "none", true)),
+        (|e| e.gpus[0].memory_mib = Some(70_000), ("gpu_memory_mib", "81559", "70000", true)),
+        (|e| e.gpus[0].power_limit_w = Some(350.0), ("gpu_power_limit_w", "700", "350", true)),
+        (|e| e.gpus[0].ecc = Some(false), ("gpu_ecc", "true", "false", true)),
+        (|e| e.gpus[0].max_sm_clock_mhz = Some(1755), ("gpu_max_sm_clock_mhz", "1980", "1755", false)),
+        (|e| e.driver_version = Some("600.1".into()), ("driver_version", "580.0", "600.1", false)),
+        (|e| e.cuda_version = Some("13.1".into()), ("cuda_version", "13.0", "13.1", false)),
+        // The device of these cases is the GPU.
+        (|e| e.cpu = Some("Other CPU".into()), ("cpu", "Some CPU", "Other CPU", false)),
+        (|e| e.cpu_cores = Some(9), ("cpu_cores", "8", "9", false)),
+        (|e| e.memory_mib = Some(128_000), ("memory_mib", "64000", "128000", false)),
+        (|e| e.kernel = Some("6.9".into()), ("kernel", "6.8", "6.9", false)),
+    ];
+    for (change, expected) in changes {
+        let comparison = compared(|_, head| change(&mut head.sessions[0].environment));
+        assert_eq!(differences(&comparison), [expected]);
+        assert_eq!(comparison.verdict == Verdict::NotComparable, expected.3, "{expected:?}");
+    }
+}
+
+/// What a side doesn't know is no difference; nor is what a driver keeps of the memory.
+#[test]
+fn what_is_unknown_or_about_the_same_is_no_difference() {
+    let changes: [Change; 6] = [
+        |_| (),
+        |e| *e = Environment { gpus: e.gpus.clone(), ..Environment::default() },
+        |e| e.gpus[0].memory_mib = None,
+        |e| e.gpus[0].ecc = None,
+        |e| e.gpus[0].memory_mib = Some(80_000),
+        |e| e.memory_mib = Some(63_000),
+    ];
+    for change in changes {
+        for known in [0, 1] {
+            let comparison = compared(|base, head| change(&mut [base, head][known].sessions[0].environment));
+            assert_eq!(differences(&comparison), []);
+            assert_ne!(comparison.verdict, Verdict::NotComparable);
+        }
+    }
+}
+
+#[test]
+fn several_gpus_are_counted_and_named() {
+    let gpus = |count: usize, last: &'static str| {
+        move |base: &mut Results, head: &mut Results| {
+            for (side, last) in [(base, None), (head, Some(last))] {
+                let gpus = &mut side.sessions[0].environment.gpus;
+                *gpus = vec![gpus[0].clone(); count];
+                last.into_iter().for_each(|name| gpus[count - 1].name = name.into());
+            }
+        }
+    };
+    let h100 = "NVIDIA H100 80GB HBM3";
+    assert_eq!(differences(&compared(gpus(2, h100))), []);
+    let (two, mixed) = (format!("2 x {h100}"), format!("{h100} + H200"));
+    assert_eq!(differences(&compared(gpus(2, "H200"))), [("gpu", two.as_str(), mixed.as_str(), true)]);
+    // One that doesn't know its memory says nothing about all.
+    let comparison = compared(|base, head| {
+        gpus(2, h100)(base, head);
+        head.sessions[0].environment.gpus[1].memory_mib = None;
+        head.sessions[0].environment.gpus[0].memory_mib = Some(40_000);
+    });
+    assert_eq!(differences(&comparison), []);
+}
+
+/// The CPU is hardware like a GPU where it is what is measured, on both sides.
+#[test]
+fn the_cpu_is_the_device_of_cpu_cases() {
+    for (on_cpu, blocks) in [([true, true], true), ([true, false], false), ([false, true], false)] {
+        let comparison = compared(|base, head| {
+            head.sessions[0].environment.cpu_cores = Some(9);
+            for (side, on_cpu) in [base, head].into_iter().zip(on_cpu) {
+                side.cases[0].device = if on_cpu { DeviceKind::Cpu } else { DeviceKind::Cuda }.into();
+            }
+        });
+        assert_eq!(differences(&comparison), [("cpu_cores", "8", "9", blocks)], "{on_cpu:?}");
+    }
+}
+
+#[test]
+fn settings_of_measuring_make_incomparable() {
+    let changes: [(fn(&mut Settings), _); 5] = [
+        (|s| s.warmup = 2, ("warmup", "1", "2", true)),
+        (|s| s.warmup_length = Some(4), ("warmup_length", "whole", "4", true)),
+        (|s| s.iterations = 3, ("iterations", "1", "3", true)),
+        (|s| s.threads = Some(2), ("threads", "any", "2", true)),
+        (|s| s.prompt = "seed".into(), ("prompt", "repeat", "seed", true)),
+    ];
+    for (change, expected) in changes {
+        let comparison = compared(|_, head| change(&mut head.settings));
+        assert_eq!((differences(&comparison), comparison.verdict), (vec![expected], Verdict::NotComparable));
+    }
+    // More runs are more evidence of the same.
+    assert_eq!(differences(&compared(|_, head| head.settings.runs = 5)), []);
+}
+
+#[test]
+fn settings_of_a_case_make_it_incomparable() {
+    type Change = fn(&mut Case);
+    let changes: [(Change, &str); 8] = [
+        (|c| c.model = "Qwen/Other".into(), "model Qwen/Qwen2.5-1B -> Qwen/Other"),
+        (|c| c.weights = "hub".into(), "weights generated -> hub"),
+        (|c| c.engine = "other".into(), "engine candle -> other"),
+        (|c| c.dtype = "f32".into(), "dtype bf16 -> f32"),
+        (|c| c.batch_size = 4, "batch_size 1 -> 4"),
+        (|c| c.context_length = 1, "context_length 6144 -> 1"),
+        (|c| c.generated_length = 64, "generated_length 32 -> 64"),
+        (|c| c.gpus = 2, "gpus 1 -> 2"),
+    ];
+    for (change, reason) in changes {
+        let comparison = compared(|_, head| change(&mut head.cases[0]));
+        let rows: Vec<_> = comparison.rows.iter().filter(|row| row.case == case(0).id).collect();
+        assert!(
+            rows.iter().all(|row| (row.verdict, row.reason.as_str()) == (Verdict::NotComparable, reason)),
+            "{rows:?}"
+        );
+        assert_eq!(comparison.counts.not_comparable, rows.len());
+    }
+}
+
+/// A revision counts where both sides name one.
+#[test]
+fn another_revision_is_another_model() {
+    for (base, head, reason) in [
+        (Some("a"), Some("b"), "revision a -> b"),
+        (Some("a"), Some("a"), ""),
+        (Some("a"), None, ""),
+        (None, Some("b"), ""),
+    ] {
+        let comparison = compared(|old, new| {
+            (old.cases[0].revision, new.cases[0].revision) = (base.map(str::to_owned), head.map(str::to_owned));
+        });
+        assert_eq!(comparison.rows[0].verdict == Verdict::NotComparable, !reason.is_empty());
+        assert!(comparison.rows[0].reason.contains(reason));
+    }
+}
+
+#[test]
+fn what_is_better_and_its_unit_are_the_same_on_both_sides() {
+    let cell = |unit: &str, better: &str| serde_json::json!([{"case": "a", "metric": "x", "unit": unit, "better": better, "samples": [1.0, 1.1]}]);
+    for (head, message) in [
+        (cell("ms", "higher"), "case `a`, metric `x`: `better` differs between the files"),
+        (cell("tok/s", "lower"), "the base is in `ms` and the head in `tok/s`: only ms and s are converted"),
+    ] {
+        let (exit, _, err) = run(&crate::Files::new(&cell("ms", "lower"), &head), &[]);
+        assert_eq!(exit, usage_error());
+        assert!(err.contains(message), "{err}");
+    }
+}
