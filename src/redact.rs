@@ -3,7 +3,7 @@
 //! The program's writers and files are behind a [`Redacting`] writer, and what a server answers passes
 //! [`Secrets::redact`] before anything else sees it: a text that is cut or escaped later can't hold half a token.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -26,20 +26,22 @@ pub struct Secrets(Arc<Known>);
 #[derive(Clone, Default)]
 struct Known {
     patterns: Vec<Pattern>,
-    /// The bytes that one of them can begin with, a bit each: most text has few.
-    starts: [u64; 4],
+    /// Those that can begin with a byte: a private key has hundreds of patterns, and few begin alike.
+    by_start: BTreeMap<u8, Vec<usize>>,
 }
 
 impl Known {
     fn add(&mut self, pattern: Pattern) {
-        for start in pattern.first().into_iter().flatten().filter_map(|spelling| spelling.first()) {
-            self.starts[usize::from(start / 64)] |= 1 << (start % 64);
+        let starts = pattern.first().into_iter().flatten().filter_map(|spelling| spelling.first());
+        for start in starts.copied().collect::<BTreeSet<u8>>() {
+            self.by_start.entry(start).or_default().push(self.patterns.len());
         }
         self.patterns.push(pattern);
     }
 
-    fn can_start_with(&self, byte: u8) -> bool {
-        self.starts[usize::from(byte / 64)] & (1 << (byte % 64)) != 0
+    /// What `by_start` says, without searching.
+    fn table(&self) -> [&[usize]; 256] {
+        std::array::from_fn(|byte| self.by_start.get(&(byte as u8)).map_or(&[][..], Vec::as_slice))
     }
 }
 
@@ -110,15 +112,15 @@ impl Secrets {
     /// What can be shown of `text`, and its end, where a secret may have begun.
     fn split<'a>(&self, text: &'a [u8], end: End) -> (Vec<u8>, &'a [u8]) {
         let mut shown = Vec::with_capacity(text.len());
-        let mut at = 0;
+        let (mut at, table) = (0, self.0.table());
         loop {
-            let harmless = text[at..].iter().take_while(|byte| !self.0.can_start_with(**byte)).count();
+            let harmless = text[at..].iter().take_while(|byte| table[usize::from(**byte)].is_empty()).count();
             shown.extend_from_slice(&text[at..at + harmless]);
             at += harmless;
             if at == text.len() {
                 return (shown, &[]);
             }
-            match self.at(&text[at..], end) {
+            match self.at(table[usize::from(text[at])], &text[at..], end) {
                 Match::Whole(length) => {
                     shown.extend(HIDDEN.bytes());
                     at += length;
@@ -132,9 +134,9 @@ impl Secrets {
         }
     }
 
-    /// Is there a secret at the start of `text`? The longest counts.
-    fn at(&self, text: &[u8], end: End) -> Match {
-        let matches = self.0.patterns.iter().map(|pattern| matches(pattern, text, end));
+    /// Is one of these patterns at the start of `text`? The longest counts.
+    fn at(&self, candidates: &[usize], text: &[u8], end: End) -> Match {
+        let matches = candidates.iter().map(|&index| matches(&self.0.patterns[index], text, end));
         matches.max().unwrap_or(Match::No)
     }
 }
@@ -156,9 +158,24 @@ enum Match {
     Begun,
 }
 
-fn matches(pattern: &Pattern, text: &[u8], end: End) -> Match {
-    // Every way to read it: of `\\\\`, one may be an escaped backslash, or the first of two.
-    let (mut ends, mut begun) = (BTreeSet::from([0]), false);
+fn matches(pattern: &[Vec<Vec<u8>>], text: &[u8], end: End) -> Match {
+    let mut at = 0;
+    for (index, spellings) in pattern.iter().enumerate() {
+        let rest = &text[at..];
+        let mut found =
+            spellings.iter().map(|spelling| spelled(spelling, rest, end)).filter(|found| *found != Match::No);
+        match (found.next(), found.next()) {
+            (None, _) => return Match::No,
+            (Some(Match::Whole(length)), None) => at += length,
+            _ => return every_way(&pattern[index..], text, at, end),
+        }
+    }
+    Match::Whole(at)
+}
+
+/// From where there are several ways to read it: of `\\\\`, one may be an escaped backslash, or the first of two.
+fn every_way(pattern: &[Vec<Vec<u8>>], text: &[u8], from: usize, end: End) -> Match {
+    let (mut ends, mut begun) = (BTreeSet::from([from]), false);
     for spellings in pattern {
         let mut next = BTreeSet::new();
         for at in ends {
@@ -180,6 +197,9 @@ fn matches(pattern: &Pattern, text: &[u8], end: End) -> Match {
 }
 
 fn spelled(spelling: &[u8], text: &[u8], end: End) -> Match {
+    if text.first().is_some_and(|first| *first != spelling[0]) {
+        return Match::No;
+    }
     // Hexadecimal digits and names of characters are written in either case.
     let equal = |a: &[u8], b: &[u8]| if spelling.len() == 1 { a == b } else { a.eq_ignore_ascii_case(b) };
     match text.len() {

@@ -1,7 +1,7 @@
 //! What a step tells its runner: outputs, the step summary, and annotations.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::files;
 use crate::redact::Secrets;
@@ -39,7 +39,7 @@ impl Files {
     }
 }
 
-fn append(path: &PathBuf, text: &str) -> io::Result<()> {
+fn append(path: &Path, text: &str) -> io::Result<()> {
     Secrets::of_environment().writer(files::append(path)?).write_all(text.as_bytes())
 }
 
