@@ -54,7 +54,7 @@ fn load_within(
         Ok(gpu) => gpu,
         Err(error) => return Ok(Err(format!("its kernels can't be loaded: {error}"))),
     };
-    let chunk = chunk.unwrap_or_else(|| plan::default_chunk(&shape)).min(capacity);
+    let chunk = chunk.unwrap_or_else(|| decode_plan::default_chunk(&shape)).min(capacity);
     let graph = Graph::new(config, gpu, plan, capacity, chunk, weights)?;
     // Before minutes of reading weights, and while another implementation still can have the memory.
     if let Err(error) = graph.try_launch() {
