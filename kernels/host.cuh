@@ -19,7 +19,7 @@
         }                                                                                    \
     } while (0)
 
-// As plan.rs of src/engine/candle/qwen2/graph has them.
+// As decode_plan.rs of src/engine/candle/qwen2/graph has them.
 struct Shape {
     size_t hidden, intermediate, layers, heads, kv_heads, head_dim, vocabulary;
 };
