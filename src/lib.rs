@@ -21,6 +21,7 @@ pub mod files;
 mod flags;
 pub mod git;
 pub mod github;
+mod hex;
 pub mod io;
 pub mod measure;
 pub mod metric;

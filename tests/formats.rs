@@ -118,6 +118,17 @@ fn words_of_a_newer_version_are_kept() {
 }
 
 #[test]
+fn several_cards_are_told_apart() {
+    let results = read("results.v2.cards.json");
+    let session = &results.sessions[0];
+    let Outcome::Ok(measured) = &session.runs[0].outcome else { panic!("it is well") };
+    let uuids: Vec<_> = session.environment.gpus.iter().filter_map(|gpu| gpu.uuid.as_deref()).collect();
+    assert_eq!(uuids, measured.by_card.iter().map(|card| card.uuid.as_str()).collect::<Vec<_>>());
+    assert_eq!(measured.by_card[1].peak_memory_mib, Some(8001.0));
+    assert_eq!(measured.by_card[1].state.throttle_reasons, ["sw_power_cap"]);
+}
+
+#[test]
 fn words_of_a_newer_version_are_compared_as_text_and_shown_escaped() {
     let file = fixture("results.v2.json");
     let directory = tempfile::tempdir().unwrap();

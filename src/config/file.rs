@@ -126,7 +126,7 @@ pub struct SuiteSettings {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     #[schemars(range(min = 1, max = 1000))]
     pub runs: Option<u32>,
-    /// Uncounted generations before each measured one [default: 1]
+    /// Uncounted generations of each case at the start of a run [default: 1]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(0..=100))]
     #[schemars(range(min = 0, max = 100))]
     pub warmup: Option<u32>,

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use crate::hex::hex;
+
 /// The cards of a machine.
 pub trait Driver: Send + Sync {
     /// All cards, in the order of their places on the bus: that of `nvidia-smi`.
@@ -115,7 +117,7 @@ impl Throttle {
 
 /// A card's UUID as the driver's library writes it; CUDA has the bytes.
 pub fn uuid_of(bytes: [u8; 16]) -> String {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(&bytes);
     format!("GPU-{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 

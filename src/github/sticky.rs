@@ -17,6 +17,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{ApiError, Client, Repository};
+use crate::hex::hex;
 use crate::report::Subject;
 use crate::word::words;
 
@@ -73,7 +74,7 @@ fn encode(text: &str) -> String {
     // Two hyphens are not allowed inside an HTML comment.
     let mut name = percent_encoding::utf8_percent_encode(text, SET).to_string().replace("--", "-%2D");
     if name.len() > MAX_NAME {
-        let hash: String = Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex(&Sha256::digest(text)[..8]);
         name.truncate(MAX_NAME);
         name = format!("{name}~{hash}");
     }

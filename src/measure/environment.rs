@@ -9,7 +9,12 @@ use crate::results::{Environment, Gpu};
 
 /// Describes this machine and the GPUs that `suite` uses.
 pub fn environment(suite: &Suite) -> Environment {
-    let gpus: Vec<Gpu> = suite.gpus.open().iter().map(|card| card.hardware().into()).collect();
+    let gpus: Vec<Gpu> = suite
+        .gpus
+        .open()
+        .iter()
+        .map(|card| Gpu { uuid: Some(card.id().uuid.clone()), ..card.hardware().into() })
+        .collect();
     let driver = device::driver().filter(|_| !gpus.is_empty());
     let versions = driver.map_or_else(Versions::default, |driver| driver.versions());
     let uname = rustix::system::uname();
@@ -29,6 +34,7 @@ impl From<Hardware> for Gpu {
     fn from(card: Hardware) -> Self {
         Self {
             name: card.name,
+            uuid: None,
             memory_mib: card.memory_bytes.map(|bytes| bytes / MIB),
             compute_capability: card.compute_capability.map(|(major, minor)| format!("{major}.{minor}")),
             power_limit_w: card.power_limit_w,

@@ -10,6 +10,7 @@ use crate::case::Case;
 use crate::config::Suite;
 use crate::error::{Error, Result};
 use crate::files::Output;
+use crate::hex::hex;
 use crate::results::{self, Discarded, Outcome, Program, Results, Run, Session};
 
 /// One side of a session: most have one, a comparison has base and head.
@@ -125,7 +126,7 @@ impl Side {
 }
 
 fn planned(suite: &Suite) -> Vec<Case> {
-    suite.models.iter().flat_map(|model| model.cases.iter().cloned()).collect()
+    suite.cases().cloned().collect()
 }
 
 /// Runs under different settings don't belong into one session.
@@ -185,6 +186,6 @@ pub(super) fn now() -> String {
 pub fn session_id() -> String {
     let now = Timestamp::now();
     let seed = format!("{} {} {:?}", now.as_nanosecond(), std::process::id(), rustix::system::uname().nodename());
-    let hash: String = Sha256::digest(seed)[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex(&Sha256::digest(seed)[..4]);
     format!("{}-{hash}", now.strftime("%Y%m%dT%H%M%SZ"))
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::seen::Seen;
+use super::seen::{CardSeen, Seen};
 use crate::case::Case;
 use crate::device::memory::MIB;
 use crate::engine::{Generation, Loaded};
+use crate::hex::hex;
 use crate::metric::{Metric, MetricName};
 use crate::results::distribution::{quantile, significant};
-use crate::results::{Ceilings, Distribution, Measurement, Roofline};
+use crate::results::{CardState, Ceilings, Distribution, Measurement, Roofline};
 use crate::stats;
 
 /// Bytes of the token hash that are kept: plenty against accidents, and half the room in a baseline.
@@ -39,6 +40,7 @@ impl Sampled<'_> {
             clock: Some(self.generations[0].clock.into()),
             roofline: self.ceilings.and_then(|ceilings| self.roofline(ceilings)),
             warnings: self.warnings(),
+            by_card: by_card(self.seen.by_card),
             device: self.seen.device,
         };
         (measurement, gaps)
@@ -133,6 +135,11 @@ impl Sampled<'_> {
     }
 }
 
+/// One card is all of them, told already.
+fn by_card(cards: Vec<CardSeen>) -> Vec<CardState> {
+    if cards.len() > 1 { cards.into_iter().map(CardState::from).collect() } else { Vec::new() }
+}
+
 /// The spans of a generation, in seconds.
 struct Seconds {
     /// To the first token, or the chunk that it came in: it includes choosing that token.
@@ -166,7 +173,7 @@ fn token_hash(tokens: &[u32]) -> String {
     for token in tokens {
         hash.update(token.to_le_bytes());
     }
-    hash.finalize()[..HASH_BYTES].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..HASH_BYTES])
 }
 
 #[cfg(test)]
@@ -176,7 +183,23 @@ mod tests {
     use super::super::fixture::case;
     use super::*;
     use crate::case::Clock;
+    use crate::device::CardId;
     use crate::engine::{Chunk, Costs};
+    use crate::results::DeviceState;
+
+    #[test]
+    fn cards_are_told_apart_where_there_are_several() {
+        let card = |uuid: &str, mib: u64| CardSeen {
+            card: CardId { index: None, uuid: uuid.to_owned(), name: String::new() },
+            peak_bytes: Some(mib << 20),
+            energy_j: None,
+            state: DeviceState { power_w: Some(300.0), ..DeviceState::default() },
+        };
+        assert_eq!(by_card(vec![card("GPU-1", 5)]), []);
+        let told = by_card(vec![card("GPU-1", 5), card("GPU-2", 7)]);
+        let told: Vec<_> = told.iter().map(|card| (card.uuid.as_str(), card.peak_memory_mib, card.energy_j)).collect();
+        assert_eq!(told, [("GPU-1", Some(5.0), None), ("GPU-2", Some(7.0), None)]);
+    }
 
     /// 100 prompt tokens in 200 ms, then gaps of 10, 10, 10 and 30 ms, and 5 ms until the end.
     fn generation() -> Generation {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use crate::device::memory::MIB;
 use crate::device::{CardId, CardSample, Throttle};
-use crate::results::DeviceState;
+use crate::results::{CardState, DeviceState};
 
 /// What a card told at one time.
 pub struct CardLook {
@@ -45,6 +46,13 @@ impl CardSeen {
         let looks: Vec<&CardLook> = looks.collect();
         let peak_bytes = looks.iter().filter_map(|look| look.held_bytes).max().filter(|&bytes| bytes > 0);
         Self { card, peak_bytes, energy_j, state: state(&looks) }
+    }
+}
+
+impl From<CardSeen> for CardState {
+    fn from(seen: CardSeen) -> Self {
+        let peak_memory_mib = seen.peak_bytes.map(|bytes| tenths(bytes as f64 / MIB as f64));
+        Self { uuid: seen.card.uuid, peak_memory_mib, energy_j: seen.energy_j.map(tenths), state: seen.state }
     }
 }
 

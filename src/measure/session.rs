@@ -78,10 +78,6 @@ fn in_turn(sides: &mut [Side], round: u32) -> Vec<&mut Side> {
     order
 }
 
-fn cases(suite: &Suite) -> impl Iterator<Item = &Case> {
-    suite.models.iter().flat_map(|model| &model.cases)
-}
-
 struct Session<'a> {
     request: &'a Request<'a>,
     observer: &'a mut dyn Observer,
@@ -95,7 +91,7 @@ impl Session<'_> {
     fn prepare(&mut self, sides: &mut [Side]) -> Result<()> {
         let suite = self.request.suite;
         let here = environment(suite);
-        for case in cases(suite) {
+        for case in suite.cases() {
             let runs = sides.iter().flat_map(|side| &side.session().runs).filter(|run| run.case == case.id);
             self.throttling.know(&case.id, runs);
         }
@@ -114,10 +110,10 @@ impl Session<'_> {
             session.finished = None;
             side.save()?;
             for round in 1..=suite.settings.runs {
-                left.extend(cases(suite).filter(|case| !side.has(&case.id, round)).map(|case| case.id.as_str()));
+                left.extend(suite.cases().filter(|case| !side.has(&case.id, round)).map(|case| case.id.as_str()));
             }
         }
-        let total = cases(suite).count() * suite.settings.runs as usize * sides.len();
+        let total = suite.cases().count() * suite.settings.runs as usize * sides.len();
         self.observer.update(Update::Started { left: &left, total });
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::escape;
 use crate::files::Output;
 use crate::git::{self, Remote};
+use crate::hex::hex;
 use crate::measure::Worker;
 
 /// bench-diff against candle as some commit or checkout has it.
@@ -190,7 +191,7 @@ fn fingerprint(source: &Path) -> std::io::Result<String> {
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", "build", "kernels", "src"] {
         add(&source.join(name), &mut hash)?;
     }
-    Ok(hash.finalize()[..6].iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&hash.finalize()[..6]))
 }
 
 fn add(path: &Path, hash: &mut Sha256) -> std::io::Result<()> {

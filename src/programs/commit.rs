@@ -8,6 +8,7 @@ use super::building::run;
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
 use crate::git;
+use crate::hex::hex;
 use crate::measure::Worker;
 
 /// How a commit becomes a program.
@@ -45,5 +46,5 @@ impl Build {
 }
 
 fn short_hash(text: &str) -> String {
-    Sha256::digest(text)[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(text)[..6])
 }

@@ -50,17 +50,18 @@ same_fields! {
         driver_version, cuda_version, cpu, cpu_cores, memory_mib, os, kernel; types; options; lists gpus
     }
     Gpu = model::Gpu {
-        name, memory_mib, compute_capability, power_limit_w, ecc, max_sm_clock_mhz, max_memory_clock_mhz;
+        name, uuid, memory_mib, compute_capability, power_limit_w, ecc, max_sm_clock_mhz, max_memory_clock_mhz;
         types; options; lists
     }
     Ceilings = model::Ceilings { bandwidth_gb_s, matmul_tflop_s; types; options; lists }
     Measurement = model::Measurement {
-        metrics, token_hash, implementation, clock, warnings; types; options itl, device, roofline; lists
+        metrics, token_hash, implementation, clock, warnings; types; options itl, device, roofline; lists by_card
     }
     Distribution = model::Distribution { count, mean, min, max, quantiles, histogram; types; options; lists }
     DeviceState = model::DeviceState {
         sm_clock_mhz, memory_clock_mhz, temperature_c, power_w, throttle_reasons; types; options; lists
     }
+    CardState = model::CardState { uuid, peak_memory_mib, energy_j; types state; options; lists }
     Roofline = model::Roofline { decode, prefill; types; options; lists }
     Failure = model::Failure { reason; types kind; options; lists }
     Run = model::Run { case, round, started; types outcome; options; lists }

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::v2::{DeviceState, Distribution, Failure, FailureKind, Measurement, Outcome, Roofline, Run};
+use super::v2::{CardState, DeviceState, Distribution, Failure, FailureKind, Measurement, Outcome, Roofline, Run};
 use crate::case::{Clock, ImplementationName};
 use crate::metric::MetricName;
 use crate::word::Word;
@@ -31,6 +31,8 @@ struct FlatRun {
     clock: Option<Word<Clock>>,
     #[serde(default)]
     device: Option<DeviceState>,
+    #[serde(default)]
+    by_card: Vec<CardState>,
     #[serde(default)]
     roofline: Option<Roofline>,
     #[serde(default)]
@@ -60,6 +62,7 @@ impl<'de> Deserialize<'de> for Run {
                 implementation: flat.implementation,
                 clock: flat.clock,
                 device: flat.device,
+                by_card: flat.by_card,
                 roofline: flat.roofline,
                 warnings: flat.warnings,
             }),

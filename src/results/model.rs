@@ -115,6 +115,8 @@ pub struct Environment {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Gpu {
     pub name: String,
+    /// As the driver tells it (`GPU-...`).
+    pub uuid: Option<String>,
     pub memory_mib: Option<u64>,
     pub compute_capability: Option<String>,
     pub power_limit_w: Option<f64>,
@@ -165,6 +167,8 @@ pub struct Measurement {
     /// Whose clock the times are of; absent in files from before it was told.
     pub clock: Option<Word<Clock>>,
     pub device: Option<DeviceState>,
+    /// Where several GPUs ran it; `device` and the metrics are of all of them together.
+    pub by_card: Vec<CardState>,
     /// Share of the device's limit that was reached (0.7 is 70%).
     pub roofline: Option<Roofline>,
     /// What a reader of the numbers must know, such as a fallback.
@@ -200,6 +204,18 @@ pub struct DeviceState {
     pub power_w: Option<f64>,
     /// Why the clocks were held down, as NVML names it; empty when they weren't.
     pub throttle_reasons: Vec<String>,
+}
+
+/// One of several GPUs of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CardState {
+    /// As in the session's environment.
+    pub uuid: String,
+    /// The most that the run held of its memory.
+    pub peak_memory_mib: Option<f64>,
+    /// Of all measured generations of the run.
+    pub energy_j: Option<f64>,
+    pub state: DeviceState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -55,7 +55,16 @@ impl From<v1::Gpu> for v2::Gpu {
             max_memory_clock_mhz,
         } = old;
         let memory_mib = (memory_mib > 0).then_some(memory_mib);
-        Self { name, memory_mib, compute_capability, power_limit_w, ecc, max_sm_clock_mhz, max_memory_clock_mhz }
+        Self {
+            name,
+            uuid: None,
+            memory_mib,
+            compute_capability,
+            power_limit_w,
+            ecc,
+            max_sm_clock_mhz,
+            max_memory_clock_mhz,
+        }
     }
 }
 

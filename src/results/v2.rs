@@ -165,6 +165,9 @@ pub struct Environment {
 #[serde(default)]
 pub struct Gpu {
     pub name: String,
+    /// As the driver tells it (`GPU-...`); absent in files from before it was recorded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -228,6 +231,9 @@ pub struct Measurement {
     pub clock: Option<Word<Clock>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceState>,
+    /// Where several GPUs ran it; `device` and the metrics are of all of them together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_card: Vec<CardState>,
     /// Share of the device's limit that was reached (0.7 is 70%).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roofline: Option<Roofline>,
@@ -264,6 +270,21 @@ pub struct DeviceState {
     /// Why the clocks were held down, as NVML names it; empty when they weren't.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub throttle_reasons: Vec<String>,
+}
+
+/// One of several GPUs of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CardState {
+    /// As in the session's environment.
+    pub uuid: String,
+    /// The most that the run held of its memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_memory_mib: Option<f64>,
+    /// Of all measured generations of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub energy_j: Option<f64>,
+    #[serde(flatten)]
+    pub state: DeviceState,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
