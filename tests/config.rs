@@ -177,6 +177,28 @@ fn what_is_not_built_yet_is_not_called_a_typo() {
     ));
 }
 
+/// What one suite asks of an engine is no matter to who measures another.
+#[test]
+fn a_suite_that_cant_run_yet_leaves_the_others_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = "device = \"cuda\"\nsuites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-AWQ\"]\n\
+                  suites.b.models = [\"Qwen/Qwen2.5-7B\"]\nsuites.c.quantization = \"gptq-int4\"\n\
+                  suites.c.models = [\"Qwen/Qwen2.5-7B\"]\n";
+    std::fs::write(directory.path().join("bench-diff.toml"), config).unwrap();
+    let plan = |suite| run(directory.path(), &["plan", "--device-memory", "80", "--suite", suite]);
+    assert_eq!(
+        plan("a").2,
+        "error: bench-diff.toml:2: `Qwen/Qwen2.5-7B-Instruct-AWQ` with awq weights is not supported yet: use an unquantized model\n"
+    );
+    assert_eq!(
+        plan("c").2,
+        "error: bench-diff.toml:4: `Qwen/Qwen2.5-7B` with gptq-int4 weights is not supported yet: use an unquantized model\n"
+    );
+    let (exit, out, err) = plan("b");
+    assert_eq!(exit, 0, "{err}");
+    assert!(out.contains("Qwen2.5-7B/bf16/6144"), "{out}");
+}
+
 #[test]
 fn broken_toml_has_its_line() {
     insta::assert_snapshot!(error_of("runs = 3\nwarmup = = 1\n[suites.a\n"));

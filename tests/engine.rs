@@ -385,6 +385,17 @@ fn generate_shows_tokens_and_logits() {
     assert_eq!(keys, ["device", "dtype", "implementation", "model", "prompt_ids", "steps", "tokens", "weights"]);
 }
 
+/// Unquantized weights must not go by a quantized model's name, generated ones neither.
+#[test]
+fn a_quantized_model_is_refused_by_name() {
+    let model = "Qwen/Qwen2.5-0.5B-Instruct-GPTQ-Int4";
+    let args = [model, "--prompt-ids", "1", "--tokens", "1", "--device", "cpu", "--weights", "generated"];
+    let (exit, out, err) = generate(&args);
+    assert_ne!(exit, 0);
+    assert_eq!(out, "");
+    assert!(err.contains(model) && err.contains("gptq-int4"), "{err}");
+}
+
 #[test]
 fn generate_reads_a_prompt_from_a_file_and_warns() {
     let model = fixture("untied").display().to_string();

@@ -7,6 +7,7 @@ mod file;
 mod resolve;
 mod source;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use candle_source::CandleSource;
@@ -21,7 +22,7 @@ use crate::suggest;
 use crate::thresholds::Thresholds;
 use check::Checked;
 use serde::Deserialize;
-use source::Source;
+use source::{Problems, Source};
 
 pub const FILE_NAME: &str = "bench-diff.toml";
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub suites: Vec<Suite>,
     /// The file it came from; `None` for the built-in configuration.
     pub path: Option<PathBuf>,
+    /// By suite, why it can't be measured by this build.
+    refusals: BTreeMap<String, Problems>,
 }
 
 /// One suite: what to measure, how, and what counts as a change.
@@ -121,10 +124,13 @@ impl Config {
                 let resolved = resolve::resolve(&file, &source, directory, selection, machine, complete);
                 problems.extend(resolved.problems);
                 if problems.is_empty() {
-                    Ok(Self { suites: resolved.suites, path: None })
-                } else {
-                    Err(source.error(problems))
+                    let of_suite = |(name, refusals)| (name, source.problems(refusals));
+                    let refusals = resolved.refusals.into_iter().map(of_suite).collect();
+                    return Ok(Self { suites: resolved.suites, path: None, refusals });
                 }
+                // All at one look.
+                problems.extend(resolved.refusals.into_values().flatten());
+                Err(source.error(problems))
             }
             Err(error) if complete => {
                 let line = error.span().map(|span| source.line(span.start));
@@ -134,8 +140,13 @@ impl Config {
         }
     }
 
-    /// The suite of that name; without a name, the first one for the device at hand.
+    /// The suite of that name; without a name, the first one for the device at hand. This build can measure it.
     pub fn suite(&self, name: Option<&str>, machine: &Machine) -> Result<&Suite> {
+        let suite = self.find(name, machine)?;
+        self.refusals.get(&suite.name).map_or(Ok(suite), |refusals| Err(refusals.error()))
+    }
+
+    fn find(&self, name: Option<&str>, machine: &Machine) -> Result<&Suite> {
         let Some(name) = name else {
             let fits = self.suites.iter().find(|suite| suite.device() == machine.kind());
             return Ok(fits.unwrap_or(&self.suites[0]));

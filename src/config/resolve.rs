@@ -17,10 +17,12 @@ use crate::{models, suggest};
 /// Tokens that a warm-up generates where the configuration doesn't say.
 const WARMUP_LENGTH: u32 = 128;
 
-/// All suites that can be measured, and everything that is wrong with the others.
+/// All suites, and everything that is wrong with them.
 pub struct Resolved {
     pub suites: Vec<Suite>,
     pub problems: Vec<Problem>,
+    /// By suite, what its engines can't do: no fault of the file, and no matter to those who measure another suite.
+    pub refusals: BTreeMap<String, Vec<Problem>>,
 }
 
 /// `complete` is false when settings were left out, as something is wrong with them: then nothing is said that could be
@@ -36,7 +38,7 @@ pub fn resolve(
     let mut names: Vec<_> = file.suites.keys().collect();
     names.sort_by_key(|name| source.offset(&["suites", name]));
     let none = (SuiteSettings::default(), Vec::new());
-    let mut problems = Vec::new();
+    let (mut problems, mut refusals) = (Vec::new(), BTreeMap::new());
     let candle = file.candle.as_ref().filter(|_| complete).and_then(|table| {
         candle_source::resolve(table, source, directory).map_err(|problem| problems.push(problem)).ok()
     });
@@ -45,15 +47,30 @@ pub fn resolve(
         let selected = selection.suite.as_ref() == Some(name);
         let (flags, models) = if selected { (&selection.settings, &selection.models) } else { (&none.0, &none.1) };
         let (top, suite) = (&file.settings, &file.suites[name]);
-        let mut resolver =
-            Resolver { source, directory, machine, selected, complete, name, top, suite, flags, problems };
+        let found = Vec::new();
+        let mut resolver = Resolver {
+            source,
+            directory,
+            machine,
+            selected,
+            complete,
+            name,
+            top,
+            suite,
+            flags,
+            problems,
+            refusals: found,
+        };
         suites.extend(resolver.suite(models).map(|suite| Suite { candle: candle.clone(), ..suite }));
         problems = resolver.problems;
+        if !resolver.refusals.is_empty() {
+            refusals.insert(name.clone(), resolver.refusals);
+        }
     }
     if file.suites.is_empty() && complete {
         problems.push(Problem { line: source.find(&["suites"]), reason: "`suites` is empty".into() });
     }
-    Resolved { suites, problems }
+    Resolved { suites, problems, refusals }
 }
 
 /// One suite and the layers of its settings.
@@ -70,6 +87,7 @@ struct Resolver<'a> {
     suite: &'a SuiteTable,
     flags: &'a SuiteSettings,
     problems: Vec<Problem>,
+    refusals: Vec<Problem>,
 }
 
 /// One model of the suite.
@@ -129,10 +147,10 @@ impl<'a> Resolver<'a> {
 
     fn model(&mut self, entry: &Entry, device: DeviceKind, gpus: &Gpus) -> Option<SuiteModel> {
         let engine = self.engine(entry);
-        let directory = self.model_directory(entry, engine);
-        let name = match &directory {
-            Some(directory) => file_name(directory),
-            None => self.check_id(entry)?.id.clone(),
+        let directory = self.model_directory(entry);
+        let (name, published) = match &directory {
+            Some(directory) => (file_name(directory), self.published(entry, engine, directory)),
+            None => self.find_id(entry).map(|model| (model.id.clone(), model.quantization))?,
         };
         let weights = self.weights(entry, directory.is_some());
         let (usual_implementation, usual_dtype) = engine.usual(device);
@@ -142,7 +160,7 @@ impl<'a> Resolver<'a> {
                 .pick_model(entry, |settings| settings.revision.clone())
                 .filter(|_| weights == WeightsSource::Hub),
             weights,
-            quantization: self.pick_model(entry, |settings| settings.quantization).unwrap_or(Quantization::None),
+            quantization: self.pick_model(entry, |settings| settings.quantization).unwrap_or(published),
             dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or(usual_dtype),
             engine: engine.name().into(),
             implementation: self
@@ -176,28 +194,38 @@ impl<'a> Resolver<'a> {
             "dtype" => |settings| settings.dtype.is_some(),
             _ => |settings| settings.implementation.is_some(),
         };
-        if self.complete || setting == "quantization" {
-            self.report_model(entry, setting, set, reason);
+        if !self.complete && setting != "quantization" {
+            return;
         }
+        let before = self.problems.len();
+        if self.pick_model(entry, |settings| set(settings).then_some(())).is_some() {
+            self.report_model(entry, setting, set, reason);
+        } else {
+            self.report_entry(entry, reason);
+        }
+        self.refusals.extend(self.problems.drain(before..));
     }
 
     /// The directory that an entry names: it starts with `.` or `/`, as no id does.
-    fn model_directory(&mut self, entry: &Entry, engine: &dyn EngineKind) -> Option<PathBuf> {
+    fn model_directory(&self, entry: &Entry) -> Option<PathBuf> {
         if !entry.model.starts_with(['.', '/']) {
             return None;
         }
         // Paths in the file start from the file, those of flags from the working directory.
         let from = if entry.index.is_some() { self.directory } else { Path::new("") };
-        let directory: PathBuf = from.join(entry.model).components().collect();
-        match engine.shape(entry.model, Some(&directory)) {
-            Ok(shape) if shape.as_ref().is_none_or(|shape| shape.quantization == Quantization::None) => {}
-            Ok(_) => self.report_entry(entry, format!("`{}` is quantized, which is not supported yet", entry.model)),
-            Err(error) => self.report_entry(entry, format!("no model in `{}`: {error}", entry.model)),
-        }
-        Some(directory)
+        Some(from.join(entry.model).components().collect())
     }
 
-    fn check_id(&mut self, entry: &Entry) -> Option<&'static models::Model> {
+    /// How the weights of a directory are quantized.
+    fn published(&mut self, entry: &Entry, engine: &dyn EngineKind, directory: &Path) -> Quantization {
+        let shape = engine.shape(entry.model, Some(directory)).unwrap_or_else(|error| {
+            self.report_entry(entry, format!("no model in `{}`: {error}", entry.model));
+            None
+        });
+        shape.map_or(Quantization::None, |shape| shape.quantization)
+    }
+
+    fn find_id(&mut self, entry: &Entry) -> Option<&'static models::Model> {
         let Some(model) = models::find(entry.model) else {
             let ids: Vec<_> = models::all().iter().map(|model| model.id.as_str()).collect();
             let hint = match suggest::nearest(entry.model, ids) {
@@ -211,10 +239,6 @@ impl<'a> Resolver<'a> {
             self.report_entry(entry, format!("unknown model `{}`: {hint}", entry.model));
             return None;
         };
-        if model.quantization != Quantization::None {
-            self.report_entry(entry, format!("`{}` is not supported yet: quantized models follow", model.id));
-            return None;
-        }
         Some(model)
     }
 

@@ -80,18 +80,33 @@ impl<'a> Source<'a> {
     }
 
     /// All problems as one error, in the order of the file.
-    pub fn error(&self, mut problems: Vec<Problem>) -> Error {
+    pub fn error(&self, problems: Vec<Problem>) -> Error {
+        self.problems(problems).error()
+    }
+
+    /// Where each is and what, in the order of the file.
+    pub fn problems(&self, mut problems: Vec<Problem>) -> Problems {
         problems.sort();
         problems.dedup();
-        let place = |problem: &Problem| match problem.line {
+        let place = |problem: Problem| match problem.line {
             Some(line) => format!("{}:{line}: {}", self.name, problem.reason),
-            None => problem.reason.clone(),
+            None => problem.reason,
         };
-        match &problems[..] {
-            [problem] => Error::usage(place(problem)),
+        Problems(problems.into_iter().map(place).collect())
+    }
+}
+
+/// What is wrong with a file, a sentence each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Problems(Vec<String>);
+
+impl Problems {
+    pub fn error(&self) -> Error {
+        match &self.0[..] {
+            [problem] => Error::usage(problem),
             problems => {
                 let summary = format!("{} problems in the configuration:", problems.len());
-                Error::usage(summary).with_details(problems.iter().map(place).collect())
+                Error::usage(summary).with_details(problems.to_vec())
             }
         }
     }

@@ -11,10 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use super::{Outcome, Results};
-use crate::case::Case;
+use crate::case::{Case, ImplementationName};
 use crate::error::{Error, Result};
 use crate::files::{self, Folder};
 use crate::metric::{Metric, MetricName};
+use crate::stats;
 
 const TRANSFORMERS_HEADER: &str = "model_id_or_path,batch_size,context_length_per_experiment,\
 generate_length_per_experiment,use_flash_attn,comment,tokens_per_second,max_gpu_memory_cost_gb";
@@ -43,19 +44,22 @@ impl Results {
         Ok(())
     }
 
-    fn row<'a>(&self, case: &'a Case) -> Option<Row<'a>> {
+    fn row<'a>(&'a self, case: &'a Case) -> Option<Row<'a>> {
+        let runs = self.sessions.last()?.runs.iter().filter(|run| run.case == case.id);
+        let measured: Vec<_> = runs
+            .filter_map(|run| match &run.outcome {
+                Outcome::Ok(measurement) => Some(measurement),
+                Outcome::Failed(_) => None,
+            })
+            .collect();
         let mean = |metric: Metric| {
-            let runs = self.sessions.last()?.runs.iter().filter(|run| run.case == case.id);
-            let values: Vec<f64> = runs
-                .filter_map(|run| match &run.outcome {
-                    Outcome::Ok(measurement) => measurement.metrics.get(&MetricName::from(metric)).copied(),
-                    Outcome::Failed(_) => None,
-                })
-                .collect();
-            (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
+            let name = MetricName::from(metric);
+            stats::mean(&measured.iter().filter_map(|run| run.metrics.get(&name).copied()).collect::<Vec<_>>())
         };
+        let ran = measured.iter().find_map(|run| run.implementation.as_ref());
         Some(Row {
             case,
+            implementation: ran.unwrap_or(&case.implementation),
             speed: mean(Metric::Speed)?,
             seconds: mean(Metric::E2eLatency)? / 1000.0,
             allocated_gb: mean(Metric::AllocatedMemory).map(|mib| mib / MIB_PER_GB),
@@ -66,6 +70,8 @@ impl Results {
 /// A case with numbers; a case without has no row in any of the three, as with theirs.
 struct Row<'a> {
     case: &'a Case,
+    /// What ran, which may not be what the case asked for.
+    implementation: &'a ImplementationName,
     speed: f64,
     seconds: f64,
     allocated_gb: Option<f64>,
@@ -75,7 +81,7 @@ impl Row<'_> {
     fn transformers(&self) -> String {
         let case = self.case;
         // Their flag says which attention ran; of ours only `graph` has a flash kernel.
-        let flash = if case.implementation.as_str() == "graph" { "True" } else { "False" };
+        let flash = if self.implementation.as_str() == "graph" { "True" } else { "False" };
         let memory = self.allocated_gb.map_or_else(String::new, |gb| format!("{gb:.4}"));
         format!(
             "{},{},{},{},{flash},default,{:.4},{memory}",

@@ -56,7 +56,8 @@ impl Files {
                 config
             }
         };
-        if config.shape.quantization != Quantization::None && spec.weights != WeightsSource::Generated {
+        // Generated weights, too: numbers of unquantized ones would go by the quantized model's name.
+        if config.shape.quantization != Quantization::None {
             return Err(EngineError::Failed(format!(
                 "{}: its weights are quantized ({}), which can't be run yet; use the unquantized model",
                 spec.model, config.shape.quantization

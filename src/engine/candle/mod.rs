@@ -94,7 +94,10 @@ impl EngineKind for CandleKind {
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         if spec.quantization != Quantization::None {
-            let reason = format!("`quantization = \"{}\"` is not supported yet: use `none`", spec.quantization);
+            let reason = format!(
+                "`{}` with {} weights is not supported yet: use an unquantized model",
+                spec.model, spec.quantization
+            );
             refusals.push(Refusal { setting: "quantization", reason });
         }
         if let Err(error) = Implementation::of(spec) {
