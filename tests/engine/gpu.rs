@@ -31,6 +31,21 @@ fn stock_on_a_gpu_agrees_with_plain() {
     assert!(distance(&prefill(&mut load(&stock), &ids), &prefill(&mut load(&plain), &ids)) < F32_TOLERANCE);
 }
 
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
+fn a_generation_of_no_numbers_is_no_measurement_on_a_gpu_either() {
+    let directory = not_a_number("graph");
+    for implementation in [Implementation::Graph, Implementation::Plain] {
+        let spec = ModelSpec {
+            device: DeviceKind::Cuda,
+            implementation: implementation.into(),
+            ..spec(directory.path(), Dtype::Bf16, 8)
+        };
+        let error = load(&spec).generate(&[1, 2], 3).unwrap_err().to_string();
+        assert!(error.contains("the logits of step 3 are not numbers"), "{error}");
+    }
+}
+
 /// Both compute in bf16, and each rounds in other places: what they are compared with is `plain` in F32.
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use candle_core::{D, Result, Tensor, bail};
+use candle_core::{D, DType, Result, Tensor, bail};
 
 use crate::engine::profile::Profile;
 
@@ -34,6 +34,7 @@ pub trait Forward {
             generated.times.push(start.elapsed());
             if generated.tokens.len() >= count {
                 generated.end_to_end = start.elapsed();
+                generated.last_logits = logits.to_dtype(DType::F32)?.to_vec1()?;
                 return Ok(generated);
             }
             logits = self.step(token)?;
@@ -47,6 +48,21 @@ pub struct Generated {
     pub tokens: Vec<u32>,
     pub times: Vec<Duration>,
     pub end_to_end: Duration,
+    /// That the last token was chosen by: `[vocab_size]`.
+    pub last_logits: Vec<f32>,
+}
+
+impl Generated {
+    /// A NaN anywhere in a sequence reaches its end: numbers of such a generation are no measurement.
+    pub fn check_logits(&self) -> Result<()> {
+        if self.last_logits.iter().any(|logit| logit.is_nan()) {
+            bail!(
+                "the logits of step {} are not numbers; look at the weights and the implementation",
+                self.tokens.len()
+            );
+        }
+        Ok(())
+    }
 }
 
 /// Refuses what would read outside the embedding or write outside the cache: `past` tokens are there, `capacity` fit.

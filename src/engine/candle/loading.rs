@@ -172,6 +172,7 @@ impl Engine for Candle {
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
         self.device.synchronize()?;
         let generated = self.forward.generate(prompt, generated_length)?;
+        generated.check_logits()?;
         Ok(Generation::by_token(generated.tokens, generated.times, self.clock, generated.end_to_end))
     }
 

@@ -190,8 +190,10 @@ struct File {
 #[derive(Deserialize, Default)]
 struct RopeFile {
     rope_theta: Option<f64>,
-    #[serde(alias = "type")]
     rope_type: Option<String>,
+    /// Its older name; transformers writes both.
+    #[serde(rename = "type")]
+    old_type: Option<String>,
     factor: Option<f64>,
     original_max_position_embeddings: Option<f64>,
     attention_factor: Option<f64>,
@@ -249,7 +251,7 @@ impl File {
         Ok(Model {
             id: name.to_owned(),
             quantization: self.quantization()?,
-            torch_dtype: self.dtype(),
+            torch_dtype: self.dtype()?,
             hidden_size,
             intermediate_size: need("intermediate_size", self.intermediate_size)?,
             num_hidden_layers: need("num_hidden_layers", self.num_hidden_layers)?,
@@ -267,13 +269,14 @@ impl File {
         })
     }
 
-    fn dtype(&self) -> Option<Dtype> {
-        match self.dtype.as_deref().or(self.torch_dtype.as_deref())? {
-            "bfloat16" => Some(Dtype::Bf16),
-            "float16" => Some(Dtype::F16),
-            "float32" => Some(Dtype::F32),
+    fn dtype(&self) -> Result<Option<Dtype>, String> {
+        let dtype = under_two_names(("dtype", &self.dtype), ("torch_dtype", &self.torch_dtype))?;
+        Ok(match dtype {
+            Some("bfloat16") => Some(Dtype::Bf16),
+            Some("float16") => Some(Dtype::F16),
+            Some("float32") => Some(Dtype::F32),
             _ => None,
-        }
+        })
     }
 
     fn quantization(&self) -> Result<Quantization, String> {
@@ -295,12 +298,26 @@ impl File {
         let none = RopeFile::default();
         let file = self.rope_scaling.as_ref().or(self.rope_parameters.as_ref()).unwrap_or(&none);
         let theta = file.rope_theta.or(self.rope_theta).unwrap_or(10_000.0);
-        let yarn = match file.rope_type.as_deref().unwrap_or("default") {
+        let kind = under_two_names(("rope_type", &file.rope_type), ("type", &file.old_type))?;
+        let yarn = match kind.unwrap_or("default") {
             "default" => None,
             "yarn" => Some(file.yarn(self.max_position_embeddings.unwrap_or(32_768) as f64)?),
             other => return Err(format!("RoPE type `{other}` is not supported; `default` and `yarn` are")),
         };
         Ok(Rope { theta, yarn })
+    }
+}
+
+/// A field and its older name: files have either, or both with one value.
+fn under_two_names<'a>(
+    (name, value): (&str, &'a Option<String>),
+    (older, old_value): (&str, &'a Option<String>),
+) -> Result<Option<&'a str>, String> {
+    match (value.as_deref(), old_value.as_deref()) {
+        (Some(value), Some(old)) if value != old => {
+            Err(format!("{name} is `{value}` and {older} `{old}`: they must say the same"))
+        }
+        (value, old) => Ok(value.or(old)),
     }
 }
 

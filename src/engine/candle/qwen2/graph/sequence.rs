@@ -330,7 +330,7 @@ impl Forward for Graph {
         let tokens = self.buffers.tokens.narrow(0, 0, count)?.to_vec1()?;
         let times: Vec<i64> = self.buffers.times.narrow(0, 0, count)?.to_vec1()?;
         let times: Vec<Duration> = times.into_iter().map(|time| clock.since(start, time)).collect();
-        Ok(Generated { tokens, times, end_to_end })
+        Ok(Generated { tokens, times, end_to_end, last_logits: self.buffers.logits.to_vec1()? })
     }
 
     fn profile(&mut self, context: usize) -> Result<Option<Profile>> {
