@@ -31,6 +31,7 @@ pub mod plural;
 pub mod programs;
 mod progress;
 pub mod publish;
+mod recognize;
 pub mod redact;
 pub mod render;
 pub mod report;
@@ -38,6 +39,7 @@ pub mod results;
 pub mod stats;
 mod suggest;
 pub mod thresholds;
+mod unit;
 pub mod word;
 
 use std::ffi::OsString;

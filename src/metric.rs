@@ -18,6 +18,15 @@ pub enum Better {
     Lower,
 }
 
+impl Better {
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Higher => "higher",
+            Self::Lower => "lower",
+        }
+    }
+}
+
 /// How values of a metric vary, and so how two sets of them are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {

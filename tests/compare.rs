@@ -7,6 +7,8 @@ mod confirm;
 mod differences;
 #[path = "compare/files.rs"]
 mod files;
+#[path = "compare/foreign.rs"]
+mod foreign;
 #[path = "compare/occasions.rs"]
 mod occasions;
 #[path = "compare/sessions.rs"]

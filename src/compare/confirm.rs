@@ -97,7 +97,7 @@ impl Confirmation {
             Design::Apart { .. } => Design::OneSession,
             design => design,
         };
-        let pairs = match_sides(base, head, &design, &self.options)?.pairs;
+        let pairs = match_sides(base, head, &design, &self.options).pairs;
         let by_name: HashMap<Suspect, &Pair> = pairs.iter().map(|pair| (Suspect::of(pair), pair)).collect();
         self.looks += 1;
         let mut tested = Vec::new();

@@ -6,6 +6,7 @@ use std::thread;
 use super::plain_samples;
 use super::side::Side;
 use crate::error::{Error, Result};
+use crate::recognize::recognize;
 use crate::results;
 
 /// Which of the two formats a file has.
@@ -45,6 +46,14 @@ fn load_one(path: &Path) -> Result<(Format, Side)> {
         Some(b'{') => Ok((Format::Results, Side::from_results(&*name, &results::parse(&name, text)?))),
         Some(b'[') => Ok((Format::Samples, plain_samples::parse(&name, text)?)),
         None => Err(Error::usage(format!("{name} is empty"))),
-        _ => Err(Error::usage(format!("{name} is neither a results file nor plain samples: both are JSON"))),
+        _ => Err(foreign(&name, &text)),
     }
+}
+
+/// Not JSON at all.
+fn foreign(name: &str, text: &[u8]) -> Error {
+    Error::usage(match recognize(text) {
+        Some(what) => format!("{name} {what}"),
+        None => format!("{name} is neither a results file nor plain samples: both are JSON"),
+    })
 }

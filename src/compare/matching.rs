@@ -6,7 +6,8 @@ use super::design::{Design, Selected};
 use super::pair::Pair;
 use super::side::{CaseSide, CellSide, Side};
 use super::{CaseNote, Mismatch, NoteKind, Options};
-use crate::error::{Error, Result};
+use crate::plural::counted;
+use crate::unit;
 
 #[derive(Debug, Default)]
 pub(super) struct Matched<'a> {
@@ -15,17 +16,12 @@ pub(super) struct Matched<'a> {
 }
 
 /// All pairs of selected metrics in the base's order, and a note for every case or metric on one side only.
-pub(super) fn match_sides<'a>(
-    base: &'a Side,
-    head: &'a Side,
-    design: &Design,
-    options: &Options,
-) -> Result<Matched<'a>> {
+pub(super) fn match_sides<'a>(base: &'a Side, head: &'a Side, design: &Design, options: &Options) -> Matched<'a> {
     let (base_cases, head_cases) = (base.by_id(), head.by_id());
     let mut matched = Matched::default();
     for base_case in &base.cases {
         match head_cases.get(base_case.id.as_str()) {
-            Some(head_case) => matched.add_case(base_case, head_case, design, options)?,
+            Some(head_case) => matched.add_case(base_case, head_case, design, options),
             None => matched.note(&base_case.id, NoteKind::Missing, true, "in the base only".to_owned()),
         }
     }
@@ -36,7 +32,7 @@ pub(super) fn match_sides<'a>(
         };
         matched.note(&head_case.id, NoteKind::New, false, reason);
     }
-    Ok(matched)
+    matched
 }
 
 impl<'a> Matched<'a> {
@@ -44,10 +40,10 @@ impl<'a> Matched<'a> {
         self.notes.push(CaseNote { case: case.to_owned(), kind, fails, reason });
     }
 
-    fn add_case(&mut self, base: &'a CaseSide, head: &'a CaseSide, design: &Design, options: &Options) -> Result<()> {
+    fn add_case(&mut self, base: &'a CaseSide, head: &'a CaseSide, design: &Design, options: &Options) {
         if base.runs == 0 || head.runs == 0 {
             self.note_empty(base, head);
-            return Ok(());
+            return;
         }
         let differing = super::mismatch::case(base, head);
         let incomparable = (!differing.is_empty() && !options.allow_mismatch).then_some(Mismatch::Case(differing));
@@ -57,10 +53,18 @@ impl<'a> Matched<'a> {
         let (base_cells, head_cells) = (by_metric(base), by_metric(head));
         for cell in base.cells.iter().filter(|cell| options.selects(cell)) {
             match head_cells.get(cell.metric.as_str()) {
+                Some(other) if cell.has_values() && !other.has_values() => {
+                    let reason = format!(
+                        "`{}` is lost: of {} of the head, none is a positive, finite number",
+                        cell.metric,
+                        counted(other.dropped, "value"),
+                    );
+                    self.note(&base.id, NoteKind::Missing, true, reason);
+                }
                 Some(other) => {
-                    let mut pair = pair(&base.id, cell, other, design, options)?;
-                    pair.incomparable.clone_from(&incomparable);
-                    self.pairs.push(pair);
+                    let pair = pair(&base.id, cell, other, design, options);
+                    let incomparable = pair.incomparable.or_else(|| incomparable.clone());
+                    self.pairs.push(Pair { incomparable, ..pair });
                 }
                 None => {
                     self.note(&base.id, NoteKind::Missing, true, format!("`{}` is in the base only", cell.metric));
@@ -81,7 +85,6 @@ impl<'a> Matched<'a> {
             let reason = "other tokens with equal settings: the output has changed, judge the speed with that in mind";
             self.note(&base.id, NoteKind::OutputChanged, false, reason.to_owned());
         }
-        Ok(())
     }
 
     /// A case that is planned on both sides, but gave no numbers on at least one.
@@ -106,34 +109,23 @@ fn output_changed(base: &CaseSide, head: &CaseSide) -> bool {
     !base.token_hashes.is_empty() && !head.token_hashes.is_empty() && base.token_hashes.is_disjoint(&head.token_hashes)
 }
 
-fn pair<'a>(
-    case: &'a str,
-    base: &'a CellSide,
-    head: &'a CellSide,
-    design: &Design,
-    options: &Options,
-) -> Result<Pair<'a>> {
-    let place = || format!("case `{case}`, metric `{}`", base.metric);
-    if base.better != head.better {
-        return Err(Error::usage(format!("{}: `better` differs between the files", place())));
+fn pair<'a>(case: &'a str, base: &'a CellSide, head: &'a CellSide, design: &Design, options: &Options) -> Pair<'a> {
+    let factor = unit::factor(&head.unit, &base.unit);
+    let mut differing = Vec::new();
+    if factor.is_none() {
+        differing.push(format!("unit {} -> {}", base.unit, head.unit));
     }
-    let convert: Option<fn(f64) -> f64> = match (&*base.unit, &*head.unit) {
-        (base, head) if base == head => None,
-        ("ms", "s") => Some(|value| value * 1000.0),
-        ("s", "ms") => Some(|value| value / 1000.0),
-        (base_unit, head_unit) => {
-            return Err(Error::usage(format!(
-                "{}: the base is in `{base_unit}` and the head in `{head_unit}`: only ms and s are converted",
-                place(),
-            )));
-        }
-    };
+    if base.better != head.better {
+        differing.push(format!("better {} -> {}", base.better.word(), head.better.word()));
+    }
     let Selected { base: base_values, head: head_values, occasions } = design.select(base, head);
-    let head_values = head_values.into_iter().map(|values| match convert {
-        None => values,
-        Some(convert) => values.iter().map(|&value| convert(value)).collect(),
+    let head_values = head_values.into_iter().filter_map(|values| match factor {
+        Some(1.0) => Some(values),
+        Some(factor) => Some(values.iter().map(|&value| value * factor).collect()),
+        // They can't stand beside the base's.
+        None => None,
     });
-    Ok(Pair {
+    Pair {
         case,
         metric: &base.metric,
         unit: &base.unit,
@@ -144,6 +136,6 @@ fn pair<'a>(
         head: head_values.collect(),
         occasions,
         dropped: [base.dropped, head.dropped],
-        incomparable: None,
-    })
+        incomparable: (!differing.is_empty()).then_some(Mismatch::Case(differing)),
+    }
 }

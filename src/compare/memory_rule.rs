@@ -6,6 +6,7 @@ use super::finding::Reading;
 use super::pair::Pair;
 use crate::metric::Better;
 use crate::stats;
+use crate::unit;
 
 /// Allocators hand out and return blocks of up to this size.
 pub(super) const GRANULARITY_MIB: f64 = 64.0;
@@ -42,11 +43,7 @@ pub(super) fn judge(pair: &Pair) -> Reading {
     if largest_difference < granularity.max(relative) { Reading::Unchanged } else { Reading::Unclear }
 }
 
-/// One MiB in `unit`. Only memory units get here; a foreign one is taken as MiB.
+/// One MiB in `unit`, which is one of memory.
 fn mib(unit: &str) -> f64 {
-    match unit {
-        "B" => 1024.0 * 1024.0,
-        "GiB" => 1.0 / 1024.0,
-        _ => 1.0,
-    }
+    unit::factor("MiB", unit).unwrap_or(1.0)
 }

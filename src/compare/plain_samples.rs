@@ -19,6 +19,7 @@ use super::side::{CaseSide, CellSide, SessionValues, Side};
 use crate::error::{Error, Result};
 use crate::metric::{Better, Metric, MetricName};
 use crate::results::{Occasions, from_json};
+use crate::unit;
 
 /// One cell of one side. A value that wasn't a number is null, and reported.
 #[derive(Debug, Deserialize)]
@@ -62,7 +63,8 @@ pub fn parse(name: &str, text: Vec<u8>) -> Result<Side> {
             return Err(fail("occurs twice"));
         }
         let case = &mut side.cases[case];
-        case.runs = case.runs.max(cell.sessions.iter().map(|session| session.values.len()).sum());
+        let valid: usize = cell.sessions.iter().map(|session| session.values.len()).sum();
+        case.runs = case.runs.max(valid + cell.dropped);
         case.cells.push(cell);
     }
     let contents = contents(&side.cases);
@@ -102,6 +104,12 @@ impl Entry {
         let known = self.metric.known().map(Metric::definition);
         let unit = self.unit.map(Cow::Owned).or(known.map(|known| Cow::Borrowed(known.unit)));
         let unit = unit.ok_or("`unit` is missing, and bench-diff doesn't know the metric")?;
+        if let Some(meant) = unit::meant(&unit) {
+            return Err(format!("the unit `{unit}` is unknown: did you mean `{meant}`?"));
+        }
+        if let Some(known) = known.filter(|known| unit::factor(&unit, known.unit).is_none()) {
+            return Err(format!("the unit is wrong: {} is in {}, not in `{unit}`", known.title, known.unit));
+        }
         let better = self.better.or(known.map(|known| known.better));
         let better = better.ok_or("`better` is missing (\"higher\" or \"lower\")")?;
         if let Some(known) = known.filter(|known| known.better != better) {

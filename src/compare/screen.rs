@@ -28,7 +28,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
     check_selection(base, head, options)?;
     let design = Design::of(base, head, options.same_session);
     let differences = mismatch::differences(base, head);
-    let Matched { pairs, notes } = match_sides(base, head, &design, options)?;
+    let Matched { pairs, notes } = match_sides(base, head, &design, options);
     let assessed = assess(&pairs, &design, blocked(&differences, options).as_ref());
     let tier = tier(&design, &assessed);
     let mut comparison = Comparison {
@@ -52,7 +52,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
 /// The tests of all cells, for who needs more than the verdict.
 pub(super) fn tests<'a>(base: &'a Side, head: &'a Side, options: &Options) -> Result<Vec<(Pair<'a>, Assessment)>> {
     let design = Design::of(base, head, options.same_session);
-    let pairs = match_sides(base, head, &design, options)?.pairs;
+    let pairs = match_sides(base, head, &design, options).pairs;
     let assessed = assess(&pairs, &design, blocked(&mismatch::differences(base, head), options).as_ref());
     Ok(pairs.into_iter().zip(assessed).collect())
 }
@@ -186,7 +186,7 @@ fn warnings(
         shift_warnings(comparison, &ceilings).into_iter().for_each(&mut warn);
     }
     if comparison.rows.is_empty() {
-        warn("nothing was compared: base and head have no case and metric in common".to_owned());
+        warn("nothing was compared: no metric of any case has numbers on both sides".to_owned());
     }
     warnings
 }

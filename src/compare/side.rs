@@ -7,10 +7,8 @@ use crate::case::{Case, Clock, ImplementationName};
 use crate::metric::{Better, DEFAULT_MARGIN, Kind, Metric, MetricName};
 use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Results, Settings};
 use crate::stats::Share;
+use crate::unit::{self, Quantity};
 use crate::word::Word;
-
-/// Units whose metrics follow the memory rules, when bench-diff doesn't know the metric.
-const MEMORY_UNITS: [&str; 3] = ["B", "MiB", "GiB"];
 
 /// All values of one side, by case and metric.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -86,10 +84,16 @@ impl CellSide {
     pub fn new(metric: MetricName, unit: Cow<'static, str>, better: Better) -> Self {
         let (kind, margin) = match metric.known().map(Metric::definition) {
             Some(known) => (known.kind, known.margin),
-            None if MEMORY_UNITS.contains(&&*unit) => (Kind::Memory, Metric::PeakMemory.definition().margin),
+            None if unit::quantity(&unit) == Some(Quantity::Memory) => {
+                (Kind::Memory, Metric::PeakMemory.definition().margin)
+            }
             None => (Kind::Timed, DEFAULT_MARGIN),
         };
         Self { metric, unit, better, kind, margin, default: true, sessions: Vec::new(), dropped: 0 }
+    }
+
+    pub(super) fn has_values(&self) -> bool {
+        !self.sessions.is_empty()
     }
 
     /// Adds a run's value. Sessions come in their order.

@@ -6,6 +6,7 @@ use super::{Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, 
 use crate::metric::Better;
 use crate::results::occasions::{HOURS_APART, more_sessions};
 use crate::stats::Share;
+use crate::unit::{self, Quantity};
 
 /// A share as a percentage with sensible digits: `2.9%`, `0.04%`, `128%`.
 pub fn percent(share: Share) -> String {
@@ -32,8 +33,8 @@ pub fn change(change: Share, unit: &str, better: Better) -> String {
         return "no change".to_owned();
     }
     let worse = (change.get() > 0.0) == (better == Better::Lower);
-    let word = match (unit, worse) {
-        ("B" | "MiB" | "GiB" | "J/tok", _) => {
+    let word = match worse {
+        _ if unit == "J/tok" || unit::quantity(unit) == Some(Quantity::Memory) => {
             if change.get() > 0.0 {
                 "more"
             } else {
@@ -47,14 +48,14 @@ pub fn change(change: Share, unit: &str, better: Better) -> String {
                 "better"
             }
         }
-        (_, true) => "slower",
-        (_, false) => "faster",
+        true => "slower",
+        false => "faster",
     };
     format!("{} {word}", percent(change))
 }
 
 fn is_speed(unit: &str) -> bool {
-    unit.ends_with("/s") || matches!(unit, "s" | "ms" | "us" | "µs" | "ns")
+    unit.ends_with("/s") || unit::quantity(unit) == Some(Quantity::Time)
 }
 
 /// Why, in a sentence; for what is inconclusive also what would settle it. Foreign text in it is not escaped.

@@ -10,7 +10,7 @@ use hf_hub::progress::{DownloadEvent, Progress as HubProgress, ProgressEvent, Pr
 use hf_hub::repository::RepoTypeModel;
 use hf_hub::{HFClientSync, HFError, HFRepositorySync};
 
-use super::candle::qwen2::weights::{INDEX, indexed_files};
+use super::candle::qwen2::checkpoint::{INDEX, SINGLE, indexed_files};
 use super::{EngineError, Progress};
 use crate::redact::Secrets;
 
@@ -115,7 +115,7 @@ impl Repository<'_> {
             Ok(path) => indexed_files(&path),
             // A small model has no index.
             Err(HFError::EntryNotFound { .. } | HFError::LocalEntryNotFound { .. }) => {
-                Ok(BTreeSet::from(["model.safetensors".to_owned()]))
+                Ok(BTreeSet::from([SINGLE.to_owned()]))
             }
             Err(error) => Err(self.explain(INDEX, &error)),
         }

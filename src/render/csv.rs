@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use crate::compare::{Row, Summary, Tested, wording};
-use crate::metric::Better;
 use crate::stats::Share;
 
 /// A column: its name in the header, and a row's cell; an absent value is an empty cell.
@@ -13,7 +12,7 @@ const COLUMNS: &[Column] = &[
     ("case", |row| text(&row.cell.case)),
     ("metric", |row| text(row.cell.metric.as_str())),
     ("unit", |row| text(&row.cell.unit)),
-    ("better", |row| better(row.cell.better).to_owned()),
+    ("better", |row| row.cell.better.word().to_owned()),
     ("verdict", |row| row.verdict().word().to_owned()),
     ("confirmed", |row| row.is_confirmed().to_string()),
     ("unconfirmed", |row| row.is_unconfirmed().to_string()),
@@ -44,13 +43,6 @@ pub fn write(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
 
 fn line(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
     writeln!(out, "{}", cells.collect::<Vec<_>>().join(","))
-}
-
-fn better(better: Better) -> &'static str {
-    match better {
-        Better::Higher => "higher",
-        Better::Lower => "lower",
-    }
 }
 
 fn number(value: Option<f64>) -> String {

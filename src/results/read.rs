@@ -11,6 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 
 use super::{Results, SCHEMA, Session, v1, v2};
 use crate::error::{Error, Result};
+use crate::recognize::recognize;
 
 /// Larger files aren't read: a file of the largest suites is a tenth of this.
 const MAX_BYTES: u64 = 1 << 30;
@@ -82,7 +83,10 @@ pub(crate) fn from_json<T: de::DeserializeOwned>(name: &str, text: Vec<u8>, what
         serde_json::error::Category::Eof => {
             format!("{name} ends in the middle (line {}): it looks cut off", error.line())
         }
-        _ => format!("{name} is not {what}: {error}"),
+        _ => match recognize(&text) {
+            Some(found) => format!("{name} {found}"),
+            None => format!("{name} is not {what}: {error}"),
+        },
     };
     Err(Error::usage(message))
 }

@@ -4,8 +4,8 @@ use bench_diff::case::{Case, DeviceKind};
 use bench_diff::compare::Verdict;
 use bench_diff::results::{Environment, Results, Settings};
 
-use crate::compare_support::{Printed, case, compare_json, run, session};
-use crate::{other_session, results_files, usage_error};
+use crate::compare_support::{Printed, case, compare_json, session};
+use crate::{other_session, results_files};
 
 /// Both sides on machines that say everything about themselves, and then as `change` says.
 fn compared(change: impl FnOnce(&mut Results, &mut Results)) -> Printed {
@@ -169,15 +169,21 @@ fn another_revision_is_another_model() {
     }
 }
 
+/// One cell costs one cell: the others are compared.
 #[test]
-fn what_is_better_and_its_unit_are_the_same_on_both_sides() {
-    let cell = |unit: &str, better: &str| serde_json::json!([{"case": "a", "metric": "x", "unit": unit, "better": better, "samples": [1.0, 1.1]}]);
-    for (head, message) in [
-        (cell("ms", "higher"), "case `a`, metric `x`: `better` differs between the files"),
-        (cell("tok/s", "lower"), "the base is in `ms` and the head in `tok/s`: only ms and s are converted"),
-    ] {
-        let (exit, _, err) = run(&crate::Files::new(&cell("ms", "lower"), &head), &[]);
-        assert_eq!(exit, usage_error());
-        assert!(err.contains(message), "{err}");
+fn a_cell_of_another_direction_or_unit_is_not_comparable() {
+    let file = |unit: &str, better: &str| {
+        let cells = [("x", unit, better), ("y", "ms", "lower")].map(|(metric, unit, better)| {
+            serde_json::json!({"case": "a", "metric": metric, "unit": unit, "better": better, "samples": [1.0, 1.1]})
+        });
+        serde_json::json!(cells)
+    };
+    for (head, reason) in
+        [(file("ms", "higher"), "better lower -> higher"), (file("tok/s", "lower"), "unit ms -> tok/s")]
+    {
+        let comparison = compare_json(&crate::Files::new(&file("ms", "lower"), &head), &["--allow-mismatch"]);
+        let row = |metric: &str| comparison.rows.iter().find(|row| row.metric.as_str() == metric).unwrap();
+        assert_eq!((row("x").verdict, row("x").reason.as_str()), (Verdict::NotComparable, reason));
+        assert_ne!(row("y").verdict, Verdict::NotComparable);
     }
 }

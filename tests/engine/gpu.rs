@@ -34,7 +34,7 @@ fn stock_on_a_gpu_agrees_with_plain() {
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
 fn a_generation_of_no_numbers_is_no_measurement_on_a_gpu_either() {
-    let directory = not_a_number("graph");
+    let directory = checkpoints::not_a_number("graph");
     for implementation in [Implementation::Graph, Implementation::Plain] {
         let spec = ModelSpec {
             device: DeviceKind::Cuda,

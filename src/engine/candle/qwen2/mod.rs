@@ -1,6 +1,7 @@
 //! Qwen2 (Qwen2.5 has the same architecture) on candle.
 
 mod cache;
+pub mod checkpoint;
 pub mod config;
 pub mod graph;
 pub mod plain;

@@ -3,14 +3,13 @@
 //! `unsafe` here is memory-mapping: the files must not be changed while they are read, as for every loader of
 //! safetensors. They are only read during loading.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
-use serde::Deserialize;
 
+use super::checkpoint;
 use super::config::ModelConfig;
 use crate::engine::candle::candle_error::message;
 use crate::engine::{EngineError, Progress};
@@ -44,7 +43,7 @@ impl<'a> Weights<'a> {
         device: &Device,
         progress: Progress<'a>,
     ) -> std::result::Result<Self, EngineError> {
-        let files = shards(directory)?;
+        let files = checkpoint::files(directory)?;
         // SAFETY: see the module's head.
         let tensors = unsafe { MmapedSafetensors::multi(&files) }
             .map_err(|error| EngineError::Failed(format!("weights: {}", message(&error))))?;
@@ -118,41 +117,6 @@ fn read(
         return Err(context(format!("has the type {:?}, expected floating-point numbers", tensor.dtype())));
     }
     tensor.to_dtype(dtype)
-}
-
-/// Which file of a checkpoint holds which tensor, where there are several.
-pub const INDEX: &str = "model.safetensors.index.json";
-
-/// The files that hold a checkpoint: those its index names, else the single one.
-fn shards(directory: &Path) -> std::result::Result<Vec<PathBuf>, EngineError> {
-    let index = directory.join(INDEX);
-    if index.is_file() {
-        return Ok(indexed_files(&index)?.iter().map(|name| directory.join(name)).collect());
-    }
-    let single = directory.join("model.safetensors");
-    if single.is_file() {
-        return Ok(vec![single]);
-    }
-    Err(EngineError::Failed(format!(
-        "{}: no model.safetensors and no {INDEX}; is it a model's directory?",
-        directory.display()
-    )))
-}
-
-/// The names of the files in the index at `path`; all of them lie beside it.
-pub fn indexed_files(path: &Path) -> std::result::Result<BTreeSet<String>, EngineError> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let failed = |why: String| EngineError::Failed(format!("{}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let index: Index = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
-    let names: BTreeSet<String> = index.weight_map.into_values().collect();
-    match names.iter().find(|name| Path::new(name).file_name().is_none_or(|file| file != name.as_str())) {
-        Some(name) => Err(failed(format!("{name:?} is not the name of a file"))),
-        None => Ok(names),
-    }
 }
 
 /// Norm weights are 1; everything else is uniform. All values are bf16 numbers, as the published weights are, so that a

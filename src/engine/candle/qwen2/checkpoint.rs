@@ -1,0 +1,105 @@
+//! The files of a checkpoint, looked at before any of them is mapped: which they are, and that they are whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::engine::EngineError;
+use crate::recognize::{self, recognize};
+
+/// Which file of a checkpoint holds which tensor, where there are several.
+pub const INDEX: &str = "model.safetensors.index.json";
+
+/// Of the only file where there is one.
+pub const SINGLE: &str = "model.safetensors";
+
+/// As the format's own library has it: nothing larger is a header.
+const MAX_HEADER: u64 = 100_000_000;
+
+/// The files that hold a checkpoint: those its index names, else the single one. Each is whole.
+pub fn files(directory: &Path) -> Result<Vec<PathBuf>, EngineError> {
+    let index = directory.join(INDEX);
+    let files = if index.is_file() {
+        indexed_files(&index)?.iter().map(|name| directory.join(name)).collect()
+    } else if directory.join(SINGLE).is_file() {
+        vec![directory.join(SINGLE)]
+    } else {
+        return Err(EngineError::Failed(format!("{}: {}", directory.display(), instead(directory))));
+    };
+    for file in &files {
+        check(file).map_err(|why| EngineError::Failed(format!("weights: {} {why}", file.display())))?;
+    }
+    Ok(files)
+}
+
+/// The names of the files in the index at `path`; all of them lie beside it.
+pub fn indexed_files(path: &Path) -> Result<BTreeSet<String>, EngineError> {
+    #[derive(Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let failed = |why: String| EngineError::Failed(format!("{}: {why}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
+    let index: Index = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    match names.iter().find(|name| Path::new(name).file_name().is_none_or(|file| file != name.as_str())) {
+        Some(name) => Err(failed(format!("{name:?} is not the name of a file"))),
+        None => Ok(names),
+    }
+}
+
+/// What a directory without safetensors has instead.
+fn instead(directory: &Path) -> String {
+    let mut names: Vec<_> =
+        directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    names.sort();
+    let ends = |ending: &str| names.iter().filter_map(|name| name.to_str()).find(|name| name.ends_with(ending));
+    if let Some(name) = ends(".bin").or_else(|| ends(".pth")).or_else(|| ends(".pt")) {
+        return format!(
+            "its weights are PyTorch's ({name}), and only safetensors are read: save it anew with transformers' \
+             save_pretrained"
+        );
+    }
+    if let Some(name) = ends(".gguf") {
+        return format!("its weights are a GGUF file ({name}), which can't be read yet: use the model's safetensors");
+    }
+    format!("no {SINGLE} and no {INDEX}; is it a model's directory?")
+}
+
+/// What is wrong with a safetensors file as a whole, going on from its name. Its tensors are checked when they are read.
+fn check(path: &Path) -> Result<(), String> {
+    let size = path.metadata().map_err(|error| format!("can't be read: {error}"))?.len();
+    let said = |error: io::Error| format!("can't be read: {error}");
+    let mut file = File::open(path).map_err(said)?;
+    let mut head = Vec::new();
+    file.by_ref().take(recognize::HEAD as u64).read_to_end(&mut head).map_err(said)?;
+    if let Some(what) = recognize(&head) {
+        return Err(what);
+    }
+    let length = head.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).filter(|length| *length <= MAX_HEADER);
+    let Some(length) = length else {
+        return Err(format!("is not a safetensors file (it has {size} bytes): download it again"));
+    };
+    let mut header = head.split_off(8.min(head.len()));
+    file.take((8 + length).saturating_sub(header.len() as u64 + 8)).read_to_end(&mut header).map_err(said)?;
+    header.truncate(length as usize);
+    let end = if (header.len() as u64) < length { None } else { Some(data_bytes(&header).saturating_add(8 + length)) };
+    match end {
+        Some(end) if size < end => Err(format!("is cut off: it has {size} of {end} bytes; download it again")),
+        None => Err(format!("is cut off: it has {size} bytes, and its header alone {}; download it again", 8 + length)),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Bytes of the tensors' data; 0 where the header can't be read, which the library says better.
+fn data_bytes(header: &[u8]) -> u64 {
+    #[derive(Deserialize)]
+    struct Tensor {
+        data_offsets: Option<(u64, u64)>,
+    }
+    let tensors: BTreeMap<String, Tensor> = serde_json::from_slice(header).unwrap_or_default();
+    tensors.values().filter_map(|tensor| tensor.data_offsets).map(|(_, end)| end).max().unwrap_or(0)
+}
