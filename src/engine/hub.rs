@@ -38,7 +38,7 @@ pub fn download(model: &str, revision: Option<&str>, progress: Progress) -> Resu
         .ok_or_else(|| EngineError::Failed(format!("{} is not in a snapshot of the hub's cache", config.display())))?;
     // The rest comes from the same commit, whatever happens to the branch meanwhile.
     repository.revision.clone_from(&commit);
-    for file in repository.weights()? {
+    for file in repository.weights(&directory)? {
         repository.get(&file)?;
     }
     Ok(Snapshot { directory, commit })
@@ -109,8 +109,11 @@ impl Repository<'_> {
         })
     }
 
-    /// The names of the safetensors files.
-    fn weights(&mut self) -> Result<BTreeSet<String>, EngineError> {
+    /// The names of the safetensors files. What is in the snapshot already tells without asking: the hub may be away.
+    fn weights(&mut self, snapshot: &Path) -> Result<BTreeSet<String>, EngineError> {
+        if snapshot.join(SINGLE).is_file() && !snapshot.join(INDEX).is_file() {
+            return Ok(BTreeSet::from([SINGLE.to_owned()]));
+        }
         match self.try_get(INDEX) {
             Ok(path) => indexed_files(&path),
             // A small model has no index.
@@ -137,8 +140,8 @@ impl Repository<'_> {
             ),
             HFError::RateLimited { .. } => format!("{what}: too many requests; wait a while, or set HF_TOKEN"),
             HFError::Request { .. } => format!(
-                "{what}: the hub can't be reached ({error}); check the network and HF_ENDPOINT, or use \
-                 weights = \"generated\""
+                "{what}: the hub can't be reached ({error}); check the network and HF_ENDPOINT, set \
+                 HF_HUB_OFFLINE=1 for what is in the cache, or use weights = \"generated\""
             ),
             other => format!("{what}: {other}"),
         };

@@ -139,6 +139,20 @@ fn a_model_is_downloaded_once_pinned_and_usable_offline() {
 }
 
 #[test]
+fn what_is_wholly_in_the_cache_needs_no_hub() {
+    let (hub, home) = (Hub::start(), tempfile::tempdir().unwrap());
+    let (exit, online, _) = generate(&hub, home.path(), MODEL, &[], &[]);
+    assert_eq!(exit, 0);
+    // Nobody listens there.
+    let away = Hub { endpoint: "http://127.0.0.1:1".to_owned(), requests: Arc::default() };
+    let (exit, cached, err) = generate(&away, home.path(), MODEL, &[], &[]);
+    assert_eq!((exit, cached), (0, online), "{err}");
+    let elsewhere = tempfile::tempdir().unwrap();
+    let said = error(generate(&away, elsewhere.path(), MODEL, &[], &[]));
+    assert!(said.contains("can't be reached") && said.contains("HF_HUB_OFFLINE=1"), "{said}");
+}
+
+#[test]
 fn a_token_opens_a_private_model() {
     let (hub, home) = (Hub::start(), tempfile::tempdir().unwrap());
     let refused = error(generate(&hub, home.path(), PRIVATE, &[], &[]));
