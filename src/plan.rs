@@ -11,6 +11,7 @@ use crate::config::{CandleSource, Suite, SuiteModel};
 use crate::device::Capacity;
 use crate::engine::{self, EngineError, Memory, Needs};
 use crate::error::{Error, Result};
+use crate::measure::prompt::prompt;
 use crate::results::{Failure, FailureKind, Settings};
 
 const GIB: f64 = (1u64 << 30) as f64;
@@ -111,11 +112,27 @@ fn needs(model: &SuiteModel, device: &Capacity) -> std::result::Result<Vec<Needs
 fn plan_case(case: &Case, needs: &Needs, settings: &Settings, device: &Capacity) -> PlannedCase {
     let reason = needs.obstacle.clone().or_else(|| too_large(needs.memory?, device.memory?));
     let failure = reason.map(|reason| Failure { kind: FailureKind::DoesNotFit, reason });
+    let failure = failure.or_else(|| {
+        let reason = outside_vocabulary(case, settings, needs.vocab_size?)?;
+        Some(Failure { kind: FailureKind::Error, reason })
+    });
     let warmup_length = settings.warmup_length.unwrap_or(case.generated_length);
     let generation = |length| needs.generation_seconds(case.context_length, length);
     let seconds = f64::from(settings.iterations) * generation(case.generated_length)
         + f64::from(settings.warmup) * generation(warmup_length);
     PlannedCase { case: case.clone(), memory: needs.memory, seconds, failure }
+}
+
+/// Why the prompt isn't one for a model with so many tokens.
+fn outside_vocabulary(case: &Case, settings: &Settings, vocab_size: usize) -> Option<String> {
+    let highest = prompt(settings.prompt.known()?, case.context_length as usize).into_iter().max()?;
+    (highest as usize >= vocab_size).then(|| {
+        format!(
+            "the prompt `{}` has token {highest}, but the model has only ids below {vocab_size}: its vocabulary isn't \
+             Qwen2.5's",
+            settings.prompt
+        )
+    })
 }
 
 /// Why a case doesn't fit into `available` bytes.

@@ -355,3 +355,39 @@ fn schemas_are_json_schemas() {
         assert!(schema["properties"][property].is_object(), "{of} has {property}");
     }
 }
+
+/// What will fail is said before anything runs.
+#[test]
+fn a_prompt_outside_of_the_vocabulary_is_planned_as_a_failure() {
+    let directory = tempfile::tempdir().unwrap();
+    let model = directory.path().join("small");
+    std::fs::create_dir(&model).unwrap();
+    let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qwen2/untied/config.json");
+    std::fs::copy(config, model.join("config.json")).unwrap();
+    let text = "[suites.s]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"./small\"]\ncontext-lengths = [8]\n\
+                generated-length = 8\nruns = 1\n";
+    std::fs::write(directory.path().join("bench-diff.toml"), text).unwrap();
+    let said = "the prompt `transformers` has token 35946, but the model has only ids below 251";
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (exit, out, err) = run(directory.path(), &["plan"]);
+    assert_eq!(exit, 0, "{err}");
+    assert!(words(&out).contains(said) && out.contains("0 of 1 cases will run"), "{out}");
+    let (exit, out, _) = run(directory.path(), &["run", "--quiet"]);
+    assert_eq!(exit, 3);
+    assert!(words(&out).contains(said), "{out}");
+}
+
+/// Nothing is downloaded, and no file is made, for what this build can't do.
+#[cfg(not(feature = "cuda"))]
+#[test]
+fn a_suite_on_a_gpu_needs_a_build_that_can_use_one() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("bench-diff.toml"), suite("")).unwrap();
+    for command in [&["run"][..], &["ci", "--no-publish"], &["calibrate"]] {
+        let (exit, out, err) = run(directory.path(), command);
+        assert_eq!((exit, out.as_str()), (2, ""), "{err}");
+        let said = "error: Qwen/Qwen2.5-0.5B: this build of bench-diff can't use a GPU; build it with `--features cuda`";
+        assert!(err.contains(said), "{err}");
+    }
+    assert!(!directory.path().join("results.json").exists());
+}

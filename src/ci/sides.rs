@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, CandleSource};
+use crate::config::{self, CandleSource, Suite};
 use crate::error::{Error, Result};
 use crate::git;
 use crate::measure::Worker;
@@ -36,11 +36,11 @@ pub enum Base {
 }
 
 impl Sides {
-    pub fn head(&self) -> Result<Program> {
+    pub fn head(&self, suite: &Suite) -> Result<Program> {
         match (&self.head_binary, &self.candle) {
             (Some(name), _) => Worker::named(name).map(Program::Built),
             (None, Some(candle)) => Ok(self.against(origin(candle))),
-            (None, None) => itself(),
+            (None, None) => Worker::this_for(suite).map(Program::Built),
         }
     }
 
@@ -123,7 +123,5 @@ fn origin(candle: &CandleSource) -> Origin {
 }
 
 fn itself() -> Result<Program> {
-    Worker::this()
-        .map(Program::Built)
-        .map_err(|error| Error::measurement(format!("can't find my own program: {error}")))
+    Worker::this().map(Program::Built)
 }

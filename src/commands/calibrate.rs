@@ -37,7 +37,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let mut suite = config::load_suite(&args.selection, &Machine::here())?;
     let runs = std::mem::replace(&mut suite.settings.runs, args.rounds);
     let (suite, plan) = plan::here(suite)?;
-    let worker = Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?;
+    let worker = Worker::this_for(&suite)?;
     let check = {
         let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
         let itself = Contender { program: worker, saved: None };

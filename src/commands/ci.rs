@@ -177,7 +177,7 @@ impl Job<'_> {
             return Err(Error::measurement(escape::short_line(why, 600)));
         }
         let commits = commits(args, sides, context.as_ref(), io)?;
-        let head = sides.head()?.worker()?;
+        let head = sides.head(&self.suite)?.worker()?;
         let directory = config::directory(&args.selection);
         let (committed, doubt) = committed(args, &directory, &self.local, &commits, context.is_some())?;
         let base = sides.base(commits.merge_base.as_deref().map_err(Clone::clone))?;

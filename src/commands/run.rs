@@ -51,10 +51,7 @@ const EXAMPLES: &str = "Examples:
   bench-diff run --model Qwen/Qwen2.5-7B-Instruct --context-lengths 1,6144 --csv seed-format";
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let worker = match &args.worker {
-        Some(name) => Worker::named(name)?,
-        None => Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?,
-    };
+    let worker = args.worker.as_deref().map(Worker::named).transpose()?;
     // Before anything is asked about it: another process may be writing it.
     let output = Output::claim(args.resume.as_ref().unwrap_or(&args.output))?;
     let (suite, side) = match &args.resume {
@@ -83,8 +80,9 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     report(args, &results, &output, io)
 }
 
-fn started(args: &Args, worker: Worker, output: &Output) -> Result<(Suite, Side)> {
+fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suite, Side)> {
     let suite = config::load_suite(&args.selection, &Machine::here())?;
+    let worker = worker.map_or_else(|| Worker::this_for(&suite), Ok)?;
     if !args.force && output.exists() {
         let path = output.path().display();
         return Err(Error::usage(format!(
@@ -106,7 +104,7 @@ fn way_on(args: &Args, output: &Output) -> String {
 
 /// The file knows its suite and the number of runs; flags of the interrupted command that changed more have to be
 /// given again, and it is an error when they aren't.
-fn resumed(args: &Args, worker: Worker, output: &Output) -> Result<(Suite, Side)> {
+fn resumed(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suite, Side)> {
     if output.is_stream() {
         let path = output.path().display();
         return Err(Error::usage(format!("can't carry on with {path}: what is written there can't be read again")));
@@ -116,6 +114,7 @@ fn resumed(args: &Args, worker: Worker, output: &Output) -> Result<(Suite, Side)
     selection.suite.get_or_insert_with(|| results.suite.clone());
     selection.settings.runs.get_or_insert(results.settings.runs);
     let suite = config::load_suite(&selection, &Machine::here())?;
+    let worker = worker.map_or_else(|| Worker::this_for(&suite), Ok)?;
     let side = Side::resume(worker, &suite, results)?;
     Ok((suite, side))
 }

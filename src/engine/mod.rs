@@ -49,6 +49,11 @@ pub trait EngineKind: Sync {
     /// What of `spec` it can't do whatever the device, setting by setting.
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal>;
 
+    /// What this build lacks to run `spec` itself: a sentence that says what to do. Another build may have it.
+    fn lacks(&self, _spec: &ModelSpec) -> Option<&'static str> {
+        None
+    }
+
     /// What a case of `spec` needs of a device. An estimate: it decides only what is hopeless to try.
     fn needs(&self, spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError>;
 

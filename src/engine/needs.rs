@@ -9,6 +9,8 @@ pub struct Needs {
     pub memory: Option<Memory>,
     /// Why the case can't run on the device at all, whatever its memory: a sentence that says what to do.
     pub obstacle: Option<String>,
+    /// Token ids are below this; `None` where the engine can't tell.
+    pub vocab_size: Option<usize>,
     pub load_seconds: f64,
     pub prefill_seconds: f64,
     /// A decode step, without what the cache costs.

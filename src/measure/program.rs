@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use super::protocol::{Event, Job};
 use crate::case::WeightsSource;
 use crate::child::{Conversation, Environment, Launch, beside_the_caller, clean};
+use crate::config::Suite;
 use crate::device::Gpus;
-use crate::error::Result;
+use crate::engine;
+use crate::error::{Error, Result};
 use crate::results::{Component, Program};
 
 /// Characters of a name, version or commit that a measured program tells, and its components.
@@ -29,8 +31,21 @@ pub type Child = Conversation<Event>;
 
 impl Worker {
     /// This very program.
-    pub fn this() -> io::Result<Self> {
-        Ok(Self::at(std::env::current_exe()?))
+    pub fn this() -> Result<Self> {
+        std::env::current_exe()
+            .map(Self::at)
+            .map_err(|error| Error::measurement(format!("can't find my own program: {error}")))
+    }
+
+    /// This very program, to measure `suite`: what its build lacks is said before anything is downloaded.
+    pub fn this_for(suite: &Suite) -> Result<Self> {
+        for model in &suite.models {
+            let engine = engine::find(&model.spec.engine).map_err(Error::usage)?;
+            if let Some(lacking) = engine.lacks(&model.spec) {
+                return Err(Error::usage(format!("{}: {lacking}", model.spec.model)));
+            }
+        }
+        Self::this()
     }
 
     /// Another build of bench-diff, or anything that takes `worker` as its argument and speaks the protocol.

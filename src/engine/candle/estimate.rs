@@ -26,6 +26,7 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
     Ok(Needs {
         memory: Some(memory(spec.device, implementation, case, &shape, held)),
         obstacle: obstacle(spec.device, implementation, case, &shape),
+        vocab_size: Some(shape.vocab_size),
         load_seconds: shape.weight_bytes(spec.dtype) as f64 / LOAD_RATE,
         prefill_seconds: operations(case, &shape) / (device.flops * PREFILL_EFFICIENCY),
         step_seconds: shape.decode_weight_bytes(held) as f64 / decode_rate + step_overhead(implementation, &shape),

@@ -132,9 +132,7 @@ pub(super) fn open_device(spec: &ModelSpec) -> Result<Device, EngineError> {
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => super::cuda::open(spec.gpus.one()),
         #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => Err(EngineError::Failed(
-            "this build of bench-diff can't use a GPU; build it with `--features cuda`, or measure on the CPU".into(),
-        )),
+        DeviceKind::Cuda => Err(EngineError::Failed(super::WITHOUT_CUDA.into())),
     }
 }
 

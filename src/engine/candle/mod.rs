@@ -110,6 +110,10 @@ impl EngineKind for CandleKind {
         refusals
     }
 
+    fn lacks(&self, spec: &ModelSpec) -> Option<&'static str> {
+        (spec.device == DeviceKind::Cuda && !cfg!(feature = "cuda")).then_some(WITHOUT_CUDA)
+    }
+
     fn needs(&self, spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
         estimate::needs(spec, case, device)
     }
@@ -131,6 +135,10 @@ impl EngineKind for CandleKind {
         ceilings::ceilings(spec)
     }
 }
+
+/// What a build without kernels says of every GPU.
+const WITHOUT_CUDA: &str =
+    "this build of bench-diff can't use a GPU; build it with `--features cuda`, or measure on the CPU";
 
 /// Prompt tokens that go through the model at a time, where the caller doesn't say: enough for full matrix products on
 /// a GPU, and few enough for small buffers.
