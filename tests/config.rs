@@ -386,7 +386,8 @@ fn a_suite_on_a_gpu_needs_a_build_that_can_use_one() {
     for command in [&["run"][..], &["ci", "--no-publish"], &["calibrate"]] {
         let (exit, out, err) = run(directory.path(), command);
         assert_eq!((exit, out.as_str()), (2, ""), "{err}");
-        let said = "error: Qwen/Qwen2.5-0.5B: this build of bench-diff can't use a GPU; build it with `--features cuda`";
+        let said =
+            "error: Qwen/Qwen2.5-0.5B: this build of bench-diff can't use a GPU; build it with `--features cuda`";
         assert!(err.contains(said), "{err}");
     }
     assert!(!directory.path().join("results.json").exists());
