@@ -213,7 +213,7 @@ fn plan_shows_it_and_run_says_that_it_does_not_build() {
     let plan: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(plan["candle"], json!({"git": "https://example.com/candle", "rev": "main"}));
     let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/models/qwen2.5-tiny");
-    let small = ["--device", "cpu", "--weights", "generated", "--context-lengths", "1", "--generated-length", "1"];
+    let small = ["--device", "cpu", "--weights", "generated", "--context-lengths", "1", "--generated-length", "2"];
     let (_, _, err) = place.run(&[&["run", "--quiet", "--runs", "1", "--model", model][..], &small].concat());
     assert!(err.starts_with("warning: measuring this program; only `bench-diff ci` builds one"), "{err}");
 }
