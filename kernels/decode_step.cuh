@@ -50,11 +50,12 @@ __device__ __forceinline__ void finish_qkv(const DecodeParameters& p, const Deco
 }
 
 // A block's shared memory: the rings, the layers' table, attention's tiles, and the two places of a staged vector with
-// its product's sums. What attention's blocks tell each other is in the second.
+// its product's sums. What a team's blocks tell each other is behind the second's vector of the output product, which
+// may come while they still read.
 struct Places {
     uint4* rings;
     DecodeLayer* layers;
-    uint4 *tiles, *first, *second;
+    uint4 *tiles, *first, *second, *team;
 
     template <int kHeadDim>
     __device__ __forceinline__ static Places of(const DecodeParameters& p, uint4* shared) {
@@ -62,7 +63,8 @@ struct Places {
         const int table_chunks = (p.layer_count * static_cast<int>(sizeof(DecodeLayer)) + 15) / 16;
         uint4* tiles = shared + kRing / 16 + table_chunks;
         uint4* first = tiles + kAttentionBytes<kHeadDim> / 16;
-        return {shared, layers, tiles, first, first + p.second_region};
+        uint4* second = first + p.second_region;
+        return {shared, layers, tiles, first, second, second + p.team_region};
     }
 
     __device__ __forceinline__ void copy_table(const DecodeParameters& p) const {
@@ -83,7 +85,7 @@ class Step {
           block_(block),
           position_(position),
           splits_(Splits::of<kHeadDim>(p, position + 1)),
-          attention_(p, splits_, block, position + 1, places.tiles, places.second),
+          attention_(p, splits_, block, position + 1, places.tiles, places.team),
           input_(p.embedding + static_cast<size_t>(token) * p.hidden),
           epoch_(epoch) {
         if (threadIdx.x < pairs_of_block(p.hidden / 2, block))

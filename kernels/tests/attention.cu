@@ -155,7 +155,7 @@ __global__ void DECODE_LAUNCH attend(const __grid_constant__ DecodeParameters p,
     const Places places = Places::of<kHeadDim>(p, shared);
     cluster::sync();
     const Splits splits = Splits::of<kHeadDim>(p, length);
-    Attention<kHeadDim> attention(p, splits, blockIdx.x, length, places.tiles, places.second);
+    Attention<kHeadDim> attention(p, splits, blockIdx.x, length, places.tiles, places.team);
     if (attention.has_work()) {
         attention.prefetch(*p.layers, 0);
         attention.run(*p.layers, 0, epoch);

@@ -62,6 +62,8 @@ crossing! {
         shared_bytes: usize,
         /// Shared memory between the two places of staged vectors, in chunks of 16 bytes.
         second_region: usize,
+        /// Shared memory between the second place and what a team's blocks tell each other, in chunks of 16 bytes.
+        team_region: usize,
         /// Blocks that share a key/value head's cache and merge what they find in shared memory.
         team: usize,
         /// Global memory of attention before its parts are merged.
@@ -87,7 +89,7 @@ impl DecodePlan {
             ));
         }
         let products = products(shape).map(|(rows, inputs)| Product::new(rows / 2, inputs, blocks, block));
-        let (first, second) = regions(&products, blocks, block.team_bytes(shape.head_dim));
+        let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
         let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
         let shared_bytes = block.ring_bytes() + table + block.attention_bytes(shape.head_dim) + first + second;
         if shared_bytes + STATIC_BYTES > limits.shared_bytes {
@@ -101,7 +103,8 @@ impl DecodePlan {
             blocks,
             shared_bytes,
             second_region: first / 16,
-            team: team(shape, block, blocks),
+            team_region: team / 16,
+            team: self::team(shape, block, blocks),
             parts_bytes: shape.heads * (blocks / shape.kv_heads) * part_bytes(shape.head_dim),
             split_qkv,
             split_output,
@@ -151,6 +154,7 @@ impl DecodePlan {
             scale_log2: shape.scale_log2(),
             team: self.team as i32,
             second_region: self.second_region as i32,
+            team_region: self.team_region as i32,
             steps: 0,
         }
     }
@@ -192,10 +196,22 @@ fn blocks(shape: &Shape, block: DecodeBlock, limits: &Limits) -> usize {
     pairs.into_iter().fold(limits.blocks, usize::min) / block.cluster * block.cluster
 }
 
-/// Two places of staged vectors take turns; the second also takes what a team's blocks tell each other.
-fn regions(products: &[Product; 5], blocks: usize, team_bytes: usize) -> (usize, usize) {
-    let [qkv, output, gate_up, down, head] = products.map(|product| product.bytes(blocks));
-    (qkv.max(gate_up).max(head), output.max(down).max(team_bytes))
+/// Two places of staged vectors take turns, in bytes. What a team's blocks tell each other is in the second, behind the
+/// vector of the output product: a block may stage that one for its whole cluster while another still reads what it was
+/// told. The longer vector of the down product comes only when all have.
+struct Regions {
+    first: usize,
+    second: usize,
+    /// From the second's start to the team's.
+    team: usize,
+}
+
+impl Regions {
+    fn of(products: &[Product; 5], blocks: usize, team_bytes: usize) -> Self {
+        let [qkv, output, gate_up, down, head] = products.map(|product| product.bytes(blocks));
+        let team = output.next_multiple_of(16);
+        Self { first: qkv.max(gate_up).max(head), second: down.max(team + team_bytes), team }
+    }
 }
 
 /// A matrix-vector product: pairs of rows, shared out over blocks and there over warps.

@@ -48,3 +48,16 @@ fn what_does_not_fit_is_said() {
     assert!(why(Limits { cooperative: false, ..H100 }).contains("wait for each other"));
     assert!(why(Limits { blocks: 0, ..H100 }).contains("key/value heads"));
 }
+
+/// What a team's blocks tell each other lies behind the output product's vector and within the shared memory.
+#[test]
+fn a_teams_room_is_its_own_while_the_output_is_staged() {
+    for model in models::all() {
+        let Ok(plan) = DecodePlan::new(&model.into(), HOPPER, &H100) else { continue };
+        let output = model.num_attention_heads * model.head_dim * 2;
+        assert!(plan.team_region * 16 >= output, "{}", model.id);
+        let end =
+            HOPPER.ring_bytes() + (plan.second_region + plan.team_region) * 16 + HOPPER.team_bytes(model.head_dim);
+        assert!(end <= plan.shared_bytes, "{}", model.id);
+    }
+}

@@ -80,6 +80,7 @@ crossing! {
         scale_log2: f32,
         team: i32,
         second_region: i32,
+        team_region: i32,
         steps: i32,
     }
 }
