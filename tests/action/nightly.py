@@ -44,8 +44,10 @@ class Nights:
 def own(world):
     """Nights add to one pull request; after it was merged or closed there is a new one."""
     nights = Nights(world, "nights", repositories.own(world.scratch / "nights"))
-    nights.night(1)
+    jobs = nights.night(1)
     check((nights.sessions(), len(nights.proposals())) == (1, 1), "the first night proposes a baseline")
+    for name, job in jobs.items():
+        check("checked out: ref=main" in job.log, f"{name} takes the default branch, wherever it was started by hand")
     nights.night(2)
     check((nights.sessions(), len(nights.proposals())) == (2, 1), "the second adds a session to it")
 
@@ -79,8 +81,15 @@ def documented(world):
     (path / ".github/workflows/nightly.yml").write_text(repositories.shown("docs/action.md", 1))
     repositories.commit(path, "nightly")
     nights = Nights(world, "documented", path)
-    nights.night(1)
-    check((nights.sessions(), len(nights.proposals())) == (1, 1), "it proposes a baseline")
+
+    def beside_another(name, job):
+        artifacts = world.runner.artifacts / "1"
+        if name == "propose":
+            shutil.copytree(artifacts / "bench-diff", artifacts / "other")
+            for results in artifacts.glob("other/**/results.json"):
+                results.write_text(results.read_text().replace('"id": "', '"id": "other-'))
+    nights.night(1, change=beside_another)
+    check((nights.sessions(), len(nights.proposals())) == (1, 1), "it proposes a baseline, of its own artifact alone")
     nights.close()
 
 
