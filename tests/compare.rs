@@ -7,6 +7,8 @@ mod confirm;
 mod differences;
 #[path = "compare/files.rs"]
 mod files;
+#[path = "compare/noise.rs"]
+mod noise;
 #[path = "compare/occasions.rs"]
 mod occasions;
 #[path = "compare/sessions.rs"]
