@@ -20,7 +20,8 @@ pub(super) enum Assessment {
     /// No test is possible.
     Untestable(Untestable),
     Memory(Reading),
-    Tested(Test),
+    /// Boxed, being much larger than the others.
+    Tested(Box<Test>),
 }
 
 /// The test of one cell.
@@ -99,10 +100,10 @@ pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&Mismatch>
         .into_iter()
         .zip(group_of)
         .map(|(evidence, group)| match evidence {
-            Ok(evidence) => Assessment::Tested(Test {
+            Ok(evidence) => Assessment::Tested(Box::new(Test {
                 evidence: Evidence { history: evidence.history.map(|history| history.no_quieter(ratio)), ..evidence },
                 moderated: prior(group).moderate(evidence.difference.spread),
-            }),
+            })),
             Err(assessment) => assessment,
         })
         .collect()
