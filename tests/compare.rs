@@ -9,6 +9,8 @@ mod differences;
 mod files;
 #[path = "compare/foreign.rs"]
 mod foreign;
+#[path = "compare/noise.rs"]
+mod noise;
 #[path = "compare/occasions.rs"]
 mod occasions;
 #[path = "compare/sessions.rs"]

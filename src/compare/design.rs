@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::history::History;
 use super::pair::Pair;
 use super::side::{CellSide, SessionValues, Side};
 use crate::metric::Better;
@@ -61,6 +62,8 @@ pub(super) struct Evidence {
     pub basis: Basis,
     /// Variance of the difference from drift between sessions, taken as known.
     pub drift: f64,
+    /// The noise of runs, where the spread is that of occasions.
+    pub history: Option<History>,
 }
 
 impl Design {
@@ -169,22 +172,19 @@ fn badness(values: &[f64], better: Better) -> Vec<f64> {
 
 fn interleaved<'a>(blocks: impl IntoIterator<Item = (&'a [f64], &'a [f64])>) -> Option<Evidence> {
     let difference = Difference::of_blocks(blocks)?;
-    Some(Evidence { difference, basis: Basis::Interleaved, drift: 0.0 })
+    Some(Evidence { difference, basis: Basis::Interleaved, drift: 0.0, history: None })
 }
 
 /// The occasion is the unit: with K of the base and one of the head, K - 1 degrees of freedom and k = 1 + 1/K.
 fn history(base: &[Vec<f64>], head: &[Vec<f64>]) -> Option<Evidence> {
     let means = |occasions: &[Vec<f64>]| -> Vec<f64> { occasions.iter().filter_map(|it| stats::mean(it)).collect() };
     let mut difference = Difference::of(&means(base), &means(head))?;
-    // An occasion of fewer runs than the base's has a mean that varies more: at most in proportion.
-    let usual = base.iter().map(Vec::len).sum::<usize>() as f64 / base.len() as f64;
-    let head_count = head.len() as f64;
-    let inflation = head.iter().map(|occasion| (usual / occasion.len() as f64).max(1.0)).sum::<f64>() / head_count;
-    difference.k = 1.0 / base.len() as f64 + inflation / head_count;
-    Some(Evidence { difference, basis: Basis::History, drift: 0.0 })
+    let history = History::of(base, head);
+    difference.k = history.k();
+    Some(Evidence { difference, basis: Basis::History, drift: 0.0, history: Some(history) })
 }
 
 fn single_baseline(base: &[f64], head: &[f64]) -> Option<Evidence> {
     let difference = Difference::of(base, head)?;
-    Some(Evidence { difference, basis: Basis::SingleBaseline, drift: 2.0 * DRIFT * DRIFT })
+    Some(Evidence { difference, basis: Basis::SingleBaseline, drift: 2.0 * DRIFT * DRIFT, history: None })
 }

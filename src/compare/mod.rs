@@ -8,6 +8,8 @@ mod confirm;
 mod design;
 pub mod disk;
 mod finding;
+mod forecast;
+mod history;
 mod load;
 mod matching;
 mod memory_rule;

@@ -82,6 +82,8 @@ pub enum Doubt {
 pub enum Settling {
     /// This many runs a side.
     Runs { total: u32, more: u32 },
+    /// This many more runs of the head beside those that it has.
+    HeadRuns(u32),
     /// This many more sessions of the head, on as many occasions.
     Sessions(u32),
     /// Only base and head interleaved: sessions drift too much.

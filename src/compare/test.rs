@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::design::{Basis, Design, Evidence};
 use super::finding::Reading;
+use super::history;
 use super::memory_rule;
 use super::pair::Pair;
 use super::reason::{Mismatch, Untestable};
@@ -19,7 +20,8 @@ pub(super) enum Assessment {
     /// No test is possible.
     Untestable(Untestable),
     Memory(Reading),
-    Tested(Test),
+    /// Boxed, being much larger than the others.
+    Tested(Box<Test>),
 }
 
 /// The test of one cell.
@@ -43,9 +45,15 @@ impl Test {
         LogRatio::new(self.evidence.difference.delta)
     }
 
-    /// The standard error of `delta`, drift included.
+    /// The standard error of `delta`, drift and the head's noise included.
     pub fn standard(&self) -> Standard {
-        standard(self.moderated, self.evidence.difference.k, self.evidence.drift)
+        let excess = self.evidence.history.map_or(Spread::NONE, |history| history.excess(self.moderated.variance));
+        standard(self.measured(), excess, self.evidence.drift)
+    }
+
+    /// The variance of `delta` by the spread alone.
+    fn measured(&self) -> Spread {
+        self.moderated.times(self.evidence.difference.k)
     }
 
     pub fn p(&self) -> f64 {
@@ -53,18 +61,18 @@ impl Test {
         stats::two_sided_p(self.delta() / error, df)
     }
 
-    /// As if nothing had drifted: what a screen asks before measuring again.
+    /// As if nothing had drifted, nor the head been noisy: what a screen asks before measuring again.
     pub fn p_without_drift(&self) -> f64 {
-        let Standard { error, df } = standard(self.moderated, self.evidence.difference.k, 0.0);
+        let Standard { error, df } = standard(self.measured(), Spread::NONE, 0.0);
         stats::two_sided_p(self.delta() / error, df)
     }
 }
 
-/// Satterthwaite's degrees of freedom: the drift's variance is taken as known.
-pub(super) fn standard(spread: Spread, k: f64, drift: f64) -> Standard {
-    let measured = spread.variance * k;
-    let total = measured + drift;
-    Standard { error: LogRatio::new(total.sqrt()), df: spread.df * (total / measured).powi(2) }
+/// Satterthwaite's degrees of freedom: the drift's variance is taken as known. `excess` is of a noisy head.
+pub(super) fn standard(measured: Spread, excess: Spread, drift: f64) -> Standard {
+    let noise = measured.plus(excess);
+    let total = noise.variance + drift;
+    Standard { error: LogRatio::new(total.sqrt()), df: noise.df * (total / noise.variance).powi(2) }
 }
 
 /// Assesses every pair. `blocked`: why nothing can be compared at all.
@@ -86,17 +94,24 @@ pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&Mismatch>
         group_of.push(Some(group));
     }
     let priors = stats::priors(&groups);
+    let ratio = history::usual_ratio(&noise_ratios(&evidence));
     let prior = |group: Option<usize>| group.map_or(Prior::NONE, |group| priors[group]);
     evidence
         .into_iter()
         .zip(group_of)
         .map(|(evidence, group)| match evidence {
-            Ok(evidence) => {
-                Assessment::Tested(Test { evidence, moderated: prior(group).moderate(evidence.difference.spread) })
-            }
+            Ok(evidence) => Assessment::Tested(Box::new(Test {
+                evidence: Evidence { history: evidence.history.map(|history| history.no_quieter(ratio)), ..evidence },
+                moderated: prior(group).moderate(evidence.difference.spread),
+            })),
             Err(assessment) => assessment,
         })
         .collect()
+}
+
+/// How many times as noisy the head's runs are, by cell.
+fn noise_ratios(evidence: &[Result<Evidence, Assessment>]) -> Vec<f64> {
+    evidence.iter().flatten().filter_map(|evidence| evidence.history?.ratio()).collect()
 }
 
 /// The evidence for a t-test, or what is said without one.

@@ -1,18 +1,17 @@
-//! From tests to rows: what a test concludes, and what would settle an open one.
+//! From tests to rows: what a test concludes.
 
 use std::collections::HashMap;
 
-use super::design::{Basis, Evidence, native};
+use super::design::{Basis, native};
+use super::forecast::Forecast;
 use super::pair::Pair;
-use super::reason::{Doubt, MAX_RUNS, Open, Settling, Unconfirmed};
-use super::test::{Standard, Test, standard};
+use super::reason::{Doubt, Open, Unconfirmed};
+use super::test::{Standard, Test};
 use super::{Cell, Conclusion, Finding, Pooled, Row, Sides, Summary, Tested};
 use crate::metric::Better;
 use crate::results::occasions::HISTORY;
 use crate::stats::{self, LogRatio, Share};
 
-/// More sessions than this are no advice.
-const MAX_SESSIONS: u32 = 10;
 /// Standard normal quantile of 90% power.
 const POWER: f64 = 1.28;
 
@@ -113,7 +112,7 @@ pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &m
 }
 
 /// `half`: of the interval, as wide as the verdict asks for.
-fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, rule: &mut Rule) -> Conclusion {
+fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, rule: &Rule) -> Conclusion {
     let (delta, margin) = (test.delta(), pair.margin.log_ratio());
     let (significant, large) = (p_adjusted <= rule.gate, delta.abs() >= margin);
     if delta.abs() + half <= margin {
@@ -135,58 +134,6 @@ fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, r
         (false, false) => Doubt::Range,
     };
     let multiplicity = if p > 0.0 { (p_adjusted / p).max(1.0) } else { 1.0 };
-    let settling = settling(pair, &test.evidence, test, margin, multiplicity, rule);
-    Conclusion::Open(Open::Doubt { doubt, settling })
-}
-
-fn settling(
-    pair: &Pair,
-    evidence: &Evidence,
-    test: &Test,
-    margin: LogRatio,
-    multiplicity: f64,
-    rule: &mut Rule,
-) -> Settling {
-    let delta = test.delta().abs();
-    let prior_df = test.moderated.df - evidence.difference.spread.df;
-    let mut settles = |k: f64, df: f64, drift: f64| {
-        let spread = stats::Spread { variance: test.moderated.variance, df: prior_df + df };
-        let Standard { error, df } = standard(spread, k, drift);
-        if delta < margin {
-            delta + error * rule.interval.at(df) <= margin
-        } else {
-            stats::two_sided_p(delta / error, df) * multiplicity <= rule.gate
-        }
-    };
-    let count = |sessions: &[std::borrow::Cow<[f64]>]| sessions.iter().map(|values| values.len()).sum::<usize>() as u32;
-    match evidence.basis {
-        Basis::History => {
-            let (base, head) = (pair.base.len() as f64, pair.head.len() as f64);
-            let mut enough = |more: u32| {
-                let head = head + f64::from(more);
-                settles(1.0 / base + 1.0 / head, base + head - 2.0, 0.0)
-            };
-            (1..=MAX_SESSIONS).find(|&more| enough(more)).map_or(Settling::Interleaving, Settling::Sessions)
-        }
-        // However many runs: what looks changed stays unconfirmed.
-        Basis::SingleBaseline if delta >= margin => Settling::Interleaving,
-        Basis::Interleaved | Basis::SingleBaseline => {
-            let (base, head) = (count(&pair.base), count(&pair.head));
-            let sessions = if evidence.basis == Basis::Interleaved { pair.base.len() } else { 1 };
-            let mut enough = |runs: u32| {
-                let runs = f64::from(runs);
-                settles(2.0 / runs, 2.0 * (runs - sessions as f64), evidence.drift)
-            };
-            let fewest = base.max(head) + 1;
-            if !enough(MAX_RUNS.max(fewest)) {
-                return if evidence.drift > 0.0 { Settling::Interleaving } else { Settling::TooMany };
-            }
-            let (mut low, mut high) = (fewest, MAX_RUNS.max(fewest));
-            while low < high {
-                let middle = low.midpoint(high);
-                if enough(middle) { high = middle } else { low = middle + 1 }
-            }
-            Settling::Runs { total: low, more: low - base.min(head) }
-        }
-    }
+    let forecast = Forecast { pair, test, multiplicity, gate: rule.gate, confidence: rule.confidence };
+    Conclusion::Open(Open::Doubt { doubt, settling: forecast.settling() })
 }

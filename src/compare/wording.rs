@@ -105,10 +105,13 @@ fn doubtful(row: &Row, doubt: Doubt) -> String {
     }
 }
 
-fn advice(settling: Settling) -> String {
+/// What would settle an open row.
+pub fn advice(settling: Settling) -> String {
     match settling {
         Settling::Runs { more: 1, .. } => "1 more run a side would tell".to_owned(),
         Settling::Runs { more, .. } => format!("{more} more runs a side would tell"),
+        Settling::HeadRuns(1) => "1 more run of the head would tell".to_owned(),
+        Settling::HeadRuns(more) => format!("{more} more runs of the head would tell"),
         Settling::Sessions(1) => {
             format!("1 more session of the head, at least {HOURS_APART} hours later, would tell")
         }

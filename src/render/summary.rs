@@ -2,8 +2,8 @@
 
 use std::cmp::Reverse;
 
-use crate::compare::wording::{percent, reason};
-use crate::compare::{Comparison, Finding, NoteKind, Ranges, Reading, Row, Tier, Verdict};
+use crate::compare::wording::{advice, percent, reason};
+use crate::compare::{Comparison, Conclusion, Finding, NoteKind, Open, Ranges, Reading, Row, Settling, Tier, Verdict};
 use crate::plural::counted;
 use crate::results::occasions::{HISTORY, more_sessions};
 use crate::stats::Share;
@@ -121,6 +121,10 @@ pub fn remark(comparison: &Comparison, row: &Row) -> Option<String> {
     match &row.finding {
         _ if row.is_unconfirmed() => None,
         Finding::Tested(tested) => {
+            if let Conclusion::Open(Open::Doubt { settling: settling @ Settling::HeadRuns(_), .. }) = tested.conclusion
+            {
+                return Some(advice(settling));
+            }
             let runs = tested.conclusion.runs_needed()? as usize;
             Some(format!("{} a side would tell", counted(runs, "run")))
         }

@@ -20,6 +20,27 @@ pub struct Spread {
     pub df: f64,
 }
 
+impl Spread {
+    /// Nothing varies.
+    pub const NONE: Self = Self { variance: 0.0, df: f64::INFINITY };
+
+    /// That of a value times the square root of `k`.
+    pub fn times(self, k: f64) -> Self {
+        Self { variance: self.variance * k, ..self }
+    }
+
+    /// That of a sum of two independent parts, with Satterthwaite's degrees of freedom; but what is added makes nothing
+    /// surer, so they are never more than without it.
+    pub fn plus(self, other: Self) -> Self {
+        if other.variance <= 0.0 {
+            return self;
+        }
+        let variance = self.variance + other.variance;
+        let doubt = self.variance.powi(2) / self.df + other.variance.powi(2) / other.df;
+        Self { variance, df: (variance.powi(2) / doubt).min(self.df) }
+    }
+}
+
 /// What the other cells of a metric say about a cell's variance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prior {
@@ -102,6 +123,18 @@ mod tests {
         let moderated = prior.moderate(Spread { variance: 1e-6, df: 4.0 });
         assert_eq!(moderated.df, 12.0);
         assert!((moderated.variance - (8.0 * prior.variance + 4.0 * 1e-6) / 12.0).abs() < 1e-18);
+    }
+
+    /// (3 + 1)^2 / (9/10 + 1/2) = 80/7 is more than 10; (1 + 3)^2 / (1/10 + 9/2) = 80/23 isn't.
+    #[test]
+    fn sums_are_no_surer_than_their_parts() {
+        let spread = |variance, df| Spread { variance, df };
+        assert_eq!(spread(3.0, 10.0).plus(spread(1.0, 2.0)), spread(4.0, 10.0));
+        let sum = spread(1.0, 10.0).plus(spread(3.0, 2.0));
+        assert!(sum.variance == 4.0 && (sum.df - 80.0 / 23.0).abs() < 1e-12, "{sum:?}");
+        assert_eq!(spread(1.0, 10.0).plus(Spread::NONE), spread(1.0, 10.0));
+        assert_eq!(spread(1.0, 10.0).plus(spread(0.0, 0.0)), spread(1.0, 10.0));
+        assert_eq!(spread(2.0, 4.0).times(1.2), spread(2.4, 4.0));
     }
 
     #[test]
