@@ -11,6 +11,7 @@
 //!    the machine; the session is kept as the local baseline.
 
 mod base;
+mod base_error;
 mod committed;
 mod leftovers;
 mod local;
@@ -21,10 +22,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use base::{BaseCommits, Search};
+pub use base_error::BaseError;
 pub use committed::baselines_of;
 pub use leftovers::clear;
 pub use local::Local;
-pub use sides::{Base, Sides};
+pub use sides::{Base, BuiltAgainstCandle, BuiltByCommand, Sides};
 
 use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};
@@ -91,10 +93,14 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
             None => flow.self_check()?,
         },
     };
-    let Draft { head, base, comparison, self_check, end, remarks } = draft;
+    let Draft { head, against, end, remarks } = draft;
     let report = if any_numbers(&head) {
         let release = flow.release(&head, &hardware)?;
-        Report { base, comparison, self_check, release, ..Report::of(head, hardware) }
+        let report = Report { release, ..Report::of(head, hardware) };
+        match against {
+            Against::Base { base, comparison } => Report { base: Some(base), comparison: Some(comparison), ..report },
+            Against::Itself(check) => Report { self_check: Some(check), ..report },
+        }
     } else {
         Report { failure: Some(why_nothing(&head, end)), ..Report::of(head, hardware) }
     };
@@ -125,17 +131,22 @@ fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
 /// A report in the making.
 struct Draft {
     head: Results,
-    base: Option<Results>,
-    comparison: Option<Comparison>,
-    self_check: Option<Comparison>,
+    against: Against,
     end: End,
     remarks: Vec<String>,
 }
 
+/// What the head was compared with.
+enum Against {
+    /// A baseline, or a program that was measured beside it.
+    Base { base: Results, comparison: Comparison },
+    /// The same program.
+    Itself(Comparison),
+}
+
 impl Draft {
     fn compared(base: Results, head: Results, comparison: Comparison, end: End) -> Self {
-        let (base, comparison) = (Some(base), Some(comparison));
-        Self { head, base, comparison, self_check: None, end, remarks: Vec::new() }
+        Self { head, against: Against::Base { base, comparison }, end, remarks: Vec::new() }
     }
 }
 
@@ -181,10 +192,10 @@ impl<'a> Flow<'a> {
     fn self_check(&mut self) -> Result<Draft> {
         let itself = self.request.head.clone();
         let Duelled { head, comparison, ended, .. } = self.duelled(&itself)?;
-        let (check, end) = (comparison, ended.end());
+        let end = ended.end();
         let keep = end == End::Complete && any_numbers(&head);
         let remarks = if keep { vec![self.request.local.start(&head, &itself)?] } else { Vec::new() };
-        Ok(Draft { head, base: None, comparison: None, self_check: Some(check), end, remarks })
+        Ok(Draft { head, against: Against::Itself(comparison), end, remarks })
     }
 
     fn compare(&self, base: &Results, head: &Results) -> Result<Comparison> {

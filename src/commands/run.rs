@@ -53,7 +53,7 @@ const EXAMPLES: &str = "Examples:
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let worker = match &args.worker {
         Some(name) => Worker::named(name)?,
-        None => Worker::this().map_err(|error| Error::measurement(format!("can't find my own program: {error}")))?,
+        None => Worker::this()?,
     };
     // Before anything is asked about it: another process may be writing it.
     let output = Output::claim(args.resume.as_ref().unwrap_or(&args.output))?;
@@ -72,7 +72,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let request = Request { refused: plan.refused(), trace: args.trace.as_deref(), ..Request::new(&suite) };
     let mut sides = [side.saved_to(output)];
     let end = {
-        let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
+        let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err.raw());
         measure::run(&request, &mut sides, observer.as_mut(), Stop::on_signals())?
     };
     let [Side { results, output: Some(output), .. }] = sides else { unreachable!("it was given one") };
@@ -87,9 +87,8 @@ fn started(args: &Args, worker: Worker, output: &Output) -> Result<(Suite, Side)
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     if !args.force && output.exists() {
         let path = output.path().display();
-        return Err(Error::usage(format!(
-            "{path} exists: carry on with it (--resume {path}), replace it (--force), or name another --output"
-        )));
+        return Err(Error::usage(format!("{path} exists already"))
+            .hint(format!("carry on with it (--resume {path}), replace it (--force), or name another --output")));
     }
     let side = Side::new("", worker, &suite, &measure::session_id());
     Ok((suite, side))
@@ -132,7 +131,7 @@ fn report(args: &Args, results: &Results, output: &Output, io: &mut Io) -> Resul
     }
     // The results themselves may have gone there.
     if !output.is_stdout() {
-        io.out.write_all(render::run::table(results).as_bytes())?;
+        io.out.text(&render::run::table(results))?;
     }
     let runs = results.sessions.last().map_or(&[][..], |session| &session.runs);
     let failed = runs

@@ -31,11 +31,8 @@ pub fn load(base: &Path, head: &Path) -> Result<(Side, Side)> {
 }
 
 fn mixed(results: &Path, samples: &Path) -> Error {
-    Error::usage(format!(
-        "{} is a results file and {} is plain samples: compare two files of the same kind",
-        results.display(),
-        samples.display()
-    ))
+    Error::usage(format!("{} is a results file and {} is plain samples", results.display(), samples.display()))
+        .hint("compare two files of the same kind")
 }
 
 fn load_one(path: &Path) -> Result<(Format, Side)> {

@@ -3,6 +3,7 @@
 //! An engine is a folder here and a line of [`ENGINES`]. It loads one model and generates greedily from token ids.
 
 pub mod candle;
+mod engine_error;
 mod generation;
 mod hub;
 mod loaded;
@@ -14,6 +15,7 @@ mod spec;
 
 use std::path::Path;
 
+pub use engine_error::EngineError;
 pub use generation::{Chunk, Generation};
 pub use loaded::{Costs, Loaded};
 pub use needs::{Memory, Needs, Refusal};
@@ -44,7 +46,7 @@ pub trait EngineKind: Sync {
     fn usual(&self, device: DeviceKind) -> (&'static str, Dtype);
 
     /// The shape of a model: of the one in `directory`, or of the hub's id. `None` where the engine knows it alone.
-    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, String>;
+    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError>;
 
     /// What of `spec` it can't do whatever the device, setting by setting.
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal>;
@@ -88,12 +90,12 @@ pub trait Engine {
 
     /// The forward pass, step by step: what `bench-diff generate` shows.
     fn logits(&mut self) -> Result<&mut dyn Logits, EngineError> {
-        Err(EngineError::Failed("this engine doesn't show its logits; use `candle`".into()))
+        Err(EngineError::refused("this engine doesn't show its logits", "use `candle`"))
     }
 
     /// Where the time of one decode step and one prefill goes, with `context` tokens: `bench-diff profile`.
     fn profile(&mut self, _context: usize) -> Result<profile::Profile, EngineError> {
-        Err(EngineError::Failed("this engine can't be profiled; use `candle`".into()))
+        Err(EngineError::refused("this engine can't be profiled", "use `candle`"))
     }
 }
 
@@ -107,15 +109,6 @@ pub trait Logits {
 
     /// Appends a token. The logits after it.
     fn append(&mut self, token: u32) -> Result<Vec<f32>, EngineError>;
-}
-
-/// What went wrong in an engine, as far as measuring must tell it apart.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    #[error("out of memory: {0}")]
-    OutOfMemory(String),
-    #[error("{0}")]
-    Failed(String),
 }
 
 /// Told of loading's progress: bytes done and in all.

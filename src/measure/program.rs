@@ -8,7 +8,7 @@ use super::protocol::{Event, Job};
 use crate::case::WeightsSource;
 use crate::child::{Conversation, Environment, Launch, beside_the_caller, clean};
 use crate::device::Gpus;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::results::{Component, Program};
 
 /// Characters of a name, version or commit that a measured program tells, and its components.
@@ -29,8 +29,9 @@ pub type Child = Conversation<Event>;
 
 impl Worker {
     /// This very program.
-    pub fn this() -> io::Result<Self> {
-        Ok(Self::at(std::env::current_exe()?))
+    pub fn this() -> Result<Self> {
+        let unknown = |error| Error::measurement("can't find my own program").because(error);
+        std::env::current_exe().map(Self::at).map_err(unknown)
     }
 
     /// Another build of bench-diff, or anything that takes `worker` as its argument and speaks the protocol.

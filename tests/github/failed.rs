@@ -187,11 +187,14 @@ fn a_file_that_cannot_be_written_does_not_cost_the_comment() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert!(stderr(&output).contains("::warning title=bench-diff::can't "), "{}", stderr(&output));
     }
+    let step = Step::pull_request(&github).set("GITHUB_OUTPUT", "/nowhere/at/all");
+    let output = step.publish(&unchanged(), &["--summary", "summary.md"]);
+    assert_eq!((output.status.code(), step.read("summary.md").is_empty()), (Some(0), false), "{}", stderr(&output));
     let output = Step::pull_request(&github).publish(&unchanged(), &["--summary", "/nowhere/at/all"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("error: can't write /nowhere/at/all"), "{}", stderr(&output));
     let state = github.state();
-    assert_eq!((state.marked().len(), state.count("PATCH /repos/acme/candle/issues")), (1, 2), "posted each time");
+    assert_eq!((state.marked().len(), state.count("PATCH /repos/acme/candle/issues")), (1, 3), "posted each time");
 }
 
 const SUITE: &str = "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1]\n";

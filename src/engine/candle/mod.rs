@@ -82,11 +82,9 @@ impl EngineKind for CandleKind {
         }
     }
 
-    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, String> {
+    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError> {
         match directory {
-            Some(directory) => {
-                ModelConfig::read(directory, model).map(|config| Some(config.shape)).map_err(|error| error.to_string())
-            }
+            Some(directory) => ModelConfig::read(directory, model).map(|config| Some(config.shape)),
             None => Ok(models::find(model).cloned()),
         }
     }

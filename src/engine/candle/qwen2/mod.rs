@@ -2,6 +2,7 @@
 
 mod cache;
 pub mod config;
+mod config_error;
 pub mod graph;
 pub mod plain;
 pub mod rope;

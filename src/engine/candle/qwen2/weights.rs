@@ -133,10 +133,8 @@ fn shards(directory: &Path) -> std::result::Result<Vec<PathBuf>, EngineError> {
     if single.is_file() {
         return Ok(vec![single]);
     }
-    Err(EngineError::Failed(format!(
-        "{}: no model.safetensors and no {INDEX}; is it a model's directory?",
-        directory.display()
-    )))
+    let why = format!("{}: no model.safetensors and no {INDEX}", directory.display());
+    Err(EngineError::refused(why, "is it a model's directory?"))
 }
 
 /// The names of the files in the index at `path`; all of them lie beside it.
@@ -145,12 +143,11 @@ pub fn indexed_files(path: &Path) -> std::result::Result<BTreeSet<String>, Engin
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let failed = |why: String| EngineError::Failed(format!("{}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let index: Index = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let text = std::fs::read_to_string(path).map_err(EngineError::at(path))?;
+    let index: Index = serde_json::from_str(&text).map_err(EngineError::at(path))?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     match names.iter().find(|name| Path::new(name).file_name().is_none_or(|file| file != name.as_str())) {
-        Some(name) => Err(failed(format!("{name:?} is not the name of a file"))),
+        Some(name) => Err(EngineError::at(path)(format!("{name:?} is not the name of a file"))),
         None => Ok(names),
     }
 }
