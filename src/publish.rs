@@ -68,9 +68,9 @@ impl<'a, 'b> Step<'a, 'b> {
         let (reports, refused): (Vec<_>, Vec<_>) = reports.iter().partition(|report| self.stranger(report).is_none());
         let refusals: Vec<_> = refused.iter().filter_map(|report| self.stranger(report)).collect();
         if let ([first, ..], []) = (&refusals[..], &reports[..]) {
-            return Err(Error::usage(first));
+            return Err(Error::usage(first).hint(OF_A_STRANGER));
         }
-        refusals.iter().try_for_each(|refusal| self.warn(refusal))?;
+        refusals.iter().try_for_each(|refusal| self.warn(&format!("{refusal}; {OF_A_STRANGER}")))?;
         let target = self.target(&reports)?;
         let mut outcome = Outcome::default();
         let (mut summaries, mut annotated) = (String::new(), Vec::new());
@@ -94,7 +94,7 @@ impl<'a, 'b> Step<'a, 'b> {
         let (wanted, origin) = (self.context.as_ref()?.origin(), report.origin.as_ref()?);
         (!origin.may_be(&wanted)).then(|| {
             format!(
-                "the report of {} on {} is of {origin}, not of {wanted}: measure again, or publish the results of that run",
+                "the report of {} on {} is of {origin}, not of {wanted}",
                 escape::short_line(&report.suite, 60),
                 escape::short_line(&report.hardware, 60)
             )
@@ -249,6 +249,9 @@ impl<'a, 'b> Step<'a, 'b> {
         Ok(())
     }
 }
+
+/// What to do about a report of another run.
+const OF_A_STRANGER: &str = "measure again, or publish the results of that run";
 
 enum Found {
     Target(Box<Target>),

@@ -34,7 +34,8 @@ use crate::config::Suite;
 use crate::duel::{Contender, Duel, Duelled};
 use crate::error::Result;
 use crate::files::Folder;
-use crate::measure::{self, End, Observer, Saved, Side, Stop, Worker};
+use crate::measure::{self, End, Halt, Observer, Saved, Side, Stop, Worker};
+use crate::programs::Program;
 use crate::report::{self, Origin, ReleaseComparison, Report};
 use crate::results::{Failure, Outcome, Results};
 
@@ -84,16 +85,14 @@ pub struct Measured {
 pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Measured> {
     let hardware = measure::environment(request.suite).fingerprint();
     let mut flow = Flow { request, observer, stop, options: Options::from(&request.suite.thresholds) };
-    let committed = request.committed.find(&request.suite.name, &hardware)?;
-    let draft = match (committed, &request.base) {
-        (Some(baseline), base) => flow.against_baseline(baseline, base)?,
-        (None, Base::Program(base)) => flow.against_program(&base.worker()?)?,
-        (None, _) => match request.local.find(request.suite, &hardware)? {
-            Some(baseline) => flow.against_local(baseline, &hardware)?,
-            None => flow.self_check()?,
-        },
+    let Draft { head, against, end, remarks } = match flow.draft(&hardware) {
+        Ok(draft) => draft,
+        Err(Halt::Failed(error)) => return Err(error),
+        Err(Halt::Stopped) => {
+            let report = report_failure(request.suite, &request.about, request.output, STOPPED)?;
+            return Ok(Measured { report, end: End::Stopped, remarks: Vec::new() });
+        }
     };
-    let Draft { head, against, end, remarks } = draft;
     let report = if any_numbers(&head) {
         let release = flow.release(&head, &hardware)?;
         let report = Report { release, ..Report::of(head, hardware) };
@@ -158,6 +157,29 @@ struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
+    /// Stopped before there is one only while a program is built.
+    fn draft(&mut self, hardware: &str) -> Result<Draft, Halt> {
+        let request = self.request;
+        let committed = request.committed.find(&request.suite.name, hardware)?;
+        Ok(match (committed, &request.base) {
+            (Some(baseline), base) => self.against_baseline(baseline, base)?,
+            (None, Base::Program(base)) => {
+                let program = self.made(base)?;
+                self.against_program(&program)?
+            }
+            (None, _) => match request.local.find(request.suite, hardware)? {
+                Some(baseline) => self.against_local(baseline, hardware)?,
+                None => self.self_check()?,
+            },
+        })
+    }
+
+    /// The program to start; a build that fails when we are told to stop was stopped.
+    fn made(&self, program: &Program) -> Result<Worker, Halt> {
+        let halted = |error| if self.stop.is_requested() { Halt::Stopped } else { Halt::Failed(error) };
+        program.worker().map_err(halted)
+    }
+
     fn against_baseline(&mut self, base: Results, program: &Base) -> Result<Draft> {
         let (head, mut end) = self.measure_head()?;
         let mut comparison = self.compare(&base, &head)?;
@@ -253,9 +275,11 @@ fn any_numbers(results: &Results) -> bool {
     results.sessions.iter().flat_map(|session| &session.runs).any(|run| matches!(run.outcome, Outcome::Ok(_)))
 }
 
+const STOPPED: &str = "stopped before there were any numbers";
+
 fn why_nothing(results: &Results, end: End) -> String {
     if end == End::Stopped {
-        return "stopped before there were any numbers".to_owned();
+        return STOPPED.to_owned();
     }
     let mut runs = results.sessions.iter().flat_map(|session| &session.runs);
     let reason = runs.find_map(|run| match &run.outcome {

@@ -3,7 +3,7 @@
 use super::{Base, Flow};
 use crate::compare::{self, Comparison, Confirmation};
 use crate::error::{Advice, Result};
-use crate::measure::{End, Worker};
+use crate::measure::{End, Halt, Worker};
 use crate::results::Results;
 
 impl Flow<'_> {
@@ -23,9 +23,10 @@ impl Flow<'_> {
         let why = match program {
             Base::Unwanted => return Ok((screen, End::Complete)),
             Base::OutOfReach(why) => why.clone(),
-            Base::Program(program) => match program.worker() {
+            Base::Program(program) => match self.made(program) {
                 Ok(worker) => return self.settle(Confirmation::new(screen, suspects, &self.options), &worker),
-                Err(error) => error.in_one_line(),
+                Err(Halt::Stopped) => return Ok((screen, End::Stopped)),
+                Err(Halt::Failed(error)) => error.in_one_line(),
             },
         };
         screen.warnings.push(format!("what looks changed was not measured again: {why}"));

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::base_error::BaseError;
 use crate::config::{self, CandleSource};
-use crate::error::{Advice, Result, sentence};
+use crate::error::{Advice, Error, Result, sentence};
 use crate::git;
 use crate::measure::Worker;
 use crate::programs::{Build, Candle, Origin, Program, Source};
@@ -64,6 +64,9 @@ impl Sides {
         match self {
             Self::Binaries { head: None, .. } => itself(),
             Self::Binaries { head: Some(program), .. } => named(program),
+            Self::Command(BuiltByCommand { product, .. }) if product.is_absolute() => {
+                Err(Error::usage("with --build-command, --head-binary must be a path inside the repository"))
+            }
             Self::Command(BuiltByCommand { product, .. }) => named(product),
             Self::Candle(built) => Ok(built.against(origin(&built.candle))),
         }

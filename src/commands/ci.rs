@@ -128,7 +128,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     let (suite, plan) = plan::here(suite)?;
     let context = base::context(io)?;
-    let sides = sides(args, &suite, &local)?;
+    let sides = sides(args, &suite, &local);
     let about = about(context.as_ref(), &sides);
     let job = Job { args, suite, plan, local, output, context, sides, about };
     match job.measure(io) {
@@ -141,19 +141,16 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 }
 
 /// A head that is named outweighs the configuration's candle.
-fn sides(args: &Args, suite: &Suite, local: &Local) -> Result<Sides> {
+fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
     let candle = args.candle.clone().map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone());
     let (base, env, cache) = (args.base_binary.clone(), args.build_env.clone(), local.builds());
     match (args.head_binary.clone(), args.build_command.clone(), candle) {
-        (Some(product), Some(_), _) if product.is_absolute() => {
-            Err(Error::usage("with --build-command, --head-binary must be a path inside the repository"))
-        }
-        (Some(product), Some(command), _) => Ok(Sides::Command(BuiltByCommand { command, product, env, cache })),
+        (Some(product), Some(command), _) => Sides::Command(BuiltByCommand { command, product, env, cache }),
         (None, _, Some(candle)) => {
             let (config, source) = (config::path(&args.selection), Source::at(&args.source));
-            Ok(Sides::Candle(BuiltAgainstCandle { candle, base, config, source, env, cache }))
+            Sides::Candle(BuiltAgainstCandle { candle, base, config, source, env, cache })
         }
-        (head, _, _) => Ok(Sides::Binaries { head, base }),
+        (head, _, _) => Sides::Binaries { head, base },
     }
 }
 

@@ -43,7 +43,7 @@ pub mod worker;
 
 pub use crate::child::Stop;
 pub use environment::environment;
-pub use halt::End;
+pub use halt::{End, Halt};
 pub use measured_side::{Saved, Side, session_id};
 pub use observer::{At, Observer, Silent, Update};
 pub use program::Worker;

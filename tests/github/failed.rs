@@ -145,6 +145,8 @@ fn a_report_of_another_commit_or_run_is_refused() {
         assert_eq!(output.status.code(), Some(if welcome { 0 } else { 2 }), "{origin:?}: {said}");
         assert_eq!(said.contains("error: the report of smoke on nvidia-h100-80gb-hbm3 is of "), !welcome, "{said}");
         if !welcome {
+            let hint = "\n  hint: measure again, or publish the results of that run\n";
+            assert!(said.ends_with(hint), "{said}");
             assert_eq!(github.state().count("POST"), 0);
             assert!(output.stdout.is_empty() && step.read("summary").is_empty() && step.read("output").is_empty());
         }
