@@ -17,6 +17,8 @@ mod layout;
 #[allow(dead_code, reason = "the engine uses the rest")]
 #[path = "src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;
+#[path = "src/engine/candle/qwen2/graph/unfit.rs"]
+mod unfit;
 #[path = "build/version.rs"]
 mod version;
 

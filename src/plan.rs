@@ -10,7 +10,7 @@ use crate::case::Case;
 use crate::config::{CandleSource, Suite, SuiteModel};
 use crate::device::Capacity;
 use crate::engine::{self, EngineError, Memory, Needs};
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use crate::measure::prompt::prompt;
 use crate::results::{Failure, FailureKind, Settings};
 
@@ -85,7 +85,7 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
     let mut cases = Vec::new();
     let mut seconds = 0.0;
     for model in &suite.models {
-        let needs = needs(model, &device).map_err(Error::usage)?;
+        let needs = needs(model, &device).map_err(|error| Error::of(Exit::Usage, error))?;
         let planned: Vec<_> = model
             .cases
             .iter()
@@ -104,7 +104,7 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
 }
 
 /// What each case of a model needs.
-fn needs(model: &SuiteModel, device: &Capacity) -> std::result::Result<Vec<Needs>, EngineError> {
+fn needs(model: &SuiteModel, device: &Capacity) -> Result<Vec<Needs>, EngineError> {
     let engine = engine::find(&model.spec.engine)?;
     model.cases.iter().map(|case| engine.needs(&model.spec, case, device)).collect()
 }

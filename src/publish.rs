@@ -68,9 +68,9 @@ impl<'a, 'b> Step<'a, 'b> {
         let (reports, refused): (Vec<_>, Vec<_>) = reports.iter().partition(|report| self.stranger(report).is_none());
         let refusals: Vec<_> = refused.iter().filter_map(|report| self.stranger(report)).collect();
         if let ([first, ..], []) = (&refusals[..], &reports[..]) {
-            return Err(Error::usage(first));
+            return Err(Error::usage(first).hint(OF_A_STRANGER));
         }
-        refusals.iter().try_for_each(|refusal| self.warn(refusal))?;
+        refusals.iter().try_for_each(|refusal| self.warn(&format!("{refusal}; {OF_A_STRANGER}")))?;
         let target = self.target(&reports)?;
         let mut outcome = Outcome::default();
         let (mut summaries, mut annotated) = (String::new(), Vec::new());
@@ -94,7 +94,7 @@ impl<'a, 'b> Step<'a, 'b> {
         let (wanted, origin) = (self.context.as_ref()?.origin(), report.origin.as_ref()?);
         (!origin.may_be(&wanted)).then(|| {
             format!(
-                "the report of {} on {} is of {origin}, not of {wanted}: measure again, or publish the results of that run",
+                "the report of {} on {} is of {origin}, not of {wanted}",
                 escape::short_line(&report.suite, 60),
                 escape::short_line(&report.hardware, 60)
             )
@@ -111,7 +111,7 @@ impl<'a, 'b> Step<'a, 'b> {
         Ok(None)
     }
 
-    fn find_target(&self, reports: &[&Report]) -> std::result::Result<Found, ApiError> {
+    fn find_target(&self, reports: &[&Report]) -> Result<Found, ApiError> {
         let Some(context) = &self.context else { return Ok(Found::Nothing("this is not a workflow run")) };
         let Some(token) = Token::parse(&(self.variable)("GITHUB_TOKEN").unwrap_or_default())? else {
             return Ok(Found::Nothing("there is no token in GITHUB_TOKEN"));
@@ -218,7 +218,7 @@ impl<'a, 'b> Step<'a, 'b> {
         match checks::publish(&target.client, &target.context.repository, &check) {
             Ok(()) => Ok(()),
             Err(error) if matches!(error.status(), Some(403 | 404)) => {
-                Ok(writeln!(self.io.err, "no check run: the job has no `checks: write` permission")?)
+                writeln!(self.io.err, "no check run: the job has no `checks: write` permission")
             }
             Err(error) => self.warn(&format!("no check run: {error}")),
         }
@@ -231,7 +231,10 @@ impl<'a, 'b> Step<'a, 'b> {
         }
         let Some(path) = &self.options.summary else { return Ok(()) };
         files::write(path, |out| out.write_all(Secrets::of_environment().redact(summaries).as_bytes()))?;
-        Ok(self.files.set("summary", &path.display().to_string())?)
+        match self.files.set("summary", &path.display().to_string()) {
+            Ok(()) => Ok(()),
+            Err(error) => self.warn(&format!("can't set the step's output `summary`: {error}")),
+        }
     }
 
     /// A warning in the log, which a runner also shows on the run's page.
@@ -247,6 +250,9 @@ impl<'a, 'b> Step<'a, 'b> {
     }
 }
 
+/// What to do about a report of another run.
+const OF_A_STRANGER: &str = "measure again, or publish the results of that run";
+
 enum Found {
     Target(Box<Target>),
     Nothing(&'static str),
@@ -258,7 +264,7 @@ fn post(
     surroundings: &Surroundings,
     text: &str,
     when: When,
-) -> std::result::Result<Posted, ApiError> {
+) -> Result<Posted, ApiError> {
     if when == When::Never {
         return Ok(Posted::Skipped);
     }

@@ -1,28 +1,40 @@
 //! What a file is that isn't what was asked for: files that everybody knows by their first bytes, or by a tool's words.
 //!
-//! Each answer goes on from the file's name: "old.json" + " is gzip-compressed: unpack it first".
+//! An answer goes on from the file's name: "old.json" + " is gzip-compressed".
 
 /// As far as this many bytes at the start tell.
 pub const HEAD: usize = 4096;
 
-/// How a file begins, and what it is and what to do.
-const MAGIC: &[(&[u8], &str)] = &[
+/// What a file is, going on from its name, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Foreign {
+    pub what: String,
+    pub hint: &'static str,
+}
+
+const UNPACK: &str = "unpack it first";
+const ENCODE: &str = "save it as UTF-8";
+const LOOK: &str = "look at where it was downloaded from";
+
+/// How a file begins, what it is and what to do.
+const MAGIC: &[(&[u8], &str, &str)] = &[
     (
         b"version https://git-lfs.github.com/spec/",
-        "is a pointer of Git LFS, not the file itself: get it with `git lfs pull`",
+        "is a pointer of Git LFS, not the file itself",
+        "get it with `git lfs pull`",
     ),
-    (b"\x1f\x8b", "is gzip-compressed: unpack it first"),
-    (b"\x28\xb5\x2f\xfd", "is zstd-compressed: unpack it first"),
-    (b"\xfd7zXZ", "is xz-compressed: unpack it first"),
-    (b"BZh", "is bzip2-compressed: unpack it first"),
-    (b"PK\x03\x04", "is a zip archive: unpack it first"),
-    (b"\xff\xfe", "is UTF-16 text: save it as UTF-8"),
-    (b"\xfe\xff", "is UTF-16 text: save it as UTF-8"),
-    (b"{\0", "is UTF-16 text: save it as UTF-8"),
-    (b"[\0", "is UTF-16 text: save it as UTF-8"),
-    (b"GGUF", "is a GGUF file, which can't be read yet: use the model's safetensors"),
-    (b"<!DOCTYPE html", "is a web page, not the file: look at where it was downloaded from"),
-    (b"<html", "is a web page, not the file: look at where it was downloaded from"),
+    (b"\x1f\x8b", "is gzip-compressed", UNPACK),
+    (b"\x28\xb5\x2f\xfd", "is zstd-compressed", UNPACK),
+    (b"\xfd7zXZ", "is xz-compressed", UNPACK),
+    (b"BZh", "is bzip2-compressed", UNPACK),
+    (b"PK\x03\x04", "is a zip archive", UNPACK),
+    (b"\xff\xfe", "is UTF-16 text", ENCODE),
+    (b"\xfe\xff", "is UTF-16 text", ENCODE),
+    (b"{\0", "is UTF-16 text", ENCODE),
+    (b"[\0", "is UTF-16 text", ENCODE),
+    (b"GGUF", "is a GGUF file, which can't be read yet", "use the model's safetensors"),
+    (b"<!DOCTYPE html", "is a web page, not the file", LOOK),
+    (b"<html", "is a web page, not the file", LOOK),
 ];
 
 /// Keys that only the files of one tool have.
@@ -39,20 +51,18 @@ const TOOLS: &[(&str, &str)] = &[
 ];
 
 /// What the file with this content is, and what to do, if anybody can tell.
-pub fn recognize(content: &[u8]) -> Option<String> {
+pub fn recognize(content: &[u8]) -> Option<Foreign> {
     let text = content.trim_ascii_start();
-    if let Some((_, what)) = MAGIC.iter().find(|(magic, _)| text.starts_with(magic)) {
-        return Some((*what).to_owned());
+    if let Some((_, what, hint)) = MAGIC.iter().find(|(magic, ..)| text.starts_with(magic)) {
+        return Some(Foreign { what: (*what).to_owned(), hint });
     }
     if has_conflict(content) {
-        return Some("has an unresolved merge conflict: resolve it first".to_owned());
+        return Some(Foreign { what: "has an unresolved merge conflict".to_owned(), hint: "resolve it first" });
     }
     let head = String::from_utf8_lossy(&text[..text.len().min(HEAD)]);
     let (_, tool) = TOOLS.iter().find(|(key, _)| head.contains(key))?;
-    Some(format!(
-        "is of {tool}, whose files can't be read yet: write its values as plain samples (`bench-diff compare --help` \
-         shows how)"
-    ))
+    let what = format!("is of {tool}, whose files can't be read yet");
+    Some(Foreign { what, hint: "write its values as plain samples; `bench-diff compare --help` shows how" })
 }
 
 /// Git writes these at the start of lines.
@@ -75,6 +85,6 @@ mod tests {
     #[test]
     fn a_conflict_is_seen_wherever_it_is() {
         let content = "{\"schema\": 2,\n<<<<<<< HEAD\n\"suite\": \"a\"\n=======\n";
-        assert!(recognize(content.as_bytes()).unwrap().contains("conflict"));
+        assert!(recognize(content.as_bytes()).unwrap().what.contains("conflict"));
     }
 }

@@ -296,6 +296,11 @@ fn the_base_is_built_from_the_commit_where_the_branch_began() {
     // What is built is kept.
     let (exit, _, err) = place.ci(&[&flags[..], &["--build-command", "false"]].concat()[2..]);
     assert_eq!(exit, 3, "another command is another build: {err}");
+    let absolute = place.path("program").display().to_string();
+    let (exit, _, err) = place.ci(&["--head-binary", &absolute, "--build-command", BUILD, "--base-ref", "main"]);
+    let told = "error: with --build-command, --head-binary must be a path inside the repository\n";
+    assert_eq!((exit, err.as_str()), (2, told));
+    assert!(place.report()["failure"].as_str().is_some_and(|why| told.contains(why)), "the report says so as well");
     let (exit, _, err) = place.ci(&["--head-binary", "./program", "--build-command", "x", "--base-ref", "nowhere"]);
     assert_eq!(exit, 2);
     assert!(err.starts_with("error: no base `nowhere`: "), "{err}");

@@ -256,7 +256,7 @@ fn flags_override_the_file() {
     assert_eq!(exit, 2);
     insta::assert_snapshot!(err);
     let (exit, _, err) = plan(&["--suite", "cpu"]);
-    assert_eq!((exit, err.as_str()), (2, "error: no suite `cpu`: use `gpu`\n"));
+    assert_eq!((exit, err.as_str()), (2, "error: no suite `cpu`\n  hint: use `gpu`\n"));
 }
 
 #[test]

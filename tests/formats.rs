@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use bench_diff::case::{Clock, Quantization};
 use bench_diff::compare::{Finding, Row, Untestable, Verdict};
+use bench_diff::error::Advice;
 use bench_diff::report;
 use bench_diff::results::{self, Outcome, Results};
 use bench_diff::word::Word;
@@ -161,8 +162,9 @@ fn a_word_that_isnt_known_is_refused_where_it_has_to_run() {
 #[test]
 fn a_newer_schema_is_refused_by_number() {
     let text = fs::read_to_string(fixture("results.v2.json")).unwrap().replace("\"schema\": 2", "\"schema\": 3");
-    let error = results::parse("new.json", text.into_bytes()).unwrap_err().to_string();
-    assert_eq!(error, "new.json has schema 3, but this bench-diff reads only schemas up to 2: update bench-diff");
+    let error = results::parse("new.json", text.into_bytes()).unwrap_err();
+    assert_eq!(error.to_string(), "new.json has schema 3, but this bench-diff reads only schemas up to 2");
+    assert_eq!(error.advice(), Some("update bench-diff"));
 }
 
 #[test]

@@ -407,7 +407,9 @@ fn a_missing_program_is_named() {
     let bench = Bench::new();
     let finished = Finished::of(bench.plain(&["--worker", "./nowhere"]).output().unwrap());
     assert_eq!(finished.code, Some(3));
-    assert!(finished.err.contains("can't start ./nowhere"), "{}", finished.err);
+    let what = "error: can't start ./nowhere: No such file or directory (os error 2)";
+    let hint = "it must be a program that speaks bench-diff's protocol";
+    assert!(finished.err.ends_with(&format!("{what}\n  hint: {hint}\n")), "{}", finished.err);
 }
 
 fn measurement(run: &Run) -> Option<&Measurement> {

@@ -87,7 +87,7 @@ fn files(directory: &Path, suite: &str, release: Option<&str>, places: &mut Vec<
 
 /// The names in a directory in order; none if it doesn't exist or is no directory.
 pub(super) fn names(directory: &Path) -> Result<Vec<String>> {
-    let failed = |error: std::io::Error| Error::usage(format!("can't read {}: {error}", directory.display()));
+    let failed = |error: std::io::Error| Error::reading(directory, error);
     let entries = match std::fs::read_dir(directory) {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Vec::new()),
         entries => entries.map_err(failed)?,

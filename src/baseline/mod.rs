@@ -83,16 +83,15 @@ fn checked<'a>(what: &str, name: &'a str) -> Result<&'a str> {
     if is_plain_name(name) {
         return Ok(name);
     }
-    Err(Error::usage(format!(
-        "the {what} {name:?} can't name a file: use letters, digits, `-`, `_` and `.`, at most 64"
-    )))
+    Err(Error::usage(format!("the {what} {name:?} can't name a file"))
+        .hint("use letters, digits, `-`, `_` and `.`, at most 64"))
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Results>> {
     match std::fs::metadata(path) {
         Ok(_) => results::read(path).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::usage(format!("can't read {}: {error}", path.display()))),
+        Err(error) => Err(Error::reading(path, error)),
     }
 }
 

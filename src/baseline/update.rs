@@ -95,9 +95,10 @@ fn keep(path: PathBuf, mut new: Results) -> Result<Change> {
     match read_if_there(&path)? {
         Some(old) if old == new => Ok(Change { path, sessions, occasions, added: 0, dropped }),
         Some(_) => Err(Error::usage(format!(
-            "{} holds other results: the baseline of a release is never changed; name another release",
+            "{} holds other results, and the baseline of a release is never changed",
             path.display()
-        ))),
+        ))
+        .hint("name another release")),
         None => {
             save(&new, &output)?;
             Ok(Change { path, sessions, occasions, added: sessions, dropped })
@@ -110,10 +111,8 @@ fn presentable(mut results: Results) -> Result<Results> {
     let measured = |session: &Session| session.runs.iter().any(|run| matches!(run.outcome, Outcome::Ok(_)));
     for session in &results.sessions {
         if session.finished.is_none() {
-            return Err(Error::usage(format!(
-                "the session `{}` was cut off: complete it with `bench-diff run --resume`",
-                session.id
-            )));
+            return Err(Error::usage(format!("the session `{}` was cut off", session.id))
+                .hint("complete it with `bench-diff run --resume`"));
         }
         if !measured(session) {
             return Err(Error::usage(format!(
@@ -143,11 +142,8 @@ fn check_agreement(old: &Results, new: &Results, path: &Path) -> Result<()> {
     let more = obstacles.len().saturating_sub(5);
     obstacles.truncate(5);
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-    Err(Error::usage(format!(
-        "the results don't belong to {}: {}{rest}; start that baseline anew with --replace",
-        path.display(),
-        obstacles.join(", ")
-    )))
+    Err(Error::usage(format!("the results don't belong to {}: {}{rest}", path.display(), obstacles.join(", ")))
+        .hint("start that baseline anew with --replace"))
 }
 
 /// Old and new sessions in the order of time.
@@ -186,11 +182,12 @@ fn shrink(results: &mut Results) -> Result<usize> {
     let bytes = size(results)?;
     if bytes > MAX_BYTES {
         return Err(Error::usage(format!(
-            "a single session of the suite `{}` takes {} KB, a baseline may take {}: make it a smaller suite, or fewer runs",
+            "a single session of the suite `{}` takes {} KB, a baseline may take {}",
             results.suite,
             bytes / 1000,
             MAX_BYTES / 1000
-        )));
+        ))
+        .hint("make it a smaller suite, or fewer runs"));
     }
     Ok(before - results.sessions.len())
 }
@@ -221,16 +218,17 @@ fn expendable(sessions: &[Session]) -> Vec<String> {
 
 fn size(results: &Results) -> Result<u64> {
     let mut text = Vec::new();
-    results.write(&mut text)?;
+    let failed = |error| Error::usage("can't tell how large the results are").because(error);
+    results.write(&mut text).map_err(failed)?;
     Ok(text.len() as u64)
 }
 
 fn claimed(path: &Path) -> Result<Output> {
     let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-    made.map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))?;
+    made.map_err(|error| Error::writing(path, error))?;
     Output::wait_for(path)
 }
 
 fn save(results: &Results, output: &Output) -> Result<()> {
-    results.save(output).map_err(|error| Error::usage(format!("can't write {}: {error}", output.path().display())))
+    results.save(output).map_err(|error| Error::writing(output.path(), error))
 }

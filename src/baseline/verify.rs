@@ -3,7 +3,7 @@
 use super::list::Place;
 use super::{MAX_BYTES, Store, hardware, lacking};
 use crate::config::is_plain_name;
-use crate::error::Result;
+use crate::error::{Advice, Error, Result};
 use crate::results::{self, Occasions, Results};
 
 /// What was found in a store, one sentence each.
@@ -31,26 +31,23 @@ pub fn verify(store: &Store) -> Result<Findings> {
                     .remarks
                     .extend(lacking(&Occasions::of(&results.sessions)).map(|remark| format!("{path}: {remark}")));
             }
-            Err(problem) => findings.problems.push(format!("{path}: {problem}")),
+            Err(error) => findings.problems.push(error.in_one_line()),
         }
     }
     Ok(findings)
 }
 
-/// The file's content, or the problem.
-fn open(place: &Place) -> std::result::Result<Results, String> {
-    let metadata = std::fs::symlink_metadata(&place.path).map_err(|error| error.to_string())?;
+fn open(place: &Place) -> Result<Results> {
+    let path = place.path.display();
+    let metadata = std::fs::symlink_metadata(&place.path).map_err(|error| Error::reading(&place.path, error))?;
     if !metadata.is_file() {
-        return Err("not a regular file".into());
+        return Err(Error::usage(format!("{path} is not a regular file")));
     }
     if metadata.len() > MAX_BYTES {
-        return Err(format!("{} KB are too many: a baseline may take {}", metadata.len() / 1000, MAX_BYTES / 1000));
+        let (size, most) = (metadata.len() / 1000, MAX_BYTES / 1000);
+        return Err(Error::usage(format!("{path} has {size} KB, a baseline may take {most}")));
     }
-    results::read(&place.path).map_err(|error| {
-        // The path is said already.
-        let (error, path) = (error.to_string(), place.path.display().to_string());
-        error.strip_prefix(&path).unwrap_or(&error).trim_start_matches([':', ' ']).to_owned()
-    })
+    results::read(&place.path)
 }
 
 fn check(place: &Place, results: &Results) -> Vec<String> {
@@ -65,7 +62,7 @@ fn check(place: &Place, results: &Results) -> Vec<String> {
     match hardware(results) {
         Ok(hardware) if hardware == place.hardware => {}
         Ok(hardware) => problems.push(format!("it was measured on {hardware}")),
-        Err(error) => problems.push(error.to_string()),
+        Err(error) => problems.push(error.in_one_line()),
     }
     for session in results.sessions.iter().filter(|session| session.finished.is_none()) {
         problems.push(format!("the session `{}` was cut off", session.id));

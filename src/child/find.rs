@@ -27,10 +27,9 @@ pub fn beside_the_caller(name: &Path) -> Result<PathBuf> {
         return Ok(Path::new(".").join(name));
     }
     on(&std::env::var_os("PATH").unwrap_or_default(), name).ok_or_else(|| {
-        Error::usage(format!(
-            "no program {}: it is neither in the current directory nor on the PATH; give its path",
-            name.display()
-        ))
+        let name = name.display();
+        Error::usage(format!("no program {name}: it is neither in the current directory nor on the PATH"))
+            .hint("give its path")
     })
 }
 

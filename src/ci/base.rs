@@ -4,9 +4,10 @@
 //! branch's. A clone that lacks a commit fetches it.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use crate::error::{Error, Result};
-use crate::git::{self, Remote};
+use super::base_error::BaseError;
+use crate::git::{self, GitError, Remote};
 use crate::github::event::Context;
 use crate::github::{ApiError, Client};
 
@@ -24,39 +25,40 @@ pub struct Search<'a> {
 }
 
 /// What was found, or why it wasn't.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct BaseCommits {
     /// The tip of the branch that the pull request goes into, in the clone: its baselines count.
-    pub tip: std::result::Result<String, String>,
+    pub tip: Result<String, BaseError>,
     /// Where the measured commit left that branch, in the clone: what is built as the base.
-    pub merge_base: std::result::Result<String, String>,
+    pub merge_base: Result<String, BaseError>,
 }
 
 impl BaseCommits {
-    pub fn unknown(why: &str) -> Self {
-        Self { tip: Err(why.to_owned()), merge_base: Err(why.to_owned()) }
+    pub fn unknown(why: BaseError) -> Self {
+        Self { tip: Err(why.clone()), merge_base: Err(why) }
     }
 }
 
 impl Search<'_> {
     /// Fails only when there is no such base as the caller named: everything else can go on without.
-    pub fn run(&self) -> Result<BaseCommits> {
+    pub fn run(&self) -> Result<BaseCommits, BaseError> {
         if let Some(base_ref) = self.base_ref {
-            let tip = self.resolve(base_ref).map_err(|why| Error::usage(format!("no base `{base_ref}`: {why}")))?;
+            let absent = |why| BaseError::Absent { name: base_ref.to_owned(), source: Box::new(why) };
+            let tip = self.resolve(base_ref).map_err(absent)?;
             return Ok(BaseCommits { merge_base: self.merge_base(&tip), tip: Ok(tip) });
         }
-        let Some(context) = self.context else { return Ok(BaseCommits::unknown("nothing says what the base is")) };
+        let Some(context) = self.context else { return Ok(BaseCommits::unknown(BaseError::Unsaid)) };
         let tip = match self.named_tip(context) {
             Ok(Some(tip)) => self.bring(&tip).map(|()| tip),
             Ok(None) => self.default_tip(context),
-            Err(error) => self.default_tip(context).map_err(|why| format!("{error}; {why}")),
+            Err(error) => self.default_tip(context).map_err(|why| BaseError::from(error).and(why)),
         };
         let merge_base = tip.clone().and_then(|tip| self.merge_base(&tip));
         Ok(BaseCommits { tip, merge_base })
     }
 
     /// As the event or the pull request says it.
-    fn named_tip(&self, context: &Context) -> std::result::Result<Option<String>, ApiError> {
+    fn named_tip(&self, context: &Context) -> Result<Option<String>, ApiError> {
         let of_event = context.base_sha().map(str::to_owned);
         if of_event.is_some() && self.pr_number.is_none_or(|number| context.pull_request_number() == Some(number)) {
             return Ok(of_event);
@@ -68,39 +70,40 @@ impl Search<'_> {
         Ok(pull.map(|pull| pull.base_sha).or(of_event))
     }
 
-    fn default_tip(&self, context: &Context) -> std::result::Result<String, String> {
+    fn default_tip(&self, context: &Context) -> Result<String, BaseError> {
         match &context.default_branch {
             Some(branch) if git::is_revision(branch) => self.remote_branch(branch),
-            _ => Err("neither the event nor GitHub says what the base is".into()),
+            _ => Err(BaseError::Unnamed),
         }
     }
 
     /// A branch or commit of the clone, of its remote as the clone knows it, or as the remote has it now.
-    fn resolve(&self, name: &str) -> std::result::Result<String, String> {
+    fn resolve(&self, name: &str) -> Result<String, BaseError> {
         if !git::is_revision(name) {
-            return Err("it is neither a branch nor a commit".into());
+            return Err(BaseError::NoName);
         }
         git::commit(self.repository, name).or_else(|_| self.remote_branch(name))
     }
 
-    fn remote_branch(&self, name: &str) -> std::result::Result<String, String> {
-        git::commit(self.repository, &format!("refs/remotes/origin/{name}")).or_else(|_| self.fetch(name))
+    fn remote_branch(&self, name: &str) -> Result<String, BaseError> {
+        git::commit(self.repository, &format!("refs/remotes/origin/{name}")).or_else(|_| Ok(self.fetch(name)?))
     }
 
     /// Makes sure that the clone has the commit.
-    fn bring(&self, commit: &str) -> std::result::Result<(), String> {
+    fn bring(&self, commit: &str) -> Result<(), BaseError> {
         if git::commit(self.repository, commit).is_ok() {
             return Ok(());
         }
-        self.fetch(commit).map(drop).map_err(|why| format!("this clone lacks the commit {commit}: {why}"))
+        let lacking = |source| BaseError::Lacking { commit: commit.to_owned(), source: Arc::new(source) };
+        self.fetch(commit).map(drop).map_err(lacking)
     }
 
-    fn fetch(&self, name: &str) -> std::result::Result<String, String> {
+    fn fetch(&self, name: &str) -> Result<String, GitError> {
         git::fetch(self.repository, &self.remote()?, name)
     }
 
     /// With a token GitHub itself; without one, where the clone came from.
-    fn remote(&self) -> std::result::Result<Remote<'_>, String> {
+    fn remote(&self) -> Result<Remote<'_>, GitError> {
         match self.client.zip(self.context) {
             Some((client, context)) => Ok(client.remote(context)),
             None => Remote::origin(self.repository),
@@ -108,19 +111,19 @@ impl Search<'_> {
     }
 
     /// In a shallow clone, GitHub may know it; else more of the history may.
-    fn merge_base(&self, tip: &str) -> std::result::Result<String, String> {
+    fn merge_base(&self, tip: &str) -> Result<String, BaseError> {
         let head = git::commit(self.repository, "HEAD")?;
         let commit = self.parted(tip, &head)?;
         if commit == head {
-            return Err(format!("HEAD is part of the base {tip} already"));
+            return Err(BaseError::Merged(tip.to_owned()));
         }
         Ok(commit)
     }
 
-    fn parted(&self, tip: &str, head: &str) -> std::result::Result<String, String> {
-        let wrong = match git::merge_base(self.repository, tip) {
+    fn parted(&self, tip: &str, head: &str) -> Result<String, BaseError> {
+        let here = match git::merge_base(self.repository, tip) {
             Ok(commit) => return Ok(commit),
-            Err(why) => why,
+            Err(why) => Arc::new(why),
         };
         let deeper = || {
             git::deepen(self.repository, &self.remote()?)?;
@@ -129,20 +132,16 @@ impl Search<'_> {
         let found = match self.client.zip(self.context) {
             Some((client, context)) => {
                 let asked = self.ask(client, context, tip, head);
-                asked.or_else(|why| deeper().map_err(|also| format!("{why}; {also}")))
+                asked.or_else(|why| deeper().map_err(|also| why.and(also)))
             }
-            None => deeper(),
+            None => deeper().map_err(BaseError::from),
         };
-        found.map_err(|why| {
-            let place = self.repository.display();
-            format!(
-                "can't tell in {place} where HEAD and {tip} parted ({wrong}; {why}); check out with `fetch-depth: 0`"
-            )
-        })
+        let (repository, tip) = (self.repository.to_owned(), tip.to_owned());
+        found.map_err(|beyond| BaseError::Parted { repository, tip, here, beyond: Box::new(beyond) })
     }
 
-    fn ask(&self, client: &Client, context: &Context, tip: &str, head: &str) -> std::result::Result<String, String> {
-        let commit = context.merge_base(client, tip, head).map_err(|error| error.to_string())?;
+    fn ask(&self, client: &Client, context: &Context, tip: &str, head: &str) -> Result<String, BaseError> {
+        let commit = context.merge_base(client, tip, head)?;
         self.bring(&commit).map(|()| commit)
     }
 }

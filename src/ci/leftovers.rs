@@ -21,13 +21,15 @@ fn remove(path: &Path) -> Result<()> {
     let gone = match std::fs::symlink_metadata(path) {
         Ok(file) if file.is_file() => std::fs::remove_file(path),
         Ok(_) => {
-            return Err(Error::usage(format!("{name} is not a regular file: move it away, or name another --output")));
+            return Err(
+                Error::usage(format!("{name} is not a regular file")).hint("move it away, or name another --output")
+            );
         }
         Err(error) => Err(error),
     };
     match gone {
         Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Err(Error::usage(format!("can't remove {name}, which is of an earlier measurement: {error}")))
+            Err(Error::usage(format!("can't remove {name}, which is of an earlier measurement")).because(error))
         }
         _ => Ok(()),
     }

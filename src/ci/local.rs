@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::baseline::{Change, Store};
 use crate::compare::{self, Side};
 use crate::config::Suite;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, sentence};
 use crate::files::{self, Output};
 use crate::measure::Worker;
 use crate::results::{Program, Results};
@@ -68,7 +68,9 @@ impl Local {
         let kept = copy(&program.path, &self.program_path(&head.suite, &crate::baseline::hardware(head)?));
         let next = match kept {
             Ok(()) => "measures the new build beside this one, which is kept too".to_owned(),
-            Err(error) => format!("compares with it, as {} can't be kept: {error}", program.path.display()),
+            Err(error) => {
+                format!("compares with it, as {} can't be kept: {}", program.path.display(), sentence(&error))
+            }
         };
         Ok(format!(
             "kept as the local baseline in {}: the next `bench-diff ci` on this machine {next}",
@@ -94,25 +96,26 @@ impl Local {
     }
 
     fn update(&self, head: &Results, replace: bool) -> Result<Change> {
-        self.hide().map_err(|error| Error::usage(format!("can't write {}: {error}", self.directory.display())))?;
+        self.hide()?;
         self.store().update(head.clone(), None, replace)
     }
 
     /// Tells git to look away, wherever the directory is.
-    fn hide(&self) -> std::io::Result<()> {
+    fn hide(&self) -> Result<()> {
         let file = self.directory.join(".gitignore");
         if file.exists() {
             return Ok(());
         }
-        std::fs::create_dir_all(&self.directory)?;
-        files::write(&file, |out| out.write_all(b"*\n")).map_err(std::io::Error::other)
+        std::fs::create_dir_all(&self.directory).map_err(|error| Error::writing(&self.directory, error))?;
+        files::write(&file, |out| out.write_all(b"*\n"))
     }
 }
 
 /// Copies a program to a place that may not be there yet.
-fn copy(program: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to.parent().unwrap_or(to))?;
-    Output::wait_for(to).map_err(std::io::Error::other)?.copy(program)
+fn copy(program: &Path, to: &Path) -> Result<()> {
+    let failed = |error| Error::writing(to, error);
+    std::fs::create_dir_all(to.parent().unwrap_or(to)).map_err(failed)?;
+    Output::wait_for(to)?.copy(program).map_err(failed)
 }
 
 /// One build for sure: all programs say the same, and a commit without local changes.

@@ -11,6 +11,7 @@
 //!    the machine; the session is kept as the local baseline.
 
 mod base;
+mod base_error;
 mod committed;
 mod leftovers;
 mod local;
@@ -21,10 +22,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use base::{BaseCommits, Search};
+pub use base_error::BaseError;
 pub use committed::baselines_of;
 pub use leftovers::clear;
 pub use local::Local;
-pub use sides::{Base, Sides};
+pub use sides::{Base, BuiltAgainstCandle, BuiltByCommand, Sides};
 
 use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};
@@ -32,7 +34,8 @@ use crate::config::Suite;
 use crate::duel::{Contender, Duel, Duelled};
 use crate::error::Result;
 use crate::files::Folder;
-use crate::measure::{self, End, Observer, Saved, Side, Stop, Worker};
+use crate::measure::{self, End, Halt, Observer, Saved, Side, Stop, Worker};
+use crate::programs::Program;
 use crate::report::{self, Origin, ReleaseComparison, Report};
 use crate::results::{Failure, Outcome, Results};
 
@@ -82,19 +85,21 @@ pub struct Measured {
 pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Measured> {
     let hardware = measure::environment(request.suite).fingerprint();
     let mut flow = Flow { request, observer, stop, options: Options::from(&request.suite.thresholds) };
-    let committed = request.committed.find(&request.suite.name, &hardware)?;
-    let draft = match (committed, &request.base) {
-        (Some(baseline), base) => flow.against_baseline(baseline, base)?,
-        (None, Base::Program(base)) => flow.against_program(&base.worker()?)?,
-        (None, _) => match request.local.find(request.suite, &hardware)? {
-            Some(baseline) => flow.against_local(baseline, &hardware)?,
-            None => flow.self_check()?,
-        },
+    let Draft { head, against, end, remarks } = match flow.draft(&hardware) {
+        Ok(draft) => draft,
+        Err(Halt::Failed(error)) => return Err(error),
+        Err(Halt::Stopped) => {
+            let report = report_failure(request.suite, &request.about, request.output, STOPPED)?;
+            return Ok(Measured { report, end: End::Stopped, remarks: Vec::new() });
+        }
     };
-    let Draft { head, base, comparison, self_check, end, remarks } = draft;
     let report = if any_numbers(&head) {
         let release = flow.release(&head, &hardware)?;
-        Report { base, comparison, self_check, release, ..Report::of(head, hardware) }
+        let report = Report { release, ..Report::of(head, hardware) };
+        match against {
+            Against::Base { base, comparison } => Report { base: Some(base), comparison: Some(comparison), ..report },
+            Against::Itself(check) => Report { self_check: Some(check), ..report },
+        }
     } else {
         Report { failure: Some(why_nothing(&head, end)), ..Report::of(head, hardware) }
     };
@@ -125,17 +130,22 @@ fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
 /// A report in the making.
 struct Draft {
     head: Results,
-    base: Option<Results>,
-    comparison: Option<Comparison>,
-    self_check: Option<Comparison>,
+    against: Against,
     end: End,
     remarks: Vec<String>,
 }
 
+/// What the head was compared with.
+enum Against {
+    /// A baseline, or a program that was measured beside it.
+    Base { base: Results, comparison: Comparison },
+    /// The same program.
+    Itself(Comparison),
+}
+
 impl Draft {
     fn compared(base: Results, head: Results, comparison: Comparison, end: End) -> Self {
-        let (base, comparison) = (Some(base), Some(comparison));
-        Self { head, base, comparison, self_check: None, end, remarks: Vec::new() }
+        Self { head, against: Against::Base { base, comparison }, end, remarks: Vec::new() }
     }
 }
 
@@ -147,6 +157,29 @@ struct Flow<'a> {
 }
 
 impl<'a> Flow<'a> {
+    /// Stopped before there is one only while a program is built.
+    fn draft(&mut self, hardware: &str) -> Result<Draft, Halt> {
+        let request = self.request;
+        let committed = request.committed.find(&request.suite.name, hardware)?;
+        Ok(match (committed, &request.base) {
+            (Some(baseline), base) => self.against_baseline(baseline, base)?,
+            (None, Base::Program(base)) => {
+                let program = self.made(base)?;
+                self.against_program(&program)?
+            }
+            (None, _) => match request.local.find(request.suite, hardware)? {
+                Some(baseline) => self.against_local(baseline, hardware)?,
+                None => self.self_check()?,
+            },
+        })
+    }
+
+    /// The program to start; a build that fails when we are told to stop was stopped.
+    fn made(&self, program: &Program) -> Result<Worker, Halt> {
+        let halted = |error| if self.stop.is_requested() { Halt::Stopped } else { Halt::Failed(error) };
+        program.worker().map_err(halted)
+    }
+
     fn against_baseline(&mut self, base: Results, program: &Base) -> Result<Draft> {
         let (head, mut end) = self.measure_head()?;
         let mut comparison = self.compare(&base, &head)?;
@@ -181,10 +214,10 @@ impl<'a> Flow<'a> {
     fn self_check(&mut self) -> Result<Draft> {
         let itself = self.request.head.clone();
         let Duelled { head, comparison, ended, .. } = self.duelled(&itself)?;
-        let (check, end) = (comparison, ended.end());
+        let end = ended.end();
         let keep = end == End::Complete && any_numbers(&head);
         let remarks = if keep { vec![self.request.local.start(&head, &itself)?] } else { Vec::new() };
-        Ok(Draft { head, base: None, comparison: None, self_check: Some(check), end, remarks })
+        Ok(Draft { head, against: Against::Itself(comparison), end, remarks })
     }
 
     fn compare(&self, base: &Results, head: &Results) -> Result<Comparison> {
@@ -242,9 +275,11 @@ fn any_numbers(results: &Results) -> bool {
     results.sessions.iter().flat_map(|session| &session.runs).any(|run| matches!(run.outcome, Outcome::Ok(_)))
 }
 
+const STOPPED: &str = "stopped before there were any numbers";
+
 fn why_nothing(results: &Results, end: End) -> String {
     if end == End::Stopped {
-        return "stopped before there were any numbers".to_owned();
+        return STOPPED.to_owned();
     }
     let mut runs = results.sessions.iter().flat_map(|session| &session.runs);
     let reason = runs.find_map(|run| match &run.outcome {

@@ -2,8 +2,8 @@
 
 use super::{Base, Flow};
 use crate::compare::{self, Comparison, Confirmation};
-use crate::error::Result;
-use crate::measure::{End, Worker};
+use crate::error::{Advice, Result};
+use crate::measure::{End, Halt, Worker};
 use crate::results::Results;
 
 impl Flow<'_> {
@@ -20,27 +20,22 @@ impl Flow<'_> {
         if suspects.is_empty() {
             return Ok((screen, End::Complete));
         }
-        match worker(program) {
-            None => Ok((screen, End::Complete)),
-            Some(Err(why)) => {
-                screen.warnings.push(format!("what looks changed was not measured again: {why}"));
-                Ok((screen, End::Complete))
-            }
-            Some(Ok(worker)) => {
-                let confirmation = Confirmation::new(screen, suspects, &self.options);
-                let time = self.request.confirm_budget;
-                let duelled = self.duel(&worker, "confirm-").until_settled(confirmation, time)?;
-                Ok((duelled.comparison, duelled.ended.end()))
-            }
-        }
+        let why = match program {
+            Base::Unwanted => return Ok((screen, End::Complete)),
+            Base::OutOfReach(why) => why.clone(),
+            Base::Program(program) => match self.made(program) {
+                Ok(worker) => return self.settle(Confirmation::new(screen, suspects, &self.options), &worker),
+                Err(Halt::Stopped) => return Ok((screen, End::Stopped)),
+                Err(Halt::Failed(error)) => error.in_one_line(),
+            },
+        };
+        screen.warnings.push(format!("what looks changed was not measured again: {why}"));
+        Ok((screen, End::Complete))
     }
-}
 
-/// The base, or why it can't be had; `None` where nothing says how to make one.
-fn worker(base: &Base) -> Option<std::result::Result<Worker, String>> {
-    match base {
-        Base::Unwanted => None,
-        Base::OutOfReach(why) => Some(Err(why.clone())),
-        Base::Program(program) => Some(program.worker().map_err(|error| error.message().to_owned())),
+    fn settle(&mut self, confirmation: Confirmation, base: &Worker) -> Result<(Comparison, End)> {
+        let time = self.request.confirm_budget;
+        let duelled = self.duel(base, "confirm-").until_settled(confirmation, time)?;
+        Ok((duelled.comparison, duelled.ended.end()))
     }
 }

@@ -2,26 +2,49 @@
 
 use std::path::{Path, PathBuf};
 
+use super::base_error::BaseError;
 use crate::config::{self, CandleSource, Suite};
-use crate::error::{Error, Result};
+use crate::error::{Advice, Error, Result, sentence};
 use crate::git;
 use crate::measure::Worker;
 use crate::programs::{Build, Candle, Origin, Program, Source};
 
 /// What the flags and the configuration say about head and base.
 #[derive(Debug)]
-pub struct Sides {
-    pub head_binary: Option<PathBuf>,
-    pub base_binary: Option<PathBuf>,
-    /// Builds the base; the program is then `head_binary`'s path in there.
-    pub build_command: Option<String>,
+pub enum Sides {
+    /// Programs that are there. The head is this very program where none is named.
+    Binaries {
+        head: Option<PathBuf>,
+        base: Option<PathBuf>,
+    },
+    Command(BuiltByCommand),
+    Candle(BuiltAgainstCandle),
+}
+
+/// The base is built from a commit.
+#[derive(Debug)]
+pub struct BuiltByCommand {
+    pub command: String,
+    /// The head; in the commit's work tree, the base.
+    pub product: PathBuf,
     /// Variables of ours that building gets, beside those that it always gets.
-    pub build_env: Vec<String>,
-    /// Build bench-diff against this.
-    pub candle: Option<CandleSource>,
+    pub env: Vec<String>,
+    /// Where builds are kept.
+    pub cache: PathBuf,
+}
+
+/// Both are bench-diff, built against candle.
+#[derive(Debug)]
+pub struct BuiltAgainstCandle {
+    /// The head's candle.
+    pub candle: CandleSource,
+    /// A program in place of a build against the base's candle.
+    pub base: Option<PathBuf>,
     /// The configuration file: the base's names the base's candle.
     pub config: Option<PathBuf>,
     pub source: Source,
+    /// Variables of ours that building gets, beside those that it always gets.
+    pub env: Vec<String>,
     /// Where builds are kept.
     pub cache: PathBuf,
 }
@@ -32,66 +55,71 @@ pub enum Base {
     Program(Program),
     /// Nothing says how to make one.
     Unwanted,
+    /// Why, in one sentence.
     OutOfReach(String),
 }
 
 impl Sides {
     pub fn head(&self, suite: &Suite) -> Result<Program> {
-        match (&self.head_binary, &self.candle) {
-            (Some(name), _) => Worker::named(name).map(Program::Built),
-            (None, Some(candle)) => Ok(self.against(origin(candle))),
-            (None, None) => Worker::this_for(suite).map(Program::Built),
+        match self {
+            Self::Binaries { head: None, .. } => Worker::this_for(suite).map(Program::Built),
+            Self::Binaries { head: Some(program), .. } => named(program),
+            Self::Command(BuiltByCommand { product, .. }) if product.is_absolute() => {
+                Err(Error::usage("with --build-command, --head-binary must be a path inside the repository"))
+            }
+            Self::Command(BuiltByCommand { product, .. }) => named(product),
+            Self::Candle(built) => Ok(built.against(origin(&built.candle))),
         }
     }
 
     /// The repository whose history says where the branch began.
     pub fn repository(&self) -> PathBuf {
-        match &self.candle {
-            Some(CandleSource::Checkout { path }) if self.head_binary.is_none() => path.clone(),
+        match self {
+            Self::Candle(BuiltAgainstCandle { candle: CandleSource::Checkout { path }, .. }) => path.clone(),
             _ => PathBuf::from("."),
         }
     }
 
-    /// Can a commit be made into a program?
-    pub fn buildable(&self) -> bool {
-        let candle = self.head_binary.is_none() && self.candle.is_some();
-        self.base_binary.is_none() && (candle || self.build_command.is_some() && self.head_binary.is_some())
-    }
-
     /// `commit` is where the branch began, or why that isn't known.
-    pub fn base(&self, commit: std::result::Result<&str, String>) -> Result<Base> {
-        if let Some(name) = &self.base_binary {
-            return Worker::named(name).map(|worker| Base::Program(Program::Built(worker)));
+    pub fn base(&self, commit: &Result<String, BaseError>) -> Result<Base> {
+        match (self, commit) {
+            (Self::Binaries { base: Some(program), .. }, _)
+            | (Self::Candle(BuiltAgainstCandle { base: Some(program), .. }), _) => named(program).map(Base::Program),
+            (Self::Binaries { base: None, .. }, _) => Ok(Base::Unwanted),
+            (_, Err(why)) => Ok(Base::OutOfReach(why.in_one_line())),
+            (Self::Command(built), Ok(commit)) => Ok(Base::Program(built.base(self.repository(), commit))),
+            (Self::Candle(built), Ok(commit)) => built.base(self.repository(), commit),
         }
-        if !self.buildable() {
-            return Ok(Base::Unwanted);
-        }
-        let commit = match commit {
-            Ok(commit) => commit.to_owned(),
-            Err(why) => return Ok(Base::OutOfReach(why)),
-        };
-        let repository = self.repository();
-        match (&self.head_binary, &self.build_command, &self.candle) {
-            (Some(product), Some(command), _) => {
-                if product.is_absolute() {
-                    return Err(Error::usage(
-                        "with --build-command, --head-binary must be a path inside the repository",
-                    ));
-                }
-                let (command, product, cache) = (command.clone(), product.clone(), self.cache.clone());
-                let env = self.build_env.clone();
-                Ok(Base::Program(Program::Commit(Build { repository, commit, command, env, product, cache })))
+    }
+}
+
+impl BuiltByCommand {
+    fn base(&self, repository: PathBuf, commit: &str) -> Program {
+        let Self { command, product, env, cache } = self;
+        Program::Commit(Build {
+            repository,
+            commit: commit.to_owned(),
+            command: command.clone(),
+            env: env.clone(),
+            product: product.clone(),
+            cache: cache.clone(),
+        })
+    }
+}
+
+impl BuiltAgainstCandle {
+    fn base(&self, repository: PathBuf, commit: &str) -> Result<Base> {
+        match &self.candle {
+            CandleSource::Git { .. } => self.base_of_git(commit),
+            CandleSource::Checkout { .. } => {
+                let origin = Origin::Commit { repository, commit: commit.to_owned() };
+                Ok(Base::Program(self.against(origin)))
             }
-            (None, _, Some(CandleSource::Checkout { .. })) => {
-                Ok(Base::Program(self.against(Origin::Commit { repository, commit })))
-            }
-            (None, _, Some(head)) => self.base_of_git(head, &commit),
-            _ => Ok(Base::Unwanted),
         }
     }
 
     /// The pull request changes which candle its configuration names: the base is the one that was named before.
-    fn base_of_git(&self, head: &CandleSource, commit: &str) -> Result<Base> {
+    fn base_of_git(&self, commit: &str) -> Result<Base> {
         let path = self.config.as_deref().unwrap_or(Path::new(config::FILE_NAME));
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -101,17 +129,17 @@ impl Sides {
             return Ok(Base::OutOfReach(format!("there is no {place}, which would name the base's candle")));
         };
         match config::candle_in(&text, place.clone(), directory) {
-            Ok(Some(base)) if base == *head => Ok(Base::OutOfReach(format!("{place} names the same candle"))),
+            Ok(Some(base)) if base == self.candle => Ok(Base::OutOfReach(format!("{place} names the same candle"))),
             Ok(Some(base @ CandleSource::Git { .. })) => Ok(Base::Program(self.against(origin(&base)))),
             Ok(Some(base)) => Ok(Base::OutOfReach(format!("{place} names the candle {base}, not a commit"))),
             Ok(None) => Ok(Base::Program(itself()?)),
-            Err(error) => Ok(Base::OutOfReach(error.message().to_owned())),
+            Err(error) => Ok(Base::OutOfReach(sentence(&error))),
         }
     }
 
     fn against(&self, origin: Origin) -> Program {
-        let (source, env, cache) = (self.source.clone(), self.build_env.clone(), self.cache.clone());
-        Program::Candle(Candle { origin, source, env, cache })
+        let Self { source, env, cache, .. } = self;
+        Program::Candle(Candle { origin, source: source.clone(), env: env.clone(), cache: cache.clone() })
     }
 }
 
@@ -120,6 +148,10 @@ fn origin(candle: &CandleSource) -> Origin {
         CandleSource::Checkout { path } => Origin::Checkout(path.clone()),
         CandleSource::Git { git, rev } => Origin::Git { url: git.clone(), rev: rev.clone() },
     }
+}
+
+fn named(program: &Path) -> Result<Program> {
+    Worker::named(program).map(Program::Built)
 }
 
 fn itself() -> Result<Program> {

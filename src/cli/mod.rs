@@ -9,9 +9,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use crate::child::shield;
 use crate::commands;
-use crate::error::{Exit, Result};
+use crate::error::{Advice, Error, Exit, Result, sentence};
 use crate::escape;
-use crate::io::Io;
+use crate::io::{Io, Writer};
 use crate::redact::Secrets;
 
 /// An error names foreign text (a case, a file), which may be of any length.
@@ -82,17 +82,25 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
     if cli.command.may_hold_a_token() {
         shield();
     }
-    let mut io = Io { out: &mut out, err: &mut err };
+    let mut io = Io::new(&mut out, &mut err);
     match dispatch(cli.command, &mut io) {
         Ok(exit) => exit.into(),
         Err(error) => {
             // A closed stderr leaves nobody to tell.
-            let _ = writeln!(io.err, "error: {}", escape::short_line(error.message(), MAX_ERROR));
-            for detail in error.details().iter().take(MAX_DETAILS) {
-                let _ = writeln!(io.err, "  {}", escape::short_line(detail, MAX_ERROR));
-            }
+            let _ = tell(&error, &mut io.err);
             error.exit.into()
         }
+    }
+}
+
+fn tell(error: &Error, err: &mut Writer) -> Result<()> {
+    writeln!(err, "error: {}", escape::short_line(&sentence(error), MAX_ERROR))?;
+    for detail in error.details().iter().take(MAX_DETAILS) {
+        writeln!(err, "  {}", escape::short_line(detail, MAX_ERROR))?;
+    }
+    match error.advice() {
+        Some(hint) => writeln!(err, "  hint: {}", escape::short_line(hint, MAX_ERROR)),
+        None => Ok(()),
     }
 }
 

@@ -28,16 +28,16 @@ pub struct Args {
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let reason = escape::short_line(args.reason.trim(), 500);
     if reason.is_empty() {
-        return Err(Error::usage("--reason is empty: say why the regression is worth it"));
+        return Err(Error::usage("--reason is empty").hint("say why the regression is worth it"));
     }
     let repository = Repository::parse(&args.repository)
         .ok_or_else(|| Error::usage(format!("--repository is `{}`, not OWNER/NAME", escape::line(&args.repository))))?;
-    let url = comment(&repository, args.pr_number, &reason).map_err(|error| Error::usage(error.to_string()))?;
+    let url = comment(&repository, args.pr_number, &reason).map_err(|error| Error::usage(&error).because(error))?;
     writeln!(io.out, "{}", escape::line(&url))?;
     Ok(Exit::Success)
 }
 
-fn comment(repository: &Repository, number: u64, reason: &str) -> std::result::Result<String, ApiError> {
+fn comment(repository: &Repository, number: u64, reason: &str) -> Result<String, ApiError> {
     let variable = |name: &str| std::env::var(name).ok();
     let token = Token::parse(&variable("GITHUB_TOKEN").unwrap_or_default())?
         .ok_or_else(|| ApiError::Setup("set GITHUB_TOKEN to a token of yours, such as from `gh auth token`".into()))?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::ci::{BaseCommits, Search};
-use crate::error::{Exit, Result};
+use crate::error::{Advice, Error, Exit, Result};
 use crate::escape;
 use crate::github::event::Context;
 use crate::github::outputs::Files;
@@ -34,7 +34,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let context = context(io)?;
     let client = context.as_ref().map(|context| client(context, variable)).transpose().or_else(|error| {
         writeln!(io.err, "warning: {error}")?;
-        Result::Ok(None)
+        Result::<_>::Ok(None)
     })?;
     let client = client.flatten();
     let search = Search {
@@ -44,15 +44,16 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         pr_number: args.pr_number,
         repository: &args.repository,
     };
-    let BaseCommits { tip, merge_base } = search.run()?;
+    let BaseCommits { tip, merge_base } = search.run().map_err(|error| Error::of(Exit::Usage, error))?;
     let files = Files::read(variable);
     for (name, found) in [("base-commit", &tip), ("merge-base", &merge_base)] {
         match found {
             Ok(commit) => {
                 writeln!(io.out, "{name} {commit}")?;
-                files.set(name, commit)?;
+                let failed = |error| Error::usage(format!("can't set the output {name}")).because(error);
+                files.set(name, commit).map_err(failed)?;
             }
-            Err(why) => writeln!(io.err, "no {name}: {}", escape::line(why))?,
+            Err(why) => writeln!(io.err, "no {name}: {}", escape::line(&why.in_one_line()))?,
         }
     }
     Ok(Exit::Success)
@@ -67,10 +68,7 @@ pub fn context(io: &mut Io) -> Result<Option<Context>> {
 }
 
 /// A connection, where there is a token.
-pub fn client(
-    context: &Context,
-    variable: impl Fn(&str) -> Option<String>,
-) -> std::result::Result<Option<Client>, ApiError> {
+pub fn client(context: &Context, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Client>, ApiError> {
     let Some(token) = Token::parse(&variable("GITHUB_TOKEN").unwrap_or_default())? else { return Ok(None) };
     Client::new(&context.api_url, token, Patience::default()).map(Some)
 }

@@ -11,6 +11,7 @@ use crate::io::Io;
 use crate::plural::counted;
 use crate::render;
 use crate::results::{self, Occasions};
+use crate::suggest;
 
 /// Keep results to compare with: update, list, show, verify
 ///
@@ -106,22 +107,18 @@ fn told(change: &Change) -> String {
 fn list(store: &Store, format: Format, io: &mut Io) -> Result<Exit> {
     let entries = store.list()?;
     match format {
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&entries).map_err(Error::usage)?;
-            writeln!(io.out, "{text}")?;
-        }
-        Format::Table if entries.is_empty() => writeln!(io.err, "{}", none(store))?,
-        Format::Table => io.out.write_all(render::baseline::list(&entries).as_bytes())?,
+        Format::Json => io.out.json(&entries)?,
+        Format::Table if entries.is_empty() => writeln!(io.err, "{}\n  hint: {HOW_TO_MAKE_ONE}", none(store))?,
+        Format::Table => io.out.text(&render::baseline::list(&entries))?,
     }
     Ok(Exit::Success)
 }
 
 fn none(store: &Store) -> String {
-    format!(
-        "no baselines in {}: measure with `bench-diff run`, then `bench-diff baseline update results.json`",
-        store.root().display()
-    )
+    format!("no baselines in {}", store.root().display())
 }
+
+const HOW_TO_MAKE_ONE: &str = "measure with `bench-diff run`, then `bench-diff baseline update results.json`";
 
 fn show(store: &Store, name: Option<&str>, io: &mut Io) -> Result<Exit> {
     let entries = store.list()?;
@@ -134,13 +131,13 @@ fn show(store: &Store, name: Option<&str>, io: &mut Io) -> Result<Exit> {
         let names: Vec<_> = entries.iter().map(Entry::name).collect();
         let names: Vec<_> = names.iter().map(String::as_str).collect();
         return Err(match name {
-            _ if entries.is_empty() => Error::usage(none(store)),
-            Some(name) => Error::usage(format!("no baseline `{name}`: {}", crate::suggest::hint(name, &names))),
-            None => Error::usage(format!("which baseline? Name {}", crate::suggest::one_of(&names))),
+            _ if entries.is_empty() => Error::usage(none(store)).hint(HOW_TO_MAKE_ONE),
+            Some(name) => Error::usage(format!("no baseline `{name}`")).hint(suggest::hint(name, &names)),
+            None => Error::usage("there are several baselines").hint(format!("name {}", suggest::one_of(&names))),
         });
     };
     let results = results::read(Path::new(&entry.path))?;
-    io.out.write_all(render::run::table(&results).as_bytes())?;
+    io.out.text(&render::run::table(&results))?;
     let occasions = Occasions::of(&results.sessions);
     writeln!(io.out, "\nThe newest of {} in {}", occasions.in_words(), entry.path.display())?;
     if let Some(remark) = baseline::lacking(&occasions) {

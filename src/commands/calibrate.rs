@@ -39,7 +39,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let (suite, plan) = plan::here(suite)?;
     let worker = Worker::this_for(&suite)?;
     let check = {
-        let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
+        let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err.raw());
         let itself = Contender { program: worker, saved: None };
         let duel = Duel {
             request: Request { refused: plan.refused(), ..Request::new(&suite) },
@@ -57,14 +57,12 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let hardware = measure::environment(&suite).fingerprint();
     let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, check.comparison);
     match args.format {
-        Format::Table => io.out.write_all(render::calibration::table(&calibration).as_bytes())?,
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&calibration).map_err(Error::usage)?;
-            writeln!(io.out, "{text}")?;
-        }
+        Format::Table => io.out.text(&render::calibration::table(&calibration))?,
+        Format::Json => io.out.json(&calibration)?,
     }
     if calibration.metrics.is_empty() {
-        return Err(Error::measurement("nothing could be measured often enough to tell the noise; see above why"));
+        return Err(Error::measurement("nothing could be measured often enough to tell the noise")
+            .hint("what is printed above says why"));
     }
     Ok(Exit::Success)
 }

@@ -9,10 +9,12 @@ use super::base;
 use super::publish::Publishing;
 use crate::baseline::{self, Store};
 use crate::calibrate::calibrate;
-use crate::ci::{self, About, Base, BaseCommits, Local, Measured, Search, Sides};
+use crate::ci::{
+    self, About, Base, BaseCommits, BaseError, BuiltAgainstCandle, BuiltByCommand, Local, Measured, Search, Sides,
+};
 use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Advice, Error, Exit, Result};
 use crate::escape;
 use crate::files::Folder;
 use crate::git;
@@ -132,22 +134,23 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     match job.measure(io) {
         Ok(measured) => job.tell_all(&measured, io),
         Err(error) => {
-            job.tell_failure(error.message(), io)?;
+            job.tell_failure(&error.in_one_line(), io)?;
             Err(error)
         }
     }
 }
 
+/// A head that is named outweighs the configuration's candle.
 fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
-    Sides {
-        head_binary: args.head_binary.clone(),
-        base_binary: args.base_binary.clone(),
-        build_command: args.build_command.clone(),
-        build_env: args.build_env.clone(),
-        candle: args.candle.clone().map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone()),
-        config: config::path(&args.selection),
-        source: Source::at(&args.source),
-        cache: local.builds(),
+    let candle = args.candle.clone().map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone());
+    let (base, env, cache) = (args.base_binary.clone(), args.build_env.clone(), local.builds());
+    match (args.head_binary.clone(), args.build_command.clone(), candle) {
+        (Some(product), Some(command), _) => Sides::Command(BuiltByCommand { command, product, env, cache }),
+        (None, _, Some(candle)) => {
+            let (config, source) = (config::path(&args.selection), Source::at(&args.source));
+            Sides::Candle(BuiltAgainstCandle { candle, base, config, source, env, cache })
+        }
+        (head, _, _) => Sides::Binaries { head, base },
     }
 }
 
@@ -180,7 +183,7 @@ impl Job<'_> {
         let head = sides.head(&self.suite)?.worker()?;
         let directory = config::directory(&args.selection);
         let (committed, doubt) = committed(args, &directory, &self.local, &commits, context.is_some())?;
-        let base = sides.base(commits.merge_base.as_deref().map_err(Clone::clone))?;
+        let base = sides.base(&commits.merge_base)?;
         if let Base::OutOfReach(why) = &base {
             writeln!(io.err, "not measuring the base: {}", escape::line(why))?;
         }
@@ -198,7 +201,7 @@ impl Job<'_> {
             local: self.local.clone(),
             output: &self.output,
         };
-        let mut observer = progress::observer(args.quiet, self.plan.seconds_by_case(), io.err);
+        let mut observer = progress::observer(args.quiet, self.plan.seconds_by_case(), io.err.raw());
         ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())
     }
 
@@ -240,7 +243,7 @@ impl Job<'_> {
     fn tell_failure(&self, why: &str, io: &mut Io) -> Result<()> {
         match ci::report_failure(&self.suite, &self.about, &self.output, why) {
             Ok(report) => self.publish_failure(&report, io),
-            Err(error) => Ok(writeln!(io.err, "warning: {}", escape::line(error.message()))?),
+            Err(error) => writeln!(io.err, "warning: {}", escape::line(&error.in_one_line())),
         }
     }
 
@@ -248,20 +251,21 @@ impl Job<'_> {
         if self.args.no_publish || self.context.is_none() {
             return Ok(());
         }
-        let mut io = Io { out: &mut std::io::sink(), err: io.err };
+        let mut sink = std::io::sink();
+        let mut io = Io::new(&mut sink, io.err.raw());
         let options = self.args.publishing.options();
         match publish(std::slice::from_ref(report), &options, &|name| std::env::var(name).ok(), &mut io) {
             Ok(_) => Ok(()),
-            Err(error) => Ok(writeln!(io.err, "warning: {}", escape::line(error.message()))?),
+            Err(error) => writeln!(io.err, "warning: {}", escape::line(&error.in_one_line())),
         }
     }
 }
 
-fn commit(text: &str) -> std::result::Result<String, String> {
+fn commit(text: &str) -> Result<String, String> {
     if git::is_commit(text) { Ok(text.to_owned()) } else { Err("not the hexadecimal name of a commit".into()) }
 }
 
-fn minutes(text: &str) -> std::result::Result<Duration, String> {
+fn minutes(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(minutes) if minutes > 0.0 && minutes <= 1440.0 => Ok(Duration::from_secs_f64(minutes * 60.0)),
         _ => Err("not a number of minutes up to 1440 (a day)".into()),
@@ -273,11 +277,12 @@ fn commits(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -
     let repository = sides.repository();
     if let Some(tip) = &args.base_commit {
         let known = |repository: &Path, commit: &str| {
-            git::commit(repository, commit).map_err(|_| format!("{} lacks the commit {commit}", repository.display()))
+            let lacking = || BaseError::LackingIn { repository: repository.to_owned(), commit: commit.to_owned() };
+            git::commit(repository, commit).map_err(|_| lacking())
         };
         let merge_base = match &args.merge_base {
             Some(commit) => known(&repository, commit),
-            None => Err(format!("where the branch left {tip} is not known; check out with `fetch-depth: 0`")),
+            None => Err(BaseError::NoMergeBase(tip.clone())),
         };
         return Ok(BaseCommits { tip: known(Path::new("."), tip), merge_base });
     }
@@ -288,11 +293,12 @@ fn commits(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -
         Search { context, client, base_ref, pr_number: None, repository }.run()
     };
     if repository == Path::new(".") {
-        return search(&repository);
+        return search(&repository).map_err(|error| Error::of(Exit::Usage, error));
     }
     // The baselines are here, the base is there.
-    let here = search(Path::new(".")).unwrap_or_else(|error| BaseCommits::unknown(error.message()));
-    Ok(BaseCommits { tip: here.tip, merge_base: search(&repository)?.merge_base })
+    let here = search(Path::new(".")).unwrap_or_else(BaseCommits::unknown);
+    let there = search(&repository).map_err(|error| Error::of(Exit::Usage, error))?;
+    Ok(BaseCommits { tip: here.tip, merge_base: there.merge_base })
 }
 
 /// The baselines that count: in a workflow those of the pull request's base, as the pull request could have changed the
@@ -311,13 +317,12 @@ fn committed(
     let tip = match &commits.tip {
         Ok(tip) => tip,
         Err(why) => {
+            let why = why.in_one_line();
             let doubt = format!("judged by the checkout's baselines, which a pull request could change: {why}");
             return Ok((Store::new(here), Some(doubt)));
         }
     };
-    let to = local.of_base(tip);
-    let failed = |error| Error::usage(format!("can't take the baselines of {tip}: {error}"));
-    let base = ci::baselines_of(tip, &here, &to).map_err(failed)?;
+    let base = ci::baselines_of(tip, &here, &local.of_base(tip))?;
     let doubt = base.is_none().then(|| format!("judged by the checkout's baselines, as the base ({tip}) has none"));
     Ok((Store::new(base.unwrap_or(here)), doubt))
 }
@@ -330,10 +335,10 @@ fn tell(args: &Args, report: &Report, io: &mut Io) -> Result<Exit> {
     if args.format == Format::Markdown {
         return publish(reports, &options, &variable, io);
     }
-    let exit = publish(reports, &options, &variable, &mut Io { out: &mut std::io::sink(), err: io.err })?;
+    let exit = publish(reports, &options, &variable, &mut Io::new(&mut std::io::sink(), io.err.raw()))?;
     match args.format {
-        Format::Json => writeln!(io.out, "{}", serde_json::to_string_pretty(report).map_err(Error::usage)?)?,
-        _ => io.out.write_all(table(report).as_bytes())?,
+        Format::Json => io.out.json(report)?,
+        _ => io.out.text(&table(report))?,
     }
     Ok(exit)
 }

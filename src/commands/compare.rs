@@ -9,9 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::compare::{self, Comparison, Options, Row};
-use crate::error::{Error, Exit, Result};
+use crate::error::{Exit, Result};
 use crate::flags;
-use crate::io::Io;
+use crate::io::{Io, unwritable};
 use crate::publish::FailOn;
 use crate::render;
 use crate::stats::Share;
@@ -77,7 +77,7 @@ enum Format {
     Csv,
 }
 
-fn parse_alpha(text: &str) -> std::result::Result<f64, String> {
+fn parse_alpha(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(alpha) if ALPHAS.contains(&alpha) => Ok(alpha),
         _ => Err("must be a number from 0.0001 to 0.5, such as 0.05".to_owned()),
@@ -85,7 +85,7 @@ fn parse_alpha(text: &str) -> std::result::Result<f64, String> {
 }
 
 /// `METRIC=PERCENT` to a share. The last `=` counts: a foreign metric's name may hold others.
-fn parse_margin(text: &str) -> std::result::Result<(String, f64), String> {
+fn parse_margin(text: &str) -> Result<(String, f64), String> {
     let (metric, percent) = text.rsplit_once('=').ok_or("must be METRIC=PERCENT, such as ttft=3")?;
     match percent.trim_end_matches('%').parse::<f64>() {
         Ok(percent) if percent > 0.0 && percent <= 1000.0 && !metric.is_empty() => {
@@ -110,7 +110,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     if args.only_changed {
         comparison.rows.retain(Row::looks_changed);
     }
-    show(&comparison, args.format, io.out)?;
+    show(&comparison, args.format, io.out.raw()).map_err(unwritable)?;
     Ok(if failed && args.fail_on == FailOn::Regression { Exit::Regression } else { Exit::Success })
 }
 
@@ -127,17 +127,16 @@ pub struct Output<'a> {
     comparison: Cow<'a, Comparison>,
 }
 
-fn show(comparison: &Comparison, format: Format, out: &mut dyn Write) -> Result<()> {
+fn show(comparison: &Comparison, format: Format, out: &mut dyn Write) -> std::io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {
         Format::Table => write!(out, "{}", render::table::render(comparison, render::table::Screen::detect()))?,
         Format::Markdown => write!(out, "{}", render::markdown::render(comparison))?,
         Format::Csv => render::csv::write(&comparison.rows, &mut out)?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &Output { schema: SCHEMA, comparison: Cow::Borrowed(comparison) })
-                .map_err(|error| Error::from(std::io::Error::from(error)))?;
+            serde_json::to_writer_pretty(&mut out, &Output { schema: SCHEMA, comparison: Cow::Borrowed(comparison) })?;
             writeln!(out)?;
         }
     }
-    Ok(out.flush()?)
+    out.flush()
 }

@@ -143,7 +143,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         steps,
     };
     match args.format {
-        Format::Json => writeln!(io.out, "{}", serde_json::to_string(&generated).map_err(Error::measurement)?)?,
+        Format::Json => io.out.json_line(&generated)?,
         Format::Text => write!(io.out, "{}", text(&generated))?,
     }
     Ok(Exit::Success)
@@ -154,7 +154,7 @@ fn prompt_ids(given: &str) -> Result<Vec<u32>> {
     let (text, place) = match given.strip_prefix('@') {
         None => (given.to_owned(), "--prompt-ids".to_owned()),
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Error::usage(format!("{path}: {error}")))?;
+            let text = std::fs::read_to_string(path).map_err(|error| Error::reading(Path::new(path), error))?;
             (text, path.to_owned())
         }
     };
@@ -165,7 +165,7 @@ fn prompt_ids(given: &str) -> Result<Vec<u32>> {
         .map(|word| word.parse().map_err(|_| Error::usage(format!("{place}: {word:?} is not a token id"))))
         .collect::<Result<_>>()?;
     if ids.is_empty() {
-        return Err(Error::usage(format!("{place}: no token ids; give at least one")));
+        return Err(Error::usage(format!("{place}: no token ids")).hint("give at least one"));
     }
     Ok(ids)
 }
@@ -204,7 +204,7 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
 
 /// The type of the published weights; bf16, Qwen2.5's own, where it isn't known before they are downloaded.
 fn published_dtype(model: &str, directory: Option<&Path>) -> Result<Dtype> {
-    let shape = ENGINES[0].shape(model, directory).map_err(Error::usage)?;
+    let shape = ENGINES[0].shape(model, directory).map_err(|error| Error::of(Exit::Usage, error))?;
     let dtype = shape.and_then(|shape| shape.torch_dtype);
     Ok(dtype.unwrap_or(Dtype::Bf16))
 }
@@ -223,22 +223,23 @@ fn load(spec: &ModelSpec) -> Result<Box<dyn Engine>> {
     // Nothing has run yet: what was asked for can't be loaded.
     model.map_err(|error| match error {
         EngineError::OutOfMemory(_) => failed(spec, error),
-        EngineError::Failed(why) => Error::usage(why),
+        other => Error::of(Exit::Usage, other),
     })
 }
 
 fn failed(spec: &ModelSpec, error: EngineError) -> Error {
     match error {
         EngineError::OutOfMemory(_) => Error::measurement(format!(
-            "{} with {} tokens in {} doesn't fit into the device's memory ({error}); take fewer tokens or a smaller \
-             model",
+            "{} with {} tokens in {} doesn't fit into the device's memory",
             spec.model, spec.max_length, spec.dtype
-        )),
-        EngineError::Failed(why) => Error::measurement(format!("{}: {why}", spec.model)),
+        ))
+        .because(error)
+        .hint("take fewer tokens or a smaller model"),
+        other => Error::measurement(&spec.model).because_of(other),
     }
 }
 
-fn generate(model: &mut dyn Engine, prompt: &[u32], args: &Args) -> std::result::Result<Vec<Step>, EngineError> {
+fn generate(model: &mut dyn Engine, prompt: &[u32], args: &Args) -> Result<Vec<Step>, EngineError> {
     let forward = model.logits()?;
     let mut logits = forward.start(prompt)?;
     let mut steps = Vec::with_capacity(args.tokens as usize);

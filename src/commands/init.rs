@@ -27,11 +27,10 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let path = if args.path.is_dir() { args.path.join(config::FILE_NAME) } else { args.path.clone() };
     let output = Output::wait_for(&path)?;
     if output.exists() && !args.force {
-        return Err(Error::usage(format!("{} exists already: use --force to replace it", path.display())));
+        return Err(Error::usage(format!("{} exists already", path.display())).hint("use --force to replace it"));
     }
-    output
-        .write(|out| out.write_all(config::STARTER.as_bytes()))
-        .map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))?;
+    let written = output.write(|out| out.write_all(config::STARTER.as_bytes()));
+    written.map_err(|error| Error::writing(&path, error))?;
     writeln!(io.out, "Wrote {}. Edit it, then see what it would run: bench-diff plan", path.display())?;
     Ok(Exit::Success)
 }

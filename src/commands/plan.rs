@@ -36,11 +36,8 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     }
     let plan = plan::plan(&suite, capacity)?;
     match args.format {
-        Format::Table => io.out.write_all(render::planned_cases::plan(&plan).as_bytes())?,
-        Format::Json => {
-            let text = serde_json::to_string_pretty(&plan).map_err(Error::usage)?;
-            writeln!(io.out, "{text}")?;
-        }
+        Format::Table => io.out.text(&render::planned_cases::plan(&plan))?,
+        Format::Json => io.out.json(&plan)?,
     }
     Ok(Exit::Success)
 }

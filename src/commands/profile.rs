@@ -59,13 +59,13 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         }
         Format::Json => {
             let output = Output { model: &spec.model, profile: &profile, ceilings };
-            writeln!(io.out, "{}", serde_json::to_string_pretty(&output).map_err(Error::measurement)?)?;
+            io.out.json(&output)?;
         }
     }
     Ok(Exit::Success)
 }
 
-fn measure(spec: &ModelSpec, context: usize) -> std::result::Result<(Option<Ceilings>, Profile), EngineError> {
+fn measure(spec: &ModelSpec, context: usize) -> Result<(Option<Ceilings>, Profile), EngineError> {
     let ceilings = engine::find(&spec.engine)?.ceilings(spec)?;
     let profile = engine::load(spec, &mut |_, _| {})?.profile(context)?;
     Ok((ceilings, profile))
@@ -83,10 +83,12 @@ fn spec(args: &Args) -> Result<ModelSpec> {
 
 fn refused(spec: &ModelSpec, error: EngineError) -> Error {
     match error {
-        EngineError::OutOfMemory(why) => Error::measurement(format!(
-            "{} with {} tokens doesn't fit into the GPU's memory ({why}); take less context or a smaller model",
+        EngineError::OutOfMemory(_) => Error::measurement(format!(
+            "{} with {} tokens doesn't fit into the GPU's memory",
             spec.model, spec.max_length
-        )),
-        EngineError::Failed(why) => Error::usage(format!("{}: {why}", spec.model)),
+        ))
+        .because(error)
+        .hint("take less context or a smaller model"),
+        other => Error::usage(&spec.model).because_of(other),
     }
 }

@@ -96,15 +96,14 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 
 fn read_all(directory: &Path) -> Result<Vec<Report>> {
     let mut paths = Vec::new();
-    find(directory, MAX_DEPTH, &mut 0, &mut paths)
-        .map_err(|error| Error::usage(format!("can't read the directory {}: {error}", directory.display())))?;
+    find(directory, MAX_DEPTH, &mut 0, &mut paths).map_err(|error| Error::reading(directory, error))?;
     paths.sort();
     match paths.len() {
-        0 => Err(Error::usage(format!(
-            "no report.json in {}: `bench-diff ci --output {}` writes it",
-            directory.display(),
-            directory.display()
-        ))),
+        0 => {
+            let place = directory.display();
+            Err(Error::usage(format!("no report.json in {place}"))
+                .hint(format!("`bench-diff ci --output {place}` writes it")))
+        }
         1..=MAX_REPORTS => paths.iter().map(|path| report::read(path)).collect(),
         many => Err(Error::usage(format!("{many} reports in {}; at most {MAX_REPORTS}", directory.display()))),
     }

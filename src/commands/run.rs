@@ -69,7 +69,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let request = Request { refused: plan.refused(), trace: args.trace.as_deref(), ..Request::new(&suite) };
     let mut sides = [side.saved_to(output)];
     let end = {
-        let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err);
+        let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err.raw());
         measure::run(&request, &mut sides, observer.as_mut(), Stop::on_signals())?
     };
     let [Side { results, output: Some(output), .. }] = sides else { unreachable!("it was given one") };
@@ -85,9 +85,8 @@ fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
     let worker = worker.map_or_else(|| Worker::this_for(&suite), Ok)?;
     if !args.force && output.exists() {
         let path = output.path().display();
-        return Err(Error::usage(format!(
-            "{path} exists: carry on with it (--resume {path}), replace it (--force), or name another --output"
-        )));
+        return Err(Error::usage(format!("{path} exists already"))
+            .hint(format!("carry on with it (--resume {path}), replace it (--force), or name another --output")));
     }
     let side = Side::new("", worker, &suite, &measure::session_id());
     Ok((suite, side))
@@ -131,7 +130,7 @@ fn report(args: &Args, results: &Results, output: &Output, io: &mut Io) -> Resul
     }
     // The results themselves may have gone there.
     if !output.is_stdout() {
-        io.out.write_all(render::run::table(results).as_bytes())?;
+        io.out.text(&render::run::table(results))?;
     }
     let runs = results.sessions.last().map_or(&[][..], |session| &session.runs);
     let failed = runs

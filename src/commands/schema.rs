@@ -6,7 +6,7 @@ use schemars::{Schema, schema_for};
 use super::compare::Output;
 use crate::config::File;
 use crate::engine::protocol::Line;
-use crate::error::{Error, Exit, Result};
+use crate::error::{Exit, Result};
 use crate::io::Io;
 use crate::report::Report;
 use crate::results::Results;
@@ -51,7 +51,6 @@ impl Format {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let text = serde_json::to_string_pretty(&args.of.schema()).map_err(Error::usage)?;
-    writeln!(io.out, "{text}")?;
+    io.out.json(&args.of.schema())?;
     Ok(Exit::Success)
 }

@@ -11,6 +11,6 @@ use crate::measure::worker;
 pub struct Args {}
 
 pub fn run(_args: &Args) -> Result<Exit> {
-    worker::serve().map_err(|error| Error::measurement(format!("the worker can't talk to its caller: {error}")))?;
+    worker::serve().map_err(|error| Error::measurement("the worker can't talk to its caller").because(error))?;
     Ok(Exit::Success)
 }

@@ -6,7 +6,7 @@ use std::thread;
 use super::plain_samples;
 use super::side::Side;
 use crate::error::{Error, Result};
-use crate::recognize::recognize;
+use crate::recognize::{Foreign, recognize};
 use crate::results;
 
 /// Which of the two formats a file has.
@@ -32,11 +32,8 @@ pub fn load(base: &Path, head: &Path) -> Result<(Side, Side)> {
 }
 
 fn mixed(results: &Path, samples: &Path) -> Error {
-    Error::usage(format!(
-        "{} is a results file and {} is plain samples: compare two files of the same kind",
-        results.display(),
-        samples.display()
-    ))
+    Error::usage(format!("{} is a results file and {} is plain samples", results.display(), samples.display()))
+        .hint("compare two files of the same kind")
 }
 
 fn load_one(path: &Path) -> Result<(Format, Side)> {
@@ -52,8 +49,8 @@ fn load_one(path: &Path) -> Result<(Format, Side)> {
 
 /// Not JSON at all.
 fn foreign(name: &str, text: &[u8]) -> Error {
-    Error::usage(match recognize(text) {
-        Some(what) => format!("{name} {what}"),
-        None => format!("{name} is neither a results file nor plain samples: both are JSON"),
-    })
+    match recognize(text) {
+        Some(Foreign { what, hint }) => Error::usage(format!("{name} {what}")).hint(hint),
+        None => Error::usage(format!("{name} is neither a results file nor plain samples: both are JSON")),
+    }
 }

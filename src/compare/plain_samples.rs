@@ -51,7 +51,7 @@ pub fn parse(name: &str, text: Vec<u8>) -> Result<Side> {
         let place = format!("case `{}`, metric `{}`", entry.case, entry.metric);
         let fail = |problem: &str| Error::usage(format!("{name}: {place}: {problem}"));
         let case_name = entry.case.clone();
-        let cell = entry.into_cell().map_err(|problem| fail(&problem))?;
+        let cell = entry.into_cell(fail)?;
         if *directions.entry(cell.metric.clone()).or_insert(cell.better) != cell.better {
             return Err(fail("`better` is the other way than in another case"));
         }
@@ -96,33 +96,34 @@ fn contents(cases: &[CaseSide]) -> Vec<u64> {
 }
 
 impl Entry {
-    /// The cell, or what is wrong with it.
-    fn into_cell(self) -> std::result::Result<CellSide, String> {
+    /// The cell, or an error of what is wrong with it.
+    fn into_cell(self, fail: impl Fn(&str) -> Error) -> Result<CellSide> {
         if self.case.is_empty() || self.metric.as_str().is_empty() {
-            return Err("`case` and `metric` must not be empty".to_owned());
+            return Err(fail("`case` and `metric` must not be empty"));
         }
         let known = self.metric.known().map(Metric::definition);
         let unit = self.unit.map(Cow::Owned).or(known.map(|known| Cow::Borrowed(known.unit)));
-        let unit = unit.ok_or("`unit` is missing, and bench-diff doesn't know the metric")?;
+        let unit = unit.ok_or_else(|| fail("`unit` is missing, and bench-diff doesn't know the metric"))?;
         if let Some(meant) = unit::meant(&unit) {
-            return Err(format!("the unit `{unit}` is unknown: did you mean `{meant}`?"));
+            return Err(fail(&format!("the unit `{unit}` is unknown")).hint(format!("did you mean `{meant}`?")));
         }
         if let Some(known) = known.filter(|known| unit::factor(&unit, known.unit).is_none()) {
-            return Err(format!("the unit is wrong: {} is in {}, not in `{unit}`", known.title, known.unit));
+            return Err(fail(&format!("the unit is wrong: {} is in {}, not in `{unit}`", known.title, known.unit)));
         }
         let better = self.better.or(known.map(|known| known.better));
-        let better = better.ok_or("`better` is missing (\"higher\" or \"lower\")")?;
+        let better = better.ok_or_else(|| fail("`better` is missing (\"higher\" or \"lower\")"))?;
         if let Some(known) = known.filter(|known| known.better != better) {
-            return Err(format!("`better` is wrong: of {}, {:?} is better", known.title, known.better).to_lowercase());
+            let problem = format!("`better` is wrong: of {}, {:?} is better", known.title, known.better);
+            return Err(fail(&problem.to_lowercase()));
         }
         let sessions = match (self.samples, self.sessions) {
             (Some(samples), None) => vec![samples],
             (None, Some(sessions)) => sessions,
-            (Some(_), Some(_)) => return Err("has both `samples` and `sessions`: give one of them".to_owned()),
-            (None, None) => return Err("has neither `samples` nor `sessions`".to_owned()),
+            (Some(_), Some(_)) => return Err(fail("has both `samples` and `sessions`").hint("give one of them")),
+            (None, None) => return Err(fail("has neither `samples` nor `sessions`")),
         };
         if sessions.is_empty() || sessions.iter().any(Vec::is_empty) {
-            return Err("has no values: leave out what wasn't measured".to_owned());
+            return Err(fail("has no values").hint("leave out what wasn't measured"));
         }
         let mut cell = CellSide::new(self.metric, unit, better);
         cell.sessions.reserve_exact(sessions.len());

@@ -107,7 +107,7 @@ impl Config {
             return Self::parse(BUILT_IN, "the built-in configuration".into(), Path::new(""), selection, machine);
         };
         let text = std::fs::read_to_string(&path)
-            .map_err(|error| Error::usage(format!("can't read the configuration {}: {error}", path.display())))?;
+            .map_err(|error| Error::usage(format!("can't read the configuration {}", path.display())).because(error))?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let config = Self::parse(&text, path.display().to_string(), directory, selection, machine)?;
         Ok(Self { path: Some(path), ..config })
@@ -153,7 +153,7 @@ impl Config {
         };
         self.suites.iter().find(|suite| suite.name == name).ok_or_else(|| {
             let names: Vec<_> = self.suites.iter().map(|suite| suite.name.as_str()).collect();
-            Error::usage(format!("no suite `{name}`: {}", suggest::hint(name, &names)))
+            Error::usage(format!("no suite `{name}`")).hint(suggest::hint(name, &names))
         })
     }
 }

@@ -9,6 +9,7 @@ use super::{Limits, Suite, SuiteModel, candle_source, is_plain_name};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
+use crate::error::Advice;
 use crate::metric::Metric;
 use crate::results::Settings;
 use crate::thresholds::{ALPHA, ALPHAS, Thresholds};
@@ -182,7 +183,7 @@ impl<'a> Resolver<'a> {
     fn engine(&mut self, entry: &Entry) -> &'static dyn EngineKind {
         let Some(name) = self.pick_model(entry, |settings| settings.engine.clone()) else { return ENGINES[0] };
         engine::find(&name).unwrap_or_else(|error| {
-            self.report_model(entry, "engine", |settings| settings.engine.is_some(), error.to_string());
+            self.report_model(entry, "engine", |settings| settings.engine.is_some(), error.in_one_line());
             ENGINES[0]
         })
     }
@@ -219,7 +220,7 @@ impl<'a> Resolver<'a> {
     /// How the weights of a directory are quantized.
     fn published(&mut self, entry: &Entry, engine: &dyn EngineKind, directory: &Path) -> Quantization {
         let shape = engine.shape(entry.model, Some(directory)).unwrap_or_else(|error| {
-            self.report_entry(entry, format!("no model in `{}`: {error}", entry.model));
+            self.report_entry(entry, format!("no model in `{}`: {}", entry.model, error.in_one_line()));
             None
         });
         shape.map_or(Quantization::None, |shape| shape.quantization)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::engine_error::EngineError;
 use crate::case::Clock;
 
 /// One greedy generation and when its tokens were there.
@@ -41,16 +42,17 @@ impl Generation {
     /// What is wrong with it, if something is. An engine that stops early would look fast.
     ///
     /// The last token may be a moment later than the end: a device's clock is fitted to the host's.
-    pub fn check(&self, generated_length: usize) -> Result<(), String> {
+    pub fn check(&self, generated_length: usize) -> Result<(), EngineError> {
+        let fail = |why: String| Err(EngineError::Failed(why));
         let count = self.count();
         if count != generated_length {
-            return Err(format!("the engine gave {count} tokens instead of {generated_length}"));
+            return fail(format!("the engine gave {count} tokens instead of {generated_length}"));
         }
         if let Some(tokens) = self.tokens.as_ref().filter(|tokens| tokens.len() != count) {
-            return Err(format!("the engine gave times for {count} tokens and ids for {}", tokens.len()));
+            return fail(format!("the engine gave times for {count} tokens and ids for {}", tokens.len()));
         }
         if self.chunks.iter().any(|chunk| chunk.tokens == 0) || !self.chunks.is_sorted_by_key(|chunk| chunk.at) {
-            return Err("the engine's times don't go forward, or stand for no token".to_owned());
+            return fail("the engine's times don't go forward, or stand for no token".to_owned());
         }
         Ok(())
     }

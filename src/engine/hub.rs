@@ -124,29 +124,37 @@ impl Repository<'_> {
         }
     }
 
-    /// What went wrong and what to do about it. A server's words may hold the token that it was sent.
+    /// What went wrong and what to do about it. The hub's own error isn't kept: it may hold the token.
     fn explain(&self, file: &str, error: &HFError) -> EngineError {
         let Self { model, revision, .. } = self;
         let what = format!("{model}: {file} at revision {revision}");
-        let said = match error {
+        let (why, hint) = match error {
             HFError::LocalEntryNotFound { .. } if self.offline => {
-                format!("{what} is not in the hub's cache, and HF_HUB_OFFLINE is set; unset it to download")
+                (format!("{what} is not in the hub's cache, and HF_HUB_OFFLINE is set"), "unset it to download")
             }
-            HFError::AuthRequired { .. } | HFError::Forbidden { .. } => {
-                format!("{what}: the hub refuses access; check the id, and set HF_TOKEN to a token that may read it")
-            }
-            HFError::RepoNotFound { .. } | HFError::RevisionNotFound { .. } | HFError::EntryNotFound { .. } => format!(
-                "{what} is not on the hub; check the id and the revision, and set HF_TOKEN if the model is private"
+            HFError::AuthRequired { .. } | HFError::Forbidden { .. } => (
+                format!("{what}: the hub refuses access"),
+                "check the id, and set HF_TOKEN to a token that may read it",
             ),
-            HFError::RateLimited { .. } => format!("{what}: too many requests; wait a while, or set HF_TOKEN"),
-            HFError::Request { .. } => format!(
-                "{what}: the hub can't be reached ({error}); check the network and HF_ENDPOINT, set \
-                 HF_HUB_OFFLINE=1 for what is in the cache, or use weights = \"generated\""
+            HFError::RepoNotFound { .. } | HFError::RevisionNotFound { .. } | HFError::EntryNotFound { .. } => (
+                format!("{what} is not on the hub"),
+                "check the id and the revision, and set HF_TOKEN if the model is private",
             ),
-            other => format!("{what}: {other}"),
+            HFError::RateLimited { .. } => (format!("{what}: too many requests"), "wait a while, or set HF_TOKEN"),
+            HFError::Request { .. } => (
+                format!("{what}: the hub can't be reached ({error})"),
+                "check the network and HF_ENDPOINT, set HF_HUB_OFFLINE=1 for what is in the cache, or use weights = \
+                 \"generated\"",
+            ),
+            other => return EngineError::Failed(without_secrets(&format!("{what}: {other}"))),
         };
-        EngineError::Failed(Secrets::of_environment().redact(&said))
+        EngineError::refused(without_secrets(&why), hint)
     }
+}
+
+/// A server's words may hold the token that it was sent.
+fn without_secrets(said: &str) -> String {
+    Secrets::of_environment().redact(said)
 }
 
 /// Sends one file's bytes, done and in all.

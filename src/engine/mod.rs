@@ -3,6 +3,7 @@
 //! An engine is a folder here and a line of [`ENGINES`]. It loads one model and generates greedily from token ids.
 
 pub mod candle;
+mod engine_error;
 mod generation;
 mod hub;
 mod loaded;
@@ -14,6 +15,7 @@ mod spec;
 
 use std::path::Path;
 
+pub use engine_error::EngineError;
 pub use generation::{Chunk, Generation};
 pub use loaded::{Costs, Loaded};
 pub use needs::{Memory, Needs, Refusal};
@@ -44,13 +46,13 @@ pub trait EngineKind: Sync {
     fn usual(&self, device: DeviceKind) -> (&'static str, Dtype);
 
     /// The shape of a model: of the one in `directory`, or of the hub's id. `None` where the engine knows it alone.
-    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, String>;
+    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError>;
 
     /// What of `spec` it can't do whatever the device, setting by setting.
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal>;
 
-    /// What this build lacks to run `spec` itself: a sentence that says what to do. Another build may have it.
-    fn lacks(&self, _spec: &ModelSpec) -> Option<&'static str> {
+    /// What this build lacks to run `spec` itself. Another build may have it.
+    fn lacks(&self, _spec: &ModelSpec) -> Option<EngineError> {
         None
     }
 
@@ -93,12 +95,12 @@ pub trait Engine {
 
     /// The forward pass, step by step: what `bench-diff generate` shows.
     fn logits(&mut self) -> Result<&mut dyn Logits, EngineError> {
-        Err(EngineError::Failed("this engine doesn't show its logits; use `candle`".into()))
+        Err(EngineError::refused("this engine doesn't show its logits", "use `candle`"))
     }
 
     /// Where the time of one decode step and one prefill goes, with `context` tokens: `bench-diff profile`.
     fn profile(&mut self, _context: usize) -> Result<profile::Profile, EngineError> {
-        Err(EngineError::Failed("this engine can't be profiled; use `candle`".into()))
+        Err(EngineError::refused("this engine can't be profiled", "use `candle`"))
     }
 }
 
@@ -112,15 +114,6 @@ pub trait Logits {
 
     /// Appends a token. The logits after it.
     fn append(&mut self, token: u32) -> Result<Vec<f32>, EngineError>;
-}
-
-/// What went wrong in an engine, as far as measuring must tell it apart.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    #[error("out of memory: {0}")]
-    OutOfMemory(String),
-    #[error("{0}")]
-    Failed(String),
 }
 
 /// Told of loading's progress: bytes done and in all.

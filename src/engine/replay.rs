@@ -35,7 +35,7 @@ impl EngineKind for ReplayKind {
         ("recorded", Dtype::F32)
     }
 
-    fn shape(&self, _: &str, _: Option<&Path>) -> Result<Option<Model>, String> {
+    fn shape(&self, _: &str, _: Option<&Path>) -> Result<Option<Model>, EngineError> {
         Ok(None)
     }
 
@@ -48,10 +48,10 @@ impl EngineKind for ReplayKind {
     }
 
     fn load(&self, spec: &ModelSpec, _: Progress) -> Result<Box<dyn Engine>, EngineError> {
-        let failed = |why: String| EngineError::Failed(format!("{}: {why}", spec.model));
-        let directory = spec.directory.as_ref().ok_or_else(|| failed("needs a directory with replay.json".into()))?;
-        let text = std::fs::read(directory.join("replay.json")).map_err(|error| failed(error.to_string()))?;
-        let recording = serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
+        let lacking = || EngineError::Failed(format!("{} needs a directory with replay.json", spec.model));
+        let path = spec.directory.as_ref().ok_or_else(lacking)?.join("replay.json");
+        let text = std::fs::read(&path).map_err(EngineError::at(&path))?;
+        let recording = serde_json::from_slice(&text).map_err(EngineError::at(path))?;
         let loaded = Loaded { implementation: Some(spec.implementation.clone()), ..Loaded::default() };
         Ok(Box::new(Replay { loaded, recording }))
     }

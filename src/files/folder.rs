@@ -30,7 +30,7 @@ impl Folder {
 
     fn within(patience: Duration, path: &Path) -> Result<Self> {
         fs::create_dir_all(path)
-            .map_err(|error| Error::usage(format!("can't make the directory {}: {error}", path.display())))?;
+            .map_err(|error| Error::usage(format!("can't make the directory {}", path.display())).because(error))?;
         let lock = Lock::take(&path.join(LOCK), patience).map_err(|why| refused(path, why))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
     }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{Timestamp, Unit};
 
+use super::place;
 use crate::escape;
 
 const RETRY: Duration = Duration::from_millis(20);
@@ -87,7 +88,7 @@ pub fn open(path: &Path) -> io::Result<File> {
 
 fn open_existing(path: &Path) -> io::Result<File> {
     if !path.symlink_metadata()?.is_file() {
-        return Err(io::Error::other(format!("{} is in the way: it is no file of ours; remove it", path.display())));
+        return Err(place::in_the_way(path));
     }
     OpenOptions::new().read(true).write(true).open(path).or_else(|_| File::open(path))
 }

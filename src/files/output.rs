@@ -42,7 +42,7 @@ impl Output {
     }
 
     fn within(patience: Duration, path: &Path) -> Result<Self> {
-        let failed = |error: io::Error| Error::usage(format!("can't write {}: {error}", path.display()));
+        let failed = |error: io::Error| Error::writing(path, error);
         let to = match place::find(path).map_err(failed)? {
             Place::Stream(stream) => To::Stream(stream),
             Place::File(target) => {
@@ -115,18 +115,16 @@ pub fn append(path: &Path) -> io::Result<File> {
 
 /// Writes a file that depends on nothing that was there.
 pub fn write(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let written = Output::wait_for(path)?.write(write);
-    written.map_err(|error| Error::usage(format!("can't write {}: {error}", path.display())))
+    Output::wait_for(path)?.write(write).map_err(|error| Error::writing(path, error))
 }
 
 pub(super) fn refused(path: &Path, why: Refused) -> Error {
     let path = path.display();
-    Error::usage(match why {
-        Refused::Held(holder) => {
-            format!("{holder} is writing {path}: wait until it ends, stop it, or write somewhere else")
-        }
-        Refused::Failed(error) => format!("can't write {path}: no lock beside it: {error}"),
-    })
+    match why {
+        Refused::Held(holder) => Error::usage(format!("{holder} is writing {path}"))
+            .hint("wait until it ends, stop it, or write somewhere else"),
+        Refused::Failed(error) => Error::usage(format!("can't write {path}: no lock beside it")).because(error),
+    }
 }
 
 /// Writes beside `target`, flushes to the disk, and renames. The caller holds the target's lock.
@@ -189,7 +187,7 @@ fn buffered(file: &File, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
 fn clear(new: &Path) -> io::Result<()> {
     match new.symlink_metadata() {
         Ok(found) if found.is_file() => fs::remove_file(new),
-        Ok(_) => Err(io::Error::other(format!("{} is in the way: it is no file of ours; remove it", new.display()))),
+        Ok(_) => Err(place::in_the_way(new)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }

@@ -8,6 +8,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
+use crate::error::Error;
+
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;
 /// What we put before and after a file's name must fit into the 255 bytes of a name. Files whose names differ only
@@ -37,7 +39,7 @@ pub fn find(path: &Path) -> io::Result<Place> {
             Ok(found) if found.file_type().is_char_device() => {
                 return OpenOptions::new().write(true).open(place).map(Place::Stream);
             }
-            Ok(found) => return Err(io::Error::other(refusal(found.file_type()))),
+            Ok(found) => return Err(refusal(found.file_type())),
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Place::File(place)),
             Err(error) => return Err(error),
         }
@@ -76,14 +78,22 @@ fn descriptor(place: &Path) -> io::Result<File> {
     shared.map(File::from)
 }
 
-fn refusal(kind: FileType) -> &'static str {
-    if kind.is_dir() {
+/// What is where we keep something for a moment.
+pub fn in_the_way(path: &Path) -> io::Error {
+    let why = format!("{} is in the way: it is no file of ours", path.display());
+    io::Error::other(Error::usage(why).hint("remove it"))
+}
+
+fn refusal(kind: FileType) -> io::Error {
+    let why = if kind.is_fifo() {
+        let pipe = Error::usage("it is a named pipe");
+        return io::Error::other(pipe.hint("write to /dev/stdout and send that there"));
+    } else if kind.is_dir() {
         "it is a directory, not a file"
-    } else if kind.is_fifo() {
-        "it is a named pipe; write to /dev/stdout and send that there"
     } else if kind.is_socket() {
         "it is a socket, not a file"
     } else {
         "it is a block device, not a file"
-    }
+    };
+    io::Error::other(why)
 }

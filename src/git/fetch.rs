@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::git_error::GitError;
 use super::names::{is_address, is_commit};
 use super::said::said;
 use super::view::View;
@@ -35,17 +36,17 @@ impl Remote<'_> {
     }
 
     /// Where the clone came from. Only the address counts: of its other settings, nothing is believed.
-    pub fn origin(repository: &Path) -> std::result::Result<Self, String> {
+    pub fn origin(repository: &Path) -> Result<Self, GitError> {
         let view = View::of(repository)?;
         let config = view.place.common.join("config").display().to_string();
         let args = ["config", "--file", &config, "--no-includes", "--get", "remote.origin.url"];
-        let url = said(&view.git(&args)).map_err(|_| "the clone has no remote `origin`".to_owned())?;
+        let url = said(&view.git(&args)).map_err(|_| GitError::NoOrigin)?;
         if is_address(&url) {
             // A relative path starts at the clone.
             let url = if url.starts_with('.') { view.place.top.join(&url).display().to_string() } else { url };
             return Ok(Self::at(url));
         }
-        Err("the clone's `origin` is no address of the kind https://HOST/PATH, ssh://HOST/PATH, or a path".into())
+        Err(GitError::NoAddress)
     }
 
     /// Git, which asks this server with this password or the user's own.
@@ -70,7 +71,7 @@ impl Credential<'_> {
 /// Fetches a branch or commit into the repository; its commit. A shallow clone stays one.
 ///
 /// The address and the name must have been checked.
-pub fn fetch(repository: &Path, remote: &Remote, name: &str) -> std::result::Result<String, String> {
+pub fn fetch(repository: &Path, remote: &Remote, name: &str) -> Result<String, GitError> {
     let view = View::of(repository)?;
     let depth = if view.is_shallow() { "--depth=1" } else { "--update-shallow" };
     fetch_into(&view, remote, &[depth, "--", "origin", name])?;
@@ -79,7 +80,7 @@ pub fn fetch(repository: &Path, remote: &Remote, name: &str) -> std::result::Res
 
 /// Fetches only that commit of a branch or commit into the bare repository, which is made where there is none.
 pub fn fetch_one(repository: &Path, remote: &Remote, name: &str) -> Result<String> {
-    let failed = |why: String| Error::usage(format!("can't fetch {name} of {}: {why}", remote.url));
+    let failed = |why: GitError| Error::usage(format!("can't fetch {name} of {}", remote.url)).because(why);
     if !repository.join("HEAD").is_file() {
         make_bare(repository).map_err(failed)?;
     }
@@ -95,23 +96,23 @@ pub fn fetch_one(repository: &Path, remote: &Remote, name: &str) -> Result<Strin
 }
 
 /// More history for a shallow clone: most branches began less than so many commits ago.
-pub fn deepen(repository: &Path, remote: &Remote) -> std::result::Result<(), String> {
+pub fn deepen(repository: &Path, remote: &Remote) -> Result<(), GitError> {
     let view = View::of(repository)?;
     if !view.is_shallow() {
-        return Err("the clone is complete".into());
+        return Err(GitError::Complete);
     }
     fetch_into(&view, remote, &["--deepen=500", "--", "origin"])
 }
 
-fn fetch_into(view: &View, remote: &Remote, args: &[&str]) -> std::result::Result<(), String> {
-    view.know_remote(&remote.url).map_err(|error| error.to_string())?;
+fn fetch_into(view: &View, remote: &Remote, args: &[&str]) -> Result<(), GitError> {
+    view.know_remote(&remote.url).map_err(GitError::at(view.path()))?;
     let git = remote.git(view).args(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]);
     said(&git.args(args))?;
-    view.keep_shallow().map_err(|error| format!("can't change the clone: {error}"))
+    view.keep_shallow().map_err(GitError::at(&view.place.common))
 }
 
-fn make_bare(repository: &Path) -> std::result::Result<(), String> {
-    std::fs::create_dir_all(repository).map_err(|error| error.to_string())?;
+fn make_bare(repository: &Path) -> Result<(), GitError> {
+    std::fs::create_dir_all(repository).map_err(GitError::at(repository))?;
     let git = Launch::of("git", Environment::git()).in_directory(repository);
     said(&git.args(["init", "--quiet", "--bare", "--template=", "."])).map(drop)
 }

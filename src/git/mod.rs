@@ -1,6 +1,7 @@
 //! What is asked of git, and how a clone's commits are read without doing what its settings say ([`view`]).
 
 mod fetch;
+mod git_error;
 mod names;
 mod said;
 mod view;
@@ -12,21 +13,22 @@ use said::{output, said};
 use view::{Place, View};
 
 pub use fetch::{Credential, Remote, deepen, fetch, fetch_one};
+pub use git_error::GitError;
 pub use names::{has_user, is_address, is_commit, is_revision};
 pub use work_tree::work_tree;
 
 use crate::error::{Error, Result};
 
 /// Where HEAD and `commit` parted. With a shallow clone that can't always be told.
-pub fn merge_base(repository: &Path, commit: &str) -> std::result::Result<String, String> {
-    said(&View::of(repository)?.git(&["merge-base", "HEAD", commit])).map_err(|why| match why.is_empty() {
-        true => "they have nothing in common".into(),
-        false => why,
+pub fn merge_base(repository: &Path, commit: &str) -> Result<String, GitError> {
+    said(&View::of(repository)?.git(&["merge-base", "HEAD", commit])).map_err(|error| match error {
+        GitError::Refused(why) if why.is_empty() => GitError::NothingInCommon,
+        other => other,
     })
 }
 
 /// The commit that `revision` names; it must be in the repository.
-pub fn commit(repository: &Path, revision: &str) -> std::result::Result<String, String> {
+pub fn commit(repository: &Path, revision: &str) -> Result<String, GitError> {
     View::of(repository)?.commit(revision)
 }
 
@@ -43,7 +45,9 @@ pub fn head_commit(repository: &Path) -> Result<String> {
         let clean = said(&git.with("GIT_INDEX_FILE", view.place.git_dir.join("index")))?.is_empty();
         Ok(if clean { commit } else { format!("{commit}-dirty") })
     };
-    ask().map_err(|why: String| Error::usage(format!("git: {why}")))
+    let failed =
+        |why: GitError| Error::usage(format!("can't tell the commit of {}", repository.display())).because(why);
+    ask().map_err(failed)
 }
 
 /// Is the directory a checkout, not only a part of one?
@@ -52,7 +56,7 @@ pub fn is_root(directory: &Path) -> bool {
 }
 
 /// The files under `directory/name` that a commit has, as paths from `directory`.
-pub fn files(directory: &Path, commit: &str, name: &str) -> std::result::Result<Vec<String>, String> {
+pub fn files(directory: &Path, commit: &str, name: &str) -> Result<Vec<String>, GitError> {
     let view = View::of(directory)?;
     let prefix = &view.place.prefix;
     let path = format!("{prefix}{name}");
@@ -62,7 +66,7 @@ pub fn files(directory: &Path, commit: &str, name: &str) -> std::result::Result<
 }
 
 /// A file of `directory` as a commit has it.
-pub fn file(directory: &Path, commit: &str, name: &str) -> std::result::Result<Vec<u8>, String> {
+pub fn file(directory: &Path, commit: &str, name: &str) -> Result<Vec<u8>, GitError> {
     let view = View::of(directory)?;
     let blob = format!("{commit}:{}{name}", view.place.prefix);
     output(&view.git(&["cat-file", "blob", &blob]))

@@ -1,17 +1,18 @@
 //! What git answers.
 
+use super::git_error::GitError;
 use crate::child::Launch;
 
 /// What git says, without white space around; or the last line of its complaint.
-pub fn said(git: &Launch) -> Result<String, String> {
+pub fn said(git: &Launch) -> Result<String, GitError> {
     output(git).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 
 /// What git wrote, as it is.
-pub fn output(git: &Launch) -> Result<Vec<u8>, String> {
-    let output = git.output().map_err(|error| format!("git: {error}"))?;
+pub fn output(git: &Launch) -> Result<Vec<u8>, GitError> {
+    let output = git.output().map_err(GitError::Unstarted)?;
     if output.status.success() {
         return Ok(output.out);
     }
-    Err(output.err.trim().lines().last().unwrap_or_default().to_owned())
+    Err(GitError::Refused(output.err.trim().lines().last().unwrap_or_default().to_owned()))
 }

@@ -16,6 +16,7 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
+use super::git_error::GitError;
 use super::said::said;
 use crate::child::{Environment, Launch};
 use crate::files::Scratch;
@@ -42,17 +43,17 @@ pub struct View {
 
 impl Place {
     /// The clone that the directory is in.
-    pub fn of(directory: &Path) -> Result<Self, String> {
-        let asked = directory.canonicalize().map_err(|error| format!("{}: {error}", directory.display()))?;
+    pub fn of(directory: &Path) -> Result<Self, GitError> {
+        let asked = directory.canonicalize().map_err(GitError::at(directory))?;
         for top in asked.ancestors() {
             let Some(git_dir) = git_dir(top) else { continue };
             let inside = asked.strip_prefix(top).unwrap_or(Path::new(""));
-            let prefix = inside.to_str().ok_or("its path is not UTF-8")?;
+            let prefix = inside.to_str().ok_or_else(|| GitError::NotUtf8(asked.clone()))?;
             let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-            let common = common(&git_dir).map_err(|error| format!("{}: {error}", git_dir.display()))?;
+            let common = common(&git_dir).map_err(GitError::at(&git_dir))?;
             return Ok(Self { top: top.to_owned(), git_dir, common, prefix });
         }
-        Err(format!("{} is not in a git repository", directory.display()))
+        Err(GitError::NoRepository(directory.to_owned()))
     }
 
     /// Says a line of the clone's settings this? The few that say how to read its files.
@@ -109,9 +110,8 @@ fn regular(path: PathBuf) -> io::Result<PathBuf> {
 }
 
 impl View {
-    pub fn of(directory: &Path) -> Result<Self, String> {
-        let place = Place::of(directory)?;
-        Self::make(place).map_err(|error| format!("can't read the repository in {}: {error}", directory.display()))
+    pub fn of(directory: &Path) -> Result<Self, GitError> {
+        Self::make(Place::of(directory)?).map_err(GitError::at(directory))
     }
 
     fn make(place: Place) -> io::Result<Self> {
@@ -146,9 +146,13 @@ impl View {
     }
 
     /// The commit that `revision` names, if the repository has it.
-    pub fn commit(&self, revision: &str) -> Result<String, String> {
+    pub fn commit(&self, revision: &str) -> Result<String, GitError> {
         let name = format!("{revision}^{{commit}}");
-        said(&self.git(&["rev-parse", "--quiet", "--verify", "--end-of-options", &name]))
+        said(&self.git(&["rev-parse", "--quiet", "--verify", "--end-of-options", &name])).map_err(|error| match error {
+            // Git is quiet about it.
+            GitError::Refused(why) if why.is_empty() => GitError::NoCommit(revision.to_owned()),
+            other => other,
+        })
     }
 
     pub fn is_shallow(&self) -> bool {

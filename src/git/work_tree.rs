@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::fetch::Remote;
+use super::git_error::GitError;
 use super::names::has_user;
 use super::said::said;
 use super::view::{View, quoted};
@@ -17,7 +18,7 @@ use crate::error::{Error, Result};
 /// so that a build can ask git what it is building. The clone's settings are left behind: files come as they were
 /// committed (those in Git LFS as pointers), and no hook runs.
 pub fn work_tree(repository: &Path, commit: &str, directory: &Path) -> Result<()> {
-    let failed = |why: String| Error::usage(format!("can't check out {commit}: {why}"));
+    let failed = |why: GitError| Error::usage(format!("can't check out {commit}")).because(why);
     let view = View::of(repository).map_err(failed)?;
     // Elsewhere first: a directory of that name is complete.
     let new = directory.with_extension("new");
@@ -30,21 +31,20 @@ pub fn work_tree(repository: &Path, commit: &str, directory: &Path) -> Result<()
         fs::create_dir_all(&new)?;
         new.canonicalize()
     };
-    let new = made().map_err(|error| failed(error.to_string()))?;
-    fill(&view, repository, commit, &new).map_err(failed)?;
-    fs::rename(&new, directory).map_err(|error| failed(error.to_string()))
+    let new = made().map_err(GitError::at(directory)).map_err(failed)?;
+    fill(&view, repository, commit, &new).map_err(|why| match why {
+        GitError::Refused(_) => failed(why).hint("check out without a filter: a partial clone may lack files"),
+        other => failed(other),
+    })?;
+    fs::rename(&new, directory).map_err(GitError::at(directory)).map_err(failed)
 }
 
-fn fill(view: &View, repository: &Path, commit: &str, directory: &Path) -> std::result::Result<(), String> {
+fn fill(view: &View, repository: &Path, commit: &str, directory: &Path) -> Result<(), GitError> {
     let names = said(&view.git(&["for-each-ref", "--format=%(objectname) %(refname)"]))?;
     let origin = Remote::origin(repository).map(|origin| origin.url).ok().filter(|url| !has_user(url));
-    let git_dir = lay_out(view, commit, &names, origin, directory).map_err(|error| error.to_string())?;
+    let git_dir = lay_out(view, commit, &names, origin, directory).map_err(GitError::at(directory))?;
     let git = Launch::of("git", Environment::git()).with("GIT_DIR", git_dir).with("GIT_WORK_TREE", directory);
-    said(&git.in_directory(directory).args(["reset", "--quiet", "--hard", commit])).map(drop).map_err(|why| {
-        format!(
-            "{why}; a clone that was made with a filter (a partial clone) may lack its files: check out without one"
-        )
-    })
+    said(&git.in_directory(directory).args(["reset", "--quiet", "--hard", commit])).map(drop)
 }
 
 /// Writes the git directory.

@@ -2,21 +2,23 @@
 
 use std::time::{Duration, Instant};
 
+use super::halt::Halt;
 use super::program::Worker;
 use super::protocol::{Event, Job};
 use crate::child::{Next, Stop, clean};
 use crate::config::Suite;
 use crate::device::Gpus;
 use crate::engine::ModelSpec;
+use crate::error::{Cause, Error};
 use crate::results::Ceilings;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What the suite's GPUs can do together: each is measured for itself. `None` when told to stop.
-pub fn measure(suite: &Suite, spec: &ModelSpec, stop: &Stop) -> Result<Option<Ceilings>, String> {
-    let each: Result<Option<Vec<Ceilings>>, String> =
-        suite.gpus.split().iter().map(|gpu| of_one(suite, spec, gpu, stop)).collect::<Result<Option<_>, _>>();
-    Ok(each?.and_then(|each| together(&each)))
+/// What the suite's GPUs can do together: each is measured for itself. `None` where that says nothing.
+pub fn measure(suite: &Suite, spec: &ModelSpec, stop: &Stop) -> Result<Option<Ceilings>, Halt> {
+    let each = suite.gpus.split();
+    let each = each.iter().map(|gpu| of_one(suite, spec, gpu, stop)).collect::<Result<Option<Vec<_>>, _>>()?;
+    Ok(each.and_then(|each| together(&each)))
 }
 
 /// A model is spread evenly, so that each card counts as the slowest.
@@ -30,26 +32,27 @@ fn together(each: &[Ceilings]) -> Option<Ceilings> {
 }
 
 /// Asks this program's own worker, whatever program is measured: both sides of a comparison share the device.
-fn of_one(suite: &Suite, spec: &ModelSpec, gpu: &Gpus, stop: &Stop) -> Result<Option<Ceilings>, String> {
+fn of_one(suite: &Suite, spec: &ModelSpec, gpu: &Gpus, stop: &Stop) -> Result<Option<Ceilings>, Halt> {
     let model = ModelSpec { gpus: gpu.ordinals(), ..spec.clone() };
     let job = Job { model, cases: Vec::new(), settings: suite.settings.clone(), ceilings: None, trace: false };
-    let worker = Worker::this().map_err(|error| error.to_string())?.seeing(gpu);
-    let mut child = worker.start(&job).map_err(|error| error.to_string())?;
+    let unknown = |why: Cause| Halt::Failed(Error::measurement("the device's ceilings are unknown").because(why));
+    let worker = Worker::this()?.seeing(gpu);
+    let mut child = worker.start(&job).map_err(|error| unknown(error.into()))?;
     let deadline = Instant::now() + LIMIT;
     loop {
         let event = match child.next(deadline, stop) {
             Next::Message(event) => *event,
-            Next::Garbage(start) => return Err(format!("the worker wrote `{start}`")),
-            Next::Ended => return Err(child.end()),
-            Next::TimedOut => return Err(format!("no answer within {} s", LIMIT.as_secs())),
-            Next::Stopped => return Ok(None),
+            Next::Garbage(start) => return Err(unknown(format!("the worker wrote `{start}`").into())),
+            Next::Ended => return Err(unknown(child.end().into())),
+            Next::TimedOut => return Err(unknown(format!("no answer within {} s", LIMIT.as_secs()).into())),
+            Next::Stopped => return Err(Halt::Stopped),
         };
         match event {
             Event::Ceilings { ceilings } => {
                 child.wait();
                 return Ok(ceilings);
             }
-            Event::Failed { failure } => return Err(clean(&failure.reason, 300)),
+            Event::Failed { failure } => return Err(unknown(clean(&failure.reason, 300).into())),
             _ => {}
         }
     }

@@ -5,11 +5,12 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::time::Duration;
 
+use super::halt::Halt;
 use super::observer::{Observer, Update};
 use crate::case::DeviceKind;
 use crate::child::Stop;
 use crate::config::Suite;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::files::lock;
 
 /// Held while measuring; the kernel frees it whatever ends the process.
@@ -21,27 +22,26 @@ pub struct Exclusive {
 const RETRY: Duration = Duration::from_millis(200);
 
 impl Exclusive {
-    /// Waits until nobody else measures on the suite's devices. `None` when told to stop.
-    pub fn wait(suite: &Suite, directory: &Path, observer: &mut dyn Observer, stop: &Stop) -> Result<Option<Self>> {
+    /// Waits until nobody else measures on the suite's devices.
+    pub fn wait(suite: &Suite, directory: &Path, observer: &mut dyn Observer, stop: &Stop) -> Result<Self, Halt> {
         let mut locks = Vec::new();
         for name in devices(suite) {
             let path = directory.join(format!("bench-diff-{name}.lock"));
-            let mut file = lock::open(&path)
-                .map_err(|error| Error::measurement(format!("can't open the lock file {}: {error}", path.display())))?;
+            let failed =
+                |what: &str, error| Error::measurement(format!("can't {what} {}", path.display())).because(error);
+            let mut file = lock::open(&path).map_err(|error| failed("open the lock file", error))?;
             let mut told = false;
             loop {
                 match file.try_lock() {
                     Ok(()) => break,
-                    Err(TryLockError::WouldBlock) if stop.is_requested() => return Ok(None),
+                    Err(TryLockError::WouldBlock) if stop.is_requested() => return Err(Halt::Stopped),
                     Err(TryLockError::WouldBlock) => {
                         if !std::mem::replace(&mut told, true) {
                             observer.update(Update::Waiting { reason: &waiting_for(&mut file, &path) });
                         }
                         std::thread::sleep(RETRY);
                     }
-                    Err(TryLockError::Error(error)) => {
-                        return Err(Error::measurement(format!("can't lock {}: {error}", path.display())));
-                    }
+                    Err(TryLockError::Error(error)) => return Err(failed("lock", error).into()),
                 }
             }
             // Only for the message above, in other processes.
@@ -49,7 +49,7 @@ impl Exclusive {
                 file.rewind().and_then(|()| file.set_len(0)).and_then(|()| writeln!(file, "{}", std::process::id()));
             locks.push(file);
         }
-        Ok(Some(Self { _locks: locks }))
+        Ok(Self { _locks: locks })
     }
 }
 

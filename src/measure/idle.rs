@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use super::halt::Halt;
 use super::observer::{Observer, Update};
 use crate::child::Stop;
 use crate::device::memory::MIB;
 use crate::device::{Card, GpuProcess, Ours};
-use crate::error::{Error, Result};
+use crate::error::Error;
 
 const RETRY: Duration = Duration::from_millis(500);
 /// What a display or a management daemon may use.
@@ -17,25 +18,25 @@ const HARMLESS: &str = "nvidia-cuda-mps-server";
 
 /// Waits until every card is idle but for `ours`, and refuses with the reasons when one isn't within `limit`.
 ///
-/// A card that no driver shows can't be asked. Returns false when told to stop.
+/// A card that no driver shows can't be asked.
 pub fn wait_until_idle(
     cards: &[Box<dyn Card>],
     ours: &Ours,
     limit: Duration,
     observer: &mut dyn Observer,
     stop: &Stop,
-) -> Result<bool> {
+) -> Result<(), Halt> {
     let start = Instant::now();
     let mut told = false;
     loop {
-        let Some(reason) = cards.iter().find_map(|card| busy(card.as_ref(), ours)) else { return Ok(true) };
+        let Some(reason) = cards.iter().find_map(|card| busy(card.as_ref(), ours)) else { return Ok(()) };
         if stop.is_requested() {
-            return Ok(false);
+            return Err(Halt::Stopped);
         }
         let waited = start.elapsed();
         if waited >= limit {
-            let limit = limit.as_secs();
-            return Err(Error::measurement(format!("{reason}; stop that or wait longer than {limit} s")));
+            let hint = format!("stop that, or wait longer than {} s (`idle-wait-seconds`)", limit.as_secs());
+            return Err(Error::measurement(reason).hint(hint).into());
         }
         // Our own last worker takes a moment to leave: not worth a word.
         if !told && waited >= Duration::from_secs(2) {
@@ -84,6 +85,7 @@ mod tests {
     use super::super::observer::Silent;
     use super::*;
     use crate::device::fake::{Fake, FakeCard};
+    use crate::error::Advice;
 
     fn runs(card: &FakeCard, pid: u32, name: &str, mib: Option<u64>) {
         card.set(|now| {
@@ -94,7 +96,10 @@ mod tests {
 
     fn reason(fake: &Fake, ours: &Ours) -> Option<String> {
         let idle = wait_until_idle(&fake.open(), ours, Duration::ZERO, &mut Silent, &Stop::default());
-        idle.err().map(|error| error.message().to_owned())
+        idle.err().map(|halt| match halt {
+            Halt::Failed(error) => error.in_one_line(),
+            Halt::Stopped => panic!("nobody says stop"),
+        })
     }
 
     #[test]
@@ -104,7 +109,7 @@ mod tests {
             runs(&fake.cards[0], 4242, name, mib);
             reason(&fake, &Ours::nobody())
         };
-        let wait = "stop that or wait longer than 0 s";
+        let wait = "stop that, or wait longer than 0 s (`idle-wait-seconds`)";
         let expected = format!("GPU 0 is busy: process 4242 (python3, 512 MiB); {wait}");
         assert_eq!(busy_with("python3", Some(512)), Some(expected));
         assert_eq!(busy_with("x\x1b[31m", None), Some(format!("GPU 0 is busy: process 4242 (x [31m); {wait}")));

@@ -120,7 +120,7 @@ impl Side {
         let Some(output) = &self.output else { return Ok(()) };
         self.results.save(output).map_err(|error| {
             let path = output.path().display();
-            Error::measurement(format!("can't save the results to {path}: {error}; nothing more was measured"))
+            Error::measurement(format!("can't save the results to {path}, so nothing more was measured")).because(error)
         })
     }
 }
@@ -132,10 +132,8 @@ fn planned(suite: &Suite) -> Vec<Case> {
 /// Runs under different settings don't belong into one session.
 fn same_plan(suite: &Suite, results: &Results) -> Result<()> {
     let differs = |what: &str, file: &dyn std::fmt::Debug, now: &dyn std::fmt::Debug| {
-        Err(Error::usage(format!(
-            "can't carry on: {what} differs (the file has {file:?}, the configuration {now:?}); give the file's \
-             settings, or start anew without --resume"
-        )))
+        Err(Error::usage(format!("can't carry on: {what} differs (the file has {file:?}, the configuration {now:?})"))
+            .hint("give the file's settings, or start anew without --resume"))
     };
     if results.suite != suite.name {
         return differs("the suite", &results.suite, &suite.name);

@@ -25,6 +25,7 @@ mod environment;
 mod exclusive;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod halt;
 mod idle;
 mod measured_side;
 mod metrics_of_run;
@@ -42,9 +43,10 @@ pub mod worker;
 
 pub use crate::child::Stop;
 pub use environment::environment;
+pub use halt::{End, Halt};
 pub use measured_side::{Saved, Side, session_id};
 pub use observer::{At, Observer, Silent, Update};
 pub use program::Worker;
-pub use session::{End, Request, run};
+pub use session::{Request, run};
 pub use throttle::always as always_throttled;
 pub use watch::Watcher;

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use super::protocol::{Event, Job};
 use crate::case::WeightsSource;
 use crate::child::{Conversation, Environment, Launch, beside_the_caller, clean};
-use crate::config::Suite;
+use crate::config::{Suite, SuiteModel};
 use crate::device::Gpus;
 use crate::engine;
-use crate::error::{Error, Result};
+use crate::error::{Error, Exit, Result};
 use crate::results::{Component, Program};
 
 /// Characters of a name, version or commit that a measured program tells, and its components.
@@ -32,17 +32,16 @@ pub type Child = Conversation<Event>;
 impl Worker {
     /// This very program.
     pub fn this() -> Result<Self> {
-        std::env::current_exe()
-            .map(Self::at)
-            .map_err(|error| Error::measurement(format!("can't find my own program: {error}")))
+        let unknown = |error| Error::measurement("can't find my own program").because(error);
+        std::env::current_exe().map(Self::at).map_err(unknown)
     }
 
     /// This very program, to measure `suite`: what its build lacks is said before anything is downloaded.
     pub fn this_for(suite: &Suite) -> Result<Self> {
-        for model in &suite.models {
-            let engine = engine::find(&model.spec.engine).map_err(Error::usage)?;
-            if let Some(lacking) = engine.lacks(&model.spec) {
-                return Err(Error::usage(format!("{}: {lacking}", model.spec.model)));
+        for SuiteModel { spec, .. } in &suite.models {
+            let engine = engine::find(&spec.engine).map_err(|error| Error::of(Exit::Usage, error))?;
+            if let Some(lacking) = engine.lacks(spec) {
+                return Err(Error::usage(format!("{} can't be measured", spec.model)).because_of(lacking));
             }
         }
         Self::this()

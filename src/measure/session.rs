@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::ceilings_of_suite;
 use super::environment::environment;
 use super::exclusive::Exclusive;
+use super::halt::{End, Halt};
 use super::idle::wait_until_idle;
 use super::measured_side::{Side, now};
 use super::observer::{At, Observer, Update};
@@ -19,7 +20,7 @@ use crate::child::{Next, Stop, clean, shield};
 use crate::config::{Limits, Suite, SuiteModel};
 use crate::device::Ours;
 use crate::engine::{Loaded, ModelSpec};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, sentence};
 use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
 
 /// What to measure.
@@ -40,26 +41,17 @@ impl<'a> Request<'a> {
     }
 }
 
-/// How a session ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// Every run is there, well or failed.
-    Complete,
-    /// Told to stop: what was measured is kept, and the session can be carried on.
-    Stopped,
-}
-
 /// Measures every run that the sides' sessions lack. See the [module](super) for the order and the promises.
 pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, stop: &Stop) -> Result<End> {
-    let suite = request.suite;
     shield();
-    let Some(_exclusive) = Exclusive::wait(suite, &request.locks, observer, stop)? else { return Ok(End::Stopped) };
-    let trace = request.trace.map(|path| {
-        Trace::open(path).map_err(|error| Error::usage(format!("can't write the trace to {}: {error}", path.display())))
-    });
-    let mut session = Session { request, observer, stop, trace: trace.transpose()?, throttling: Throttling::default() };
+    let _exclusive = match Exclusive::wait(request.suite, &request.locks, observer, stop) {
+        Ok(exclusive) => exclusive,
+        Err(halt) => return Halt::end(Err(halt)),
+    };
+    let trace = request.trace.map(Trace::open).transpose()?;
+    let mut session = Session { request, observer, stop, trace, throttling: Throttling::default() };
     session.prepare(sides)?;
-    let end = session.rounds(sides)?;
+    let end = Halt::end(session.rounds(sides))?;
     for side in sides {
         if end == End::Complete {
             side.session_mut().finished = Some(now());
@@ -104,7 +96,8 @@ impl Session<'_> {
                     "can't carry on: the session was started on {}, this is {}",
                     session.environment.fingerprint(),
                     here.fingerprint()
-                )));
+                ))
+                .hint("start anew without --resume"));
             }
             session.environment = here.clone();
             session.finished = None;
@@ -118,49 +111,43 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn rounds(&mut self, sides: &mut [Side]) -> Result<End> {
-        if self.ceilings(sides)? == End::Stopped {
-            return Ok(End::Stopped);
-        }
+    fn rounds(&mut self, sides: &mut [Side]) -> Result<(), Halt> {
+        self.ceilings(sides)?;
         for round in 1..=self.request.suite.settings.runs {
             for model in &self.request.suite.models {
                 for side in in_turn(sides, round) {
-                    if self.measure(side, model, round)? == End::Stopped {
-                        return Ok(End::Stopped);
-                    }
+                    self.measure(side, model, round)?;
                 }
             }
         }
-        Ok(End::Complete)
+        Ok(())
     }
 
     /// What the GPU can do at most, once a session and for all sides.
-    fn ceilings(&mut self, sides: &mut [Side]) -> Result<End> {
+    fn ceilings(&mut self, sides: &mut [Side]) -> Result<(), Halt> {
         let on_gpu = self.request.suite.models.iter().find(|model| model.spec.device == DeviceKind::Cuda);
         let Some(model) = on_gpu.filter(|_| sides.iter().any(|side| side.session().ceilings.is_none())) else {
-            return Ok(End::Complete);
+            return Ok(());
         };
-        if self.wait_until_idle()? == End::Stopped {
-            return Ok(End::Stopped);
-        }
+        self.wait_until_idle()?;
         match ceilings_of_suite::measure(self.request.suite, &model.spec, self.stop) {
             Ok(ceilings) => sides.iter_mut().for_each(|side| side.session_mut().ceilings = ceilings),
+            Err(Halt::Stopped) => return Err(Halt::Stopped),
             // The numbers stand without them.
-            Err(reason) => tracing::warn!("the device's ceilings are unknown: {reason}"),
+            Err(Halt::Failed(error)) => tracing::warn!("{}", sentence(&error)),
         }
-        Ok(if self.stop.is_requested() { End::Stopped } else { End::Complete })
+        Ok(())
     }
 
     /// Nothing of ours runs at such a time.
-    fn wait_until_idle(&mut self) -> Result<End> {
+    fn wait_until_idle(&mut self) -> Result<(), Halt> {
         let suite = self.request.suite;
         let limit = Duration::from_secs(suite.limits.idle_wait_seconds);
-        let idle = wait_until_idle(&suite.gpus.open(), &Ours::nobody(), limit, self.observer, self.stop)?;
-        Ok(if idle { End::Complete } else { End::Stopped })
+        wait_until_idle(&suite.gpus.open(), &Ours::nobody(), limit, self.observer, self.stop)
     }
 
     /// The cases of one model on one side in one round.
-    fn measure(&mut self, side: &mut Side, model: &SuiteModel, round: u32) -> Result<End> {
+    fn measure(&mut self, side: &mut Side, model: &SuiteModel, round: u32) -> Result<(), Halt> {
         let cases: Vec<Case> = model.cases.iter().filter(|case| !side.has(&case.id, round)).cloned().collect();
         let (refused, remaining): (Vec<Case>, Vec<Case>) =
             cases.into_iter().partition(|case| self.request.refused.contains_key(&case.id));
@@ -171,14 +158,12 @@ impl Session<'_> {
             round.record(case.id, Outcome::Failed(failure))?;
         }
         while !round.remaining.is_empty() {
-            if round.work()? == End::Stopped {
-                return Ok(End::Stopped);
-            }
+            round.work()?;
             if round.remaining.is_empty() {
                 std::mem::swap(&mut round.remaining, &mut round.again);
             }
         }
-        Ok(End::Complete)
+        Ok(())
     }
 }
 
@@ -205,11 +190,9 @@ enum Phase {
 
 impl Round<'_, '_> {
     /// Runs one worker. Afterwards fewer cases remain: what goes wrong is charged to a case.
-    fn work(&mut self) -> Result<End> {
+    fn work(&mut self) -> Result<(), Halt> {
         let limits = self.session.request.suite.limits.clone();
-        if self.session.wait_until_idle()? == End::Stopped {
-            return Ok(End::Stopped);
-        }
+        self.session.wait_until_idle()?;
         self.pin_revision();
         let job = Job {
             model: self.spec.clone(),
@@ -220,14 +203,15 @@ impl Round<'_, '_> {
         };
         let worker = self.side.worker.seeing(&self.session.request.suite.gpus);
         let mut child = worker.start(&job).map_err(|error| {
-            let path = self.side.worker.path.display();
-            Error::measurement(format!("can't start {path}: {error}; it must be a program that speaks our protocol"))
+            Error::measurement(format!("can't start {}", self.side.worker.path.display()))
+                .because(error)
+                .hint("it must be a program that speaks bench-diff's protocol")
         })?;
         self.started = now();
         self.follow(&mut child, &limits)
     }
 
-    fn follow(&mut self, child: &mut Child, limits: &Limits) -> Result<End> {
+    fn follow(&mut self, child: &mut Child, limits: &Limits) -> Result<(), Halt> {
         let (load_limit, case_limit) =
             (Duration::from_secs(limits.load_seconds), Duration::from_secs(limits.case_seconds));
         let mut phase = Phase::Loading;
@@ -236,18 +220,15 @@ impl Round<'_, '_> {
         loop {
             let event = match child.next(deadline, self.session.stop) {
                 Next::Message(event) => *event,
-                Next::Stopped => return Ok(End::Stopped),
+                Next::Stopped => return Err(Halt::Stopped),
                 Next::TimedOut => {
                     child.kill();
-                    let failure = timed_out(&phase, limits);
-                    self.charge(&phase, failure)?;
-                    return Ok(End::Complete);
+                    return Ok(self.charge(&phase, timed_out(&phase, limits))?);
                 }
                 Next::Garbage(start) => {
                     child.kill();
                     let reason = format!("the measured program wrote something that is no event: `{start}`");
-                    self.charge(&phase, Failure { kind: FailureKind::Error, reason })?;
-                    return Ok(End::Complete);
+                    return Ok(self.charge(&phase, Failure { kind: FailureKind::Error, reason })?);
                 }
                 Next::Ended => {
                     let how = child.end();
@@ -257,7 +238,7 @@ impl Round<'_, '_> {
                         let reason = format!("the measured program failed: {how}");
                         self.charge(&phase, Failure { kind: FailureKind::Crashed, reason })?;
                     }
-                    return Ok(End::Complete);
+                    return Ok(());
                 }
             };
             match event {
@@ -291,17 +272,11 @@ impl Round<'_, '_> {
                     phase = Phase::Cases(None);
                     deadline = Instant::now() + case_limit;
                 }
-                Event::Failed { failure } => {
-                    self.charge(&Phase::Loading, tidy(failure))?;
-                    return Ok(End::Complete);
-                }
+                Event::Failed { failure } => return Ok(self.charge_all(&tidy(failure))?),
                 Event::Done => {
                     child.wait();
-                    if !self.remaining.is_empty() {
-                        let reason = "the measured program said that it was done, but didn't measure this case";
-                        self.charge(&Phase::Loading, Failure { kind: FailureKind::Error, reason: reason.to_owned() })?;
-                    }
-                    return Ok(End::Complete);
+                    let reason = "the measured program said that it was done, but didn't measure this case".to_owned();
+                    return Ok(self.fail_all(&Failure { kind: FailureKind::Error, reason })?);
                 }
                 Event::Ceilings { .. } | Event::Unknown => {}
             }
@@ -314,10 +289,11 @@ impl Round<'_, '_> {
         let known = &self.side.session().program;
         if *known != Program::default() && *known != program {
             return Err(Error::usage(format!(
-                "can't carry on: the session measured {}, this is {}; start anew without --resume",
+                "can't carry on: the session measured {}, this is {}",
                 known.describe(),
                 program.describe()
-            )));
+            ))
+            .hint("start anew without --resume"));
         }
         self.side.session_mut().program = program;
         Ok(())
@@ -345,7 +321,7 @@ impl Round<'_, '_> {
         let (session, side) = (self.side.session().id.as_str(), self.side.label.as_str());
         trace
             .add(&TraceLine { session, side, case, round: self.round, itl_ms: &gaps })
-            .map_err(|error| Error::measurement(format!("can't write the trace: {error}")))
+            .map_err(|error| Error::measurement("can't write the trace").because(error))
     }
 
     /// A run that counts, or one to be measured again.
@@ -374,24 +350,29 @@ impl Round<'_, '_> {
         self.record(case, outcome)
     }
 
-    /// Failing to load costs every case of the model; afterwards, only the case at hand. Once all are measured, it costs
-    /// nothing.
+    /// Failing to load costs every case of the model; afterwards, only the case at hand.
     fn charge(&mut self, phase: &Phase, failure: Failure) -> Result<()> {
+        let Phase::Cases(current) = phase else { return self.charge_all(&failure) };
+        if self.remaining.is_empty() {
+            return self.charge_all(&failure);
+        }
+        let current = current.as_ref().and_then(|id| self.remaining.iter().position(|case| case.id == *id));
+        let case = self.remaining.remove(current.unwrap_or(0));
+        self.record(case.id, Outcome::Failed(failure))
+    }
+
+    /// All that remain. Once all are measured, a failure costs nothing.
+    fn charge_all(&mut self, failure: &Failure) -> Result<()> {
         if self.remaining.is_empty() {
             tracing::warn!("after everything was measured, {}", failure.reason);
-            return Ok(());
         }
-        let charged = match phase {
-            Phase::Loading => std::mem::take(&mut self.remaining),
-            Phase::Cases(current) => {
-                let current = current.as_ref().and_then(|id| self.remaining.iter().position(|case| case.id == *id));
-                vec![self.remaining.remove(current.unwrap_or(0))]
-            }
-        };
-        for case in charged {
-            self.record(case.id, Outcome::Failed(failure.clone()))?;
-        }
-        Ok(())
+        self.fail_all(failure)
+    }
+
+    fn fail_all(&mut self, failure: &Failure) -> Result<()> {
+        std::mem::take(&mut self.remaining)
+            .into_iter()
+            .try_for_each(|case| self.record(case.id, Outcome::Failed(failure.clone())))
     }
 
     fn run(&self, case: String, outcome: Outcome) -> Run {

@@ -10,6 +10,7 @@ use super::protocol::{Event, Job, VERSION};
 use super::watch::Watcher;
 use crate::case::{Case, PromptRule};
 use crate::engine::{self, Engine, EngineError};
+use crate::error::Advice;
 use crate::results::{Failure, FailureKind, Measurement, Program};
 
 /// Runs the job on standard input and writes events to standard output.
@@ -93,14 +94,14 @@ pub fn measure_case(
 
     tell(0)?;
     for done in 1..=job.settings.warmup as usize {
-        engine.generate(&prompt, warmup)?.check(warmup).map_err(EngineError::Failed)?;
+        engine.generate(&prompt, warmup)?.check(warmup)?;
         tell(done * warmup)?;
     }
     engine.reset_peak();
     let watch = watcher.start();
     let generations = (0..iterations).map(|done| {
         let generation = engine.generate(&prompt, length)?;
-        generation.check(length).map_err(EngineError::Failed)?;
+        generation.check(length)?;
         tell(warmed + (done + 1) * length)?;
         Ok(generation)
     });
@@ -115,9 +116,9 @@ pub fn measure_case(
 fn failure(error: EngineError) -> Failure {
     let kind = match error {
         EngineError::OutOfMemory(_) => FailureKind::OutOfMemory,
-        EngineError::Failed(_) => FailureKind::Error,
+        EngineError::Refused { .. } | EngineError::File { .. } | EngineError::Failed(_) => FailureKind::Error,
     };
-    Failure { kind, reason: error.to_string() }
+    Failure { kind, reason: error.in_one_line() }
 }
 
 struct Events {

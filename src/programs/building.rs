@@ -1,14 +1,52 @@
-//! Running builds.
+//! Running builds, and why there is no program in the end.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
 
 use crate::child::Launch;
+use crate::error::{Advice, Error};
 use crate::escape;
 
 /// Lines of a failed build's complaint that the log gets.
 const LOGGED: usize = 40;
 
-/// Runs to the end; what it wrote to standard error, or the first error in it as the reason. The log gets its end.
-pub fn run(launch: &Launch) -> Result<String, String> {
-    let output = launch.log().map_err(|error| format!("{}: {error}", launch.program().display()))?;
+/// Why a build failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("can't run {}", program.display())]
+    Unstarted { program: PathBuf, source: io::Error },
+    /// With the first error that it told of.
+    #[error("{status} ({reason})")]
+    Failed { status: ExitStatus, reason: String },
+    /// Where something is copied or made.
+    #[error("{}", path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Other(#[from] Error),
+    #[error("it has no {0}")]
+    NoCrate(&'static str),
+    #[error("its version doesn't fit the one that bench-diff needs, so it would not be measured")]
+    WrongVersion,
+}
+
+impl BuildError {
+    pub fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source }
+    }
+}
+
+impl Advice for BuildError {
+    fn advice(&self) -> Option<&str> {
+        if let Self::Other(error) = self { error.advice() } else { None }
+    }
+}
+
+/// Runs to the end; what it wrote to standard error. The log gets the end of a complaint.
+pub fn run(launch: &Launch) -> Result<String, BuildError> {
+    let program = launch.program().to_owned();
+    let output = launch.log().map_err(|source| BuildError::Unstarted { program, source })?;
     if output.status.success() {
         return Ok(output.err);
     }
@@ -17,5 +55,6 @@ pub fn run(launch: &Launch) -> Result<String, String> {
         tracing::warn!("{}", escape::line(line));
     }
     let reason = lines.iter().find(|line| line.starts_with("error")).or(lines.last());
-    Err(format!("{} ({})", output.status, reason.unwrap_or(&"no reason given")))
+    let reason = reason.map_or_else(|| "no reason given".to_owned(), |line| (*line).to_owned());
+    Err(BuildError::Failed { status: output.status, reason })
 }

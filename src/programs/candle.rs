@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use sha2::{Digest, Sha256};
 
-use super::building::run;
+use super::building::{BuildError, run};
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
 use crate::escape;
@@ -61,9 +61,9 @@ impl Candle {
         let program = self.cache.join(format!("bench-diff-{}-candle-{}", self.source.state()?, candle.commit));
         // A checkout with changes is built again each time: cargo knows what is up to date.
         if !candle.fixed || !program.is_file() {
-            self.build(&candle, &program).map_err(|why| {
-                Error::usage(format!("can't build against candle in {}: {why}", candle.directory.display()))
-            })?;
+            let place = candle.directory.display();
+            self.build(&candle, &program)
+                .map_err(|why| Error::usage(format!("can't build against candle in {place}")).because_of(why))?;
         }
         Ok(Worker::at(program))
     }
@@ -93,7 +93,7 @@ impl Candle {
         Ok(Found { directory: canonical(&directory)?, commit: commit.to_owned(), fixed: true })
     }
 
-    fn build(&self, candle: &Found, program: &Path) -> std::result::Result<(), String> {
+    fn build(&self, candle: &Found, program: &Path) -> Result<(), BuildError> {
         // Patching changes Cargo.lock: that of the copy.
         let copy = self.cache.join("source");
         let target = self.cache.join("target");
@@ -110,15 +110,15 @@ impl Candle {
         let log = run(&cargo(&[&["update"], &CRATES[..]].concat()))?;
         // Cargo only warns when a patch's version doesn't fit, and takes the released candle.
         if log.contains("was not used in the crate graph") {
-            return Err("its version doesn't fit the one that bench-diff needs, so it would not be measured".into());
+            return Err(BuildError::WrongVersion);
         }
         tracing::info!("building bench-diff against candle {} in {place}", candle.commit);
         let features: &[&str] = if cfg!(feature = "cuda") { &["--features", "cuda"] } else { &[] };
         let build = cargo(&["build", "--release", "--bin", "bench-diff"]).arg("--target-dir").arg(&target);
         run(&build.args(features).with("BENCH_DIFF_CANDLE_COMMIT", &candle.commit))?;
         // Whole or not at all: it won't be built again.
-        let output = Output::wait_for(program).map_err(|error| error.message().to_owned())?;
-        output.copy(&target.join("release/bench-diff")).map_err(|error| error.to_string())
+        let built = target.join("release/bench-diff");
+        Output::wait_for(program)?.copy(&built).map_err(BuildError::at(built))
     }
 }
 
@@ -129,25 +129,25 @@ impl Source {
 
     /// What tells this state from others; an error when it isn't the first one any more.
     fn state(&self) -> Result<&str> {
-        let place = self.directory.display();
-        let now = fingerprint(&self.directory).map_err(|error| Error::usage(format!("can't read {place}: {error}")))?;
+        let now = fingerprint(&self.directory).map_err(|error| Error::reading(&self.directory, error))?;
         let first = self.state.get_or_init(|| now.clone());
         if *first == now {
             return Ok(first);
         }
         Err(Error::usage(format!(
-            "bench-diff's source in {place} has changed since the other side was built: both must be of the same; run it \
-             again"
-        )))
+            "bench-diff's source in {} has changed since the other side was built, and both must be of the same",
+            self.directory.display()
+        ))
+        .hint("run it again"))
     }
 }
 
 /// What makes cargo take candle's crates from there.
-fn patches(candle: &Path) -> std::result::Result<Vec<String>, String> {
-    let patch = |name: &&str| {
+fn patches(candle: &Path) -> Result<Vec<String>, BuildError> {
+    let patch = |name: &&'static str| {
         let path = candle.join(name);
         if !path.is_dir() {
-            return Err(format!("it has no {name}"));
+            return Err(BuildError::NoCrate(name));
         }
         // A JSON string is a TOML string as well.
         let path = serde_json::Value::String(path.display().to_string());
@@ -157,15 +157,14 @@ fn patches(candle: &Path) -> std::result::Result<Vec<String>, String> {
 }
 
 fn canonical(path: &Path) -> Result<PathBuf> {
-    path.canonicalize().map_err(|error| Error::usage(format!("no candle in {}: {error}", path.display())))
+    path.canonicalize().map_err(|error| Error::usage(format!("no candle in {}", path.display())).because(error))
 }
 
 /// Everything but what is built or kept there.
-fn copy_source(source: &Path, copy: &Path) -> std::result::Result<(), String> {
-    std::fs::create_dir_all(copy).map_err(|error| error.to_string())?;
-    let entries = std::fs::read_dir(source).map_err(|error| format!("{}: {error}", source.display()))?;
-    for entry in entries {
-        let name = entry.map_err(|error| error.to_string())?.file_name();
+fn copy_source(source: &Path, copy: &Path) -> Result<(), BuildError> {
+    std::fs::create_dir_all(copy).map_err(BuildError::at(copy))?;
+    for entry in std::fs::read_dir(source).map_err(BuildError::at(source))? {
+        let name = entry.map_err(BuildError::at(source))?.file_name();
         if !["target", ".git", ".bench-diff", "bench-results"].iter().any(|skipped| name == *skipped) {
             // The times of unchanged files stay as they are: cargo builds only what is new.
             let cp = Launch::of("cp", Environment::building(&[])).args(["-R", "--preserve=timestamps", "--"]);
@@ -176,13 +175,14 @@ fn copy_source(source: &Path, copy: &Path) -> std::result::Result<(), String> {
 }
 
 /// The copy is no checkout: a package's file tells the build which commit it is of.
-fn record_commit(source: &Path, copy: &Path) -> std::result::Result<(), String> {
+fn record_commit(source: &Path, copy: &Path) -> Result<(), BuildError> {
     if !git::is_root(source) {
         return Ok(());
     }
-    let commit = git::head_commit(source).map_err(|error| error.message().to_owned())?;
+    let commit = git::head_commit(source)?;
     let info = serde_json::json!({ "git": { "sha1": commit } });
-    std::fs::write(copy.join(".cargo_vcs_info.json"), format!("{info:#}")).map_err(|error| error.to_string())
+    let file = copy.join(".cargo_vcs_info.json");
+    std::fs::write(&file, format!("{info:#}")).map_err(BuildError::at(file))
 }
 
 /// What tells one state of bench-diff's source from another.

@@ -36,7 +36,7 @@ impl Build {
             let bash =
                 Launch::of("bash", Environment::building(&self.env)).args(["-euo", "pipefail", "-c", &self.command]);
             run(&bash.in_directory(&directory))
-                .map_err(|why| Error::measurement(format!("can't build the base {}: {why}", self.commit)))?;
+                .map_err(|why| Error::measurement(format!("can't build the base {}", self.commit)).because_of(why))?;
         }
         if !program.is_file() {
             return Err(Error::usage(format!("the build command made no {}", self.product.display())));

@@ -62,7 +62,7 @@ impl Step<'_, '_> {
 }
 
 /// What our comments are about, but those that this very run wrote: another job of it may have measured.
-fn earlier(target: &Target) -> std::result::Result<Vec<Subject>, ApiError> {
+fn earlier(target: &Target) -> Result<Vec<Subject>, ApiError> {
     let run = target.context.measuring_run();
     let mut conversation = Conversation::open(&target.client, &target.context.repository, target.pull.number)?;
     let subjects = conversation.subjects()?;

@@ -38,7 +38,7 @@ impl Results {
         }
         for (name, text) in files {
             let path = folder.join(name);
-            path.parent().map_or(Ok(()), fs::create_dir_all)?;
+            path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|error| Error::writing(&path, error))?;
             files::write(&path, |out| out.write_all(text.as_bytes()))?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor}
 
 use super::{Results, SCHEMA, Session, v1, v2};
 use crate::error::{Error, Result};
-use crate::recognize::recognize;
+use crate::recognize::{Foreign, recognize};
 
 /// Larger files aren't read: a file of the largest suites is a tenth of this.
 const MAX_BYTES: u64 = 1 << 30;
@@ -24,7 +24,7 @@ pub fn read(path: &Path) -> Result<Results> {
 
 /// The file's content, of bounded size.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| Error::usage(format!("can't read {}: {error}", path.display()));
+    let failed = |error: std::io::Error| Error::reading(path, error);
     let file = File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
@@ -54,7 +54,7 @@ pub fn parse(name: &str, text: Vec<u8>) -> Result<Results> {
 
 /// Results within another file, a report, name their schema themselves.
 impl<'de> Deserialize<'de> for Results {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = serde_json::Value::deserialize(deserializer)?;
         let schema = value["schema"].as_u64().ok_or_else(|| de::Error::missing_field("schema"))?;
         let results = match schema {
@@ -78,17 +78,16 @@ pub(crate) fn from_json<T: de::DeserializeOwned>(name: &str, text: Vec<u8>, what
         Some(Err(error)) => error,
         None => first,
     };
-    let message = match error.classify() {
-        serde_json::error::Category::Eof if text.trim_ascii().is_empty() => format!("{name} is empty"),
+    Err(match error.classify() {
+        serde_json::error::Category::Eof if text.trim_ascii().is_empty() => Error::usage(format!("{name} is empty")),
         serde_json::error::Category::Eof => {
-            format!("{name} ends in the middle (line {}): it looks cut off", error.line())
+            Error::usage(format!("{name} ends in the middle (line {}): it looks cut off", error.line()))
         }
         _ => match recognize(&text) {
-            Some(found) => format!("{name} {found}"),
-            None => format!("{name} is not {what}: {error}"),
+            Some(Foreign { what, hint }) => Error::usage(format!("{name} {what}")).hint(hint),
+            None => Error::usage(format!("{name} is not {what}")).because(error),
         },
-    };
-    Err(Error::usage(message))
+    })
 }
 
 /// The text with `null` in place of numbers that have no finite f64; `None` if there are none.
@@ -146,7 +145,7 @@ fn schema_of(text: &[u8]) -> Option<u32> {
             f.write_str("an object")
         }
 
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<(), A::Error> {
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             while let Some(key) = map.next_key::<Cow<str>>()? {
                 if key == "schema" {
                     *self.0 = Some(map.next_value()?);
@@ -166,15 +165,19 @@ fn schema_of(text: &[u8]) -> Option<u32> {
 fn check_schema(name: &str, schema: u32) -> Result<()> {
     match schema {
         1..=SCHEMA => Ok(()),
-        0 => Err(Error::usage(format!("{name} has schema 0, which never existed: is it a results file?"))),
+        0 => {
+            Err(Error::usage(format!("{name} has schema 0, which never existed"))
+                .hint("check that it is a results file"))
+        }
         newer => Err(Error::usage(format!(
-            "{name} has schema {newer}, but this bench-diff reads only schemas up to {SCHEMA}: update bench-diff"
-        ))),
+            "{name} has schema {newer}, but this bench-diff reads only schemas up to {SCHEMA}"
+        ))
+        .hint("update bench-diff")),
     }
 }
 
 /// What the types can't say. The problem, in one sentence.
-fn check(results: &Results) -> std::result::Result<(), String> {
+fn check(results: &Results) -> Result<(), String> {
     let mut cases = HashSet::new();
     for case in &results.cases {
         if !cases.insert(case.id.as_str()) {

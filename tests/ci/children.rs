@@ -62,6 +62,38 @@ fn a_killed_build_leaves_nothing_behind() {
     wait_for(|| pids().lines().all(|pid| !Path::new("/proc").join(pid).exists()), "both have ended");
 }
 
+/// Stopped is stopped, whatever was at work: neither a failure of the build nor a verdict.
+#[test]
+fn a_stopped_build_is_no_failure() {
+    let (place, _) = repository();
+    let fast = place.program("fast", "100", "aaaaaaa");
+    for with_baseline in [false, true] {
+        if with_baseline {
+            assert_eq!(place.ci(&["--head-binary", &fast, "--output", "out"]).0, 0);
+            assert_eq!(place.run(&["baseline", "update", "out/results.json"]).0, 0);
+        }
+        let child = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
+            .args(["ci", "--quiet", "--build-command", "touch \"$HOME/began\"; sleep 300", "--base-ref", "main"])
+            .args(["--head-binary", "./program", "--output", "stopped"])
+            .current_dir(place.0.path())
+            .env("HOME", place.0.path())
+            .env_remove("GITHUB_REPOSITORY")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        wait_for(|| place.path("began").exists(), "the build has begun");
+        std::fs::remove_file(place.path("began")).unwrap();
+        assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+        let ended = child.wait_with_output().unwrap();
+        let err = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(130), "{err}");
+        assert!(err.contains("stopped") && !err.contains("error: "), "{err}");
+        let report: Value = serde_json::from_slice(&std::fs::read(place.path("stopped/report.json")).unwrap()).unwrap();
+        assert_eq!(report["comparison"].is_object(), with_baseline, "what was measured is in the report: {report}");
+    }
+}
+
 fn wait_for(condition: impl Fn() -> bool, what: &str) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {

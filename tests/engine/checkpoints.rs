@@ -79,7 +79,7 @@ fn a_field_under_two_names_may_stand_twice_if_it_says_the_same() {
     let rope = "\"type\": \"yarn\"";
     assert_eq!(written("", rope, "\"rope_type\": \"yarn\", \"type\": \"yarn\""), Ok(()));
     assert_eq!(written("", rope, "\"rope_type\": \"yarn\""), Ok(()));
-    let said = "DIR/config.json: rope_type is `yarn` and type `linear`: they must say the same";
+    let said = "DIR/config.json: rope_type is `yarn` and type `linear`; they must say the same";
     assert_eq!(written("rope_type", rope, "\"rope_type\": \"yarn\", \"type\": \"linear\""), Err(said.to_owned()));
     let dtype = "\"torch_dtype\": \"bfloat16\"";
     assert!(written("torch_dtype", dtype, "\"dtype\": \"float32\", \"torch_dtype\": \"bfloat16\"").is_err());

@@ -61,12 +61,30 @@ fn what_is_no_file_is_refused_and_stays() {
             said.err.starts_with(&format!("error: can't write {name}: ")) && said.err.contains(why),
             "{name}: {said:?}"
         );
-        assert_eq!(said.err.lines().count(), 1, "{said:?}");
+        let hint = ["  hint: write to /dev/stdout and send that there"];
+        let hint = if name == "pipe" { &hint[..] } else { &[] };
+        assert_eq!(said.err.lines().skip(1).collect::<Vec<_>>(), hint, "{said:?}");
     }
     let kind = |name: &str| fs::symlink_metadata(place.path(name)).unwrap().file_type();
     assert!(kind("round").is_symlink() && kind("pipe").is_fifo() && kind("socket").is_socket());
     assert_eq!(place.measured(), 0);
     assert_eq!(place.litter("."), [""; 0]);
+}
+
+/// What can't be written is what is said to be: the output, or the file that was asked for.
+#[test]
+fn a_full_disk_is_said_where_it_is() {
+    let place = Place::new();
+    let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());
+    for args in [&["plan"][..], &["plan", "--format", "json"], &["schema", "config"], &["init", "new.toml"]] {
+        let said = Said::of(&place.command(args).stdout(full()).output().unwrap());
+        let why = "error: can't write the output: No space left on device (os error 28)\n";
+        assert_eq!((said.code, said.err.as_str()), (Some(2), why), "{args:?}");
+    }
+    fs::write(place.path("taken"), "").unwrap();
+    let said = place.run(&["--output", "results.json", "--csv", "taken"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.ends_with("error: can't make the directory taken: File exists (os error 17)\n"), "{said:?}");
 }
 
 /// Nobody may ever read from a pipe, and whoever waits for that holds the device.
@@ -75,7 +93,8 @@ fn a_trace_into_a_pipe_is_refused() {
     let place = Place::new();
     assert!(Command::new("mkfifo").arg(place.path("pipe")).status().unwrap().success());
     let said = place.run(&["--output", "results.json", "--trace", "pipe"]);
-    assert!(said.code != Some(0) && said.err.contains("it is a named pipe"), "{said:?}");
+    let error = "error: can't write the trace to pipe: it is a named pipe\n  hint: write to /dev/stdout";
+    assert!(said.code == Some(2) && said.err.starts_with(error), "{said:?}");
     assert_eq!(place.measured(), 0);
 }
 

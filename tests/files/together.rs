@@ -6,7 +6,8 @@ use std::os::unix::fs::symlink;
 use super::{Place, Said, numbers, together};
 
 fn held(said: &Said) -> bool {
-    said.code == Some(2) && (said.err.contains(" is writing ") || said.err.contains("exists: carry on"))
+    said.code == Some(2)
+        && (said.err.contains(" is writing ") || said.err.contains(" exists already\n  hint: carry on"))
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn a_second_run_learns_who_writes_the_file() {
             let said = place.run(how);
             assert_eq!(said.code, Some(2), "{how:?}: {said:?}");
             let holder = format!("process {} on ", first.id());
-            let told = format!(" is writing {name}: wait until it ends, stop it, or write somewhere else\n");
+            let told = format!(" is writing {name}\n  hint: wait until it ends, stop it, or write somewhere else\n");
             assert!(said.err.contains(&holder) && said.err.ends_with(&told), "{how:?}: {said:?}");
         }
     }

@@ -246,6 +246,17 @@ fn out_of_reach_the_report_says_so_and_nothing_is_confirmed() {
     }
 }
 
+/// The step after this one needs them: it isn't the output of this command that can't be written.
+#[test]
+fn an_output_that_cannot_be_set_is_named() {
+    let place = Place::new();
+    let step = place.pull_request().set("GITHUB_OUTPUT", "/nowhere/at/all");
+    let output = step.run_in(&place.clone(&[]), &["base"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = "error: can't set the output base-commit: No such file or directory (os error 2)\n";
+    assert!(stderr(&output).ends_with(said), "{}", stderr(&output));
+}
+
 /// Names from outside never become options of git.
 #[test]
 fn a_name_is_a_name() {

@@ -145,6 +145,8 @@ fn a_report_of_another_commit_or_run_is_refused() {
         assert_eq!(output.status.code(), Some(if welcome { 0 } else { 2 }), "{origin:?}: {said}");
         assert_eq!(said.contains("error: the report of smoke on nvidia-h100-80gb-hbm3 is of "), !welcome, "{said}");
         if !welcome {
+            let hint = "\n  hint: measure again, or publish the results of that run\n";
+            assert!(said.ends_with(hint), "{said}");
             assert_eq!(github.state().count("POST"), 0);
             assert!(output.stdout.is_empty() && step.read("summary").is_empty() && step.read("output").is_empty());
         }
@@ -187,11 +189,14 @@ fn a_file_that_cannot_be_written_does_not_cost_the_comment() {
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         assert!(stderr(&output).contains("::warning title=bench-diff::can't "), "{}", stderr(&output));
     }
+    let step = Step::pull_request(&github).set("GITHUB_OUTPUT", "/nowhere/at/all");
+    let output = step.publish(&unchanged(), &["--summary", "summary.md"]);
+    assert_eq!((output.status.code(), step.read("summary.md").is_empty()), (Some(0), false), "{}", stderr(&output));
     let output = Step::pull_request(&github).publish(&unchanged(), &["--summary", "/nowhere/at/all"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("error: can't write /nowhere/at/all"), "{}", stderr(&output));
     let state = github.state();
-    assert_eq!((state.marked().len(), state.count("PATCH /repos/acme/candle/issues")), (1, 2), "posted each time");
+    assert_eq!((state.marked().len(), state.count("PATCH /repos/acme/candle/issues")), (1, 3), "posted each time");
 }
 
 const SUITE: &str = "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1]\n";

@@ -18,7 +18,7 @@ const PREFILL_EFFICIENCY: f64 = 0.4;
 const LOAD_RATE: f64 = 2e9;
 
 pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
-    let shape = CandleKind.shape(&spec.model, spec.directory.as_deref()).map_err(EngineError::Failed)?;
+    let shape = CandleKind.shape(&spec.model, spec.directory.as_deref())?;
     let shape = shape.ok_or_else(|| EngineError::Failed(format!("unknown model `{}`", spec.model)))?;
     let implementation = Implementation::of(spec)?;
     let held = held_dtype(implementation, spec.device, spec.dtype);

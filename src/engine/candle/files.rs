@@ -40,11 +40,9 @@ impl Files {
         let config = match self {
             Self::None => {
                 let model = published.ok_or_else(|| {
-                    EngineError::Failed(format!(
-                        "{} is not a model of the Qwen2.5 collection, so its shape is unknown; give a directory with \
-                         its config.json",
-                        spec.model
-                    ))
+                    let name = &spec.model;
+                    let why = format!("{name} is not a model of the Qwen2.5 collection, so its shape is unknown");
+                    EngineError::refused(why, "give a directory with its config.json")
                 })?;
                 ModelConfig::published(model, spec.max_length)
             }
@@ -58,10 +56,9 @@ impl Files {
         };
         // Generated weights, too: numbers of unquantized ones would go by the quantized model's name.
         if config.shape.quantization != Quantization::None {
-            return Err(EngineError::Failed(format!(
-                "{}: its weights are quantized ({}), which can't be run yet; use the unquantized model",
-                spec.model, config.shape.quantization
-            )));
+            let (name, quantization) = (&spec.model, config.shape.quantization);
+            let why = format!("{name}: its weights are quantized ({quantization}), which can't be run yet");
+            return Err(EngineError::refused(why, "use the unquantized model"));
         }
         Ok(config)
     }

@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use super::files::Files;
 use super::forward::Forward;
 use super::qwen2::config::ModelConfig;
+use super::qwen2::graph::GraphError;
 use super::qwen2::plain::Plain;
 use super::qwen2::stock::Stock;
 use super::qwen2::weights::Weights;
@@ -50,8 +51,9 @@ impl Candle {
         let forward: Box<dyn Forward> = match ran {
             Implementation::Plain => Box::new(Plain::load(&config, &mut weights, capacity, chunk)?),
             Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity)?),
-            Implementation::Graph => match graph(&config, &mut weights, capacity, spec.prefill_chunk)? {
+            Implementation::Graph => match graph(&config, &mut weights, capacity, spec.prefill_chunk) {
                 Ok(graph) => graph,
+                Err(GraphError::Failed(error)) => return Err(error.into()),
                 Err(why) => {
                     loaded
                         .warnings
@@ -72,48 +74,40 @@ impl Candle {
     }
 }
 
-/// The graph implementation, or why it can't run this model here.
 #[cfg(feature = "cuda")]
 fn graph(
     config: &ModelConfig,
     weights: &mut Weights,
     capacity: usize,
     chunk: Option<usize>,
-) -> Result<Result<Box<dyn Forward>, String>, EngineError> {
-    let graph = super::qwen2::graph::load(config, weights, capacity, chunk)?;
-    Ok(graph.map(|graph| Box::new(graph) as Box<dyn Forward>))
+) -> Result<Box<dyn Forward>, GraphError> {
+    Ok(Box::new(super::qwen2::graph::load(config, weights, capacity, chunk)?))
 }
 
 #[cfg(not(feature = "cuda"))]
-fn graph(
-    _: &ModelConfig,
-    _: &mut Weights,
-    _: usize,
-    _: Option<usize>,
-) -> Result<Result<Box<dyn Forward>, String>, EngineError> {
-    Ok(Err("this build has no GPU kernels".into()))
+fn graph(_: &ModelConfig, _: &mut Weights, _: usize, _: Option<usize>) -> Result<Box<dyn Forward>, GraphError> {
+    Err(GraphError::NoKernels)
 }
 
 /// What can be refused before anything is downloaded.
 fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineError> {
-    let refuse = |why: &str| Err(EngineError::Failed(why.to_owned()));
+    let fail = |why: &str| Err(EngineError::Failed(why.to_owned()));
     if spec.quantization != Quantization::None {
-        return Err(EngineError::Failed(format!(
-            "{}: quantized weights ({}) can't be run yet; use the unquantized model",
-            spec.model, spec.quantization
-        )));
+        let why = format!("{}: quantized weights ({}) can't be run yet", spec.model, spec.quantization);
+        return Err(EngineError::refused(why, "use the unquantized model"));
     }
     if implementation == Implementation::Graph && spec.device == DeviceKind::Cpu {
-        return refuse("the graph implementation needs a GPU; use plain on a CPU");
+        return Err(EngineError::refused("the graph implementation needs a GPU", "use plain on a CPU"));
     }
     if implementation == Implementation::Stock && spec.prefill_chunk.is_some() {
-        return refuse("stock takes a prompt in one pass; leave out the prefill chunk or use plain");
+        let hint = "leave out the prefill chunk, or use plain";
+        return Err(EngineError::refused("stock takes a prompt in one pass", hint));
     }
     if spec.prefill_chunk == Some(0) {
-        return refuse("a prefill chunk has at least one token");
+        return fail("a prefill chunk has at least one token");
     }
     if spec.max_length == 0 {
-        return refuse("the sequence must have at least one token");
+        return fail("the sequence must have at least one token");
     }
     Ok(())
 }
@@ -132,7 +126,7 @@ pub(super) fn open_device(spec: &ModelSpec) -> Result<Device, EngineError> {
         #[cfg(feature = "cuda")]
         DeviceKind::Cuda => super::cuda::open(spec.gpus.one()),
         #[cfg(not(feature = "cuda"))]
-        DeviceKind::Cuda => Err(EngineError::Failed(super::WITHOUT_CUDA.into())),
+        DeviceKind::Cuda => Err(super::without_cuda()),
     }
 }
 

@@ -82,11 +82,9 @@ impl EngineKind for CandleKind {
         }
     }
 
-    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, String> {
+    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError> {
         match directory {
-            Some(directory) => {
-                ModelConfig::read(directory, model).map(|config| Some(config.shape)).map_err(|error| error.to_string())
-            }
+            Some(directory) => ModelConfig::read(directory, model).map(|config| Some(config.shape)),
             None => Ok(models::find(model).cloned()),
         }
     }
@@ -110,8 +108,8 @@ impl EngineKind for CandleKind {
         refusals
     }
 
-    fn lacks(&self, spec: &ModelSpec) -> Option<&'static str> {
-        (spec.device == DeviceKind::Cuda && !cfg!(feature = "cuda")).then_some(WITHOUT_CUDA)
+    fn lacks(&self, spec: &ModelSpec) -> Option<EngineError> {
+        (spec.device == DeviceKind::Cuda && !cfg!(feature = "cuda")).then(without_cuda)
     }
 
     fn needs(&self, spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
@@ -137,8 +135,12 @@ impl EngineKind for CandleKind {
 }
 
 /// What a build without kernels says of every GPU.
-const WITHOUT_CUDA: &str =
-    "this build of bench-diff can't use a GPU; build it with `--features cuda`, or measure on the CPU";
+fn without_cuda() -> EngineError {
+    EngineError::refused(
+        "this build of bench-diff can't use a GPU",
+        "build it with `--features cuda`, or measure on the CPU",
+    )
+}
 
 /// Prompt tokens that go through the model at a time, where the caller doesn't say: enough for full matrix products on
 /// a GPU, and few enough for small buffers.

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::{self, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::engine::EngineError;
-use crate::recognize::{self, recognize};
+use crate::recognize::{self, Foreign, recognize};
 
 /// Which file of a checkpoint holds which tensor, where there are several.
 pub const INDEX: &str = "model.safetensors.index.json";
@@ -27,11 +27,9 @@ pub fn files(directory: &Path) -> Result<Vec<PathBuf>, EngineError> {
     } else if directory.join(SINGLE).is_file() {
         vec![directory.join(SINGLE)]
     } else {
-        return Err(EngineError::Failed(format!("{}: {}", directory.display(), instead(directory))));
+        return Err(instead(directory));
     };
-    for file in &files {
-        check(file).map_err(|why| EngineError::Failed(format!("weights: {} {why}", file.display())))?;
-    }
+    files.iter().try_for_each(|file| check(file))?;
     Ok(files)
 }
 
@@ -41,57 +39,53 @@ pub fn indexed_files(path: &Path) -> Result<BTreeSet<String>, EngineError> {
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let failed = |why: String| EngineError::Failed(format!("{}: {why}", path.display()));
-    let text = std::fs::read_to_string(path).map_err(|error| failed(error.to_string()))?;
-    let index: Index = serde_json::from_str(&text).map_err(|error| failed(error.to_string()))?;
+    let text = std::fs::read_to_string(path).map_err(EngineError::at(path))?;
+    let index: Index = serde_json::from_str(&text).map_err(EngineError::at(path))?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     match names.iter().find(|name| Path::new(name).file_name().is_none_or(|file| file != name.as_str())) {
-        Some(name) => Err(failed(format!("{name:?} is not the name of a file"))),
+        Some(name) => Err(EngineError::at(path)(format!("{name:?} is not the name of a file"))),
         None => Ok(names),
     }
 }
 
 /// What a directory without safetensors has instead.
-fn instead(directory: &Path) -> String {
+fn instead(directory: &Path) -> EngineError {
     let mut names: Vec<_> =
         directory.read_dir().into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
     names.sort();
     let ends = |ending: &str| names.iter().filter_map(|name| name.to_str()).find(|name| name.ends_with(ending));
+    let place = directory.display();
     if let Some(name) = ends(".bin").or_else(|| ends(".pth")).or_else(|| ends(".pt")) {
-        return format!(
-            "its weights are PyTorch's ({name}), and only safetensors are read: save it anew with transformers' \
-             save_pretrained"
-        );
+        let why = format!("{place}: its weights are PyTorch's ({name}), and only safetensors are read");
+        return EngineError::refused(why, "save it anew with transformers' save_pretrained");
     }
     if let Some(name) = ends(".gguf") {
-        return format!("its weights are a GGUF file ({name}), which can't be read yet: use the model's safetensors");
+        let why = format!("{place}: its weights are a GGUF file ({name}), which can't be read yet");
+        return EngineError::refused(why, "use the model's safetensors");
     }
-    format!("no {SINGLE} and no {INDEX}; is it a model's directory?")
+    EngineError::refused(format!("{place}: no {SINGLE} and no {INDEX}"), "is it a model's directory?")
 }
 
-/// What is wrong with a safetensors file as a whole, going on from its name. Its tensors are checked when they are read.
-fn check(path: &Path) -> Result<(), String> {
-    let size = path.metadata().map_err(|error| format!("can't be read: {error}"))?.len();
-    let said = |error: io::Error| format!("can't be read: {error}");
-    let mut file = File::open(path).map_err(said)?;
+/// A safetensors file as a whole. Its tensors are checked when they are read.
+fn check(path: &Path) -> Result<(), EngineError> {
+    let again = |why: String| EngineError::refused(format!("weights: {} {why}", path.display()), "download it again");
+    let mut file = File::open(path).map_err(EngineError::at(path))?;
+    let size = file.metadata().map_err(EngineError::at(path))?.len();
     let mut head = Vec::new();
-    file.by_ref().take(recognize::HEAD as u64).read_to_end(&mut head).map_err(said)?;
-    if let Some(what) = recognize(&head) {
-        return Err(what);
+    file.by_ref().take(recognize::HEAD as u64).read_to_end(&mut head).map_err(EngineError::at(path))?;
+    if let Some(Foreign { what, hint }) = recognize(&head) {
+        return Err(EngineError::refused(format!("weights: {} {what}", path.display()), hint));
     }
     let length = head.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).filter(|length| *length <= MAX_HEADER);
-    let Some(length) = length else {
-        return Err(format!("is not a safetensors file (it has {size} bytes): download it again"));
-    };
-    let mut header = head.split_off(8.min(head.len()));
-    file.take((8 + length).saturating_sub(header.len() as u64 + 8)).read_to_end(&mut header).map_err(said)?;
-    header.truncate(length as usize);
-    let end = if (header.len() as u64) < length { None } else { Some(data_bytes(&header).saturating_add(8 + length)) };
-    match end {
-        Some(end) if size < end => Err(format!("is cut off: it has {size} of {end} bytes; download it again")),
-        None => Err(format!("is cut off: it has {size} bytes, and its header alone {}; download it again", 8 + length)),
-        Some(_) => Ok(()),
+    let length = length.ok_or_else(|| again(format!("is not a safetensors file (it has {size} bytes)")))?;
+    if size < 8 + length {
+        return Err(again(format!("is cut off: it has {size} bytes, and its header alone {}", 8 + length)));
     }
+    let mut header = head.split_off(8);
+    file.take(length.saturating_sub(header.len() as u64)).read_to_end(&mut header).map_err(EngineError::at(path))?;
+    header.truncate(length as usize);
+    let end = data_bytes(&header).saturating_add(8 + length);
+    if size < end { Err(again(format!("is cut off: it has {size} of {end} bytes"))) } else { Ok(()) }
 }
 
 /// Bytes of the tensors' data; 0 where the header can't be read, which the library says better.

@@ -8,9 +8,13 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::config_error::ConfigError;
 use crate::case::{Dtype, Quantization};
 use crate::engine::EngineError;
 use crate::models::Model;
+
+/// No model has so many.
+const MOST_HEADS: usize = 1 << 12;
 
 /// Shape and position encoding of one model.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,14 +78,13 @@ impl ModelConfig {
     /// Reads `directory/config.json`; `name` becomes the model's id.
     pub fn read(directory: &Path, name: &str) -> Result<Self, EngineError> {
         let path = directory.join("config.json");
-        let failed = |why: String| EngineError::Failed(format!("{}: {why}", path.display()));
-        let text = std::fs::read_to_string(&path).map_err(|error| failed(error.to_string()))?;
-        Self::parse(&text, name).map_err(failed)
+        let text = std::fs::read_to_string(&path).map_err(EngineError::at(&path))?;
+        Self::parse(&text, name).map_err(EngineError::at(path))
     }
 
-    /// Parses the text of a config.json; `name` becomes the model's id. The error says what is wrong with it.
-    pub fn parse(text: &str, name: &str) -> Result<Self, String> {
-        let file: File = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    /// Parses the text of a config.json; `name` becomes the model's id.
+    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
+        let file: File = serde_json::from_str(text)?;
         file.check_supported()?;
         let rope = file.rope()?;
         let config = Self { shape: file.shape(name, rope.theta)?, yarn: rope.yarn };
@@ -123,37 +126,35 @@ impl ModelConfig {
     }
 
     /// Numbers that no model has: they would divide by zero or overflow further on.
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), ConfigError> {
         let shape = &self.shape;
         let sizes = [
             ("hidden_size", shape.hidden_size, 1 << 20),
             ("intermediate_size", shape.intermediate_size, 1 << 24),
             ("num_hidden_layers", shape.num_hidden_layers, 1 << 12),
-            ("num_attention_heads", shape.num_attention_heads, 1 << 12),
+            ("num_attention_heads", shape.num_attention_heads, MOST_HEADS),
             ("num_key_value_heads", shape.num_key_value_heads, 1 << 12),
             ("head_dim", shape.head_dim, 1 << 12),
             ("vocab_size", shape.vocab_size, 1 << 24),
             ("max_position_embeddings", shape.max_position_embeddings, 1 << 28),
         ];
-        for (name, value, limit) in sizes {
-            if value == 0 || value > limit {
-                return Err(format!("{name} is {value}; it must be between 1 and {limit}"));
+        for (name, value, most) in sizes {
+            if value == 0 || value > most {
+                return Err(ConfigError::OutOfRange { name, value, most });
             }
         }
-        if !shape.num_attention_heads.is_multiple_of(shape.num_key_value_heads) {
-            return Err(format!(
-                "num_attention_heads ({}) must be a multiple of num_key_value_heads ({})",
-                shape.num_attention_heads, shape.num_key_value_heads
-            ));
+        let (heads, kv_heads) = (shape.num_attention_heads, shape.num_key_value_heads);
+        if !heads.is_multiple_of(kv_heads) {
+            return Err(ConfigError::UnevenHeads { heads, kv_heads });
         }
         if !shape.head_dim.is_multiple_of(2) {
-            return Err(format!("head_dim is {}; rotary position encoding needs an even one", shape.head_dim));
+            return Err(ConfigError::OddHeadDim(shape.head_dim));
         }
         if !(shape.rope_theta > 1.0 && shape.rope_theta.is_finite()) {
-            return Err(format!("rope_theta is {}; it must be above 1", shape.rope_theta));
+            return Err(ConfigError::RopeTheta(shape.rope_theta));
         }
         if !(shape.rms_norm_eps >= 0.0 && shape.rms_norm_eps.is_finite()) {
-            return Err(format!("rms_norm_eps is {}; it must not be negative", shape.rms_norm_eps));
+            return Err(ConfigError::Epsilon(shape.rms_norm_eps));
         }
         Ok(())
     }
@@ -216,19 +217,17 @@ struct Rope {
 }
 
 impl File {
-    fn check_supported(&self) -> Result<(), String> {
+    fn check_supported(&self) -> Result<(), ConfigError> {
         match self.model_type.as_deref() {
             None | Some("qwen2") => {}
-            Some(other) => return Err(format!("model_type is `{other}`; only `qwen2` (Qwen2, Qwen2.5) is supported")),
+            Some(other) => return Err(ConfigError::ModelType(other.to_owned())),
         }
         match self.hidden_act.as_deref() {
             None | Some("silu" | "swish") => {}
-            Some(other) => return Err(format!("hidden_act is `{other}`; only `silu` is supported")),
+            Some(other) => return Err(ConfigError::Activation(other.to_owned())),
         }
         if self.slides() {
-            return Err("some layers use sliding-window attention, which is not supported (Qwen2.5 has it off: \
-                        use_sliding_window is false)"
-                .into());
+            return Err(ConfigError::SlidingWindow);
         }
         Ok(())
     }
@@ -244,8 +243,9 @@ impl File {
             && self.max_window_layers.unwrap_or(28) < self.num_hidden_layers.unwrap_or(32)
     }
 
-    fn shape(&self, name: &str, rope_theta: f64) -> Result<Model, String> {
-        let need = |field: &str, value: Option<usize>| value.ok_or(format!("{field} is missing"));
+    fn shape(&self, name: &str, rope_theta: f64) -> Result<Model, ConfigError> {
+        let need = |field, value: Option<usize>| value.ok_or(ConfigError::Missing(field));
+        let headless = ConfigError::OutOfRange { name: "num_attention_heads", value: 0, most: MOST_HEADS };
         let hidden_size = need("hidden_size", self.hidden_size)?;
         let num_attention_heads = need("num_attention_heads", self.num_attention_heads)?;
         Ok(Model {
@@ -259,7 +259,7 @@ impl File {
             num_key_value_heads: self.num_key_value_heads.unwrap_or(num_attention_heads),
             head_dim: match self.head_dim {
                 Some(head_dim) => head_dim,
-                None => hidden_size.checked_div(num_attention_heads).ok_or("num_attention_heads is 0")?,
+                None => hidden_size.checked_div(num_attention_heads).ok_or(headless)?,
             },
             vocab_size: need("vocab_size", self.vocab_size)?,
             tie_word_embeddings: self.tie_word_embeddings.unwrap_or(false),
@@ -269,7 +269,7 @@ impl File {
         })
     }
 
-    fn dtype(&self) -> Result<Option<Dtype>, String> {
+    fn dtype(&self) -> Result<Option<Dtype>, ConfigError> {
         let dtype = under_two_names(("dtype", &self.dtype), ("torch_dtype", &self.torch_dtype))?;
         Ok(match dtype {
             Some("bfloat16") => Some(Dtype::Bf16),
@@ -279,22 +279,18 @@ impl File {
         })
     }
 
-    fn quantization(&self) -> Result<Quantization, String> {
+    fn quantization(&self) -> Result<Quantization, ConfigError> {
         let Some(quantization) = &self.quantization_config else { return Ok(Quantization::None) };
         match (quantization.quant_method.as_deref(), quantization.bits) {
             (Some("gptq"), Some(4)) => Ok(Quantization::GptqInt4),
             (Some("gptq"), Some(8)) => Ok(Quantization::GptqInt8),
             (Some("awq"), Some(4)) => Ok(Quantization::Awq),
-            (method, bits) => Err(format!(
-                "quantization_config is {} with {} bits; known are gptq with 4 or 8 and awq with 4",
-                method.unwrap_or("without quant_method"),
-                bits.map_or("unknown".into(), |bits| bits.to_string())
-            )),
+            (method, bits) => Err(ConfigError::Quantization { method: method.map(str::to_owned), bits }),
         }
     }
 
     /// `rope_scaling` wins over `rope_parameters`, and a theta inside over one at the top, as in transformers.
-    fn rope(&self) -> Result<Rope, String> {
+    fn rope(&self) -> Result<Rope, ConfigError> {
         let none = RopeFile::default();
         let file = self.rope_scaling.as_ref().or(self.rope_parameters.as_ref()).unwrap_or(&none);
         let theta = file.rope_theta.or(self.rope_theta).unwrap_or(10_000.0);
@@ -302,7 +298,7 @@ impl File {
         let yarn = match kind.unwrap_or("default") {
             "default" => None,
             "yarn" => Some(file.yarn(self.max_position_embeddings.unwrap_or(32_768) as f64)?),
-            other => return Err(format!("RoPE type `{other}` is not supported; `default` and `yarn` are")),
+            other => return Err(ConfigError::RopeType(other.to_owned())),
         };
         Ok(Rope { theta, yarn })
     }
@@ -310,19 +306,19 @@ impl File {
 
 /// A field and its older name: files have either, or both with one value.
 fn under_two_names<'a>(
-    (name, value): (&str, &'a Option<String>),
-    (older, old_value): (&str, &'a Option<String>),
-) -> Result<Option<&'a str>, String> {
+    (name, value): (&'static str, &'a Option<String>),
+    (old_name, old_value): (&'static str, &'a Option<String>),
+) -> Result<Option<&'a str>, ConfigError> {
     match (value.as_deref(), old_value.as_deref()) {
         (Some(value), Some(old)) if value != old => {
-            Err(format!("{name} is `{value}` and {older} `{old}`: they must say the same"))
+            Err(ConfigError::TwoNames { name, value: value.into(), old_name, old_value: old.into() })
         }
         (value, old) => Ok(value.or(old)),
     }
 }
 
 impl RopeFile {
-    fn yarn(&self, max_position: f64) -> Result<Yarn, String> {
+    fn yarn(&self, max_position: f64) -> Result<Yarn, ConfigError> {
         let original = self.original_max_position_embeddings.unwrap_or(max_position);
         let factor = self.factor.unwrap_or(max_position / original);
         let mut yarn = Yarn::new(factor, original);
@@ -337,9 +333,7 @@ impl RopeFile {
         yarn.truncate = self.truncate.unwrap_or(true);
         let positive = [factor, original, yarn.attention_factor, yarn.beta_fast, yarn.beta_slow];
         if positive.iter().any(|value| !(*value > 0.0 && value.is_finite())) {
-            return Err(
-                "YaRN's factor, original_max_position_embeddings, attention_factor and betas must be above 0".into()
-            );
+            return Err(ConfigError::Yarn);
         }
         Ok(yarn)
     }
@@ -359,7 +353,7 @@ mod tests {
         "torch_dtype": "bfloat16", "transformers_version": "4.43.1", "use_cache": true,
         "use_sliding_window": false, "vocab_size": 151936 EXTRA }"#;
 
-    fn published(extra: &str) -> Result<ModelConfig, String> {
+    fn published(extra: &str) -> Result<ModelConfig, ConfigError> {
         ModelConfig::parse(&PUBLISHED.replace("EXTRA", extra), "Qwen/Qwen2.5-0.5B-Instruct")
     }
 
@@ -380,7 +374,7 @@ mod tests {
             .replace("torch_dtype", "dtype")
             .replace("\"sliding_window\": 32768", "\"sliding_window\": null")
             .replace("EXTRA", "");
-        assert_eq!(ModelConfig::parse(&newer, "Qwen/Qwen2.5-0.5B-Instruct"), published(""));
+        assert_eq!(ModelConfig::parse(&newer, "Qwen/Qwen2.5-0.5B-Instruct").unwrap(), published("").unwrap());
     }
 
     #[test]
@@ -419,12 +413,13 @@ mod tests {
     fn what_it_cannot_run_is_said() {
         let sliding = PUBLISHED.replace("\"use_sliding_window\": false", "\"use_sliding_window\": true");
         let error = ModelConfig::parse(&sliding.replace("EXTRA", ""), "x").unwrap_err();
-        assert!(error.contains("sliding-window"), "{error}");
+        assert!(matches!(error, ConfigError::SlidingWindow), "{error}");
         let error = published(r#", "rope_scaling": {"type": "longrope", "factor": 2.0}"#).unwrap_err();
-        assert!(error.contains("`longrope`"), "{error}");
+        assert!(error.to_string().contains("`longrope`"), "{error}");
         let error = ModelConfig::parse(&PUBLISHED.replace("\"qwen2\"", "\"llama\"").replace("EXTRA", ""), "x");
-        assert!(error.unwrap_err().contains("`llama`"));
+        assert!(error.unwrap_err().to_string().contains("`llama`"));
         let zero = PUBLISHED.replace("\"num_attention_heads\": 14", "\"num_attention_heads\": 0");
-        assert!(ModelConfig::parse(&zero.replace("EXTRA", ""), "x").unwrap_err().contains("num_attention_heads"));
+        let error = ModelConfig::parse(&zero.replace("EXTRA", ""), "x").unwrap_err();
+        assert_eq!(error.to_string(), "num_attention_heads is 0; it must be between 1 and 4096");
     }
 }

@@ -3,6 +3,7 @@
 mod cache;
 pub mod checkpoint;
 pub mod config;
+mod config_error;
 pub mod graph;
 pub mod plain;
 pub mod rope;

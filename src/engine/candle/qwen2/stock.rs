@@ -4,12 +4,13 @@
 
 use std::collections::HashMap;
 
-use candle_core::{DType, Device, Result, Tensor, bail};
+use candle_core::{DType, Device, Tensor, bail};
 use candle_nn::{Activation, VarBuilder};
 use candle_transformers::models::qwen2::{Config, ModelForCausalLM};
 
 use super::config::ModelConfig;
 use super::weights::Weights;
+use crate::engine::EngineError;
 use crate::engine::candle::forward::{Forward, check_tokens};
 
 /// candle's softmax on CUDA counts elements in 32 bits, and stock holds all scores of a prompt at once.
@@ -28,14 +29,14 @@ pub struct Stock {
 }
 
 impl Stock {
-    pub fn load(config: &ModelConfig, weights: &mut Weights, capacity: usize) -> Result<Self> {
+    pub fn load(config: &ModelConfig, weights: &mut Weights, capacity: usize) -> Result<Self, EngineError> {
         let (device, dtype) = (weights.device().clone(), weights.dtype());
         check(config, dtype, &device, capacity)?;
         let tensors = config
             .tensors()
             .into_iter()
             .map(|(name, shape)| weights.get(&name, &shape).map(|tensor| (name, tensor)))
-            .collect::<Result<HashMap<_, _>>>()?;
+            .collect::<candle_core::Result<HashMap<_, _>>>()?;
         let model = ModelForCausalLM::new(&stock_config(config), VarBuilder::from_tensors(tensors, dtype, &device))?;
         let shape = &config.shape;
         Ok(Self { model, device, vocab_size: shape.vocab_size, heads: shape.num_attention_heads, capacity, length: 0 })
@@ -53,7 +54,7 @@ impl Stock {
         )]
     }
 
-    fn pass(&mut self, tokens: &[u32]) -> Result<Tensor> {
+    fn pass(&mut self, tokens: &[u32]) -> candle_core::Result<Tensor> {
         check_tokens(tokens, self.vocab_size, self.length, self.capacity)?;
         let ids = Tensor::new(tokens, &self.device)?.unsqueeze(0)?;
         let logits = self.model.forward(&ids, self.length)?;
@@ -63,31 +64,32 @@ impl Stock {
 }
 
 /// What candle-transformers' qwen2 can't run.
-fn check(config: &ModelConfig, dtype: DType, device: &Device, capacity: usize) -> Result<()> {
+fn check(config: &ModelConfig, dtype: DType, device: &Device, capacity: usize) -> Result<(), EngineError> {
     let shape = &config.shape;
     if shape.head_dim * shape.num_attention_heads != shape.hidden_size {
-        bail!(
-            "stock can't run {}: it needs head_dim ({}) x num_attention_heads ({}) = hidden_size ({}); use plain",
-            shape.id,
-            shape.head_dim,
-            shape.num_attention_heads,
-            shape.hidden_size
+        let why = format!(
+            "stock can't run {}: it needs head_dim ({}) x num_attention_heads ({}) = hidden_size ({})",
+            shape.id, shape.head_dim, shape.num_attention_heads, shape.hidden_size
         );
+        return Err(EngineError::refused(why, "use plain"));
     }
     if config.yarn.is_some() {
-        bail!(
-            "stock can't run {} with {capacity} tokens: they need YaRN position encoding, which it doesn't have; use plain",
+        let why = format!(
+            "stock can't run {} with {capacity} tokens: they need YaRN position encoding, which it doesn't have",
             shape.id
         );
+        return Err(EngineError::refused(why, "use plain"));
     }
     if capacity > shape.max_position_embeddings {
-        bail!(
-            "stock can't hold {capacity} tokens: its position encoding ends at max_position_embeddings ({}); use plain",
+        let why = format!(
+            "stock can't hold {capacity} tokens: its position encoding ends at max_position_embeddings ({})",
             shape.max_position_embeddings
         );
+        return Err(EngineError::refused(why, "use plain"));
     }
     if device.is_cpu() && dtype == DType::BF16 {
-        bail!("stock can't run bf16 on a CPU: candle multiplies no bf16 matrices there; use f32, or plain");
+        let why = "stock can't run bf16 on a CPU: candle multiplies no bf16 matrices there";
+        return Err(EngineError::refused(why, "use f32, or plain"));
     }
     Ok(())
 }
@@ -114,13 +116,13 @@ fn stock_config(config: &ModelConfig) -> Config {
 }
 
 impl Forward for Stock {
-    fn reset(&mut self) -> Result<()> {
+    fn reset(&mut self) -> candle_core::Result<()> {
         self.model.clear_kv_cache();
         self.length = 0;
         Ok(())
     }
 
-    fn prefill(&mut self, tokens: &[u32]) -> Result<Tensor> {
+    fn prefill(&mut self, tokens: &[u32]) -> candle_core::Result<Tensor> {
         let scores = self.heads * tokens.len() * (self.length + tokens.len());
         if self.device.is_cuda() && scores > CUDA_SCORES_LIMIT {
             bail!(
@@ -132,7 +134,7 @@ impl Forward for Stock {
         self.pass(tokens)
     }
 
-    fn step(&mut self, token: u32) -> Result<Tensor> {
+    fn step(&mut self, token: u32) -> candle_core::Result<Tensor> {
         self.pass(&[token])
     }
 }

@@ -3,6 +3,7 @@
 
 use super::layout::{Address, DecodeLayer, DecodeParameters, crossing};
 use super::sizes::{DecodeBlock, GROUP, STATIC_BYTES, TOGETHER, WARP, part_bytes};
+use super::unfit::Unfit;
 
 crossing! {
     /// A model's sizes, as the kernels see it.
@@ -78,25 +79,18 @@ crossing! {
 }
 
 impl DecodePlan {
-    /// The error says in words why a model can't be run so.
-    pub fn new(shape: &Shape, block: DecodeBlock, limits: &Limits) -> Result<Self, String> {
+    pub fn new(shape: &Shape, block: DecodeBlock, limits: &Limits) -> Result<Self, Unfit> {
         check(shape, limits)?;
         let blocks = blocks(shape, block, limits);
         if blocks < shape.kv_heads.max(1) {
-            return Err(format!(
-                "{blocks} blocks can share its work, too few for its {} key/value heads",
-                shape.kv_heads
-            ));
+            return Err(Unfit::FewBlocks { blocks, kv_heads: shape.kv_heads });
         }
         let products = products(shape).map(|(rows, inputs)| Product::new(rows / 2, inputs, blocks, block));
         let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
         let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
         let shared_bytes = block.ring_bytes() + table + block.attention_bytes(shape.head_dim) + first + second;
         if shared_bytes + STATIC_BYTES > limits.shared_bytes {
-            return Err(format!(
-                "it needs {shared_bytes} bytes of shared memory a block and the GPU has {}",
-                limits.shared_bytes
-            ));
+            return Err(Unfit::SharedMemory { needed: shared_bytes, available: limits.shared_bytes });
         }
         let [split_qkv, split_output, split_gate_up, split_down, split_head] = products.map(|product| product.split);
         Ok(Self {
@@ -160,20 +154,20 @@ impl DecodePlan {
     }
 }
 
-fn check(shape: &Shape, limits: &Limits) -> Result<(), String> {
+fn check(shape: &Shape, limits: &Limits) -> Result<(), Unfit> {
     if !limits.cooperative {
-        return Err("the GPU can't launch kernels whose blocks wait for each other".into());
+        return Err(Unfit::NotCooperative);
     }
     if !matches!(shape.head_dim, 64 | 128) {
-        return Err(format!("its heads have {} values; 64 or 128 are supported", shape.head_dim));
+        return Err(Unfit::HeadDim(shape.head_dim));
     }
     if shape.group() > GROUP {
-        return Err(format!("{} query heads share a key/value head; at most {GROUP} are supported", shape.group()));
+        return Err(Unfit::Group(shape.group()));
     }
     let multiples = [("hidden size", shape.hidden, 8), ("intermediate size", shape.intermediate, 8)];
     for (name, value, of) in multiples.into_iter().chain([("vocabulary", shape.vocabulary, 2)]) {
         if !value.is_multiple_of(of) {
-            return Err(format!("its {name} ({value}) is not a multiple of {of}"));
+            return Err(Unfit::NoMultiple { name, value, of });
         }
     }
     Ok(())

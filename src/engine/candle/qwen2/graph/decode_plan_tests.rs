@@ -2,13 +2,14 @@
 
 use super::decode_plan::{DecodePlan, Limits};
 use super::sizes::{DecodeBlock, STATIC_BYTES};
+use super::unfit::Unfit;
 use crate::models;
 
 const H100: Limits = Limits { blocks: 120, shared_bytes: 232_448, cooperative: true };
 
 const HOPPER: DecodeBlock = DecodeBlock::of(90);
 
-fn plan(id: &str, limits: &Limits) -> Result<DecodePlan, String> {
+fn plan(id: &str, limits: &Limits) -> Result<DecodePlan, Unfit> {
     DecodePlan::new(&models::find(id).unwrap().into(), HOPPER, limits)
 }
 
@@ -20,7 +21,7 @@ fn models_up_to_32b_fit() {
             Ok(plan) => assert!(plan.shared_bytes + STATIC_BYTES <= H100.shared_bytes),
             Err(why) => {
                 assert!(model.num_hidden_layers > 64, "{}: {why}", model.id);
-                assert!(why.contains("shared memory"), "{}: {why}", model.id);
+                assert!(matches!(why, Unfit::SharedMemory { .. }), "{}: {why}", model.id);
             }
         }
     }
@@ -44,9 +45,11 @@ fn teams_leave_one_for_each_head() {
 #[test]
 fn what_does_not_fit_is_said() {
     let why = |limits| plan("Qwen2.5-7B", &limits).unwrap_err();
-    assert!(why(Limits { shared_bytes: 100_000, ..H100 }).contains("shared memory"));
-    assert!(why(Limits { cooperative: false, ..H100 }).contains("wait for each other"));
-    assert!(why(Limits { blocks: 0, ..H100 }).contains("key/value heads"));
+    let small = why(Limits { shared_bytes: 100_000, ..H100 });
+    assert!(matches!(small, Unfit::SharedMemory { available: 100_000, .. }), "{small}");
+    assert!(small.to_string().ends_with("bytes of shared memory a block and the GPU has 100000"), "{small}");
+    assert_eq!(why(Limits { cooperative: false, ..H100 }), Unfit::NotCooperative);
+    assert_eq!(why(Limits { blocks: 0, ..H100 }), Unfit::FewBlocks { blocks: 0, kv_heads: 4 });
 }
 
 /// What a team's blocks tell each other lies behind the output product's vector and within the shared memory.

@@ -14,11 +14,13 @@ mod build_tests;
 mod decode_plan;
 #[cfg(test)]
 mod decode_plan_tests;
+mod graph_error;
 #[allow(dead_code, reason = "build/header.rs uses the rest")]
 mod layout;
 mod parts;
 #[allow(dead_code, reason = "build/header.rs uses the rest")]
 mod sizes;
+mod unfit;
 
 #[cfg(feature = "cuda")]
 mod attention;
@@ -35,6 +37,7 @@ mod sequence;
 #[cfg(feature = "cuda")]
 mod timing;
 
+pub use graph_error::GraphError;
 #[cfg(feature = "cuda")]
 pub use sequence::{Graph, load};
 

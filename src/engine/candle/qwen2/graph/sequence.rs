@@ -9,6 +9,7 @@ use super::decode_plan::{self, DecodePlan, Limits, Shape};
 use super::exchange::Exchange;
 use super::geometry::{AttentionShape, DECODE_BLOCK, Rows};
 use super::gpu::{self, Gpu, LayerAddresses, RopeTarget, Start};
+use super::graph_error::GraphError;
 use super::layers::{self, Layer};
 use super::layout::{Address, DecodeParameters};
 use super::parts::PrefillPart;
@@ -21,18 +22,15 @@ use crate::engine::profile::Profile;
 /// Decode steps in one launch.
 const STEPS_A_LAUNCH: usize = 32;
 
-/// Loads a model for sequences of up to `capacity` tokens, or says in words why it can't run on this device. Prompts go
-/// through in chunks of `chunk` tokens.
+/// Loads a model for sequences of up to `capacity` tokens. Prompts go through in chunks of `chunk` tokens.
 pub fn load(
     config: &ModelConfig,
     weights: &mut Weights,
     capacity: usize,
     chunk: Option<usize>,
-) -> Result<std::result::Result<Graph, String>> {
-    match gpu::limits(weights.device()) {
-        Ok(limits) => load_within(&limits, config, weights, capacity, chunk),
-        Err(error) => Ok(Err(error.to_string())),
-    }
+) -> std::result::Result<Graph, GraphError> {
+    let limits = gpu::limits(weights.device()).map_err(GraphError::Device)?;
+    load_within(&limits, config, weights, capacity, chunk)
 }
 
 fn load_within(
@@ -41,27 +39,19 @@ fn load_within(
     weights: &mut Weights,
     capacity: usize,
     chunk: Option<usize>,
-) -> Result<std::result::Result<Graph, String>> {
+) -> std::result::Result<Graph, GraphError> {
     if weights.dtype() != DType::BF16 {
-        return Ok(Err(format!("it computes in bf16, not in {:?}", weights.dtype())));
+        return Err(GraphError::Type(weights.dtype()));
     }
     let shape = Shape::from(&config.shape);
-    let plan = match DecodePlan::new(&shape, DECODE_BLOCK, limits) {
-        Ok(plan) => plan,
-        Err(why) => return Ok(Err(why)),
-    };
-    let gpu = match Gpu::new(weights.device(), shape.head_dim, &plan) {
-        Ok(gpu) => gpu,
-        Err(error) => return Ok(Err(format!("its kernels can't be loaded: {error}"))),
-    };
+    let plan = DecodePlan::new(&shape, DECODE_BLOCK, limits)?;
+    let gpu = Gpu::new(weights.device(), shape.head_dim, &plan).map_err(GraphError::Unloadable)?;
     let chunk = chunk.unwrap_or_else(|| decode_plan::default_chunk(&shape)).min(capacity);
     let graph = Graph::new(config, gpu, plan, capacity, chunk, weights)?;
     // Before minutes of reading weights, and while another implementation still can have the memory.
-    if let Err(error) = graph.try_launch() {
-        return Ok(Err(format!("its kernel can't be launched: {error}")));
-    }
+    graph.try_launch().map_err(GraphError::Unlaunchable)?;
     graph.fill(weights)?;
-    Ok(Ok(graph))
+    Ok(graph)
 }
 
 /// A loaded model and its one sequence.
@@ -353,7 +343,7 @@ mod tests {
         let limits = gpu::limits(&device).unwrap();
         // More blocks that wait for each other than can run at once.
         let limits = Limits { blocks: 2 * limits.blocks, ..limits };
-        let why = load_within(&limits, &config, &mut weights, 16, None).unwrap().err().expect("an obstacle");
-        assert!(why.contains("can't be launched"), "{why}");
+        let why = load_within(&limits, &config, &mut weights, 16, None).err().expect("an obstacle");
+        assert!(matches!(why, GraphError::Unlaunchable(_)), "{why}");
     }
 }

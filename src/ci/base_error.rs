@@ -1,0 +1,62 @@
+//! Why there is no base, or why nobody knows where the branch began.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Advice, sentence};
+use crate::git::GitError;
+use crate::github::ApiError;
+
+/// What is missing to know a commit that a pull request is judged by.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum BaseError {
+    /// The caller names one that isn't there.
+    #[error("no base `{name}`")]
+    Absent { name: String, source: Box<BaseError> },
+    #[error("nothing says what the base is")]
+    Unsaid,
+    #[error("neither the event nor GitHub says what the base is")]
+    Unnamed,
+    #[error("it is neither a branch nor a commit")]
+    NoName,
+    #[error("this clone lacks the commit {commit}")]
+    Lacking { commit: String, source: Arc<GitError> },
+    #[error("{} lacks the commit {commit}", repository.display())]
+    LackingIn { repository: PathBuf, commit: String },
+    #[error("HEAD is part of the base {0} already")]
+    Merged(String),
+    #[error("where the branch left {0} is not known")]
+    NoMergeBase(String),
+    #[error(
+        "can't tell in {} where HEAD and {tip} parted ({}; {})",
+        repository.display(), sentence(here), sentence(beyond)
+    )]
+    Parted { repository: PathBuf, tip: String, here: Arc<GitError>, beyond: Box<BaseError> },
+    /// One way after another.
+    #[error("{}; {}", sentence(.0), sentence(.1))]
+    Both(Box<BaseError>, Box<BaseError>),
+    #[error(transparent)]
+    Git(Arc<GitError>),
+    #[error(transparent)]
+    GitHub(#[from] ApiError),
+}
+
+impl BaseError {
+    /// When another way failed as well.
+    pub fn and(self, also: impl Into<Self>) -> Self {
+        Self::Both(Box::new(self), Box::new(also.into()))
+    }
+}
+
+impl From<GitError> for BaseError {
+    fn from(error: GitError) -> Self {
+        Self::Git(Arc::new(error))
+    }
+}
+
+impl Advice for BaseError {
+    fn advice(&self) -> Option<&str> {
+        let shallow = matches!(self, Self::NoMergeBase(_) | Self::Parted { .. });
+        shallow.then_some("check out with `fetch-depth: 0`")
+    }
+}

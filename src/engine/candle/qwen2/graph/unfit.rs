@@ -1,0 +1,50 @@
+//! Why a model can't be launched so. build.rs takes this file too, so it uses nothing but the standard library.
+
+use std::fmt::{self, Display};
+
+use super::sizes::GROUP;
+
+/// What of the model, or of the GPU, stands in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfit {
+    /// The GPU can't launch kernels whose blocks wait for each other.
+    NotCooperative,
+    HeadDim(usize),
+    /// So many query heads share a key/value head.
+    Group(usize),
+    NoMultiple {
+        name: &'static str,
+        value: usize,
+        of: usize,
+    },
+    FewBlocks {
+        blocks: usize,
+        kv_heads: usize,
+    },
+    /// Bytes of a block.
+    SharedMemory {
+        needed: usize,
+        available: usize,
+    },
+}
+
+impl Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotCooperative => f.write_str("the GPU can't launch kernels whose blocks wait for each other"),
+            Self::HeadDim(values) => write!(f, "its heads have {values} values; 64 or 128 are supported"),
+            Self::Group(heads) => {
+                write!(f, "{heads} query heads share a key/value head; at most {GROUP} are supported")
+            }
+            Self::NoMultiple { name, value, of } => write!(f, "its {name} ({value}) is not a multiple of {of}"),
+            Self::FewBlocks { blocks, kv_heads } => {
+                write!(f, "{blocks} blocks can share its work, too few for its {kv_heads} key/value heads")
+            }
+            Self::SharedMemory { needed, available } => {
+                write!(f, "it needs {needed} bytes of shared memory a block and the GPU has {available}")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unfit {}

@@ -1,0 +1,38 @@
+//! What goes wrong in an engine.
+
+use std::path::PathBuf;
+
+use crate::error::{Advice, Cause};
+
+/// What went wrong in an engine, as far as measuring must tell it apart.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
+    /// What was asked for can't be. The hint says what can.
+    #[error("{why}")]
+    Refused { why: String, hint: String },
+    /// A file or directory of the model.
+    #[error("{}", path.display())]
+    File { path: PathBuf, source: Cause },
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl EngineError {
+    pub fn refused(why: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Refused { why: why.into(), hint: hint.into() }
+    }
+
+    /// For what is wrong with a file or directory of the model.
+    pub fn at<E: Into<Cause>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
+        let path = path.into();
+        move |source| Self::File { path, source: source.into() }
+    }
+}
+
+impl Advice for EngineError {
+    fn advice(&self) -> Option<&str> {
+        if let Self::Refused { hint, .. } = self { Some(hint) } else { None }
+    }
+}
