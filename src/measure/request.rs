@@ -1,0 +1,61 @@
+//! What to measure, and what all rounds of a session share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::idle::wait_until_idle;
+use super::observer::Observer;
+use super::throttle::Throttling;
+use super::trace::Trace;
+use crate::child::Stop;
+use crate::config::Suite;
+use crate::device::Ours;
+use crate::error::Result;
+use crate::results::Failure;
+
+/// What to measure.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    pub suite: &'a Suite,
+    /// Cases that are known not to fit, with the reason: recorded as failed without trying.
+    pub refused: BTreeMap<String, Failure>,
+    /// Where to write every gap between tokens.
+    pub trace: Option<&'a Path>,
+    /// Where the lock files of this machine's devices are.
+    pub locks: PathBuf,
+}
+
+impl<'a> Request<'a> {
+    pub fn new(suite: &'a Suite) -> Self {
+        Self { suite, refused: BTreeMap::new(), trace: None, locks: std::env::temp_dir() }
+    }
+}
+
+/// How a session ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Every run is there, well or failed.
+    Complete,
+    /// Told to stop: what was measured is kept, and the session can be carried on.
+    Stopped,
+}
+
+/// A session that is being measured.
+pub struct Session<'a> {
+    pub request: &'a Request<'a>,
+    pub observer: &'a mut dyn Observer,
+    pub stop: &'a Stop,
+    pub trace: Option<Trace>,
+    pub throttling: Throttling,
+}
+
+impl Session<'_> {
+    /// Nothing of ours runs at such a time.
+    pub fn wait_until_idle(&mut self) -> Result<End> {
+        let suite = self.request.suite;
+        let limit = Duration::from_secs(suite.limits.idle_wait_seconds);
+        let idle = wait_until_idle(&suite.gpus.open(), &Ours::nobody(), limit, self.observer, self.stop)?;
+        Ok(if idle { End::Complete } else { End::Stopped })
+    }
+}
