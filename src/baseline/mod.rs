@@ -14,7 +14,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use list::Entry;
-pub use update::{Change, KEPT_SESSIONS};
+pub use update::Change;
 pub use verify::{Findings, verify};
 
 use crate::config::is_plain_name;

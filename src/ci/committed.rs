@@ -24,7 +24,7 @@ pub fn baselines_of(commit: &str, directory: &Path, to: &Path) -> io::Result<Opt
         let content = git::file(parent, commit, name).map_err(|why| lacking(name, &why))?;
         let path = to.join(name);
         std::fs::create_dir_all(path.parent().unwrap_or(to))?;
-        files::write(&path, |out| out.write_all(&content)).map_err(std::io::Error::other)?;
+        files::write(&path, |out| out.write_all(&content)).map_err(io::Error::other)?;
     }
     Ok((!names.is_empty()).then(|| to.join(name)))
 }

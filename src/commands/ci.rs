@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::base;
 use super::publish::Publishing;
+use super::{base, variable};
 use crate::baseline::{self, Store};
 use crate::calibrate::calibrate;
 use crate::ci::{self, About, Base, BaseCommits, Local, Measured, Search, Sides};
@@ -250,7 +250,7 @@ impl Job<'_> {
         }
         let mut io = Io { out: &mut std::io::sink(), err: io.err };
         let options = self.args.publishing.options();
-        match publish(std::slice::from_ref(report), &options, &|name| std::env::var(name).ok(), &mut io) {
+        match publish(std::slice::from_ref(report), &options, &variable, &mut io) {
             Ok(_) => Ok(()),
             Err(error) => Ok(writeln!(io.err, "warning: {}", escape::line(error.message()))?),
         }
@@ -281,7 +281,7 @@ fn commits(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -
         };
         return Ok(BaseCommits { tip: known(Path::new("."), tip), merge_base });
     }
-    let client = context.map(|context| base::client(context, |name| std::env::var(name).ok())).transpose();
+    let client = context.map(|context| base::client(context, variable)).transpose();
     let client = client.or_else(|error| writeln!(io.err, "warning: {error}").map(|()| None))?.flatten();
     let search = |repository: &Path| {
         let (client, base_ref) = (client.as_ref(), args.base_ref.as_deref());
@@ -325,7 +325,6 @@ fn committed(
 /// Publishes the report, and prints it in the wanted format.
 fn tell(args: &Args, report: &Report, io: &mut Io) -> Result<Exit> {
     let options = args.publishing.options();
-    let variable = |name: &str| std::env::var(name).ok();
     let reports = std::slice::from_ref(report);
     if args.format == Format::Markdown {
         return publish(reports, &options, &variable, io);

@@ -20,7 +20,7 @@ mod screen;
 mod side;
 mod test;
 mod verdict;
-pub mod wording;
+pub(crate) mod wording;
 
 use std::collections::BTreeMap;
 

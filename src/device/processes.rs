@@ -94,6 +94,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    #[expect(clippy::disallowed_methods, reason = "a child of a test")]
     fn a_child_belongs_to_its_parent() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let (ours, foreign) = (Ours::this_process(), Ours::started_by(child.id()));

@@ -68,6 +68,7 @@ fn split_id(model: &str) -> Result<(&str, &str), EngineError> {
 }
 
 /// As Python's huggingface_hub reads a switch.
+#[expect(clippy::disallowed_methods, reason = "the hub's variables, as all its programs read them")]
 fn is_set(variable: &str) -> bool {
     std::env::var(variable).is_ok_and(|value| ["1", "ON", "YES", "TRUE"].contains(&value.to_ascii_uppercase().as_str()))
 }

@@ -8,7 +8,7 @@ mod hub;
 mod loaded;
 mod needs;
 pub mod profile;
-pub mod protocol;
+pub(crate) mod protocol;
 mod replay;
 mod spec;
 

@@ -13,6 +13,7 @@ use crate::case::{Clock, DeviceKind, Dtype, ImplementationName, Quantization, We
 use crate::word::Word;
 
 /// The version that this build speaks.
+#[cfg_attr(not(test), expect(dead_code, reason = "nothing speaks it yet"))]
 pub const VERSION: u32 = 1;
 
 /// A line of either side.

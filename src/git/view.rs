@@ -10,6 +10,8 @@
 //! Linked work trees, submodules, bare, shallow and SHA-256 repositories work as they are. Of a partial clone, only what
 //! is there can be read.
 
+#![expect(clippy::disallowed_methods, reason = "git wants loose files, in folders that only we know")]
+
 use std::fmt::Write;
 use std::fs;
 use std::io;

@@ -286,6 +286,7 @@ fn is_local(host: &str) -> bool {
 }
 
 /// octocrab's connections are direct.
+#[expect(clippy::disallowed_methods, reason = "only to say what isn't used")]
 fn proxy_hint() -> &'static str {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].iter().any(set) {

@@ -2,13 +2,13 @@
 //!
 //! Nothing here decides a verdict, and no failure here loses one: every caller has the report already.
 
-pub mod acceptance;
-pub mod checks;
-pub mod client;
-pub mod event;
-pub mod outputs;
+pub(crate) mod acceptance;
+pub(crate) mod checks;
+pub(crate) mod client;
+pub(crate) mod event;
+pub(crate) mod outputs;
 pub mod sticky;
-pub mod token;
+pub(crate) mod token;
 
 use std::fmt;
 

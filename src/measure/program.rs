@@ -123,6 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "what a child inherits")]
     fn threads_are_told_where_they_are_set() {
         let threads = |count| {
             let launch = Worker::at("/nowhere").launch(WeightsSource::Generated, count);
