@@ -26,12 +26,14 @@ impl From<Exit> for std::process::ExitCode {
 /// An error that ends a command: one sentence for a person, and the exit code.
 #[derive(Debug)]
 pub struct Error {
+    /// What the command exits with.
     pub exit: Exit,
     message: String,
     /// More of the same kind, one a line.
     details: Vec<String>,
 }
 
+/// What commands, and all that they use, return.
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
@@ -51,10 +53,12 @@ impl Error {
         Self { details, ..self }
     }
 
+    /// The sentence, without details.
     pub fn message(&self) -> &str {
         &self.message
     }
 
+    /// What there is to say in detail, a sentence each.
     pub fn details(&self) -> &[String] {
         &self.details
     }

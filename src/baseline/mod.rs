@@ -35,10 +35,12 @@ pub struct Store {
 }
 
 impl Store {
+    /// The directory `root`, whether it exists or not.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
+    /// The directory.
     pub fn root(&self) -> &Path {
         &self.root
     }

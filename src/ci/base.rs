@@ -12,6 +12,7 @@ use crate::github::{ApiError, Client};
 
 /// What the search starts from.
 pub struct Search<'a> {
+    /// The workflow run; absent outside of one.
     pub context: Option<&'a Context>,
     /// Where there is a token. Without one, only the event and git are asked.
     pub client: Option<&'a Client>,
@@ -33,6 +34,7 @@ pub struct BaseCommits {
 }
 
 impl BaseCommits {
+    /// Neither, for the same reason.
     pub fn unknown(why: &str) -> Self {
         Self { tip: Err(why.to_owned()), merge_base: Err(why.to_owned()) }
     }

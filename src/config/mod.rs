@@ -23,6 +23,7 @@ use check::Checked;
 use serde::Deserialize;
 use source::Source;
 
+/// Looked for in the working directory and its parents.
 pub const FILE_NAME: &str = "bench-diff.toml";
 
 /// What `bench-diff init` writes.
@@ -43,13 +44,17 @@ pub struct Config {
 /// One suite: what to measure, how, and what counts as a change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Suite {
+    /// As the file names it.
     pub name: String,
+    /// How to measure.
     pub settings: Settings,
     /// What all its models run on; none on a CPU.
     pub gpus: Gpus,
     /// In the order of the configuration; each model with its cases.
     pub models: Vec<SuiteModel>,
+    /// What counts as a change.
     pub thresholds: Thresholds,
+    /// When to give up.
     pub limits: Limits,
     /// The candle that the measured program is built against; the released one when absent.
     pub candle: Option<CandleSource>,
@@ -58,7 +63,9 @@ pub struct Suite {
 /// A model and the cases that share its loaded weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SuiteModel {
+    /// What an engine loads.
     pub spec: ModelSpec,
+    /// What is then measured, in this order.
     pub cases: Vec<Case>,
 }
 
@@ -79,6 +86,7 @@ impl Suite {
         self.models[0].spec.device
     }
 
+    /// Those of all models.
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.models.iter().flat_map(|model| &model.cases)
     }

@@ -21,6 +21,7 @@ impl Ours {
         Self::default()
     }
 
+    /// This process and what it started.
     pub fn this_process() -> Self {
         Self::started_by(std::process::id())
     }
@@ -30,6 +31,7 @@ impl Ours {
         Self { roots: BTreeSet::from([root]) }
     }
 
+    /// Is that process one of ours?
     pub fn contains(&self, pid: u32) -> bool {
         !self.roots.is_empty() && self.is_among(pid, lineage)
     }

@@ -16,7 +16,9 @@ use crate::redact::Secrets;
 
 /// A model's files at one commit.
 pub struct Snapshot {
+    /// In the hub's cache.
     pub directory: PathBuf,
+    /// What the branch or tag stood for.
     pub commit: String,
 }
 

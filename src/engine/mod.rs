@@ -84,6 +84,7 @@ pub trait Engine {
         None
     }
 
+    /// Begins a new peak of the allocator; nothing where it doesn't tell one.
     fn reset_peak(&mut self) {}
 
     /// The forward pass, step by step: what `bench-diff generate` shows.
@@ -112,8 +113,10 @@ pub trait Logits {
 /// What went wrong in an engine, as far as measuring must tell it apart.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// The device's memory doesn't suffice: another case may fit.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
+    /// Anything else: one sentence with what to do.
     #[error("{0}")]
     Failed(String),
 }

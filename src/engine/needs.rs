@@ -9,7 +9,9 @@ pub struct Needs {
     pub memory: Option<Memory>,
     /// Why the case can't run on the device at all, whatever its memory: a sentence that says what to do.
     pub obstacle: Option<String>,
+    /// Loading the model, without downloading it.
     pub load_seconds: f64,
+    /// The prompt, up to the first token.
     pub prefill_seconds: f64,
     /// A decode step, without what the cache costs.
     pub step_seconds: f64,
@@ -29,6 +31,7 @@ impl Needs {
 /// Device memory, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Memory {
+    /// As they lie on the device.
     pub weights: u64,
     /// Keys and values of prompt and generated tokens.
     pub kv_cache: u64,
@@ -37,6 +40,7 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// All of it together, in bytes.
     pub fn total(&self) -> u64 {
         self.weights + self.kv_cache + self.workspace
     }

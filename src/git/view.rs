@@ -38,6 +38,7 @@ pub struct Place {
 /// One question's git directory.
 #[derive(Debug)]
 pub struct View {
+    /// The repository that it looks at.
     pub place: Place,
     directory: Scratch,
 }
@@ -111,6 +112,7 @@ fn regular(path: PathBuf) -> io::Result<PathBuf> {
 }
 
 impl View {
+    /// Of the repository that `directory` is in.
     pub fn of(directory: &Path) -> Result<Self, String> {
         let place = Place::of(directory)?;
         Self::make(place).map_err(|error| format!("can't read the repository in {}: {error}", directory.display()))
@@ -143,6 +145,7 @@ impl View {
         self.git_in(Environment::git()).args(args)
     }
 
+    /// Git with an environment of its own.
     pub fn git_in(&self, environment: Environment) -> Launch {
         Launch::of("git", environment).with("GIT_DIR", self.path()).in_directory(self.path())
     }
@@ -153,6 +156,7 @@ impl View {
         said(&self.git(&["rev-parse", "--quiet", "--verify", "--end-of-options", &name]))
     }
 
+    /// Does the clone lack history?
     pub fn is_shallow(&self) -> bool {
         self.path().join("shallow").is_file()
     }

@@ -101,6 +101,7 @@ impl Client {
         self.secrets.redact(text)
     }
 
+    /// What is at `path`.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
         let answer = self.send(&Method::GET, path, None)?;
         self.decode(&Method::GET, path, &answer)
@@ -133,6 +134,7 @@ impl Client {
         self.decode(&Method::POST, path, &answer)
     }
 
+    /// Changes what is at `path`. Sent again after an error: it leaves the same state.
     pub fn patch<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ApiError> {
         let answer = self.send(&Method::PATCH, path, Some(body))?;
         self.decode(&Method::PATCH, path, &answer)

@@ -17,6 +17,7 @@ use crate::results::Failure;
 /// What to measure.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
+    /// The cases, and how to measure them.
     pub suite: &'a Suite,
     /// Cases that are known not to fit, with the reason: recorded as failed without trying.
     pub refused: BTreeMap<String, Failure>,
@@ -27,6 +28,7 @@ pub struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// All of `suite`, with locks where the system keeps what is temporary.
     pub fn new(suite: &'a Suite) -> Self {
         Self { suite, refused: BTreeMap::new(), trace: None, locks: std::env::temp_dir() }
     }
@@ -43,10 +45,15 @@ pub enum End {
 
 /// A session that is being measured.
 pub struct Session<'a> {
+    /// What to measure.
     pub request: &'a Request<'a>,
+    /// Who is told of progress.
     pub observer: &'a mut dyn Observer,
+    /// Ends it early.
     pub stop: &'a Stop,
+    /// Where every gap goes; absent where nobody wants them.
     pub trace: Option<Trace>,
+    /// What held clocks down so far.
     pub throttling: Throttling,
 }
 

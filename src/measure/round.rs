@@ -15,7 +15,9 @@ use crate::engine::{Loaded, ModelSpec};
 use crate::error::{Error, Result};
 use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
 
+/// The cases that it has yet to measure, and how far its worker is.
 pub struct Round<'a, 'b> {
+    /// What it shares with the other rounds.
     pub session: &'a mut Session<'b>,
     side: &'a mut Side,
     spec: ModelSpec,

@@ -24,7 +24,9 @@ const DEFAULT_WIDTH: u16 = 100;
 /// What the output can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
+    /// In columns.
     pub width: u16,
+    /// Does it show colours?
     pub color: bool,
 }
 

@@ -15,6 +15,7 @@ use crate::models::Model;
 /// Shape and position encoding of one model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
+    /// Sizes of the weights, and what they are called by.
     pub shape: Model,
     /// The stretched position encoding; `None` for plain RoPE.
     pub yarn: Option<Yarn>,
