@@ -55,7 +55,7 @@ pub struct Suite {
     /// What counts as a change.
     pub thresholds: Thresholds,
     /// When to give up.
-    pub limits: Limits,
+    pub limits: TimeLimits,
     /// The candle that the measured program is built against; the released one when absent.
     pub candle: Option<CandleSource>,
 }
@@ -71,7 +71,7 @@ pub struct SuiteModel {
 
 /// When to give up.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
+pub struct TimeLimits {
     /// For one case in one run, loading excluded.
     pub case_seconds: u64,
     /// For loading a model.

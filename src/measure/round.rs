@@ -10,7 +10,7 @@ use super::request::{End, Session};
 use super::trace::TraceLine;
 use crate::case::Case;
 use crate::child::{Next, clean};
-use crate::config::Limits;
+use crate::config::TimeLimits;
 use crate::engine::{Loaded, ModelSpec};
 use crate::error::{Error, Result};
 use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
@@ -93,7 +93,7 @@ impl<'a, 'b> Round<'a, 'b> {
     }
 
     /// Listens to a worker until it has nothing more to say.
-    fn follow(&mut self, child: &mut Child, limits: &Limits) -> Result<End> {
+    fn follow(&mut self, child: &mut Child, limits: &TimeLimits) -> Result<End> {
         let mut phase = Phase::Loading;
         let mut deadline = phase.deadline(limits);
         let remained = self.remaining.len();
@@ -286,7 +286,7 @@ impl<'a, 'b> Round<'a, 'b> {
 
 impl Phase {
     /// When what begins now has to be over.
-    fn deadline(&self, limits: &Limits) -> Instant {
+    fn deadline(&self, limits: &TimeLimits) -> Instant {
         let seconds = match self {
             Self::Loading => limits.load_seconds,
             Self::Cases(_) => limits.case_seconds,
@@ -294,7 +294,7 @@ impl Phase {
         Instant::now() + Duration::from_secs(seconds)
     }
 
-    fn timed_out(&self, limits: &Limits) -> Failure {
+    fn timed_out(&self, limits: &TimeLimits) -> Failure {
         let reason = match self {
             Self::Loading => format!("loading the model took longer than the limit of {} s", limits.load_seconds),
             Self::Cases(_) => format!("it took longer than the limit of {} s", limits.case_seconds),

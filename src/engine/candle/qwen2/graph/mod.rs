@@ -35,7 +35,7 @@ mod sequence;
 mod timing;
 
 #[cfg(feature = "cuda")]
-pub use sequence::{Graph, load};
+pub use sequence::load;
 
 use crate::models::Model;
 
