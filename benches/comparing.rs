@@ -3,6 +3,8 @@
 //! Seconds for reading two files, comparing and rendering. A factor of 2 in cases is a factor of about 2 in time; what is
 //! quadratic somewhere shows as a factor of 4.
 
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, reason = "a program for us")]
+
 use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;

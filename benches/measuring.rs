@@ -4,6 +4,8 @@
 //! 2. The same generations of one loaded model, alone and through `measure_case`, taken in turn (A B B A ...), so that
 //!    drift falls on both alike: the ratio of the times that end up in the results, and of the whole calls.
 
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, reason = "a program for us")]
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! The commit of this crate and the version of candle, for the results file.
 
+#![expect(clippy::disallowed_methods, reason = "cargo tells build scripts in variables, and git tells the commit")]
+
 use std::path::Path;
 use std::process::Command;
 use std::{env, fs};

@@ -7,6 +7,14 @@
 //!
 //! The arguments are the format (`samples` or `results`), the number of cases, runs, and a seed. Eight metrics a case.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a program for us"
+)]
+
 use std::io::{self, BufWriter, Write};
 
 const METRICS: [(&str, &str, &str, f64); 8] = [

@@ -22,7 +22,9 @@ const POWER: f64 = 1.28;
 /// What a machine can tell apart.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
+    /// Its name in the configuration.
     pub suite: String,
+    /// The fingerprint of what it ran on.
     pub hardware: String,
     /// Runs a side that a comparison of this suite has.
     pub runs: u32,
@@ -30,10 +32,13 @@ pub struct Calibration {
     pub rounds: u32,
     /// Every metric changes of whose noise threshold show with `runs`, and nothing looked changed.
     pub quiet: bool,
+    /// How well changes of each show, in the order of tables.
     pub metrics: Vec<Sensitivity>,
+    /// How often the program seemed to differ from itself.
     pub apparent: Apparent,
     /// Cells in which the program would have been called changed, `CASE METRIC`.
     pub false_alarms: Vec<String>,
+    /// The comparison of the program with itself that all of this is from.
     pub self_check: Comparison,
 }
 
@@ -80,7 +85,9 @@ impl Apparent {
 /// How well changes of a metric show, in its noisiest case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sensitivity {
+    /// Its name, such as `ttft`.
     pub metric: String,
+    /// The id of the noisiest case.
     pub case: String,
     /// Standard deviation from run to run, relative to the mean.
     pub spread: Share,

@@ -72,14 +72,21 @@ pub struct Case {
     pub model: String,
     /// The commit of the weights, where the hub told one.
     pub revision: Option<String>,
+    /// Where the weights come from: a hub, a directory, a seed.
     pub weights: Word<WeightsSource>,
+    /// How the weights are quantized.
     pub quantization: Word<Quantization>,
+    /// The type of weights and activations.
     pub dtype: Word<Dtype>,
+    /// What runs the model.
     pub engine: EngineName,
+    /// Which of the engine's implementations was asked for; what ran is in the run.
     pub implementation: ImplementationName,
+    /// Where the case runs.
     pub device: Word<DeviceKind>,
     /// Number of GPUs; 0 on a CPU.
     pub gpus: u32,
+    /// Sequences that are generated at once.
     pub batch_size: u32,
     /// Prompt tokens.
     pub context_length: u32,

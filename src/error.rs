@@ -28,6 +28,7 @@ impl From<Exit> for std::process::ExitCode {
 /// An error that ends a command, with the exit code. Its text is what went wrong and where; [`sentence`] says also why.
 #[derive(Debug)]
 pub struct Error {
+    /// What the command exits with.
     pub exit: Exit,
     message: String,
     hint: Option<String>,
@@ -62,10 +63,12 @@ impl Error {
         Self::new(exit, &error).because_of(error)
     }
 
+    /// A file that can't be read.
     pub fn reading(path: &Path, cause: impl Into<Cause>) -> Self {
         Self::usage(format!("can't read {}", path.display())).because(cause)
     }
 
+    /// A file that can't be written.
     pub fn writing(path: &Path, cause: impl Into<Cause>) -> Self {
         Self::usage(format!("can't write {}", path.display())).because(cause)
     }
@@ -96,6 +99,7 @@ impl Error {
         Self { details, ..self }
     }
 
+    /// What there is to say in detail, a sentence each.
     pub fn details(&self) -> &[String] {
         &self.details
     }
@@ -126,6 +130,7 @@ impl Advice for Error {
 
 /// An error that may know what to do about it.
 pub trait Advice: std::error::Error + Sized + 'static {
+    /// What to do about it.
     fn advice(&self) -> Option<&str>;
 
     /// All in one sentence, where there is no line for the advice: in a warning, or as the reason of a failed case.

@@ -3,11 +3,11 @@
 //! Data flows one way: config -> plan -> measure (engine) -> results -> compare -> render -> publish.
 //! `ARCHITECTURE.md` says where everything lives and which rules hold.
 
-pub mod baseline;
-pub mod calibrate;
+mod baseline;
+mod calibrate;
 pub mod case;
-pub mod child;
-pub mod ci;
+mod child;
+mod ci;
 mod cli;
 mod commands;
 pub mod compare;
@@ -16,35 +16,37 @@ pub mod device;
 pub mod duel;
 pub mod engine;
 pub mod error;
-pub mod escape;
+mod escape;
 pub mod files;
 mod flags;
-pub mod git;
+mod git;
 pub mod github;
 mod hex;
-pub mod io;
+mod io;
 pub mod measure;
 pub mod metric;
-pub mod models;
+mod models;
 pub mod plan;
-pub mod plural;
-pub mod programs;
+mod plural;
+mod programs;
 mod progress;
-pub mod publish;
+mod publish;
 mod recognize;
-pub mod redact;
+mod redact;
 pub mod render;
 pub mod report;
 pub mod results;
 pub mod stats;
 mod suggest;
-pub mod thresholds;
+mod thresholds;
 mod unit;
 pub mod word;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+
+pub use child::guard;
 
 /// Runs the program with `args` (the first is the program's name). `out` gets only the result, `err` everything else.
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {

@@ -3,6 +3,6 @@
 use std::io::{stderr, stdout};
 
 fn main() -> std::process::ExitCode {
-    bench_diff::child::guard::use_this_program();
+    bench_diff::guard::use_this_program();
     bench_diff::run(std::env::args_os(), &mut stdout(), &mut stderr())
 }

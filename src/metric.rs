@@ -14,11 +14,14 @@ use crate::stats::Share;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Better {
+    /// More is better, as of a throughput.
     Higher,
+    /// Less is better, as of a time.
     Lower,
 }
 
 impl Better {
+    /// As files and tables have it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Higher => "higher",
@@ -43,8 +46,11 @@ pub struct Definition {
     pub name: &'static str,
     /// The heading in tables.
     pub title: &'static str,
+    /// Of its values, such as `ms`.
     pub unit: &'static str,
+    /// Which direction is good.
     pub better: Better,
+    /// How its values vary.
     pub kind: Kind,
     /// The smallest relative change worth a word, by default.
     pub margin: Share,
@@ -111,10 +117,12 @@ const fn tested(definition: Definition) -> Definition {
 }
 
 impl Metric {
+    /// All that there is to know about it.
     pub fn definition(self) -> &'static Definition {
         &Self::DEFINITIONS[self as usize]
     }
 
+    /// The key in results files and on the command line.
     pub fn name(self) -> &'static str {
         self.definition().name
     }
@@ -131,6 +139,7 @@ pub fn find(name: &str) -> Option<Metric> {
 pub struct MetricName(Cow<'static, str>);
 
 impl MetricName {
+    /// As results files have it.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -11,21 +11,31 @@ use crate::case::{Dtype, Quantization};
 pub struct Model {
     /// The hub's id, such as `Qwen/Qwen2.5-0.5B-Instruct`.
     pub id: String,
+    /// How the published weights are quantized.
     pub quantization: Quantization,
     /// The type of the published weights; `None` for GGUF, where each file has its own.
     pub torch_dtype: Option<Dtype>,
+    /// Values of a token between layers.
     pub hidden_size: usize,
+    /// Values of a token inside the MLP.
     pub intermediate_size: usize,
+    /// Layers, each attention and an MLP.
     pub num_hidden_layers: usize,
+    /// Query heads of a layer.
     pub num_attention_heads: usize,
+    /// Key and value heads of a layer: several query heads share one (GQA, arXiv 2305.13245).
     pub num_key_value_heads: usize,
+    /// Values of a token in one head.
     pub head_dim: usize,
+    /// Rows of the embedding: token ids are below it.
     pub vocab_size: usize,
     /// The embedding is also the output projection.
     pub tie_word_embeddings: bool,
     /// Tokens without a stretched (YaRN) position encoding.
     pub max_position_embeddings: usize,
+    /// Base of the rotation's frequencies (RoPE, arXiv 2104.09864).
     pub rope_theta: f64,
+    /// What is added to the mean square before its root is taken (RMSNorm, arXiv 1910.07467).
     pub rms_norm_eps: f64,
 }
 

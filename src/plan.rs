@@ -22,7 +22,9 @@ const START_SECONDS: f64 = 3.0;
 /// A suite on a device.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Plan {
+    /// Its name in the configuration.
     pub suite: String,
+    /// What it is planned for.
     pub device: Capacity,
     /// What the program is built against before it is measured; the released candle when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -38,6 +40,7 @@ pub struct Plan {
 /// A case and what it is expected to need.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedCase {
+    /// What is measured.
     pub case: Case,
     /// Absent where the engine can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -50,12 +50,14 @@ type Pattern = Vec<Vec<Vec<u8>>>;
 
 impl Secrets {
     /// Those of this process's environment, by the names of the variables.
+    #[expect(clippy::disallowed_methods, reason = "what is secret here has to be known")]
     pub fn of_environment() -> Self {
         Self::among(std::env::vars_os())
     }
 
     /// Those that are cut out of files. A plain word or number stays: it guards nothing, and a file that is read again is
     /// full of words and numbers.
+    #[expect(clippy::disallowed_methods, reason = "what is secret here has to be known")]
     pub fn for_files() -> Self {
         Self::among(std::env::vars_os().filter(|(_, value)| !is_plain(&value.to_string_lossy())))
     }

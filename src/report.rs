@@ -23,7 +23,9 @@ const MAX_BYTES: u64 = 64 << 20;
 /// One suite on one kind of hardware.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
+    /// The version of this format: 2.
     pub schema: u32,
+    /// Its name in the configuration.
     pub suite: String,
     /// The fingerprint that names the baseline file, such as `nvidia-h100-80gb-hbm3`.
     pub hardware: String,
@@ -32,6 +34,7 @@ pub struct Report {
     /// What it was compared with; absent on a first run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Results>,
+    /// Of head and base; absent where there is no base.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparison: Option<Comparison>,
     /// Against the last release: shows what creeps in over many pull requests.
@@ -54,7 +57,9 @@ pub struct Report {
 /// What reports are about, from run to run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subject {
+    /// Its name in the configuration.
     pub suite: String,
+    /// The fingerprint of what it ran on.
     pub hardware: String,
 }
 
@@ -68,6 +73,7 @@ pub struct Origin {
     /// Absent outside of a workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_id: Option<u64>,
+    /// Counted from 1; absent outside of a workflow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_attempt: Option<u64>,
 }
@@ -122,10 +128,12 @@ impl Report {
     }
 }
 
+/// The head, compared with a release.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ReleaseComparison {
     /// The release's tag.
     pub label: String,
+    /// What came of it.
     pub comparison: Comparison,
 }
 
@@ -162,7 +170,10 @@ struct Version {
 /// A maintainer's word that a regression is intended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acceptance {
+    /// Their login.
     pub by: String,
+    /// Why it is intended, in their words.
     pub reason: String,
+    /// The comment that says so.
     pub url: String,
 }

@@ -11,25 +11,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A closed list of words, as `words!` declares them.
 pub trait Vocabulary: Copy + 'static {
+    /// All of them, in the order in which they are listed for people.
     const WORDS: &'static [&'static str];
 
     /// What each of them means, for `--help`; empty where it says all itself.
     const MEANINGS: &'static [&'static str];
 
+    /// The word, the same everywhere.
     fn word(self) -> &'static str;
 
+    /// `None` for a word that this build doesn't know.
     fn from_word(word: &str) -> Option<Self>;
 }
 
 /// A word of the vocabulary `T`, or one that this build doesn't know.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Word<T> {
+    /// One of `T`'s words.
     Known(T),
     /// Never one of `T`'s words: [`From`] sees to it. Foreign text: show it escaped.
     Other(String),
 }
 
 impl<T: Vocabulary> Word<T> {
+    /// The word, known or not.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Known(known) => known.word(),
@@ -37,6 +42,7 @@ impl<T: Vocabulary> Word<T> {
         }
     }
 
+    /// The word, for what has to act on it.
     pub fn known(&self) -> Option<T> {
         match self {
             Self::Known(known) => Some(*known),
@@ -110,11 +116,14 @@ macro_rules! words {
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
             schemars::JsonSchema,
         )]
+        #[allow(missing_docs, reason = "a word without a meaning in --help says all itself")]
         pub enum $name { $($(#[doc = $doc])* #[serde(rename = $word)] $variant),+ }
 
         impl $name {
+            /// All words, in the order in which they are listed for people.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
+            /// The word, the same everywhere.
             pub fn word(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -156,6 +165,7 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
+            /// The name, as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -1,6 +1,8 @@
 //! The walls of the house: which room may use which, from the sources' own `use` lines and paths, held against the table
 //! in ARCHITECTURE.md. A room is a file or folder directly under `src/`.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -52,6 +54,46 @@ fn no_files_use_each_other_in_a_circle() {
     let arrows = file_arrows(&files);
     let circle = find_circle(&arrows);
     assert!(circle.is_none(), "a circle: {:?}", circle.unwrap());
+}
+
+/// What a library does for one room, no other room knows of: replacing it, or adding what is like it, touches one room.
+#[test]
+fn libraries_stay_in_their_rooms() {
+    let sources = sources();
+    let mut wrong = Vec::new();
+    for (library, rooms) in LIBRARIES {
+        let users: BTreeSet<&str> = sources
+            .iter()
+            .filter(|source| names(&source.text, library))
+            .map(|source| source.module.split("::").next().unwrap_or_default())
+            .collect();
+        assert!(!users.is_empty(), "nobody uses `{library}`");
+        wrong
+            .extend(users.iter().filter(|user| !rooms.contains(user)).map(|user| format!("`{user}` uses `{library}`")));
+    }
+    let numbers = sources.iter().filter(|source| source.module.starts_with("stats"));
+    let io = numbers.filter(|source| ["std::fs", "std::io", "std::env"].iter().any(|path| source.text.contains(path)));
+    wrong.extend(io.map(|source| format!("`{}` does more than compute", source.module)));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Libraries, and the rooms that know of them.
+const LIBRARIES: &[(&str, &[&str])] = &[
+    ("clap", &["cli", "commands", "config", "flags"]),
+    ("candle_core", &["engine"]),
+    ("candle_nn", &["engine"]),
+    ("candle_transformers", &["engine"]),
+    ("hf_hub", &["engine"]),
+    ("nvml_wrapper", &["device"]),
+    ("octocrab", &["github"]),
+    ("http", &["github"]),
+    ("statrs", &["stats"]),
+];
+
+/// Does the text have a path that begins with this library's name?
+fn names(text: &str, library: &str) -> bool {
+    text.match_indices(&format!("{library}::"))
+        .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == ':'))
 }
 
 #[test]

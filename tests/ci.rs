@@ -1,6 +1,8 @@
 //! `ci`, `calibrate` and `baseline`, as a user meets them. Most tests measure a script (`ci/program.sh`) instead of a
 //! model: its speed is known.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
+
 #[path = "ci/baseline.rs"]
 mod baseline;
 #[path = "ci/candle.rs"]

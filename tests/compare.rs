@@ -1,5 +1,7 @@
 //! `compare` from the outside: files in, verdicts out.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+
 mod compare_support;
 #[path = "compare/confirm.rs"]
 mod confirm;

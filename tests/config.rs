@@ -1,5 +1,7 @@
 //! Configuration, plan, init and schema, as a user meets them.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
+
 use std::path::Path;
 use std::process::Command;
 

@@ -1,4 +1,6 @@
 //! Which GPU is planned, watched and measured, through the binary, on a machine whose driver is `devices/nvml.c`.
+
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 #![cfg(target_os = "linux")]
 
 use std::fs;

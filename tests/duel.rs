@@ -1,5 +1,7 @@
 //! Two programs measured in turn: what a question gets to see, and what ends it.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;

@@ -2,6 +2,8 @@
 //!
 //! tests/fixtures/make_qwen2_fixture.py made the models and transformers' logits.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+
 #[path = "engine/checkpoints.rs"]
 mod checkpoints;
 #[path = "engine/gpu.rs"]
@@ -211,7 +213,7 @@ fn sharded_weights_are_the_same_weights() {
         let file = format!("model-{:05}-of-00002.safetensors", number + 1);
         let part: HashMap<&str, Tensor> = names.iter().map(|name| (name.as_str(), tensors[*name].clone())).collect();
         candle_core::safetensors::save(&part, directory.path().join(&file)).unwrap();
-        weight_map.extend(names.iter().map(|name| (name.to_string(), file.clone())));
+        weight_map.extend(names.iter().map(|name| ((*name).clone(), file.clone())));
     }
     let index = serde_json::json!({ "weight_map": weight_map });
     std::fs::write(directory.path().join("model.safetensors.index.json"), index.to_string()).unwrap();

@@ -1,6 +1,8 @@
 //! What is written: whole, by one process at a time, and with nothing left behind. `files/worker.sh` is the measured
 //! program.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
+
 #[path = "files/kills.rs"]
 mod kills;
 #[path = "files/kinds.rs"]

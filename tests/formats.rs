@@ -1,5 +1,7 @@
 //! The formats that leave the program: each that was ever released is read for good, and none changes by accident.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -257,6 +259,6 @@ fn a_comparison_names_its_schema() {
     let file = fixture("results.v2.json");
     let file = file.to_str().unwrap();
     let (_, out, _) = bench_diff(&["compare", file, file, "--format", "json"]);
-    let comparison: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let comparison: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&comparison["schema"], comparison["rows"].is_array()), (&1.into(), true));
 }

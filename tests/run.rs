@@ -1,5 +1,7 @@
 //! `bench-diff run` through the binary, with `run/worker.sh` as the measured program.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
+
 #[path = "run/replay.rs"]
 mod replay;
 #[path = "run/resume.rs"]

@@ -5,7 +5,8 @@
 #include "../decode_step.cuh"
 
 // One warp: lanes with the same remainder by 4 share a head. Two scores a lane and step.
-__global__ void soften(const float2* scores, int steps, float scale_log2, float* max, float* sum, float* outputs) {
+__global__ void online_softmax(const float2* scores, int steps, float scale_log2, float* max, float* sum,
+                               float* outputs) {
     Softmax softmax;
     float output = 0;  // Of values that are 1 for the first score, 2 for the second.
     for (int i = 0; i < steps; ++i) {
@@ -22,7 +23,7 @@ TEST(softmax_step_by_step, 1e-5) {
         for (float2& s : scores) s = {random_float(-30, 30), random_float(-30, 30)};
         const double scale = 1.4426950408889634 / 8;
         float *max = device_array<float>(kWarp), *sum = device_array<float>(kWarp), *out = device_array<float>(kWarp);
-        soften<<<1, kWarp>>>(to_device(scores), steps, float(scale), max, sum, out);
+        online_softmax<<<1, kWarp>>>(to_device(scores), steps, float(scale), max, sum, out);
         const auto got_max = to_host(max, kWarp), got_sum = to_host(sum, kWarp), got_out = to_host(out, kWarp);
         Worst worst;
         for (int lane = 0; lane < kWarp; ++lane) {

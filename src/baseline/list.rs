@@ -15,19 +15,24 @@ const MAX_ENTRIES: usize = 10_000;
 /// A baseline file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
+    /// Its name in the configuration.
     pub suite: String,
+    /// The fingerprint of what it ran on, such as `nvidia-h100-80gb-hbm3`.
     pub hardware: String,
     /// The tag, for one of a release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
+    /// How many it holds.
     pub sessions: usize,
     /// Times, hours apart, at which these were measured. Five make a history.
     pub occasions: usize,
+    /// How many are planned in it.
     pub cases: usize,
     /// When the newest session started.
     pub measured: String,
     /// What the newest session measured.
     pub program: String,
+    /// The file.
     pub path: PathBuf,
 }
 

@@ -14,7 +14,7 @@ mod verify;
 use std::path::{Path, PathBuf};
 
 pub use list::Entry;
-pub use update::{Change, KEPT_SESSIONS};
+pub use update::Change;
 pub use verify::{Findings, verify};
 
 use crate::config::is_plain_name;
@@ -35,10 +35,12 @@ pub struct Store {
 }
 
 impl Store {
+    /// The directory `root`, whether it exists or not.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
+    /// The directory.
     pub fn root(&self) -> &Path {
         &self.root
     }

@@ -16,7 +16,9 @@ pub const KEPT_SESSIONS: usize = 10;
 /// What became of a baseline file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
+    /// The file.
     pub path: PathBuf,
+    /// How many it holds now.
     pub sessions: usize,
     /// When these were measured.
     pub occasions: Occasions,

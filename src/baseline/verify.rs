@@ -9,6 +9,7 @@ use crate::results::{self, Occasions, Results};
 /// What was found in a store, one sentence each.
 #[derive(Debug, Default)]
 pub struct Findings {
+    /// How many were read.
     pub files: usize,
     /// What must be mended.
     pub problems: Vec<String>,

@@ -43,15 +43,20 @@ enum Line<T> {
 
 /// What came next from a child.
 pub enum Next<T> {
+    /// A line that is one.
     Message(Box<T>),
+    /// A line that is none: the start of it.
     Garbage(String),
     /// It closed its output.
     Ended,
+    /// Nothing, until the deadline.
     TimedOut,
+    /// Somebody asked to stop while we waited.
     Stopped,
 }
 
 impl<T: Message> Conversation<T> {
+    /// Starts the child.
     pub fn start(launch: &Launch) -> io::Result<Self> {
         let mut process = launch.start()?;
         tracing::debug!("started {} as process {}", launch.program().display(), process.id());

@@ -7,6 +7,8 @@
 //!
 //! It sleeps while the program runs, and its environment is the program's.
 
+#![expect(clippy::exit, reason = "a guard ends as its program did")]
+
 use std::ffi::OsStr;
 use std::io::{self, Read, Write, stderr, stdin};
 use std::path::PathBuf;
@@ -24,7 +26,7 @@ const CANNOT_START: i32 = 127;
 static USED: OnceLock<()> = OnceLock::new();
 
 /// From now on, children of this process are started by this program as their guard. For `main` only: another program
-/// that uses the library has no `guard` command, and its children only end with their [`Process`](super::Process).
+/// that uses the library has no `guard` command, and its children only end with their [`Process`](super::process::Process).
 pub fn use_this_program() {
     let _ = USED.set(());
 }

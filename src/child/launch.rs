@@ -33,8 +33,11 @@ pub struct Launch {
 /// How a program ended, and what it wrote.
 #[derive(Debug)]
 pub struct Output {
+    /// How it ended.
     pub status: ExitStatus,
+    /// What it wrote to its standard output: the end of it, where that is much.
     pub out: Vec<u8>,
+    /// What it wrote to its standard error: the end of it, where that is much.
     pub err: String,
 }
 
@@ -55,12 +58,14 @@ impl Launch {
         args.into_iter().fold(self, Self::arg)
     }
 
+    /// One more variable of its environment, or another value of one.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment = self.environment.with(name, value);
         self
     }
 
+    /// Its working directory; ours where it isn't said.
     #[must_use]
     pub fn in_directory(mut self, directory: &Path) -> Self {
         self.directory = Some(directory.to_owned());

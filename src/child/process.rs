@@ -20,6 +20,7 @@ pub struct Process {
 }
 
 impl Process {
+    /// Gives `input` to the started `child`, which is `guarded` or the program itself.
     pub(super) fn of(mut child: Child, input: &[u8], guarded: bool) -> io::Result<Self> {
         let mut stdin = child.stdin.take();
         let mut process = Self { child, lifeline: None, status: None };
@@ -35,14 +36,17 @@ impl Process {
         Ok(process)
     }
 
+    /// The guard's id, where there is one.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
+    /// Once.
     pub fn take_stdout(&mut self) -> Option<ChildStdout> {
         self.child.stdout.take()
     }
 
+    /// Once.
     pub fn take_stderr(&mut self) -> Option<ChildStderr> {
         self.child.stderr.take()
     }

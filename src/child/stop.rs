@@ -15,6 +15,7 @@ pub(super) fn was_signalled() -> bool {
 }
 
 impl Stop {
+    /// A flag that nothing has set yet.
     pub const fn new() -> Self {
         Self(AtomicBool::new(false))
     }
@@ -36,10 +37,12 @@ impl Stop {
         &SIGNALLED
     }
 
+    /// Asks to stop. There is no way back.
     pub fn request(&self) {
         self.0.store(true, Ordering::SeqCst);
     }
 
+    /// Has anything asked to stop?
     pub fn is_requested(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

@@ -13,6 +13,7 @@ use crate::github::{ApiError, Client};
 
 /// What the search starts from.
 pub struct Search<'a> {
+    /// The workflow run; absent outside of one.
     pub context: Option<&'a Context>,
     /// Where there is a token. Without one, only the event and git are asked.
     pub client: Option<&'a Client>,
@@ -34,6 +35,7 @@ pub struct BaseCommits {
 }
 
 impl BaseCommits {
+    /// Neither, for the same reason.
     pub fn unknown(why: BaseError) -> Self {
         Self { tip: Err(why.clone()), merge_base: Err(why) }
     }

@@ -17,6 +17,7 @@ pub struct Local {
 }
 
 impl Local {
+    /// That of the configuration in `parent`.
     pub fn in_directory(parent: &Path) -> Self {
         Self { directory: parent.join(".bench-diff") }
     }
@@ -36,6 +37,7 @@ impl Local {
         self.directory.join("base").join(commit)
     }
 
+    /// Baselines that only this machine has.
     pub fn store(&self) -> Store {
         Store::new(self.directory.join("baselines"))
     }

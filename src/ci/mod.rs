@@ -41,6 +41,7 @@ use crate::results::{Failure, Outcome, Results};
 
 /// What to measure, and what to compare it with.
 pub struct Request<'a> {
+    /// The cases, and how to measure them.
     pub suite: &'a Suite,
     /// Cases that can't run, with the reason.
     pub refused: BTreeMap<String, Failure>,
@@ -56,8 +57,11 @@ pub struct Request<'a> {
     pub confirm_budget: Duration,
     /// Carry on with what an interrupted `ci` left in the output directory.
     pub resume: bool,
+    /// What the report says of where it is from.
     pub about: About,
+    /// The baselines that judge.
     pub committed: Store,
+    /// What is kept beside the configuration.
     pub local: Local,
     /// The directory for `results.json`, `report.json` and the rest.
     pub output: &'a Folder,
@@ -66,7 +70,9 @@ pub struct Request<'a> {
 /// What is measured, as the job knows it.
 #[derive(Debug, Clone, Default)]
 pub struct About {
+    /// Its number; absent where there is none.
     pub pull_request: Option<u64>,
+    /// The commit and the workflow run.
     pub origin: Origin,
 }
 

@@ -133,6 +133,7 @@ fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitC
 }
 
 /// Logs go to this process's standard error, whatever `err` is.
+#[expect(clippy::disallowed_methods, reason = "NO_COLOR is no setting of ours")]
 fn log(verbose: u8, secrets: Secrets) {
     let level = match verbose {
         0 => tracing::Level::WARN,

@@ -1,5 +1,6 @@
 //! `bench-diff accept`
 
+use super::variable;
 use crate::error::{Error, Exit, Result};
 use crate::escape;
 use crate::github::event::Context;
@@ -38,7 +39,6 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 }
 
 fn comment(repository: &Repository, number: u64, reason: &str) -> Result<String, ApiError> {
-    let variable = |name: &str| std::env::var(name).ok();
     let token = Token::parse(&variable("GITHUB_TOKEN").unwrap_or_default())?
         .ok_or_else(|| ApiError::Setup("set GITHUB_TOKEN to a token of yours, such as from `gh auth token`".into()))?;
     let api_url = variable("GITHUB_API_URL").filter(|url| !url.is_empty());

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::variable;
 use crate::ci::{BaseCommits, Search};
 use crate::error::{Advice, Error, Exit, Result};
 use crate::escape;
@@ -30,7 +31,6 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let variable = |name: &str| std::env::var(name).ok();
     let context = context(io)?;
     let client = context.as_ref().map(|context| client(context, variable)).transpose().or_else(|error| {
         writeln!(io.err, "warning: {error}")?;
@@ -61,7 +61,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 
 /// Whatever is wrong with the event, measuring can go on.
 pub fn context(io: &mut Io) -> Result<Option<Context>> {
-    Context::read(|name| std::env::var(name).ok()).or_else(|error| {
+    Context::read(variable).or_else(|error| {
         writeln!(io.err, "warning: {error}")?;
         Ok(None)
     })

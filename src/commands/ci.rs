@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::base;
 use super::publish::Publishing;
+use super::{base, variable};
 use crate::baseline::{self, Store};
 use crate::calibrate::calibrate;
 use crate::ci::{
@@ -254,7 +254,7 @@ impl Job<'_> {
         let mut sink = std::io::sink();
         let mut io = Io::new(&mut sink, io.err.raw());
         let options = self.args.publishing.options();
-        match publish(std::slice::from_ref(report), &options, &|name| std::env::var(name).ok(), &mut io) {
+        match publish(std::slice::from_ref(report), &options, &variable, &mut io) {
             Ok(_) => Ok(()),
             Err(error) => writeln!(io.err, "warning: {}", escape::line(&error.in_one_line())),
         }
@@ -286,7 +286,7 @@ fn commits(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -
         };
         return Ok(BaseCommits { tip: known(Path::new("."), tip), merge_base });
     }
-    let client = context.map(|context| base::client(context, |name| std::env::var(name).ok())).transpose();
+    let client = context.map(|context| base::client(context, variable)).transpose();
     let client = client.or_else(|error| writeln!(io.err, "warning: {error}").map(|()| None))?.flatten();
     let search = |repository: &Path| {
         let (client, base_ref) = (client.as_ref(), args.base_ref.as_deref());
@@ -330,7 +330,6 @@ fn committed(
 /// Publishes the report, and prints it in the wanted format.
 fn tell(args: &Args, report: &Report, io: &mut Io) -> Result<Exit> {
     let options = args.publishing.options();
-    let variable = |name: &str| std::env::var(name).ok();
     let reports = std::slice::from_ref(report);
     if args.format == Format::Markdown {
         return publish(reports, &options, &variable, io);

@@ -22,6 +22,15 @@ use crate::device::{GpuList, Machine, Ordinals};
 use crate::engine::{self, ENGINES};
 use crate::error::{Error, Result};
 
+/// A variable that GitHub gives a step.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the environment is where GitHub says it, and commands are what a step runs"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 /// The engine's numbers in this process of the GPUs that `--gpus` names.
 fn ordinals(machine: &Machine, device: DeviceKind, wanted: Option<&GpuList>) -> Result<Ordinals> {
     if device == DeviceKind::Cpu {

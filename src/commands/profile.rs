@@ -55,7 +55,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let (ceilings, profile) = measure(&spec, args.context as usize).map_err(|error| refused(&spec, error))?;
     match args.format {
         Format::Table => {
-            write!(io.out, "{}", render::profile_tables::tables(&spec.model, &profile, ceilings.as_ref()))?
+            write!(io.out, "{}", render::profile_tables::tables(&spec.model, &profile, ceilings.as_ref()))?;
         }
         Format::Json => {
             let output = Output { model: &spec.model, profile: &profile, ceilings };

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::variable;
 use crate::error::{Error, Exit, Result};
 use crate::escape;
 use crate::flags;
@@ -84,7 +85,7 @@ impl Publishing {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let (options, variable) = (args.publishing.options(), |name: &str| std::env::var(name).ok());
+    let options = args.publishing.options();
     match &args.what {
         What { results: Some(results), .. } => publish(&read_all(results)?, &options, &variable, io),
         What { failed, .. } => {

@@ -25,7 +25,9 @@ const SUSPECT_P: f64 = 0.10;
 /// A cell that looks changed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Suspect {
+    /// The case's id.
     pub case: String,
+    /// The metric that looks changed.
     pub metric: MetricName,
 }
 
@@ -70,6 +72,7 @@ impl Confirmed {
 }
 
 impl Confirmation {
+    /// No fresh run is there yet: every suspect is open.
     pub fn new(screen: Comparison, suspects: Vec<Suspect>, options: &Options) -> Self {
         let cells = suspects.into_iter().map(|suspect| Confirmed { suspect, row: None, p: 1.0 }).collect();
         // The suspects say what is compared, whatever the selection.

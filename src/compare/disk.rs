@@ -16,10 +16,15 @@ use crate::word::Word;
 /// One cell, what its sides hold, and what was found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
+    /// The case's id.
     pub case: String,
+    /// The metric's name, such as `ttft`.
     pub metric: String,
+    /// Of the means and standard deviations, such as `ms`.
     pub unit: String,
+    /// Which direction is good.
     pub better: Better,
+    /// What was found, in one word.
     pub verdict: Verdict,
     /// Why, for a person; for inconclusive also what would settle it.
     pub reason: String,
@@ -33,13 +38,16 @@ pub struct Row {
     /// interleaved, or the base has a history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unconfirmed: bool,
+    /// The base's values; absent where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<Summary>,
+    /// The head's values; absent where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Summary>,
     /// Relative, in native units: -0.03 of a throughput is 3% slower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<f64>,
+    /// Confidence interval of `change`: lower and upper end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<[f64; 2]>,
     /// Confidence level of `interval`: the one that the verdict asks for.
@@ -48,13 +56,16 @@ pub struct Row {
     /// The test that the verdict follows: the moderated one, or of a confirmed row the plain one on its fresh runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
+    /// `p` after Holm's adjustment for all tests of the family (Holm 1979): what is compared with alpha.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_adjusted: Option<f64>,
+    /// Degrees of freedom of the test behind `p`; absent where they are infinite.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub df: Option<f64>,
     /// The plain pooled t-test on the same data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_pooled: Option<f64>,
+    /// Degrees of freedom of the test behind `p_pooled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub df_pooled: Option<f64>,
     /// The noise threshold that was used, as a share.

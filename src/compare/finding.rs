@@ -13,7 +13,12 @@ pub enum Finding {
     /// Ranges of values that hardly vary, as of memory.
     Ranges(Ranges),
     /// No test is possible.
-    Untestable { change: Option<Share>, why: Untestable },
+    Untestable {
+        /// Relative change of the mean; absent where a side has no value.
+        change: Option<Share>,
+        /// What is in the way of a test.
+        why: Untestable,
+    },
     /// Other work or another machine: the values are true, their difference means nothing.
     NotComparable(Mismatch),
 }
@@ -21,40 +26,50 @@ pub enum Finding {
 /// The test of one cell.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tested {
-    /// In native units. Absent where it is no number.
+    /// Relative change of the mean, in native units: -0.03 of a throughput is 3% slower. Absent where it is no number.
     pub change: Option<Share>,
+    /// Confidence interval of `change`: lower and upper end.
     pub interval: Option<[Share; 2]>,
     /// Confidence level of `interval`: the one that the verdict asks for.
     pub confidence: f64,
+    /// Two-sided p-value of no change, before adjustment.
     pub p: f64,
+    /// After Holm's adjustment for all tests of the family (Holm 1979): what is compared with alpha.
     pub p_adjusted: f64,
-    /// Absent where they are infinite.
+    /// Degrees of freedom of the test; absent where they are infinite.
     pub df: Option<f64>,
+    /// What the plain test says, for comparison.
     pub pooled: Pooled,
     /// The smallest relative change that these data could have shown.
     pub detectable: Option<Share>,
     /// Measured again with base and head interleaved.
     pub confirmed: bool,
+    /// What follows from all of it.
     pub conclusion: Conclusion,
 }
 
 /// The plain pooled t-test on the same data.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pooled {
-    /// Absent where there is no spread at all.
+    /// Two-sided p-value; absent where there is no spread at all.
     pub p: Option<f64>,
+    /// Degrees of freedom: two less than there are values, for each session that both sides share.
     pub df: f64,
 }
 
 /// What follows from a test.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Conclusion {
+    /// Every change that the interval allows is within the noise threshold.
     Unchanged,
+    /// Significant, as large as the noise threshold, and in the bad direction.
     Worse,
+    /// The same in the good direction.
     Better,
     /// Looks changed, which the drift between sessions may explain: inconclusive until base and head are measured
     /// interleaved, or the base has a history.
     Unconfirmed(Unconfirmed),
+    /// The data don't settle it.
     Open(Open),
     /// What a screen concluded about a suspect of which no fresh runs came.
     NotMeasuredAgain(Box<Conclusion>),
@@ -65,19 +80,25 @@ pub enum Conclusion {
 pub struct Ranges {
     /// Of the means; as [`Tested::change`].
     pub change: Option<Share>,
+    /// How the ranges lie to each other.
     pub reading: Reading,
 }
 
 /// How the ranges lie to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
+    /// The head's range is apart on the bad side, by more than spread and noise threshold.
     Worse,
+    /// The same on the good side.
     Better,
+    /// No run of the head is further from a run of the base than the noise threshold, or what allocators round to.
     Unchanged,
+    /// The ranges overlap, or are close.
     Unclear,
 }
 
 impl Finding {
+    /// What the finding means for a reader.
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Tested(tested) => tested.conclusion.verdict(),
@@ -87,6 +108,7 @@ impl Finding {
         }
     }
 
+    /// Relative change of the mean, in native units; `None` where there is none to speak of.
     pub fn change(&self) -> Option<Share> {
         match self {
             Self::Tested(Tested { change, .. })
@@ -96,6 +118,7 @@ impl Finding {
         }
     }
 
+    /// The test, where there was one.
     pub fn tested(&self) -> Option<&Tested> {
         match self {
             Self::Tested(tested) => Some(tested),
@@ -115,6 +138,7 @@ impl Finding {
 }
 
 impl Conclusion {
+    /// What the conclusion means for a reader.
     pub fn verdict(&self) -> Verdict {
         match self {
             Self::Unchanged => Verdict::Unchanged,
@@ -124,6 +148,7 @@ impl Conclusion {
         }
     }
 
+    /// Looks changed, and nobody has confirmed it.
     pub fn is_unconfirmed(&self) -> bool {
         match self {
             Self::Unconfirmed(_) => true,

@@ -27,7 +27,7 @@ pub(super) fn match_sides<'a>(base: &'a Side, head: &'a Side, design: &Design, o
     }
     for head_case in head.cases.iter().filter(|case| !base_cases.contains_key(case.id.as_str())) {
         let reason = match head_case.failures.first() {
-            Some(reason) if head_case.runs == 0 => format!("in the head only, and failed: {}", reason),
+            Some(reason) if head_case.runs == 0 => format!("in the head only, and failed: {reason}"),
             _ => "in the head only: nothing to compare with".to_owned(),
         };
         matched.note(&head_case.id, NoteKind::New, false, reason);
@@ -90,7 +90,7 @@ impl<'a> Matched<'a> {
     /// A case that is planned on both sides, but gave no numbers on at least one.
     fn note_empty(&mut self, base: &CaseSide, head: &CaseSide) {
         let why = |case: &CaseSide| match case.failures.first() {
-            Some(reason) => format!("failed: {}", reason),
+            Some(reason) => format!("failed: {reason}"),
             None => "never ran, as the measurement was cut off".to_owned(),
         };
         let lost = base.runs > 0;

@@ -22,7 +22,7 @@ mod screen;
 mod side;
 mod test;
 mod verdict;
-pub mod wording;
+pub(crate) mod wording;
 
 use std::collections::BTreeMap;
 
@@ -87,17 +87,21 @@ impl Options {
 pub struct Comparison {
     /// Derived from the rows: the worst that any of them says.
     pub verdict: Verdict,
+    /// How many rows have each verdict.
     pub counts: Counts,
+    /// What the base's data allow to be said.
     pub tier: Tier,
     /// Occasions of the base's sessions, where base and head were measured apart. Five are a history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_occasions: Option<usize>,
+    /// Chance of a false alarm anywhere in the report, as it was asked for.
     pub alpha: f64,
     /// Number of tested cells, for which p-values are adjusted.
     pub family: usize,
     /// Median relative change of each metric over all cases: when everything moves, suspect the machine.
     #[schemars(with = "BTreeMap<String, f64>")]
     pub common_shift: BTreeMap<String, Share>,
+    /// One for each cell that both sides have values of.
     pub rows: Vec<Row>,
     /// Cases without a comparison, or with something to say beside it.
     pub notes: Vec<CaseNote>,
@@ -127,29 +131,41 @@ impl Comparison {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
+    /// No change as large as the noise threshold.
     Unchanged,
+    /// Better, by at least the noise threshold.
     Improved,
+    /// The data don't tell.
     Inconclusive,
+    /// Other work or another machine.
     NotComparable,
+    /// Worse, by at least the noise threshold.
     Regressed,
 }
 
 /// How many rows have each verdict.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
+    /// Rows that are worse.
     pub regressed: usize,
+    /// Rows that are better.
     pub improved: usize,
+    /// Rows that the data don't settle.
     pub inconclusive: usize,
+    /// Rows without a change that counts.
     pub unchanged: usize,
+    /// Rows whose sides can't be compared.
     pub not_comparable: usize,
 }
 
 impl Counts {
+    /// How many rows have this verdict.
     pub fn of(&self, verdict: Verdict) -> usize {
         let mut counts = *self;
         *counts.of_mut(verdict)
     }
 
+    /// The same, to count one more.
     pub fn of_mut(&mut self, verdict: Verdict) -> &mut usize {
         match verdict {
             Verdict::Regressed => &mut self.regressed,
@@ -175,16 +191,21 @@ pub enum Tier {
     SingleBaseline,
 }
 
+/// Something about a case that is no row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CaseNote {
+    /// The case's id.
     pub case: String,
+    /// What the note is about.
     pub kind: NoteKind,
     /// The head lost what the base had: counts as a regression where failing was asked for.
     #[serde(default)]
     pub fails: bool,
+    /// One sentence. It may hold text of the measured program.
     pub reason: String,
 }
 
+/// What a note is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteKind {
@@ -203,8 +224,11 @@ pub enum NoteKind {
 /// A field in which the sides differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
+    /// Its name, such as `gpu`.
     pub field: String,
+    /// Its value on the base's side, as text.
     pub base: String,
+    /// Its value on the head's side, as text.
     pub head: String,
     /// Makes the sides incomparable, unless mismatches are allowed; others are only worth knowing.
     #[serde(default)]

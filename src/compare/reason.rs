@@ -48,6 +48,7 @@ words! {
 pub struct Told {
     /// Absent in files of older versions.
     pub code: Option<Word<ReasonCode>>,
+    /// The sentence.
     pub text: String,
 }
 
@@ -56,14 +57,27 @@ pub struct Told {
 pub enum Unconfirmed {
     /// Measuring interleaved, or sessions of the base on this many occasions more.
     Occasions(usize),
+    /// As a file says it.
     Told(Told),
 }
 
 /// Why a test is inconclusive, and what would settle it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Open {
-    Doubt { doubt: Doubt, settling: Settling },
-    Told { told: Told, runs_needed: Option<u32> },
+    /// As it was found here.
+    Doubt {
+        /// What the test leaves open.
+        doubt: Doubt,
+        /// What would close it.
+        settling: Settling,
+    },
+    /// As a file says it.
+    Told {
+        /// Why.
+        told: Told,
+        /// Runs a side that would settle it.
+        runs_needed: Option<u32>,
+    },
 }
 
 /// Why a tested cell stays open.
@@ -81,7 +95,12 @@ pub enum Doubt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settling {
     /// This many runs a side.
-    Runs { total: u32, more: u32 },
+    Runs {
+        /// With those that are there.
+        total: u32,
+        /// Without them.
+        more: u32,
+    },
     /// This many more runs of the head beside those that it has.
     HeadRuns(u32),
     /// This many more sessions of the head, on as many occasions.
@@ -97,13 +116,20 @@ pub enum Settling {
 pub enum Untestable {
     /// Of the values of a side, `base` or `head`, some are not positive, finite numbers.
     InvalidValues {
+        /// `base` or `head`.
         side: &'static str,
+        /// Values of it that are none.
         invalid: usize,
+        /// All values of it.
         total: usize,
     },
+    /// Both sides have values, but in no session that they share.
     NoSharedValues,
+    /// One run a side has no spread.
     SingleRuns,
+    /// Nor has one run a side in each session.
     SingleRunsOfSessions,
+    /// As a file says it.
     Told(Told),
 }
 
@@ -114,10 +140,12 @@ pub enum Mismatch {
     Sides(Vec<String>),
     /// Settings of the case, or what ran.
     Case(Vec<String>),
+    /// As a file says it.
     Told(Told),
 }
 
 impl Unconfirmed {
+    /// For programs; `None` where a file doesn't say.
     pub fn code(&self) -> Option<Word<ReasonCode>> {
         match self {
             Self::Occasions(_) => Some(ReasonCode::Unconfirmed.into()),
@@ -127,6 +155,7 @@ impl Unconfirmed {
 }
 
 impl Open {
+    /// For programs; `None` where a file doesn't say.
     pub fn code(&self) -> Option<Word<ReasonCode>> {
         match self {
             Self::Doubt { doubt: Doubt::Size, .. } => Some(ReasonCode::SizeUnclear.into()),
@@ -136,6 +165,7 @@ impl Open {
         }
     }
 
+    /// Runs a side that would settle it, where more runs would.
     pub fn runs_needed(&self) -> Option<u32> {
         match self {
             Self::Doubt { settling: Settling::Runs { total, .. }, .. } => Some(*total),
@@ -146,6 +176,7 @@ impl Open {
 }
 
 impl Untestable {
+    /// For programs; `None` where a file doesn't say.
     pub fn code(&self) -> Option<Word<ReasonCode>> {
         match self {
             Self::InvalidValues { .. } => Some(ReasonCode::InvalidValues.into()),
@@ -158,6 +189,7 @@ impl Untestable {
 }
 
 impl Mismatch {
+    /// For programs; `None` where a file doesn't say.
     pub fn code(&self) -> Option<Word<ReasonCode>> {
         match self {
             Self::Sides(_) => Some(ReasonCode::SidesDiffer.into()),

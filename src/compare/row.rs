@@ -11,17 +11,24 @@ use crate::stats::Share;
 /// One cell, what its sides hold, and what was found. [`disk`](super::disk) is its JSON.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row {
+    /// What is compared.
     pub cell: Cell,
+    /// What was measured.
     pub sides: Sides,
+    /// What follows: the verdict is derived from it.
     pub finding: Finding,
 }
 
 /// A case and a metric, and how its values are read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cell {
+    /// The case's id.
     pub case: String,
+    /// The metric, which may be one that only others know.
     pub metric: MetricName,
+    /// Of the means and standard deviations, such as `ms`.
     pub unit: String,
+    /// Which direction is good.
     pub better: Better,
     /// The noise threshold.
     pub margin: Share,
@@ -30,33 +37,41 @@ pub struct Cell {
 /// The values of base and head; a side is absent where it has none.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sides {
+    /// What the head is compared with.
     pub base: Option<Summary>,
+    /// What is judged.
     pub head: Option<Summary>,
 }
 
 /// One side of a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
+    /// Number of runs that gave a value.
     pub n: usize,
+    /// Their arithmetic mean, in the metric's unit.
     pub mean: f64,
-    /// Absent for a single sample.
+    /// Sample standard deviation, in the metric's unit; absent for a single run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sd: Option<f64>,
 }
 
 impl Row {
+    /// What the finding means for a reader.
     pub fn verdict(&self) -> Verdict {
         self.finding.verdict()
     }
 
+    /// Relative change of the mean, in native units.
     pub fn change(&self) -> Option<Share> {
         self.finding.change()
     }
 
+    /// Confidence interval of the change, where there was a test.
     pub fn interval(&self) -> Option<[Share; 2]> {
         self.finding.tested()?.interval
     }
 
+    /// Holm-adjusted p-value, where there was a test.
     pub fn p_adjusted(&self) -> Option<f64> {
         Some(self.finding.tested()?.p_adjusted)
     }

@@ -19,7 +19,9 @@ pub struct Side {
     pub sessions: Vec<SessionFacts>,
     /// Which sessions are independent of each other.
     pub occasions: Occasions,
+    /// How it was measured; absent for plain samples.
     pub settings: Option<Settings>,
+    /// In the order of the file.
     pub cases: Vec<CaseSide>,
     /// What a reader must know about the file.
     pub warnings: Vec<String>,
@@ -28,23 +30,30 @@ pub struct Side {
 /// A session without its runs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionFacts {
+    /// The same on both sides where they were measured interleaved.
     pub id: String,
+    /// False while the session runs, or if it was cut off.
     pub finished: bool,
+    /// The machine.
     pub environment: Environment,
+    /// What the device can do at most, where that was measured.
     pub ceilings: Option<Ceilings>,
 }
 
 /// What one side holds of a case.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CaseSide {
+    /// The case's id; the same on both sides.
     pub id: String,
     /// Absent for plain samples, of which there may be very many cases: hence the box.
     pub case: Option<Box<Case>>,
+    /// The values, by metric.
     pub cells: Vec<CellSide>,
     /// Number of runs that gave numbers.
     pub runs: usize,
     /// Reasons of those that gave none.
     pub failures: Vec<String>,
+    /// Of the tokens that its runs generated: more than one where they weren't the same.
     pub token_hashes: BTreeSet<String>,
     /// What ran in the runs that gave numbers.
     pub implementations: BTreeSet<ImplementationName>,
@@ -57,9 +66,13 @@ pub struct CaseSide {
 /// The values of a metric, one a run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CellSide {
+    /// The metric, which may be one that only others know.
     pub metric: MetricName,
+    /// Of all values, such as `ms`.
     pub unit: Cow<'static, str>,
+    /// Which direction is good.
     pub better: Better,
+    /// How the values vary.
     pub kind: Kind,
     /// Smallest change worth a word, where the caller doesn't say.
     pub margin: Share,
@@ -76,6 +89,7 @@ pub struct CellSide {
 pub struct SessionValues {
     /// Index of the session in the file.
     pub session: usize,
+    /// One a run, in the order of the runs.
     pub values: Vec<f64>,
 }
 
@@ -121,6 +135,7 @@ impl Side {
         self.cases.iter().map(|case| (case.id.as_str(), case)).collect()
     }
 
+    /// What a results file holds, by case and metric.
     pub fn from_results(name: impl Into<String>, results: &Results) -> Self {
         let mut side = Self {
             name: name.into(),

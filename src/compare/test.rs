@@ -35,7 +35,9 @@ pub(super) struct Test {
 /// A normal error of known degrees of freedom.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Standard {
+    /// The standard error.
     pub error: LogRatio,
+    /// Its degrees of freedom; infinite where it is known.
     pub df: f64,
 }
 

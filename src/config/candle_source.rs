@@ -14,9 +14,17 @@ use crate::git::{has_user, is_address, is_revision};
 #[serde(untagged)]
 pub enum CandleSource {
     /// A checkout, as it is.
-    Checkout { path: PathBuf },
+    Checkout {
+        /// Its directory.
+        path: PathBuf,
+    },
     /// A branch, tag or commit of a repository.
-    Git { git: String, rev: String },
+    Git {
+        /// Its address.
+        git: String,
+        /// What to take of it.
+        rev: String,
+    },
 }
 
 impl fmt::Display for CandleSource {

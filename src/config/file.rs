@@ -23,6 +23,7 @@ pub const MAX_LENGTH: u32 = 131_072;
 #[serde(rename_all = "kebab-case")]
 #[schemars(deny_unknown_fields, title = "bench-diff.toml")]
 pub struct File {
+    /// What holds for every suite.
     #[serde(flatten)]
     pub settings: SuiteSettings,
     /// Build the measured program against this candle [default: the released one]. `bench-diff ci` does.
@@ -48,6 +49,7 @@ pub struct CandleTable {
 #[serde(rename_all = "kebab-case")]
 #[schemars(deny_unknown_fields)]
 pub struct SuiteTable {
+    /// What holds for this suite.
     #[serde(flatten)]
     pub settings: SuiteSettings,
     /// Each a model's id, or a table with the id and its own settings.
@@ -71,6 +73,7 @@ pub enum ModelEntry {
 pub struct ModelTable {
     /// An id such as `Qwen/Qwen2.5-0.5B-Instruct`, or a directory such as `./my-model`.
     pub model: String,
+    /// What holds for this model.
     #[serde(flatten)]
     pub settings: ModelSettings,
 }
@@ -113,6 +116,7 @@ pub struct ModelSettings {
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema, clap::Args)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct SuiteSettings {
+    /// What holds for its models, where they don't say otherwise.
     #[serde(flatten)]
     #[command(flatten)]
     pub model: ModelSettings,
@@ -156,6 +160,7 @@ pub struct SuiteSettings {
     /// The smallest change worth a word, by metric: `itl_p99 = "5%"` [default: 2%, itl_p99 5%, memory 1%]
     #[arg(skip)]
     pub noise_thresholds: BTreeMap<String, Percent>,
+    /// When to give up.
     #[arg(skip)]
     pub limits: LimitsTable,
 }
@@ -214,6 +219,7 @@ pub struct Selection {
     /// Take these models instead of the suite's: an id of the Qwen2.5 collection, or a directory (repeatable)
     #[arg(long = "model", value_name = "ID|DIRECTORY")]
     pub models: Vec<String>,
+    /// What flags override.
     #[command(flatten, next_help_heading = "Settings (override the configuration file)")]
     pub settings: SuiteSettings,
 }

@@ -24,6 +24,7 @@ use check::Checked;
 use serde::Deserialize;
 use source::{Problems, Source};
 
+/// Looked for in the working directory and its parents.
 pub const FILE_NAME: &str = "bench-diff.toml";
 
 /// What `bench-diff init` writes.
@@ -46,14 +47,18 @@ pub struct Config {
 /// One suite: what to measure, how, and what counts as a change.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Suite {
+    /// As the file names it.
     pub name: String,
+    /// How to measure.
     pub settings: Settings,
     /// What all its models run on; none on a CPU.
     pub gpus: Gpus,
     /// In the order of the configuration; each model with its cases.
     pub models: Vec<SuiteModel>,
+    /// What counts as a change.
     pub thresholds: Thresholds,
-    pub limits: Limits,
+    /// When to give up.
+    pub limits: TimeLimits,
     /// The candle that the measured program is built against; the released one when absent.
     pub candle: Option<CandleSource>,
 }
@@ -61,13 +66,15 @@ pub struct Suite {
 /// A model and the cases that share its loaded weights.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SuiteModel {
+    /// What an engine loads.
     pub spec: ModelSpec,
+    /// What is then measured, in this order.
     pub cases: Vec<Case>,
 }
 
 /// When to give up.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Limits {
+pub struct TimeLimits {
     /// For one case in one run, loading excluded.
     pub case_seconds: u64,
     /// For loading a model.
@@ -82,6 +89,7 @@ impl Suite {
         self.models[0].spec.device
     }
 
+    /// Those of all models.
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.models.iter().flat_map(|model| &model.cases)
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::source::{Problem, Source};
-use super::{Limits, Suite, SuiteModel, candle_source, is_plain_name};
+use super::{Suite, SuiteModel, TimeLimits, candle_source, is_plain_name};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
@@ -351,8 +351,8 @@ impl<'a> Resolver<'a> {
         margins
     }
 
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> TimeLimits {
+        TimeLimits {
             case_seconds: self.pick(|settings| settings.limits.case_seconds).unwrap_or(1800),
             load_seconds: self.pick(|settings| settings.limits.load_seconds).unwrap_or(3600),
             idle_wait_seconds: self.pick(|settings| settings.limits.idle_wait_seconds).unwrap_or(600),

@@ -10,6 +10,7 @@ use crate::case::DeviceKind;
 /// What a device can hold and do, roughly; of several GPUs, all together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Capacity {
+    /// For a person, such as `NVIDIA H100 80GB HBM3`.
     pub name: String,
     /// Bytes; `None` when unknown.
     #[serde(skip_serializing_if = "Option::is_none")]

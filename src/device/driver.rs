@@ -13,6 +13,7 @@ pub trait Driver: Send + Sync {
     /// The card, or the part of one (MIG), with that UUID.
     fn card(&self, uuid: &str) -> Option<Box<dyn Card>>;
 
+    /// Of the driver itself.
     fn versions(&self) -> Versions;
 }
 
@@ -29,8 +30,10 @@ pub struct CardId {
 
 /// One card.
 pub trait Card: Send + Sync {
+    /// Which card it is.
     fn id(&self) -> &CardId;
 
+    /// What it is made of.
     fn hardware(&self) -> Hardware;
 
     /// Energy since the driver was loaded, in joules; older and some small cards don't count it.
@@ -45,47 +48,66 @@ pub trait Card: Send + Sync {
     /// Everyone who has a compute context on the card.
     fn processes(&self) -> Vec<GpuProcess>;
 
+    /// What the process with that id is called, where the driver may tell.
     fn process_name(&self, pid: u32) -> Option<String>;
 
+    /// One look at it, now.
     fn sample(&self) -> CardSample;
 }
 
 /// What a card is made of.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hardware {
+    /// Its model, such as `NVIDIA H100 80GB HBM3`.
     pub name: String,
+    /// All of its memory.
     pub memory_bytes: Option<u64>,
+    /// Major and minor: 9 and 0 for an H100.
     pub compute_capability: Option<(i32, i32)>,
+    /// The limit in force, in watts.
     pub power_limit_w: Option<f64>,
+    /// Does its memory correct errors? That costs some cards bandwidth.
     pub ecc: Option<bool>,
+    /// The highest clock of its processors, in MHz.
     pub max_sm_clock_mhz: Option<u32>,
+    /// The highest clock of its memory, in MHz.
     pub max_memory_clock_mhz: Option<u32>,
+    /// Lines between processors and memory.
     pub bus_width_bits: Option<u32>,
+    /// CUDA cores.
     pub cores: Option<u32>,
 }
 
 /// The driver's version, and the newest CUDA that it supports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Versions {
+    /// Such as `570.86.10`.
     pub driver: Option<String>,
+    /// Such as `12.8`.
     pub cuda: Option<String>,
 }
 
 /// A process that computes on a card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GpuProcess {
+    /// The process's id, as the driver tells it.
     pub pid: u32,
-    /// Hidden in many containers.
+    /// Memory that it holds on the card; hidden in many containers.
     pub bytes: Option<u64>,
 }
 
 /// One look at a card.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CardSample {
+    /// Clock of the processors, in MHz.
     pub sm_clock_mhz: Option<f64>,
+    /// Clock of the memory, in MHz.
     pub memory_clock_mhz: Option<f64>,
+    /// Of the processor, in degrees Celsius.
     pub temperature_c: Option<f64>,
+    /// What it takes, in watts.
     pub power_w: Option<f64>,
+    /// What holds its clocks down.
     pub throttling: BTreeSet<Throttle>,
 }
 
@@ -93,11 +115,17 @@ pub struct CardSample {
 /// them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Throttle {
+    /// The driver keeps it below the power limit.
     SwPowerCap,
+    /// The hardware halves the clocks, or more: heat, power brake or power supply.
     HwSlowdown,
+    /// Another card of its group is held down, and they go together.
     SyncBoost,
+    /// The driver keeps it below its highest operating temperature.
     SwThermalSlowdown,
+    /// The hardware cools it down.
     HwThermalSlowdown,
+    /// The machine's power supply asks for it.
     HwPowerBrakeSlowdown,
 }
 

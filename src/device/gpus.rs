@@ -8,6 +8,7 @@ use super::ordinals::Ordinals;
 pub enum Gpus {
     /// No driver tells of them: CUDA's numbers, as they were given.
     Unknown(Vec<u32>),
+    /// The driver knows each.
     Known(Vec<CardId>),
 }
 
@@ -19,6 +20,7 @@ impl Default for Gpus {
 }
 
 impl Gpus {
+    /// How many were named.
     pub fn count(&self) -> usize {
         match self {
             Self::Unknown(numbers) => numbers.len(),

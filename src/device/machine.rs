@@ -26,6 +26,7 @@ enum Cards {
 
 impl Machine {
     /// This machine, with what `CUDA_VISIBLE_DEVICES` leaves of it.
+    #[expect(clippy::disallowed_methods, reason = "CUDA's own variable says which GPUs a program sees")]
     pub fn here() -> Self {
         let variable = std::env::var_os("CUDA_VISIBLE_DEVICES");
         let variable = variable.as_ref().map(|value| value.to_string_lossy());

@@ -10,7 +10,7 @@ mod driver;
 pub(crate) mod fake;
 mod gpus;
 mod machine;
-pub mod memory;
+pub(crate) mod memory;
 mod name;
 mod nvml;
 mod ordinals;

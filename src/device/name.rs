@@ -22,6 +22,7 @@ pub enum GpuName {
 pub struct GpuList(Vec<GpuName>);
 
 impl GpuList {
+    /// In the order in which they were written.
     pub fn names(&self) -> &[GpuName] {
         &self.0
     }

@@ -21,6 +21,7 @@ pub fn driver() -> Option<&'static dyn Driver> {
 struct Library(&'static Nvml);
 
 impl Library {
+    #[expect(clippy::disallowed_methods, reason = "the one place that opens it")]
     fn open() -> Option<Self> {
         let nvml = Nvml::init().inspect_err(|error| tracing::debug!("no NVML: {error}")).ok()?;
         Some(Self(Box::leak(Box::new(nvml))))

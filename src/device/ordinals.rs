@@ -13,10 +13,12 @@ impl Ordinals {
         (0..count as u32).collect()
     }
 
+    /// In the order in which they are to be used.
     pub fn all(&self) -> &[u32] {
         &self.0
     }
 
+    /// How many GPUs; 0 on a CPU.
     pub fn count(&self) -> usize {
         self.0.len()
     }

@@ -21,6 +21,7 @@ impl Ours {
         Self::default()
     }
 
+    /// This process and what it started.
     pub fn this_process() -> Self {
         Self::started_by(std::process::id())
     }
@@ -30,6 +31,7 @@ impl Ours {
         Self { roots: BTreeSet::from([root]) }
     }
 
+    /// Is that process one of ours?
     pub fn contains(&self, pid: u32) -> bool {
         !self.roots.is_empty() && self.is_among(pid, lineage)
     }
@@ -94,6 +96,7 @@ mod tests {
 
     #[test]
     #[cfg(target_os = "linux")]
+    #[expect(clippy::disallowed_methods, reason = "a child of a test")]
     fn a_child_belongs_to_its_parent() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let (ours, foreign) = (Ours::this_process(), Ours::started_by(child.id()));

@@ -11,10 +11,12 @@ pub struct Budget {
 }
 
 impl Budget {
+    /// Runs from now on.
     pub fn new(total: Duration) -> Self {
         Self { started: Instant::now(), total, block: Duration::ZERO }
     }
 
+    /// Is there time for one that takes as long as the last?
     pub fn allows_another_block(&self) -> bool {
         self.started.elapsed() + self.block <= self.total
     }
@@ -27,6 +29,7 @@ impl Budget {
         measured
     }
 
+    /// All of it.
     pub fn minutes(&self) -> f64 {
         self.total.as_secs_f64() / 60.0
     }

@@ -7,9 +7,13 @@ use crate::results::Results;
 /// What came of a duel.
 #[derive(Debug)]
 pub struct Duelled {
+    /// All runs of the base.
     pub base: Results,
+    /// All runs of the head.
     pub head: Results,
+    /// What they say.
     pub comparison: Comparison,
+    /// Why there are no more of them.
     pub ended: Ended,
 }
 
@@ -20,6 +24,7 @@ pub enum Ended {
     Settled,
     /// What is open stays open: all looks were had, or the runs for another can't be got.
     OutOfLooks,
+    /// The time for it is spent.
     OutOfTime,
     /// Told to stop: the comparison is of what was measured until then.
     Stopped,

@@ -22,16 +22,22 @@ use settling::Settling;
 
 /// Who is measured against whom, and on what.
 pub struct Duel<'a> {
+    /// The suite, and which of its cases to refuse.
     pub request: Request<'a>,
+    /// What the head is measured against.
     pub base: Contender,
+    /// What is judged.
     pub head: Contender,
+    /// Who is told of progress.
     pub observer: &'a mut dyn Observer,
+    /// Ends it early.
     pub stop: &'a Stop,
 }
 
 /// One of the two.
 #[derive(Debug, Clone)]
 pub struct Contender {
+    /// How to start it.
     pub program: Worker,
     /// Where its results are saved while it is measured; nowhere when absent.
     pub saved: Option<Saved>,

@@ -7,19 +7,32 @@ use crate::error::{Advice, Cause};
 /// What went wrong in an engine, as far as measuring must tell it apart.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
+    /// The device's memory doesn't suffice: another case may fit.
     #[error("out of memory: {0}")]
     OutOfMemory(String),
     /// What was asked for can't be. The hint says what can.
     #[error("{why}")]
-    Refused { why: String, hint: String },
+    Refused {
+        /// What can't be.
+        why: String,
+        /// What can.
+        hint: String,
+    },
     /// A file or directory of the model.
     #[error("{}", path.display())]
-    File { path: PathBuf, source: Cause },
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: Cause,
+    },
+    /// Anything else, in one sentence.
     #[error("{0}")]
     Failed(String),
 }
 
 impl EngineError {
+    /// For what can't be, and what can.
     pub fn refused(why: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Refused { why: why.into(), hint: hint.into() }
     }

@@ -16,7 +16,9 @@ use crate::redact::Secrets;
 
 /// A model's files at one commit.
 pub struct Snapshot {
+    /// In the hub's cache.
     pub directory: PathBuf,
+    /// What the branch or tag stood for.
     pub commit: String,
 }
 
@@ -68,6 +70,7 @@ fn split_id(model: &str) -> Result<(&str, &str), EngineError> {
 }
 
 /// As Python's huggingface_hub reads a switch.
+#[expect(clippy::disallowed_methods, reason = "the hub's variables, as all its programs read them")]
 fn is_set(variable: &str) -> bool {
     std::env::var(variable).is_ok_and(|value| ["1", "ON", "YES", "TRUE"].contains(&value.to_ascii_uppercase().as_str()))
 }

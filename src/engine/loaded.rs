@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::ImplementationName;
 
+/// What an engine says of a model that it has loaded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Loaded {

@@ -9,7 +9,7 @@ mod hub;
 mod loaded;
 mod needs;
 pub mod profile;
-pub mod protocol;
+pub(crate) mod protocol;
 mod replay;
 mod spec;
 
@@ -91,6 +91,7 @@ pub trait Engine {
         None
     }
 
+    /// Begins a new peak of the allocator; nothing where it doesn't tell one.
     fn reset_peak(&mut self) {}
 
     /// The forward pass, step by step: what `bench-diff generate` shows.

@@ -11,7 +11,9 @@ pub struct Needs {
     pub obstacle: Option<String>,
     /// Token ids are below this; `None` where the engine can't tell.
     pub vocab_size: Option<usize>,
+    /// Loading the model, without downloading it.
     pub load_seconds: f64,
+    /// The prompt, up to the first token.
     pub prefill_seconds: f64,
     /// A decode step, without what the cache costs.
     pub step_seconds: f64,
@@ -31,6 +33,7 @@ impl Needs {
 /// Device memory, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Memory {
+    /// As they lie on the device.
     pub weights: u64,
     /// Keys and values of prompt and generated tokens.
     pub kv_cache: u64,
@@ -39,6 +42,7 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// All of it together, in bytes.
     pub fn total(&self) -> u64 {
         self.weights + self.kv_cache + self.workspace
     }

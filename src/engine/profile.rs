@@ -7,14 +7,18 @@ use serde::Serialize;
 pub struct Profile {
     /// Tokens in the cache before the decode step, and of the prompt.
     pub context: usize,
+    /// Of one decode step.
     pub decode: Vec<Part>,
+    /// Of one prefill.
     pub prefill: Vec<Part>,
 }
 
 /// One kind of work.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Part {
+    /// What is done, such as `attention`.
     pub name: &'static str,
+    /// How long it takes, over all layers.
     pub seconds: f64,
     /// Bytes of weights and cache that it must read; 0 where that isn't what bounds it.
     pub bytes: f64,

@@ -13,6 +13,7 @@ use crate::case::{Clock, DeviceKind, Dtype, ImplementationName, Quantization, We
 use crate::word::Word;
 
 /// The version that this build speaks.
+#[cfg_attr(not(test), expect(dead_code, reason = "nothing speaks it yet"))]
 pub const VERSION: u32 = 1;
 
 /// A line of either side.
@@ -20,7 +21,9 @@ pub const VERSION: u32 = 1;
 #[serde(untagged)]
 #[schemars(title = "A line of the engine protocol")]
 pub enum Line {
+    /// To the engine.
     Request(Request),
+    /// From the engine.
     Answer(Answer),
 }
 
@@ -40,10 +43,13 @@ pub enum Request {
         /// The branch, tag or commit to take from the hub.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         revision: Option<String>,
+        /// Where the weights come from.
         weights: Word<WeightsSource>,
+        /// How they are quantized.
         quantization: Word<Quantization>,
         /// The type of weights and activations.
         dtype: Word<Dtype>,
+        /// Where the model is to run.
         device: Word<DeviceKind>,
         /// The cards to use, by UUID or by number; empty on a CPU.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -55,7 +61,12 @@ pub enum Request {
         max_length: u32,
     },
     /// Generates exactly `tokens` tokens after `prompt`, greedily, past any end of sequence.
-    Generate { prompt: Vec<u32>, tokens: u32 },
+    Generate {
+        /// Token ids.
+        prompt: Vec<u32>,
+        /// How many to generate.
+        tokens: u32,
+    },
     /// Asks for the most memory in use since the last time that it was asked, or since loading.
     Memory,
     /// The end: the engine exits with 0.
@@ -70,7 +81,9 @@ pub enum Answer {
     Hello {
         /// The highest version that the engine speaks. It speaks those below as well.
         protocol: u32,
+        /// What the engine is called, in one line.
         name: String,
+        /// As the engine gives it, in one line.
         version: String,
         /// The commit it was built from.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +93,12 @@ pub enum Answer {
         components: BTreeMap<String, Component>,
     },
     /// While it loads, as often as it likes: bytes done and in all.
-    Loading { done: u64, total: u64 },
+    Loading {
+        /// Bytes of weights so far.
+        done: u64,
+        /// Bytes in all; 0 while that is unknown.
+        total: u64,
+    },
     /// Answers `load`.
     Loaded {
         /// What runs the model, which may not be what was asked for.
@@ -94,7 +112,10 @@ pub enum Answer {
         warnings: Vec<String>,
     },
     /// So many tokens more are there now. Only from an engine that leaves the times to us: each is timed as it arrives.
-    Chunk { tokens: u32 },
+    Chunk {
+        /// How many.
+        tokens: u32,
+    },
     /// Answers `generate`.
     Generated {
         /// The ids of all tokens; absent where the engine doesn't know them.
@@ -112,6 +133,7 @@ pub enum Answer {
     },
     /// Answers any request that failed.
     Error {
+        /// What went wrong, for programs.
         kind: Word<ErrorKind>,
         /// One sentence: what went wrong and what to do.
         message: String,
@@ -132,8 +154,10 @@ pub struct Times {
 /// A part of an engine that has a version of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Component {
+    /// Absent where it doesn't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Where it was built from a checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
 }

@@ -20,11 +20,17 @@ pub struct ModelSpec {
     /// The branch, tag or commit to take from the hub.
     #[serde(default)]
     pub revision: Option<String>,
+    /// Where the weights come from.
     pub weights: WeightsSource,
+    /// How they are quantized.
     pub quantization: Quantization,
+    /// The type of weights and activations.
     pub dtype: Dtype,
+    /// The engine's name in the table of engines.
     pub engine: EngineName,
+    /// Which of its implementations; it may have to fall back to another.
     pub implementation: ImplementationName,
+    /// Where it runs.
     pub device: DeviceKind,
     /// Which GPUs, in the order in which the engine is to use them; ignored on a CPU.
     #[serde(flatten)]

@@ -35,6 +35,7 @@ impl Folder {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// The claimed directory.
     pub fn path(&self) -> &Path {
         &self.path
     }

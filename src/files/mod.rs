@@ -10,6 +10,8 @@
 //! What belongs to a file lies beside it while it is written: `.NAME.bench-diff-lock` and `.NAME.bench-diff-new`. Both
 //! go when it is done, and what a killed process left there is used up by the next one that writes the file.
 
+#![expect(clippy::disallowed_methods, reason = "the one room that writes files")]
+
 mod folder;
 pub(crate) mod lock;
 mod output;

@@ -18,6 +18,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
+    /// A new one, where the system keeps what is temporary.
     pub fn new() -> io::Result<Self> {
         Self::new_in(&std::env::temp_dir())
     }
@@ -35,6 +36,7 @@ impl Scratch {
         }
     }
 
+    /// The directory, which is empty at first.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }

@@ -12,7 +12,9 @@ use crate::error::{Error, Result};
 /// Where commits are fetched from.
 #[derive(Debug)]
 pub struct Remote<'a> {
+    /// `https://`, `ssh://` or a path.
     pub url: String,
+    /// Absent where git finds its own way.
     pub credential: Option<Credential<'a>>,
 }
 

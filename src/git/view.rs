@@ -10,6 +10,8 @@
 //! Linked work trees, submodules, bare, shallow and SHA-256 repositories work as they are. Of a partial clone, only what
 //! is there can be read.
 
+#![expect(clippy::disallowed_methods, reason = "git wants loose files, in folders that only we know")]
+
 use std::fmt::Write;
 use std::fs;
 use std::io;
@@ -37,6 +39,7 @@ pub struct Place {
 /// One question's git directory.
 #[derive(Debug)]
 pub struct View {
+    /// The repository that it looks at.
     pub place: Place,
     directory: Scratch,
 }
@@ -110,6 +113,7 @@ fn regular(path: PathBuf) -> io::Result<PathBuf> {
 }
 
 impl View {
+    /// Of the repository that `directory` is in.
     pub fn of(directory: &Path) -> Result<Self, GitError> {
         Self::make(Place::of(directory)?).map_err(GitError::at(directory))
     }
@@ -141,6 +145,7 @@ impl View {
         self.git_in(Environment::git()).args(args)
     }
 
+    /// Git with an environment of its own.
     pub fn git_in(&self, environment: Environment) -> Launch {
         Launch::of("git", environment).with("GIT_DIR", self.path()).in_directory(self.path())
     }
@@ -155,6 +160,7 @@ impl View {
         })
     }
 
+    /// Does the clone lack history?
     pub fn is_shallow(&self) -> bool {
         self.path().join("shallow").is_file()
     }

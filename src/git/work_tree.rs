@@ -1,5 +1,7 @@
 //! A commit's files, to build them.
 
+#![expect(clippy::disallowed_methods, reason = "git wants loose files, in a folder that only we know")]
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

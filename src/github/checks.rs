@@ -11,6 +11,7 @@ const MAX_SUMMARY: usize = 65_535;
 /// How a check run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Conclusion {
+    /// All is well.
     Success,
     /// Stops the pull request where the check is required.
     Failure,
@@ -33,11 +34,17 @@ impl Conclusion {
 pub struct CheckRun<'a> {
     /// The same name for the same suite and GPU, so that a branch can require it.
     pub name: &'a str,
+    /// The commit that it is of.
     pub head_sha: &'a str,
+    /// The workflow run that measured: its attempts bring one check run up to date.
     pub run_id: u64,
+    /// How it ends.
     pub conclusion: Conclusion,
+    /// One line.
     pub title: &'a str,
+    /// The comment, as Markdown.
     pub summary: &'a str,
+    /// Where its link leads.
     pub details_url: &'a str,
 }
 

@@ -101,6 +101,7 @@ impl Client {
         self.secrets.redact(text)
     }
 
+    /// What is at `path`.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ApiError> {
         let answer = self.send(&Method::GET, path, None)?;
         self.decode(&Method::GET, path, &answer)
@@ -133,6 +134,7 @@ impl Client {
         self.decode(&Method::POST, path, &answer)
     }
 
+    /// Changes what is at `path`. Sent again after an error: it leaves the same state.
     pub fn patch<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, ApiError> {
         let answer = self.send(&Method::PATCH, path, Some(body))?;
         self.decode(&Method::PATCH, path, &answer)
@@ -286,6 +288,7 @@ fn is_local(host: &str) -> bool {
 }
 
 /// octocrab's connections are direct.
+#[expect(clippy::disallowed_methods, reason = "only to say what isn't used")]
 fn proxy_hint() -> &'static str {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     match ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"].iter().any(set) {

@@ -19,29 +19,38 @@ pub struct Context {
     pub api_url: String,
     /// `https://github.com`, or `https://HOST`.
     pub server_url: String,
+    /// The one that the workflow is of.
     pub repository: Repository,
+    /// The same for all attempts.
     pub run_id: u64,
+    /// Counted from 1.
     pub run_attempt: u64,
     /// The repository's, where the event says it.
     pub default_branch: Option<String>,
+    /// What started it.
     pub trigger: Trigger,
 }
 
 /// What started the run, as far as it leads to a pull request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
+    /// A pull request was opened or pushed to.
     PullRequest(PullRequest),
     /// A comment on the pull request. What its head is now must be asked.
     Comment {
+        /// The pull request's.
         number: u64,
     },
     /// Another workflow ended. Its artifacts are as trustworthy as the code that it ran.
     WorkflowRun(WorkflowRun),
+    /// Somebody started it by hand.
     Dispatch {
+        /// The pull request that they named.
         number: Option<u64>,
     },
     /// What the branch was before; `None` for a new branch or a tag.
     Push {
+        /// A commit.
         before: Option<String>,
     },
     /// Release, schedule: no pull request.
@@ -51,27 +60,37 @@ pub enum Trigger {
 /// The run that this run follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkflowRun {
+    /// The same for all its attempts.
     pub id: u64,
+    /// Counted from 1, where the event says it.
     pub attempt: Option<u64>,
     /// What started it.
     pub event: Option<String>,
+    /// The commit that it ran on. Of a pull request, its head.
     pub head_sha: String,
+    /// The branch of that commit, which may be a fork's.
     pub head_branch: Option<String>,
+    /// Whose repository the branch is in.
     pub head_owner: Option<String>,
     /// Empty for forks.
     pub pull_requests: Vec<u64>,
 }
 
+/// As the event tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PullRequest {
+    /// In the repository that it goes into.
     pub number: u64,
+    /// The commit that it proposes.
     pub head_sha: String,
+    /// The tip of the branch that it goes into, when the event happened.
     pub base_sha: String,
     /// `None` when the fork was deleted.
     pub head_repository: Option<String>,
 }
 
 impl Context {
+    /// That of github.com.
     pub const DEFAULT_API_URL: &str = "https://api.github.com";
 
     /// From the variables that every runner sets; `None` outside of a workflow run.

@@ -2,13 +2,13 @@
 //!
 //! Nothing here decides a verdict, and no failure here loses one: every caller has the report already.
 
-pub mod acceptance;
-pub mod checks;
-pub mod client;
-pub mod event;
-pub mod outputs;
+pub(crate) mod acceptance;
+pub(crate) mod checks;
+pub(crate) mod client;
+pub(crate) mod event;
+pub(crate) mod outputs;
 pub mod sticky;
-pub mod token;
+pub(crate) mod token;
 
 use std::fmt;
 
@@ -20,6 +20,7 @@ pub use token::Token;
 pub struct Repository(String);
 
 impl Repository {
+    /// `None` for anything that isn't two plain names.
     pub fn parse(text: &str) -> Option<Self> {
         let (owner, name) = text.split_once('/')?;
         let is_name = |part: &str| {
@@ -42,20 +43,48 @@ pub enum ApiError {
     /// Nothing was sent.
     #[error("{0}")]
     Setup(String),
+    /// GitHub answered, and did nothing.
     #[error("GitHub refused `{request}` with {status}: {message}{}", advice(*status, message))]
-    Refused { request: String, status: u16, message: String },
+    Refused {
+        /// Method and path.
+        request: String,
+        /// The answer's HTTP status.
+        status: u16,
+        /// What GitHub says about it.
+        message: String,
+    },
+    /// Too many requests: nothing was done, and waiting takes too long.
     #[error(
         "GitHub's rate limit refused `{request}` ({status}) and asks to wait {seconds} s, which is too long for a job; run it again later"
     )]
-    RateLimited { request: String, status: u16, seconds: u64 },
+    RateLimited {
+        /// Method and path.
+        request: String,
+        /// The answer's HTTP status.
+        status: u16,
+        /// How long GitHub wants us to wait.
+        seconds: u64,
+    },
     /// No answer arrived: it may have been done all the same.
     #[error("no answer from GitHub to `{request}`: {reason}")]
-    Unanswered { request: String, reason: String },
+    Unanswered {
+        /// Method and path.
+        request: String,
+        /// What failed on the way.
+        reason: String,
+    },
+    /// An answer that isn't what GitHub documents.
     #[error("can't read GitHub's answer to `{request}`: {reason}")]
-    Unreadable { request: String, reason: String },
+    Unreadable {
+        /// Method and path.
+        request: String,
+        /// What is wrong with the answer.
+        reason: String,
+    },
 }
 
 impl ApiError {
+    /// The HTTP status of the answer, where one arrived.
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } | Self::RateLimited { status, .. } => Some(*status),

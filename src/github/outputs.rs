@@ -72,16 +72,22 @@ fn shorten(markdown: &str, limit: usize) -> String {
 /// How an annotation looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
+    /// Something failed.
     Error,
+    /// Something to look at.
     Warning,
+    /// Something to know.
     Notice,
 }
 
 /// A message on the run's page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Annotation {
+    /// How it looks.
     pub level: Level,
+    /// One line, in bold.
     pub title: String,
+    /// What else there is to say.
     pub message: String,
 }
 

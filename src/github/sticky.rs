@@ -94,14 +94,19 @@ words! {
 /// What became of the comment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Posted {
+    /// There was none: it is new.
     Created {
+        /// Where it is.
         url: String,
     },
+    /// There was one, which says something else now.
     Updated {
+        /// Where it is.
         url: String,
     },
     /// A newer run has reported already.
     Superseded {
+        /// Where it is.
         url: String,
     },
     /// Nothing to say.
@@ -109,6 +114,7 @@ pub enum Posted {
 }
 
 impl Posted {
+    /// Where the comment is, if there is one.
     pub fn url(&self) -> Option<&str> {
         match self {
             Self::Created { url } | Self::Updated { url } | Self::Superseded { url } => Some(url),
@@ -120,19 +126,26 @@ impl Posted {
 /// A comment on an issue or pull request.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Comment {
+    /// GitHub's number of it.
     pub id: u64,
+    /// Where people read it.
     #[serde(default)]
     pub html_url: String,
+    /// Its text. Anybody may have written it.
     #[serde(default)]
     pub body: Option<String>,
+    /// Who wrote it; absent for an account that is gone.
     #[serde(default)]
     pub user: Option<User>,
+    /// What the author is to the repository, such as `OWNER` or `CONTRIBUTOR`.
     #[serde(default)]
     pub author_association: Option<String>,
 }
 
+/// An account.
 #[derive(Debug, Clone, Deserialize)]
 pub struct User {
+    /// Its name; an app's ends in `[bot]`.
     pub login: String,
 }
 
@@ -141,6 +154,7 @@ impl Comment {
         self.user.as_ref().map(|user| user.login.as_str())
     }
 
+    /// Its text; empty where there is none.
     pub fn body(&self) -> &str {
         self.body.as_deref().unwrap_or_default()
     }
@@ -178,10 +192,12 @@ pub struct Conversation<'a> {
 }
 
 impl<'a> Conversation<'a> {
+    /// Those of pull request `number`. Asks GitHub who we are.
     pub fn open(client: &'a Client, repository: &'a Repository, number: u64) -> Result<Self, ApiError> {
         Ok(Self { client, repository, number, me: who_am_i(client)? })
     }
 
+    /// All of them, oldest first.
     pub fn comments(&self) -> Result<Vec<Comment>, ApiError> {
         self.client.list(&self.address())
     }

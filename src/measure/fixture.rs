@@ -6,7 +6,7 @@ use super::metrics_of_run::Sampled;
 use super::protocol::Job;
 use super::seen::Seen;
 use crate::case::{Case, Clock, DeviceKind};
-use crate::config::{Limits, Suite, SuiteModel};
+use crate::config::{Suite, SuiteModel, TimeLimits};
 use crate::device::Gpus;
 use crate::engine::{Costs, Generation, Loaded, ModelSpec};
 use crate::results::{Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, Session, Settings};
@@ -35,7 +35,7 @@ pub fn suite() -> Suite {
         gpus: Gpus::default(),
         models: vec![SuiteModel { spec, cases }],
         thresholds: Default::default(),
-        limits: Limits { case_seconds: 1, load_seconds: 1, idle_wait_seconds: 0 },
+        limits: TimeLimits { case_seconds: 1, load_seconds: 1, idle_wait_seconds: 0 },
         candle: None,
     }
 }

@@ -18,6 +18,7 @@ use crate::results::{self, Discarded, Outcome, Program, Results, Run, Session};
 pub struct Side {
     /// `base` or `head`; empty when there is only one side.
     pub label: String,
+    /// How to start the measured program.
     pub worker: Worker,
     /// The last session is the one that is being measured.
     pub results: Results,
@@ -28,6 +29,7 @@ pub struct Side {
 /// Where a side is saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Saved {
+    /// The results file.
     pub path: PathBuf,
     /// Carry on with what an interrupted measurement left there.
     pub resume: bool,
@@ -80,6 +82,7 @@ impl Side {
         Ok(side.saved_to(output))
     }
 
+    /// The side, written to `output` from now on.
     #[must_use]
     pub fn saved_to(mut self, output: Output) -> Self {
         self.output = Some(output);

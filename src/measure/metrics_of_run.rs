@@ -19,12 +19,17 @@ const HASH_BYTES: usize = 16;
 
 /// The measured generations of a run, at least one, and all that was seen around them.
 pub struct Sampled<'a> {
+    /// What was measured.
     pub case: &'a Case,
+    /// The measured ones, in order.
     pub generations: &'a [Generation],
+    /// What was seen of the devices.
     pub seen: Seen,
     /// The allocator's peak, where it tells.
     pub allocated_bytes: Option<u64>,
+    /// What loading found out.
     pub loaded: &'a Loaded,
+    /// What the device can do at most; absent where that is unknown or means nothing.
     pub ceilings: Option<&'a Ceilings>,
 }
 

@@ -20,7 +20,9 @@ const MAX_COMPONENTS: usize = 20;
 /// A program that speaks the [protocol](super::protocol): it is started once for each model and round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
+    /// The executable.
     pub path: PathBuf,
+    /// What makes it a worker.
     pub args: Vec<OsString>,
     /// The GPUs that it sees, as `CUDA_VISIBLE_DEVICES`; those that we see where absent.
     pub visible_devices: Option<String>,
@@ -137,6 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "what a child inherits")]
     fn threads_are_told_where_they_are_set() {
         let threads = |count| {
             let launch = Worker::at("/nowhere").launch(WeightsSource::Generated, count);

@@ -5,6 +5,7 @@ use std::fs;
 /// Starts counting anew (`man 5 proc`: writing 5 to `clear_refs` resets `VmHWM`).
 ///
 /// Where that isn't allowed the count keeps what loading needed, which is the same in every run.
+#[expect(clippy::disallowed_methods, reason = "a switch of the kernel, and no file")]
 pub fn reset_peak() {
     if let Err(error) = fs::write("/proc/self/clear_refs", "5") {
         tracing::debug!("can't reset the peak of resident memory: {error}");

@@ -8,17 +8,20 @@ use crate::results::{CardState, DeviceState};
 
 /// What a card told at one time.
 pub struct CardLook {
+    /// Of the whole card, whoever uses it.
     pub sample: CardSample,
-    /// Held by the measured program.
+    /// Memory that the measured program holds.
     pub held_bytes: Option<u64>,
 }
 
 /// In all.
 #[derive(Debug, Default, PartialEq)]
 pub struct Seen {
-    /// Of all cards at one time.
+    /// The most that the measured program held on all cards at one time; on a CPU, its resident memory.
     pub peak_bytes: Option<u64>,
+    /// What all cards used, in joules; absent where one doesn't tell.
     pub energy_j: Option<f64>,
+    /// Clocks, temperature and power of all cards together.
     pub device: Option<DeviceState>,
     /// In the order of the cards; empty on a CPU.
     pub by_card: Vec<CardSeen>,
@@ -27,9 +30,13 @@ pub struct Seen {
 /// Of one card.
 #[derive(Debug, PartialEq)]
 pub struct CardSeen {
+    /// Which card.
     pub card: CardId,
+    /// The most that the measured program held.
     pub peak_bytes: Option<u64>,
+    /// What the card used, in joules; absent where it doesn't count it, or not long enough.
     pub energy_j: Option<f64>,
+    /// Clocks, temperature and power.
     pub state: DeviceState,
 }
 

@@ -29,7 +29,7 @@ pub struct Throttling {
 
 impl Throttling {
     /// Takes what is always so in a case's earlier runs, of all sides, as accepted.
-    pub fn know<'a>(&mut self, case: &str, runs: impl Iterator<Item = &'a Run>) {
+    pub fn accept_what_is_always_so<'a>(&mut self, case: &str, runs: impl Iterator<Item = &'a Run>) {
         self.accept(case, always(runs));
     }
 
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(always([&capped, &hot].into_iter()), BTreeSet::from(["sw_power_cap"]));
         assert_eq!(always([&capped, &cold].into_iter()), BTreeSet::new());
         let mut throttling = Throttling::default();
-        throttling.know("a", [&capped, &hot].into_iter());
+        throttling.accept_what_is_always_so("a", [&capped, &hot].into_iter());
         assert_eq!(throttling.judge("", "a", 2, &throttled_by(&["sw_power_cap"])), None);
         assert!(throttling.judge("", "a", 2, &throttled_by(&["hw_thermal_slowdown"])).is_some());
     }

@@ -14,13 +14,19 @@ pub struct Trace {
     file: File,
 }
 
+/// The gaps of one run: a line of the file.
 #[derive(Serialize)]
 pub struct TraceLine<'a> {
+    /// Its id.
     pub session: &'a str,
+    /// `base` or `head`; absent when there is only one side.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub side: &'a str,
+    /// The case's id.
     pub case: &'a str,
+    /// Counted from 1.
     pub round: u32,
+    /// Every gap between tokens, in ms.
     pub itl_ms: &'a [f64],
 }
 

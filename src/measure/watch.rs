@@ -62,6 +62,7 @@ impl Watcher {
         Self { device, cards: watched.collect() }
     }
 
+    /// From now on, the devices are looked at.
     pub fn start(&self) -> Watch {
         if self.device == DeviceKind::Cpu {
             resident::reset_peak();
@@ -72,6 +73,7 @@ impl Watcher {
         Watch { stop, thread, started: Instant::now(), energy_j }
     }
 
+    /// Until now. What was seen in between.
     pub fn finish(&self, watch: Watch) -> Seen {
         let elapsed = watch.started.elapsed();
         let energy_j = self.energy_j();

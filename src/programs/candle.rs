@@ -17,7 +17,9 @@ use crate::measure::Worker;
 /// bench-diff against candle as some commit or checkout has it.
 #[derive(Debug, Clone)]
 pub struct Candle {
+    /// Which candle.
     pub origin: Origin,
+    /// Which bench-diff.
     pub source: Source,
     /// Variables of ours that building gets, beside those that it always gets.
     pub env: Vec<String>,
@@ -38,9 +40,19 @@ pub enum Origin {
     /// A checkout as it is, local changes and all.
     Checkout(PathBuf),
     /// A commit of a repository on this machine.
-    Commit { repository: PathBuf, commit: String },
+    Commit {
+        /// A clone, or a directory in one.
+        repository: PathBuf,
+        /// Its full name.
+        commit: String,
+    },
     /// A branch, tag or commit of a repository anywhere.
-    Git { url: String, rev: String },
+    Git {
+        /// Its address.
+        url: String,
+        /// What to take of it.
+        rev: String,
+    },
 }
 
 /// Candle's sources on this machine.
@@ -123,6 +135,7 @@ impl Candle {
 }
 
 impl Source {
+    /// A checkout or an unpacked package.
     pub fn at(directory: impl Into<PathBuf>) -> Self {
         Self { directory: directory.into(), state: Arc::default() }
     }
@@ -175,6 +188,7 @@ fn copy_source(source: &Path, copy: &Path) -> Result<(), BuildError> {
 }
 
 /// The copy is no checkout: a package's file tells the build which commit it is of.
+#[expect(clippy::disallowed_methods, reason = "a copy that only we build from")]
 fn record_commit(source: &Path, copy: &Path) -> Result<(), BuildError> {
     if !git::is_root(source) {
         return Ok(());

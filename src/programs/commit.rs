@@ -14,7 +14,9 @@ use crate::measure::Worker;
 /// How a commit becomes a program.
 #[derive(Debug, Clone)]
 pub struct Build {
+    /// A clone that has the commit.
     pub repository: PathBuf,
+    /// Its full name.
     pub commit: String,
     /// Run by bash at the root of the commit's work tree.
     pub command: String,

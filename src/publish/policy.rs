@@ -8,13 +8,17 @@ use crate::word::words;
 /// What to tell, and what makes the step fail.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// When to comment.
     pub comment: When,
+    /// What makes the step fail.
     pub fail_on: FailOn,
+    /// What a report without a comparison means.
     pub if_no_baseline: IfNoBaseline,
     /// Where to write the summary as a file as well.
     pub summary: Option<PathBuf>,
     /// Where the event doesn't say it.
     pub pr_number: Option<u64>,
+    /// Set a check run as well.
     pub check_run: bool,
 }
 

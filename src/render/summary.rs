@@ -38,6 +38,7 @@ pub fn headline(comparison: &Comparison, mark: impl Fn(Verdict) -> &'static str)
     if parts.is_empty() { "nothing to compare".to_owned() } else { parts.join(" · ") }
 }
 
+/// What a note is about, in a list of counts.
 pub fn note_word(kind: NoteKind) -> &'static str {
     match kind {
         NoteKind::Missing => "missing",

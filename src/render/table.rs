@@ -24,12 +24,15 @@ const DEFAULT_WIDTH: u16 = 100;
 /// What the output can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
+    /// In columns.
     pub width: u16,
+    /// Does it show colours?
     pub color: bool,
 }
 
 impl Screen {
     /// Of standard output. `COLUMNS` and `NO_COLOR` win over what the terminal says.
+    #[expect(clippy::disallowed_methods, reason = "what a terminal shows is no setting of ours")]
     pub fn detect() -> Self {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|&width| width > 0);

@@ -6,16 +6,16 @@
 
 mod compact;
 mod convert;
-pub mod distribution;
+pub(crate) mod distribution;
 mod export;
 mod fingerprint;
 mod flat_run;
 mod model;
-pub mod occasions;
+pub(crate) mod occasions;
 mod read;
 mod upgrade;
 pub(crate) mod v1;
-pub mod v2;
+pub(crate) mod v2;
 mod write;
 
 pub use model::*;

@@ -19,6 +19,7 @@ pub struct Results {
     pub cases: Vec<Case>,
     /// How it was to be measured.
     pub settings: Settings,
+    /// In the order in which they were measured.
     pub sessions: Vec<Session>,
 }
 
@@ -63,9 +64,11 @@ pub struct Session {
     pub finished: Option<String>,
     /// The program that was measured; all empty until it has said who it is.
     pub program: Program,
+    /// The machine.
     pub environment: Environment,
     /// What the device can do at most, measured at the session's start.
     pub ceilings: Option<Ceilings>,
+    /// Those that count, in the order in which they ended.
     pub runs: Vec<Run>,
     /// Runs that don't count, as they were measured again.
     pub discarded: Vec<Discarded>,
@@ -76,13 +79,16 @@ pub struct Session {
 pub struct Discarded {
     /// Why it doesn't count.
     pub why: String,
+    /// What it gave.
     pub run: Run,
 }
 
 /// The measured program and what it was built from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Program {
+    /// As it calls itself, such as `bench-diff`.
     pub name: String,
+    /// As it gives it.
     pub version: String,
     /// The commit it was built from; `-dirty` is appended when the checkout had changes.
     pub commit: Option<String>,
@@ -93,6 +99,7 @@ pub struct Program {
 /// A part of a program that has a version of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Component {
+    /// Absent where it doesn't say.
     pub version: Option<String>,
     /// Where it was built from a checkout.
     pub commit: Option<String>,
@@ -103,34 +110,50 @@ pub struct Component {
 pub struct Environment {
     /// One entry for each GPU that was used; empty on a CPU.
     pub gpus: Vec<Gpu>,
+    /// Of the GPUs' driver, such as `570.86.10`; absent on a CPU.
     pub driver_version: Option<String>,
+    /// The newest CUDA that the driver supports, such as `12.8`; absent on a CPU.
     pub cuda_version: Option<String>,
+    /// The processor's model.
     pub cpu: Option<String>,
+    /// Hardware threads that this process may use.
     pub cpu_cores: Option<u32>,
+    /// The machine's memory, in MiB.
     pub memory_mib: Option<u64>,
+    /// The operating system, such as `Ubuntu 24.04.2 LTS`.
     pub os: Option<String>,
+    /// The kernel's release.
     pub kernel: Option<String>,
 }
 
+/// A card. Absent means unknown, never zero.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Gpu {
+    /// Its model, such as `NVIDIA H100 80GB HBM3`.
     pub name: String,
     /// As the driver tells it (`GPU-...`).
     pub uuid: Option<String>,
+    /// All of its memory, in MiB.
     pub memory_mib: Option<u64>,
+    /// Such as `9.0`.
     pub compute_capability: Option<String>,
+    /// The limit in force, in watts.
     pub power_limit_w: Option<f64>,
+    /// Does its memory correct errors?
     pub ecc: Option<bool>,
+    /// The highest clock of its processors, in MHz.
     pub max_sm_clock_mhz: Option<u32>,
+    /// The highest clock of its memory, in MHz.
     pub max_memory_clock_mhz: Option<u32>,
 }
 
 /// The device's measured limits: they tell a slow card from slow code.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ceilings {
-    /// Of a large copy within device memory; what is read and what is written both count.
+    /// Memory bandwidth in GB/s (10^9 bytes), of a large copy within device memory; what is read and what is written both
+    /// count.
     pub bandwidth_gb_s: f64,
-    /// Rate of a large bf16 matrix product.
+    /// Rate of a large bf16 matrix product, in TFLOP/s (10^12 operations; a multiplication with its addition is two).
     pub matmul_tflop_s: f64,
 }
 
@@ -141,14 +164,19 @@ pub struct Run {
     pub case: String,
     /// Counted from 1; run 1 of all cases comes before run 2 of any.
     pub round: u32,
+    /// RFC 3339, UTC.
     pub started: String,
+    /// What it gave.
     pub outcome: Outcome,
 }
 
+/// What came of a run.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "nearly every run is Ok")]
 pub enum Outcome {
+    /// Numbers.
     Ok(Measurement),
+    /// None, and why.
     Failed(Failure),
 }
 
@@ -166,6 +194,7 @@ pub struct Measurement {
     pub implementation: Option<ImplementationName>,
     /// Whose clock the times are of; absent in files from before it was told.
     pub clock: Option<Word<Clock>>,
+    /// The devices while it measured; absent on a CPU, and where nobody could look.
     pub device: Option<DeviceState>,
     /// Where several GPUs ran it; `device` and the metrics are of all of them together.
     pub by_card: Vec<CardState>,
@@ -185,9 +214,13 @@ impl Measurement {
 /// A distribution, compact: quantiles and a histogram of logarithmic buckets.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Distribution {
+    /// Number of values.
     pub count: u64,
+    /// Arithmetic mean.
     pub mean: f64,
+    /// The smallest value.
     pub min: f64,
+    /// The largest value.
     pub max: f64,
     /// Quantile -> value, such as `"0.99": 7.1`.
     pub quantiles: BTreeMap<String, f64>,
@@ -198,9 +231,13 @@ pub struct Distribution {
 /// The device while it measured.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeviceState {
+    /// Mean clock of the processors, in MHz; of several cards, over all.
     pub sm_clock_mhz: Option<f64>,
+    /// Mean clock of the memory, in MHz; of several cards, over all.
     pub memory_clock_mhz: Option<f64>,
+    /// The highest temperature, in degrees Celsius; of several cards, of the hottest.
     pub temperature_c: Option<f64>,
+    /// Mean power, in watts; of several cards, of all together.
     pub power_w: Option<f64>,
     /// Why the clocks were held down, as NVML names it; empty when they weren't.
     pub throttle_reasons: Vec<String>,
@@ -211,13 +248,15 @@ pub struct DeviceState {
 pub struct CardState {
     /// As in the session's environment.
     pub uuid: String,
-    /// The most that the run held of its memory.
+    /// The most that the run held of its memory, in MiB.
     pub peak_memory_mib: Option<f64>,
-    /// Of all measured generations of the run.
+    /// Of all measured generations of the run, in joules.
     pub energy_j: Option<f64>,
+    /// Its clocks, temperature and power.
     pub state: DeviceState,
 }
 
+/// Shares of what the device's ceilings allow (0.7 is 70%), as in the roofline model (Williams 2009).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Roofline {
     /// Bytes that a decode step must move / time / measured bandwidth.
@@ -230,17 +269,22 @@ pub struct Roofline {
 /// Why a run gave no numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
+    /// What kind of failure, for programs.
     pub kind: FailureKind,
     /// One sentence: what went wrong and what to do.
     pub reason: String,
 }
 
+/// What kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
     /// The plan already showed that the case can't fit.
     DoesNotFit,
+    /// The device's memory didn't suffice.
     OutOfMemory,
+    /// It took longer than the limit.
     TimedOut,
+    /// The measured program ended without a word.
     Crashed,
     /// The engine said why.
     Error,

@@ -37,6 +37,7 @@ pub struct Occasions {
 type Span = (Timestamp, Timestamp);
 
 impl Occasions {
+    /// Those of a file's sessions, by when they were measured.
     pub fn of(sessions: &[Session]) -> Self {
         let now = Timestamp::now();
         let spans = sessions.iter().map(|session| span(session, now)).collect();
@@ -92,6 +93,7 @@ impl Occasions {
         HISTORY.saturating_sub(self.count)
     }
 
+    /// Are there enough of them to see the drift of the machine?
     pub fn is_history(&self) -> bool {
         self.missing() == 0
     }

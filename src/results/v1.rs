@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::v2::{Case, Ceilings, Discarded, Run, Settings};
 
+/// One suite on one machine.
 #[derive(Debug, Deserialize)]
 pub struct Results {
     pub suite: String,
@@ -16,6 +17,7 @@ pub struct Results {
     pub sessions: Vec<Session>,
 }
 
+/// All cases measured in one go.
 #[derive(Debug, Deserialize)]
 pub struct Session {
     pub id: String,

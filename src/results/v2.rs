@@ -26,6 +26,7 @@ pub struct Results {
     pub cases: Vec<Case>,
     /// How it was to be measured.
     pub settings: Settings,
+    /// In the order in which they were measured.
     pub sessions: Vec<Session>,
 }
 
@@ -53,6 +54,7 @@ pub struct Case {
     pub device: Word<DeviceKind>,
     /// Number of GPUs; 0 on a CPU. Which cards they are stands in the session's environment.
     pub gpus: u32,
+    /// Sequences that are generated at once.
     pub batch_size: u32,
     /// Prompt tokens.
     pub context_length: u32,
@@ -98,10 +100,12 @@ pub struct Session {
     /// The program that was measured; absent until it has said who it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Program>,
+    /// The machine.
     pub environment: Environment,
     /// What the device can do at most, measured at the session's start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ceilings: Option<Ceilings>,
+    /// Those that count, in the order in which they ended.
     pub runs: Vec<Run>,
     /// Runs that don't count, as they were measured again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -113,13 +117,16 @@ pub struct Session {
 pub struct Discarded {
     /// Why it doesn't count.
     pub why: String,
+    /// What it gave.
     pub run: Run,
 }
 
 /// The measured program and what it was built from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Program {
+    /// As it calls itself, such as `bench-diff`.
     pub name: String,
+    /// As it gives it.
     pub version: String,
     /// The commit it was built from; `-dirty` is appended when the checkout had changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,6 +139,7 @@ pub struct Program {
 /// A part of a program that has a version of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Component {
+    /// Absent where it doesn't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Where it was built from a checkout.
@@ -145,39 +153,54 @@ pub struct Component {
 pub struct Environment {
     /// One entry for each GPU that was used; empty on a CPU.
     pub gpus: Vec<Gpu>,
+    /// Of the GPUs' driver, such as `570.86.10`; absent on a CPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub driver_version: Option<String>,
+    /// The newest CUDA that the driver supports, such as `12.8`; absent on a CPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cuda_version: Option<String>,
+    /// The processor's model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu: Option<String>,
+    /// Hardware threads that this process may use.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_cores: Option<u32>,
+    /// The machine's memory, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
+    /// The operating system, such as `Ubuntu 24.04.2 LTS`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
+    /// The kernel's release.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
 }
 
+/// A card. Absent means unknown, never zero.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Gpu {
+    /// Its model, such as `NVIDIA H100 80GB HBM3`.
     pub name: String,
     /// As the driver tells it (`GPU-...`); absent in files from before it was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uuid: Option<String>,
+    /// All of its memory, in MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_mib: Option<u64>,
+    /// Such as `9.0`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub compute_capability: Option<String>,
+    /// The limit in force, in watts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power_limit_w: Option<f64>,
+    /// Does its memory correct errors?
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ecc: Option<bool>,
+    /// The highest clock of its processors, in MHz.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_sm_clock_mhz: Option<u32>,
+    /// The highest clock of its memory, in MHz.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_memory_clock_mhz: Option<u32>,
 }
@@ -185,9 +208,10 @@ pub struct Gpu {
 /// The device's measured limits: they tell a slow card from slow code.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Ceilings {
-    /// Of a large copy within device memory; what is read and what is written both count.
+    /// Memory bandwidth in GB/s (10^9 bytes), of a large copy within device memory; what is read and what is written both
+    /// count.
     pub bandwidth_gb_s: f64,
-    /// Rate of a large bf16 matrix product.
+    /// Rate of a large bf16 matrix product, in TFLOP/s (10^12 operations; a multiplication with its addition is two).
     pub matmul_tflop_s: f64,
 }
 
@@ -198,16 +222,21 @@ pub struct Run {
     pub case: String,
     /// Counted from 1; run 1 of all cases comes before run 2 of any.
     pub round: u32,
+    /// RFC 3339, UTC.
     pub started: String,
+    /// What it gave.
     #[serde(flatten)]
     pub outcome: Outcome,
 }
 
+/// What came of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "nearly every run is Ok")]
 pub enum Outcome {
+    /// Numbers.
     Ok(Measurement),
+    /// None, and why.
     Failed(Failure),
 }
 
@@ -229,6 +258,7 @@ pub struct Measurement {
     /// Whose clock the times are of; absent where the program didn't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<Word<Clock>>,
+    /// The devices while it measured; absent on a CPU, and where nobody could look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<DeviceState>,
     /// Where several GPUs ran it; `device` and the metrics are of all of them together.
@@ -245,9 +275,13 @@ pub struct Measurement {
 /// A distribution, compact: quantiles and a histogram of logarithmic buckets.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Distribution {
+    /// Number of values.
     pub count: u64,
+    /// Arithmetic mean.
     pub mean: f64,
+    /// The smallest value.
     pub min: f64,
+    /// The largest value.
     pub max: f64,
     /// Quantile -> value, such as `"0.99": 7.1`.
     pub quantiles: BTreeMap<String, f64>,
@@ -259,12 +293,16 @@ pub struct Distribution {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct DeviceState {
+    /// Mean clock of the processors, in MHz; of several cards, over all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sm_clock_mhz: Option<f64>,
+    /// Mean clock of the memory, in MHz; of several cards, over all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_clock_mhz: Option<f64>,
+    /// The highest temperature, in degrees Celsius; of several cards, of the hottest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub temperature_c: Option<f64>,
+    /// Mean power, in watts; of several cards, of all together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub power_w: Option<f64>,
     /// Why the clocks were held down, as NVML names it; empty when they weren't.
@@ -277,16 +315,18 @@ pub struct DeviceState {
 pub struct CardState {
     /// As in the session's environment.
     pub uuid: String,
-    /// The most that the run held of its memory.
+    /// The most that the run held of its memory, in MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak_memory_mib: Option<f64>,
-    /// Of all measured generations of the run.
+    /// Of all measured generations of the run, in joules.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub energy_j: Option<f64>,
+    /// Its clocks, temperature and power.
     #[serde(flatten)]
     pub state: DeviceState,
 }
 
+/// Shares of what the device's ceilings allow (0.7 is 70%), as in the roofline model (Williams 2009).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Roofline {
     /// Bytes that a decode step must move / time / measured bandwidth.
@@ -301,18 +341,23 @@ pub struct Roofline {
 /// Why a run gave no numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
+    /// What kind of failure, for programs.
     pub kind: FailureKind,
     /// One sentence: what went wrong and what to do.
     pub reason: String,
 }
 
+/// What kind of failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// The plan already showed that the case can't fit.
     DoesNotFit,
+    /// The device's memory didn't suffice.
     OutOfMemory,
+    /// It took longer than the limit.
     TimedOut,
+    /// The measured program ended without a word.
     Crashed,
     /// The engine said why.
     Error,

@@ -9,6 +9,7 @@ use super::Results;
 use crate::files::Output;
 
 impl Results {
+    /// Writes the file, whole or not at all.
     pub fn save(&self, output: &Output) -> io::Result<()> {
         output.write(|out| self.write(out))
     }

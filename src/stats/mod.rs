@@ -42,6 +42,7 @@ pub fn standard_deviation(values: &[f64]) -> Option<f64> {
     Some((sum_of_squares(&scaled) / (values.len() - 1) as f64).sqrt() * scale)
 }
 
+/// The value in the middle, or the mean of the two there; `None` of nothing.
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);

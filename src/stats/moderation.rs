@@ -16,7 +16,9 @@ const MIN_VARIANCE: f64 = 1e-10;
 /// A variance and the degrees of freedom behind it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
+    /// Of one value, on the log scale: relative, so that cells of all sizes can lend each other.
     pub variance: f64,
+    /// Degrees of freedom that the variance was estimated with; with borrowed ones, their sum.
     pub df: f64,
 }
 
@@ -44,7 +46,9 @@ impl Spread {
 /// What the other cells of a metric say about a cell's variance.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prior {
+    /// s0^2: what a cell's variance is expected to be.
     pub variance: f64,
+    /// d0: how many degrees of freedom that expectation is worth; 0 where each cell stands alone.
     pub df: f64,
 }
 

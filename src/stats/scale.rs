@@ -12,6 +12,7 @@ pub struct Share(f64);
 pub struct LogRatio(f64);
 
 impl Share {
+    /// 0.02 for 2%.
     pub const fn new(share: f64) -> Self {
         Self(share)
     }
@@ -26,6 +27,7 @@ impl Share {
         self.0 * 100.0
     }
 
+    /// Without its direction.
     pub fn abs(self) -> Self {
         Self(self.0.abs())
     }
@@ -35,24 +37,29 @@ impl Share {
         self.0.is_finite().then_some(self)
     }
 
+    /// ln(1 + share).
     pub fn log_ratio(self) -> LogRatio {
         LogRatio(self.0.ln_1p())
     }
 }
 
 impl LogRatio {
+    /// ln(head / base).
     pub const fn new(log_ratio: f64) -> Self {
         Self(log_ratio)
     }
 
+    /// ln(head / base).
     pub const fn get(self) -> f64 {
         self.0
     }
 
+    /// Without its direction.
     pub fn abs(self) -> Self {
         Self(self.0.abs())
     }
 
+    /// head / base - 1.
     pub fn share(self) -> Share {
         Share(self.0.exp_m1())
     }

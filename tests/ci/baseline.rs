@@ -78,7 +78,7 @@ fn what_does_not_belong_to_a_baseline_is_refused_with_the_reason() {
     refused(&|r| r["cases"][0]["dtype"] = json!("f16"), &[]);
     refused(
         &|r| {
-            r["cases"].as_array_mut().unwrap().push(json!({"id": "b", "model": "b", "weights": "hub", "quantization": "none", "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1, "batch_size": 1, "context_length": 1, "generated_length": 2}))
+            r["cases"].as_array_mut().unwrap().push(json!({"id": "b", "model": "b", "weights": "hub", "quantization": "none", "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1, "batch_size": 1, "context_length": 1, "generated_length": 2}));
         },
         &[],
     );

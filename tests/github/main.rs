@@ -1,5 +1,7 @@
 //! GitHub, played by a small stateful fake that can be told to fail: the comment, the check run, what a step writes.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
+
 mod base;
 mod children;
 mod comment;

@@ -4,6 +4,8 @@
 //! events are needed between tensors; the memory pool lives as long as the device; and its attributes are 64-bit
 //! numbers, read and written as such.
 
+#![expect(unsafe_code, reason = "calls the driver")]
+
 use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
 

@@ -17,6 +17,7 @@ const PREFILL_EFFICIENCY: f64 = 0.4;
 /// Bytes per second at which weights are read or made.
 const LOAD_RATE: f64 = 2e9;
 
+/// What `case` needs of `device`, roughly.
 pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
     let shape = CandleKind.shape(&spec.model, spec.directory.as_deref())?;
     let shape = shape.ok_or_else(|| EngineError::Failed(format!("unknown model `{}`", spec.model)))?;

@@ -11,6 +11,7 @@ use crate::models;
 pub enum Files {
     /// Generated weights of a built-in shape.
     None,
+    /// config.json, and the weights unless they are generated.
     Directory {
         path: PathBuf,
         /// The commit, where the hub told one.
@@ -19,6 +20,7 @@ pub enum Files {
 }
 
 impl Files {
+    /// Those that `spec` names; downloads what isn't in the cache yet.
     pub fn find(spec: &ModelSpec, progress: Progress) -> Result<Self, EngineError> {
         match (spec.weights, &spec.directory) {
             (WeightsSource::Hub, _) => {
@@ -35,6 +37,7 @@ impl Files {
         }
     }
 
+    /// The model's shape and position encoding. Refuses quantized weights.
     pub fn config(&self, spec: &ModelSpec) -> Result<ModelConfig, EngineError> {
         let published = models::find(&spec.model);
         let config = match self {

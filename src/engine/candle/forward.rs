@@ -45,8 +45,11 @@ pub trait Forward {
 /// Generated tokens and the time from the call to each of them, on the device, and to the end.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Generated {
+    /// Their ids, in order.
     pub tokens: Vec<u32>,
+    /// From the call to each token.
     pub times: Vec<Duration>,
+    /// From the call to its return.
     pub end_to_end: Duration,
     /// That the last token was chosen by: `[vocab_size]`.
     pub last_logits: Vec<f32>,

@@ -19,6 +19,7 @@ const SEED: u64 = 1024;
 
 /// A loaded model.
 pub struct Candle {
+    /// The forward pass of the implementation that was loaded.
     pub forward: Box<dyn Forward>,
     /// Token ids are below this.
     pub vocab_size: usize,

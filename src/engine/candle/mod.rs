@@ -8,7 +8,7 @@ mod estimate;
 mod files;
 pub mod forward;
 mod loading;
-pub mod qwen2;
+pub(super) mod qwen2;
 
 use std::path::Path;
 

@@ -21,8 +21,11 @@ pub const VERSION: u32 = 2;
 /// One run: a model and its cases, in the order to take them. Without cases, the device's ceilings are wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
+    /// What to load.
     pub model: ModelSpec,
+    /// What to measure then.
     pub cases: Vec<Case>,
+    /// How to measure it.
     pub settings: Settings,
     /// Measured at the session's start; used for the share of the device's limit.
     #[serde(default)]
@@ -39,44 +42,65 @@ pub struct Job {
 pub enum Event {
     /// The first line: who is measured, and which version it speaks.
     Hello {
+        /// The version that the worker speaks.
         protocol: u32,
+        /// The measured program, as it calls itself.
         program: Program,
     },
+    /// Loading goes on.
     Loading {
+        /// Bytes of weights so far.
         done: u64,
+        /// Bytes in all; 0 while that is unknown.
         total: u64,
     },
+    /// The model is there.
     Loaded {
+        /// What loading found out.
         loaded: Loaded,
     },
+    /// A case is taken up.
     CaseStarted {
+        /// The case's id.
         case: String,
     },
     /// Generated tokens so far, warm-up included: for progress only, sent between generations.
     Progress {
+        /// The case's id.
         case: String,
+        /// Tokens so far.
         done: u64,
+        /// Tokens of the whole run.
         total: u64,
     },
+    /// A case gave numbers.
     CaseMeasured {
+        /// The case's id.
         case: String,
+        /// Its numbers.
         measurement: Measurement,
         /// Every gap between tokens in ms, when the job asked for a trace.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trace: Option<Vec<f64>>,
     },
+    /// A case gave none.
     CaseFailed {
+        /// The case's id.
         case: String,
+        /// Why.
         failure: Failure,
     },
     /// The answer to a job without cases: what the device can do at most, where that means something.
     Ceilings {
+        /// Absent on a CPU, and for engines whose speed they don't bound.
         ceilings: Option<Ceilings>,
     },
     /// The model can't be loaded: none of the cases can run.
     Failed {
+        /// Why.
         failure: Failure,
     },
+    /// All cases were taken up: the worker ends.
     Done,
     /// Said by a newer worker; nothing that matters.
     #[serde(other)]

@@ -24,6 +24,7 @@ pub struct Surroundings {
     pub run_url: Option<String>,
     /// The measured commit of the pull request.
     pub commit: Option<String>,
+    /// A maintainer's word that the regressions are intended.
     pub accepted: Option<Acceptance>,
 }
 

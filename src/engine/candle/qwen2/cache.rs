@@ -9,6 +9,7 @@ pub struct LayerCache {
 }
 
 impl LayerCache {
+    /// An empty one for `capacity` tokens.
     pub fn new(kv_heads: usize, capacity: usize, head_dim: usize, dtype: DType, device: &Device) -> Result<Self> {
         let new = || Tensor::zeros((kv_heads, capacity, head_dim), dtype, device);
         Ok(Self { keys: new()?, values: new()? })

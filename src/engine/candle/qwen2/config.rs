@@ -19,6 +19,7 @@ const MOST_HEADS: usize = 1 << 12;
 /// Shape and position encoding of one model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
+    /// Sizes of the weights, and what they are called by.
     pub shape: Model,
     /// The stretched position encoding; `None` for plain RoPE.
     pub yarn: Option<Yarn>,

@@ -14,6 +14,7 @@ pub struct RopeTables {
 }
 
 impl RopeTables {
+    /// For positions 0 to `positions` - 1. Angles are computed in F32, as transformers does, their cosines in F64.
     pub fn new(config: &ModelConfig, positions: usize, device: &Device) -> Result<Self> {
         let frequencies = frequencies(config);
         let scale = config.yarn.as_ref().map_or(1.0, |yarn| yarn.attention_factor as f32);

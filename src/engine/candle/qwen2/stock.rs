@@ -19,6 +19,7 @@ const CUDA_SCORES_LIMIT: usize = i32::MAX as usize;
 /// From here on bf16 has no number for every position, so neighbouring positions get the same rotation.
 const HALF_POSITIONS: usize = 256;
 
+/// candle-transformers' Qwen2, with a cache that grows as it likes.
 pub struct Stock {
     model: ModelForCausalLM,
     device: Device,

@@ -3,6 +3,8 @@
 //! `unsafe` here is memory-mapping: the files must not be changed while they are read, as for every loader of
 //! safetensors. They are only read during loading.
 
+#![expect(unsafe_code, reason = "maps files into memory")]
+
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
@@ -82,6 +84,7 @@ impl<'a> Weights<'a> {
 
     /// Writes the tensor `name` to `place`, which has its shape and the model's type. On a GPU, whoever has places for all
     /// tensors before the first is filled leaves the allocator's pool without gaps from what filling needs.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only `graph` has its places before"))]
     pub fn fill(&mut self, name: &str, place: &Tensor) -> Result<()> {
         match &self.source {
             Source::Generated { seed } if is_random(name) && !self.device.is_cpu() => {

@@ -3,6 +3,8 @@
 //!
 //! `unsafe` here is launching, as in `gpu`, and describing tensors to the driver, which reads nothing of them.
 
+#![expect(unsafe_code, reason = "launches kernels, and describes tensors to the driver")]
+
 use std::ffi::c_void;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! What build.rs does for the kernels, and what it takes from here.
 
+#![expect(clippy::disallowed_methods, reason = "a test writes what it looks at")]
+
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 
@@ -7,10 +9,10 @@ use self::layout::{Address, DecodeLayer};
 // What `header` finds in build.rs.
 use super::{decode_plan, layout, sizes};
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "build.rs uses the rest")]
 #[path = "../../../../../build/fingerprint.rs"]
 mod fingerprint;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "build.rs uses the rest")]
 #[path = "../../../../../build/header.rs"]
 mod header;
 

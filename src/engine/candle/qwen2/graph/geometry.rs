@@ -2,6 +2,8 @@
 //!
 //! `unsafe` here says that types are plain numbers, as kernels' parameters must be.
 
+#![expect(unsafe_code, reason = "says which types are plain numbers")]
+
 use std::ffi::c_void;
 use std::sync::Arc;
 

@@ -1,9 +1,11 @@
 //! The GPU as the graph implementation uses it: the kernels of `kernels/`, products by cuBLAS, and its clock.
 //!
-//! `unsafe` here (and in `attention` and `launch`) is launching: the driver can't check that a kernel's arguments are what
+//! `unsafe` here (and in `attention`) is launching: the driver can't check that a kernel's arguments are what
 //! its source says and that the addresses among them are of live memory of the right size. Each method below repeats one
 //! kernel's signature, and takes addresses as `Address`, which only come from tensors that the caller keeps; all work is
 //! on candle's one stream, so a tensor that is dropped is only reused by what comes after.
+
+#![expect(unsafe_code, reason = "launches kernels")]
 
 use std::ffi::c_void;
 use std::sync::Arc;

@@ -6,8 +6,7 @@
 //! `sizes`, `layout`, `plan` and `parts` only compute, so their tests run also where there is neither a GPU nor a CUDA
 //! toolkit.
 
-// Without the `cuda` feature they are only tested.
-#![cfg_attr(not(feature = "cuda"), allow(dead_code))]
+#![cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only tested"))]
 
 #[cfg(test)]
 mod build_tests;
@@ -39,7 +38,7 @@ mod timing;
 
 pub use graph_error::GraphError;
 #[cfg(feature = "cuda")]
-pub use sequence::{Graph, load};
+pub use sequence::load;
 
 use crate::models::Model;
 

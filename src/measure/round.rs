@@ -1,0 +1,316 @@
+//! One model on one side in one round: usually one worker, more when cases fail.
+
+use std::time::{Duration, Instant};
+
+use super::halt::Halt;
+use super::measured_side::{Side, now};
+use super::observer::{At, Update};
+use super::program::Child;
+use super::protocol::{Event, Job};
+use super::request::Session;
+use super::trace::TraceLine;
+use crate::case::Case;
+use crate::child::{Next, clean};
+use crate::config::TimeLimits;
+use crate::engine::{Loaded, ModelSpec};
+use crate::error::{Error, Result};
+use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
+
+/// The cases that it has yet to measure, and how far its worker is.
+pub struct Round<'a, 'b> {
+    /// What it shares with the other rounds.
+    pub session: &'a mut Session<'b>,
+    side: &'a mut Side,
+    spec: ModelSpec,
+    round: u32,
+    /// In the order to take them.
+    remaining: Vec<Case>,
+    /// What was measured in vain, to be taken once nothing else remains.
+    again: Vec<Case>,
+    /// When the current worker was started, or the current case (RFC 3339, UTC).
+    started: String,
+}
+
+/// Where a worker is.
+enum Phase {
+    Loading,
+    /// Loaded; the id of the case that it said to measure.
+    Cases(Option<String>),
+}
+
+/// What an event makes of a worker's phase.
+enum Change {
+    None,
+    To(Phase),
+    /// The worker has nothing more to say.
+    Over,
+}
+
+impl<'a, 'b> Round<'a, 'b> {
+    pub fn new(
+        session: &'a mut Session<'b>,
+        side: &'a mut Side,
+        spec: ModelSpec,
+        round: u32,
+        remaining: Vec<Case>,
+    ) -> Self {
+        Self { session, side, spec, round, remaining, again: Vec::new(), started: now() }
+    }
+
+    /// As many workers as it takes.
+    pub fn run(mut self) -> Result<(), Halt> {
+        while !self.remaining.is_empty() {
+            self.run_worker()?;
+            if self.remaining.is_empty() {
+                std::mem::swap(&mut self.remaining, &mut self.again);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs one worker. Afterwards fewer cases remain: what goes wrong is some case's failure.
+    fn run_worker(&mut self) -> Result<(), Halt> {
+        let limits = self.session.request.suite.limits.clone();
+        self.session.wait_until_idle()?;
+        self.pin_revision();
+        let job = Job {
+            model: self.spec.clone(),
+            cases: self.remaining.clone(),
+            settings: self.session.request.suite.settings.clone(),
+            ceilings: self.side.session().ceilings,
+            trace: self.session.trace.is_some(),
+        };
+        let worker = self.side.worker.seeing(&self.session.request.suite.gpus);
+        let mut child = worker.start(&job).map_err(|error| {
+            Error::measurement(format!("can't start {}", self.side.worker.path.display()))
+                .because(error)
+                .hint("it must be a program that speaks bench-diff's protocol")
+        })?;
+        self.started = now();
+        self.follow(&mut child, &limits)
+    }
+
+    /// Listens to a worker until it has nothing more to say.
+    fn follow(&mut self, child: &mut Child, limits: &TimeLimits) -> Result<(), Halt> {
+        let mut phase = Phase::Loading;
+        let mut deadline = phase.deadline(limits);
+        let remained = self.remaining.len();
+        let failure = loop {
+            match child.next(deadline, self.session.stop) {
+                Next::Message(event) => match self.take(*event, child)? {
+                    Change::None => {}
+                    Change::To(next) => {
+                        deadline = next.deadline(limits);
+                        phase = next;
+                    }
+                    Change::Over => return Ok(()),
+                },
+                Next::Stopped => return Err(Halt::Stopped),
+                Next::TimedOut => {
+                    child.kill();
+                    break phase.timed_out(limits);
+                }
+                Next::Garbage(start) => {
+                    child.kill();
+                    break failed(format!("the measured program wrote something that is no event: `{start}`"));
+                }
+                Next::Ended => {
+                    let reason = format!("the measured program failed: {}", child.end());
+                    // A worker ends by itself after a case that failed; the next one takes the rest.
+                    if matches!(phase, Phase::Cases(None)) && self.remaining.len() < remained {
+                        return Ok(());
+                    }
+                    break Failure { kind: FailureKind::Crashed, reason };
+                }
+            }
+        };
+        match phase {
+            Phase::Loading => self.fail_all(&failure)?,
+            Phase::Cases(current) => self.fail_one(current.as_deref(), failure)?,
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, event: Event, child: &mut Child) -> Result<Change> {
+        match event {
+            Event::Hello { program, .. } => self.check_program(&program)?,
+            Event::Loading { done, total } => {
+                let at = at(self.side, &self.spec, self.round);
+                self.session.observer.update(Update::Loading { at, done, total });
+            }
+            Event::Progress { done, total, .. } => {
+                self.session.observer.update(Update::CaseProgress { done, total });
+            }
+            Event::Loaded { loaded } => {
+                self.record_revision(&loaded);
+                return Ok(Change::To(Phase::Cases(None)));
+            }
+            Event::CaseStarted { case } => {
+                self.started = now();
+                let at = at(self.side, &self.spec, self.round);
+                self.session.observer.update(Update::CaseStarted { at, case: &case });
+                return Ok(Change::To(Phase::Cases(Some(case))));
+            }
+            Event::CaseMeasured { case, measurement, trace } => {
+                self.take_measurement(case, measurement, trace)?;
+                return Ok(Change::To(Phase::Cases(None)));
+            }
+            Event::CaseFailed { case, failure } => {
+                self.finish(case, Outcome::Failed(cleaned(&failure)))?;
+                return Ok(Change::To(Phase::Cases(None)));
+            }
+            Event::Failed { failure } => {
+                self.fail_all(&cleaned(&failure))?;
+                return Ok(Change::Over);
+            }
+            Event::Done => {
+                child.wait();
+                if !self.remaining.is_empty() {
+                    let reason = "the measured program said that it was done, but didn't measure this case";
+                    self.fail_all(&failed(reason.to_owned()))?;
+                }
+                return Ok(Change::Over);
+            }
+            Event::Ceilings { .. } | Event::Unknown => {}
+        }
+        Ok(Change::None)
+    }
+
+    /// A session measures one program: numbers of two builds must not end up in one file side.
+    fn check_program(&mut self, program: &Program) -> Result<()> {
+        let program = program.cleaned();
+        let known = &self.side.session().program;
+        if *known != Program::default() && *known != program {
+            return Err(Error::usage(format!(
+                "can't carry on: the session measured {}, this is {}",
+                known.describe(),
+                program.describe()
+            ))
+            .hint("start anew without --resume"));
+        }
+        self.side.session_mut().program = program;
+        Ok(())
+    }
+
+    /// The commit of the weights stays the same over the session, whatever happens to the branch.
+    fn record_revision(&mut self, loaded: &Loaded) {
+        let Some(revision) = loaded.revision.as_ref().map(|revision| clean(revision, 100)) else { return };
+        for case in &mut self.side.results.cases {
+            if self.remaining.iter().any(|mine| mine.id == case.id) {
+                case.revision = Some(revision.clone());
+            }
+        }
+    }
+
+    fn pin_revision(&mut self) {
+        let known = self.side.results.cases.iter().find(|case| self.remaining.iter().any(|mine| mine.id == case.id));
+        if let Some(revision) = known.and_then(|case| case.revision.clone()) {
+            self.spec.revision = Some(revision);
+        }
+    }
+
+    fn trace(&mut self, case: &str, gaps: Option<Vec<f64>>) -> Result<()> {
+        let (Some(trace), Some(gaps)) = (&mut self.session.trace, gaps) else { return Ok(()) };
+        let (session, side) = (self.side.session().id.as_str(), self.side.label.as_str());
+        trace
+            .add(&TraceLine { session, side, case, round: self.round, itl_ms: &gaps })
+            .map_err(|error| Error::measurement("can't write the trace").because(error))
+    }
+
+    /// A run that counts, or one to be measured again.
+    fn take_measurement(&mut self, case: String, measured: Measurement, trace: Option<Vec<f64>>) -> Result<()> {
+        let index = self.remaining.iter().position(|mine| mine.id == case);
+        let why = self.session.throttling.judge(&self.side.label, &case, self.round, &measured);
+        if let (Some(index), Some(why)) = (index, why) {
+            let run = self.run_of(case, Outcome::Ok(measured));
+            self.again.push(self.remaining.remove(index));
+            self.side.discard(why.clone(), run.clone())?;
+            let at = at(self.side, &self.spec, self.round);
+            self.session.observer.update(Update::Discarded { at, run: &run, why: &why });
+            return Ok(());
+        }
+        self.trace(&case, trace)?;
+        self.finish(case, Outcome::Ok(measured))
+    }
+
+    /// A case that the worker finished; one that nobody asked for is ignored.
+    fn finish(&mut self, case: String, outcome: Outcome) -> Result<()> {
+        let Some(index) = self.remaining.iter().position(|mine| mine.id == case) else {
+            tracing::warn!("the measured program told of a case that wasn't asked for: {}", clean(&case, 100));
+            return Ok(());
+        };
+        self.remaining.remove(index);
+        self.record(case, outcome)
+    }
+
+    /// Failing to load costs every case of the model.
+    fn fail_all(&mut self, failure: &Failure) -> Result<()> {
+        self.warn_if_costless(failure);
+        let mut cases = std::mem::take(&mut self.remaining).into_iter();
+        cases.try_for_each(|case| self.record(case.id, Outcome::Failed(failure.clone())))
+    }
+
+    /// Afterwards, only the case at hand, or the next.
+    fn fail_one(&mut self, current: Option<&str>, failure: Failure) -> Result<()> {
+        if self.warn_if_costless(&failure) {
+            return Ok(());
+        }
+        let at_hand = self.remaining.iter().position(|case| Some(case.id.as_str()) == current);
+        let case = self.remaining.remove(at_hand.unwrap_or(0));
+        self.record(case.id, Outcome::Failed(failure))
+    }
+
+    /// Once all are measured, a failure costs nothing.
+    fn warn_if_costless(&self, failure: &Failure) -> bool {
+        let costless = self.remaining.is_empty();
+        if costless {
+            tracing::warn!("after everything was measured, {}", failure.reason);
+        }
+        costless
+    }
+
+    fn run_of(&self, case: String, outcome: Outcome) -> Run {
+        Run { case, round: self.round, started: self.started.clone(), outcome }
+    }
+
+    pub fn record(&mut self, case: String, outcome: Outcome) -> Result<()> {
+        let run = self.run_of(case, outcome);
+        // What was said must not be lost, whatever happens next.
+        self.side.record(run.clone())?;
+        let at = at(self.side, &self.spec, self.round);
+        self.session.observer.update(Update::Finished { at, run: &run });
+        Ok(())
+    }
+}
+
+impl Phase {
+    /// When what begins now has to be over.
+    fn deadline(&self, limits: &TimeLimits) -> Instant {
+        let seconds = match self {
+            Self::Loading => limits.load_seconds,
+            Self::Cases(_) => limits.case_seconds,
+        };
+        Instant::now() + Duration::from_secs(seconds)
+    }
+
+    fn timed_out(&self, limits: &TimeLimits) -> Failure {
+        let reason = match self {
+            Self::Loading => format!("loading the model took longer than the limit of {} s", limits.load_seconds),
+            Self::Cases(_) => format!("it took longer than the limit of {} s", limits.case_seconds),
+        };
+        Failure { kind: FailureKind::TimedOut, reason }
+    }
+}
+
+fn at<'a>(side: &'a Side, spec: &'a ModelSpec, round: u32) -> At<'a> {
+    At { side: &side.label, model: &spec.model, round }
+}
+
+fn failed(reason: String) -> Failure {
+    Failure { kind: FailureKind::Error, reason }
+}
+
+/// The reason comes from the measured program.
+fn cleaned(failure: &Failure) -> Failure {
+    Failure { reason: clean(&failure.reason, 1000), ..failure.clone() }
+}
