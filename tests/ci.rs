@@ -9,6 +9,8 @@ mod candle;
 mod children;
 #[path = "ci/confirm.rs"]
 mod confirm;
+#[path = "ci/resume.rs"]
+mod resume;
 #[path = "child/shims.rs"]
 mod shims;
 
@@ -44,6 +46,10 @@ impl Place {
     fn program(&self, name: &str, speed: &str, commit: &str) -> String {
         let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci/program.sh");
         let script = std::fs::read_to_string(template).unwrap().replace("SPEED", speed).replace("COMMIT", commit);
+        self.install(name, &script)
+    }
+
+    fn install(&self, name: &str, script: &str) -> String {
         let path = self.path(name);
         // Written elsewhere and copied: executing a file that a forked child still has open for writing fails.
         let source = self.path(&format!("{name}.source"));

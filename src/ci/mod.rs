@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use base::{BaseCommits, Search};
 pub use committed::baselines_of;
-pub use leftovers::clear;
+pub use leftovers::{Checkout, begin, clear};
 pub use local::Local;
 pub use sides::{Base, Sides};
 

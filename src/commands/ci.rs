@@ -9,7 +9,7 @@ use super::base;
 use super::publish::Publishing;
 use crate::baseline::{self, Store};
 use crate::calibrate::calibrate;
-use crate::ci::{self, About, Base, BaseCommits, Local, Measured, Search, Sides};
+use crate::ci::{self, About, Base, BaseCommits, Checkout, Local, Measured, Search, Sides};
 use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
@@ -176,6 +176,7 @@ impl Job<'_> {
         if let Some(why) = &args.failed {
             return Err(Error::measurement(escape::short_line(why, 600)));
         }
+        ci::begin(&self.output, &self.checkout(), args.resume)?;
         let commits = commits(args, sides, context.as_ref(), io)?;
         let head = sides.head()?.worker()?;
         let directory = config::directory(&args.selection);
@@ -200,6 +201,12 @@ impl Job<'_> {
         };
         let mut observer = progress::observer(args.quiet, self.plan.seconds_by_case(), io.err);
         ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())
+    }
+
+    /// What git can't tell is as unknown the next time.
+    fn checkout(&self) -> Checkout {
+        let changes = git::changes(&self.sides.repository()).unwrap_or_default();
+        Checkout { commit: self.about.origin.commit.clone(), changes }
     }
 
     fn tell_all(&self, Measured { report, end, remarks }: &Measured, io: &mut Io) -> Result<Exit> {

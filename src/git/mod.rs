@@ -8,6 +8,8 @@ mod work_tree;
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use said::{output, said};
 use view::{Place, View};
 
@@ -39,11 +41,19 @@ pub fn head_commit(repository: &Path) -> Result<String> {
         let view = View::of(repository)?;
         let commit = view.commit("HEAD")?;
         let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
-        let git = view.git(&status).with("GIT_WORK_TREE", &view.place.top);
-        let clean = said(&git.with("GIT_INDEX_FILE", view.place.git_dir.join("index")))?.is_empty();
+        let clean = said(&view.git_in_work_tree(&status))?.is_empty();
         Ok(if clean { commit } else { format!("{commit}-dirty") })
     };
     ask().map_err(|why: String| Error::usage(format!("git: {why}")))
+}
+
+/// What tells the changes in a checkout from others, in files that git knows; `None` where there are none.
+pub fn changes(repository: &Path) -> std::result::Result<Option<String>, String> {
+    let view = View::of(repository)?;
+    let diff = ["diff", "--binary", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "HEAD"];
+    let diff = output(&view.git_in_work_tree(&diff))?;
+    let hash = || Sha256::digest(&diff).iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok((!diff.is_empty()).then(hash))
 }
 
 /// Is the directory a checkout, not only a part of one?

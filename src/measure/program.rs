@@ -1,8 +1,11 @@
 //! The measured program: how to start it, and what it says about itself.
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use super::protocol::{Event, Job};
 use crate::case::WeightsSource;
@@ -47,6 +50,18 @@ impl Worker {
     /// As a user names it: a bare name is a program in the current directory, or else on the PATH.
     pub fn named(name: &Path) -> Result<Self> {
         beside_the_caller(name).map(Self::at)
+    }
+
+    /// SHA-256 of its file, where that can be read.
+    pub(super) fn sha256(&self) -> Option<String> {
+        let mut file = File::open(self.path.canonicalize().ok().filter(|path| path.is_file())?).ok()?;
+        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+        loop {
+            match file.read(&mut buffer).ok()? {
+                0 => return Some(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
+                count => hash.update(&buffer[..count]),
+            }
+        }
     }
 
     /// Starts it and hands it the job.

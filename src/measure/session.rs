@@ -101,6 +101,7 @@ impl Session<'_> {
         }
         let mut left = Vec::new();
         for side in &mut *sides {
+            side.note_program()?;
             side.results.settings.runs = suite.settings.runs;
             let session = side.session_mut();
             if !session.runs.is_empty() && session.environment.fingerprint() != here.fingerprint() {
