@@ -164,6 +164,7 @@ impl<'a> Flow<'a> {
 
     /// The machine may have become another since: where the baseline's program is still there, it is measured anew.
     fn against_local(&mut self, kept: Results, hardware: &str) -> Result<Draft> {
+        self.request.local.check(&self.request.suite.name)?;
         let draft = match self.request.local.program(&self.request.suite.name, hardware) {
             Some(program) => self.against_program(&program)?,
             None => {
@@ -179,6 +180,7 @@ impl<'a> Flow<'a> {
     }
 
     fn self_check(&mut self) -> Result<Draft> {
+        self.request.local.check(&self.request.suite.name)?;
         let itself = self.request.head.clone();
         let Duelled { head, comparison, ended, .. } = self.duelled(&itself)?;
         let (check, end) = (comparison, ended.end());

@@ -123,6 +123,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
     // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
     ci::clear(output.path(), args.resume)?;
+    args.publishing.check()?;
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     let (suite, plan) = plan::here(suite)?;
     let context = base::context(io)?;

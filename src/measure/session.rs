@@ -53,11 +53,10 @@ pub enum End {
 pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, stop: &Stop) -> Result<End> {
     let suite = request.suite;
     shield();
+    // Others may be measuring for hours: what can't go well is told before.
+    let trace = request.trace.map(Trace::open).transpose()?;
     let Some(_exclusive) = Exclusive::wait(suite, &request.locks, observer, stop)? else { return Ok(End::Stopped) };
-    let trace = request.trace.map(|path| {
-        Trace::open(path).map_err(|error| Error::usage(format!("can't write the trace to {}: {error}", path.display())))
-    });
-    let mut session = Session { request, observer, stop, trace: trace.transpose()?, throttling: Throttling::default() };
+    let mut session = Session { request, observer, stop, trace, throttling: Throttling::default() };
     session.prepare(sides)?;
     let end = session.rounds(sides)?;
     for side in sides {

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::error::{Error, Result};
 use crate::files;
 
 /// A trace file that is being added to; a resumed session goes on in the same file.
@@ -24,8 +25,9 @@ pub struct TraceLine<'a> {
 }
 
 impl Trace {
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: files::append(path)? })
+    pub fn open(path: &Path) -> Result<Self> {
+        let failed = |error| Error::usage(format!("can't write the trace to {}: {error}", path.display()));
+        files::append(path).map(|file| Self { file }).map_err(failed)
     }
 
     pub fn add(&mut self, line: &TraceLine) -> io::Result<()> {

@@ -88,6 +88,13 @@ fn runs_of_other_changes_are_not_carried_on() {
         std::fs::write(place.path("engine.py"), other).unwrap();
         place.refuses(&head, &kept, "files that git knows have changed since; change them back, or start anew");
     }
+    place.commit("changed again");
+    let now = place.git(&["rev-parse", "HEAD"]);
+    place.git(&["switch", "--quiet", "--detach", "HEAD~"]);
+    let then = place.git(&["rev-parse", "HEAD"]);
+    place.git(&["switch", "--quiet", "--detach", &now]);
+    place.refuses(&head, &kept, &format!("it is of {then} with changes, and this is {now}; check that commit out"));
+    place.git(&["switch", "--quiet", "--detach", &then]);
     std::fs::write(place.path("engine.py"), "changed").unwrap();
     // What git doesn't know may be anything, also what was measured.
     std::fs::write(place.path("notes"), "").unwrap();
@@ -99,7 +106,8 @@ fn runs_of_other_changes_are_not_carried_on() {
 fn runs_of_another_build_are_not_carried_on() {
     for nameless in [true, false] {
         let place = Place::new();
-        let build = |speed| if nameless { place.nameless("head", speed) } else { place.program("head", speed, "aaaaaaa") };
+        let build =
+            |speed| if nameless { place.nameless("head", speed) } else { place.program("head", speed, "aaaaaaa") };
         let head = build("100");
         place.note("head", "sleep", "0.3");
         let kept = place.cut_off(&head);
