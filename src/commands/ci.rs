@@ -204,10 +204,12 @@ impl Job<'_> {
         ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())
     }
 
-    /// What git can't tell is as unknown the next time.
+    /// Of a pull request that may be another commit than its head: a merge with its base, which moves. What git can't tell
+    /// is as unknown the next time.
     fn checkout(&self) -> Checkout {
-        let changes = git::changes(&self.sides.repository()).unwrap_or_default();
-        Checkout { commit: self.about.origin.commit.clone(), changes }
+        let repository = self.sides.repository();
+        let commit = git::commit(&repository, "HEAD").ok().or_else(|| self.about.origin.commit.clone());
+        Checkout { commit, changes: git::changes(&repository).unwrap_or_default() }
     }
 
     fn tell_all(&self, Measured { report, end, remarks }: &Measured, io: &mut Io) -> Result<Exit> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{Place, Said, read};
 
@@ -77,6 +77,27 @@ fn runs_of_another_commit_are_not_carried_on() {
     place.refuses(&head, &kept, &why);
     place.git(&["switch", "--quiet", "--detach", &first]);
     place.carries_on(&head, &kept);
+}
+
+/// A workflow checks out the merge with the base: that is another commit once the base has moved, of one and the same
+/// head.
+#[test]
+fn runs_of_another_merge_are_not_carried_on() {
+    let (place, head) = repository();
+    let first = place.git(&["rev-parse", "HEAD"]);
+    let sides = json!({ "number": 7, "head": { "sha": first }, "base": { "sha": first } });
+    std::fs::write(place.path(".bench-diff.event"), json!({ "pull_request": sides }).to_string()).unwrap();
+    let event = place.path(".bench-diff.event").display().to_string();
+    let ci = |flags: &[&str]| {
+        let flags = [&["ci", "--quiet", "--no-publish", "--head-binary", &head], flags].concat();
+        let pull_request = [("GITHUB_REPOSITORY", "acme/candle"), ("GITHUB_EVENT_NAME", "pull_request")];
+        place.run_with(&flags, &[&pull_request[..], &[("GITHUB_EVENT_PATH", &event)]].concat())
+    };
+    assert_eq!(ci(&[]).0, 0);
+    place.git(&["commit", "--quiet", "--allow-empty", "--message", "a merge"]);
+    let (exit, _, err) = ci(&["--resume"]);
+    assert_eq!(exit, 2, "{err}");
+    assert!(err.contains(&format!("it is of {first}, and this is ")), "{err}");
 }
 
 #[test]
