@@ -3,6 +3,7 @@
 //! 1. The cost of everything around a generation: the worker's `measure_case` on an engine that does nothing.
 //! 2. The same generations of one loaded model, alone and through `measure_case`, taken in turn (A B B A ...), so that
 //!    drift falls on both alike: the ratio of the times that end up in the results, and of the whole calls.
+//! 3. Saving the results file, which is done after every run: how long it takes as the file grows.
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::print_stdout, reason = "a program for us")]
 
@@ -12,10 +13,11 @@ use std::time::{Duration, Instant};
 use bench_diff::case::{Clock, DeviceKind};
 use bench_diff::device::Ordinals;
 use bench_diff::engine::{self, Engine, EngineError, Generation, Loaded, ModelSpec};
+use bench_diff::files::Output;
 use bench_diff::measure::protocol::Job;
 use bench_diff::measure::{Watcher, worker};
 use bench_diff::metric::{Metric, MetricName};
-use bench_diff::results::Settings;
+use bench_diff::results::{Outcome, Results, Run, Settings};
 
 const PAIRS: usize = 12;
 const CONTEXT: u32 = 16;
@@ -60,7 +62,42 @@ fn main() {
     println!("around / bare decode: {:.4}%", around / f64::from(LONG) / token * 100.0);
     println!("measured / bare, as in the results: {}", spread(&timed));
     println!("measured / bare, whole calls:       {}", spread(&whole));
+    for runs in [30, 300, 3000, 30_000] {
+        let (seconds, bytes) = saving(runs);
+        println!("saving {runs} runs ({:.1} MiB): {:.1} ms", bytes as f64 / f64::from(1 << 20), seconds * 1e3);
+    }
 }
+
+/// The median of seconds that saving a file of so many runs takes, of a generation as long as Qwen's; its size.
+fn saving(runs: usize) -> (f64, u64) {
+    let job = job(PathBuf::from("nowhere"), LONG);
+    let watcher = Watcher::new(DeviceKind::Cpu, &Ordinals::default());
+    let mut engine = Instantly(Loaded::default());
+    let (measurement, _) =
+        worker::measure_case(&mut engine, &job, &job.cases[0], &watcher, &mut |_, _| Ok(())).expect("measures");
+    let run = |round: usize| Run {
+        case: job.cases[0].id.clone(),
+        round: round as u32,
+        started: "2026-11-24T04:12:00Z".into(),
+        outcome: Outcome::Ok(measurement.clone()),
+    };
+    let mut results: Results = serde_json::from_str(EMPTY).expect("a results file");
+    results.sessions[0].runs = (1..=runs).map(run).collect();
+    let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    let path = directory.path().join("results.json");
+    let output = Output::claim(&path).expect("a file of its own");
+    let times: Vec<f64> = (0..9)
+        .map(|_| {
+            let start = Instant::now();
+            results.save(&output).expect("saves");
+            start.elapsed().as_secs_f64()
+        })
+        .collect();
+    (median(&times), path.metadata().expect("it is there").len())
+}
+
+const EMPTY: &str = r#"{"schema": 2, "suite": "bench", "cases": [], "settings": {"runs": 1, "warmup": 0, "prompt":
+    "transformers"}, "sessions": [{"id": "bench", "started": "", "environment": {}, "runs": []}]}"#;
 
 /// Seconds of a `measure_case` whose generation takes no time.
 fn around(job: &Job) -> f64 {

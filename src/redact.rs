@@ -16,6 +16,8 @@ use serde_json::Value;
 const HIDDEN: &str = "***";
 /// A shorter value guards nothing, and to cut it out would garble everything else.
 const SHORTEST: usize = 6;
+/// Of a number in HTML. More would have to be held back, and nothing that shows HTML needs them.
+const MAX_ZEROS: usize = 100;
 /// A variable with such a word in its name holds a secret; one whose name ends with `_KEY` as well.
 const WORDS: [&str; 8] = ["TOKEN", "SECRET", "SECRETS", "PASSWORD", "PASSWD", "PAT", "CREDENTIAL", "CREDENTIALS"];
 
@@ -55,10 +57,10 @@ impl Secrets {
         Self::among(std::env::vars_os())
     }
 
-    /// Those that are cut out of files. A plain word or number stays: it guards nothing, and a file that is read again is
-    /// full of words and numbers.
+    /// Those that are cut out of what programs read: files, and data on standard output. A plain word or number stays: it
+    /// guards nothing, and data is full of words and numbers.
     #[expect(clippy::disallowed_methods, reason = "what is secret here has to be known")]
-    pub fn for_files() -> Self {
+    pub fn for_data() -> Self {
         Self::among(std::env::vars_os().filter(|(_, value)| !is_plain(&value.to_string_lossy())))
     }
 
@@ -198,7 +200,23 @@ fn every_way(pattern: &[Vec<Vec<u8>>], text: &[u8], from: usize, end: End) -> Ma
     }
 }
 
+/// A number of HTML may begin with zeros.
 fn spelled(spelling: &[u8], text: &[u8], end: End) -> Match {
+    let prefix = [&b"&#x"[..], b"&#"].into_iter().find(|prefix| spelling.starts_with(prefix));
+    let Some(prefix) = prefix else { return literal(spelling, text, end) };
+    match literal(prefix, text, end) {
+        Match::Whole(start) => {
+            let zeros = text[start..].iter().take(MAX_ZEROS).take_while(|byte| **byte == b'0').count();
+            match literal(&spelling[start..], &text[start + zeros..], end) {
+                Match::Whole(length) => Match::Whole(start + zeros + length),
+                unfinished => unfinished,
+            }
+        }
+        unfinished => unfinished,
+    }
+}
+
+fn literal(spelling: &[u8], text: &[u8], end: End) -> Match {
     if text.first().is_some_and(|first| *first != spelling[0]) {
         return Match::No;
     }
@@ -334,7 +352,8 @@ mod tests {
         let json = "\\u0067hs_A1b2\\/C3+d4=E5";
         let percent = "ghs_A1b2%2FC3%2bd4%3DE5";
         let (markdown, html) = ("ghs\\_A1b2/C3\\+d4=E5", "ghs&#95;A1b2&#x2F;C3&#43;d4=E5");
-        for text in [TOKEN, json, percent, markdown, html, "gh\u{200b}s_A1b2/C3+d4=E5"] {
+        let zeros = "&#0000103;hs&#X05f;A1b2&#x000002f;C3&#043;d4=E&#00000000000000000000000000000053;";
+        for text in [TOKEN, json, percent, markdown, html, zeros, "gh\u{200b}s_A1b2/C3+d4=E5"] {
             assert_eq!(secrets().redact(&format!("<{text}>")), "<***>", "{text}");
         }
         for before in ["", "x", "xy", "x-access-token:"] {
@@ -367,7 +386,7 @@ mod tests {
     fn a_secret_in_pieces_is_hidden() {
         for size in 1..TOKEN.len() + 2 {
             let mut out = Vec::new();
-            let text = format!("ghs_{TOKEN}, g{TOKEN}; gh");
+            let text = format!("ghs_{TOKEN}, g{}; gh", TOKEN.replace('_', "&#0095;"));
             let mut writer = secrets().writer(&mut out);
             text.as_bytes().chunks(size).for_each(|piece| writer.write_all(piece).unwrap());
             drop(writer);

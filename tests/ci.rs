@@ -11,6 +11,8 @@ mod candle;
 mod children;
 #[path = "ci/confirm.rs"]
 mod confirm;
+#[path = "ci/resume.rs"]
+mod resume;
 #[path = "child/shims.rs"]
 mod shims;
 
@@ -46,6 +48,10 @@ impl Place {
     fn program(&self, name: &str, speed: &str, commit: &str) -> String {
         let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci/program.sh");
         let script = std::fs::read_to_string(template).unwrap().replace("SPEED", speed).replace("COMMIT", commit);
+        self.install(name, &script)
+    }
+
+    fn install(&self, name: &str, script: &str) -> String {
         let path = self.path(name);
         // Written elsewhere and copied: executing a file that a forked child still has open for writing fails.
         let source = self.path(&format!("{name}.source"));
@@ -219,6 +225,7 @@ fn a_real_model_on_the_cpu() {
     let (exit, out, err) = place.ci(&[]);
     assert_eq!(exit, 0, "{err}");
     assert!(out.contains("First measurement of 1 case"), "{out}");
+    assert!(!err.contains("not measuring the base"), "nobody asked for one: {err}");
     let (exit, _, err) = place.ci(&[]);
     assert_eq!(exit, 0, "{err}");
     assert!(place.report()["comparison"]["rows"].as_array().is_some_and(|rows| !rows.is_empty()));
@@ -280,6 +287,22 @@ impl Place {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// In a workflow, of a pull request that goes into this commit.
+    fn ci_of_pull_request(&self, base: &str, head: &str) -> Said {
+        let sides =
+            json!({ "head": { "sha": self.git(&["rev-parse", "HEAD"]) }, "base": { "sha": base }, "number": 7 });
+        std::fs::write(self.path("event.json"), json!({ "pull_request": sides }).to_string()).unwrap();
+        let event = self.path("event.json").display().to_string();
+        self.run_with(
+            &["ci", "--quiet", "--no-publish", "--head-binary", head, "--output", "out"],
+            &[
+                ("GITHUB_REPOSITORY", "acme/candle"),
+                ("GITHUB_EVENT_NAME", "pull_request"),
+                ("GITHUB_EVENT_PATH", &event),
+            ],
+        )
+    }
+
     fn commit(&self, message: &str) {
         self.git(&["add", "--all"]);
         self.git(&["commit", "--quiet", "--message", message]);
@@ -306,6 +329,14 @@ fn the_base_is_built_from_the_commit_where_the_branch_began() {
     let (exit, _, err) = place.ci(&["--head-binary", "./program", "--build-command", "x", "--base-ref", "nowhere"]);
     assert_eq!(exit, 2);
     assert!(err.starts_with("error: no base `nowhere`: "), "{err}");
+    let absolute = place.path("program").display().to_string();
+    let (exit, _, err) = place.ci(&["--head-binary", &absolute, "--build-command", "x", "--base-ref", "main"]);
+    assert_eq!(exit, 2);
+    assert!(err.contains("--head-binary must be a path inside the repository"), "{err}");
+    // Without a base there is still something to measure.
+    let (exit, _, err) = place.ci(&["--head-binary", "./program", "--build-command", "false"]);
+    assert_eq!(exit, 0, "{err}");
+    assert!(err.starts_with("not measuring the base: nothing says what the base is\n"), "{err}");
 }
 
 #[test]
@@ -324,19 +355,40 @@ fn a_pull_request_is_judged_by_the_baseline_of_its_base() {
     place.commit("no baseline, no regression");
     let slow = place.program("program", "60", "bbbbbbb");
 
-    let sides = json!({ "head": { "sha": place.git(&["rev-parse", "HEAD"]) }, "base": { "sha": base }, "number": 7 });
-    std::fs::write(place.path("event.json"), json!({ "pull_request": sides }).to_string()).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
-        .args(["ci", "--quiet", "--no-publish", "--head-binary", &slow, "--output", "out"])
-        .current_dir(place.0.path())
-        .envs([("GITHUB_REPOSITORY", "acme/candle"), ("GITHUB_EVENT_NAME", "pull_request")])
-        .env("GITHUB_EVENT_PATH", place.path("event.json"))
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(output.stdout.is_empty(), "nothing is published");
+    let (exit, out, err) = place.ci_of_pull_request(&base, &slow);
+    assert_eq!((exit, out.as_str()), (0, ""), "nothing is published: {err}");
     let report = read(&place.path("out/report.json"));
     let rows = report["comparison"]["rows"].as_array().unwrap();
     assert!(rows.iter().any(|row| row["unconfirmed"] == true), "much slower, as far as two sessions of a minute tell");
     assert_eq!(report["pull_request"], 7);
+}
+
+/// What else lies there is no baseline, and one that can't be had is not passed over.
+#[test]
+fn only_baselines_of_the_base_count_and_all_of_them() {
+    let (place, _) = repository();
+    place.git(&["switch", "--quiet", "main"]);
+    std::fs::create_dir_all(place.path("baselines/small")).unwrap();
+    std::fs::write(place.path("baselines/small/README.md"), "none yet").unwrap();
+    place.commit("no baseline yet");
+    let without = place.git(&["rev-parse", "HEAD"]);
+    let head = place.program("program", "100", "aaaaaaa");
+    assert_eq!(place.ci(&["--head-binary", &head, "--output", "out"]).0, 0);
+    assert_eq!(place.run(&["baseline", "update", "out/results.json"]).0, 0);
+    let (exit, _, err) = place.ci_of_pull_request(&without, &head);
+    assert_eq!(exit, 0, "{err}");
+    let report = read(&place.path("out/report.json"));
+    let doubt = format!("judged by the checkout's baselines, as the base ({without}) has none");
+    assert_eq!(report["comparison"]["warnings"].as_array().unwrap().last(), Some(&json!(doubt)));
+
+    let hardware = report["hardware"].as_str().unwrap();
+    place.commit("a baseline");
+    let with = place.git(&["rev-parse", "HEAD"]);
+    let name = format!("baselines/small/{hardware}.json");
+    let blob = place.git(&["rev-parse", &format!("HEAD:{name}")]);
+    std::fs::remove_file(place.path(".git/objects").join(&blob[..2]).join(&blob[2..])).unwrap();
+    let (exit, _, err) = place.ci_of_pull_request(&with, &head);
+    assert_eq!(exit, 2, "{err}");
+    assert!(err.contains(&format!("error: can't take the baselines of {with}: {name}: ")), "{err}");
+    assert!(err.contains("check out without a filter"), "{err}");
 }

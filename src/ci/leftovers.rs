@@ -1,19 +1,86 @@
 //! The output directory: what an earlier `ci` left there must never be taken for this one's.
 
+use std::fmt;
+use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
+use crate::files::{self, Folder};
 
 /// What is made from the measurements, and made anew also when these are carried on.
 pub const REPORT: &str = "report.json";
 /// The measurements that `--resume` carries on.
 const MEASUREMENTS: [&str; 4] = ["results.json", "base.json", "confirm-results.json", "confirm-base.json"];
+/// What they are of.
+const CHECKOUT: &str = "checkout.json";
+
+/// What is checked out where something is measured. A program may not know what it was built from, or may run what lies
+/// there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checkout {
+    /// `None` where nothing says it.
+    pub commit: Option<String>,
+    /// What tells its changes from others; `None` where there are none.
+    pub changes: Option<String>,
+}
+
+/// `1111111 with changes`
+impl fmt::Display for Checkout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.commit.as_deref().unwrap_or("an unknown commit"))?;
+        f.write_str(if self.changes.is_some() { " with changes" } else { "" })
+    }
+}
 
 /// Removes the files that this `ci` will write, and nothing else: what isn't a regular file is somebody's.
 pub fn clear(directory: &Path, resume: bool) -> Result<()> {
-    let measurements = if resume { &[][..] } else { &MEASUREMENTS };
-    [REPORT].iter().chain(measurements).try_for_each(|name| remove(&directory.join(name)))
+    let (kept, made) = if resume { (&MEASUREMENTS[..], &[REPORT][..]) } else { (&[][..], &[REPORT, CHECKOUT][..]) };
+    kept.iter().try_for_each(|name| is_regular(&directory.join(name)).map(drop))?;
+    let measured = if resume { &[][..] } else { &MEASUREMENTS[..] };
+    made.iter().chain(measured).try_for_each(|name| remove(&directory.join(name)))
+}
+
+/// Notes what the measurements that follow are of. Those of something else are not carried on.
+pub fn begin(directory: &Folder, checkout: &Checkout, resume: bool) -> Result<()> {
+    let path = directory.join(CHECKOUT);
+    if resume && MEASUREMENTS.iter().any(|name| directory.join(name).exists()) {
+        may_carry_on(directory.path(), &path, checkout)?;
+    }
+    files::write(&path, |out| Ok(serde_json::to_writer(out, checkout)?))
+}
+
+fn may_carry_on(directory: &Path, noted: &Path, now: &Checkout) -> Result<()> {
+    let directory = directory.display();
+    let refused = |why: String| Err(Error::usage(format!("can't carry on with what is in {directory}: {why}")));
+    let then = fs::read(noted).ok().and_then(|text| serde_json::from_slice::<Checkout>(&text).ok());
+    match then {
+        None => refused("nothing says which commit it is of; start anew without --resume".to_owned()),
+        Some(then) if then == *now => Ok(()),
+        Some(then) if then.commit == now.commit => refused(
+            "files that git knows have changed since; change them back, or start anew without --resume".to_owned(),
+        ),
+        Some(then) => refused(format!(
+            "it is of {then}, and this is {now}; check that commit out again, or start anew without --resume"
+        )),
+    }
+}
+
+/// Is there a file? Anything else in its place is in the way.
+fn is_regular(path: &Path) -> Result<bool> {
+    let name = path.display();
+    match fs::symlink_metadata(path) {
+        Ok(file) if file.is_file() => Ok(true),
+        Ok(_) => {
+            Err(Error::usage(format!("{name} is not a regular file")).hint("move it away, or name another --output"))
+        }
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => {
+            Err(Error::usage(format!("can't look at {name}, which is of an earlier measurement")).because(error))
+        }
+    }
 }
 
 #[expect(
@@ -21,20 +88,10 @@ pub fn clear(directory: &Path, resume: bool) -> Result<()> {
     reason = "a regular file under one of our names, in the directory that this run was given"
 )]
 fn remove(path: &Path) -> Result<()> {
-    let name = path.display();
-    let gone = match std::fs::symlink_metadata(path) {
-        Ok(file) if file.is_file() => std::fs::remove_file(path),
-        Ok(_) => {
-            return Err(
-                Error::usage(format!("{name} is not a regular file")).hint("move it away, or name another --output")
-            );
-        }
-        Err(error) => Err(error),
-    };
-    match gone {
-        Err(error) if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            Err(Error::usage(format!("can't remove {name}, which is of an earlier measurement")).because(error))
-        }
-        _ => Ok(()),
+    if !is_regular(path)? {
+        return Ok(());
     }
+    fs::remove_file(path).map_err(|error| {
+        Error::usage(format!("can't remove {}, which is of an earlier measurement", path.display())).because(error)
+    })
 }

@@ -6,7 +6,7 @@ use crate::baseline::{Change, Store};
 use crate::compare::{self, Side};
 use crate::config::Suite;
 use crate::error::{Error, Result, sentence};
-use crate::files::{self, Output};
+use crate::files::{self, Folder, Output};
 use crate::measure::Worker;
 use crate::results::{Program, Results};
 
@@ -62,6 +62,11 @@ impl Local {
         let same = ids(&results) == ids(&now)
             && compare::obstacles(&Side::from_results("kept", &results), &Side::from_results("now", &now)).is_empty();
         Ok(same.then_some(results))
+    }
+
+    /// Fails where a session could not be kept: before it is measured.
+    pub fn check(&self, suite: &str) -> Result<()> {
+        Folder::check(&self.store().root().join(suite))
     }
 
     /// Keeps a first session, and the program that was measured. What was done, for a person.

@@ -24,7 +24,7 @@ use std::time::Duration;
 pub use base::{BaseCommits, Search};
 pub use base_error::BaseError;
 pub use committed::baselines_of;
-pub use leftovers::clear;
+pub use leftovers::{Checkout, begin, clear};
 pub use local::Local;
 pub use sides::{Base, BuiltAgainstCandle, BuiltByCommand, Sides};
 
@@ -203,6 +203,7 @@ impl<'a> Flow<'a> {
 
     /// The machine may have become another since: where the baseline's program is still there, it is measured anew.
     fn against_local(&mut self, kept: Results, hardware: &str) -> Result<Draft> {
+        self.request.local.check(&self.request.suite.name)?;
         let draft = match self.request.local.program(&self.request.suite.name, hardware) {
             Some(program) => self.against_program(&program)?,
             None => {
@@ -218,6 +219,7 @@ impl<'a> Flow<'a> {
     }
 
     fn self_check(&mut self) -> Result<Draft> {
+        self.request.local.check(&self.request.suite.name)?;
         let itself = self.request.head.clone();
         let Duelled { head, comparison, ended, .. } = self.duelled(&itself)?;
         let end = ended.end();

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use crate::child::shield;
@@ -73,8 +73,12 @@ impl Command {
 
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let secrets = Secrets::of_environment();
-    let (mut out, mut err) = (secrets.writer(out), secrets.writer(err));
-    let cli = match Cli::try_parse_from(args) {
+    let mut err = secrets.writer(err);
+    let parsed = Cli::command().try_get_matches_from(args);
+    let prints_data = parsed.as_ref().is_ok_and(prints_data);
+    let mut out = if prints_data { Secrets::for_data().writer(out) } else { secrets.writer(out) };
+    let cli = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match cli.map_err(|error| error.format(&mut Cli::command())) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &mut out, &mut err),
     };
@@ -91,6 +95,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
             error.exit.into()
         }
     }
+}
+
+/// Is standard output for programs to read?
+fn prints_data(matches: &ArgMatches) -> bool {
+    let Some((command, matches)) = matches.subcommand() else { return false };
+    let format = matches.try_get_raw("format").ok().flatten().and_then(|mut given| given.next());
+    command == "schema" || format.is_some_and(|format| format == "json" || format == "csv") || prints_data(matches)
 }
 
 fn tell(error: &Error, err: &mut Writer) -> Result<()> {

@@ -10,7 +10,8 @@ use super::{base, variable};
 use crate::baseline::{self, Store};
 use crate::calibrate::calibrate;
 use crate::ci::{
-    self, About, Base, BaseCommits, BaseError, BuiltAgainstCandle, BuiltByCommand, Local, Measured, Search, Sides,
+    self, About, Base, BaseCommits, BaseError, BuiltAgainstCandle, BuiltByCommand, Checkout, Local, Measured, Search,
+    Sides,
 };
 use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
@@ -125,6 +126,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
     // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
     ci::clear(output.path(), args.resume)?;
+    args.publishing.check()?;
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     let (suite, plan) = plan::here(suite)?;
     let context = base::context(io)?;
@@ -179,6 +181,7 @@ impl Job<'_> {
         if let Some(why) = &args.failed {
             return Err(Error::measurement(escape::short_line(why, 600)));
         }
+        ci::begin(&self.output, &self.checkout(), args.resume)?;
         let commits = commits(args, sides, context.as_ref(), io)?;
         let head = sides.head(&self.suite)?.worker()?;
         let directory = config::directory(&args.selection);
@@ -203,6 +206,14 @@ impl Job<'_> {
         };
         let mut observer = progress::observer(args.quiet, self.plan.seconds_by_case(), io.err.raw());
         ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())
+    }
+
+    /// Of a pull request that may be another commit than its head: a merge with its base, which moves. What git can't tell
+    /// is as unknown the next time.
+    fn checkout(&self) -> Checkout {
+        let repository = self.sides.repository();
+        let commit = git::commit(&repository, "HEAD").ok().or_else(|| self.about.origin.commit.clone());
+        Checkout { commit, changes: git::changes(&repository).unwrap_or_default() }
     }
 
     fn tell_all(&self, Measured { report, end, remarks }: &Measured, io: &mut Io) -> Result<Exit> {

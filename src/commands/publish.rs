@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::variable;
 use crate::error::{Error, Exit, Result};
 use crate::escape;
+use crate::files::Output;
 use crate::flags;
 use crate::github::sticky::When;
 use crate::io::Io;
@@ -72,6 +73,11 @@ pub struct Publishing {
 }
 
 impl Publishing {
+    /// Fails where the summary couldn't be written: for who measures first.
+    pub fn check(&self) -> Result<()> {
+        self.summary.as_deref().map_or(Ok(()), |path| Output::wait_for(path).map(drop))
+    }
+
     pub fn options(&self) -> Options {
         Options {
             comment: self.comment,

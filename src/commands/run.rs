@@ -54,6 +54,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let worker = args.worker.as_deref().map(Worker::named).transpose()?;
     // Before anything is asked about it: another process may be writing it.
     let output = Output::claim(args.resume.as_ref().unwrap_or(&args.output))?;
+    args.csv.as_deref().map_or(Ok(()), Results::check_export)?;
     let (suite, side) = match &args.resume {
         Some(_) => resumed(args, worker, &output)?,
         None => started(args, worker, &output)?,

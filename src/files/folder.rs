@@ -35,6 +35,13 @@ impl Folder {
         Ok(Self { path: path.to_owned(), _lock: lock })
     }
 
+    /// Fails where files can't be written, in a directory that may not be there yet. It makes none.
+    pub fn check(path: &Path) -> Result<()> {
+        let there = path.ancestors().find(|part| part.exists()).unwrap_or(Path::new("."));
+        let failed = |error| Error::usage(format!("can't write files to {}", path.display())).because(error);
+        tempfile::tempfile_in(there).map(drop).map_err(failed)
+    }
+
     /// The claimed directory.
     pub fn path(&self) -> &Path {
         &self.path

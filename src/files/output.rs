@@ -85,7 +85,7 @@ impl Output {
 
     /// Replaces the file: a reader, or a power cut, sees the old one or the new one. Who may read it stays as it was.
     pub fn write(&self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-        let write = |out: &mut dyn Write| without_secrets(&Secrets::for_files(), out, write);
+        let write = |out: &mut dyn Write| without_secrets(&Secrets::for_data(), out, write);
         match &self.to {
             To::File { target, .. } => replace(target, None, write),
             To::Stream(stream) => buffered(stream, write).map(drop),

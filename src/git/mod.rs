@@ -9,6 +9,8 @@ mod work_tree;
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use said::{output, said};
 use view::{Place, View};
 
@@ -18,6 +20,7 @@ pub use names::{has_user, is_address, is_commit, is_revision};
 pub use work_tree::work_tree;
 
 use crate::error::{Error, Result};
+use crate::hex::hex;
 
 /// Where HEAD and `commit` parted. With a shallow clone that can't always be told.
 pub fn merge_base(repository: &Path, commit: &str) -> Result<String, GitError> {
@@ -41,13 +44,21 @@ pub fn head_commit(repository: &Path) -> Result<String> {
         let view = View::of(repository)?;
         let commit = view.commit("HEAD")?;
         let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
-        let git = view.git(&status).with("GIT_WORK_TREE", &view.place.top);
-        let clean = said(&git.with("GIT_INDEX_FILE", view.place.git_dir.join("index")))?.is_empty();
+        let clean = said(&view.git_in_work_tree(&status))?.is_empty();
         Ok(if clean { commit } else { format!("{commit}-dirty") })
     };
     let failed =
         |why: GitError| Error::usage(format!("can't tell the commit of {}", repository.display())).because(why);
     ask().map_err(failed)
+}
+
+/// What tells the changes in a checkout from others, in files that git knows; `None` where there are none.
+pub fn changes(repository: &Path) -> Result<Option<String>, GitError> {
+    let view = View::of(repository)?;
+    let diff = ["diff", "--binary", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "HEAD"];
+    let diff = output(&view.git_in_work_tree(&diff))?;
+    let hash = || hex(&Sha256::digest(&diff));
+    Ok((!diff.is_empty()).then(hash))
 }
 
 /// Is the directory a checkout, not only a part of one?

@@ -145,6 +145,12 @@ impl View {
         self.git_in(Environment::git()).args(args)
     }
 
+    /// The same with the clone's files at hand.
+    pub fn git_in_work_tree(&self, args: &[&str]) -> Launch {
+        let git = self.git(args).with("GIT_WORK_TREE", &self.place.top);
+        git.with("GIT_INDEX_FILE", self.place.git_dir.join("index"))
+    }
+
     /// Git with an environment of its own.
     pub fn git_in(&self, environment: Environment) -> Launch {
         Launch::of("git", environment).with("GIT_DIR", self.path()).in_directory(self.path())

@@ -163,6 +163,8 @@ mod tests {
     #[test]
     fn the_tenth_annotation_counts_the_rest() {
         let one = Annotation { level: Level::Error, title: "t".into(), message: "m".into() };
+        let ten = commands(&vec![one.clone(); MAX_ANNOTATIONS]);
+        assert!(ten.lines().count() == MAX_ANNOTATIONS && !ten.contains("more like these"), "{ten}");
         let text = commands(&vec![one; 25]);
         assert_eq!(text.lines().count(), MAX_ANNOTATIONS);
         assert!(text.ends_with("::error title=and more::16 more like these are in the step summary\n"));
@@ -173,5 +175,10 @@ mod tests {
         let text = shorten(&"äöü line\n".repeat(100), 300);
         assert!(text.len() <= 300);
         assert!(text.contains("line\n\n*Cut here"));
+        // What just fits is whole, and what has no lines to cut between is left out.
+        assert_eq!(
+            (shorten("four", 5), shorten("four", 4), shorten(&"x".repeat(500), 300)),
+            ("four\n".into(), String::new(), String::new())
+        );
     }
 }

@@ -10,10 +10,11 @@
 //! who we are, we create a comment to learn it, and fold the others of that author then.
 
 use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{ApiError, Client, Repository};
@@ -313,11 +314,31 @@ impl<'a> Conversation<'a> {
         Ok(self.update(marker, &own, body)?.unwrap_or(Posted::Created { url }))
     }
 
+    /// What the newest run has said, if that is a later one than ours. Every workflow of the repository comments as the
+    /// same author, and may write any number into a marker: one that is no run's is not believed, and a real one is soon
+    /// an older one.
+    fn newer<'b>(&self, marker: &Marker, own: &'b [Comment]) -> Option<&'b Comment> {
+        let run = |comment: &'b Comment| Some((marker.find(comment.body())?, comment));
+        let mut later: Vec<_> = own.iter().filter_map(run).filter(|(run, _)| *run > marker.run).collect();
+        later.sort_by_key(|(run, _)| Reverse(*run));
+        later.into_iter().find(|(run, _)| self.may_be_a_run(*run, marker.run)).map(|(_, comment)| comment)
+    }
+
+    /// Not if GitHub tells that it doesn't know that run, while it knows `ours`: a token that may not ask about runs
+    /// hears of none.
+    fn may_be_a_run(&self, run: u64, ours: u64) -> bool {
+        let is_known =
+            |run: u64| match self.client.get::<Value>(&format!("/repos/{}/actions/runs/{run}", self.repository)) {
+                Ok(_) => Some(true),
+                Err(error) => error.status().filter(|status| matches!(status, 400 | 404 | 410 | 422)).map(|_| false),
+            };
+        is_known(run) != Some(false) || is_known(ours) != Some(true)
+    }
+
     /// The oldest gets the text, unless a newer run wrote it already; the others go. `None` when there is none of ours
     /// after all.
     fn update(&self, marker: &Marker, own: &[Comment], body: &str) -> Result<Option<Posted>, ApiError> {
-        let run = |comment: &&Comment| marker.find(comment.body());
-        let newer = own.iter().filter(|comment| run(comment) > Some(marker.run)).max_by_key(run);
+        let newer = self.newer(marker, own);
         let text = newer.map_or(body, Comment::body);
         for kept in own {
             let said_already = newer.is_some_and(|newer| newer.id == kept.id);
@@ -337,7 +358,7 @@ impl<'a> Conversation<'a> {
 
     fn edit(&self, comment: &Comment, body: &str) -> Result<(), ApiError> {
         let address = self.address_of(comment);
-        self.client.patch::<serde_json::Value>(&address, &json!({ "body": body })).map(drop)
+        self.client.patch::<Value>(&address, &json!({ "body": body })).map(drop)
     }
 
     fn delete<'b>(&self, duplicates: impl Iterator<Item = &'b Comment>) {

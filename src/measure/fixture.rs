@@ -48,6 +48,7 @@ pub fn results(cases: u32, rounds: u32, sessions: u32) -> Results {
         started: "2026-11-24T04:12:00Z".into(),
         finished: Some("2026-11-24T04:22:00Z".into()),
         program: Program { name: "bench-diff".into(), version: "0.1.0".into(), ..Program::default() },
+        program_sha256: None,
         environment: Environment {
             gpus: vec![Gpu { name: "NVIDIA H100 80GB HBM3".into(), memory_mib: Some(81_559), ..Gpu::default() }],
             ..Environment::default()

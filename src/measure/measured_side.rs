@@ -43,6 +43,7 @@ impl Side {
             started: now(),
             finished: None,
             program: Program::default(),
+            program_sha256: None,
             environment: Default::default(),
             ceilings: None,
             runs: Vec::new(),
@@ -96,6 +97,22 @@ impl Side {
 
     pub(super) fn session_mut(&mut self) -> &mut Session {
         self.results.sessions.last_mut().expect("a side has a session")
+    }
+
+    /// Another build may say the same of itself, and one that names no commit always does.
+    pub(super) fn note_program(&mut self) -> Result<()> {
+        let now = self.worker.sha256();
+        let path = self.worker.path.display().to_string();
+        let session = self.session_mut();
+        let differs = session.program_sha256.as_ref().zip(now.as_ref()).is_some_and(|(then, now)| then != now);
+        if differs && !session.runs.is_empty() {
+            return Err(Error::usage(format!(
+                "can't carry on: {path} is another build than the one that the session measured; give that one, or start \
+                 anew without --resume"
+            )));
+        }
+        session.program_sha256 = now.or(session.program_sha256.take());
+        Ok(())
     }
 
     pub(super) fn has(&self, case: &str, round: u32) -> bool {

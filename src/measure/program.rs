@@ -1,8 +1,11 @@
 //! The measured program: how to start it, and what it says about itself.
 
 use std::ffi::OsString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use super::protocol::{Event, Job};
 use crate::case::WeightsSource;
@@ -11,6 +14,7 @@ use crate::config::{Suite, SuiteModel};
 use crate::device::Gpus;
 use crate::engine;
 use crate::error::{Error, Exit, Result};
+use crate::hex::hex;
 use crate::results::{Component, Program};
 
 /// Characters of a name, version or commit that a measured program tells, and its components.
@@ -63,6 +67,18 @@ impl Worker {
     /// As a user names it: a bare name is a program in the current directory, or else on the PATH.
     pub fn named(name: &Path) -> Result<Self> {
         beside_the_caller(name).map(Self::at)
+    }
+
+    /// SHA-256 of its file, where that can be read.
+    pub(super) fn sha256(&self) -> Option<String> {
+        let mut file = File::open(self.path.canonicalize().ok().filter(|path| path.is_file())?).ok()?;
+        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 1 << 16]);
+        loop {
+            match file.read(&mut buffer).ok()? {
+                0 => return Some(hex(&hash.finalize())),
+                count => hash.update(&buffer[..count]),
+            }
+        }
     }
 
     /// Starts it and hands it the job.

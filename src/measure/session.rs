@@ -19,11 +19,12 @@ use crate::results::Outcome;
 /// Measures every run that the sides' sessions lack. See the [module](super) for the order and the promises.
 pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, stop: &Stop) -> Result<End> {
     shield();
+    // Others may be measuring for hours: what can't go well is told before.
+    let trace = request.trace.map(Trace::open).transpose()?;
     let _exclusive = match Exclusive::wait(request.suite, &request.locks, observer, stop) {
         Ok(exclusive) => exclusive,
         Err(halt) => return Halt::end(Err(halt)),
     };
-    let trace = request.trace.map(Trace::open).transpose()?;
     let mut session = Session { request, observer, stop, trace, throttling: Throttling::default() };
     session.prepare(sides)?;
     let end = Halt::end(session.rounds(sides))?;
@@ -56,6 +57,7 @@ impl Session<'_> {
         }
         let mut left = Vec::new();
         for side in &mut *sides {
+            side.note_program()?;
             side.results.settings.runs = suite.settings.runs;
             let session = side.session_mut();
             if !session.runs.is_empty() && session.environment.fingerprint() != here.fingerprint() {

@@ -21,6 +21,9 @@ const TRANSFORMERS_HEADER: &str = "model_id_or_path,batch_size,context_length_pe
 generate_length_per_experiment,use_flash_attn,comment,tokens_per_second,max_gpu_memory_cost_gb";
 const VLLM_HEADER: &str = "Model ID,Input Length,Output Length,TP Size,Average Time (s),Average Throughput (tokens/s)";
 
+/// A directory for each.
+const PROGRAMS: [&str; 3] = ["transformers", "vllm", "evalscope"];
+
 /// MiB in the "GB" of all three: 1024^3 bytes.
 const MIB_PER_GB: f64 = 1024.0;
 
@@ -42,6 +45,11 @@ impl Results {
             files::write(&path, |out| out.write_all(text.as_bytes()))?;
         }
         Ok(())
+    }
+
+    /// Fails where [`export`](Self::export) would: nobody wants to hear of that after having measured.
+    pub fn check_export(directory: &Path) -> Result<()> {
+        PROGRAMS.iter().try_for_each(|program| Folder::check(&directory.join(program)))
     }
 
     fn row<'a>(&'a self, case: &'a Case) -> Option<Row<'a>> {

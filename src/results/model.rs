@@ -64,6 +64,9 @@ pub struct Session {
     pub finished: Option<String>,
     /// The program that was measured; all empty until it has said who it is.
     pub program: Program,
+    /// SHA-256 of the program's file, in hexadecimal: another build may say the same of itself. `None` where the file
+    /// can't be read.
+    pub program_sha256: Option<String>,
     /// The machine.
     pub environment: Environment,
     /// What the device can do at most, measured at the session's start.

@@ -4,13 +4,14 @@
 //! whatever the machine will do tomorrow, so they tell nothing about that, however many they are. What counts is the
 //! number of occasions: sessions with less than [`HOURS_APART`] hours between them are of one.
 
-use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::{Hash, Hasher};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Outcome, Session};
+use super::{Outcome, Run, Session};
+use crate::metric::MetricName;
 use crate::plural::counted;
 
 /// Hours without measuring that make the next session another occasion: nightly sessions always are, those of one
@@ -41,9 +42,9 @@ impl Occasions {
     pub fn of(sessions: &[Session]) -> Self {
         let now = Timestamp::now();
         let spans = sessions.iter().map(|session| span(session, now)).collect();
-        let contents =
-            if sessions.len() > 1 { sessions.iter().map(content).collect() } else { vec![None; sessions.len()] };
-        Self::new(spans, &contents)
+        let runs =
+            if sessions.len() > 1 { sessions.iter().map(runs).collect() } else { vec![Vec::new(); sessions.len()] };
+        Self::new(spans, &runs)
     }
 
     /// Of sessions that the caller says are of different occasions: all but those with the same content.
@@ -53,11 +54,12 @@ impl Occasions {
             let time = Timestamp::UNIX_EPOCH + hours(index);
             Some((time, time))
         });
-        Self::new(spans.collect(), &contents.iter().copied().map(Some).collect::<Vec<_>>())
+        Self::new(spans.collect(), &contents.iter().map(|content| vec![*content]).collect::<Vec<_>>())
     }
 
-    fn new(spans: Vec<Option<Span>>, contents: &[Option<u64>]) -> Self {
-        let copies = copies(contents);
+    /// `runs` are what tells each session's runs from others.
+    fn new(spans: Vec<Option<Span>>, runs: &[Vec<u64>]) -> Self {
+        let copies = copies(runs);
         let mut dated: Vec<(usize, Span)> = spans
             .iter()
             .enumerate()
@@ -126,29 +128,37 @@ fn span(session: &Session, now: Timestamp) -> Option<Span> {
     sensible.then_some((start, end))
 }
 
-/// What a session measured, without when, in which order, and under which name; `None` where it measured nothing.
-fn content(session: &Session) -> Option<u64> {
-    let mut runs: Vec<_> = session
-        .runs
-        .iter()
-        .filter_map(|run| match &run.outcome {
-            Outcome::Ok(measured) => Some((&run.case, run.round, &measured.metrics)),
-            Outcome::Failed(_) => None,
-        })
-        .collect();
-    runs.sort_by_key(|(case, round, _)| (*case, *round));
-    let mut hasher = DefaultHasher::new();
-    for (case, _, metrics) in &runs {
-        case.hash(&mut hasher);
-        metrics.iter().for_each(|(metric, value)| (metric.as_str(), value.to_bits()).hash(&mut hasher));
-    }
-    (!runs.is_empty()).then(|| hasher.finish())
+/// What each run of a session measured, without when and under which name.
+fn runs(session: &Session) -> Vec<u64> {
+    let content = |run: &Run| match &run.outcome {
+        Outcome::Ok(measured) => Some(content(&run.case, &measured.metrics)),
+        Outcome::Failed(_) => None,
+    };
+    session.runs.iter().filter_map(content).collect()
 }
 
-/// For each session: does an earlier one hold the same?
-fn copies(contents: &[Option<u64>]) -> Vec<bool> {
+fn content(case: &str, metrics: &BTreeMap<MetricName, f64>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    case.hash(&mut hasher);
+    metrics.iter().for_each(|(metric, value)| (metric.as_str(), rounded(*value)).hash(&mut hasher));
+    hasher.finish()
+}
+
+/// To one in 10^12: a program that reads and writes numbers may change their last digits, and measuring never gives so
+/// many again.
+fn rounded(value: f64) -> u64 {
+    (value.to_bits() + (1 << 11)) >> 12
+}
+
+/// For each session: does an earlier one hold most of the same runs? A copy in which a few were dropped or changed tells
+/// nothing new. "Most" is more than half of what the smaller one holds: a run whose values are few and coarse may agree
+/// with another's by chance.
+fn copies(runs: &[Vec<u64>]) -> Vec<bool> {
     let mut first: HashMap<u64, usize> = HashMap::new();
-    let is_copy =
-        |(index, content): (usize, &Option<u64>)| content.is_some_and(|it| *first.entry(it).or_insert(index) != index);
-    contents.iter().enumerate().map(is_copy).collect()
+    let is_copy = |(index, mine): (usize, &Vec<u64>)| {
+        let mut shared: HashMap<usize, usize> = HashMap::new();
+        mine.iter().for_each(|run| *shared.entry(*first.entry(*run).or_insert(index)).or_default() += 1);
+        shared.iter().any(|(&other, &count)| other != index && 2 * count > mine.len().min(runs[other].len()))
+    };
+    runs.iter().enumerate().map(is_copy).collect()
 }

@@ -14,7 +14,17 @@ impl From<v1::Session> for v2::Session {
         let v1::Session { id, started, finished, program, environment, ceilings, runs, discarded } = old;
         // A session that was cut off before its program spoke.
         let program = (!program.name.is_empty()).then(|| program.into());
-        Self { id, started, finished, program, environment: environment.into(), ceilings, runs, discarded }
+        Self {
+            id,
+            started,
+            finished,
+            program,
+            program_sha256: None,
+            environment: environment.into(),
+            ceilings,
+            runs,
+            discarded,
+        }
     }
 }
 

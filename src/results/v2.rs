@@ -100,6 +100,9 @@ pub struct Session {
     /// The program that was measured; absent until it has said who it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Program>,
+    /// SHA-256 of the program's file, in hexadecimal; absent where it isn't known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program_sha256: Option<String>,
     /// The machine.
     pub environment: Environment,
     /// What the device can do at most, measured at the session's start.

@@ -18,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REPOSITORY = "/repos/acme/candle"
 # What a job's token must be allowed: GitHub's reference says it for each operation. The first that fits counts.
 NEEDED = [
-    (r"GET /actions/runs/\d+/artifacts", "actions", "read"),
+    (r"GET /actions/runs/\d+(/artifacts)?", "actions", "read"),
     (r"GET /(tarball|compare|git|releases|contents)/.*", "contents", "read"),
     (r"(POST|PUT) /(git|releases|contents)\b.*", "contents", "write"),
     (r"GET /(pulls|issues/\d+/comments|issues/comments)\b.*", "pull-requests", "read"),

@@ -168,6 +168,43 @@ fn the_base_is_the_candle_that_the_bases_configuration_names() {
     assert_eq!((place.measured("base"), place.measured("head")), (json!(old), json!(new)));
 }
 
+#[test]
+fn a_base_that_names_no_commit_of_candle_is_not_measured() {
+    for (then, why) in [
+        (None, "there is no bench-diff.toml of"),
+        (Some("candle = { path = \"candle\" }"), "names the candle in ./candle, not a commit"),
+    ] {
+        let place = Place::candle("candle = { git = \"./upstream\", rev = \"main\" }");
+        place.commit_candle("upstream", "100");
+        std::fs::write(place.path(".gitignore"), "bin\nsource\nupstream\n.bench-diff\n").unwrap();
+        let now = std::fs::read(place.path("bench-diff.toml")).unwrap();
+        match then {
+            None => std::fs::remove_file(place.path("bench-diff.toml")).unwrap(),
+            Some(candle) => place.configure(candle),
+        }
+        place.git(&["init", "--quiet", "--initial-branch", "main"]);
+        place.commit("then");
+        place.git(&["switch", "--quiet", "--create", "newer"]);
+        std::fs::write(place.path("bench-diff.toml"), now).unwrap();
+        place.commit("now");
+        let (exit, _, err) = place.ci_with_cargo(&["--base-ref", "main"]);
+        assert_eq!(exit, 0, "{err}");
+        assert!(err.contains("not measuring the base: ") && err.contains(why), "{err}");
+    }
+}
+
+/// A program that is there isn't built, whatever the configuration says of candle.
+#[test]
+fn a_program_that_is_there_is_no_build_of_candle() {
+    let place = Place::candle("candle = { path = \"candle\" }");
+    place.commit_candle("candle", "100");
+    let head = place.program("head", "100", "aaaaaaa");
+    let (exit, _, err) = place.ci_with_cargo(&["--head-binary", &head]);
+    assert_eq!((exit, place.builds()), (0, 0), "{err}");
+    assert!(!err.contains("not measuring the base"), "{err}");
+    assert!(place.report()["origin"]["commit"].is_null(), "what is checked out here is no candle");
+}
+
 /// A fork of candle measures itself: the base is built from the commit where the branch began.
 #[test]
 fn a_pull_request_to_candle_is_measured_against_its_base() {

@@ -29,7 +29,7 @@ impl Place {
     }
 
     /// What is noted beside a program of the test.
-    fn note(&self, program: &str, what: &str, text: &str) {
+    pub fn note(&self, program: &str, what: &str, text: &str) {
         std::fs::write(self.path(&format!("{program}.{what}")), text).unwrap();
     }
 
@@ -53,7 +53,7 @@ impl Place {
     }
 
     /// Starts `ci` and stops it as Ctrl-C does, once `file` holds a run.
-    fn interrupted(&self, args: &[&str], file: &str) -> Output {
+    pub fn interrupted(&self, args: &[&str], file: &str) -> Output {
         let child = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
             .args([&["ci", "--quiet"], args].concat())
             .current_dir(self.0.path())

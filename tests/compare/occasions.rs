@@ -1,6 +1,6 @@
 //! What counts as independent is when sessions were measured, not how many there are.
 
-use bench_diff::results::Results;
+use bench_diff::results::{Outcome, Results, Session};
 use bench_diff::stats;
 use serde_json::{Value, json};
 
@@ -146,6 +146,47 @@ fn a_copy_of_a_session_counts_once() {
     assert_eq!((&shared["tier"], &shared["rows"][0]["base"]["n"]), (&json!("same-session"), &json!(3)));
 }
 
+/// Dropping a run, or changing a digit, makes no measurement of it; nor does writing all numbers anew.
+#[test]
+fn an_altered_copy_of_a_session_counts_once() {
+    let values = |session: &mut Session, change: &dyn Fn(&mut f64)| {
+        for run in &mut session.runs {
+            let Outcome::Ok(measured) = &mut run.outcome else { continue };
+            measured.metrics.values_mut().for_each(change);
+        }
+    };
+    let mut base = days();
+    for index in 1..5 {
+        base.sessions[index].runs = base.sessions[0].runs.clone();
+    }
+    base.sessions[1].runs.pop();
+    base.sessions[2].runs.truncate(9);
+    let Outcome::Ok(measured) = &mut base.sessions[3].runs[4].outcome else { unreachable!() };
+    measured.metrics.values_mut().for_each(|value| *value *= 1.1);
+    values(&mut base.sessions[4], &|value| *value = value.next_up());
+    let comparison = compared(&base, &head(1.05));
+    assert_eq!((&comparison["tier"], &comparison["base_occasions"]), (&json!("single-baseline"), &json!(1)));
+    assert_eq!(comparison["rows"][0]["base"]["n"], 3);
+    assert!(warnings(&comparison).contains("4 copies of other sessions"), "{comparison}");
+}
+
+/// Coarse values agree by chance, but not in most runs.
+#[test]
+fn sessions_that_share_few_runs_are_their_own() {
+    let mut base = days();
+    for index in 1..5 {
+        for run in 0..9 {
+            base.sessions[index].runs[run] = base.sessions[0].runs[run].clone();
+        }
+    }
+    let comparison = compared(&base, &head(1.05));
+    assert_eq!((&comparison["tier"], &comparison["base_occasions"]), (&json!("history"), &json!(5)));
+    assert!(!warnings(&comparison).contains("cop"), "{comparison}");
+    // One more of 18 is most of them.
+    base.sessions[1].runs[9] = base.sessions[0].runs[9].clone();
+    assert_eq!(compared(&base, &head(1.05))["base_occasions"], 4);
+}
+
 /// Several sessions of a night are one value of the history; so are several of the head.
 #[test]
 fn an_occasion_is_one_value() {
@@ -154,7 +195,7 @@ fn an_occasion_is_one_value() {
         more.id += "-again";
         more.started = more.started.replace(":00Z", ":30Z");
         for run in &mut more.runs {
-            let bench_diff::results::Outcome::Ok(measured) = &mut run.outcome else { continue };
+            let Outcome::Ok(measured) = &mut run.outcome else { continue };
             measured.metrics.values_mut().for_each(|value| *value *= 1.0001);
         }
         twice.sessions.push(more);

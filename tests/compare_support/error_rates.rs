@@ -104,6 +104,7 @@ impl World {
                 started: format!("2026-01-{day:02}T{hour:02}:00:00Z"),
                 finished: None,
                 program: Program::default(),
+                program_sha256: None,
                 environment: Environment::default(),
                 ceilings: None,
                 runs: Vec::new(),

@@ -129,6 +129,7 @@ pub fn session(cost: impl Fn(usize, &str) -> f64) -> Results {
             started: "2026-01-01T00:00:00Z".into(),
             finished: Some("2026-01-01T00:10:00Z".into()),
             program: Program { name: "bench-diff".into(), version: "0.1.0".into(), ..Program::default() },
+            program_sha256: None,
             environment: Environment {
                 gpus: vec![gpu],
                 driver_version: Some("580.0".into()),

@@ -176,3 +176,36 @@ fn init_writes_through_a_link() {
     assert!(place.path("link.toml").is_symlink());
     assert!(fs::read_to_string(place.path("bench-diff.toml")).unwrap().starts_with('#'));
 }
+
+/// What is written after measuring is looked at before.
+#[test]
+fn no_output_is_found_wrong_after_measuring() {
+    let place = Place::new();
+    fs::create_dir(place.path("half")).unwrap();
+    fs::write(place.path("half/vllm"), "").unwrap();
+    fs::create_dir(place.path("directory")).unwrap();
+    let csv = |path| ["--csv", path];
+    for flags in [csv("bench-diff.toml"), csv("bench-diff.toml/x"), csv("half"), csv("/proc/x"), ["--trace", "no/x"]] {
+        let said = place.run(&flags);
+        assert_eq!(said.code, Some(2), "{flags:?}: {said:?}");
+        assert!(said.err.starts_with("error: can't write ") && said.err.contains(flags[1]), "{flags:?}: {said:?}");
+        assert_eq!((place.measured(), place.path("results.json").exists()), (0, false), "{flags:?}");
+    }
+    for summary in ["no/x", "directory", "/proc/x"] {
+        let said = Said::of(&place.ci(&["--output", "out", "--summary", summary]).output().unwrap());
+        assert_eq!((said.code, place.measured()), (Some(2), 0), "{said:?}");
+        assert!(said.err.starts_with(&format!("error: can't write {summary}: ")), "{said:?}");
+    }
+    fs::create_dir(place.path(".bench-diff")).unwrap();
+    symlink("/proc", place.path(".bench-diff/baselines")).unwrap();
+    let said = Said::of(&place.ci(&["--output", "out"]).output().unwrap());
+    assert_eq!((said.code, place.measured()), (Some(2), 0), "{said:?}");
+    assert!(said.err.contains("can't write files to ") && said.err.contains(".bench-diff/baselines/test"), "{said:?}");
+    fs::remove_dir_all(place.path(".bench-diff")).unwrap();
+    // Also what only a later step of an interrupted `ci` would write.
+    fs::create_dir(place.path("out/confirm-base.json")).unwrap();
+    let said = Said::of(&place.ci(&["--output", "out", "--resume"]).output().unwrap());
+    assert_eq!((said.code, place.measured()), (Some(2), 0), "{said:?}");
+    assert!(said.err.contains("confirm-base.json is not a regular file"), "{said:?}");
+    assert_eq!(place.litter("."), [""; 0]);
+}

@@ -153,6 +153,41 @@ fn a_push_to_a_branch_is_judged_by_what_was_there_before() {
     assert_eq!((step.output("base-commit"), step.output("merge-base")), (place.parted.clone(), place.parted.clone()));
 }
 
+/// What the caller names comes before what the event says, and is not asked for where the event has said it.
+#[test]
+fn a_named_pull_request_counts() {
+    let place = Place::new();
+    let clone = place.clone(&[]);
+    place.github.state().pulls.insert(8, pull(&place.parted, &place.faster));
+    for (number, base) in [("7", &place.main), ("8", &place.parted)] {
+        let step = place.pull_request();
+        let output = step.run_in(&clone, &["base", "--pr-number", number]);
+        assert_eq!(step.output("base-commit"), *base, "{}", stderr(&output));
+    }
+    assert_eq!(place.github.state().count("GET /repos/acme/candle/pulls/7"), 0);
+    // Where GitHub can't be asked, the event has to do.
+    let push = json!({ "before": place.parted, "after": place.faster });
+    let step = place.step("push", push).set("GITHUB_TOKEN", "");
+    let output = step.run_in(&clone, &["base", "--pr-number", "7"]);
+    assert_eq!(step.output("base-commit"), place.parted, "{}", stderr(&output));
+}
+
+#[test]
+fn a_pull_request_that_github_doesnt_have_is_judged_by_the_default_branch() {
+    let place = Place::new();
+    let clone = place.clone(&[]);
+    let payload = json!({ "issue": { "number": 9, "pull_request": {} } });
+    let step = place.step("issue_comment", payload.clone());
+    let output = step.run_in(&clone, &["base"]);
+    assert_eq!(step.output("base-commit"), place.main, "{}", stderr(&output));
+    let step = Step::new(&place.github, "issue_comment", payload);
+    let said = stderr(&step.run_in(&clone, &["base"]));
+    assert!(
+        said.contains("pulls/9") && said.contains("; neither the event nor GitHub says what the base is"),
+        "{said}"
+    );
+}
+
 /// A release lies on the default branch: there is nothing to measure it against but its baselines.
 #[test]
 fn what_is_part_of_the_base_has_no_base_to_measure() {

@@ -1,6 +1,6 @@
 //! GitHub as far as bench-diff talks to it: comments, pull requests and check runs in memory, and faults on demand.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -93,6 +93,8 @@ pub struct State {
     pub lag: Duration,
     /// GraphQL says who a token is of.
     pub graphql: bool,
+    /// The workflow runs that there are.
+    pub runs: BTreeSet<u64>,
     /// An app may not change what others wrote.
     pub own_only: bool,
     created: BTreeMap<u64, Instant>,
@@ -118,8 +120,14 @@ impl State {
         bodies.filter(|body| body.starts_with("<!-- bench-diff ")).collect()
     }
 
+    /// Whatever the lag of others.
+    pub fn list_at_once(&mut self, id: u64) {
+        self.created.remove(&id);
+    }
+
     fn listed(&self) -> Vec<Value> {
-        let old = |comment: &&Value| self.created[&comment["id"].as_u64().unwrap()].elapsed() >= self.lag;
+        let created = |comment: &Value| self.created.get(&comment["id"].as_u64().unwrap());
+        let old = |comment: &&Value| created(comment).is_none_or(|created| created.elapsed() >= self.lag);
         self.comments.iter().filter(old).cloned().collect()
     }
 
@@ -322,6 +330,10 @@ fn answer(state: &mut State, request: &Request) -> Answer {
             let permission = state.permissions.get(*login).map_or("read", String::as_str);
             (200, vec![], json!({ "permission": permission, "user": { "login": login } }))
         }
+        ("GET", ["repos", _, _, "actions", "runs", id]) => match id.parse().is_ok_and(|id| state.runs.contains(&id)) {
+            true => (200, vec![], json!({ "id": id.parse::<u64>().unwrap() })),
+            false => refuse(404, "Not Found"),
+        },
         ("GET", ["repos", _, _, "compare", range]) => match state.merge_bases.get(*range) {
             Some(sha) => (200, vec![], json!({ "merge_base_commit": { "sha": sha } })),
             None => refuse(404, "Not Found"),

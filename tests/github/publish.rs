@@ -114,6 +114,32 @@ fn an_artifact_can_not_choose_its_pull_request() {
 }
 
 #[test]
+fn the_caller_names_the_pull_request() {
+    let github = GitHub::start();
+    github.state().pulls.insert(8, pull(8, HEAD_SHA));
+    let output = Step::pull_request(&github).publish(&unchanged(), &["--pr-number", "8"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let comments = |number: u64| github.state().count(&format!("POST /repos/acme/candle/issues/{number}/comments"));
+    assert_eq!((comments(8), comments(7)), (1, 0));
+}
+
+/// One that isn't there costs nothing; one that nobody may look at is told.
+#[test]
+fn a_claimed_pull_request_may_not_be_there() {
+    let github = GitHub::start();
+    let payload = json!({ "workflow_run": { "id": 41, "head_sha": HEAD_SHA, "pull_requests": [] } });
+    let report = Report { pull_request: Some(99), ..of_run(unchanged(), "workflow_run") };
+    let output = Step::new(&github, "workflow_run", payload.clone()).publish(&report, &[]);
+    assert_eq!(github.state().marked().len(), 1, "{}", stderr(&output));
+    assert!(github.state().marked()[0].contains("run=41 -->"), "the run that measured");
+    github.state().comments.clear();
+    github.inject("GET", "/pulls/99", 9, Fault::Status(403, &[], "not for you"));
+    let output = Step::new(&github, "workflow_run", payload).publish(&report, &[]);
+    assert!(stderr(&output).contains("::warning title=bench-diff::") && stderr(&output).contains("not for you"));
+    assert_eq!(github.state().marked().len(), 0, "{}", stderr(&output));
+}
+
+#[test]
 fn a_forks_token_costs_only_the_comment() {
     let github = GitHub::start();
     github.state().read_only = true;
@@ -177,6 +203,17 @@ fn a_broken_api_costs_only_the_comment() {
         assert!(stderr(&output).contains("the comment was not posted"), "{}", stderr(&output));
         assert_eq!(step.output("regressed"), "2");
     }
+}
+
+/// Only what was too long is told in fewer words.
+#[test]
+fn what_is_refused_for_another_reason_is_not_shortened() {
+    let github = GitHub::start();
+    github.inject("POST", "/comments", 1, Fault::Status(422, &[], "spam"));
+    let output = Step::pull_request(&github).publish(&regressed(), &[]);
+    assert!(stderr(&output).contains("the comment was not posted"), "{}", stderr(&output));
+    let state = github.state();
+    assert_eq!((state.count("POST /repos/acme/candle/issues"), state.marked().len()), (1, 0));
 }
 
 /// Kept short, it is accepted at once; if GitHub's limit were another one, the verdict would still be told.

@@ -116,6 +116,31 @@ fn every_secret_of_the_environment_is_hidden() {
     }
 }
 
+/// A secret that is a word of ours guards little, and JSON without its names is none.
+#[test]
+fn data_keeps_its_words_and_numbers_and_loses_secrets() {
+    let github = GitHub::start();
+    let plain = json!([{"case": format!("of {TOKEN}"), "metric": "ttft", "sessions": [[100.5, 100.625]]}]);
+    let compare = |step: &Step, flags: &[&str]| {
+        std::fs::write(step.path("plain.json"), plain.to_string()).unwrap();
+        let output = step.run(&[&["compare", "plain.json", "plain.json", "--metric", "all"], flags].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let with = |name: &str, value: &str| Step::pull_request(&github).set("HF_TOKEN", TOKEN).set(name, value);
+    for word in ["metric", "verdict", "warnings", "schema", "100.5625", "single-baseline"] {
+        for flags in [["--format", "json"], ["--format", "csv"]] {
+            let text = compare(&with("CACHE_KEY", word), &flags);
+            assert_eq!(text, compare(&with("NO_SECRET", word), &flags), "{word}");
+            assert!(text.contains("of ***"), "{text}");
+            check(word, &text);
+        }
+    }
+    assert!(!compare(&with("CACHE_KEY", "metric"), &[]).contains("metric"), "text for people keeps no secret");
+    let schema = with("CACHE_KEY", "properties").run(&["schema", "results"]);
+    assert!(String::from_utf8_lossy(&schema.stdout).contains("\"properties\""));
+}
+
 /// A measured program may say what it found in a file of the runner.
 #[test]
 fn a_results_file_holds_no_secret() {

@@ -32,8 +32,40 @@ fn texts(github: &GitHub) -> Vec<String> {
 fn the_second_run_updates_the_comment_of_the_first() {
     let github = GitHub::start();
     assert!(matches!(post(&github, 1, "one"), Posted::Created { .. }));
+    assert_eq!(github.state().count("GET /repos"), 2, "once it is listed, nobody waits for more");
     assert!(matches!(post(&github, 2, "two"), Posted::Updated { .. }));
     assert_eq!(texts(&github), ["two"]);
+}
+
+/// Somebody deletes it between the list and the update.
+#[test]
+fn a_comment_that_has_just_gone_is_written_anew() {
+    let github = GitHub::start();
+    post(&github, 1, "one");
+    github.inject("PATCH", "/comments", 1, Fault::Status(404, &[], "Not Found"));
+    github.state().before_create = Some(Box::new(|state| state.comments.clear()));
+    assert!(matches!(post(&github, 2, "two"), Posted::Created { .. }));
+    assert_eq!(texts(&github), ["two"]);
+}
+
+/// Ours is never listed, a faster job's is: what is there once it comes is one comment all the same.
+#[test]
+fn ours_counts_also_while_it_is_not_listed() {
+    let github = GitHub::start();
+    github.state().lag = Duration::from_secs(3600);
+    github.state().before_create = Some(Box::new(|state| {
+        let body = "<!-- bench-diff suite=smoke gpu=nvidia-h100 run=5 -->\nfaster";
+        let faster = state.add_comment("github-actions[bot]", "NONE", body);
+        state.list_at_once(faster);
+    }));
+    let patience = Patience { answer: Duration::from_secs(2), waiting: Duration::from_secs(1) };
+    let client = Client::new(&github.url, Token::parse("actions-token").unwrap().unwrap(), patience).unwrap();
+    let repository = Repository::parse("acme/candle").unwrap();
+    let mut conversation = Conversation::open(&client, &repository, 7).unwrap();
+    let marker = Marker::new("smoke", "nvidia-h100", 5);
+    let posted = conversation.upsert(&marker, "slower", When::Always, true).unwrap();
+    assert!(matches!(posted, Posted::Updated { .. }), "{posted:?}");
+    assert_eq!(texts(&github), ["slower"]);
 }
 
 #[test]
@@ -87,6 +119,8 @@ fn a_lost_answer_does_not_make_a_second_comment() {
 fn a_lost_request_is_sent_again() {
     let resent = |fault| {
         let github = GitHub::start();
+        // Another workflow's comment is by the same author.
+        github.state().add_comment("github-actions[bot]", "NONE", "coverage: 90%");
         github.inject("POST", "/comments", 1, fault);
         post(&github, 1, "one");
         assert_eq!(texts(&github), ["one"]);
@@ -186,6 +220,51 @@ fn an_older_run_does_not_replace_a_newer_one() {
     post(&github, 9, "new");
     assert!(matches!(post(&github, 8, "old"), Posted::Superseded { .. }));
     assert_eq!(texts(&github), ["new"]);
+}
+
+/// What a workflow's own comment says, when any workflow of the repository may have written it.
+fn plant(github: &GitHub, run: u64, text: &str) {
+    let body = format!("<!-- bench-diff suite=smoke gpu=nvidia-h100 run={run} -->\n{text}");
+    github.state().add_comment("github-actions[bot]", "NONE", &body);
+}
+
+#[test]
+fn a_run_that_never_was_silences_nobody() {
+    for (first, then) in [(8, u64::MAX), (u64::MAX, 8), (9, 10)] {
+        let github = GitHub::start();
+        github.state().runs = [8, 11].into();
+        plant(&github, first, "planted");
+        plant(&github, then, "planted");
+        assert!(matches!(post(&github, 8, "ours"), Posted::Updated { .. }));
+        assert_eq!(texts(&github), ["ours"]);
+    }
+}
+
+#[test]
+fn an_invented_run_doesnt_hide_a_real_newer_one() {
+    let github = GitHub::start();
+    github.state().runs = [8, 9].into();
+    plant(&github, u64::MAX, "planted");
+    plant(&github, 9, "newer");
+    assert!(matches!(post(&github, 8, "ours"), Posted::Superseded { .. }));
+    assert_eq!(texts(&github), ["newer"]);
+    // Only as long as it is newer.
+    github.state().runs.insert(10);
+    post(&github, 10, "newest");
+    assert_eq!(texts(&github), ["newest"]);
+    assert_eq!(github.state().count("GET /repos/acme/candle/actions/runs"), 3, "only of what claims to be later");
+}
+
+/// A token that may not ask about runs hears that there are none, or that it may not.
+#[test]
+fn where_nobody_tells_the_newer_number_counts() {
+    for status in [404, 403] {
+        let github = GitHub::start();
+        github.state().runs = [8].into();
+        github.inject("GET", "/actions/runs", 99, Fault::Status(status, &[], "no"));
+        plant(&github, 9, "newer");
+        assert!(matches!(post(&github, 8, "ours"), Posted::Superseded { .. }), "{status}");
+    }
 }
 
 #[test]

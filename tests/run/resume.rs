@@ -68,6 +68,29 @@ fn other_settings_cant_be_carried_on() {
     }
 }
 
+/// It says the same of itself, and no commit.
+#[test]
+fn another_build_of_the_program_cant_be_carried_on() {
+    let bench = Bench::new();
+    let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/run/worker.sh");
+    let build = |end: &str| {
+        bench.write("source", &(fs::read_to_string(&worker).unwrap() + end));
+        let made = Command::new("install").arg("-m755").arg(bench.path("source")).arg(bench.path("worker")).status();
+        assert!(made.unwrap().success());
+    };
+    let run = |args: &[&str]| Finished::of(bench.plain(&[args, &["--worker", "worker"]].concat()).output().unwrap());
+    build("");
+    assert_eq!(run(&["--runs", "1"]).code, Some(0));
+    let kept = bench.read("results.json");
+    build("# rebuilt\n");
+    let refused = run(&["--resume", "results.json", "--runs", "2"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    assert!(refused.err.contains("can't carry on: ") && refused.err.contains("is another build"), "{}", refused.err);
+    assert_eq!(bench.read("results.json"), kept);
+    build("");
+    assert_eq!(run(&["--resume", "results.json", "--runs", "2"]).code, Some(0));
+}
+
 #[test]
 fn results_arent_overwritten_by_accident() {
     let bench = Bench::new();
