@@ -13,28 +13,28 @@ use crate::plural::counted;
 use crate::results::{self, FailureKind, Outcome, Results};
 use crate::{plan, progress, render};
 
-/// Measure a suite: every run a process of its own, every sample kept
+/// Measure a suite: every run is a process of its own, every sample is kept
 ///
-/// The results file is written after every measured case. Stop with Ctrl-C at any time and carry on with --resume.
+/// The results file is written after every measured case. Stop with Ctrl-C at any time, and continue with --resume.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Where the results go
+    /// The file for the results
     #[arg(short, long, value_name = "FILE", default_value = "results.json")]
     output: PathBuf,
     /// Replace the output file if it exists
     #[arg(long)]
     force: bool,
-    /// Carry on with an interrupted session: what it holds is not measured again, failed runs are
+    /// Resume an interrupted session: keep its finished runs, repeat failed ones
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "force"])]
     resume: Option<PathBuf>,
-    /// Also write the files of Qwen's speed benchmark scripts and of EvalScope into this directory
+    /// Also write the file formats of Qwen's speed benchmark scripts and of EvalScope into this directory
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
-    /// Also write the time between any two tokens, as JSON lines
+    /// Also write the time of every gap between tokens to this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Say nothing while measuring
+    /// No progress while measuring
     #[arg(short, long)]
     quiet: bool,
     /// The program to measure, if it isn't this one: started as `PATH worker`
@@ -48,7 +48,7 @@ const EXAMPLES: &str = "Examples:
   bench-diff run
   bench-diff run --suite h100-small --runs 5 --output before.json
   bench-diff run --resume results.json
-  bench-diff run --model Qwen/Qwen2.5-7B-Instruct --context-lengths 1,6144 --csv seed-format";
+  bench-diff run --model Qwen/Qwen2.5-7B-Instruct --context-lengths 1,6144 --csv speed-benchmark";
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let worker = match &args.worker {
