@@ -1,4 +1,4 @@
-//! Are all files of a store what their names say? And what can they tell?
+//! Checks that all files of a store hold what their names say, and which of them are histories.
 
 use super::list::Place;
 use super::{MAX_BYTES, Store, hardware, lacking};
@@ -10,9 +10,9 @@ use crate::results::{self, Occasions, Results};
 #[derive(Debug, Default)]
 pub struct Findings {
     pub files: usize,
-    /// What must be mended.
+    /// What has to be fixed.
     pub problems: Vec<String>,
-    /// Files that are no history yet, and what they lack.
+    /// Files that aren't histories yet, and what they lack.
     pub remarks: Vec<String>,
 }
 
@@ -47,7 +47,7 @@ fn open(place: &Place) -> std::result::Result<Results, String> {
         return Err(format!("{} KB are too many: a baseline may take {}", metadata.len() / 1000, MAX_BYTES / 1000));
     }
     results::read(&place.path).map_err(|error| {
-        // The path is said already.
+        // The message has the path already.
         let (error, path) = (error.to_string(), place.path.display().to_string());
         error.strip_prefix(&path).unwrap_or(&error).trim_start_matches([':', ' ']).to_owned()
     })

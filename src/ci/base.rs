@@ -1,7 +1,8 @@
-//! The commits that a pull request is judged by: the tip of the branch that it goes into, and where the two parted.
+//! The commits that a pull request is compared with: the tip of the branch that it goes into, and where it left that
+//! branch.
 //!
-//! The tip, the first that there is: what the caller names, the event's, the pull request's on GitHub, the default
-//! branch's. A clone that lacks a commit fetches it.
+//! The tip is the first of these that there is: the caller's, the event's, that of the pull request on GitHub, that of the
+//! default branch. A clone that lacks a commit fetches it.
 
 use std::path::Path;
 
@@ -39,13 +40,15 @@ impl BaseCommits {
 }
 
 impl Search<'_> {
-    /// Fails only when there is no such base as the caller named: everything else can go on without.
+    /// Fails only if the base that the caller named doesn't exist. Everything else can continue without a base.
     pub fn run(&self) -> Result<BaseCommits> {
         if let Some(base_ref) = self.base_ref {
             let tip = self.resolve(base_ref).map_err(|why| Error::usage(format!("no base `{base_ref}`: {why}")))?;
             return Ok(BaseCommits { merge_base: self.merge_base(&tip), tip: Ok(tip) });
         }
-        let Some(context) = self.context else { return Ok(BaseCommits::unknown("nothing says what the base is")) };
+        let Some(context) = self.context else {
+            return Ok(BaseCommits::unknown("can't determine the base: pass --base-ref"));
+        };
         let tip = match self.named_tip(context) {
             Ok(Some(tip)) => self.bring(&tip).map(|()| tip),
             Ok(None) => self.default_tip(context),
@@ -55,7 +58,7 @@ impl Search<'_> {
         Ok(BaseCommits { tip, merge_base })
     }
 
-    /// As the event or the pull request says it.
+    /// The tip that the event or the pull request names, if one does.
     fn named_tip(&self, context: &Context) -> std::result::Result<Option<String>, ApiError> {
         let of_event = context.base_sha().map(str::to_owned);
         if of_event.is_some() && self.pr_number.is_none_or(|number| context.pull_request_number() == Some(number)) {
@@ -99,7 +102,7 @@ impl Search<'_> {
         git::fetch(self.repository, &self.remote()?, name)
     }
 
-    /// With a token GitHub itself; without one, where the clone came from.
+    /// Where to fetch from: with a token GitHub itself, without one the clone's `origin`.
     fn remote(&self) -> std::result::Result<Remote<'_>, String> {
         match self.client.zip(self.context) {
             Some((client, context)) => Ok(client.remote(context)),
@@ -107,7 +110,7 @@ impl Search<'_> {
         }
     }
 
-    /// In a shallow clone, GitHub may know it; else more of the history may.
+    /// In a shallow clone, GitHub may know it. If not, fetching more of the history may help.
     fn merge_base(&self, tip: &str) -> std::result::Result<String, String> {
         let head = git::commit(self.repository, "HEAD")?;
         let commit = self.parted(tip, &head)?;

@@ -1,4 +1,5 @@
-//! The baselines of the commit that a pull request goes into: a pull request must not be its own judge.
+//! The baselines of the commit that a pull request goes into: a pull request must not bring the baselines it is compared
+//! with.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -20,7 +21,7 @@ pub fn baselines_of(commit: &str, directory: &Path, to: &Path) -> io::Result<Opt
     let Ok(names) = git::files(parent, commit, name) else { return Ok(None) };
     let names: Vec<&String> = names.iter().filter(|name| is_baseline(name)).take(MAX_FILES).collect();
     for name in &names {
-        // What is listed but lacks would be taken for a baseline that nobody has committed.
+        // A file that is listed but missing would look as if nobody had committed a baseline.
         let content = git::file(parent, commit, name).map_err(|why| lacking(name, &why))?;
         let path = to.join(name);
         std::fs::create_dir_all(path.parent().unwrap_or(to))?;
@@ -33,7 +34,7 @@ fn lacking(name: &str, why: &str) -> io::Error {
     io::Error::other(format!("{name}: {why}; a clone must hold the base's files: check out without a filter"))
 }
 
-/// A tree may hold any name, also one that leads elsewhere.
+/// A tree may hold any name, also one that leads out of the directory.
 fn is_baseline(name: &str) -> bool {
     name.ends_with(".json") && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }

@@ -36,7 +36,7 @@ impl Flow<'_> {
     }
 }
 
-/// The base, or why it can't be had; `None` where nothing says how to make one.
+/// The base, or why there is none; `None` if neither flags nor configuration say how to get one.
 fn worker(base: &Base) -> Option<std::result::Result<Worker, String>> {
     match base {
         Base::Unwanted => None,

@@ -139,7 +139,7 @@ fn list(store: &Store, format: Format, io: &mut Io) -> Result<Exit> {
 
 fn none(store: &Store) -> String {
     format!(
-        "no baselines in {}: measure with `bench-diff run`, then `bench-diff baseline update results.json`",
+        "no baselines in `{}`: measure with `bench-diff run`, then `bench-diff baseline update results.json`",
         store.root().display()
     )
 }
@@ -173,7 +173,11 @@ fn show(store: &Store, name: Option<&str>, io: &mut Io) -> Result<Exit> {
 fn verify(store: &Store, io: &mut Io) -> Result<Exit> {
     let Findings { files, problems, remarks } = baseline::verify(store)?;
     if problems.is_empty() {
-        writeln!(io.out, "{}, all as they should be", counted(files, "baseline"))?;
+        if files == 0 {
+            writeln!(io.out, "{}", none(store))?;
+        } else {
+            writeln!(io.out, "{}: OK", counted(files, "baseline"))?;
+        }
         for remark in remarks {
             writeln!(io.out, "  {remark}")?;
         }

@@ -126,7 +126,7 @@ enum Format {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let local = Local::in_directory(&config::directory(&args.selection));
-    // Before anything is built: another `ci` may be at it.
+    // Before anything is built: another `ci` may be using the folder.
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
     // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
     ci::clear(output.path(), args.resume)?;
@@ -225,7 +225,7 @@ impl Job<'_> {
         if *end == End::Stopped {
             writeln!(
                 io.err,
-                "stopped; the report is about what was measured, in {output}; carry on with the same command and --resume"
+                "stopped; the report covers what was measured, in {output}; continue with the same command and --resume"
             )?;
             return Ok(Exit::Interrupted);
         }
@@ -243,7 +243,7 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    /// The error that ended the measurement is told last; what else goes wrong must not hide it.
+    /// The error that ended the measurement is reported last; what else goes wrong must not hide it.
     fn tell_failure(&self, why: &str, io: &mut Io) -> Result<()> {
         match ci::report_failure(&self.suite, &self.about, &self.output, why) {
             Ok(report) => self.publish_failure(&report, io),
@@ -302,8 +302,8 @@ fn commits(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -
     Ok(BaseCommits { tip: here.tip, merge_base: search(&repository)?.merge_base })
 }
 
-/// The baselines that count: in a workflow those of the pull request's base, as the pull request could have changed the
-/// checkout's. And what to say where these have to do.
+/// The baselines that count: in a workflow those of the pull request's base, because the pull request could have changed
+/// those of the checkout. If only these can be had, also a warning.
 fn committed(
     args: &Args,
     directory: &Path,

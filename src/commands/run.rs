@@ -95,13 +95,13 @@ fn started(args: &Args, worker: Worker, output: &Output) -> Result<(Suite, Side)
     Ok((suite, side))
 }
 
-/// How to carry on, where that can be.
+/// How to resume, if that is possible.
 fn way_on(args: &Args, output: &Output) -> String {
     let flags = if changes_cases(&args.selection) { ", with the flags of this command" } else { "" };
     if output.is_stream() {
         return String::new();
     }
-    format!("; carry on with: bench-diff run --resume {}{flags}", output.path().display())
+    format!("; continue with: bench-diff run --resume {}{flags}", output.path().display())
 }
 
 /// The file knows its suite and the number of runs; flags of the interrupted command that changed more have to be
@@ -130,7 +130,7 @@ fn report(args: &Args, results: &Results, output: &Output, io: &mut Io) -> Resul
     if let Some(directory) = &args.csv {
         results.export(directory)?;
     }
-    // The results themselves may have gone there.
+    // The results themselves may be on standard output.
     if !output.is_stdout() {
         io.out.write_all(render::run::table(results).as_bytes())?;
     }

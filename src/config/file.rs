@@ -27,7 +27,7 @@ pub struct File {
     pub settings: SuiteSettings,
     /// Build the measured program against this candle [default: the released one]. `bench-diff ci` does.
     pub candle: Option<CandleTable>,
-    /// Suites by name. The first one for the device at hand is the default.
+    /// Suites by name. The first one that fits this machine's device is the default.
     pub suites: BTreeMap<String, SuiteTable>,
 }
 

@@ -45,7 +45,7 @@ impl<'a> Request<'a> {
 pub enum End {
     /// Every run is there, well or failed.
     Complete,
-    /// Told to stop: what was measured is kept, and the session can be carried on.
+    /// Told to stop: what was measured is kept, and the session can be resumed.
     Stopped,
 }
 
@@ -91,7 +91,7 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Describes the machine, and counts what is left to do.
+    /// Describes the machine, and counts the runs that are left.
     fn prepare(&mut self, sides: &mut [Side]) -> Result<()> {
         let suite = self.request.suite;
         let here = environment(suite);
@@ -149,13 +149,13 @@ impl Session<'_> {
         }
         match ceilings_of_suite::measure(self.request.suite, &model.spec, self.stop) {
             Ok(ceilings) => sides.iter_mut().for_each(|side| side.session_mut().ceilings = ceilings),
-            // The numbers stand without them.
+            // The results are valid without them.
             Err(reason) => tracing::warn!("the device's ceilings are unknown: {reason}"),
         }
         Ok(if self.stop.is_requested() { End::Stopped } else { End::Complete })
     }
 
-    /// Nothing of ours runs at such a time.
+    /// No process of ours runs at such a time.
     fn wait_until_idle(&mut self) -> Result<End> {
         let suite = self.request.suite;
         let limit = Duration::from_secs(suite.limits.idle_wait_seconds);
@@ -194,7 +194,7 @@ struct Round<'a, 'b> {
     round: u32,
     /// In the order to take them.
     remaining: Vec<Case>,
-    /// What was measured in vain, to be taken once nothing else remains.
+    /// Cases whose run was throttled: they are measured again after the remaining ones.
     again: Vec<Case>,
     /// When the current worker was started, or the current case.
     started: String,
@@ -208,7 +208,7 @@ enum Phase {
 }
 
 impl Round<'_, '_> {
-    /// Runs one worker. Afterwards fewer cases remain: what goes wrong is charged to a case.
+    /// Runs one worker. Afterwards fewer cases remain: whatever goes wrong makes a case fail.
     fn work(&mut self) -> Result<End> {
         let limits = self.session.request.suite.limits.clone();
         if self.session.wait_until_idle()? == End::Stopped {
@@ -312,7 +312,7 @@ impl Round<'_, '_> {
         }
     }
 
-    /// A session measures one program: numbers of two builds must not end up in one file side.
+    /// A session measures one program per side: numbers of two builds must not get into one file.
     fn greet(&mut self, program: Program) -> Result<()> {
         let program = program.cleaned();
         let known = &self.side.session().program;
@@ -378,8 +378,7 @@ impl Round<'_, '_> {
         self.record(case, outcome)
     }
 
-    /// Failing to load costs every case of the model; afterwards, only the case at hand. Once all are measured, it costs
-    /// nothing.
+    /// If loading fails, every case of the model fails; later, only the current case; after the last case, none.
     fn charge(&mut self, phase: &Phase, failure: Failure) -> Result<()> {
         if self.remaining.is_empty() {
             tracing::warn!("after everything was measured, {}", failure.reason);
@@ -404,7 +403,7 @@ impl Round<'_, '_> {
 
     fn record(&mut self, case: String, outcome: Outcome) -> Result<()> {
         let run = self.run(case, outcome);
-        // What was said must not be lost, whatever happens next.
+        // Saved at once, so that it isn't lost whatever happens next.
         self.side.record(run.clone())?;
         let at = at(self.side, &self.spec, self.round);
         self.session.observer.update(Update::Finished { at, run: &run });

@@ -3,7 +3,7 @@
 use crate::child::Launch;
 use crate::escape;
 
-/// Lines of a failed build's complaint that the log gets.
+/// How many of the last lines of a failed build the log gets.
 const LOGGED: usize = 40;
 
 /// Runs to the end; what it wrote to standard error, or the first error in it as the reason. The log gets its end.

@@ -115,7 +115,7 @@ impl Candle {
         let features: &[&str] = if cfg!(feature = "cuda") { &["--features", "cuda"] } else { &[] };
         let build = cargo(&["build", "--release", "--bin", "bench-diff"]).arg("--target-dir").arg(&target);
         run(&build.args(features).with("BENCH_DIFF_CANDLE_COMMIT", &candle.commit))?;
-        // Whole or not at all: it won't be built again.
+        // Moved into place as a whole, because it won't be built again.
         let output = Output::wait_for(program).map_err(|error| error.message().to_owned())?;
         output.copy(&target.join("release/bench-diff")).map_err(|error| error.to_string())
     }
@@ -126,7 +126,7 @@ impl Source {
         Self { directory: directory.into(), state: Arc::default() }
     }
 
-    /// What tells this state from others; an error when it isn't the first one any more.
+    /// Identifies this state of the source; an error if it isn't the first one any more.
     fn state(&self) -> Result<&str> {
         let place = self.directory.display();
         let now = fingerprint(&self.directory).map_err(|error| Error::usage(format!("can't read {place}: {error}")))?;
@@ -184,7 +184,7 @@ fn record_commit(source: &Path, copy: &Path) -> std::result::Result<(), String> 
     std::fs::write(copy.join(".cargo_vcs_info.json"), format!("{info:#}")).map_err(|error| error.to_string())
 }
 
-/// What tells one state of bench-diff's source from another.
+/// Identifies a state of bench-diff's source.
 fn fingerprint(source: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", "build", "kernels", "src"] {
