@@ -99,3 +99,11 @@ fn exit_codes_are_those_of_the_help() {
     let codes: BTreeSet<String> = codes.collect();
     assert!(codes.len() > 3 && codes.is_subset(&documented), "{codes:?} {documented:?}");
 }
+
+#[test]
+fn the_readme_asks_for_the_rust_that_the_package_asks_for() {
+    let manifest = std::fs::read_to_string("Cargo.toml").unwrap();
+    let version = manifest.split("\nrust-version = \"").nth(1).and_then(|rest| rest.split('"').next()).unwrap();
+    let wanted = format!("Rust {version} or newer");
+    assert!(Page::read("README.md").text.contains(&wanted), "README.md doesn't say `{wanted}`");
+}
