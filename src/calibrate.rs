@@ -1,4 +1,4 @@
-//! The self-check on its own: how small a change can this machine tell, and how many runs does a given one need?
+//! The self-check on its own: how small a change can this machine detect, and how many runs does a given change need?
 //!
 //! The same program is measured as base and head, interleaved. Whatever seems to differ is noise.
 
@@ -10,27 +10,27 @@ use crate::compare::{Comparison, Row, Verdict};
 use crate::metric::{Kind, Metric};
 use crate::stats::{self, LogRatio, Share};
 
-/// The changes that calibration speaks of.
+/// The changes that calibration reports about.
 pub const CHANGES: [Share; 3] = [Share::new(0.01), Share::new(0.02), Share::new(0.05)];
 
-/// More runs than this are no advice.
+/// More runs than this aren't useful advice.
 const MAX_RUNS: u32 = 200;
 
 /// Standard normal quantile of 90% power.
 const POWER: f64 = 1.28;
 
-/// What a machine can tell apart.
+/// What a machine can detect.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Calibration {
     /// Its name in the configuration.
     pub suite: String,
     /// The fingerprint of what it ran on.
     pub hardware: String,
-    /// Runs a side that a comparison of this suite has.
+    /// Runs per side that a comparison of this suite has.
     pub runs: u32,
-    /// Runs a side that were measured to find this out.
+    /// Runs per side that were measured to find this out.
     pub rounds: u32,
-    /// Every metric changes of whose noise threshold show with `runs`, and nothing looked changed.
+    /// With `runs`, a change as large as the noise threshold is detected in every metric, and nothing looked changed here.
     pub quiet: bool,
     /// How well changes of each show, in the order of tables.
     pub metrics: Vec<Sensitivity>,
@@ -42,7 +42,7 @@ pub struct Calibration {
     pub self_check: Comparison,
 }
 
-/// How often the program seemed to differ from itself: by noise, as nothing has changed.
+/// How often the program seemed to differ from itself. That is noise, since nothing has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Apparent {
     /// Rows whose interval excludes zero.
@@ -82,7 +82,7 @@ impl Apparent {
     }
 }
 
-/// How well changes of a metric show, in its noisiest case.
+/// How well changes of a metric can be detected, in its noisiest case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Sensitivity {
     /// Its name, such as `ttft`.
@@ -91,25 +91,25 @@ pub struct Sensitivity {
     pub case: String,
     /// Standard deviation from run to run, relative to the mean.
     pub spread: Share,
-    /// The smallest relative change that shows with the suite's runs, 9 times out of 10.
+    /// The minimum detectable effect with the suite's runs: the smallest relative change that is found 9 times out of 10.
     pub detectable: Share,
     /// The noise threshold: smaller changes aren't reported.
     pub margin: Share,
-    /// Runs a side for each of [`CHANGES`]; absent when there are too many.
+    /// Runs per side for each of [`CHANGES`]; absent when there are too many.
     pub runs_for: [Option<u32>; CHANGES.len()],
-    /// Runs a side for a change of the noise threshold's size.
+    /// Runs per side for a change of the noise threshold's size.
     pub runs_for_margin: Option<u32>,
 }
 
 impl Sensitivity {
-    /// A change of the noise threshold's size shows.
+    /// A change of the noise threshold's size is detected.
     pub fn suffices(&self) -> bool {
         self.detectable <= self.margin
     }
 }
 
-/// Reads a self-check of `suite` with `runs` runs a side in ordinary use. Only rows of timed metrics tell something:
-/// memory is the same in every run, or the verdict says so.
+/// Reads a self-check of `suite` with `runs` runs per side in ordinary use. Only rows of timed metrics are of
+/// interest: memory is the same in every run, or the verdict says so.
 pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check: Comparison) -> Calibration {
     let mut noisiest: BTreeMap<Metric, (&Row, f64)> = BTreeMap::new();
     for row in &self_check.rows {
@@ -158,7 +158,7 @@ fn sensitivity(row: &Row, spread: f64, runs: u32, check: &Comparison) -> Sensiti
     }
 }
 
-/// The smallest relative change that `runs` runs a side show, 9 times out of 10, among `family` tests: the test's
+/// The smallest relative change that `runs` runs per side find, 9 times out of 10, among `family` tests: the test's
 /// critical value and the power's quantile, times the standard error (`docs/statistics.md`). A plain t-test: what a
 /// report gains by borrowing variance from other cells comes on top.
 fn detectable(spread: f64, runs: u32, alpha: f64, family: usize) -> Share {

@@ -42,9 +42,9 @@ words! {
 words! {
     /// How the prompt of a case is built; as the programs do that measured Qwen's Speed Benchmark.
     PromptRule {
-        /// As its Transformers script: one token, repeated.
+        /// As Qwen's Transformers script: one token, repeated.
         Transformers = "transformers",
-        /// As its vLLM script: a long text question, or one token repeated when the context is short.
+        /// As Qwen's vLLM script: a long text question, or one token repeated when the context is short.
         Vllm = "vllm",
         /// As EvalScope's speed benchmark: one token, repeated.
         Evalscope = "evalscope",

@@ -1,4 +1,4 @@
-//! Tells a pull request whether it changed the speed, latency or memory of Qwen2.5 inference.
+//! Tells you whether a pull request changed the speed, latency or memory of Qwen2.5 inference.
 //!
 //! Data flows one way: config -> plan -> measure (engine) -> results -> compare -> render -> publish.
 //! `ARCHITECTURE.md` says where everything lives and which rules hold.
@@ -47,6 +47,11 @@ use std::io::Write;
 use std::process::ExitCode;
 
 pub use child::guard;
+/// What the command line can be: the help is made of it, and every command that the documentation shows is held to it.
+#[doc(hidden)]
+pub fn command_line() -> clap::Command {
+    cli::command_line()
+}
 
 /// Runs the program with `args` (the first is the program's name). `out` gets only the result, `err` everything else.
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {

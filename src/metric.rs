@@ -52,10 +52,10 @@ pub struct Definition {
     pub better: Better,
     /// How its values vary.
     pub kind: Kind,
-    /// The smallest relative change worth a word, by default.
+    /// The smallest relative change worth reporting, by default.
     pub margin: Share,
     /// Tested when the caller names no metrics. The others repeat these (`e2e_latency` is mostly decode), and
-    /// every test more costs the whole report power.
+    /// every further test makes all others weaker.
     pub default: bool,
 }
 
@@ -64,16 +64,18 @@ pub const DEFAULT_MARGIN: Share = Share::new(0.02);
 
 /// Declares the metrics, with everything about each in one place. Measuring matches them exhaustively.
 macro_rules! metrics {
-    ($($(#[$meta:meta])* $metric:ident = $definition:expr;)+) => {
+    ($($(#[doc = $doc:literal])+ $metric:ident = $definition:expr;)+) => {
         /// A metric that bench-diff measures.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Metric { $($(#[$meta])* $metric),+ }
+        pub enum Metric { $($(#[doc = $doc])+ $metric),+ }
 
         impl Metric {
             /// Every metric, in the order of tables.
             pub const ALL: &[Self] = &[$(Self::$metric),+];
 
             const DEFINITIONS: &[Definition] = &[$($definition),+];
+
+            const MEANINGS: &[&str] = &[$(concat!($($doc),+)),+];
         }
     };
 }
@@ -81,25 +83,25 @@ macro_rules! metrics {
 metrics! {
     /// Generated tokens after the first, per second of decoding.
     DecodeThroughput = tested(timed("decode_throughput", "decode", "tok/s", Better::Higher));
-    /// Time to first token: from the request to the first generated token.
+    /// Time to first token: from the request to the first token.
     Ttft = tested(timed("ttft", "TTFT", "ms", Better::Lower));
     /// 99th percentile of the gaps between generated tokens.
     ItlP99 = Definition { margin: Share::new(0.05), ..tested(timed("itl_p99", "ITL p99", "ms", Better::Lower)) };
-    /// Most memory the process held on the device (resident memory on a CPU).
+    /// Most memory held on the device (resident memory on a CPU).
     PeakMemory = memory("peak_memory", "peak memory");
     /// Most memory in use inside the allocator.
     AllocatedMemory = memory("allocated_memory", "allocated");
     /// Median gap between generated tokens.
     ItlP50 = timed("itl_p50", "ITL p50", "ms", Better::Lower);
-    /// Time per output token: (e2e latency - TTFT) / (generated tokens - 1).
+    /// Time per output token: (e2e_latency - ttft) / (tokens - 1).
     Tpot = timed("tpot", "TPOT", "ms", Better::Lower);
     /// Prompt tokens per second of prefill.
     PrefillThroughput = timed("prefill_throughput", "prefill", "tok/s", Better::Higher);
     /// From the request to the last generated token.
     E2eLatency = timed("e2e_latency", "e2e latency", "ms", Better::Lower);
-    /// Generated tokens / (prefill + decode) time: the speed of Qwen's published Speed Benchmark.
+    /// Tokens / (prefill + decode) time, as Qwen's Speed Benchmark.
     Speed = timed("speed", "speed", "tok/s", Better::Higher);
-    /// Energy the device used while generating, per generated token.
+    /// Energy that the device used, per generated token.
     Energy = timed("energy_per_token", "energy", "J/tok", Better::Lower);
 }
 
@@ -125,6 +127,11 @@ impl Metric {
     /// The key in results files and on the command line.
     pub fn name(self) -> &'static str {
         self.definition().name
+    }
+
+    /// One sentence, for help.
+    pub fn meaning(self) -> &'static str {
+        Self::MEANINGS[self as usize].trim().trim_end_matches('.')
     }
 }
 

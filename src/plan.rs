@@ -143,7 +143,7 @@ fn too_large(memory: Memory, available: u64) -> Option<String> {
     (memory.total() > available).then(|| {
         let (needed, available) = (memory.total() as f64 / GIB, available as f64 / GIB);
         format!(
-            "needs about {needed:.1} GiB of the device's {available:.1} GiB: use a shorter context or a smaller model"
+            "needs about {needed:.1} GiB, but the device has {available:.1} GiB: use a shorter context or a smaller model"
         )
     })
 }

@@ -72,7 +72,7 @@ impl Progress {
 struct Lines<'a> {
     err: &'a mut dyn Write,
     progress: Progress,
-    /// Said last about loading: once is enough.
+    /// The last message about loading, so that it isn't repeated.
     loading: String,
 }
 

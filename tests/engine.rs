@@ -405,11 +405,6 @@ fn generate_refuses_what_makes_no_sense() {
 }
 
 #[test]
-fn generate_help() {
-    insta::assert_snapshot!(generate(&["--help"]).1);
-}
-
-#[test]
 fn profile_needs_a_gpu() {
     if cfg!(feature = "cuda") {
         return;
@@ -417,9 +412,4 @@ fn profile_needs_a_gpu() {
     let (exit, out, err) = run(&["profile", "Qwen/Qwen2.5-0.5B"]);
     assert_eq!((exit, out.as_str()), (2, ""));
     insta::assert_snapshot!(err);
-}
-
-#[test]
-fn profile_help() {
-    insta::assert_snapshot!(run(&["profile", "--help"]).1);
 }

@@ -25,7 +25,7 @@ use crate::results::{self, Occasions, Results};
 /// The directory of committed baselines.
 pub const DIRECTORY: &str = "baselines";
 
-/// Larger files don't belong into a repository.
+/// Larger files don't belong in a repository.
 pub const MAX_BYTES: u64 = 200_000;
 
 /// A directory of baselines.
@@ -80,7 +80,7 @@ impl Store {
     }
 }
 
-/// Names become parts of paths, and may come from a stranger's results file.
+/// Names become parts of paths, and may come from an untrusted results file.
 fn checked<'a>(what: &str, name: &'a str) -> Result<&'a str> {
     if is_plain_name(name) {
         return Ok(name);
@@ -97,7 +97,7 @@ fn read_if_there(path: &Path) -> Result<Option<Results>> {
     }
 }
 
-/// What a baseline of these sessions can't tell yet, and what would mend that; `None` for a history.
+/// What a baseline of these sessions can't show yet, and what would change that; `None` for a history.
 pub fn lacking(occasions: &Occasions) -> Option<String> {
     let missing = (!occasions.is_history()).then(|| occasions.missing())?;
     Some(format!(

@@ -13,7 +13,7 @@ use crate::results::{Occasions, Outcome, Results, Session};
 /// Sessions that a baseline keeps. A history takes five occasions, and old sessions are of old programs.
 pub const KEPT_SESSIONS: usize = 10;
 
-/// What became of a baseline file.
+/// How a baseline file changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The file.
@@ -24,7 +24,7 @@ pub struct Change {
     pub occasions: Occasions,
     /// Sessions that weren't there before; 0 when the file is as it was.
     pub added: usize,
-    /// Old sessions that had to go.
+    /// Old sessions that were dropped.
     pub dropped: usize,
 }
 
@@ -68,9 +68,9 @@ fn by_path(files: Vec<Results>, path_of: impl Fn(&Results) -> Result<PathBuf>) -
     Ok(baselines)
 }
 
-/// To what is there, unless that is to be replaced.
+/// Adds the sessions of `new` to the baseline at `path`, or replaces it.
 fn add(path: PathBuf, mut new: Results, label: Option<&str>, replace: bool) -> Result<Change> {
-    // Nobody adds to it between our reading and our writing.
+    // Claimed, so that nobody else writes it between our reading and our writing.
     let output = claimed(&path)?;
     let old = if replace { None } else { read_if_there(&path)? };
     let known = old.as_ref().map_or(0, |old| old.sessions.len());
@@ -108,7 +108,7 @@ fn keep(path: PathBuf, mut new: Results) -> Result<Change> {
     }
 }
 
-/// Results as a baseline keeps them: complete sessions, without distributions.
+/// Results in the form of a baseline: complete sessions, without distributions.
 fn presentable(mut results: Results) -> Result<Results> {
     let measured = |session: &Session| session.runs.iter().any(|run| matches!(run.outcome, Outcome::Ok(_)));
     for session in &results.sessions {
@@ -128,7 +128,7 @@ fn presentable(mut results: Results) -> Result<Results> {
     Ok(results)
 }
 
-/// A history is of one thing: the same cases, settings and hardware.
+/// All sessions of a baseline have the same cases, settings and hardware.
 fn check_agreement(old: &Results, new: &Results, path: &Path) -> Result<()> {
     let mut obstacles = compare::obstacles(&Side::from_results("old", old), &Side::from_results("new", new));
     let ids = |results: &Results| results.cases.iter().map(|case| case.id.clone()).collect::<Vec<_>>();
@@ -169,7 +169,7 @@ fn joined(old: &[Session], new: Vec<Session>, path: &Path) -> Result<Vec<Session
     Ok(sessions)
 }
 
-/// Drops sessions until the file is small enough for a repository. Their number.
+/// Drops sessions until the file is small enough for a repository. Returns how many.
 fn shrink(results: &mut Results) -> Result<usize> {
     let before = results.sessions.len();
     let order = expendable(&results.sessions);

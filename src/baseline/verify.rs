@@ -1,4 +1,4 @@
-//! Are all files of a store what their names say? And what can they tell?
+//! Checks that all files of a store hold what their names say, and which of them are histories.
 
 use super::list::Place;
 use super::{MAX_BYTES, Store, hardware, lacking};
@@ -11,9 +11,9 @@ use crate::results::{self, Occasions, Results};
 pub struct Findings {
     /// How many were read.
     pub files: usize,
-    /// What must be mended.
+    /// What has to be fixed.
     pub problems: Vec<String>,
-    /// Files that are no history yet, and what they lack.
+    /// Files that aren't histories yet, and what they lack.
     pub remarks: Vec<String>,
 }
 

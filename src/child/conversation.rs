@@ -1,4 +1,4 @@
-//! A child that speaks in lines of JSON: its messages, its last words, and its end.
+//! A child that writes lines of JSON: its messages, the last line of its standard error, and how it ended.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
@@ -80,7 +80,7 @@ impl<T: Message> Conversation<T> {
                 return Next::Stopped;
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            // Before listening: a child that never stops talking is late, too.
+            // Checked before reading: a child that never stops writing is late, too.
             if left.is_zero() {
                 return Next::TimedOut;
             }

@@ -56,7 +56,7 @@ pub fn serve(input: usize, program: &OsStr, args: &[impl AsRef<OsStr>]) -> ! {
         follow_orders(input, stdin);
         kill_all();
     });
-    // Somebody who ends all that is called like us ends our program with us.
+    // A signal to every process of our name also ends the program that we guard.
     let _ = ctrlc::set_handler(kill_all);
     // The program's output has ended when the program has closed it.
     let _ = close_output();
@@ -117,7 +117,7 @@ fn end_like(status: Option<WaitStatus>) -> ! {
 #[cfg(target_os = "linux")]
 fn adopt_orphans() {
     let _ = rustix::process::set_child_subreaper(Some(getpid()));
-    // Whoever ends all that is called bench-diff gives us the time to end the program.
+    // Another name, so that `killall bench-diff` leaves the guard the time to end the program.
     let _ = std::fs::write("/proc/self/comm", "bench-guard");
 }
 

@@ -113,7 +113,7 @@ impl Launch {
         Ok(command)
     }
 
-    /// Runs it to the end. More output than anybody expects is an error.
+    /// Runs it to the end. Too much output is an error.
     pub fn output(&self) -> io::Result<Output> {
         let (output, cut) = self.run()?;
         match cut {

@@ -1,10 +1,10 @@
 //! The one room from which other programs are started: the measured one, git, builds.
 //!
-//! - A child's [`Environment`] is built from a short list of names for its kind, and never ours with something taken
-//!   out: secrets have unguessable names.
+//! - A child's [`Environment`] is built from a short list of names for its kind. It is never ours with something removed,
+//!   because nobody can guess the names of all secrets.
 //! - A child and everything that it started end with us, however we end: it is started by a [guard](guard), which has
 //!   nothing else to do.
-//! - What a child says is bounded: [`Launch::output`] and [`Launch::log`] for one that ends by itself, [`Conversation`]
+//! - A child's output is bounded: [`Launch::output`] and [`Launch::log`] for one that ends by itself, [`Conversation`]
 //!   for one that speaks in lines.
 //! - Nobody of the same user but root can look into this process while children run ([`shield`]).
 

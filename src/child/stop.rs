@@ -1,4 +1,4 @@
-//! The wish to stop: the first Ctrl-C ends measuring in order, a second one at once.
+//! Stopping: the first Ctrl-C ends measuring in good order, a second one at once.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

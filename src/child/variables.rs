@@ -13,9 +13,9 @@ pub struct Environment(BTreeMap<OsString, OsString>);
 
 /// What every program may need to run at all.
 const COMMON: &[&str] = &["PATH", "LANG", "TZ", "TMPDIR"];
-/// Whose files are meant.
+/// Whose home directory and files are used.
 const USER: &[&str] = &["HOME", "USER", "LOGNAME", "XDG_CACHE_HOME"];
-/// The way to the network, and whom to trust there. The address of a proxy may hold its password.
+/// Proxies and certificates. The address of a proxy may hold its password.
 const NETWORK: &[&str] = &[
     "HTTP_PROXY",
     "http_proxy",
@@ -121,7 +121,7 @@ impl Environment {
     /// For what builds programs: no secret, whatever it is called. `extra` are the names that the user adds.
     pub fn building(extra: &[String]) -> Self {
         let extra: Vec<&str> = extra.iter().map(String::as_str).collect();
-        // It is read, by us.
+        // Our own code reads it.
         Self::of(&[COMMON, USER, NETWORK, BUILDING, &extra], BUILDING_FAMILIES).with("CARGO_TERM_COLOR", "never")
     }
 
@@ -180,7 +180,7 @@ fn passes(name: &str, lists: &[&[&str]], families: &[&str]) -> bool {
         || families.iter().any(|family| name.starts_with(family)) && !looks_secret(name)
 }
 
-/// Within a family: a word of the name says that the value is one.
+/// Within a family: does a word of the name say that the value is a secret?
 fn looks_secret(name: &str) -> bool {
     const PARTS: [&str; 7] = ["TOKEN", "KEY", "SECRET", "PASSW", "PASSPHRASE", "CRED", "BEARER"];
     const WORDS: [&str; 8] = ["PAT", "PASS", "PW", "PWD", "AUTH", "PIN", "JWT", "GHP"];

@@ -1,7 +1,8 @@
-//! The commits that a pull request is judged by: the tip of the branch that it goes into, and where the two parted.
+//! The commits that a pull request is compared with: the tip of the branch that it goes into, and where it left that
+//! branch.
 //!
-//! The tip, the first that there is: what the caller names, the event's, the pull request's on GitHub, the default
-//! branch's. A clone that lacks a commit fetches it.
+//! The tip is the first of these that there is: the caller's, the event's, that of the pull request on GitHub, that of the
+//! default branch. A clone that lacks a commit fetches it.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl BaseCommits {
 }
 
 impl Search<'_> {
-    /// Fails only when there is no such base as the caller named: everything else can go on without.
+    /// Fails only if the base that the caller named doesn't exist. Everything else can continue without a base.
     pub fn run(&self) -> Result<BaseCommits, BaseError> {
         if let Some(base_ref) = self.base_ref {
             let absent = |why| BaseError::Absent { name: base_ref.to_owned(), source: Box::new(why) };
@@ -59,7 +60,7 @@ impl Search<'_> {
         Ok(BaseCommits { tip, merge_base })
     }
 
-    /// As the event or the pull request says it.
+    /// The tip that the event or the pull request names, if one does.
     fn named_tip(&self, context: &Context) -> Result<Option<String>, ApiError> {
         let of_event = context.base_sha().map(str::to_owned);
         if of_event.is_some() && self.pr_number.is_none_or(|number| context.pull_request_number() == Some(number)) {
@@ -104,7 +105,7 @@ impl Search<'_> {
         git::fetch(self.repository, &self.remote()?, name)
     }
 
-    /// With a token GitHub itself; without one, where the clone came from.
+    /// Where to fetch from: with a token GitHub itself, without one the clone's `origin`.
     fn remote(&self) -> Result<Remote<'_>, GitError> {
         match self.client.zip(self.context) {
             Some((client, context)) => Ok(client.remote(context)),
@@ -112,7 +113,7 @@ impl Search<'_> {
         }
     }
 
-    /// In a shallow clone, GitHub may know it; else more of the history may.
+    /// In a shallow clone, GitHub may know it. If not, fetching more of the history may help.
     fn merge_base(&self, tip: &str) -> Result<String, BaseError> {
         let head = git::commit(self.repository, "HEAD")?;
         let commit = self.parted(tip, &head)?;

@@ -1,4 +1,5 @@
-//! The baselines of the commit that a pull request goes into: a pull request must not be its own judge.
+//! The baselines of the commit that a pull request goes into: a pull request must not bring the baselines it is compared
+//! with.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -35,7 +36,7 @@ fn copy(commit: &str, parent: &Path, name: &str, to: &Path) -> Result<()> {
     files::write(&path, |out| out.write_all(&content))
 }
 
-/// A tree may hold any name, also one that leads elsewhere.
+/// A tree may hold any name, also one that leads out of the directory.
 fn is_baseline(name: &str) -> bool {
     name.ends_with(".json") && Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }

@@ -1,4 +1,4 @@
-//! The local baseline: what an earlier `ci` on this machine left, for who has none committed yet.
+//! The local baseline: what an earlier `ci` on this machine left, for repositories that have no committed one yet.
 
 use std::path::{Path, PathBuf};
 
@@ -53,7 +53,7 @@ impl Local {
         path.is_file().then(|| Worker::at(path))
     }
 
-    /// The kept baseline, if it is of the suite as it is now. One of other settings helps nobody: it will be replaced.
+    /// The kept baseline, if it was measured with the suite's settings of today. If not, it will be replaced.
     pub fn find(&self, suite: &Suite, hardware: &str) -> Result<Option<Results>> {
         let Some(results) = self.store().find(&suite.name, hardware)? else { return Ok(None) };
         let now =
@@ -69,7 +69,7 @@ impl Local {
         Folder::check(&self.store().root().join(suite))
     }
 
-    /// Keeps a first session, and the program that was measured. What was done, for a person.
+    /// Keeps a first session, and the program that was measured. Returns a sentence that says what was done.
     pub fn start(&self, head: &Results, program: &Worker) -> Result<String> {
         let change = self.update(head, true)?;
         let kept = copy(&program.path, &self.program_path(&head.suite, &crate::baseline::hardware(head)?));
@@ -85,12 +85,12 @@ impl Local {
         ))
     }
 
-    /// Adds a session of the very program that the baseline is of; five occasions make a history. Another program is
-    /// what the baseline is there to judge, and can't become its own judge.
+    /// Adds a session, if it is of the same program as the baseline; five occasions make a history. The baseline judges
+    /// other programs, so it must not contain their sessions.
     pub fn extend(&self, base: &Results, head: &Results) -> Result<String> {
         let programs = base.sessions.iter().chain(&head.sessions).map(|session| &session.program);
         if !same_build(programs) {
-            // What a build with local changes is, nobody knows.
+            // Two builds with local changes may differ although they name the same commit.
             let path = self.store().current(&base.suite, &crate::baseline::hardware(base)?)?;
             return Ok(format!(
                 "compared with the local baseline, which stays as it is: it isn't surely of this very build; to start it \
@@ -107,7 +107,7 @@ impl Local {
         self.store().update(head.clone(), None, replace)
     }
 
-    /// Tells git to look away, wherever the directory is.
+    /// Makes git ignore the directory, wherever it is.
     fn hide(&self) -> Result<()> {
         let file = self.directory.join(".gitignore");
         if file.exists() {
@@ -118,14 +118,14 @@ impl Local {
     }
 }
 
-/// Copies a program to a place that may not be there yet.
+/// Copies a program, and creates the directory for it.
 fn copy(program: &Path, to: &Path) -> Result<()> {
     let failed = |error| Error::writing(to, error);
     std::fs::create_dir_all(to.parent().unwrap_or(to)).map_err(failed)?;
     Output::wait_for(to)?.copy(program).map_err(failed)
 }
 
-/// One build for sure: all programs say the same, and a commit without local changes.
+/// Certainly the same build: all programs report the same commit, without local changes.
 fn same_build<'a>(mut programs: impl Iterator<Item = &'a Program>) -> bool {
     let Some(first) = programs.next() else { return false };
     let known = first.commit.as_ref().is_some_and(|commit| !commit.ends_with("-dirty"));

@@ -1,14 +1,14 @@
-//! `bench-diff ci` as a flow: measure, find what to compare with, compare. What comes out is a [`Report`]; telling it
-//! to anybody is the next step's business.
+//! `bench-diff ci` as a flow: measure, find what to compare with, compare. The outcome is a [`Report`], which the next
+//! step publishes.
 //!
-//! What head is compared with, the first that there is:
+//! Head is compared with the first of these that there is:
 //! 1. a committed baseline of the suite on this hardware. With a base program at hand, what looks changed is then
 //!    measured again, base and head interleaved;
 //! 2. a base program: both are measured interleaved in one session;
 //! 3. the local baseline that an earlier `ci` left on this machine: its program, interleaved, or where that is gone its
 //!    sessions;
-//! 4. itself: the same program as base and head, interleaved. That tells nothing about a change, but everything about
-//!    the machine; the session is kept as the local baseline.
+//! 4. itself: the same program as base and head, interleaved. That says nothing about a change, but shows the
+//!    noise of the machine. The session is kept as the local baseline.
 
 mod base;
 mod base_error;
@@ -49,13 +49,13 @@ pub struct Request<'a> {
     pub head: Worker,
     /// The program to measure it against. Built only when it is needed.
     pub base: Base,
-    /// What weakens a comparison with the committed baseline, one sentence each.
+    /// Reasons to trust a comparison with the committed baseline less, one sentence each.
     pub warnings: Vec<String>,
     /// Measure again what looks changed against a baseline.
     pub confirm: bool,
-    /// Time for that.
+    /// The time that measuring again may take.
     pub confirm_budget: Duration,
-    /// Carry on with what an interrupted `ci` left in the output directory.
+    /// Resume the measurement that an interrupted `ci` left in the output directory.
     pub resume: bool,
     /// What the report says of where it is from.
     pub about: About,
@@ -83,7 +83,7 @@ pub struct Measured {
     pub report: Report,
     /// When stopped, the report is about what was measured until then.
     pub end: End,
-    /// What a person at the machine should know beside the report, one sentence each.
+    /// What to tell a person at the machine besides the report, one sentence each.
     pub remarks: Vec<String>,
 }
 
@@ -113,7 +113,7 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
     Ok(Measured { report, end, remarks })
 }
 
-/// The report of a measurement that came to nothing, or never began.
+/// The report of a measurement that failed, or never began.
 pub fn report_failure(suite: &Suite, about: &About, output: &Folder, why: &str) -> Result<Report> {
     let head = Results {
         suite: suite.name.clone(),
@@ -133,7 +133,7 @@ fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
     Ok(report)
 }
 
-/// A report in the making.
+/// A report that isn't finished.
 struct Draft {
     head: Results,
     against: Against,
@@ -201,7 +201,7 @@ impl<'a> Flow<'a> {
         Ok(Draft::compared(base, head, comparison, ended.end()))
     }
 
-    /// The machine may have become another since: where the baseline's program is still there, it is measured anew.
+    /// The machine may be slower or faster now, so the baseline's program is measured again if it still exists.
     fn against_local(&mut self, kept: Results, hardware: &str) -> Result<Draft> {
         self.request.local.check(&self.request.suite.name)?;
         let draft = match self.request.local.program(&self.request.suite.name, hardware) {

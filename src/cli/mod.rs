@@ -20,7 +20,7 @@ const MAX_ERROR: usize = 2000;
 const MAX_DETAILS: usize = 50;
 
 #[derive(Debug, Parser)]
-#[command(name = "bench-diff", version, about, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "bench-diff", version, about, after_help = AFTER_HELP, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -28,9 +28,14 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes:
-  0    fine
-  1    regression found (with --fail-on regression)
+const AFTER_HELP: &str = "Examples:
+  bench-diff ci                          # measure this build, and compare it with an earlier one
+  bench-diff run --output new.json       # only measure
+  bench-diff compare old.json new.json   # compare two measurements
+
+Exit codes:
+  0    success
+  1    a regression was found (with --fail-on regression)
   2    wrong arguments, configuration or input file
   3    the measurement failed
   130  stopped by Ctrl-C; what was measured is kept";
@@ -38,30 +43,31 @@ const EXIT_CODES: &str = "Exit codes:
 /// Flags of every command.
 #[derive(Debug, clap::Args)]
 pub struct Global {
-    /// Say more on stderr (-vv for even more)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    /// More output on stderr (-vv for even more)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
     pub verbose: u8,
 }
 
+/// In the order of the help: the main job, what it needs, what a workflow calls, what looks closer.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Ci(Box<commands::ci::Args>),
+    Run(Box<commands::run::Args>),
     Compare(commands::compare::Args),
     Init(commands::init::Args),
     Plan(Box<commands::plan::Args>),
-    Schema(commands::schema::Args),
-    Generate(commands::generate::Args),
-    Run(Box<commands::run::Args>),
+    Baseline(commands::baseline::Args),
+    Calibrate(Box<commands::calibrate::Args>),
+    Base(commands::base::Args),
+    Publish(commands::publish::Args),
+    Accept(commands::accept::Args),
     Profile(commands::profile::Args),
+    Generate(commands::generate::Args),
+    Schema(commands::schema::Args),
     #[command(hide = true)]
     Worker(commands::worker::Args),
     #[command(hide = true)]
     Guard(commands::guard::Args),
-    Ci(Box<commands::ci::Args>),
-    Base(commands::base::Args),
-    Calibrate(Box<commands::calibrate::Args>),
-    Baseline(commands::baseline::Args),
-    Publish(commands::publish::Args),
-    Accept(commands::accept::Args),
 }
 
 impl Command {
@@ -69,6 +75,11 @@ impl Command {
     fn may_hold_a_token(&self) -> bool {
         matches!(self, Self::Ci(_) | Self::Base(_) | Self::Publish(_) | Self::Accept(_))
     }
+}
+
+/// What the command line can be, for tests of the help and of the documentation's commands.
+pub fn command_line() -> clap::Command {
+    Cli::command()
 }
 
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {

@@ -9,16 +9,17 @@ use crate::io::Io;
 
 /// Accept the regressions of one pull request, with a reason that everybody can read
 ///
-/// Comments `bench-accept: <reason>` on the pull request, as you. A comment written by hand does the same. It counts
-/// when its author may write to the repository; re-run the check to let it pass.
+/// Comments `bench-accept: <reason>` on the pull request, as the owner of the token in GITHUB_TOKEN. A comment written by
+/// hand does the same. It counts if its author may write to the repository. Re-run the check afterwards to let it pass.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   GITHUB_TOKEN=$(gh auth token) bench-diff accept --repository acme/candle --pr-number 12 \\
       --reason 'exact softmax costs 3% of decode'")]
 pub struct Args {
-    /// OWNER/NAME; in a workflow, the repository it runs in
-    #[arg(long, value_name = "OWNER/NAME", env = "GITHUB_REPOSITORY")]
+    /// The repository of the pull request; in a workflow, the one it runs in
+    #[arg(long, value_name = "OWNER/NAME", env = "GITHUB_REPOSITORY", hide_env_values = true)]
     repository: String,
+    /// The pull request
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pr_number: u64,
     /// Why the regression is worth it

@@ -11,24 +11,32 @@ use crate::github::outputs::Files;
 use crate::github::{ApiError, Client, Patience, Token};
 use crate::io::Io;
 
-/// Find the commits that a pull request is judged by, and fetch them
+/// Find the commits that a pull request is compared with, and fetch them
 ///
-/// The tip of the branch that it goes into, and where it left that branch: from the event, from GitHub, or the default
-/// branch. It is a step of its own, before anything of the pull request runs: it needs a token (in GITHUB_TOKEN), and
-/// what is measured must not have one. In a workflow it sets the outputs base-commit and merge-base, for the flags of
-/// `bench-diff ci`. What can't be found is said, and is no failure.
+/// Prints the tip of the branch that the pull request goes into (base-commit), and the commit where the pull request left
+/// that branch (merge-base). In a workflow it also sets them as outputs of the step, for the flags --base-commit and
+/// --merge-base of `bench-diff ci`. A commit that can't be found is reported on stderr; the exit code is 0 all the same.
+///
+/// The Action runs it as a step of its own, before anything of the pull request: it reads a token from GITHUB_TOKEN, which
+/// the measured code must never see.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The branch or commit that the pull request goes into [default: the event's, or as GitHub says]
+    /// The branch or commit that the pull request goes into [default: from the event or from GitHub, else the default
+    /// branch]
     #[arg(long, value_name = "REF")]
     base_ref: Option<String>,
-    /// The pull request, where the event doesn't name it
+    /// The pull request, if the event doesn't name one
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pr_number: Option<u64>,
-    /// The clone
+    /// The clone in which to look
     #[arg(long, value_name = "DIR", default_value = ".")]
     repository: PathBuf,
 }
+
+const EXAMPLES: &str = "Examples:
+  bench-diff base                            # in a workflow of a pull request
+  bench-diff base --base-ref origin/main     # in a clone";
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let context = context(io)?;

@@ -15,55 +15,76 @@ use crate::suggest;
 
 /// Keep results to compare with: update, list, show, verify
 ///
-/// A baseline is one file for each suite and hardware, DIR/SUITE/HARDWARE.json, and holds several sessions: those of
-/// five occasions, at least 6 hours apart, tell a change from the drift of the machine. Commit the directory.
+/// There is one baseline per suite and hardware: the file DIR/SUITE/HARDWARE.json, which holds several sessions. It takes
+/// sessions of five occasions, at least 6 hours apart, to tell a change from the drift of the machine. Commit the
+/// directory.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     #[command(subcommand)]
     action: Action,
-    /// The directory of baselines
+    /// The directory that holds the baselines
     #[arg(long, global = true, value_name = "DIR", default_value = baseline::DIRECTORY)]
     baseline: PathBuf,
 }
 
 const EXAMPLES: &str = "Examples:
   bench-diff run --output results.json && bench-diff baseline update results.json
-  bench-diff baseline update results.json --replace          after a change of speed was merged
-  bench-diff baseline update results.json --release v1.2.0   never changed again
   bench-diff baseline list
-  bench-diff baseline verify                                 in the CI of the repository that holds them";
+  bench-diff baseline verify     # in the CI of the repository that holds the baselines";
+
+const UPDATE_EXAMPLES: &str = "Examples:
+  bench-diff baseline update results.json
+  bench-diff baseline update results.json --replace          # after a change of speed was merged
+  bench-diff baseline update results.json --release v1.2.0   # kept for good";
+
+const LIST_EXAMPLES: &str = "Examples:
+  bench-diff baseline list
+  bench-diff baseline list --format json";
+
+const SHOW_EXAMPLES: &str = "Examples:
+  bench-diff baseline show
+  bench-diff baseline show h100-small/nvidia-h100-80gb-hbm3";
+
+const VERIFY_EXAMPLES: &str = "Examples:
+  bench-diff baseline verify
+  bench-diff baseline verify --baseline benchmarks/baselines";
 
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Add the sessions of results files to the baselines of their suites and hardware
     Update(Update),
     /// List all baselines
+    #[command(after_help = LIST_EXAMPLES)]
     List {
+        /// How to print the list
         #[arg(long, value_enum, default_value_t = Format::Table)]
         format: Format,
     },
     /// Show the numbers of a baseline's newest session
+    #[command(after_help = SHOW_EXAMPLES)]
     Show {
-        /// As `list` names it: SUITE/HARDWARE, SUITE/releases/TAG/HARDWARE; not needed if there is only one
+        /// The name that `list` shows: SUITE/HARDWARE or SUITE/releases/TAG/HARDWARE [default: the only one]
         name: Option<String>,
     },
     /// Check that all files can be read, are small enough, and hold what their names say
+    #[command(after_help = VERIFY_EXAMPLES)]
     Verify,
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = UPDATE_EXAMPLES)]
 struct Update {
     /// Files that `bench-diff run` or `bench-diff ci` wrote
     #[arg(required = true, value_name = "RESULTS")]
     files: Vec<PathBuf>,
     /// What the results stand for, such as a version; shown in comparisons
-    #[arg(long)]
+    #[arg(long, value_name = "TEXT")]
     label: Option<String>,
-    /// Forget the sessions that are there: only those of the given files are kept
+    /// Drop the sessions that the baseline holds, and keep only those of the given files
     #[arg(long, conflicts_with = "release")]
     replace: bool,
-    /// Keep them as the baseline of this release, which is never changed again
+    /// Keep the results as the baseline of this release, which never changes again
     #[arg(long, value_name = "TAG")]
     release: Option<String>,
 }
@@ -115,7 +136,7 @@ fn list(store: &Store, format: Format, io: &mut Io) -> Result<Exit> {
 }
 
 fn none(store: &Store) -> String {
-    format!("no baselines in {}", store.root().display())
+    format!("no baselines in `{}`", store.root().display())
 }
 
 const HOW_TO_MAKE_ONE: &str = "measure with `bench-diff run`, then `bench-diff baseline update results.json`";
@@ -149,7 +170,11 @@ fn show(store: &Store, name: Option<&str>, io: &mut Io) -> Result<Exit> {
 fn verify(store: &Store, io: &mut Io) -> Result<Exit> {
     let Findings { files, problems, remarks } = baseline::verify(store)?;
     if problems.is_empty() {
-        writeln!(io.out, "{}, all as they should be", counted(files, "baseline"))?;
+        if files == 0 {
+            writeln!(io.out, "{}", none(store))?;
+        } else {
+            writeln!(io.out, "{}: OK", counted(files, "baseline"))?;
+        }
         for remark in remarks {
             writeln!(io.out, "  {remark}")?;
         }

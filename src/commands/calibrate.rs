@@ -11,18 +11,20 @@ use crate::io::Io;
 use crate::measure::{self, Request, Stop, Worker};
 use crate::{plan, progress, render};
 
-/// Check this machine: how small a change can it tell, and how many runs does a change of 1%, 2% or 5% need?
+/// Check this machine: how small a change can it detect, and how many runs does that take?
 ///
-/// Measures the same build as base and head, interleaved: whatever seems to differ is noise.
+/// Measures the same build as base and head, interleaved: whatever seems to differ is noise. For each metric it prints the
+/// spread of the runs, the minimum detectable effect, and the runs per side that changes of 1%, 2% and 5% need.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Runs a side to measure: more tell the noise better
+    /// Runs per side: more runs estimate the noise better
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=100))]
     rounds: u32,
+    /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
-    /// Say nothing while measuring
+    /// No progress while measuring
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
@@ -61,7 +63,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         Format::Json => io.out.json(&calibration)?,
     }
     if calibration.metrics.is_empty() {
-        return Err(Error::measurement("nothing could be measured often enough to tell the noise")
+        return Err(Error::measurement("nothing could be measured often enough to estimate the noise")
             .hint("what is printed above says why"));
     }
     Ok(Exit::Success)

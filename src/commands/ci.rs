@@ -28,72 +28,74 @@ use crate::publish::publish;
 use crate::report::{Origin, Report};
 use crate::{progress, render};
 
-/// Measure this build, compare it with the baseline, and tell the pull request
+/// Measure this build, compare it with the baseline, and comment on the pull request
 ///
-/// Plans and runs a suite, compares it with the committed baseline of this hardware, and comments on the pull request
-/// that the workflow run belongs to. Anywhere else, or without a token, the comment goes to standard output.
+/// Runs a suite, compares it with the committed baseline of this hardware, and comments on the pull request that the
+/// workflow run belongs to. Outside of a workflow, or without a token, it prints the comment instead.
 ///
-/// Without a committed baseline for this hardware the first run checks the machine: it measures the same build as base
-/// and head, interleaved, says which changes this machine can tell, and keeps it as a local baseline in .bench-diff/: the
-/// next run measures the new build beside it.
+/// Without a committed baseline for this hardware, the first run checks the machine: it measures the same build as base
+/// and head, interleaved, and reports which changes this machine can detect. It keeps the build as a local baseline in
+/// .bench-diff/; the next run measures the new build beside it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The directory of baselines [default: baselines, beside the configuration]
-    #[arg(long, value_name = "DIR")]
+    /// The directory that holds the baselines [default: baselines, beside the configuration file]
+    #[arg(help_heading = SIDES, long, value_name = "DIR")]
     baseline: Option<PathBuf>,
-    /// The build to judge [default: this one]
-    #[arg(long, value_name = "PROGRAM")]
+    /// The program to judge [default: this one]
+    #[arg(help_heading = SIDES, long, value_name = "PROGRAM")]
     head_binary: Option<PathBuf>,
-    /// A build to measure it against, interleaved: settles what looks changed against a baseline, and stands in for one
-    #[arg(long, value_name = "PROGRAM")]
+    /// The program to judge it against. What looks changed against a baseline is measured again with both, interleaved;
+    /// without a baseline, both are measured from the start
+    #[arg(help_heading = SIDES, long, value_name = "PROGRAM")]
     base_binary: Option<PathBuf>,
-    /// Build the base with this command, at the root of a work tree of the commit where the branch left --base-ref; the
-    /// program is then --head-binary's path in there
-    #[arg(long, value_name = "COMMAND", requires = "head_binary", conflicts_with = "base_binary")]
+    /// The command that builds the base: run at the root of a work tree of the commit where the branch left --base-ref.
+    /// It has to leave the program there under the path of --head-binary
+    #[arg(help_heading = SIDES, long, value_name = "COMMAND", requires = "head_binary", conflicts_with = "base_binary")]
     build_command: Option<String>,
-    /// One more variable of this environment that building gets; repeat for several. Builds get what compilers, cargo
-    /// and CUDA need, and nothing else (docs/security.md)
-    #[arg(long, value_name = "NAME")]
+    /// An environment variable to hand to builds (repeatable). Without it they get what compilers, cargo and CUDA need,
+    /// and nothing else (docs/security.md)
+    #[arg(help_heading = SIDES, long, value_name = "NAME")]
     build_env: Vec<String>,
-    /// Judge this checkout of candle: bench-diff is built against it, and for the base against the commit where the
-    /// branch left --base-ref [default: `candle` in the configuration]
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["head_binary", "base_binary"])]
+    /// Judge this checkout of candle: head is bench-diff built against it, base is bench-diff built against the commit
+    /// where the checkout's branch left --base-ref [default: `candle` in the configuration file]
+    #[arg(help_heading = SIDES, long, value_name = "DIR", conflicts_with_all = ["head_binary", "base_binary"])]
     candle: Option<PathBuf>,
-    /// bench-diff's own source, to build against candle
-    #[arg(long, value_name = "DIR", default_value = env!("CARGO_MANIFEST_DIR"), hide_default_value = true)]
+    /// bench-diff's own source, to build against candle [default: where this program was built]
+    #[arg(help_heading = SIDES, long, value_name = "DIR", default_value = env!("CARGO_MANIFEST_DIR"), hide_default_value = true)]
     source: PathBuf,
-    /// The branch or commit that the pull request goes into [default: the event's]
-    #[arg(long, value_name = "REF")]
+    /// The branch or commit that the pull request goes into [default: from the event or from GitHub, else the default
+    /// branch]
+    #[arg(help_heading = SIDES, long, value_name = "REF")]
     base_ref: Option<String>,
     /// The tip of that branch, as `bench-diff base` found it
-    #[arg(long, value_name = "COMMIT", value_parser = commit, conflicts_with = "base_ref")]
+    #[arg(help_heading = SIDES, long, value_name = "COMMIT", value_parser = commit, conflicts_with = "base_ref")]
     base_commit: Option<String>,
-    /// Where the pull request left it, as `bench-diff base` found it
-    #[arg(long, value_name = "COMMIT", value_parser = commit, requires = "base_commit")]
+    /// The commit where the pull request left that branch, as `bench-diff base` found it
+    #[arg(help_heading = SIDES, long, value_name = "COMMIT", value_parser = commit, requires = "base_commit")]
     merge_base: Option<String>,
-    /// Don't measure again what looks changed
-    #[arg(long)]
+    /// Don't measure again
+    #[arg(help_heading = CONFIRMING, long)]
     no_confirm: bool,
-    /// Minutes for measuring again
-    #[arg(long, value_name = "MINUTES", default_value = "20", value_parser = minutes)]
+    /// Minutes that measuring again may take
+    #[arg(help_heading = CONFIRMING, long, value_name = "MINUTES", default_value = "20", value_parser = minutes)]
     confirm_budget: Duration,
-    /// Carry on with an interrupted `ci` of the same build: what its output directory holds is not measured again
+    /// Resume an interrupted `ci` of the same build: keep the runs that its output directory holds
     #[arg(long)]
     resume: bool,
-    /// Measure nothing: report that nothing could be measured, and why. For a step before this one that failed
+    /// Measure nothing, and report that nothing could be measured and why: for when an earlier step failed
     #[arg(long, value_name = "WHY", conflicts_with = "resume")]
     failed: Option<String>,
-    /// Only measure and compare: `bench-diff publish` tells the pull request later, on another machine perhaps
+    /// Only measure and compare. `bench-diff publish` can comment later, also on another machine
     #[arg(long)]
     no_publish: bool,
-    /// The directory for results.json and report.json [default: .bench-diff/latest, beside the configuration]
+    /// The directory for results.json and report.json [default: .bench-diff/latest, beside the configuration file]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// What to print where nothing is published
+    /// What to print if nothing is published
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Say nothing while measuring
+    /// No progress while measuring
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
@@ -102,10 +104,15 @@ pub struct Args {
     selection: Selection,
 }
 
+/// Headings of the help.
+const SIDES: &str = "What to compare";
+const CONFIRMING: &str = "Measuring again what looks changed";
+
 const EXAMPLES: &str = "Examples:
   bench-diff ci
   bench-diff ci --suite h100-small --fail-on regression
-  bench-diff ci --build-command 'cargo build --release' --head-binary target/release/bench-diff --base-ref origin/main
+  bench-diff ci --build-command 'cargo build --release' --head-binary target/release/bench-diff \\
+      --base-ref origin/main
   bench-diff ci --candle ../candle --base-ref origin/main
   bench-diff ci --base-binary main/bench-diff --head-binary pr/bench-diff --output bench-results";
 
@@ -122,7 +129,7 @@ enum Format {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let local = Local::in_directory(&config::directory(&args.selection));
-    // Before anything is built: another `ci` may be at it.
+    // Before anything is built: another `ci` may be using the folder.
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
     // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
     ci::clear(output.path(), args.resume)?;
@@ -232,7 +239,7 @@ impl Job<'_> {
         if *end == End::Stopped {
             writeln!(
                 io.err,
-                "stopped; the report is about what was measured, in {output}; carry on with the same command and --resume"
+                "stopped; the report covers what was measured, in {output}; continue with the same command and --resume"
             )?;
             return Ok(Exit::Interrupted);
         }
@@ -250,7 +257,7 @@ impl Job<'_> {
         Ok(exit)
     }
 
-    /// The error that ended the measurement is told last; what else goes wrong must not hide it.
+    /// The error that ended the measurement is reported last; what else goes wrong must not hide it.
     fn tell_failure(&self, why: &str, io: &mut Io) -> Result<()> {
         match ci::report_failure(&self.suite, &self.about, &self.output, why) {
             Ok(report) => self.publish_failure(&report, io),
@@ -312,8 +319,8 @@ fn commits(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -
     Ok(BaseCommits { tip: here.tip, merge_base: there.merge_base })
 }
 
-/// The baselines that count: in a workflow those of the pull request's base, as the pull request could have changed the
-/// checkout's. And what to say where these have to do.
+/// The baselines that count: in a workflow those of the pull request's base, because the pull request could have changed
+/// those of the checkout. If only these can be had, also a warning.
 fn committed(
     args: &Args,
     directory: &Path,

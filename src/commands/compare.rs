@@ -12,6 +12,7 @@ use crate::compare::{self, Comparison, Options, Row};
 use crate::error::{Exit, Result};
 use crate::flags;
 use crate::io::{Io, unwritable};
+use crate::metric::{Better, Definition, Metric};
 use crate::publish::FailOn;
 use crate::render;
 use crate::stats::Share;
@@ -19,10 +20,10 @@ use crate::thresholds::{ALPHA, ALPHAS};
 
 /// Compare two result files: did speed, latency or memory change?
 ///
-/// Reads results that bench-diff wrote, and plain samples of other tools: a JSON array of
+/// Reads results that bench-diff wrote, and samples of other tools: a JSON array of
 /// {"case", "metric", "unit", "better": "higher"|"lower", "samples": [..]} (or "sessions": [[..], ..]).
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = after_help())]
 pub struct Args {
     /// The old results
     base: PathBuf,
@@ -32,29 +33,35 @@ pub struct Args {
     /// How to show the comparison
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// Show only rows that changed, or look changed (unconfirmed); the counts stay those of all
+    /// Show only rows that changed or look changed (unconfirmed); the counts are still those of all rows
     #[arg(long)]
     only_changed: bool,
-    /// What makes the exit code 1. What looks changed against a base of fewer than five occasions is unconfirmed, and no
-    /// regression
-    #[arg(long, value_parser = flags::word::<FailOn>(), default_value_t = FailOn::Never)]
+    /// What makes the exit code 1. What looks changed against a base of fewer than five occasions is unconfirmed, which
+    /// is not a regression
+    #[arg(long, value_name = "WHAT", value_parser = flags::word::<FailOn>(), default_value_t = FailOn::Never)]
     fail_on: FailOn,
 
-    /// Compare only this metric (repeatable); `all` for every one [default: the ones that matter]
+    /// Compare only this metric (repeatable); `all` for every one [default: those with a * below, and all of other tools]
     #[arg(long = "metric", value_name = "NAME", help_heading = "What to compare")]
     metrics: Vec<String>,
-    /// Compare although hardware or settings differ
+    /// Compare even if hardware or settings differ
     #[arg(long, help_heading = "What to compare")]
     allow_mismatch: bool,
 
-    /// Both files were measured interleaved in one session
-    #[arg(long, help_heading = "How sure to be")]
+    /// Both files were measured interleaved, in one session
+    #[arg(long, help_heading = "Statistics")]
     same_session: bool,
     /// Chance of a false alarm anywhere in the report
-    #[arg(long, default_value_t = ALPHA, value_parser = parse_alpha, help_heading = "How sure to be")]
+    #[arg(long, default_value_t = ALPHA, value_parser = parse_alpha, help_heading = "Statistics")]
     alpha: f64,
-    /// The smallest change worth a word (repeatable), such as `ttft=3`
-    #[arg(long = "margin", value_name = "METRIC=PERCENT", value_parser = parse_margin, help_heading = "How sure to be")]
+    /// Noise threshold: the smallest change worth reporting, such as `ttft=3` (repeatable) [default: see below]
+    #[arg(
+        long = "noise-threshold",
+        alias = "margin",
+        value_name = "METRIC=PERCENT",
+        value_parser = parse_margin,
+        help_heading = "Statistics"
+    )]
     margins: Vec<(String, f64)>,
 }
 
@@ -62,7 +69,20 @@ const EXAMPLES: &str = "Examples:
   bench-diff compare old.json new.json
   bench-diff compare old.json new.json --metric all --only-changed
   bench-diff compare old.json new.json --format markdown --fail-on regression
-  bench-diff compare a.json b.json --same-session --margin ttft=3 --format json";
+  bench-diff compare old.json new.json --same-session --noise-threshold ttft=3 --format json";
+
+/// The examples, and the metrics with what holds for each by default.
+fn after_help() -> String {
+    let row = |metric: &Metric| {
+        let Definition { name, unit, better, margin, default, .. } = metric.definition();
+        let (better, mark) =
+            (if *better == Better::Higher { "higher" } else { "lower" }, if *default { "*" } else { " " });
+        let percent = margin.get() * 100.0;
+        format!("{mark} {name:<18}  {unit:<6} {better:<6} {percent:>2}%  {}", metric.meaning())
+    };
+    let rows: Vec<String> = Metric::ALL.iter().map(row).collect();
+    format!("{EXAMPLES}\n\nMetrics, with unit, better direction and noise threshold:\n{}", rows.join("\n"))
+}
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum Format {

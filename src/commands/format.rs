@@ -3,6 +3,8 @@
 /// For a person, or for programs.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub enum Format {
+    /// For a terminal
     Table,
+    /// For programs
     Json,
 }

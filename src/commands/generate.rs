@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_parser = flags::word::<WeightsSource>())]
     weights: Option<WeightsSource>,
 
-    /// The branch, tag or commit on the hub
+    /// The branch, tag or commit on the hub [default: main]
     #[arg(long)]
     revision: Option<String>,
 
@@ -60,11 +60,11 @@ pub struct Args {
     #[arg(long, default_value = "auto")]
     device: Device,
 
-    /// Which GPU, by number among those that are visible, or by UUID [default: 0]
+    /// Which GPU: its number among those that are visible, or its UUID [default: 0]
     #[arg(long, alias = "gpu", value_name = "GPU")]
     gpus: Option<GpuList>,
 
-    /// Prompt tokens in one pass
+    /// How many prompt tokens to compute in one pass [default: the implementation's own]
     #[arg(long, value_name = "N")]
     prefill_chunk: Option<usize>,
 
@@ -77,13 +77,17 @@ pub struct Args {
 enum Device {
     /// A GPU where there is one that this build can use
     Auto,
+    /// The CPU
     Cpu,
+    /// An NVIDIA GPU
     Cuda,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Format {
+    /// For a terminal
     Text,
+    /// For programs
     Json,
 }
 

@@ -11,7 +11,7 @@ use crate::io::Io;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// The file to write, or the directory for it
+    /// The file to write, or the directory to write it into
     #[arg(default_value = config::FILE_NAME)]
     path: PathBuf,
     /// Replace the file if there is one

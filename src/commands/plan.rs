@@ -11,9 +11,10 @@ use crate::{plan, render};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Plan for a device with this much memory, in GiB [default: the device at hand]
+    /// Plan for a device with this much memory, in GiB [default: that of this machine's device]
     #[arg(long, value_name = "GIB")]
     device_memory: Option<f64>,
+    /// How to print the plan
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]

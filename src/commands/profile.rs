@@ -21,22 +21,23 @@ const EXAMPLES: &str = "Examples:
 
 /// Show where the time of one decode step and one prefill goes
 ///
-/// Of the graph implementation on a GPU, by kind of work, with the share of the device's measured limits. For a row
-/// that became slower. Weights are generated: they don't change the time.
+/// For finding out why a row became slower: times of the `graph` implementation on a GPU, by kind of work, each with its
+/// share of the device's measured limits. Weights are generated: they don't change the time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
     /// One of the Qwen2.5 models, or a directory with a config.json
     model: String,
 
-    /// Tokens of the prompt, and in the cache before the decode step
+    /// Tokens in the prompt, and in the KV cache before the decode step
     #[arg(long, value_name = "N", default_value_t = 6144, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
     context: u32,
 
-    /// Which GPU, by number among those that are visible, or by UUID [default: 0]
+    /// Which GPU: its number among those that are visible, or its UUID [default: 0]
     #[arg(long, alias = "gpu", value_name = "GPU")]
     gpus: Option<GpuList>,
 
+    /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }

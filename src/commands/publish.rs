@@ -17,19 +17,20 @@ const MAX_REPORTS: usize = 16;
 const MAX_ENTRIES: usize = 10_000;
 const MAX_DEPTH: usize = 3;
 
-/// Tell a pull request what was measured: comment, check run, step summary, annotations, outputs
+/// Report what was measured to a pull request: comment, check run, summary, annotations, outputs
 ///
-/// Reads the `report.json` files that `bench-diff ci` wrote, on another machine or an untrusted one: nothing in them is
-/// believed but numbers and names, and everything is rendered anew. The pull request comes from the event of the
-/// workflow run; after `workflow_run`, only one whose head is the commit that was measured.
+/// Reads the `report.json` files that `bench-diff ci` wrote, perhaps on a machine that nobody trusts: it takes only numbers
+/// and names from them, and writes every sentence anew. Which pull request it is comes from the event of the workflow run;
+/// after `workflow_run`, it must be one whose head is the commit that was measured.
 ///
-/// What GitHub refuses becomes a warning: the exit code depends on the verdict alone.
+/// Outside of a workflow it prints the comment. What GitHub refuses becomes a warning: the exit code depends on the verdict
+/// alone.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  bench-diff publish --results bench-results                     in a workflow, GITHUB_TOKEN in the environment
-  bench-diff publish --results bench-results --fail-on never     only tell
-  bench-diff publish --results bench-results > comment.md        outside of a workflow: prints the comment
-  bench-diff publish --failed 'the artifact is missing'          there are no results: earlier comments say so")]
+  bench-diff publish --results bench-results                        # in a workflow
+  bench-diff publish --results bench-results --fail-on regression   # and end with exit code 1
+  bench-diff publish --results bench-results > comment.md           # outside of a workflow
+  bench-diff publish --failed 'the artifact is missing'             # nothing to compare")]
 pub struct Args {
     #[command(flatten)]
     what: What,
@@ -40,10 +41,10 @@ pub struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct What {
-    /// The directory with the reports, at any depth down to 3
+    /// The directory that holds the reports, up to 3 levels deep
     #[arg(long, value_name = "DIR")]
     results: Option<PathBuf>,
-    /// There are no reports: say that nothing was measured, and why, also in the comments of earlier runs
+    /// There are no reports: say that nothing was measured, and why, in the comments of earlier runs as well
     #[arg(long, value_name = "WHY")]
     failed: Option<String>,
 }
@@ -58,13 +59,13 @@ pub struct Publishing {
     /// What makes the exit code 1
     #[arg(long, value_parser = flags::word::<FailOn>(), default_value = "never", value_name = "WHAT")]
     fail_on: FailOn,
-    /// Without a baseline for the hardware
+    /// What to do without a baseline for this hardware
     #[arg(long, value_parser = flags::word::<IfNoBaseline>(), default_value = "warn", value_name = "WHAT")]
     if_no_baseline: IfNoBaseline,
     /// Also write the whole report as Markdown to this file
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// The pull request, where the event doesn't name it
+    /// The pull request, if the event doesn't name one
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pr_number: Option<u64>,
     /// Don't set a check run

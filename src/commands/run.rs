@@ -13,28 +13,28 @@ use crate::plural::counted;
 use crate::results::{self, FailureKind, Outcome, Results};
 use crate::{plan, progress, render};
 
-/// Measure a suite: every run a process of its own, every sample kept
+/// Measure a suite: every run is a process of its own, every sample is kept
 ///
-/// The results file is written after every measured case. Stop with Ctrl-C at any time and carry on with --resume.
+/// The results file is written after every measured case. Stop with Ctrl-C at any time, and continue with --resume.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Where the results go
+    /// The file for the results
     #[arg(short, long, value_name = "FILE", default_value = "results.json")]
     output: PathBuf,
     /// Replace the output file if it exists
     #[arg(long)]
     force: bool,
-    /// Carry on with an interrupted session: what it holds is not measured again, failed runs are
+    /// Resume an interrupted session: keep its finished runs, repeat failed ones
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "force"])]
     resume: Option<PathBuf>,
-    /// Also write the files of Qwen's speed benchmark scripts and of EvalScope into this directory
+    /// Also write the file formats of Qwen's speed benchmark scripts and of EvalScope into this directory
     #[arg(long, value_name = "DIR")]
     csv: Option<PathBuf>,
-    /// Also write the time between any two tokens, as JSON lines
+    /// Also write the time of every gap between tokens to this file, as JSON lines
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
-    /// Say nothing while measuring
+    /// No progress while measuring
     #[arg(short, long)]
     quiet: bool,
     /// The program to measure, if it isn't this one: started as `PATH worker`
@@ -48,7 +48,7 @@ const EXAMPLES: &str = "Examples:
   bench-diff run
   bench-diff run --suite h100-small --runs 5 --output before.json
   bench-diff run --resume results.json
-  bench-diff run --model Qwen/Qwen2.5-7B-Instruct --context-lengths 1,6144 --csv seed-format";
+  bench-diff run --model Qwen/Qwen2.5-7B-Instruct --context-lengths 1,6144 --csv speed-benchmark";
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let worker = args.worker.as_deref().map(Worker::named).transpose()?;
@@ -93,13 +93,13 @@ fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
     Ok((suite, side))
 }
 
-/// How to carry on, where that can be.
+/// How to resume, if that is possible.
 fn way_on(args: &Args, output: &Output) -> String {
     let flags = if changes_cases(&args.selection) { ", with the flags of this command" } else { "" };
     if output.is_stream() {
         return String::new();
     }
-    format!("; carry on with: bench-diff run --resume {}{flags}", output.path().display())
+    format!("; continue with: bench-diff run --resume {}{flags}", output.path().display())
 }
 
 /// The file knows its suite and the number of runs; flags of the interrupted command that changed more have to be
@@ -129,7 +129,7 @@ fn report(args: &Args, results: &Results, output: &Output, io: &mut Io) -> Resul
     if let Some(directory) = &args.csv {
         results.export(directory)?;
     }
-    // The results themselves may have gone there.
+    // The results themselves may be on standard output.
     if !output.is_stdout() {
         io.out.text(&render::run::table(results))?;
     }

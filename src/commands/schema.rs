@@ -15,13 +15,13 @@ use crate::results::Results;
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Which format
-    #[arg(value_enum)]
+    /// The format
+    #[arg(value_enum, value_name = "FORMAT")]
     of: Format,
 }
 
 const EXAMPLES: &str = "Examples:
-  bench-diff schema config > bench-diff.schema.json   (for an editor with TOML support)
+  bench-diff schema config > bench-diff.schema.json   # for an editor with TOML support
   bench-diff schema results";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -30,11 +30,11 @@ enum Format {
     Config,
     /// Results files and baselines
     Results,
-    /// What `ci` leaves for `publish`, report.json
+    /// report.json, which `ci` writes for `publish`
     Report,
-    /// `compare --format json`
+    /// What `compare --format json` prints
     Comparison,
-    /// A line between bench-diff and an engine that is a program of its own
+    /// A line of the protocol between bench-diff and an engine that is a program of its own
     EngineProtocol,
 }
 

@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::metric::MetricName;
 use crate::stats::{self, Prior};
 
-/// Fresh runs a side at which there is a look. Even: A B B A is two runs a side.
+/// Fresh runs per side at which there is a look. All even, because A B B A is two runs per side.
 pub const LOOKS: [u32; 5] = [4, 6, 8, 12, 16];
 
 /// Unadjusted p below which a cell is measured again.
@@ -37,7 +37,7 @@ impl Suspect {
     }
 }
 
-/// The timed cells of a screen to measure again. Drift between sessions counts as a reason to look, not as an excuse.
+/// The timed cells of a screen to measure again. Drift isn't assumed here: what it could explain is measured again, too.
 pub fn suspects(base: &Side, head: &Side, options: &Options) -> Result<Vec<Suspect>> {
     let suspect = |(pair, assessment): (Pair, Assessment)| match assessment {
         Assessment::Tested(test) if test.p_without_drift() < SUSPECT_P => Some(Suspect::of(&pair)),
@@ -61,7 +61,7 @@ struct Confirmed {
     suspect: Suspect,
     /// As of the last look that could test it.
     row: Option<Row>,
-    /// Of that look, with all looks paid for.
+    /// The p-value of that look, corrected for all looks.
     p: f64,
 }
 
@@ -80,7 +80,7 @@ impl Confirmation {
         Self { screen, cells, options, looks: 0 }
     }
 
-    /// Fresh runs a side that the next look asks for; `None` when all is settled, or no look is left.
+    /// Fresh runs per side that the next look asks for; `None` when all is settled, or no look is left.
     pub fn wanted(&self) -> Option<u32> {
         let open = self.cells.iter().any(Confirmed::is_open);
         LOOKS.get(self.looks).copied().filter(|_| open)
@@ -145,7 +145,7 @@ impl Confirmation {
     }
 }
 
-/// What a screen says of a suspect isn't said aloud without fresh runs.
+/// Without fresh runs, a suspect isn't called changed, whatever the screen found.
 fn leave_open(finding: &mut Finding) {
     if let Finding::Tested(tested) = finding {
         let screen = std::mem::replace(&mut tested.conclusion, Conclusion::Unchanged);

@@ -1,4 +1,4 @@
-//! A row in JSON: flat, with the names that it always had. Written by this version; read whoever wrote it.
+//! A row in JSON: flat, with the names that it always had. This version writes it, and reads rows of all versions.
 
 use std::borrow::Cow;
 
@@ -70,10 +70,10 @@ pub struct Row {
     pub df_pooled: Option<f64>,
     /// The noise threshold that was used, as a share.
     pub margin: f64,
-    /// The smallest relative change that these data could have shown.
+    /// The minimum detectable effect: the smallest relative change that these data could have shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detectable: Option<f64>,
-    /// Runs a side that would settle an inconclusive row.
+    /// Runs per side that would settle an inconclusive row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs_needed: Option<u32>,
 }
@@ -130,7 +130,7 @@ impl From<&row::Row> for Row {
     }
 }
 
-/// What contradicts itself is untestable, in the words of the file.
+/// A row that contradicts itself is untestable; its reason is the file's own.
 impl From<Row> for row::Row {
     fn from(row: Row) -> Self {
         let sides = Sides { base: row.base, head: row.head };

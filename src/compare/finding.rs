@@ -157,7 +157,7 @@ impl Conclusion {
         }
     }
 
-    /// Runs a side that would settle what is open.
+    /// Runs per side that would settle what is open.
     pub fn runs_needed(&self) -> Option<u32> {
         match self {
             Self::Open(open) => open.runs_needed(),

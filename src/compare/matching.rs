@@ -104,7 +104,7 @@ impl<'a> Matched<'a> {
     }
 }
 
-/// Both sides are sure of their tokens, and these aren't the same.
+/// All runs of each side gave the same tokens, but the two sides' tokens differ.
 fn output_changed(base: &CaseSide, head: &CaseSide) -> bool {
     !base.token_hashes.is_empty() && !head.token_hashes.is_empty() && base.token_hashes.is_disjoint(&head.token_hashes)
 }

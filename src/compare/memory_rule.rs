@@ -1,4 +1,4 @@
-//! Memory doesn't vary like time: it is the same in every run, up to what an allocator rounds. Ranges are compared.
+//! Memory doesn't vary like time: it is the same in every run, up to an allocator's rounding. So ranges are compared.
 
 use std::borrow::Cow;
 

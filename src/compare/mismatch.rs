@@ -55,7 +55,7 @@ pub fn obstacles(base: &Side, head: &Side) -> Vec<String> {
     found
 }
 
-/// In what a case differs: settings, or else what ran. Plain samples don't say either.
+/// In what a case differs: its settings or, if these agree, what ran. Plain samples have neither.
 pub(super) fn case(base: &CaseSide, head: &CaseSide) -> Vec<String> {
     let (Some(base_case), Some(head_case)) = (&base.case, &head.case) else { return Vec::new() };
     let mut found = settings(base_case, head_case);
@@ -67,7 +67,7 @@ pub(super) fn case(base: &CaseSide, head: &CaseSide) -> Vec<String> {
     found
 }
 
-/// What the runs of both sides say, where it isn't the same.
+/// What the runs of both sides report, if it isn't the same.
 fn differing(what: &str, base: &BTreeSet<impl ToString>, head: &BTreeSet<impl ToString>) -> Option<String> {
     let (base, head) = (joined(base), joined(head));
     let known = !base.is_empty() && !head.is_empty();
@@ -117,7 +117,7 @@ pub(super) enum Ceilings {
 struct Limit {
     name: &'static str,
     get: fn(&SessionFacts) -> Option<f64>,
-    /// A device that differs by more is another device, or a troubled one. Sessions minutes apart on the same H100 differ
+    /// A device that differs by more is another device, or a faulty one. Sessions minutes apart on the same H100 differ
     /// by up to 5% in bandwidth and 6% in the matrix rate.
     tolerance: f64,
 }
@@ -136,7 +136,8 @@ pub(super) fn ceilings(base: &Side, head: &Side) -> Ceilings {
         let (Some(base), Some(head)) = (median(base, limit), median(head, limit)) else { return Ceilings::Unknown };
         if (head / base - 1.0).abs() > limit.tolerance {
             differing.push(format!(
-                "the device's measured {} differs ({base:.0} in the base, {head:.0} in the head): suspect the machine",
+                "the device's measured {} differs ({base:.0} in the base, {head:.0} in the head): the machine may be the \
+                 cause",
                 limit.name
             ));
         }
@@ -150,7 +151,8 @@ struct Field {
     get: fn(&Environment) -> Option<String>,
 }
 
-/// Hardware blocks; software around the measured program is only named. The CPU is the device of CPU cases.
+/// Other hardware blocks a comparison; other software around the measured program is only a warning. The CPU is the device
+/// of CPU cases.
 fn fields(cpu_matters: bool) -> [Field; 12] {
     let field = |name, blocks, get| Field { name, blocks, get };
     [

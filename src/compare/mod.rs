@@ -1,6 +1,6 @@
-//! The verdict: two sets of samples in, one [`Comparison`] out. Decided here, only shown elsewhere.
+//! The verdict: two sets of samples in, one [`Comparison`] out. It is decided here, and only shown elsewhere.
 //!
-//! `docs/statistics.md` describes the procedure. The way of the data: [`load`] (files) -> [`Side`] -> matching ->
+//! `docs/statistics.md` describes the procedure. Data go this way: [`load`] (files) -> [`Side`] -> matching ->
 //! design (how the sides relate) -> test -> verdict -> [`Row`] -> [`Comparison`]; a [`Confirmation`] replaces findings by
 //! those of fresh runs. `disk` is a row in JSON, `wording` says it.
 
@@ -41,7 +41,7 @@ pub use row::{Cell, Row, Sides, Summary};
 pub use screen::compare;
 pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
 
-/// What the caller wants to know, and how surely.
+/// What to compare, and by which thresholds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Chance of a false alarm anywhere in the report.
@@ -98,7 +98,7 @@ pub struct Comparison {
     pub alpha: f64,
     /// Number of tested cells, for which p-values are adjusted.
     pub family: usize,
-    /// Median relative change of each metric over all cases: when everything moves, suspect the machine.
+    /// Median relative change of each metric over all cases: if everything moves, a shared cause is likely.
     #[schemars(with = "BTreeMap<String, f64>")]
     pub common_shift: BTreeMap<String, Share>,
     /// One for each cell that both sides have values of.
@@ -107,7 +107,7 @@ pub struct Comparison {
     pub notes: Vec<CaseNote>,
     /// Fields of hardware and settings in which the sides differ.
     pub differences: Vec<Difference>,
-    /// What weakens the verdict, one sentence each.
+    /// Reasons to trust the verdict less, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -177,7 +177,7 @@ impl Counts {
     }
 }
 
-/// What the base's data allow to be said.
+/// How far the base's data allow a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Tier {
@@ -198,7 +198,7 @@ pub struct CaseNote {
     pub case: String,
     /// What the note is about.
     pub kind: NoteKind,
-    /// The head lost what the base had: counts as a regression where failing was asked for.
+    /// The head lost what the base had: with `--fail-on regression` it counts as a regression.
     #[serde(default)]
     pub fails: bool,
     /// One sentence. It may hold text of the measured program.
@@ -213,7 +213,7 @@ pub enum NoteKind {
     Missing,
     /// In the head, not in the base.
     New,
-    /// Gave no numbers on a side.
+    /// Has no numbers on one of the sides.
     Failed,
     /// The head ran another implementation than was asked for, unlike the base.
     FellBack,
@@ -230,7 +230,7 @@ pub struct Difference {
     pub base: String,
     /// Its value on the head's side, as text.
     pub head: String,
-    /// Makes the sides incomparable, unless mismatches are allowed; others are only worth knowing.
+    /// Makes the sides incomparable, unless mismatches are allowed. Other differences are only shown.
     #[serde(default)]
     pub blocks: bool,
 }

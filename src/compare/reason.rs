@@ -2,7 +2,7 @@
 
 use crate::word::{Word, words};
 
-/// More runs than this are no advice.
+/// More runs than this aren't useful advice.
 pub const MAX_RUNS: u32 = 100;
 
 words! {
@@ -18,7 +18,7 @@ words! {
         SizeUnclear = "size-unclear",
         /// As large as the noise threshold, not significant.
         MaybeNoise = "maybe-noise",
-        /// The interval is too wide to tell anything.
+        /// The interval is too wide for a verdict.
         TooImprecise = "too-imprecise",
         /// A suspect of a screen without fresh runs.
         NotMeasuredAgain = "not-measured-again",
@@ -94,7 +94,7 @@ pub enum Doubt {
 /// What would settle an open cell, if its mean and spread stay as they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settling {
-    /// This many runs a side.
+    /// This many runs per side.
     Runs {
         /// With those that are there.
         total: u32,
@@ -107,7 +107,7 @@ pub enum Settling {
     Sessions(u32),
     /// Only base and head interleaved: sessions drift too much.
     Interleaving,
-    /// Nothing within reason: more than [`MAX_RUNS`].
+    /// More than [`MAX_RUNS`].
     TooMany,
 }
 

@@ -91,17 +91,17 @@ impl Row {
         self.is_unconfirmed() || matches!(self.verdict(), Verdict::Regressed | Verdict::Improved)
     }
 
-    /// The interval leaves no change out. In a self-check that is noise, whatever it says.
+    /// The interval excludes zero. In a self-check that is noise.
     pub fn seems_to_differ(&self) -> bool {
         self.interval().is_some_and(|[low, high]| low.get() > 0.0 || high.get() < 0.0)
     }
 
-    /// Runs a side that would settle an inconclusive row.
+    /// Runs per side that would settle an inconclusive row.
     pub fn runs_needed(&self) -> Option<u32> {
         self.finding.tested().and_then(|tested| tested.conclusion.runs_needed())
     }
 
-    /// The smallest relative change that the data could have shown.
+    /// The minimum detectable effect: the smallest relative change that the data could have shown.
     pub fn detectable(&self) -> Option<Share> {
         self.finding.tested().and_then(|Tested { detectable, .. }| *detectable)
     }

@@ -49,7 +49,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
     Ok(comparison)
 }
 
-/// The tests of all cells, for who needs more than the verdict.
+/// The tests of all cells, for callers that need more than the verdict.
 pub(super) fn tests<'a>(base: &'a Side, head: &'a Side, options: &Options) -> Result<Vec<(Pair<'a>, Assessment)>> {
     let design = Design::of(base, head, options.same_session);
     let pairs = match_sides(base, head, &design, options).pairs;
@@ -153,8 +153,8 @@ fn warnings(
     match comparison.tier {
         Tier::SingleBaseline if single > 0 => warn(too_few(&base.occasions)),
         Tier::History if single > 0 => warn(format!(
-            "{single} cells have values of fewer than {HISTORY} occasions of the base: changes under ~5% can't be told from \
-             drift there"
+            "{single} cells have values of fewer than {HISTORY} occasions of the base: changes under ~5% can't be \
+             distinguished from drift there"
         )),
         _ => {}
     }
@@ -191,14 +191,14 @@ fn warnings(
     warnings
 }
 
-/// What a base of few occasions can't tell, and what would mend that.
+/// What a base of few occasions can't show, and what would change that.
 fn too_few(occasions: &Occasions) -> String {
     let base = match occasions.in_words() {
         words if words == "1 session on 1 occasion" => "single baseline session".to_owned(),
         words => format!("the base has {words}"),
     };
     let more = more_sessions(occasions.missing(), " of the base");
-    format!("{base}: changes under ~5% can't be told from drift between sessions; {more}, would show it")
+    format!("{base}: changes under ~5% can't be distinguished from drift between sessions; {more}, would show it")
 }
 
 /// What weakens the numbers of one side.
@@ -226,7 +226,7 @@ fn side_warnings(side: &Side) -> Vec<String> {
     warnings
 }
 
-/// Runs whose clocks were held down, unless all runs of their case were, on both sides: these can be compared.
+/// Throttled runs, unless all runs of their case were throttled, on both sides: these can be compared.
 fn throttling_warning(side: &Side, other: &Side) -> Option<String> {
     let others = other.by_id();
     let unusual = side.cases.iter().flat_map(|case| {
@@ -245,11 +245,11 @@ fn throttling_warning(side: &Side, other: &Side) -> Option<String> {
     Some(format!("{}: the device was throttled in {runs} ({reasons}): their numbers may be low", side.name))
 }
 
-/// When nearly everything moves together, the machine is the first suspect, unless its limits haven't moved.
+/// When nearly everything moves together, a shared cause is likely: the machine, unless its limits haven't moved.
 fn shift_warnings(comparison: &Comparison, ceilings: &Ceilings) -> Vec<String> {
     let suspicion = match ceilings {
-        Ceilings::Alike => ", while the device's measured limits are alike: suspect what all cases share",
-        Ceilings::Unknown | Ceilings::Differ(_) => ": suspect the machine",
+        Ceilings::Alike => ", while the device's measured limits are alike: a shared cause is likely",
+        Ceilings::Unknown | Ceilings::Differ(_) => ": the machine may be the cause",
     };
     let mut changes: HashMap<&str, Vec<Share>> = HashMap::new();
     for row in &comparison.rows {

@@ -23,7 +23,7 @@ pub struct Side {
     pub settings: Option<Settings>,
     /// In the order of the file.
     pub cases: Vec<CaseSide>,
-    /// What a reader must know about the file.
+    /// Warnings about the file, one sentence each.
     pub warnings: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ pub struct CaseSide {
     pub implementations: BTreeSet<ImplementationName>,
     /// Whose clocks those runs were timed by, as far as they say.
     pub clocks: BTreeSet<Word<Clock>>,
-    /// What held the clocks down, for each run that gave numbers.
+    /// Why the run was throttled, for each run that gave numbers.
     pub throttle_reasons: Vec<BTreeSet<String>>,
 }
 
@@ -74,7 +74,7 @@ pub struct CellSide {
     pub better: Better,
     /// How the values vary.
     pub kind: Kind,
-    /// Smallest change worth a word, where the caller doesn't say.
+    /// The noise threshold that holds if the caller gives none.
     pub margin: Share,
     /// Compared when the caller names no metrics.
     pub default: bool,
@@ -182,7 +182,7 @@ impl CaseSide {
         Some((other, asked))
     }
 
-    /// What held the clocks down in every run of both sides: that is how the device runs the case.
+    /// Why every run of both sides was throttled: that is how the device runs the case.
     pub fn always_throttled(&self, other: &Self) -> BTreeSet<String> {
         let runs = self.throttle_reasons.iter().chain(&other.throttle_reasons).cloned();
         runs.reduce(|common, reasons| &common & &reasons).unwrap_or_default()

@@ -22,7 +22,7 @@ pub fn percent(share: Share) -> String {
     format!("{text}%")
 }
 
-/// The smallest change that shows: beyond 100% the exact number helps nobody.
+/// The minimum detectable effect: beyond 100% the exact number helps nobody.
 pub fn smallest_change(share: Share) -> String {
     if share > Share::new(1.0) { "over 100%".to_owned() } else { percent(share) }
 }
@@ -108,18 +108,18 @@ fn doubtful(row: &Row, doubt: Doubt) -> String {
 /// What would settle an open row.
 pub fn advice(settling: Settling) -> String {
     match settling {
-        Settling::Runs { more: 1, .. } => "1 more run a side would tell".to_owned(),
-        Settling::Runs { more, .. } => format!("{more} more runs a side would tell"),
-        Settling::HeadRuns(1) => "1 more run of the head would tell".to_owned(),
-        Settling::HeadRuns(more) => format!("{more} more runs of the head would tell"),
+        Settling::Runs { more: 1, .. } => "1 more run per side would settle it".to_owned(),
+        Settling::Runs { more, .. } => format!("{more} more runs per side would settle it"),
+        Settling::HeadRuns(1) => "1 more run of the head would settle it".to_owned(),
+        Settling::HeadRuns(more) => format!("{more} more runs of the head would settle it"),
         Settling::Sessions(1) => {
-            format!("1 more session of the head, at least {HOURS_APART} hours later, would tell")
+            format!("1 more session of the head, at least {HOURS_APART} hours later, would settle it")
         }
         Settling::Sessions(more) => {
-            format!("{more} more sessions of the head, at least {HOURS_APART} hours apart, would tell")
+            format!("{more} more sessions of the head, at least {HOURS_APART} hours apart, would settle it")
         }
-        Settling::Interleaving => "base and head measured interleaved in one session would tell".to_owned(),
-        Settling::TooMany => format!("more than {MAX_RUNS} runs a side would be needed to tell"),
+        Settling::Interleaving => "base and head measured interleaved in one session would settle it".to_owned(),
+        Settling::TooMany => format!("it would take more than {MAX_RUNS} runs per side to settle it"),
     }
 }
 
@@ -140,9 +140,11 @@ fn untestable(why: &Untestable) -> String {
         }
         Untestable::NoSharedValues => "no values in the sessions that both sides share".to_owned(),
         Untestable::SingleRuns => {
-            "one run on each side can't be told from noise; 3 runs a side are the usual".to_owned()
+            "one run on each side can't be distinguished from noise; 3 runs per side are usual".to_owned()
         }
-        Untestable::SingleRunsOfSessions => "one run on each side of a session can't be told from noise".to_owned(),
+        Untestable::SingleRunsOfSessions => {
+            "one run on each side of a session can't be distinguished from noise".to_owned()
+        }
         Untestable::Told(told) => told.text.clone(),
     }
 }

@@ -10,7 +10,7 @@ use super::engines;
 use super::source::{Problem, Source};
 use crate::suggest;
 
-/// Words that are right in this field, for what isn't built yet: saying "unknown" would mislead.
+/// Words of the field for what isn't supported yet: calling them unknown would mislead.
 const NOT_YET: [(&str, &str); 3] = [("weights", "modelscope"), ("engine", "server"), ("engine", "command")];
 
 /// Everything in the file that the schema forbids.

@@ -30,7 +30,7 @@ pub fn implementation_schema(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": ["string", "null"], "enum": words })
 }
 
-/// Words that the schema doesn't show and that are right all the same.
+/// Words that are valid although the schema doesn't show them.
 pub fn is_hidden(setting: &str, word: &str) -> bool {
     ENGINES.iter().filter(|kind| kind.is_hidden()).any(|kind| match setting {
         "engine" => kind.name() == word,

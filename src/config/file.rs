@@ -28,7 +28,7 @@ pub struct File {
     pub settings: SuiteSettings,
     /// Build the measured program against this candle [default: the released one]. `bench-diff ci` does.
     pub candle: Option<CandleTable>,
-    /// Suites by name. The first one for the device at hand is the default.
+    /// Suites by name. The first one that fits this machine's device is the default.
     pub suites: BTreeMap<String, SuiteTable>,
 }
 
@@ -123,7 +123,7 @@ pub struct SuiteSettings {
     /// Where to run [default: auto, a GPU if there is one]
     #[arg(long, value_enum)]
     pub device: Option<DeviceChoice>,
-    /// Which GPUs, by number among those that are visible, or by UUID [default: 0]
+    /// Which GPUs: their numbers among those that are visible, or their UUIDs [default: 0]
     #[arg(long, alias = "gpu", value_name = "GPU,...")]
     pub gpus: Option<GpuList>,
     /// Runs of each case, each in a process of its own [default: 3]
@@ -138,18 +138,18 @@ pub struct SuiteSettings {
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(2..=131_071))]
     #[schemars(range(min = 2, max = 131_071))]
     pub warmup_length: Option<u32>,
-    /// Measured generations in a run: their median is the run's value [default: 1]
+    /// Measured generations per run: their median is the run's value [default: 1]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     #[schemars(range(min = 1, max = 1000))]
     pub iterations: Option<u32>,
-    /// CPU threads of the measured program [default: as many as it likes]
+    /// CPU threads of the measured program [default: all]
     #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1024))]
     #[schemars(range(min = 1, max = 1024))]
     pub threads: Option<u32>,
     /// How the prompt is built [default: transformers]
     #[arg(long, value_parser = flags::word::<PromptRule>())]
     pub prompt: Option<PromptRule>,
-    /// Chance of a false alarm in a whole report that is accepted [default: 0.05]
+    /// Accepted chance of a false alarm in a whole report [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     #[schemars(range(min = 0.0001, max = 0.5))]
     pub alpha: Option<f64>,
@@ -157,7 +157,7 @@ pub struct SuiteSettings {
     #[arg(skip)]
     #[schemars(length(min = 1))]
     pub metrics: Option<Vec<String>>,
-    /// The smallest change worth a word, by metric: `itl_p99 = "5%"` [default: 2%, itl_p99 5%, memory 1%]
+    /// The smallest change worth reporting, by metric: `itl_p99 = "5%"` [default: 2%, itl_p99 5%, memory 1%]
     #[arg(skip)]
     pub noise_thresholds: BTreeMap<String, Percent>,
     /// When to give up.
@@ -171,7 +171,9 @@ pub struct SuiteSettings {
 pub enum DeviceChoice {
     /// A GPU if there is one, else the CPU.
     Auto,
+    /// The CPU.
     Cpu,
+    /// NVIDIA GPUs.
     Cuda,
 }
 
@@ -211,13 +213,19 @@ impl Percent {
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Selection {
     /// Configuration file [default: bench-diff.toml here or in a parent directory; without one, a built-in suite]
-    #[arg(long, value_name = "FILE", env = "BENCH_DIFF_CONFIG")]
+    #[arg(
+        help_heading = "What to measure",
+        long,
+        value_name = "FILE",
+        env = "BENCH_DIFF_CONFIG",
+        hide_env_values = true
+    )]
     pub config: Option<PathBuf>,
-    /// Suite to take [default: the file's first one for the device at hand]
-    #[arg(long, value_name = "NAME")]
+    /// Suite to run [default: the first one of the file that fits this machine's device]
+    #[arg(help_heading = "What to measure", long, value_name = "NAME")]
     pub suite: Option<String>,
-    /// Take these models instead of the suite's: an id of the Qwen2.5 collection, or a directory (repeatable)
-    #[arg(long = "model", value_name = "ID|DIRECTORY")]
+    /// Measure this model instead of the suite's: an id of the Qwen2.5 collection, or a directory (repeatable)
+    #[arg(help_heading = "What to measure", long = "model", value_name = "ID|DIRECTORY")]
     pub models: Vec<String>,
     /// What flags override.
     #[command(flatten, next_help_heading = "Settings (override the configuration file)")]

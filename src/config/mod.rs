@@ -30,7 +30,7 @@ pub const FILE_NAME: &str = "bench-diff.toml";
 /// What `bench-diff init` writes.
 pub const STARTER: &str = include_str!("starter.toml");
 
-/// What holds where there is no file.
+/// The configuration that holds without a file.
 const BUILT_IN: &str = include_str!("built-in.toml");
 
 /// A validated configuration.
@@ -148,7 +148,7 @@ impl Config {
         }
     }
 
-    /// The suite of that name; without a name, the first one for the device at hand. This build can measure it.
+    /// The suite of that name; without a name, the first one that fits this machine's device. This build can measure it.
     pub fn suite(&self, name: Option<&str>, machine: &Machine) -> Result<&Suite> {
         let suite = self.find(name, machine)?;
         self.refusals.get(&suite.name).map_or(Ok(suite), |refusals| Err(refusals.error()))
@@ -196,7 +196,7 @@ pub fn candle_in(text: &str, name: String, directory: &Path) -> Result<Option<Ca
     resolved.transpose().map_err(|problem| source.error(vec![problem]))
 }
 
-/// May `name` be a part of a path? No separators, nothing hidden, nothing that a shell or a terminal would notice.
+/// Can `name` be a part of a path? No separators, no leading dot, nothing special to a shell or a terminal.
 pub fn is_plain_name(name: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !name.is_empty() && name.len() <= 64 && !name.starts_with(['.', '-']) && name.chars().all(good)

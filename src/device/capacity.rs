@@ -28,14 +28,14 @@ impl Capacity {
             DeviceKind::Cpu => Self::cpu(),
             DeviceKind::Cuda => {
                 let cards: Vec<Self> = gpus.open().iter().map(|card| Self::gpu(&card.hardware())).collect();
-                // Nobody tells of all of them.
+                // All of them, or none: the driver may not show some.
                 let known = cards.len() == gpus.count() && !cards.is_empty();
                 Self::together(if known { cards } else { vec![Self::reference_gpu(); gpus.count().max(1)] })
             }
         }
     }
 
-    /// A card that everybody knows, where there is none at hand: the one of Qwen's published tables.
+    /// The card of Qwen's published tables, for machines without one.
     fn reference_gpu() -> Self {
         Self {
             name: "an assumed A100 80GB (no GPU here)".into(),
@@ -45,7 +45,7 @@ impl Capacity {
         }
     }
 
-    /// What a card doesn't tell is as with the reference.
+    /// What a card doesn't report is taken from the reference card.
     fn gpu(card: &Hardware) -> Self {
         let usual = Self::reference_gpu();
         Self {

@@ -1,4 +1,4 @@
-//! What a driver tells of its cards. What it doesn't tell is `None`.
+//! What a driver reports about its cards. What it doesn't report is `None`.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -111,8 +111,8 @@ pub struct CardSample {
     pub throttling: BTreeSet<Throttle>,
 }
 
-/// A reason that holds clocks down against the card's will. Idling and clocks that someone set on purpose aren't among
-/// them.
+/// A reason for which the driver lowers the clocks below what was set. Idling and clocks that someone set on purpose aren't
+/// among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Throttle {
     /// The driver keeps it below the power limit.

@@ -1,4 +1,4 @@
-//! A driver of as many cards as a test likes.
+//! A driver with as many cards as a test wants.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

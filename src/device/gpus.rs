@@ -6,7 +6,7 @@ use super::ordinals::Ordinals;
 /// In the order in which they were named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gpus {
-    /// No driver tells of them: CUDA's numbers, as they were given.
+    /// No driver shows them: CUDA's numbers, as they were given.
     Unknown(Vec<u32>),
     /// The driver knows each.
     Known(Vec<CardId>),

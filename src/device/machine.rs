@@ -15,7 +15,7 @@ pub struct Machine {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Cards {
-    /// Nobody tells: there is no driver, or it has no cards.
+    /// Unknown: there is no driver, or it has no cards.
     Unknown,
     Known {
         all: Vec<CardId>,
@@ -33,7 +33,7 @@ impl Machine {
         super::driver().map_or_else(Self::without_driver, |driver| Self::of(driver, variable.as_deref()))
     }
 
-    /// A machine whose GPUs nobody can tell.
+    /// A machine without a driver, so that its GPUs are unknown.
     pub fn without_driver() -> Self {
         Self { cards: Cards::Unknown }
     }
@@ -65,7 +65,7 @@ impl Machine {
         Ok(Gpus::Known(cards))
     }
 
-    /// CUDA's numbers of these cards in this process; where nobody can tell, the first ones.
+    /// CUDA's numbers of these cards in this process; the first ones, if they are unknown.
     pub fn ordinals(&self, gpus: &Gpus) -> Ordinals {
         match (&self.cards, gpus) {
             (Cards::Known { visible, .. }, Gpus::Known(cards)) => {
@@ -160,7 +160,7 @@ mod tests {
         assert!(select(&Machine::of(&two, None), &format!("0,{}", Fake::uuid(0))).unwrap_err().contains("again"));
     }
 
-    /// What a worker is given, it finds again, by the same code.
+    /// A worker finds the cards that it was given, by the same code.
     #[test]
     fn a_worker_sees_the_cards_in_the_order_in_which_they_were_named() {
         let eight = Fake::cards(8);

@@ -1,8 +1,8 @@
 //! The GPUs of this machine: which there are, which are meant, what they can do and who uses them.
 //!
-//! Every question has its one answer here. [`Machine`] turns what a person wrote ([`GpuList`]) and
+//! Every question about devices is answered here, once. [`Machine`] turns what a person wrote ([`GpuList`]) and
 //! `CUDA_VISIBLE_DEVICES` into [`Gpus`]: cards by their UUID, which mean the same to NVML, to CUDA, and to every process.
-//! A [`Driver`] tells of the cards; NVML is one, and tests have another.
+//! A [`Driver`] describes the cards; NVML is one, and tests have another.
 
 mod capacity;
 mod driver;

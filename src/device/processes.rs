@@ -8,7 +8,7 @@ pub struct Ours {
     roots: BTreeSet<u32>,
 }
 
-/// What Linux tells of a process's origin.
+/// What Linux knows about a process's origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Lineage {
     parent: u32,

@@ -18,7 +18,7 @@ pub fn visible(driver: &dyn Driver, variable: Option<&str>) -> Vec<CardId> {
         _ => None,
     });
     let found: Vec<CardId> = found.collect();
-    // A card that is named twice hides all.
+    // If a card is named twice, CUDA shows none.
     if has_twins(&found) { Vec::new() } else { found }
 }
 
@@ -34,7 +34,7 @@ fn number(entry: &str) -> Option<usize> {
 
 fn by_uuid_in(driver: &dyn Driver, cards: &[CardId], uuid: &str) -> Option<CardId> {
     if uuid.starts_with("MIG-") {
-        // A part of a card is in no list.
+        // A part of a card isn't in the list of cards.
         return driver.card(uuid).map(|card| card.id().clone());
     }
     by_start(cards, uuid)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// What is left of it is known by the last block's length.
+/// Whether another block fits is estimated from the length of the last one.
 pub struct Budget {
     started: Instant,
     total: Duration,

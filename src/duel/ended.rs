@@ -4,7 +4,7 @@ use crate::compare::Comparison;
 use crate::measure::{End, Side};
 use crate::results::Results;
 
-/// What came of a duel.
+/// The outcome of a duel.
 #[derive(Debug)]
 pub struct Duelled {
     /// All runs of the base.
@@ -22,7 +22,7 @@ pub struct Duelled {
 pub enum Ended {
     /// Nothing is open.
     Settled,
-    /// What is open stays open: all looks were had, or the runs for another can't be got.
+    /// What is open stays open: all looks are done, or the runs for another one can't be measured.
     OutOfLooks,
     /// The time for it is spent.
     OutOfTime,

@@ -34,7 +34,7 @@ impl Fresh {
         self.by_case().into_iter().map(|(case, measured)| (case, measured.always())).collect()
     }
 
-    /// Both sides without the runs that were throttled now and then: those tell of the machine.
+    /// Both sides without the runs that were throttled now and then: those say something about the machine only.
     pub fn evidence(&self) -> [compare::Side; 2] {
         let always = self.always();
         self.sides.each_ref().map(|side| {
@@ -99,7 +99,7 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// Evidence, if nothing held the clocks down but what always does.
+/// A run is evidence if it wasn't throttled, or only for the reason that always throttles it.
 fn counts(run: &Run, always: &BTreeSet<&str>) -> bool {
     let Outcome::Ok(measurement) = &run.outcome else { return true };
     measurement.throttle_reasons().iter().all(|reason| always.contains(reason.as_str()))

@@ -1,4 +1,4 @@
-//! What decides that it is settled.
+//! The question that a duel settles.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use crate::error::Result;
 
 /// What is to be settled by measuring in turn.
 ///
-/// Looking often at growing data finds differences where there are none, unless each look pays for it: so a question
-/// has its looks planned, and is looked at when these have their runs.
+/// Looking often at growing data finds differences where there are none, unless each look is corrected for. So a question
+/// plans its looks, and is looked at only when it has the runs that a look needs.
 pub trait Question {
-    /// Runs a side that the next look asks for; `None` when all is settled, or no look is left.
+    /// Runs per side that the next look asks for; `None` when all is settled, or no look is left.
     fn wanted(&self) -> Option<u32>;
 
-    /// Runs a side that its last look asks for.
+    /// Runs per side that its last look asks for.
     fn most_runs(&self) -> u32;
 
     /// The ids of the cases that aren't settled.
@@ -22,7 +22,7 @@ pub trait Question {
     /// Looks at all runs so far.
     fn look(&mut self, base: &Side, head: &Side) -> Result<()>;
 
-    /// What the looks have come to.
+    /// The outcome of all looks so far.
     fn comparison(self) -> Comparison;
 }
 

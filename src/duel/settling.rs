@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::measure::{End, Side};
 use crate::plural::counted;
 
-/// A B B A: two runs a side, on which a slow drift of the machine falls alike.
+/// A B B A: two runs per side, which a slow drift of the machine affects alike.
 const BLOCK: u32 = 2;
 
 /// How measuring until the next look ended.
@@ -51,7 +51,7 @@ impl<Q: Question> Settling<Q> {
         while let Some(runs) = self.question.wanted() {
             let before = self.fresh.count();
             let pause = self.until_look(measure, runs)?;
-            // A look that comes early, as nothing more will be measured, is paid for as well.
+            // A look that comes early, because nothing more will be measured, is corrected for as well.
             if self.fresh.count() > before || pause == Pause::Ready {
                 let [base, head] = self.fresh.evidence();
                 self.question.look(&base, &head)?;
@@ -84,7 +84,7 @@ impl<Q: Question> Settling<Q> {
     fn next_block(&self, runs: u32) -> Option<Suite> {
         let measured = self.fresh.by_case();
         let of = |case: &String| measured.get(case.as_str());
-        // Throttled runs are repeated, but not without end on a machine that throttles again and again.
+        // Throttled runs are repeated, but not forever.
         let most_rounds = self.question.most_runs() * 3 / 2;
         let lacks = |case: &String| of(case).is_none_or(|measured| measured.lacks(runs, most_rounds));
         let lacking: BTreeSet<String> = self.question.open_cases().into_iter().filter(lacks).collect();

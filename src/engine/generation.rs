@@ -1,4 +1,4 @@
-//! One generation, as an engine tells of it.
+//! One generation, as an engine reports it.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Generation {
     pub end_to_end: Duration,
 }
 
-/// Tokens that were there at once: one where the engine tells of each, more where a stream merges them.
+/// Tokens that arrived at once: one if the engine reports each, more if a stream merges them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
     /// At least 1.
@@ -28,7 +28,7 @@ pub struct Chunk {
 }
 
 impl Generation {
-    /// A generation that tells of each token.
+    /// A generation that reports each token.
     pub fn by_token(tokens: Vec<u32>, times: Vec<Duration>, clock: Clock, end_to_end: Duration) -> Self {
         let chunks = times.into_iter().map(|at| Chunk { tokens: 1, at }).collect();
         Self { tokens: Some(tokens), chunks, clock, end_to_end }

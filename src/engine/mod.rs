@@ -1,4 +1,4 @@
-//! The seam to whatever runs a model. Measuring, planning and the configuration know no more of an engine than this.
+//! The seam to whatever runs a model. Measuring, planning and the configuration know nothing else about an engine.
 //!
 //! An engine is a folder here and a line of [`ENGINES`]. It loads one model and generates greedily from token ids.
 
@@ -26,7 +26,7 @@ use crate::device::{Capacity, Gpus, Ordinals};
 use crate::models::Model;
 use crate::results::Ceilings;
 
-/// Every engine. The first is the one where nothing else is asked for.
+/// Every engine. The first is the default.
 pub static ENGINES: &[&dyn EngineKind] = &[&candle::CandleKind, &replay::ReplayKind];
 
 /// An engine before it has loaded anything.
@@ -42,13 +42,13 @@ pub trait EngineKind: Sync {
         false
     }
 
-    /// The implementation and the type of weights and activations where nothing else is asked for.
+    /// The default implementation and type of weights and activations.
     fn usual(&self, device: DeviceKind) -> (&'static str, Dtype);
 
     /// The shape of a model: of the one in `directory`, or of the hub's id. `None` where the engine knows it alone.
     fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError>;
 
-    /// What of `spec` it can't do whatever the device, setting by setting.
+    /// The settings of `spec` that it can't honour on any device.
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal>;
 
     /// What this build lacks to run `spec` itself. Another build may have it.
@@ -56,7 +56,7 @@ pub trait EngineKind: Sync {
         None
     }
 
-    /// What a case of `spec` needs of a device. An estimate: it decides only what is hopeless to try.
+    /// What a case of `spec` needs of a device. An estimate: it only keeps hopeless cases from being tried.
     fn needs(&self, spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError>;
 
     /// Loads the model that `spec` names.
@@ -86,7 +86,7 @@ pub trait Engine {
     /// Generates exactly `generated_length` tokens after `prompt`, greedily, whatever they are (no end of sequence).
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError>;
 
-    /// Most bytes in use inside the allocator since the last [`reset_peak`](Engine::reset_peak), where it tells.
+    /// Most bytes in use inside the allocator since the last [`reset_peak`](Engine::reset_peak), if it reports them.
     fn allocated_peak(&self) -> Option<u64> {
         None
     }
@@ -117,10 +117,10 @@ pub trait Logits {
     fn append(&mut self, token: u32) -> Result<Vec<f32>, EngineError>;
 }
 
-/// Told of loading's progress: bytes done and in all.
+/// Called with the progress of loading: bytes done and in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
 
-/// The engine of that name, or a sentence with those that there are.
+/// The engine of that name, or a sentence that lists the engines.
 pub fn find(name: &EngineName) -> Result<&'static dyn EngineKind, EngineError> {
     let shown = || ENGINES.iter().filter(|kind| !kind.is_hidden()).map(|kind| kind.name());
     let unknown = || format!("unknown engine `{name}`: this build has {}", shown().collect::<Vec<_>>().join(", "));

@@ -1,11 +1,11 @@
-//! What running a model takes, before it is tried.
+//! What running a model will take: an estimate.
 
 use serde::Serialize;
 
 /// What a case needs of a device.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Needs {
-    /// On the device; `None` where the engine can't tell.
+    /// On the device; `None` if the engine doesn't know.
     pub memory: Option<Memory>,
     /// Why the case can't run on the device at all, whatever its memory: a sentence that says what to do.
     pub obstacle: Option<String>,

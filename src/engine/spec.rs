@@ -37,7 +37,7 @@ pub struct ModelSpec {
     pub gpus: Ordinals,
     /// Prompt and generated tokens together, of the longest case: sizes the KV cache.
     pub max_length: usize,
-    /// Prompt tokens in one pass; as many as the engine likes when absent.
+    /// Prompt tokens in one pass; the engine's own number when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill_chunk: Option<usize>,
 }

@@ -1,4 +1,4 @@
-//! Fetching, with a credential for one server or as the user is known to it.
+//! Fetching, with a credential for one server or with the user's own.
 
 use std::path::Path;
 
@@ -32,12 +32,12 @@ impl std::fmt::Debug for Credential<'_> {
 }
 
 impl Remote<'_> {
-    /// Somebody's repository, as the user is known there.
+    /// Any repository, with the user's own credentials.
     pub fn at(url: impl Into<String>) -> Self {
         Self { url: url.into(), credential: None }
     }
 
-    /// Where the clone came from. Only the address counts: of its other settings, nothing is believed.
+    /// Where the clone came from. Only the address is used; its other settings aren't trusted.
     pub fn origin(repository: &Path) -> Result<Self, GitError> {
         let view = View::of(repository)?;
         let config = view.place.common.join("config").display().to_string();
@@ -61,8 +61,8 @@ impl Remote<'_> {
 }
 
 impl Credential<'_> {
-    /// Through a variable of this one command: arguments can be read by everybody on the machine. Other helpers, which
-    /// would be told the password to keep it, are left out.
+    /// Through a variable of this one command, because everybody on the machine can read arguments. Other helpers are left
+    /// out: git would give them the password to keep.
     pub(super) fn lend_to(&self, git: Launch) -> Launch {
         const HELPER: &str = "!f() { test \"$1\" = get && printf 'username=x-access-token\\npassword=%s\\n' \"$BENCH_DIFF_PASSWORD\"; }; f";
         let git = git.args(["-c", "credential.helper=", "-c", &format!("credential.{}.helper={HELPER}", self.server)]);

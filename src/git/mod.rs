@@ -1,4 +1,4 @@
-//! What is asked of git, and how a clone's commits are read without doing what its settings say ([`view`]).
+//! Questions to git, and how a clone's commits are read without obeying its settings ([`view`]).
 
 mod fetch;
 mod git_error;
@@ -22,7 +22,7 @@ pub use work_tree::work_tree;
 use crate::error::{Error, Result};
 use crate::hex::hex;
 
-/// Where HEAD and `commit` parted. With a shallow clone that can't always be told.
+/// The merge base of HEAD and `commit`. In a shallow clone it may be unknown.
 pub fn merge_base(repository: &Path, commit: &str) -> Result<String, GitError> {
     said(&View::of(repository)?.git(&["merge-base", "HEAD", commit])).map_err(|error| match error {
         GitError::Refused(why) if why.is_empty() => GitError::NothingInCommon,

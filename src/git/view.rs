@@ -59,7 +59,7 @@ impl Place {
         Err(GitError::NoRepository(directory.to_owned()))
     }
 
-    /// Says a line of the clone's settings this? The few that say how to read its files.
+    /// Do the clone's settings have this line? Only for the few that say how to read its files.
     fn has_setting(&self, line: &str) -> bool {
         let text = regular(self.common.join("config")).and_then(fs::read_to_string).unwrap_or_default();
         let plain = |line: &str| line.replace([' ', '\t', '"'], "").to_ascii_lowercase();
@@ -69,7 +69,7 @@ impl Place {
     /// The settings of a repository of ours that shares objects with this one.
     pub fn settings(&self, bare: bool) -> String {
         let mut text = format!("[core]\n\trepositoryformatversion = 1\n\tbare = {bare}\n");
-        // Without the clone's index of its commits: it could tell of other parents than the commits do.
+        // Without the clone's index of its commits: it could name other parents than the commits do.
         text += "\thooksPath = /dev/null\n\tfsmonitor = false\n\tcommitGraph = false\n\tmultiPackIndex = false\n";
         text += "[gc]\n\tauto = 0\n[maintenance]\n\tauto = false\n[fetch]\n\tshowForcedUpdates = false\n";
         text += "[extensions]\n";
@@ -104,7 +104,7 @@ fn common(git_dir: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// The path of a file: a pipe in its place would be read for ever.
+/// The path of a regular file: reading a pipe in its place would never end.
 fn regular(path: PathBuf) -> io::Result<PathBuf> {
     match fs::metadata(&path)?.is_file() {
         true => Ok(path),
@@ -178,7 +178,7 @@ impl View {
         fs::write(self.path().join("config"), text)
     }
 
-    /// Tells the clone where its history ends now.
+    /// Writes into the clone where its history ends now.
     pub fn keep_shallow(&self) -> io::Result<()> {
         let (ours, theirs) = (self.path().join("shallow"), self.place.common.join("shallow"));
         let read = |path: &Path| fs::read(path).unwrap_or_default();

@@ -12,7 +12,7 @@ use crate::report::Acceptance;
 /// How the line starts.
 pub const WORD: &str = "bench-accept:";
 const MAX_REASON: usize = 500;
-/// Each is a request: a crowd must not use up the rate limit.
+/// Each costs a request, and a crowd must not use up the rate limit.
 const MAX_PEOPLE: usize = 20;
 
 /// The latest acceptance on the pull request by somebody who may write to the repository.
@@ -23,7 +23,7 @@ pub fn find(client: &Client, repository: &Repository, number: u64) -> Result<Opt
         .rev()
         .filter_map(|comment| Some((comment, comment.user.as_ref()?, reason(comment.body())?)))
         .collect();
-    // Whom the repository knows comes first: a crowd of strangers must not hide a maintainer.
+    // Members first: a crowd of strangers must not hide a maintainer.
     accepting.sort_by_key(|(comment, ..)| is_stranger(comment));
     let mut known = BTreeMap::new();
     for (comment, user, reason) in accepting {
@@ -45,8 +45,8 @@ fn is_stranger(comment: &Comment) -> bool {
     !matches!(comment.author_association.as_deref(), Some("OWNER" | "MEMBER" | "COLLABORATOR"))
 }
 
-/// As GitHub says. Where the token may not ask, by the association that GitHub computes and nobody can write: a
-/// collaborator's doesn't count then, as that may be somebody who can only read.
+/// Asks GitHub for the author's permission. If the token isn't allowed to ask, the author's association decides, which
+/// GitHub computes and nobody can forge. Then a collaborator doesn't count: it may be one who can only read.
 fn may_write(client: &Client, repository: &Repository, comment: &Comment, login: &str) -> Result<bool, ApiError> {
     let login = utf8_percent_encode(login, NON_ALPHANUMERIC);
     match client.get::<Permission>(&format!("/repos/{repository}/collaborators/{login}/permission")) {

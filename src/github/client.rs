@@ -190,7 +190,7 @@ impl Client {
             let started = Instant::now();
             let result = self.send_once(method, path, body);
             if result.is_err() {
-                // Waiting in vain uses up patience as well.
+                // Waiting that doesn't help uses up patience as well.
                 self.waited.set(self.waited.get() + started.elapsed());
             }
             let wait = match &result {
@@ -335,7 +335,7 @@ fn request_name(method: &Method, path: &str) -> String {
     format!("{method} {}", path.split('?').next().unwrap_or(path))
 }
 
-/// GitHub's own words, with the details of a validation error.
+/// GitHub's own message, with the details of a validation error.
 fn message(answer: &Answer) -> String {
     let body: Value = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     let mut text = match body.get("message").and_then(Value::as_str) {

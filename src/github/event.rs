@@ -1,4 +1,4 @@
-//! Which pull request a workflow run is about: the event's payload, completed by the API where it says too little.
+//! Which pull request a workflow run is about: the event's payload, completed by the API if it isn't enough.
 
 use std::io::Read;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub struct Context {
 pub enum Trigger {
     /// A pull request was opened or pushed to.
     PullRequest(PullRequest),
-    /// A comment on the pull request. What its head is now must be asked.
+    /// A comment on the pull request. GitHub has to be asked for the current head.
     Comment {
         /// The pull request's.
         number: u64,
@@ -194,7 +194,7 @@ impl Context {
         }
     }
 
-    /// Where the histories of two commits parted, as GitHub has them.
+    /// The merge base of two commits, as GitHub knows it.
     pub fn merge_base(&self, client: &Client, base: &str, head: &str) -> Result<String, ApiError> {
         let path = format!("/repos/{}/compare/{base}...{head}?per_page=1", self.repository);
         check_sha(client.get::<Compared>(&path)?.merge_base_commit.sha)

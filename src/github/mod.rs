@@ -1,4 +1,4 @@
-//! GitHub: which pull request this is, and telling it the verdict.
+//! GitHub: which pull request this is, and reporting the verdict to it.
 //!
 //! Nothing here decides a verdict, and no failure here loses one: every caller has the report already.
 

@@ -1,4 +1,4 @@
-//! What a step tells its runner: outputs, the step summary, and annotations.
+//! What a step hands to its runner: outputs, the step summary, and annotations.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};

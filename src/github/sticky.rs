@@ -85,9 +85,11 @@ fn encode(text: &str) -> String {
 words! {
     /// When to comment.
     When {
+        /// On every run.
         Always = "always",
         /// When something changed, or when there is a comment to bring up to date.
         Changed = "changed",
+        /// Not at all.
         Never = "never",
     }
 }

@@ -1,4 +1,4 @@
-//! The device's ceilings, measured in a process of their own: their buffers must not count as anybody's memory.
+//! The device's ceilings, measured in a process of their own, so that their buffers don't count as a case's memory.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Are the GPUs ours alone? Numbers from a shared card are worth nothing.
+//! Waits until nobody else uses the GPUs: numbers from a shared card are useless.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ pub fn wait_until_idle(
             let hint = format!("stop that, or wait longer than {} s (`idle-wait-seconds`)", limit.as_secs());
             return Err(Error::measurement(reason).hint(hint).into());
         }
-        // Our own last worker takes a moment to leave: not worth a word.
+        // Our own last worker takes a moment to end: that isn't reported.
         if !told && waited >= Duration::from_secs(2) {
             told = true;
             observer.update(Update::Waiting { reason: &reason });

@@ -31,7 +31,7 @@ pub struct Side {
 pub struct Saved {
     /// The results file.
     pub path: PathBuf,
-    /// Carry on with what an interrupted measurement left there.
+    /// Resume the measurement that was interrupted there.
     pub resume: bool,
 }
 
@@ -59,7 +59,7 @@ impl Side {
         Self { label: label.to_owned(), worker, results, output: None }
     }
 
-    /// Carries on with the last session of `results`. Failed runs are tried again: whatever was wrong may be mended.
+    /// Resumes the last session of `results`. Failed runs are repeated: the cause may be fixed by now.
     pub fn resume(worker: Worker, suite: &Suite, mut results: Results) -> Result<Self> {
         same_plan(suite, &results)?;
         let session = results.sessions.last_mut().ok_or_else(|| Error::usage("there is no session to carry on"))?;
@@ -149,7 +149,7 @@ fn planned(suite: &Suite) -> Vec<Case> {
     suite.cases().cloned().collect()
 }
 
-/// Runs under different settings don't belong into one session.
+/// Runs under different settings don't belong in one session.
 fn same_plan(suite: &Suite, results: &Results) -> Result<()> {
     let differs = |what: &str, file: &dyn std::fmt::Debug, now: &dyn std::fmt::Debug| {
         Err(Error::usage(format!("can't carry on: {what} differs (the file has {file:?}, the configuration {now:?})"))

@@ -25,7 +25,7 @@ pub struct Sampled<'a> {
     pub generations: &'a [Generation],
     /// What was seen of the devices.
     pub seen: Seen,
-    /// The allocator's peak, where it tells.
+    /// The allocator's peak, if it reports one.
     pub allocated_bytes: Option<u64>,
     /// What loading found out.
     pub loaded: &'a Loaded,
@@ -87,7 +87,7 @@ impl Sampled<'_> {
             Metric::AllocatedMemory => mib(self.allocated_bytes),
         };
         let known = Metric::ALL.iter().filter_map(|&metric| Some((metric, value(metric)?)));
-        // A clock that stood still gives infinite speeds: that is no measurement.
+        // A clock that stood still would give infinite speeds: that isn't a measurement.
         known.filter(|(_, v)| v.is_finite() && *v > 0.0).map(|(m, v)| (MetricName::from(m), significant(v))).collect()
     }
 
@@ -167,7 +167,7 @@ impl Seconds {
 }
 
 /// Between chunks, as vLLM's benchmark and others count them: what came at once is one arrival, not gaps of 0, and a gap
-/// isn't shared out among the tokens that end it.
+/// isn't divided among the tokens that end it.
 fn gaps_ms(generation: &Generation) -> Vec<f64> {
     generation.chunks.windows(2).map(|pair| pair[1].at.saturating_sub(pair[0].at).as_nanos() as f64 / 1e6).collect()
 }

@@ -11,12 +11,12 @@
 //!
 //! - The order is round, model, side, case: run 1 of all cases comes before run 2 of any. With two sides the order
 //!   of the sides turns around every round: A B, B A, ... A slow drift of the machine falls on both alike.
-//! - (case, round) pairs that a side's results already hold are not measured again. So [`Side::resume`] carries on
+//! - (case, round) pairs that a side's results already hold are not measured again. So [`Side::resume`] continues
 //!   after a crash, and calling [`run`] again with more `settings.runs` adds rounds to the same session.
 //! - To measure only some cases, give a suite that holds only those.
 //! - A side with an `output` is saved after every case. The results are valid at any time; `finished` is set when
 //!   everything was measured.
-//! - A run whose clocks were held down is measured again, within bounds; what it gave is kept as discarded.
+//! - A throttled run is measured again, within bounds, and kept as discarded.
 //! - A failed case is a run with its reason. Only what makes measuring pointless is an `Err`: a busy GPU, a worker
 //!   that can't be started, a disk that can't be written.
 

@@ -1,4 +1,4 @@
-//! What a session tells while it measures: progress bars, log lines and tests listen.
+//! What a session reports while it measures, to progress bars, log lines and tests.
 
 use crate::results::Run;
 
@@ -75,7 +75,7 @@ pub trait Observer {
     fn update(&mut self, update: Update);
 }
 
-/// Nobody listens.
+/// An observer that ignores everything.
 pub struct Silent;
 
 impl Observer for Silent {

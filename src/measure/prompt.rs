@@ -1,6 +1,6 @@
 //! Prompts by token ids, exactly as Qwen's Speed Benchmark scripts and EvalScope build them.
 //!
-//! No tokenizer is needed: `prompt_ids.json` holds the ids that the Qwen2.5 tokenizer gives for the seed's texts.
+//! No tokenizer is needed: `prompt_ids.json` holds the ids that the Qwen2.5 tokenizer gives for those scripts' texts.
 
 use std::sync::LazyLock;
 

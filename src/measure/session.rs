@@ -47,7 +47,7 @@ fn in_turn(sides: &mut [Side], round: u32) -> Vec<&mut Side> {
 }
 
 impl Session<'_> {
-    /// Describes the machine, and counts what is left to do.
+    /// Describes the machine, and counts the runs that are left.
     fn prepare(&mut self, sides: &mut [Side]) -> Result<()> {
         let suite = self.request.suite;
         let here = environment(suite);

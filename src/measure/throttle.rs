@@ -1,4 +1,4 @@
-//! A run whose clocks were held down is measured again, within bounds, unless that is how the device runs its case.
+//! A throttled run is measured again, within bounds, unless the device always throttles its case.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,8 +7,8 @@ use crate::results::{Measurement, Outcome, Run};
 /// How often a run is measured again.
 pub const REPEATS: u32 = 2;
 
-/// What held the clocks down in every one of these runs of a case: that is how the device runs it, and they can be
-/// compared with each other. Failed runs say nothing.
+/// The reasons that throttled every one of these runs of a case: that is how the device runs it, and they can be compared
+/// with each other. Failed runs don't count.
 pub fn always<'a>(runs: impl Iterator<Item = &'a Run>) -> BTreeSet<&'a str> {
     let measured = runs.filter_map(|run| match &run.outcome {
         Outcome::Ok(measurement) => Some(measurement.throttle_reasons().iter().map(String::as_str).collect()),
@@ -22,13 +22,13 @@ pub fn always<'a>(runs: impl Iterator<Item = &'a Run>) -> BTreeSet<&'a str> {
 pub struct Throttling {
     /// Repeats of a side's run: by label, case and round.
     repeats: BTreeMap<(String, String, u32), u32>,
-    /// By case, what stayed through all repeats of a run. That is how this device runs it: repeating would only take
-    /// time.
+    /// By case, the reasons that stayed through all repeats of a run. That is how this device runs it: further repeats
+    /// would only take time.
     accepted: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Throttling {
-    /// Takes what is always so in a case's earlier runs, of all sides, as accepted.
+    /// Accepts the reasons that all earlier runs of a case had, on all sides.
     pub fn accept_what_is_always_so<'a>(&mut self, case: &str, runs: impl Iterator<Item = &'a Run>) {
         self.accept(case, always(runs));
     }

@@ -15,7 +15,7 @@ use crate::device::{Card, CardSample, Gpus, Machine, Ordinals, Ours};
 const FIRST_LOOK: Duration = Duration::from_millis(50);
 /// A look costs NVML about a millisecond a card, on another core: under 0.5% of this.
 const INTERVAL: Duration = Duration::from_millis(250);
-/// NVML counts energy in steps of up to 100 ms: below this a difference is more step than energy.
+/// NVML counts energy in steps of up to 100 ms: over a shorter time, a difference is mostly rounding.
 const SHORTEST_ENERGY: Duration = Duration::from_secs(2);
 
 /// Watches the devices of a measured program for as long as it lives.
@@ -40,7 +40,7 @@ pub struct Watch {
     energy_j: Vec<Option<f64>>,
 }
 
-/// What each card told at one time.
+/// What each card reported at one time.
 type Look = Vec<CardLook>;
 
 impl Watcher {
@@ -102,8 +102,8 @@ impl Watched {
         CardLook { sample: self.card.sample(), held_bytes: self.held_bytes() }
     }
 
-    /// What the driver counts for the measured processes, or where it hides that, as in many containers, what the card
-    /// holds more than before.
+    /// The memory that the driver counts for the measured processes. Many containers hide that: then how much more memory
+    /// the card holds than before.
     fn held_bytes(&self) -> Option<u64> {
         let own = self.card.processes().into_iter().filter(|process| self.ours.contains(process.pid));
         let counted: Option<u64> = own.map(|process| process.bytes).sum();
@@ -122,7 +122,7 @@ fn peak(looks: &[Look]) -> Option<u64> {
     held.max().filter(|&bytes| bytes > 0)
 }
 
-/// Looks until told to stop, and once more then.
+/// Looks until it is told to stop, and once more at the end.
 fn look(cards: &[Watched], stopped: &Receiver<()>) -> Vec<Look> {
     let now = || cards.iter().map(Watched::look).collect::<Look>();
     let mut looks = Vec::new();

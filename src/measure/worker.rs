@@ -1,4 +1,4 @@
-//! The measured process: reads one job, measures its cases in turn, and tells what happened.
+//! The measured process: reads one job, measures its cases in turn, and reports what happened.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -65,14 +65,14 @@ fn load(job: &Job, events: &mut Events) -> Result<Box<dyn Engine>, EngineError> 
         let percent = (total > 0).then(|| done.saturating_mul(100) / total);
         if shown != percent {
             shown = percent;
-            // A parent that has gone is noticed at the next event that matters.
+            // If the parent is gone, the next event that matters will notice it.
             let _ = events.send(&Event::Loading { done, total });
         }
     })
 }
 
-/// Warm-up generations, then those that count. `progress` hears of tokens generated and to generate, only between
-/// generations. Returns the measurement and every gap between tokens in ms.
+/// Warm-up generations, then those that count. `progress` is told how many tokens are generated and how many will be, only
+/// between generations. Returns the measurement and every gap between tokens in ms.
 pub fn measure_case(
     engine: &mut dyn Engine,
     job: &Job,

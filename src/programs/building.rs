@@ -8,7 +8,7 @@ use crate::child::Launch;
 use crate::error::{Advice, Error};
 use crate::escape;
 
-/// Lines of a failed build's complaint that the log gets.
+/// How many of the last lines of a failed build the log gets.
 const LOGGED: usize = 40;
 
 /// Why a build failed.

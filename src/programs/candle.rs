@@ -128,7 +128,7 @@ impl Candle {
         let features: &[&str] = if cfg!(feature = "cuda") { &["--features", "cuda"] } else { &[] };
         let build = cargo(&["build", "--release", "--bin", "bench-diff"]).arg("--target-dir").arg(&target);
         run(&build.args(features).with("BENCH_DIFF_CANDLE_COMMIT", &candle.commit))?;
-        // Whole or not at all: it won't be built again.
+        // Moved into place as a whole, because it won't be built again.
         let built = target.join("release/bench-diff");
         Output::wait_for(program)?.copy(&built).map_err(BuildError::at(built))
     }
@@ -140,7 +140,7 @@ impl Source {
         Self { directory: directory.into(), state: Arc::default() }
     }
 
-    /// What tells this state from others; an error when it isn't the first one any more.
+    /// Identifies this state of the source; an error if it isn't the first one any more.
     fn state(&self) -> Result<&str> {
         let now = fingerprint(&self.directory).map_err(|error| Error::reading(&self.directory, error))?;
         let first = self.state.get_or_init(|| now.clone());
@@ -199,7 +199,7 @@ fn record_commit(source: &Path, copy: &Path) -> Result<(), BuildError> {
     std::fs::write(&file, format!("{info:#}")).map_err(BuildError::at(file))
 }
 
-/// What tells one state of bench-diff's source from another.
+/// Identifies a state of bench-diff's source.
 fn fingerprint(source: &Path) -> std::io::Result<String> {
     let mut hash = Sha256::new();
     for name in ["Cargo.toml", "Cargo.lock", "build.rs", "build", "kernels", "src"] {

@@ -1,4 +1,4 @@
-//! What head and base are: programs that are there, or builds of a commit.
+//! What head and base are: programs that exist, or builds of a commit.
 //!
 //! A build lies in a work tree of its own under the cache directory, named by its commit: it is made once, and only when
 //! it is measured.
@@ -26,7 +26,7 @@ pub enum Program {
 }
 
 impl Program {
-    /// The program to start; builds it first where that must be.
+    /// The program to start; builds it first if necessary.
     pub fn worker(&self) -> Result<Worker> {
         match self {
             Self::Built(worker) => Ok(worker.clone()),

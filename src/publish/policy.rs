@@ -27,6 +27,7 @@ words! {
     FailOn {
         /// Exit with 1 when a row regressed or a case is missing or failed.
         Regression = "regression",
+        /// A regression doesn't change the exit code.
         Never = "never",
     }
 }
@@ -34,7 +35,9 @@ words! {
 words! {
     /// What a measurement without a baseline is.
     IfNoBaseline {
+        /// Say nothing about it.
         Pass = "pass",
+        /// Print a warning.
         Warn = "warn",
         /// Exit with 1.
         Fail = "fail",

@@ -1,4 +1,4 @@
-//! The files of the programs that measured Qwen's published numbers, for whoever has tools that read them.
+//! The files of the programs that measured Qwen's published numbers, for tools that read them.
 //!
 //! Names, columns and units are theirs. A value is the mean over the last session's runs, as their README asks
 //! ("run three times and average"). What wasn't measured is left out where they would write a zero.

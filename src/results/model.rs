@@ -34,7 +34,7 @@ pub struct Settings {
     pub warmup_length: Option<u32>,
     /// Measured generations of a run, for each case: a run's time is the median of theirs.
     pub iterations: u32,
-    /// CPU threads that the measured program was told to use; as many as it likes when absent.
+    /// CPU threads that the measured program was told to use; all when absent.
     pub threads: Option<u32>,
     /// How the prompt is built: a rule of `measure::prompt`.
     pub prompt: Word<PromptRule>,

@@ -1,4 +1,4 @@
-//! Reads results files: strict about meaning, lenient about unknown fields, and afraid of nothing it may find.
+//! Reads results files: strict about meaning, lenient about unknown fields, and prepared for any content.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -44,7 +44,7 @@ pub fn parse(name: &str, text: Vec<u8>) -> Result<Results> {
     check_schema(name, schema.unwrap_or(SCHEMA))?;
     let parsed = match schema {
         Some(1) => from_json::<v1::Results>(name, text, what).map(v2::Results::from),
-        // What names no schema is told of as the newest.
+        // A file that names no schema is read as the newest, whose errors say what is missing.
         _ => from_json(name, text, what),
     };
     let results = parsed?.into();

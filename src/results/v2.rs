@@ -75,7 +75,7 @@ pub struct Settings {
     /// Measured generations of a run, for each case: a run's time is the median of theirs.
     #[serde(default = "one")]
     pub iterations: u32,
-    /// CPU threads that the measured program was told to use; as many as it likes when absent.
+    /// CPU threads that the measured program was told to use; all when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threads: Option<u32>,
     /// How the prompt is built.

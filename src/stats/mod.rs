@@ -78,13 +78,13 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Of two samples with a common variance; `None` when a side is empty. The degrees of freedom may be 0.
+    /// Of two samples with a common variance; `None` if either is empty. The degrees of freedom may be 0.
     pub fn of(base: &[f64], head: &[f64]) -> Option<Self> {
         Self::of_blocks([(base, head)])
     }
 
     /// Of several blocks, each with its own level: base and head are compared inside each block, the differences
-    /// averaged. Blocks with an empty side tell nothing.
+    /// averaged. Blocks with an empty side don't count.
     pub fn of_blocks<'a>(blocks: impl IntoIterator<Item = (&'a [f64], &'a [f64])>) -> Option<Self> {
         let (mut deltas, mut k, mut squares, mut df) = (Vec::new(), 0.0, 0.0, 0.0);
         for (base, head) in blocks {

@@ -28,28 +28,28 @@ fn sessions_apart_drift() {
 }
 
 #[test]
-fn when_everything_moves_the_devices_limits_tell_whom_to_suspect() {
+fn when_everything_moves_the_devices_limits_show_a_likely_cause() {
     let warnings = |base: Option<Ceilings>, head: Option<Ceilings>| {
         let (mut old, mut new) = (session(|_, _| 1.0), other_session(|_, _| 1.04));
         old.sessions[0].ceilings = base;
         new.sessions[0].ceilings = head;
         let warnings = compare_json(&results_files(&old, &new), &[]).warnings;
-        warnings.into_iter().filter(|warning| warning.contains("suspect")).collect::<Vec<_>>()
+        warnings.into_iter().filter(|warning| warning.contains("cause")).collect::<Vec<_>>()
     };
     let limits = |bandwidth_gb_s, matmul_tflop_s| Some(Ceilings { bandwidth_gb_s, matmul_tflop_s });
     let shifts = |suspicion: &str| {
         let shift = |metric, direction| format!("{metric} is {direction} in nearly every case{suspicion}");
         vec![shift("decode_throughput", "down by 3.8%"), shift("itl_p99", "up by 4%"), shift("ttft", "up by 4%")]
     };
-    assert_eq!(warnings(limits(3000.0, 790.0), None), shifts(": suspect the machine"));
-    let alike = shifts(", while the device's measured limits are alike: suspect what all cases share");
+    assert_eq!(warnings(limits(3000.0, 790.0), None), shifts(": the machine may be the cause"));
+    let alike = shifts(", while the device's measured limits are alike: a shared cause is likely");
     assert_eq!(warnings(limits(3000.0, 790.0), limits(2854.0, 750.0)), alike);
     let slow = warnings(limits(3000.0, 790.0), limits(2700.0, 790.0));
     assert_eq!(
         slow[0],
-        "the device's measured memory bandwidth in GB/s differs (3000 in the base, 2700 in the head): suspect the machine"
+        "the device's measured memory bandwidth in GB/s differs (3000 in the base, 2700 in the head): the machine may be the cause"
     );
-    assert_eq!(slow[1..], shifts(": suspect the machine"));
+    assert_eq!(slow[1..], shifts(": the machine may be the cause"));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn one_run_a_side_of_a_session_has_no_verdict() {
     }
     let comparison = compare_json(&results_files(&one, &one), &[]);
     assert_eq!((comparison.tier, comparison.verdict, comparison.family), (Tier::SameSession, Verdict::Inconclusive, 0));
-    assert_eq!(comparison.rows[0].reason, "one run on each side of a session can't be told from noise");
+    assert_eq!(comparison.rows[0].reason, "one run on each side of a session can't be distinguished from noise");
 }
 
 fn fell_over() -> Outcome {

@@ -36,7 +36,7 @@ fn ctrl_c_keeps_what_was_measured_and_says_how_to_carry_on() {
     signal(&child, "-INT");
     let finished = Finished::of(child.wait_with_output().unwrap());
     assert_eq!(finished.code, Some(130));
-    let hint = "stopped; what was measured is in results.json; carry on with: bench-diff run --resume results.json\n";
+    let hint = "stopped; what was measured is in results.json; continue with: bench-diff run --resume results.json\n";
     assert!(finished.err.ends_with(hint), "{}", finished.err);
     let results = bench.results();
     assert!(results.sessions[0].finished.is_none() && !results.sessions[0].runs.is_empty());

@@ -1,4 +1,4 @@
-//! What a device can do at most: the canary that tells a slow card from slow code.
+//! What a device can do at most. It shows whether a card got slower, or the code.
 
 use std::time::Instant;
 

@@ -22,7 +22,7 @@ pub trait Forward {
         Ok(None)
     }
 
-    /// Greedily generates `count` tokens after `prompt` in a new sequence, and tells when each was there *on the device*.
+    /// Greedily generates `count` tokens after `prompt` in a new sequence, and says when each was complete *on the device*.
     fn generate(&mut self, prompt: &[u32], count: usize) -> Result<Generated> {
         let start = Instant::now();
         let mut generated = Generated::default();
@@ -68,7 +68,7 @@ impl Generated {
     }
 }
 
-/// Refuses what would read outside the embedding or write outside the cache: `past` tokens are there, `capacity` fit.
+/// Refuses tokens outside the embedding, and more tokens than the cache holds: it has `past` and fits `capacity`.
 pub fn check_tokens(tokens: &[u32], vocab_size: usize, past: usize, capacity: usize) -> Result<()> {
     if tokens.is_empty() {
         bail!("the prompt has no tokens; give at least one");

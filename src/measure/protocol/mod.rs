@@ -4,7 +4,7 @@
 //! speak (without one it is 1). A job and an event only ever gain fields, and what one side doesn't know it ignores: so a
 //! worker reads the jobs of newer sessions, and a session what older workers say. [`v1`] is what was said otherwise.
 //!
-//! Internal, and finished numbers pass: `docs/engine-protocol.md` is what a program of somebody else should speak.
+//! It is internal, and carries finished numbers. Programs of others should speak `docs/engine-protocol.md` instead.
 
 mod protocol_v1;
 
@@ -102,7 +102,7 @@ pub enum Event {
     },
     /// All cases were taken up: the worker ends.
     Done,
-    /// Said by a newer worker; nothing that matters.
+    /// A message of a newer worker, which this version can ignore.
     #[serde(other)]
     Unknown,
 }

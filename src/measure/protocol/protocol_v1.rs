@@ -1,4 +1,4 @@
-//! Protocol 1, as bench-diff spoke it until there were numbers: what differs from today's.
+//! Protocol 1, as bench-diff spoke it before the protocol had a number: what differs from today's.
 
 use std::path::PathBuf;
 

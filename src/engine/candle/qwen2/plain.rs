@@ -249,7 +249,7 @@ impl Attention {
 struct Loader<'a, 'w> {
     config: &'a ModelConfig,
     weights: &'a mut Weights<'w>,
-    /// Of all tensors.
+    /// The type that every tensor gets.
     dtype: DType,
     capacity: usize,
 }

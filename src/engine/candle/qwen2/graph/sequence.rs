@@ -159,7 +159,7 @@ impl Graph {
         weights.fill("lm_head.weight", &self.head)
     }
 
-    /// Runs the decode kernel once, over nothing of importance: a driver may refuse it for reasons that no limit tells.
+    /// Runs the decode kernel once, on data that nobody uses: a driver may refuse it for reasons that no limit shows.
     fn try_launch(&self) -> Result<()> {
         self.gpu.decode(&self.parameters, &self.plan)?;
         self.gpu.synchronize()
