@@ -33,7 +33,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let variable = |name: &str| std::env::var(name).ok();
     let context = context(io)?;
     let client = context.as_ref().map(|context| client(context, variable)).transpose().or_else(|error| {
-        writeln!(io.err, "warning: {error}")?;
+        writeln!(io.err, "warning: {}", error.in_one_line())?;
         Result::<_>::Ok(None)
     })?;
     let client = client.flatten();
@@ -62,7 +62,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 /// Whatever is wrong with the event, measuring can go on.
 pub fn context(io: &mut Io) -> Result<Option<Context>> {
     Context::read(|name| std::env::var(name).ok()).or_else(|error| {
-        writeln!(io.err, "warning: {error}")?;
+        writeln!(io.err, "warning: {}", error.in_one_line())?;
         Ok(None)
     })
 }

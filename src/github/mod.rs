@@ -15,6 +15,8 @@ use std::fmt;
 pub use client::{Client, Patience};
 pub use token::Token;
 
+use crate::error::Advice;
+
 /// `OWNER/NAME`, safe to put into an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository(String);
@@ -40,12 +42,12 @@ impl fmt::Display for Repository {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApiError {
     /// Nothing was sent.
-    #[error("{0}")]
-    Setup(String),
-    #[error("GitHub refused `{request}` with {status}: {message}{}", advice(*status, message))]
+    #[error("{why}")]
+    Setup { why: String, hint: Option<&'static str> },
+    #[error("GitHub refused `{request}` with {status}: {message}")]
     Refused { request: String, status: u16, message: String },
     #[error(
-        "GitHub's rate limit refused `{request}` ({status}) and asks to wait {seconds} s, which is too long for a job; run it again later"
+        "GitHub's rate limit refused `{request}` ({status}) and asks to wait {seconds} s, which is too long for a job"
     )]
     RateLimited { request: String, status: u16, seconds: u64 },
     /// No answer arrived: it may have been done all the same.
@@ -56,6 +58,15 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    pub fn setup(why: impl Into<String>) -> Self {
+        Self::Setup { why: why.into(), hint: None }
+    }
+
+    /// With what to do about it.
+    pub fn setup_with(why: impl Into<String>, hint: &'static str) -> Self {
+        Self::Setup { why: why.into(), hint: Some(hint) }
+    }
+
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } | Self::RateLimited { status, .. } => Some(*status),
@@ -68,21 +79,32 @@ impl ApiError {
         match self {
             Self::Refused { status, .. } => *status >= 500,
             Self::Unanswered { .. } | Self::Unreadable { .. } => true,
-            Self::Setup(_) | Self::RateLimited { .. } => false,
+            Self::Setup { .. } | Self::RateLimited { .. } => false,
         }
     }
 }
 
-/// What a person can do about it, as the end of a sentence.
-fn advice(status: u16, message: &str) -> &'static str {
-    match status {
-        401 => "; the token is wrong or has expired",
-        403 if message.contains("not accessible by integration") => {
-            "; the token may not write here: give the job `permissions: pull-requests: write`, or, for pull requests \
-             of forks, comment from a second workflow (docs/action.md)"
+impl Advice for ApiError {
+    fn advice(&self) -> Option<&str> {
+        match self {
+            Self::Setup { hint, .. } => *hint,
+            Self::RateLimited { .. } => Some("run it again later"),
+            Self::Refused { status, message, .. } => refusal(*status, message),
+            Self::Unanswered { .. } | Self::Unreadable { .. } => None,
         }
-        403 => "; the token lacks a permission",
-        404 => "; it doesn't exist, or the token can't see it",
-        _ => "",
+    }
+}
+
+/// What a refusal by status means, and what to do about it.
+fn refusal(status: u16, message: &str) -> Option<&'static str> {
+    match status {
+        401 => Some("the token is wrong or has expired"),
+        403 if message.contains("not accessible by integration") => Some(
+            "the token may not write here: give the job `permissions: pull-requests: write`, or, for pull requests of \
+             forks, comment from a second workflow (docs/action.md)",
+        ),
+        403 => Some("the token lacks a permission"),
+        404 => Some("it doesn't exist, or the token can't see it"),
+        _ => None,
     }
 }
