@@ -7,7 +7,7 @@ mod nothing;
 mod outcome;
 mod policy;
 
-use crate::error::{Error, Exit, Result};
+use crate::error::{Advice, Error, Exit, Result};
 use crate::escape;
 use crate::files;
 use crate::github::checks::{self, CheckRun};
@@ -59,7 +59,7 @@ impl<'a, 'b> Step<'a, 'b> {
         };
         let mut step = Self { options, variable, context, files: Files::read(variable), io };
         if let Some(error) = wrong {
-            step.warn(&error.to_string())?;
+            step.warn(&error.in_one_line())?;
         }
         Ok(step)
     }
@@ -106,7 +106,7 @@ impl<'a, 'b> Step<'a, 'b> {
         match self.find_target(reports) {
             Ok(Found::Target(target)) => return Ok(Some(*target)),
             Ok(Found::Nothing(why)) => writeln!(self.io.err, "not commenting: {why}")?,
-            Err(error) => self.warn(&error.to_string())?,
+            Err(error) => self.warn(&error.in_one_line())?,
         }
         Ok(None)
     }
@@ -142,7 +142,7 @@ impl<'a, 'b> Step<'a, 'b> {
         match acceptance::find(&target.client, &target.context.repository, target.pull.number) {
             Ok(accepted) => Ok(accepted),
             Err(error) => {
-                self.warn(&format!("can't look for an acceptance: {error}"))?;
+                self.warn(&format!("can't look for an acceptance: {}", error.in_one_line()))?;
                 Ok(None)
             }
         }
@@ -188,7 +188,7 @@ impl<'a, 'b> Step<'a, 'b> {
                 Ok(posted.url().map(escape::line))
             }
             Err(error) => {
-                self.warn(&format!("the comment was not posted: {error}"))?;
+                self.warn(&format!("the comment was not posted: {}", error.in_one_line()))?;
                 write!(self.io.out, "{text}")?;
                 Ok(None)
             }
@@ -220,7 +220,7 @@ impl<'a, 'b> Step<'a, 'b> {
             Err(error) if matches!(error.status(), Some(403 | 404)) => {
                 writeln!(self.io.err, "no check run: the job has no `checks: write` permission")
             }
-            Err(error) => self.warn(&format!("no check run: {error}")),
+            Err(error) => self.warn(&format!("no check run: {}", error.in_one_line())),
         }
     }
 

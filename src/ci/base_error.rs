@@ -29,11 +29,11 @@ pub enum BaseError {
     NoMergeBase(String),
     #[error(
         "can't tell in {} where HEAD and {tip} parted ({}; {})",
-        repository.display(), sentence(here), sentence(beyond)
+        repository.display(), sentence(here), beyond.in_one_line()
     )]
     Parted { repository: PathBuf, tip: String, here: Arc<GitError>, beyond: Box<BaseError> },
     /// One way after another.
-    #[error("{}; {}", sentence(.0), sentence(.1))]
+    #[error("{}; {}", .0.in_one_line(), .1.in_one_line())]
     Both(Box<BaseError>, Box<BaseError>),
     #[error(transparent)]
     Git(Arc<GitError>),
@@ -56,7 +56,10 @@ impl From<GitError> for BaseError {
 
 impl Advice for BaseError {
     fn advice(&self) -> Option<&str> {
-        let shallow = matches!(self, Self::NoMergeBase(_) | Self::Parted { .. });
-        shallow.then_some("check out with `fetch-depth: 0`")
+        match self {
+            Self::NoMergeBase(_) | Self::Parted { .. } => Some("check out with `fetch-depth: 0`"),
+            Self::GitHub(error) => error.advice(),
+            _ => None,
+        }
     }
 }

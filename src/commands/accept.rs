@@ -34,14 +34,15 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     }
     let repository = Repository::parse(&args.repository)
         .ok_or_else(|| Error::usage(format!("--repository is `{}`, not OWNER/NAME", escape::line(&args.repository))))?;
-    let url = comment(&repository, args.pr_number, &reason).map_err(|error| Error::usage(&error).because(error))?;
+    let url = comment(&repository, args.pr_number, &reason).map_err(|error| Error::of(Exit::Usage, error))?;
     writeln!(io.out, "{}", escape::line(&url))?;
     Ok(Exit::Success)
 }
 
 fn comment(repository: &Repository, number: u64, reason: &str) -> Result<String, ApiError> {
-    let token = Token::parse(&variable("GITHUB_TOKEN").unwrap_or_default())?
-        .ok_or_else(|| ApiError::Setup("set GITHUB_TOKEN to a token of yours, such as from `gh auth token`".into()))?;
+    let token = Token::parse(&variable("GITHUB_TOKEN").unwrap_or_default())?.ok_or_else(|| {
+        ApiError::setup_with("there is no token", "set GITHUB_TOKEN to one of yours, such as from `gh auth token`")
+    })?;
     let api_url = variable("GITHUB_API_URL").filter(|url| !url.is_empty());
     let client = Client::new(api_url.as_deref().unwrap_or(Context::DEFAULT_API_URL), token, Patience::default())?;
     acceptance::write(&client, repository, number, reason)

@@ -41,7 +41,7 @@ const EXAMPLES: &str = "Examples:
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let context = context(io)?;
     let client = context.as_ref().map(|context| client(context, variable)).transpose().or_else(|error| {
-        writeln!(io.err, "warning: {error}")?;
+        writeln!(io.err, "warning: {}", error.in_one_line())?;
         Result::<_>::Ok(None)
     })?;
     let client = client.flatten();
@@ -70,7 +70,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 /// Whatever is wrong with the event, measuring can go on.
 pub fn context(io: &mut Io) -> Result<Option<Context>> {
     Context::read(variable).or_else(|error| {
-        writeln!(io.err, "warning: {error}")?;
+        writeln!(io.err, "warning: {}", error.in_one_line())?;
         Ok(None)
     })
 }

@@ -305,7 +305,7 @@ fn commits(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -
         return Ok(BaseCommits { tip: known(Path::new("."), tip), merge_base });
     }
     let client = context.map(|context| base::client(context, variable)).transpose();
-    let client = client.or_else(|error| writeln!(io.err, "warning: {error}").map(|()| None))?.flatten();
+    let client = client.or_else(|error| writeln!(io.err, "warning: {}", error.in_one_line()).map(|()| None))?.flatten();
     let search = |repository: &Path| {
         let (client, base_ref) = (client.as_ref(), args.base_ref.as_deref());
         Search { context, client, base_ref, pr_number: None, repository }.run()

@@ -68,7 +68,7 @@ impl Client {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| ApiError::Setup(format!("can't start the HTTP client: {error}")))?;
+            .map_err(|error| ApiError::setup(format!("can't start the HTTP client: {error}")))?;
         let octocrab = {
             // The client's worker task is spawned while it is built.
             let _guard = runtime.enter();
@@ -78,10 +78,8 @@ impl Client {
                 .base_uri(base)
                 .and_then(|builder| builder.build())
                 .map_err(|error| {
-                    ApiError::Setup(format!(
-                        "can't start the HTTP client ({}); are CA certificates installed (package ca-certificates)?",
-                        innermost(&error)
-                    ))
+                    let why = format!("can't start the HTTP client: {}", innermost(&error));
+                    ApiError::setup_with(why, "are CA certificates installed (package ca-certificates)?")
                 })?
         };
         let secrets = Secrets::of_environment().with([token.expose().to_owned()]);
@@ -225,7 +223,7 @@ impl Client {
         let request = self
             .octocrab
             .build_request(request, body.as_ref())
-            .map_err(|error| ApiError::Setup(format!("can't ask for {path}: {}", innermost(&error))))?;
+            .map_err(|error| ApiError::setup(format!("can't ask for {path}: {}", innermost(&error))))?;
         let exchange = async {
             let answer = self.octocrab.execute(request).await.map_err(|error| unanswered(innermost(&error)))?;
             let (parts, body) = answer.into_parts();
@@ -266,7 +264,10 @@ impl Client {
 
 fn parse_api_url(api_url: &str) -> Result<Uri, ApiError> {
     let wrong = |why: &str| {
-        ApiError::Setup(format!("the API address `{api_url}` {why}; GITHUB_API_URL is like https://api.github.com"))
+        ApiError::setup_with(
+            format!("the API address `{api_url}` {why}"),
+            "set GITHUB_API_URL to something like https://api.github.com",
+        )
     };
     let uri: Uri = api_url.trim().parse().map_err(|_| wrong("is not a URL"))?;
     let authority = uri.authority().ok_or_else(|| wrong("has no host"))?;

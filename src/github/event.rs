@@ -100,7 +100,7 @@ impl Context {
         let get = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let Some(repository) = get("GITHUB_REPOSITORY") else { return Ok(None) };
         let repository = Repository::parse(repository.trim())
-            .ok_or_else(|| ApiError::Setup(format!("GITHUB_REPOSITORY is `{repository}`, not OWNER/NAME")))?;
+            .ok_or_else(|| ApiError::setup(format!("GITHUB_REPOSITORY is `{repository}`, not OWNER/NAME")))?;
         let number = |name: &str| get(name).and_then(|value| value.trim().parse().ok()).unwrap_or(0);
         let (trigger, default_branch) = match get("GITHUB_EVENT_PATH") {
             Some(path) => read_event(&get("GITHUB_EVENT_NAME").unwrap_or_default(), Path::new(&path))?,
@@ -238,7 +238,7 @@ fn find_by_head(client: &Client, address: &str, head_sha: &str) -> Result<Option
 /// What started the run, and the repository's default branch.
 fn read_event(event: &str, path: &Path) -> Result<(Trigger, Option<String>), ApiError> {
     let wrong = |why: &dyn std::fmt::Display| {
-        ApiError::Setup(format!("can't read the `{event}` event in {}: {why}", path.display()))
+        ApiError::setup(format!("can't read the `{event}` event in {}: {why}", path.display()))
     };
     let file = std::fs::File::open(path).map_err(|error| wrong(&error))?;
     let mut text = Vec::new();
@@ -291,7 +291,7 @@ fn as_number(value: &serde_json::Value) -> Option<u64> {
 
 fn check_sha(sha: String) -> Result<String, ApiError> {
     let valid = matches!(sha.len(), 40 | 64) && sha.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if valid { Ok(sha) } else { Err(ApiError::Setup(format!("`{}` is not a commit", sha.escape_debug()))) }
+    if valid { Ok(sha) } else { Err(ApiError::setup(format!("`{}` is not a commit", sha.escape_debug()))) }
 }
 
 #[derive(Deserialize)]

@@ -15,6 +15,8 @@ use std::fmt;
 pub use client::{Client, Patience};
 pub use token::Token;
 
+use crate::error::Advice;
+
 /// `OWNER/NAME`, safe to put into an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repository(String);
@@ -41,10 +43,15 @@ impl fmt::Display for Repository {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum ApiError {
     /// Nothing was sent.
-    #[error("{0}")]
-    Setup(String),
+    #[error("{why}")]
+    Setup {
+        /// What is wrong here.
+        why: String,
+        /// What to do about it.
+        hint: Option<&'static str>,
+    },
     /// GitHub answered, and did nothing.
-    #[error("GitHub refused `{request}` with {status}: {message}{}", advice(*status, message))]
+    #[error("GitHub refused `{request}` with {status}: {message}")]
     Refused {
         /// Method and path.
         request: String,
@@ -55,7 +62,7 @@ pub enum ApiError {
     },
     /// Too many requests: nothing was done, and waiting takes too long.
     #[error(
-        "GitHub's rate limit refused `{request}` ({status}) and asks to wait {seconds} s, which is too long for a job; run it again later"
+        "GitHub's rate limit refused `{request}` ({status}) and asks to wait {seconds} s, which is too long for a job"
     )]
     RateLimited {
         /// Method and path.
@@ -84,6 +91,16 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    /// Nothing is sent, for a reason that says all.
+    pub fn setup(why: impl Into<String>) -> Self {
+        Self::Setup { why: why.into(), hint: None }
+    }
+
+    /// With what to do about it.
+    pub fn setup_with(why: impl Into<String>, hint: &'static str) -> Self {
+        Self::Setup { why: why.into(), hint: Some(hint) }
+    }
+
     /// The HTTP status of the answer, where one arrived.
     pub fn status(&self) -> Option<u16> {
         match self {
@@ -97,21 +114,32 @@ impl ApiError {
         match self {
             Self::Refused { status, .. } => *status >= 500,
             Self::Unanswered { .. } | Self::Unreadable { .. } => true,
-            Self::Setup(_) | Self::RateLimited { .. } => false,
+            Self::Setup { .. } | Self::RateLimited { .. } => false,
         }
     }
 }
 
-/// What a person can do about it, as the end of a sentence.
-fn advice(status: u16, message: &str) -> &'static str {
-    match status {
-        401 => "; the token is wrong or has expired",
-        403 if message.contains("not accessible by integration") => {
-            "; the token may not write here: give the job `permissions: pull-requests: write`, or, for pull requests \
-             of forks, comment from a second workflow (docs/action.md)"
+impl Advice for ApiError {
+    fn advice(&self) -> Option<&str> {
+        match self {
+            Self::Setup { hint, .. } => *hint,
+            Self::RateLimited { .. } => Some("run it again later"),
+            Self::Refused { status, message, .. } => refusal(*status, message),
+            Self::Unanswered { .. } | Self::Unreadable { .. } => None,
         }
-        403 => "; the token lacks a permission",
-        404 => "; it doesn't exist, or the token can't see it",
-        _ => "",
+    }
+}
+
+/// What a refusal by status means, and what to do about it.
+fn refusal(status: u16, message: &str) -> Option<&'static str> {
+    match status {
+        401 => Some("the token is wrong or has expired"),
+        403 if message.contains("not accessible by integration") => Some(
+            "the token may not write here: give the job `permissions: pull-requests: write`, or, for pull requests of \
+             forks, comment from a second workflow (docs/action.md)",
+        ),
+        403 => Some("the token lacks a permission"),
+        404 => Some("it doesn't exist, or the token can't see it"),
+        _ => None,
     }
 }

@@ -20,10 +20,8 @@ impl Token {
             return Ok(None);
         }
         if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(ApiError::Setup(
-                "the GitHub token has white space or control characters inside; pass it exactly as GitHub shows it"
-                    .into(),
-            ));
+            let why = "the GitHub token has white space or control characters inside";
+            return Err(ApiError::setup_with(why, "pass it exactly as GitHub shows it"));
         }
         Ok(Some(Self(token.to_owned())))
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::outcome::{Outcome, annotation_of_failure};
 use super::{Options, Step, Target};
-use crate::error::{Exit, Result};
+use crate::error::{Advice, Exit, Result};
 use crate::github::ApiError;
 use crate::github::outputs;
 use crate::github::sticky::Conversation;
@@ -47,7 +47,7 @@ impl Step<'_, '_> {
         let earlier = match earlier(target) {
             Ok(earlier) => earlier,
             Err(error) => {
-                self.warn(&format!("an earlier comment may still be there: {error}"))?;
+                self.warn(&format!("an earlier comment may still be there: {}", error.in_one_line()))?;
                 Vec::new()
             }
         };

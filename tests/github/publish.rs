@@ -350,6 +350,22 @@ fn accept_comments_as_the_person() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(github.state().comments[0]["body"], "bench-accept: worth it");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "https://github.test/acme/candle/pull/7#issuecomment-1\n");
+    for (token, told) in [
+        ("", "there is no token\n  hint: set GITHUB_TOKEN to one of yours, such as from `gh auth token`"),
+        (
+            "two words",
+            "the GitHub token has white space or control characters inside\n  hint: pass it exactly as GitHub shows it",
+        ),
+    ] {
+        let output = Step::pull_request(&github).set("GITHUB_TOKEN", token).run(&[
+            "accept",
+            "--pr-number",
+            "7",
+            "--reason",
+            "x",
+        ]);
+        assert_eq!((output.status.code(), stderr(&output)), (Some(2), format!("error: {told}\n")));
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bench_diff::error::Advice;
 use bench_diff::github::sticky::{Conversation, Marker, Posted, When};
 use bench_diff::github::{ApiError, Client, Patience, Repository, Token};
 
@@ -357,7 +358,7 @@ fn rate_limits_are_waited_for_within_reason() {
 fn a_refusal_is_told_with_what_to_do() {
     let github = GitHub::start();
     github.state().read_only = true;
-    let told = |error: ApiError| error.to_string();
+    let told = |error: ApiError| error.in_one_line();
     insta::assert_snapshot!("refusal_read_only", told(upsert(&github, "actions-token", 1, "x").unwrap_err()));
     insta::assert_snapshot!("refusal_wrong_token", told(upsert(&github, "wrong-token", 1, "x").unwrap_err()));
     github.inject("GET", "/comments", 9, Fault::Status(404, &[], "Not Found"));
