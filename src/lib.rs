@@ -25,6 +25,7 @@ pub mod io;
 pub mod measure;
 pub mod metric;
 pub mod models;
+pub mod number;
 pub mod page;
 pub mod plan;
 pub mod plural;

@@ -1,14 +1,17 @@
 //! `bench-diff calibrate`
 
+use serde::Serialize;
+
 use super::format::Format;
-use crate::calibrate::calibrate;
-use crate::compare::Options;
+use crate::calibrate::{Calibration, calibrate};
+use crate::compare::{Comparison, Options};
 use crate::config::{self, Selection};
 use crate::device::Machine;
 use crate::duel::{Contender, Duel, Ended};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
 use crate::measure::{self, Request, Stop, Worker};
+use crate::page::terminal;
 use crate::{plan, progress, render};
 
 /// Check this machine: how small a change can it tell, and how many runs does a change of 1%, 2% or 5% need?
@@ -33,6 +36,14 @@ const EXAMPLES: &str = "Examples:
   bench-diff calibrate
   bench-diff calibrate --suite h100-small --rounds 10";
 
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Output<'a> {
+    #[serde(flatten)]
+    calibration: &'a Calibration,
+    self_check: &'a Comparison,
+}
+
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let mut suite = config::load_suite(&args.selection, &Machine::here())?;
     let runs = std::mem::replace(&mut suite.settings.runs, args.rounds);
@@ -55,11 +66,12 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         return Ok(Exit::Interrupted);
     }
     let hardware = measure::environment(&suite).fingerprint();
-    let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, check.comparison);
+    let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, &check.comparison);
     match args.format {
-        Format::Table => io.out.write_all(render::calibration::table(&calibration).as_bytes())?,
+        Format::Table => io.out.write_all(terminal::for_stdout(&render::calibration::page(&calibration)).as_bytes())?,
         Format::Json => {
-            let text = serde_json::to_string_pretty(&calibration).map_err(Error::usage)?;
+            let output = Output { calibration: &calibration, self_check: &check.comparison };
+            let text = serde_json::to_string_pretty(&output).map_err(Error::usage)?;
             writeln!(io.out, "{text}")?;
         }
     }

@@ -12,6 +12,7 @@ use crate::compare::{self, Comparison, Options, Row};
 use crate::error::{Error, Exit, Result};
 use crate::flags;
 use crate::io::Io;
+use crate::page::{github, terminal};
 use crate::publish::FailOn;
 use crate::render;
 use crate::stats::Share;
@@ -130,8 +131,8 @@ pub struct Output<'a> {
 fn show(comparison: &Comparison, format: Format, out: &mut dyn Write) -> Result<()> {
     let mut out = BufWriter::new(out);
     match format {
-        Format::Table => write!(out, "{}", render::table::render(comparison, render::table::Screen::detect()))?,
-        Format::Markdown => write!(out, "{}", render::markdown::render(comparison))?,
+        Format::Table => write!(out, "{}", terminal::for_stdout(&render::comparison::page(comparison)))?,
+        Format::Markdown => write!(out, "{}", github::write(&render::comparison::page(comparison), github::DOCUMENT))?,
         Format::Csv => render::csv::write(&comparison.rows, &mut out)?,
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, &Output { schema: SCHEMA, comparison: Cow::Borrowed(comparison) })

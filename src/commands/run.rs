@@ -9,6 +9,7 @@ use crate::escape;
 use crate::files::Output;
 use crate::io::Io;
 use crate::measure::{self, End, Request, Side, Stop, Worker};
+use crate::page::terminal;
 use crate::plural::counted;
 use crate::results::{self, FailureKind, Outcome, Results};
 use crate::{plan, progress, render};
@@ -132,7 +133,7 @@ fn report(args: &Args, results: &Results, output: &Output, io: &mut Io) -> Resul
     }
     // The results themselves may have gone there.
     if !output.is_stdout() {
-        io.out.write_all(render::run::table(results).as_bytes())?;
+        io.out.write_all(terminal::for_stdout(&render::run::page(results)).as_bytes())?;
     }
     let runs = results.sessions.last().map_or(&[][..], |session| &session.runs);
     let failed = runs

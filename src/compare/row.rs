@@ -1,12 +1,9 @@
 //! A row of a comparison: a cell, its two sides, and what was found.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::Verdict;
 use super::finding::{Finding, Tested};
 use crate::metric::{Better, MetricName};
-use crate::stats::Share;
+use crate::stats::{Share, Summary};
 
 /// One cell, what its sides hold, and what was found. [`disk`](super::disk) is its JSON.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,16 +29,6 @@ pub struct Cell {
 pub struct Sides {
     pub base: Option<Summary>,
     pub head: Option<Summary>,
-}
-
-/// One side of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Summary {
-    pub n: usize,
-    pub mean: f64,
-    /// Absent for a single sample.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sd: Option<f64>,
 }
 
 impl Row {
@@ -84,6 +71,19 @@ impl Row {
     /// Runs a side that would settle an inconclusive row.
     pub fn runs_needed(&self) -> Option<u32> {
         self.finding.tested().and_then(|tested| tested.conclusion.runs_needed())
+    }
+
+    /// How many more than it has.
+    pub fn more_runs(&self) -> Option<u32> {
+        let has = |side: Option<Summary>| side.map_or(0, |side| side.n);
+        let fewest = has(self.sides.base).min(has(self.sides.head));
+        Some(self.runs_needed()?.saturating_sub(u32::try_from(fewest).unwrap_or(u32::MAX)))
+    }
+
+    /// Half of the interval: what may be said beside the change as `±`. The longer half, where they differ.
+    pub fn uncertainty(&self) -> Option<Share> {
+        let (change, [low, high]) = self.change().zip(self.interval())?;
+        Share::new((change.get() - low.get()).max(high.get() - change.get())).finite()
     }
 
     /// The smallest relative change that the data could have shown.

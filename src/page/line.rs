@@ -1,61 +1,58 @@
 //! A line of text: our words, figures, and text of others.
 
+use crate::escape;
+use crate::number::Figure;
+
 /// Text without a line break.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Line {
-    pub spans: Vec<Span>,
-    /// No line is broken at its spaces.
-    pub unbroken: bool,
-}
+pub struct Line(pub(super) Vec<Span>);
 
 /// A part of a line.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Span {
     /// Our own words.
-    Text(&'static str),
+    Words(&'static str),
     Figure(Figure),
     Icon(Icon),
-    /// Text of others, shown as it is written, cut to so many characters.
-    Foreign(String, usize),
-    /// Names and commits of others, set apart, cut to so many characters.
-    Code(String, usize),
+    /// Text of others, shown as it is written.
+    Foreign(Foreign),
+    /// Names and commits of others, set apart.
+    Code(Foreign),
     Strong(Line),
+    /// No line is broken at its spaces.
+    Unbroken(Line),
+    /// To type: our words and figures.
+    Command(Line),
     Link(&'static str, Url),
-    /// The next line of a cell.
-    Break,
 }
 
-/// A number with its unit, made by our own formatters.
+/// Text of others: only a writer gets at it, through an escape of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figure(String);
+pub struct Foreign {
+    text: String,
+    most: usize,
+}
 
-impl Figure {
-    /// `text` must come from a formatter of ours: a writer shows it as it is.
-    pub(crate) fn new(text: String) -> Self {
-        Self(text)
+impl Foreign {
+    /// What is longer than `most` characters will be cut.
+    fn new(text: &str, most: usize) -> Self {
+        Self { text: text.chars().take(most + 1).collect(), most }
     }
 
-    pub fn as_str(&self) -> &str {
-        &self.0
+    /// One visible line, cut; what the place makes of its characters is still to be escaped.
+    pub(super) fn cut(&self) -> String {
+        escape::short_line(&self.text, self.most)
     }
 }
 
-impl From<usize> for Figure {
-    fn from(count: usize) -> Self {
-        Self(count.to_string())
-    }
-}
-
-/// An address that can stand in a link: https, and nothing in it that could end the link.
+/// An address that can stand in a link: nothing in it could end the link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url(String);
 
 impl Url {
     /// `None` for what isn't such an address.
     pub fn checked(address: &str) -> Option<Self> {
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/?#@!$&+,;=%:".contains(c);
-        let known = address.starts_with("https://") || address.starts_with("http://");
-        (known && address.len() <= 2000 && address.chars().all(plain)).then(|| Self(address.to_owned()))
+        escape::address(address).map(|address| Self(address.to_owned()))
     }
 
     pub fn as_str(&self) -> &str {
@@ -68,6 +65,7 @@ impl Url {
 pub enum Icon {
     Regressed,
     Improved,
+    Unconfirmed,
     Inconclusive,
     Unchanged,
     NotComparable,
@@ -77,8 +75,13 @@ pub enum Icon {
     OutputChanged,
     New,
     FirstRun,
-    Warning,
     Accepted,
+    Warning,
+    Release,
+    SelfCheck,
+    Environment,
+    Samples,
+    Commands,
 }
 
 /// Whether that is good news: a colour where there are colours.
@@ -96,101 +99,93 @@ impl Icon {
         match self {
             Self::Regressed | Self::Failed | Self::Missing => Tone::Bad,
             Self::Improved | Self::Accepted => Tone::Good,
-            Self::Inconclusive | Self::Warning | Self::OutputChanged | Self::FellBack => Tone::Open,
+            Self::Unconfirmed | Self::Inconclusive | Self::Warning | Self::OutputChanged | Self::FellBack => Tone::Open,
             Self::NotComparable => Tone::Odd,
-            Self::Unchanged | Self::New | Self::FirstRun => Tone::Plain,
+            _ => Tone::Plain,
         }
     }
 }
 
 impl Line {
-    pub fn text(text: &'static str) -> Self {
-        Self::default().and(text)
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    pub fn icon(icon: Icon) -> Self {
-        Self::default().with(Span::Icon(icon))
-    }
-
-    pub fn figure(figure: Figure) -> Self {
-        Self::default().and_figure(figure)
-    }
-
-    pub fn foreign(text: &str, most: usize) -> Self {
-        Self::default().and_foreign(text, most)
-    }
-
-    pub fn code(text: &str, most: usize) -> Self {
-        Self::default().and_code(text, most)
+    /// With what follows.
+    #[must_use]
+    pub fn and(mut self, more: impl Into<Line>) -> Self {
+        self.0.extend(more.into().0);
+        self
     }
 
     /// Lines one after the other, with `between` between them.
     pub fn joined(lines: impl IntoIterator<Item = Line>, between: &'static str) -> Self {
-        let mut joined = Self::default();
-        for (index, line) in lines.into_iter().enumerate() {
-            if index > 0 {
-                joined.spans.push(Span::Text(between));
-            }
-            joined.spans.extend(line.spans);
+        let parts = lines.into_iter().enumerate();
+        parts.fold(Self::default(), |joined, (index, line)| joined.and(if index > 0 { between } else { "" }).and(line))
+    }
+
+    /// `a, b and c`
+    pub fn listed(lines: impl IntoIterator<Item = Line>) -> Self {
+        let mut lines: Vec<Line> = lines.into_iter().collect();
+        match lines.pop() {
+            Some(last) if lines.is_empty() => last,
+            Some(last) => Self::joined(lines, ", ").and(" and ").and(last),
+            None => Self::default(),
         }
-        joined
-    }
-
-    #[must_use]
-    pub fn with(mut self, span: Span) -> Self {
-        self.spans.push(span);
-        self
-    }
-
-    #[must_use]
-    pub fn and(self, text: &'static str) -> Self {
-        self.with(Span::Text(text))
-    }
-
-    #[must_use]
-    pub fn and_figure(self, figure: impl Into<Figure>) -> Self {
-        self.with(Span::Figure(figure.into()))
-    }
-
-    #[must_use]
-    pub fn and_foreign(self, text: &str, most: usize) -> Self {
-        self.with(Span::Foreign(text.chars().take(most + 1).collect(), most))
-    }
-
-    #[must_use]
-    pub fn and_code(self, text: &str, most: usize) -> Self {
-        self.with(Span::Code(text.chars().take(most + 1).collect(), most))
-    }
-
-    #[must_use]
-    pub fn and_line(mut self, line: Line) -> Self {
-        self.spans.extend(line.spans);
-        self
-    }
-
-    #[must_use]
-    pub fn strong(self) -> Self {
-        Self { spans: vec![Span::Strong(Self { unbroken: self.unbroken, ..self })], unbroken: false }
-    }
-
-    #[must_use]
-    pub fn unbroken(self) -> Self {
-        Self { unbroken: true, ..self }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.spans.is_empty()
-    }
-
-    /// The tone of its first icon.
-    pub fn tone(&self) -> Tone {
-        let icon = self.spans.iter().find_map(|span| match span {
-            Span::Icon(icon) => Some(*icon),
-            _ => None,
-        });
-        icon.map_or(Tone::Plain, Icon::tone)
     }
 }
+
+/// `text` of others, cut to `most` characters.
+pub fn foreign(text: &str, most: usize) -> Line {
+    Line(vec![Span::Foreign(Foreign::new(text, most))])
+}
+
+/// A name of others, cut to `most` characters.
+pub fn code(text: &str, most: usize) -> Line {
+    Line(vec![Span::Code(Foreign::new(text, most))])
+}
+
+pub fn strong(line: impl Into<Line>) -> Line {
+    Line(vec![Span::Strong(line.into())])
+}
+
+pub fn unbroken(line: impl Into<Line>) -> Line {
+    Line(vec![Span::Unbroken(line.into())])
+}
+
+pub fn command(line: impl Into<Line>) -> Line {
+    Line(vec![Span::Command(line.into())])
+}
+
+pub fn link(words: &'static str, url: Url) -> Line {
+    Line(vec![Span::Link(words, url)])
+}
+
+/// Only words that are in this program: text that came from elsewhere is no `&'static str`.
+impl From<&'static str> for Line {
+    fn from(words: &'static str) -> Self {
+        if words.is_empty() { Self::default() } else { Self(vec![Span::Words(words)]) }
+    }
+}
+
+impl From<Figure> for Line {
+    fn from(figure: Figure) -> Self {
+        Self(vec![Span::Figure(figure)])
+    }
+}
+
+impl From<Icon> for Line {
+    fn from(icon: Icon) -> Self {
+        Self(vec![Span::Icon(icon)])
+    }
+}
+
+/// A line of parts, one after the other: `line!["in ", count(3u8), " cases"]`.
+macro_rules! line {
+    ($($part:expr),+ $(,)?) => { $crate::page::Line::default()$(.and($part))+ };
+}
+
+pub(crate) use line;
 
 #[cfg(test)]
 mod tests {
@@ -202,5 +197,12 @@ mod tests {
         for hostile in ["javascript:alert(1)", "https://a b", "https://a)[x](https://b", "https://a\n", "https://<a>"] {
             assert_eq!(Url::checked(hostile), None, "{hostile}");
         }
+    }
+
+    #[test]
+    fn lists_read_as_lists() {
+        let listed = |words: &[&'static str]| Line::listed(words.iter().copied().map(Line::from));
+        assert_eq!(listed(&["a"]), Line::from("a"));
+        assert_eq!(listed(&["a", "b", "c"]), line!["a", ", ", "b", " and ", "c"]);
     }
 }

@@ -4,10 +4,9 @@ use std::env;
 use std::io::IsTerminal;
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, Cell, CellAlignment, Color, ContentArrangement};
+use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement};
 
-use super::{Align, Block, Line, Page, Span, Table, Tone};
-use crate::render::escape;
+use super::{Align, Block, Cell, Line, Page, Span, Table, Tone};
 
 /// More rows of a table are only counted: nobody reads them here, and laying them out takes long.
 const MOST_ROWS: usize = 200;
@@ -37,6 +36,11 @@ impl Screen {
     }
 }
 
+/// The page as text for whatever standard output is.
+pub fn for_stdout(page: &Page) -> String {
+    write(page, Screen::detect())
+}
+
 /// The page as text.
 pub fn write(page: &Page, screen: Screen) -> String {
     let mut out = format!("{}\n", plain(&page.headline));
@@ -48,10 +52,8 @@ pub fn write(page: &Page, screen: Screen) -> String {
 
 fn write_block(block: &Block, screen: Screen, out: &mut String) {
     match block {
-        Block::Paragraph(line) => out.push_str(&format!("{}\n", plain(line))),
-        Block::Facts(lines) if lines.is_empty() => {}
-        Block::Facts(lines) => out.push_str(&format!("{}\n", plain(&Line::joined(lines.iter().cloned(), " · ")))),
-        Block::Warning(line) => out.push_str(&format!("warning: {}\n", plain(line))),
+        Block::Paragraph(line) | Block::Quote(line) => out.push_str(&format!("{}\n", plain(line))),
+        Block::Warnings(lines) => section("Warnings", lines, out),
         Block::List(lines) => list(lines, out),
         Block::Table(table) => write_table(table, screen, out),
         Block::Fold { title, blocks } => {
@@ -59,6 +61,15 @@ fn write_block(block: &Block, screen: Screen, out: &mut String) {
             blocks.iter().for_each(|block| write_block(block, screen, out));
         }
         Block::Commands(text) => text.lines().for_each(|line| out.push_str(&format!("  {line}\n"))),
+        Block::Next(line) => section("Next", std::slice::from_ref(line), out),
+        Block::Facts(lines) => out.push_str(&format!("\n{}\n", plain(&Line::joined(lines.iter().cloned(), " · ")))),
+    }
+}
+
+fn section(heading: &'static str, lines: &[Line], out: &mut String) {
+    if !lines.is_empty() {
+        out.push_str(&format!("\n{heading}:\n"));
+        list(lines, out);
     }
 }
 
@@ -80,6 +91,44 @@ fn write_table(table: &Table, screen: Screen, out: &mut String) {
     if table.rows.is_empty() {
         return;
     }
+    for columns in bands(table, screen.width) {
+        out.push_str(&format!("\n{}\n", draw(table, &columns, screen)));
+    }
+    out.push_str(&rest(table.total, MOST_ROWS, "rows"));
+}
+
+/// Which columns stand beside each other: all, or as many as the screen is wide, with the first in front again.
+fn bands(table: &Table, width: u16) -> Vec<Vec<usize>> {
+    let count = table.columns.len();
+    if !table.wide || count < 2 {
+        return vec![(0..count).collect()];
+    }
+    let widths: Vec<usize> = (0..count).map(|column| width_of(table, column)).collect();
+    let room = usize::from(width).saturating_sub(widths[0].min(usize::from(width) / 2));
+    let mut bands: Vec<Vec<usize>> = Vec::new();
+    let mut left = 0;
+    for (column, width) in widths.iter().enumerate().skip(1) {
+        match bands.last_mut() {
+            Some(band) if *width <= left => band.push(column),
+            _ => {
+                bands.push(vec![0, column]);
+                left = room;
+            }
+        }
+        left = left.saturating_sub(*width);
+    }
+    bands
+}
+
+/// With a space on each side.
+fn width_of(table: &Table, column: usize) -> usize {
+    let cells = table.rows.iter().take(MOST_ROWS).map(|row| text_of(&row[column]));
+    let heading = lines_of(&table.columns[column].lines);
+    let lines = cells.chain([heading]).flat_map(|text| text.lines().map(|line| line.chars().count()).max());
+    lines.max().unwrap_or(0) + 2
+}
+
+fn draw(table: &Table, columns: &[usize], screen: Screen) -> String {
     let mut drawn = comfy_table::Table::new();
     drawn.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(screen.width);
     if screen.color {
@@ -87,44 +136,55 @@ fn write_table(table: &Table, screen: Screen, out: &mut String) {
     } else {
         drawn.force_no_tty();
     }
-    let heading = |line: &Line| Cell::new(plain(line)).add_attribute(Attribute::Bold);
-    drawn.set_header(table.columns.iter().map(|column| heading(&column.heading)));
+    let heading = |lines: &[Line]| comfy_table::Cell::new(lines_of(lines)).add_attribute(Attribute::Bold);
+    drawn.set_header(columns.iter().map(|column| heading(&table.columns[*column].lines)));
     for row in table.rows.iter().take(MOST_ROWS) {
-        drawn.add_row(row.iter().map(cell));
+        drawn.add_row(columns.iter().map(|column| colored(&row[*column])));
     }
-    for (column, drawn) in table.columns.iter().zip(drawn.column_iter_mut()) {
-        if column.align == Align::Right {
+    for (column, drawn) in columns.iter().zip(drawn.column_iter_mut()) {
+        if table.columns[*column].align == Align::Right {
             drawn.set_cell_alignment(CellAlignment::Right);
         }
     }
-    out.push_str(&format!("\n{}\n", drawn.trim_fmt()));
-    out.push_str(&rest(table.total, MOST_ROWS, "rows"));
+    drawn.trim_fmt()
 }
 
-fn cell(line: &Line) -> Cell {
-    let cell = Cell::new(plain(line));
-    match line.tone() {
-        Tone::Bad => cell.fg(Color::Red),
-        Tone::Good => cell.fg(Color::Green),
-        Tone::Open => cell.fg(Color::Yellow),
-        Tone::Odd => cell.fg(Color::Magenta),
-        Tone::Plain => cell,
+fn colored(cell: &Cell) -> comfy_table::Cell {
+    let drawn = comfy_table::Cell::new(text_of(cell));
+    match cell.mark.map_or(Tone::Plain, |(icon, _)| icon.tone()) {
+        Tone::Bad => drawn.fg(Color::Red),
+        Tone::Good => drawn.fg(Color::Green),
+        Tone::Open => drawn.fg(Color::Yellow),
+        Tone::Odd => drawn.fg(Color::Magenta),
+        Tone::Plain => drawn,
     }
 }
 
-/// The words alone: icons are a matter of colour here.
+/// Its word comes last: icons are a matter of colour here.
+fn text_of(cell: &Cell) -> String {
+    let word = cell.mark.map_or("", |(_, word)| word);
+    let separator = if word.is_empty() || cell.lines.is_empty() { "" } else { "\n" };
+    format!("{}{separator}{word}", lines_of(&cell.lines))
+}
+
+fn lines_of(lines: &[Line]) -> String {
+    lines.iter().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// The words alone.
 fn plain(line: &Line) -> String {
     let mut text = String::new();
-    for span in &line.spans {
+    for span in &line.0 {
         match span {
-            Span::Text(words) => text.push_str(words),
+            Span::Words(words) => text.push_str(words),
             Span::Figure(figure) => text.push_str(figure.as_str()),
             Span::Icon(_) => {}
-            Span::Foreign(words, most) | Span::Code(words, most) => text.push_str(&escape::short_line(words, *most)),
-            Span::Strong(line) => text.push_str(&plain(line)),
+            Span::Foreign(words) => text.push_str(&words.cut()),
+            Span::Code(words) => text.push_str(&words.cut()),
+            Span::Strong(line) | Span::Unbroken(line) => text.push_str(&plain(line)),
+            Span::Command(line) => text.push_str(&format!("`{}`", plain(line))),
             Span::Link(words, url) => text.push_str(&format!("{words} ({})", url.as_str())),
-            Span::Break => text.push('\n'),
         }
     }
-    text.trim_start().to_owned()
+    text
 }
