@@ -188,3 +188,23 @@ fn plain(line: &Line) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Column, code};
+    use super::*;
+
+    /// Columns that don't fit go on below, with the first one again; nothing is cut.
+    #[test]
+    fn a_wide_table_goes_on_below() {
+        let column = |name: &'static str| Column::right(name, |_: &&str| "1000 → 2000");
+        let columns =
+            vec![Column::left("Case", |id: &&str| code(id, 80)), column("first"), column("second"), column("third")];
+        let table = Table { wide: true, ..Table::of(columns, &["one", "two"]) };
+        let page = Page { body: vec![Block::Table(table)], ..Page::default() };
+        for (width, bands) in [(80, 1), (40, 2), (25, 3)] {
+            let text = write(&page, Screen { width, color: false });
+            assert_eq!(text.matches("Case").count(), bands, "{width}: {text}");
+        }
+    }
+}

@@ -15,7 +15,7 @@ pub fn of_comparison(comparison: &Comparison) -> Line {
     parts.extend(noted(comparison));
     parts.extend(changed(comparison, Rank::Unconfirmed));
     parts.extend(changed(comparison, Rank::Improved));
-    if !comparison.by_metric.iter().any(|tally| is_change(tally)) {
+    if !comparison.by_metric.iter().any(is_change) {
         parts.push(no_change(comparison));
     }
     Line::joined(parts, " · ")
@@ -72,12 +72,16 @@ fn sorted<'a>(tallies: impl Iterator<Item = &'a Tally>) -> Vec<&'a Tally> {
 
 /// `decode -9.0% in 4 of 4 cases, TTFT +2.0% to +9.9% in 2 of 4`
 fn most_of(tallies: &[&Tally]) -> Line {
-    let shown = tallies.iter().take(MOST_METRICS).enumerate();
-    let mut lines: Vec<Line> = shown.map(|(index, tally)| phrase(tally).and(extent(tally, index == 0))).collect();
-    if let Some(more) = tallies.len().checked_sub(MOST_METRICS).filter(|more| *more > 0) {
-        lines.push(line![count(more), " more metrics"]);
-    }
-    Line::joined(lines, ", ")
+    let phrases = tallies.iter().enumerate().map(|(index, tally)| phrase(tally).and(extent(tally, index == 0)));
+    Line::joined(at_most(phrases.collect()), ", ")
+}
+
+/// The first few, and how many others there are.
+fn at_most(mut metrics: Vec<Line>) -> Vec<Line> {
+    let others = metrics.len().saturating_sub(MOST_METRICS);
+    metrics.truncate(MOST_METRICS);
+    metrics.extend((others > 0).then(|| line![counted(others, "other metric")]));
+    metrics
 }
 
 /// `decode -9.0%`, `decode -4.1% to -9.1%`
@@ -145,8 +149,8 @@ fn difference(comparison: &Comparison) -> Line {
 fn open(comparison: &Comparison) -> Line {
     let is_open = |tally: &&Tally| tally.what.verdict == Verdict::Inconclusive && !tally.what.unconfirmed;
     let open = sorted(comparison.by_metric.iter().filter(is_open));
-    let shown = open.iter().take(MOST_METRICS).enumerate();
-    let which = Line::listed(shown.map(|(index, tally)| metric(&tally.what.metric).and(extent(tally, index == 0))));
+    let named = |(index, tally): (usize, &&Tally)| metric(&tally.what.metric).and(extent(tally, index == 0));
+    let which = Line::listed(at_most(open.iter().enumerate().map(named).collect()));
     let more: Option<Vec<u32>> = open.iter().map(|tally| tally.more_runs).collect();
     match more.and_then(|more| more.into_iter().max()) {
         Some(more) => line![counted(more as usize, "more run"), " per side would settle ", which],
@@ -185,8 +189,7 @@ fn followers(comparison: &Comparison) -> Vec<Line> {
     let sentence = |leader: &&crate::metric::MetricName| {
         let followers =
             sorted(comparison.by_metric.iter().filter(|tally| tally.what.follows.as_ref() == Some(*leader)));
-        let phrases = followers.iter().take(MOST_METRICS).map(|tally| phrase(tally));
-        line!["Also ", Line::listed(phrases), ", as ", metric(leader), " explains."]
+        line!["Also ", Line::listed(followers.iter().map(|tally| phrase(tally))), ", as ", metric(leader), " explains."]
     };
     leaders.iter().map(sentence).collect()
 }
@@ -195,8 +198,8 @@ fn followers(comparison: &Comparison) -> Vec<Line> {
 fn unchanged(comparison: &Comparison) -> Option<Line> {
     let whole = |tally: &&Tally| tally.what.verdict == Verdict::Unchanged && tally.cases == tally.of;
     let metrics = sorted(comparison.by_metric.iter().filter(whole));
-    let listed = Line::listed(metrics.iter().take(MOST_METRICS).map(|tally| metric(&tally.what.metric)));
-    (!metrics.is_empty()).then(|| line!["Unchanged: ", listed, "."])
+    let names = metrics.iter().map(|tally| metric(&tally.what.metric)).collect();
+    (!metrics.is_empty()).then(|| line!["Unchanged: ", Line::listed(at_most(names)), "."])
 }
 
 /// How the sides were measured, and what that allows to say.

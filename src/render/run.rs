@@ -57,7 +57,7 @@ fn table(levels: &[Level], names: &Names, wanted: impl Fn(Metric) -> bool) -> Ta
             columns.push(Column::new(heading, Align::Right, move |level: &Level| mean(level, &name)));
         }
     }
-    let shares: [(&str, fn(&Level) -> Option<Share>); 2] =
+    let shares: [(&str, OfLimit); 2] =
         [("decode of limit", |level| level.decode_of_limit), ("prefill of limit", |level| level.prefill_of_limit)];
     for (heading, share) in shares.into_iter().filter(|(_, share)| levels.iter().any(|level| share(level).is_some())) {
         columns.push(Column::right(heading, move |level: &Level| {
@@ -67,6 +67,9 @@ fn table(levels: &[Level], names: &Names, wanted: impl Fn(Metric) -> bool) -> Ta
     columns.push(Column::right("Runs", |level: &Level| count(level.runs)));
     Table { wide: true, ..Table::of(columns, levels) }
 }
+
+/// One of the shares of the device's limits.
+type OfLimit = fn(&Level) -> Option<Share>;
 
 fn mean(level: &Level, metric: &MetricName) -> Cell {
     match level.metrics.get(metric) {

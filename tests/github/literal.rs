@@ -98,15 +98,19 @@ fn pages(text: &str) -> Vec<String> {
 }
 
 fn check(text: &str) {
-    static PLAIN: LazyLock<Vec<usize>> = LazyLock::new(|| pages("x").iter().map(breaks).collect());
+    static PLAIN: LazyLock<Vec<usize>> = LazyLock::new(|| pages("x").iter().map(|page| breaks(page)).collect());
     let pages = pages(text);
     for page in &pages {
         check_text(&rendered(page), text);
     }
-    assert_eq!(pages.iter().map(breaks).collect::<Vec<_>>(), *PLAIN, "lines are broken by us alone: {text:?}");
+    assert_eq!(
+        pages.iter().map(|page| breaks(page)).collect::<Vec<_>>(),
+        *PLAIN,
+        "lines are broken by us alone: {text:?}"
+    );
 }
 
-fn breaks(markdown: &String) -> usize {
+fn breaks(markdown: &str) -> usize {
     markdown.matches("<br>").count()
 }
 
