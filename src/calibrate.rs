@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::compare::{Comparison, Row, Verdict};
 use crate::metric::{Kind, Metric};
-use crate::stats::{self, LogRatio, Share};
+use crate::stats::{self, LogRatio, Share, Summary};
 
 /// The changes that calibration reports about.
 pub const CHANGES: [Share; 3] = [Share::new(0.01), Share::new(0.02), Share::new(0.05)];
@@ -20,7 +21,7 @@ const MAX_RUNS: u32 = 200;
 const POWER: f64 = 1.28;
 
 /// What a machine can detect.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// Its name in the configuration.
     pub suite: String,
@@ -38,12 +39,10 @@ pub struct Calibration {
     pub apparent: Apparent,
     /// Cells in which the program would have been called changed, `CASE METRIC`.
     pub false_alarms: Vec<String>,
-    /// The comparison of the program with itself that all of this is from.
-    pub self_check: Comparison,
 }
 
 /// How often the program seemed to differ from itself. That is noise, since nothing has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Apparent {
     /// Rows whose interval excludes zero.
     pub rows: usize,
@@ -52,6 +51,7 @@ pub struct Apparent {
     /// How many of them exclude zero by chance: a tenth, with intervals of 90%.
     pub by_chance: f64,
     /// The largest of these changes; absent when there are none.
+    #[schemars(with = "Option<f64>")]
     pub largest: Option<Share>,
     /// So many rows happen by chance in less than 1 of 20 reports (as if rows were independent).
     pub unusual: bool,
@@ -83,17 +83,20 @@ impl Apparent {
 }
 
 /// How well changes of a metric can be detected, in its noisiest case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sensitivity {
     /// Its name, such as `ttft`.
     pub metric: String,
     /// The id of the noisiest case.
     pub case: String,
     /// Standard deviation from run to run, relative to the mean.
+    #[schemars(with = "f64")]
     pub spread: Share,
     /// The minimum detectable effect with the suite's runs: the smallest relative change that is found 9 times out of 10.
+    #[schemars(with = "f64")]
     pub detectable: Share,
     /// The noise threshold: smaller changes aren't reported.
+    #[schemars(with = "f64")]
     pub margin: Share,
     /// Runs per side for each of [`CHANGES`]; absent when there are too many.
     pub runs_for: [Option<u32>; CHANGES.len()],
@@ -110,7 +113,7 @@ impl Sensitivity {
 
 /// Reads a self-check of `suite` with `runs` runs per side in ordinary use. Only rows of timed metrics are of
 /// interest: memory is the same in every run, or the verdict says so.
-pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check: Comparison) -> Calibration {
+pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check: &Comparison) -> Calibration {
     let mut noisiest: BTreeMap<Metric, (&Row, f64)> = BTreeMap::new();
     for row in &self_check.rows {
         let known = row.cell.metric.known().filter(|metric| metric.definition().kind == Kind::Timed);
@@ -120,7 +123,7 @@ pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check
         }
     }
     let metrics: Vec<_> =
-        noisiest.into_values().map(|(row, spread)| sensitivity(row, spread, runs, &self_check)).collect();
+        noisiest.into_values().map(|(row, spread)| sensitivity(row, spread, runs, self_check)).collect();
     let alarm = |row: &&Row| matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
     let false_alarms: Vec<_> =
         self_check.rows.iter().filter(alarm).map(|row| format!("{} {}", row.cell.case, row.cell.metric)).collect();
@@ -131,15 +134,14 @@ pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check
         rounds,
         quiet: false_alarms.is_empty() && !metrics.is_empty() && metrics.iter().all(Sensitivity::suffices),
         metrics,
-        apparent: Apparent::of(&self_check),
+        apparent: Apparent::of(self_check),
         false_alarms,
-        self_check,
     }
 }
 
 /// The relative standard deviation of both sides, pooled.
 fn spread(row: &Row) -> Option<f64> {
-    let relative = |side: Option<crate::compare::Summary>| side.and_then(|side| Some((side.sd? / side.mean).powi(2)));
+    let relative = |side: Option<Summary>| side.and_then(|side| Some((side.sd? / side.mean).powi(2)));
     let variance = f64::midpoint(relative(row.sides.base)?, relative(row.sides.head)?);
     variance.is_finite().then(|| variance.sqrt())
 }

@@ -26,6 +26,8 @@ mod io;
 pub mod measure;
 pub mod metric;
 mod models;
+mod number;
+mod page;
 pub mod plan;
 mod plural;
 mod programs;

@@ -57,6 +57,8 @@ pub struct Definition {
     /// Tested when the caller names no metrics. The others repeat these (`e2e_latency` is mostly decode), and
     /// every further test makes all others weaker.
     pub default: bool,
+    /// Metrics that largely make this one up: when one of them changes, this one does.
+    pub follows: &'static [Metric],
 }
 
 /// The noise threshold of metrics that bench-diff doesn't know.
@@ -86,27 +88,38 @@ metrics! {
     /// Time to first token: from the request to the first token.
     Ttft = tested(timed("ttft", "TTFT", "ms", Better::Lower));
     /// 99th percentile of the gaps between generated tokens.
-    ItlP99 = Definition { margin: Share::new(0.05), ..tested(timed("itl_p99", "ITL p99", "ms", Better::Lower)) };
+    ItlP99 = Definition { margin: Share::new(0.05), ..tested(of_decode("itl_p99", "ITL p99", "ms", Better::Lower)) };
     /// Most memory held on the device (resident memory on a CPU).
     PeakMemory = memory("peak_memory", "peak memory");
     /// Most memory in use inside the allocator.
     AllocatedMemory = memory("allocated_memory", "allocated");
     /// Median gap between generated tokens.
-    ItlP50 = timed("itl_p50", "ITL p50", "ms", Better::Lower);
+    ItlP50 = of_decode("itl_p50", "ITL p50", "ms", Better::Lower);
     /// Time per output token: (e2e_latency - ttft) / (tokens - 1).
-    Tpot = timed("tpot", "TPOT", "ms", Better::Lower);
+    Tpot = of_decode("tpot", "TPOT", "ms", Better::Lower);
     /// Prompt tokens per second of prefill.
-    PrefillThroughput = timed("prefill_throughput", "prefill", "tok/s", Better::Higher);
+    PrefillThroughput = following(&[Metric::Ttft], timed("prefill_throughput", "prefill", "tok/s", Better::Higher));
     /// From the request to the last generated token.
-    E2eLatency = timed("e2e_latency", "e2e latency", "ms", Better::Lower);
+    E2eLatency = following(BOTH_PHASES, timed("e2e_latency", "e2e latency", "ms", Better::Lower));
     /// Tokens / (prefill + decode) time, as Qwen's Speed Benchmark.
-    Speed = timed("speed", "speed", "tok/s", Better::Higher);
+    Speed = following(BOTH_PHASES, timed("speed", "speed", "tok/s", Better::Higher));
     /// Energy that the device used, per generated token.
     Energy = timed("energy_per_token", "energy", "J/tok", Better::Lower);
 }
 
 const fn timed(name: &'static str, title: &'static str, unit: &'static str, better: Better) -> Definition {
-    Definition { name, title, unit, better, kind: Kind::Timed, margin: DEFAULT_MARGIN, default: false }
+    Definition { name, title, unit, better, kind: Kind::Timed, margin: DEFAULT_MARGIN, default: false, follows: &[] }
+}
+
+/// What a request's time is made of.
+const BOTH_PHASES: &[Metric] = &[Metric::DecodeThroughput, Metric::Ttft];
+
+const fn following(follows: &'static [Metric], definition: Definition) -> Definition {
+    Definition { follows, ..definition }
+}
+
+const fn of_decode(name: &'static str, title: &'static str, unit: &'static str, better: Better) -> Definition {
+    following(&[Metric::DecodeThroughput], timed(name, title, unit, better))
 }
 
 const fn memory(name: &'static str, title: &'static str) -> Definition {

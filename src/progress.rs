@@ -9,8 +9,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use crate::escape;
 use crate::measure::{At, Observer, Silent, Update};
 use crate::metric::{Metric, MetricName};
+use crate::number::value;
 use crate::plural::counted;
-use crate::render::value;
 use crate::results::{Outcome, Run};
 
 /// Expected seconds of a run by case: how the time left is divided until there are measurements.

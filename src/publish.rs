@@ -17,7 +17,7 @@ use crate::github::sticky::{Conversation, Marker, Posted, When};
 use crate::github::{ApiError, Client, Patience, Token, acceptance};
 use crate::io::Io;
 use crate::redact::Secrets;
-use crate::render::comment::{self, Surroundings};
+use crate::render::pull_request::{self, Surroundings};
 use crate::report::{Acceptance, Report};
 pub use policy::{FailOn, IfNoBaseline, Options};
 
@@ -150,7 +150,7 @@ impl<'a, 'b> Step<'a, 'b> {
 
     /// Into the step's summary; the text. A runner's file that can't be written costs nothing else.
     fn summarize(&mut self, report: &Report, surroundings: &Surroundings) -> Result<String> {
-        let summary = comment::summary(report, surroundings);
+        let summary = pull_request::summary(report, surroundings);
         if let Err(error) = self.files.summarize(&summary) {
             self.warn(&format!("can't write the step's summary: {error}"))?;
         }
@@ -168,7 +168,7 @@ impl<'a, 'b> Step<'a, 'b> {
         surroundings: &Surroundings,
         target: Option<&Target>,
     ) -> Result<Option<String>> {
-        let text = comment::comment(report, surroundings);
+        let text = pull_request::comment(report, surroundings);
         let Some(target) = target else {
             write!(self.io.out, "{text}")?;
             return Ok(None);
@@ -211,7 +211,7 @@ impl<'a, 'b> Step<'a, 'b> {
             head_sha,
             run_id: target.context.measuring_run(),
             conclusion: outcome::conclusion(report, surroundings.accepted.is_some(), self.options),
-            title: &comment::headline(report),
+            title: &pull_request::title(report),
             summary: text,
             details_url: &target.context.run_url(),
         };
@@ -273,7 +273,7 @@ fn post(
     match conversation.upsert(&marker, text, when, worth_saying(report)) {
         // Too long after all: GitHub counts in its own way.
         Err(ApiError::Refused { status: 422, message, .. }) if message.contains("too long") => {
-            let short = comment::too_long(report, surroundings);
+            let short = pull_request::too_long(report, surroundings);
             conversation.upsert(&marker, &short, when, worth_saying(report))
         }
         result => result,

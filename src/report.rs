@@ -9,10 +9,11 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::calibrate::{Calibration, calibrate};
 use crate::compare::Comparison;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::results::Results;
+use crate::results::{self, Level, Results};
 
 /// The schema that is written; 1 is read as well. It held results of schema 1, and was the same otherwise.
 pub const SCHEMA: u32 = 2;
@@ -43,6 +44,12 @@ pub struct Report {
     /// Without a baseline, the same build measured as base and head: what this machine can tell apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_check: Option<Comparison>,
+    /// What follows from the self-check.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
+    /// Without a baseline, what was measured in the last session, case by case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub levels: Vec<Level>,
     /// The pull request, as the measuring job knew it. A claim: `publish` checks it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<u64>,
@@ -109,6 +116,8 @@ impl Report {
             comparison: None,
             release: None,
             self_check: None,
+            calibration: None,
+            levels: Vec::new(),
             pull_request: None,
             origin: None,
             failure: None,
@@ -125,6 +134,22 @@ impl Report {
             sessions: Vec::new(),
         };
         Self { failure: Some(why.to_owned()), ..Self::of(head, subject.hardware.clone()) }
+    }
+
+    /// With everything that follows from what was measured, whatever the report held of it: nobody's word is taken for a
+    /// sum.
+    #[must_use]
+    pub fn derived(mut self) -> Self {
+        let compared = self.comparison.iter_mut().chain(self.release.iter_mut().map(|release| &mut release.comparison));
+        compared.chain(&mut self.self_check).for_each(Comparison::summarize);
+        let runs = self.head.settings.runs;
+        let calibrate = |check| calibrate(&self.suite, &self.hardware, runs, runs, check);
+        self.calibration = self.self_check.as_ref().map(calibrate);
+        self.levels = match (&self.comparison, self.head.sessions.last()) {
+            (None, Some(session)) => results::levels(&self.head.cases, session),
+            _ => Vec::new(),
+        };
+        self
     }
 }
 
@@ -151,7 +176,8 @@ pub fn read(path: &Path) -> Result<Report> {
     if !(1..=SCHEMA).contains(&version.schema) {
         return Err(wrong(format!("it has schema {}, this bench-diff reads 1 to {SCHEMA}", version.schema)));
     }
-    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))
+    let report: Report = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    Ok(report.derived())
 }
 
 /// Writes a report, whole or not at all.

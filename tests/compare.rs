@@ -346,6 +346,31 @@ fn large_tables_are_cut_and_say_so() {
     assert_eq!(comparison.rows.len(), 500);
 }
 
+/// The worst are in sight, the others in a fold of the same form, and the answer counts all of them.
+#[test]
+fn ten_cases_are_in_sight() {
+    let side = |slower: f64| -> Value {
+        let level = |index: usize| 10.0 * (1.0 + slower * (index + 3) as f64 / 100.0);
+        (0..14).map(|index| cell(&format!("Qwen2.5-{index}B/bf16"), "ttft", noisy(level(index), 0.003))).collect()
+    };
+    let (_, out, _) = run(&Files::new(&side(0.0), &side(1.0)), &["--same-session", "--format", "markdown"]);
+    assert!(out.starts_with("### 🔴 Slower: TTFT +3.0% to +16.0% in 14 of 14 cases\n"), "{out}");
+    let (seen, folded) = out.split_once("<details><summary>The other 4</summary>").expect("a fold");
+    assert!(seen.contains("**13B**") && seen.contains("**4B**") && !seen.contains("**3B**"), "{out}");
+    assert!(folded.contains("**3B**") && folded.contains("**0B**"), "{out}");
+}
+
+/// A foreign file may have any number of metrics: what changed has a column, and what has none is counted.
+#[test]
+fn metrics_without_a_column_are_counted() {
+    let metric = |name: usize, level: f64| json!({"case": "a", "metric": format!("m{name}"), "unit": "x", "better": "lower", "samples": noisy(level, 0.003)});
+    let side =
+        |last: f64| -> Value { (0..30).map(|name| metric(name, if name == 29 { last } else { 10.0 })).collect() };
+    let (_, out, _) = run(&Files::new(&side(10.0), &side(12.0)), &["--same-session"]);
+    assert!(out.starts_with("Worse: m29 +20.0%\n"), "{out}");
+    assert!(out.contains("14 more metrics aren't shown") && out.contains("m29 ↓") && !out.contains("m15 ↓"), "{out}");
+}
+
 /// A metric that bench-diff knows may be asked for where nobody measured it.
 #[test]
 fn a_known_metric_may_be_absent() {

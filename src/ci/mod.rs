@@ -128,7 +128,7 @@ pub fn report_failure(suite: &Suite, about: &About, output: &Folder, why: &str) 
 
 fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
     let About { pull_request, origin } = about.clone();
-    let report = Report { pull_request, origin: Some(origin), ..report };
+    let report = Report { pull_request, origin: Some(origin), ..report.derived() };
     report::write(&report, &output.join(leftovers::REPORT))?;
     Ok(report)
 }

@@ -8,6 +8,7 @@ use super::format::Format;
 use crate::baseline::{self, Change, Entry, Findings, Store};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
+use crate::page::terminal;
 use crate::plural::counted;
 use crate::render;
 use crate::results::{self, Occasions};
@@ -158,7 +159,7 @@ fn show(store: &Store, name: Option<&str>, io: &mut Io) -> Result<Exit> {
         });
     };
     let results = results::read(Path::new(&entry.path))?;
-    io.out.text(&render::run::table(&results))?;
+    io.out.text(&terminal::for_stdout(&render::run::page(&results)))?;
     let occasions = Occasions::of(&results.sessions);
     writeln!(io.out, "\nThe newest of {} in {}", occasions.in_words(), entry.path.display())?;
     if let Some(remark) = baseline::lacking(&occasions) {

@@ -1,14 +1,17 @@
 //! `bench-diff calibrate`
 
+use serde::Serialize;
+
 use super::format::Format;
-use crate::calibrate::calibrate;
-use crate::compare::Options;
+use crate::calibrate::{Calibration, calibrate};
+use crate::compare::{Comparison, Options};
 use crate::config::{self, Selection};
 use crate::device::Machine;
 use crate::duel::{Contender, Duel, Ended};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
 use crate::measure::{self, Request, Stop, Worker};
+use crate::page::terminal;
 use crate::{plan, progress, render};
 
 /// Check this machine: how small a change can it detect, and how many runs does that take?
@@ -35,6 +38,14 @@ const EXAMPLES: &str = "Examples:
   bench-diff calibrate
   bench-diff calibrate --suite h100-small --rounds 10";
 
+/// What `--format json` prints.
+#[derive(Serialize)]
+struct Output<'a> {
+    #[serde(flatten)]
+    calibration: &'a Calibration,
+    self_check: &'a Comparison,
+}
+
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let mut suite = config::load_suite(&args.selection, &Machine::here())?;
     let runs = std::mem::replace(&mut suite.settings.runs, args.rounds);
@@ -57,10 +68,10 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         return Ok(Exit::Interrupted);
     }
     let hardware = measure::environment(&suite).fingerprint();
-    let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, check.comparison);
+    let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, &check.comparison);
     match args.format {
-        Format::Table => io.out.text(&render::calibration::table(&calibration))?,
-        Format::Json => io.out.json(&calibration)?,
+        Format::Table => io.out.text(&terminal::for_stdout(&render::calibration::page(&calibration)))?,
+        Format::Json => io.out.json(&Output { calibration: &calibration, self_check: &check.comparison })?,
     }
     if calibration.metrics.is_empty() {
         return Err(Error::measurement("nothing could be measured often enough to estimate the noise")

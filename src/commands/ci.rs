@@ -8,7 +8,6 @@ use clap::ValueEnum;
 use super::publish::Publishing;
 use super::{base, variable};
 use crate::baseline::{self, Store};
-use crate::calibrate::calibrate;
 use crate::ci::{
     self, About, Base, BaseCommits, BaseError, BuiltAgainstCandle, BuiltByCommand, Checkout, Local, Measured, Search,
     Sides,
@@ -22,6 +21,7 @@ use crate::git;
 use crate::github::event::Context;
 use crate::io::Io;
 use crate::measure::{End, Stop};
+use crate::page::terminal;
 use crate::plan::{self, Plan};
 use crate::programs::Source;
 use crate::publish::publish;
@@ -361,13 +361,12 @@ fn tell(args: &Args, report: &Report, io: &mut Io) -> Result<Exit> {
 }
 
 fn table(report: &Report) -> String {
-    match (&report.comparison, &report.self_check) {
-        (Some(comparison), _) => render::table::render(comparison, render::table::Screen::detect()),
-        (None, Some(check)) => {
-            let runs = report.head.settings.runs;
-            let calibration = calibrate(&report.suite, &report.hardware, runs, runs, check.clone());
-            format!("{}\n{}", render::run::table(&report.head), render::calibration::table(&calibration))
+    let numbers = || terminal::for_stdout(&render::run::page(&report.head));
+    match (&report.comparison, &report.calibration) {
+        (Some(comparison), _) => terminal::for_stdout(&render::comparison::page(comparison)),
+        (None, Some(calibration)) => {
+            format!("{}\n{}", numbers(), terminal::for_stdout(&render::calibration::page(calibration)))
         }
-        (None, None) => render::run::table(&report.head),
+        (None, None) => numbers(),
     }
 }

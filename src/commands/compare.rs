@@ -13,6 +13,7 @@ use crate::error::{Exit, Result};
 use crate::flags;
 use crate::io::{Io, unwritable};
 use crate::metric::{Better, Definition, Metric};
+use crate::page::{github, terminal};
 use crate::publish::FailOn;
 use crate::render;
 use crate::stats::Share;
@@ -150,8 +151,8 @@ pub struct Output<'a> {
 fn show(comparison: &Comparison, format: Format, out: &mut dyn Write) -> std::io::Result<()> {
     let mut out = BufWriter::new(out);
     match format {
-        Format::Table => write!(out, "{}", render::table::render(comparison, render::table::Screen::detect()))?,
-        Format::Markdown => write!(out, "{}", render::markdown::render(comparison))?,
+        Format::Table => write!(out, "{}", terminal::for_stdout(&render::comparison::page(comparison)))?,
+        Format::Markdown => write!(out, "{}", github::write(&render::comparison::page(comparison), github::DOCUMENT))?,
         Format::Csv => render::csv::write(&comparison.rows, &mut out)?,
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, &Output { schema: SCHEMA, comparison: Cow::Borrowed(comparison) })?;

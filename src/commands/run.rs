@@ -9,6 +9,7 @@ use crate::escape;
 use crate::files::Output;
 use crate::io::Io;
 use crate::measure::{self, End, Request, Side, Stop, Worker};
+use crate::page::terminal;
 use crate::plural::counted;
 use crate::results::{self, FailureKind, Outcome, Results};
 use crate::{plan, progress, render};
@@ -131,7 +132,7 @@ fn report(args: &Args, results: &Results, output: &Output, io: &mut Io) -> Resul
     }
     // The results themselves may be on standard output.
     if !output.is_stdout() {
-        io.out.text(&render::run::table(results))?;
+        io.out.text(&terminal::for_stdout(&render::run::page(results)))?;
     }
     let runs = results.sessions.last().map_or(&[][..], |session| &session.runs);
     let failed = runs

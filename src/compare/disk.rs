@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 use super::reason::{Mismatch, Open, ReasonCode, Told, Unconfirmed, Untestable};
-use super::row::{self, Cell, Sides, Summary};
+use super::row::{self, Cell, Sides};
 use super::{Verdict, wording};
 use crate::metric::Better;
-use crate::stats::Share;
+use crate::stats::{Share, Summary};
 use crate::word::Word;
 
 /// One cell, what its sides hold, and what was found.

@@ -20,6 +20,7 @@ mod reason;
 mod row;
 mod screen;
 mod side;
+mod tally;
 mod test;
 mod verdict;
 pub(crate) mod wording;
@@ -37,9 +38,13 @@ pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 pub use load::load;
 pub use mismatch::obstacles;
 pub use reason::{Doubt, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable};
-pub use row::{Cell, Row, Sides, Summary};
+pub use row::{Cell, Row, Sides};
 pub use screen::compare;
 pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
+pub use tally::Tally;
+pub use wording::Direction;
+
+pub use crate::stats::Summary;
 
 /// What to compare, and by which thresholds.
 #[derive(Debug, Clone, PartialEq)]
@@ -101,6 +106,9 @@ pub struct Comparison {
     /// Median relative change of each metric over all cases: if everything moves, a shared cause is likely.
     #[schemars(with = "BTreeMap<String, f64>")]
     pub common_shift: BTreeMap<String, Share>,
+    /// What the rows come to, metric by metric. Derived from them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_metric: Vec<Tally>,
     /// One for each cell that both sides have values of.
     pub rows: Vec<Row>,
     /// Cases without a comparison, or with something to say beside it.
@@ -117,8 +125,10 @@ impl Comparison {
         self.counts.regressed > 0 || self.notes.iter().any(|note| note.fails)
     }
 
-    /// Derives counts and overall verdict from the rows. Nothing compared is nothing comparable.
-    fn summarize(&mut self) {
+    /// Derives from the rows what follows from them: a file may claim anything else. Nothing compared is nothing
+    /// comparable.
+    pub fn summarize(&mut self) {
+        self.by_metric = tally::tally(&self.rows);
         self.counts = Counts::default();
         for row in &self.rows {
             *self.counts.of_mut(row.verdict()) += 1;

@@ -1,12 +1,9 @@
 //! A row of a comparison: a cell, its two sides, and what was found.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
 use super::Verdict;
 use super::finding::{Finding, Tested};
 use crate::metric::{Better, MetricName};
-use crate::stats::Share;
+use crate::stats::{Share, Summary};
 
 /// One cell, what its sides hold, and what was found. [`disk`](super::disk) is its JSON.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,18 +38,6 @@ pub struct Sides {
     pub base: Option<Summary>,
     /// What is judged.
     pub head: Option<Summary>,
-}
-
-/// One side of a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Summary {
-    /// Number of runs that gave a value.
-    pub n: usize,
-    /// Their arithmetic mean, in the metric's unit.
-    pub mean: f64,
-    /// Sample standard deviation, in the metric's unit; absent for a single run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sd: Option<f64>,
 }
 
 impl Row {
@@ -99,6 +84,19 @@ impl Row {
     /// Runs per side that would settle an inconclusive row.
     pub fn runs_needed(&self) -> Option<u32> {
         self.finding.tested().and_then(|tested| tested.conclusion.runs_needed())
+    }
+
+    /// How many more than it has.
+    pub fn more_runs(&self) -> Option<u32> {
+        let has = |side: Option<Summary>| side.map_or(0, |side| side.n);
+        let fewest = has(self.sides.base).min(has(self.sides.head));
+        Some(self.runs_needed()?.saturating_sub(u32::try_from(fewest).unwrap_or(u32::MAX)))
+    }
+
+    /// Half of the interval: what may be said beside the change as `±`. The longer half, where they differ.
+    pub fn uncertainty(&self) -> Option<Share> {
+        let (change, [low, high]) = self.change().zip(self.interval())?;
+        Share::new((change.get() - low.get()).max(high.get() - change.get())).finite()
     }
 
     /// The minimum detectable effect: the smallest relative change that the data could have shown.

@@ -8,12 +8,12 @@ use super::mismatch::Ceilings;
 use super::pair::Pair;
 use super::test::{Assessment, Test, assess};
 use super::verdict::Rule;
-use super::wording::percent;
 use super::{
     Comparison, Counts, Difference, Finding, Mismatch, Options, Ranges, Row, Side, Tier, Verdict, mismatch, verdict,
 };
 use crate::error::{Error, Result};
 use crate::metric::{self, Better};
+use crate::number::percent;
 use crate::results::Occasions;
 use crate::results::occasions::{HISTORY, more_sessions};
 use crate::stats::{self, LogRatio, Share};
@@ -39,6 +39,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
         alpha: options.alpha,
         family: assessed.iter().filter(|assessed| matches!(assessed, Assessment::Tested(_))).count(),
         common_shift: common_shift(&pairs, &assessed),
+        by_metric: Vec::new(),
         rows: rows(&pairs, &assessed, options.alpha),
         notes,
         differences,

@@ -7,10 +7,10 @@ use super::forecast::Forecast;
 use super::pair::Pair;
 use super::reason::{Doubt, Open, Unconfirmed};
 use super::test::{Standard, Test};
-use super::{Cell, Conclusion, Finding, Pooled, Row, Sides, Summary, Tested};
+use super::{Cell, Conclusion, Finding, Pooled, Row, Sides, Tested};
 use crate::metric::Better;
 use crate::results::occasions::HISTORY;
-use crate::stats::{self, LogRatio, Share};
+use crate::stats::{self, LogRatio, Share, Summary};
 
 /// Standard normal quantile of 90% power.
 const POWER: f64 = 1.28;
@@ -78,16 +78,11 @@ pub(super) fn row(pair: &Pair, finding: impl FnOnce(Option<Share>) -> Finding) -
         better: pair.better,
         margin: pair.margin,
     };
-    Row { cell, sides: Sides { base: summary(&base), head: summary(&head) }, finding: finding(change) }
+    Row { cell, sides: Sides { base: Summary::of(&base), head: Summary::of(&head) }, finding: finding(change) }
 }
 
 fn log_mean(values: &[f64]) -> Option<f64> {
     stats::mean(&values.iter().map(|value| value.ln()).collect::<Vec<_>>())
-}
-
-fn summary(values: &[f64]) -> Option<Summary> {
-    let sd = stats::standard_deviation(values).filter(|sd| sd.is_finite());
-    Some(Summary { n: values.len(), mean: stats::mean(values)?, sd })
 }
 
 pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &mut Rule) -> Tested {

@@ -3,55 +3,49 @@
 use super::memory_rule::GRANULARITY_MIB;
 use super::reason::MAX_RUNS;
 use super::{Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Unconfirmed, Untestable, Verdict};
-use crate::metric::Better;
+use crate::metric;
+use crate::number::percent;
 use crate::results::occasions::{HOURS_APART, more_sessions};
 use crate::stats::Share;
 use crate::unit::{self, Quantity};
+use crate::word::words;
 
-/// A share as a percentage with sensible digits: `2.9%`, `0.04%`, `128%`.
-pub fn percent(share: Share) -> String {
-    let percent = share.abs().percent();
-    let digits = match percent {
-        p if p >= 99.95 => 0,
-        p if p >= 0.095 || p == 0.0 => 1,
-        p if p >= 0.0095 => 2,
-        _ => return "under 0.01%".to_owned(),
-    };
-    let text = format!("{percent:.digits$}");
-    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
-    format!("{text}%")
+words! {
+    /// Which way a change goes, as a person says it.
+    Direction {
+        Slower = "slower",
+        Faster = "faster",
+        More = "more",
+        Less = "less",
+        Worse = "worse",
+        Better = "better",
+    }
 }
 
-/// The minimum detectable effect: beyond 100% the exact number helps nobody.
-pub fn smallest_change(share: Share) -> String {
-    if share > Share::new(1.0) { "over 100%".to_owned() } else { percent(share) }
+impl Direction {
+    /// Of a change in native units. No change has no direction.
+    fn of(change: Share, unit: &str, better: metric::Better) -> Option<Self> {
+        let grew = change.get() > 0.0;
+        let worse = grew == (better == metric::Better::Lower);
+        match unit {
+            _ if change.get() == 0.0 => None,
+            _ if is_amount(unit) => Some(if grew { Self::More } else { Self::Less }),
+            _ if !is_speed(unit) => Some(if worse { Self::Worse } else { Self::Better }),
+            _ => Some(if worse { Self::Slower } else { Self::Faster }),
+        }
+    }
 }
 
 /// A relative change in native units as a person says it: `2.9% slower`, `3% more`.
-pub fn change(change: Share, unit: &str, better: Better) -> String {
-    if change.get() == 0.0 {
-        return "no change".to_owned();
+pub fn change(change: Share, unit: &str, better: metric::Better) -> String {
+    match Direction::of(change, unit, better) {
+        Some(direction) => format!("{} {direction}", percent(change)),
+        None => "no change".to_owned(),
     }
-    let worse = (change.get() > 0.0) == (better == Better::Lower);
-    let word = match worse {
-        _ if unit == "J/tok" || unit::quantity(unit) == Some(Quantity::Memory) => {
-            if change.get() > 0.0 {
-                "more"
-            } else {
-                "less"
-            }
-        }
-        _ if !is_speed(unit) => {
-            if worse {
-                "worse"
-            } else {
-                "better"
-            }
-        }
-        true => "slower",
-        false => "faster",
-    };
-    format!("{} {word}", percent(change))
+}
+
+fn is_amount(unit: &str) -> bool {
+    unit == "J/tok" || unit::quantity(unit) == Some(Quantity::Memory)
 }
 
 fn is_speed(unit: &str) -> bool {
@@ -160,6 +154,11 @@ impl Row {
     /// The verdict as in tables.
     pub fn verdict_word(&self) -> &'static str {
         if self.is_unconfirmed() { "unconfirmed" } else { self.verdict().word() }
+    }
+
+    /// Which way it changed; `None` where it didn't.
+    pub fn direction(&self) -> Option<Direction> {
+        Direction::of(self.change()?, &self.cell.unit, self.cell.better)
     }
 
     /// The change as a person says it; `None` where there is none to say.

@@ -8,6 +8,7 @@ use crate::error::Exit;
 use crate::escape;
 use crate::github::checks::Conclusion;
 use crate::github::outputs::{Annotation, Files, Level};
+use crate::number::signed_percent;
 use crate::report::Report;
 
 /// Over all reports of a step.
@@ -127,7 +128,7 @@ pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Anno
     let level = level(fail_on, accepted);
     let unmeasured = annotation_of_failure(report, fail_on).into_iter();
     let regressions = regressed(report).map(|row| {
-        let change = row.change().map_or_else(String::new, |change| format!(" changed by {:+.1}%", change.percent()));
+        let change = row.change().map_or_else(String::new, |change| format!(" changed by {}", signed_percent(change)));
         Annotation {
             level,
             title: format!("bench-diff: regression in {}", escape::short_line(&row.cell.case, 80)),

@@ -1,125 +1,141 @@
 //! What a machine can tell apart, in a table and in a sentence.
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
-
+use super::{NAME, metric};
 use crate::calibrate::{Apparent, CHANGES, Calibration, Sensitivity};
-use crate::compare::wording::{percent, smallest_change};
-use crate::escape;
-use crate::metric;
-use crate::plural::counted;
+use crate::metric::MetricName;
+use crate::number::{count, counted, decimal, percent, smallest_change};
+use crate::page::{Block, Column, Line, Page, Table, command, foreign, line};
 
 /// More runs are no practical advice.
 const MANY_RUNS: u32 = 30;
 
-const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
-
 /// The table of `bench-diff calibrate`, and its verdict.
-pub fn table(calibration: &Calibration) -> String {
-    let runs = calibration.runs;
-    let mut table = Table::new();
-    let mut header = vec!["metric".into(), "spread".into(), format!("shows with {runs} runs"), "threshold".into()];
-    header.extend(CHANGES.map(|change| format!("runs for {}", percent(change))));
-    table.load_style(STYLE).set_header(header);
-    for metric in &calibration.metrics {
-        let mut row = vec![title(metric)];
-        row.extend([percent(metric.spread), smallest_change(metric.detectable), percent(metric.margin)]);
-        row.extend(metric.runs_for.map(|runs| runs.map_or_else(|| "over 200".into(), |runs| runs.to_string())));
-        table.add_row(row);
+pub fn page(calibration: &Calibration) -> Page {
+    let said = verdict(calibration).into_iter().map(Block::Paragraph);
+    Page {
+        headline: line![
+            "Suite ",
+            foreign(&calibration.suite, NAME),
+            " on ",
+            foreign(&calibration.hardware, NAME),
+            ", the same build as base and head, ",
+            count(calibration.rounds as usize),
+            " runs each. For each metric its noisiest case:"
+        ],
+        body: vec![Block::Table(by_metric(calibration)), Block::Paragraph(Line::default())],
+        end: said.collect(),
+        ..Page::default()
     }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    format!(
-        "Suite {} on {}, the same build as base and head, {} runs each. For each metric its noisiest case:\n\n{}\n\n{}\n",
-        escape::line(&calibration.suite),
-        calibration.hardware,
-        calibration.rounds,
-        table.trim_fmt(),
-        verdict(calibration).join("\n")
-    )
 }
 
-/// Is the machine quiet enough, and if not, what would help? A sentence or two each, the same in every format.
-pub fn verdict(calibration: &Calibration) -> Vec<String> {
-    let mut said = vec![smallest(calibration), apparent(&calibration.apparent)];
-    if let Some(alarm) = alarm(calibration) {
-        said.push(alarm);
-    }
-    said.push(advice(calibration));
-    said.retain(|sentence| !sentence.is_empty());
-    said
+fn by_metric(calibration: &Calibration) -> Table {
+    let runs = count(calibration.runs as usize);
+    let mut columns = vec![
+        Column::left("metric", title),
+        Column::right("spread", |metric: &Sensitivity| percent(metric.spread)),
+        Column::right(line!["shows with ", runs, " runs"], |metric: &Sensitivity| smallest_change(metric.detectable)),
+        Column::right("threshold", |metric: &Sensitivity| percent(metric.margin)),
+    ];
+    columns.extend(CHANGES.iter().enumerate().map(|(index, change)| {
+        let needed = move |metric: &Sensitivity| match metric.runs_for[index] {
+            Some(runs) => Line::from(count(runs as usize)),
+            None => "over 200".into(),
+        };
+        Column::right(line!["runs for ", percent(*change)], needed)
+    }));
+    Table::of(columns, &calibration.metrics)
 }
 
-fn smallest(calibration: &Calibration) -> String {
-    let shown: Vec<_> = calibration
-        .metrics
-        .iter()
-        .map(|metric| format!("{} {}", title(metric), smallest_change(metric.detectable)))
-        .collect();
-    if shown.is_empty() {
-        return String::new();
-    }
-    let runs = counted(calibration.runs as usize, "run");
-    format!(
-        "With {runs} a side, the smallest changes that this machine shows, 9 times out of 10: {}.",
-        shown.join(", ")
-    )
+/// Is the machine quiet enough, and if not, what would help? A sentence or two each, the same in every place.
+pub fn verdict(calibration: &Calibration) -> Vec<Line> {
+    let said = [
+        smallest(calibration),
+        apparent(&calibration.apparent),
+        alarm(calibration).unwrap_or_default(),
+        advice(calibration),
+    ];
+    said.into_iter().filter(|sentence| !sentence.is_empty()).collect()
 }
 
-fn apparent(apparent: &Apparent) -> String {
+fn smallest(calibration: &Calibration) -> Line {
+    if calibration.metrics.is_empty() {
+        return Line::default();
+    }
+    let shown = calibration.metrics.iter().map(|metric| line![title(metric), " ", smallest_change(metric.detectable)]);
+    line![
+        "With ",
+        counted(calibration.runs as usize, "run"),
+        " a side, the smallest changes that this machine shows, 9 times out of 10: ",
+        Line::joined(shown, ", "),
+        "."
+    ]
+}
+
+fn apparent(apparent: &Apparent) -> Line {
     let Apparent { rows, of, by_chance, largest, .. } = *apparent;
     match (of, largest) {
-        (0, _) => String::new(),
-        (_, None) => "No row seems to differ from itself: every interval includes zero.".to_owned(),
-        (_, Some(largest)) => format!(
-            "{rows} of {} seem to differ from themselves (intervals without zero), by up to {}. Nothing has changed, so \
-             that is noise; by chance it would be about {by_chance:.1}.",
+        (0, _) => Line::default(),
+        (_, None) => "No row seems to differ from itself: every interval includes zero.".into(),
+        (_, Some(largest)) => line![
+            count(rows),
+            " of ",
             counted(of, "row"),
-            smallest_change(largest)
-        ),
+            " seem to differ from themselves (intervals without zero), by up to ",
+            smallest_change(largest),
+            ". Nothing has changed, so that is noise; by chance it would be about ",
+            decimal(by_chance, 1),
+            "."
+        ],
     }
 }
 
 /// What chance doesn't explain.
-fn alarm(calibration: &Calibration) -> Option<String> {
-    let more_runs = calibration.rounds.saturating_mul(2);
-    let advice = format!("measure again with more runs (`--runs {more_runs}`), or on a quieter machine");
+fn alarm(calibration: &Calibration) -> Option<Line> {
+    let more = command(runs_flag(calibration.rounds.saturating_mul(2)));
+    let advice = line!["measure again with more runs (", more, "), or on a quieter machine."];
     match calibration.false_alarms.len() {
         0 if !calibration.apparent.unusual => None,
-        0 => Some(format!("That is more than chance gives: something else kept the machine busy; {advice}.")),
-        count => Some(format!(
-            "{} would have been called changed, a false alarm: something else kept the machine busy; {advice}.",
-            counted(count, "row")
-        )),
+        0 => Some(line!["That is more than chance gives: something else kept the machine busy; ", advice]),
+        rows => Some(line![
+            counted(rows, "row"),
+            " would have been called changed, a false alarm: something else kept the machine busy; ",
+            advice
+        ]),
     }
 }
 
 /// What it takes to tell changes of the noise thresholds' size.
-fn advice(calibration: &Calibration) -> String {
-    let runs = calibration.runs;
+fn advice(calibration: &Calibration) -> Line {
     let noisy: Vec<&Sensitivity> = calibration.metrics.iter().filter(|metric| !metric.suffices()).collect();
     if noisy.is_empty() {
         return match calibration.quiet {
-            true => format!("Quiet enough: with {runs} runs, changes beyond the noise thresholds show."),
-            false => String::new(),
+            true => line![
+                "Quiet enough: with ",
+                count(calibration.runs as usize),
+                " runs, changes beyond the noise thresholds show."
+            ],
+            false => Line::default(),
         };
     }
-    let thresholds: Vec<_> =
-        noisy.iter().map(|metric| format!("{} {}", title(metric), percent(metric.margin))).collect();
+    let thresholds = Line::joined(noisy.iter().map(|metric| line![title(metric), " ", percent(metric.margin)]), ", ");
     let needed: Option<Vec<u32>> = noisy.iter().map(|metric| metric.runs_for_margin).collect();
     let way = match needed.and_then(|runs| runs.into_iter().max()) {
-        Some(runs @ ..=MANY_RUNS) => format!("takes {runs} runs (`--runs {runs}`), or a quieter machine"),
-        Some(runs) => format!("would take {runs} runs a side: rather use a quieter machine, or longer cases"),
-        None => "would take over 200 runs a side: rather use a quieter machine, or longer cases".to_owned(),
+        Some(runs @ ..=MANY_RUNS) => {
+            line!["takes ", count(runs as usize), " runs (", command(runs_flag(runs)), "), or a quieter machine."]
+        }
+        Some(runs) => {
+            line!["would take ", count(runs as usize), " runs a side: rather use a quieter machine, or longer cases."]
+        }
+        None => "would take over 200 runs a side: rather use a quieter machine, or longer cases.".into(),
     };
-    format!(
-        "Smaller changes stay inconclusive. To tell those of the noise thresholds' size ({}) {way}.",
-        thresholds.join(", ")
-    )
+    line!["Smaller changes stay inconclusive. To tell those of the noise thresholds' size (", thresholds, ") ", way]
+}
+
+fn runs_flag(runs: u32) -> Line {
+    line!["--runs ", count(runs as usize)]
 }
 
 /// A program of others may have metrics of its own.
-fn title(metric: &Sensitivity) -> String {
-    metric::find(&metric.metric)
-        .map_or_else(|| escape::short_line(&metric.metric, 60), |known| known.definition().title.to_owned())
+fn title(sensitivity: &Sensitivity) -> Line {
+    metric(&MetricName::from(sensitivity.metric.as_str()))
 }

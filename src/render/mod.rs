@@ -1,28 +1,77 @@
-//! Shows what was decided elsewhere: for a terminal, as Markdown, JSON or CSV.
+//! Shows what was decided elsewhere. What is read as a page is built here as a [`Page`](crate::page::Page), once for all
+//! places: [`comparison`] of a comparison, [`pull_request`] of a whole report.
 
 pub mod baseline;
 pub mod calibration;
-mod columns;
-pub mod comment;
+mod case_names;
+mod case_table;
+pub mod comparison;
 pub mod csv;
-pub mod markdown;
-mod number;
+mod details;
+mod facts;
+mod headline;
+mod next_step;
 pub mod planned_cases;
 pub mod profile_tables;
+pub mod pull_request;
+mod reproduce;
 pub mod run;
-pub mod summary;
-pub mod table;
 
-pub use number::{p_value, signed_percent, value};
+use comfy_table::{CellAlignment, LineStyle, TableStyle, presets};
 
 use crate::metric::{Better, MetricName};
+use crate::page::{Line, code, foreign};
 
-/// The heading of a metric, with an arrow for the direction that is better. Foreign names are not escaped.
-pub fn metric_heading(name: &MetricName, better: Better) -> String {
-    let title = name.known().map_or(name.as_str(), |known| known.definition().title);
+/// Longer names of others are cut.
+const NAME: usize = 80;
+/// Longer sentences of others are cut.
+const SENTENCE: usize = 400;
+
+/// What the sides are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Sides {
+    /// As headings.
+    title: [&'static str; 2],
+    /// At the start of a sentence.
+    the_head: &'static str,
+    /// Within a sentence.
+    head: &'static str,
+    interleaved: &'static str,
+}
+
+impl Sides {
+    const FILES: Self =
+        Self { title: ["Base", "Head"], the_head: "The head", head: "head", interleaved: "base and head interleaved" };
+    const PULL_REQUEST: Self =
+        Self { title: ["Base", "PR"], the_head: "The PR", head: "PR", interleaved: "base and PR interleaved" };
+}
+
+/// A metric's title; the name as it is where bench-diff doesn't know it.
+fn metric(name: &MetricName) -> Line {
+    name.known().map_or_else(|| code(name.as_str(), NAME), |known| known.definition().title.into())
+}
+
+/// Where it stands among others: as listed, then those of others.
+fn metric_order(name: &MetricName) -> usize {
+    name.known().map_or(usize::MAX, |known| known as usize)
+}
+
+/// With an arrow for the direction that is better, and on the next line the unit.
+fn metric_heading(name: &MetricName, unit: &str, better: Better) -> Vec<Line> {
     let arrow = match better {
-        Better::Higher => '↑',
-        Better::Lower => '↓',
+        Better::Higher => " ↑",
+        Better::Lower => " ↓",
     };
-    format!("{title} {arrow}")
+    vec![metric(name).and(arrow), foreign(unit, 16)]
+}
+
+/// A table for a terminal that isn't part of a page: text in the first column, numbers in the others.
+fn plain_table(heading: impl IntoIterator<Item = String>, rows: Vec<Vec<String>>) -> String {
+    const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
+    let mut table = comfy_table::Table::new();
+    table.load_style(STYLE).set_header(heading).add_rows(rows);
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
 }

@@ -1,12 +1,8 @@
 //! The table of `bench-diff plan`.
 
-use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle, presets};
-
+use super::plain_table;
 use crate::escape;
 use crate::plan::{Plan, PlannedCase};
-
-/// One line a row, and one below the heading.
-const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
 
 /// The plan as a table for a terminal, with its summary and what can't run.
 pub fn plan(plan: &Plan) -> String {
@@ -18,15 +14,8 @@ pub fn plan(plan: &Plan) -> String {
             escape::line(&candle.to_string())
         ));
     }
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header(["case", "weights", "KV cache", "workspace", "total", "a run"]);
-    for case in &plan.cases {
-        table.add_row(row(case));
-    }
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    text.push_str(&table.trim_fmt());
+    let heading = ["case", "weights", "KV cache", "workspace", "total", "a run"].map(str::to_owned);
+    text.push_str(&plain_table(heading, plan.cases.iter().map(row).collect()));
     let running = plan.cases.iter().filter(|case| case.failure.is_none()).count();
     let time = duration(plan.seconds);
     text.push_str(&format!("\n\n{running} of {} cases will run, {} runs each: {time}\n", plan.cases.len(), plan.runs));
@@ -38,13 +27,13 @@ pub fn plan(plan: &Plan) -> String {
     text
 }
 
-fn row(planned: &PlannedCase) -> Vec<Cell> {
+fn row(planned: &PlannedCase) -> Vec<String> {
     let time = if planned.failure.is_some() { "won't run".into() } else { duration(planned.seconds) };
     let amounts =
         planned.memory.map(|memory| [memory.weights, memory.kv_cache, memory.workspace, memory.total()].map(gib));
-    let mut cells = vec![Cell::new(&planned.case.id)];
-    cells.extend(amounts.unwrap_or_default().iter().map(Cell::new));
-    cells.push(Cell::new(time));
+    let mut cells = vec![planned.case.id.clone()];
+    cells.extend(amounts.unwrap_or_default());
+    cells.push(time);
     cells
 }
 

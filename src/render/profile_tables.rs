@@ -1,12 +1,9 @@
 //! The tables of `bench-diff profile`.
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle, presets};
-
+use super::plain_table;
 use crate::engine::profile::{Part, Profile};
 use crate::escape;
 use crate::results::Ceilings;
-
-const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
 
 /// The decode step, then the prefill. Without ceilings there are no shares of them.
 pub fn tables(model: &str, profile: &Profile, ceilings: Option<&Ceilings>) -> String {
@@ -51,16 +48,10 @@ impl Work {
 
 fn table(parts: &[Part], work: &Work) -> String {
     let whole = Profile::seconds(parts);
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header(["part", "µs", "of time", work.heading, work.of]);
-    for part in parts {
-        table.add_row(work.row(part.name, part.seconds, whole, (work.amount)(part)));
-    }
-    table.add_row(work.row("all", whole, whole, parts.iter().map(work.amount).sum()));
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    format!("{}\n", table.trim_fmt())
+    let mut rows: Vec<_> =
+        parts.iter().map(|part| work.row(part.name, part.seconds, whole, (work.amount)(part))).collect();
+    rows.push(work.row("all", whole, whole, parts.iter().map(work.amount).sum()));
+    plain_table(["part", "µs", "of time", work.heading, work.of].map(str::to_owned), rows) + "\n"
 }
 
 fn percent(share: f64) -> String {

@@ -10,6 +10,7 @@ pub(crate) mod distribution;
 mod export;
 mod fingerprint;
 mod flat_run;
+mod levels;
 mod model;
 pub(crate) mod occasions;
 mod read;
@@ -18,6 +19,7 @@ pub(crate) mod v1;
 pub(crate) mod v2;
 mod write;
 
+pub use levels::{Level, levels};
 pub use model::*;
 pub use occasions::Occasions;
 pub(crate) use read::{from_json, read_bytes};

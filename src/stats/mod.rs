@@ -7,11 +7,13 @@ mod moderation;
 mod scale;
 mod special;
 mod student;
+mod summary;
 
 pub use holm::holm;
 pub use moderation::{Prior, Spread, priors};
 pub use scale::{LogRatio, Share};
 pub use student::{quantile, two_sided_p};
+pub use summary::Summary;
 
 /// Arithmetic mean; `None` of nothing.
 ///

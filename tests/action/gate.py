@@ -101,7 +101,7 @@ def regressed(world):
     repository.program("50")
     pull, jobs = repository.run()
     expect(world, "regressed", pull, jobs, "regressed", [True, False, False], ("success", "failure"), "failure",
-           "regressed", errors=1)
+           "Slower: decode", errors=1)
     errors = jobs["publish"].annotations("error")
     check("decode_throughput changed by -50" in str(errors), f"the annotation says what regressed: {errors}")
     warnings = jobs["measure"].annotations("warning")
@@ -122,7 +122,7 @@ def regressed_in_one_job(world):
     repository = Repository(world, "one")
     repository.program("50")
     pull, jobs = repository.run(measure={"fail-on": None}, publish={"fail-on": "never"})
-    expect(world, "one", pull, jobs, "regressed", [True, False, False], ("failure", "success"), "neutral", "regressed",
+    expect(world, "one", pull, jobs, "regressed", [True, False, False], ("failure", "success"), "neutral", "Slower: decode",
            warnings=1)
 
 
@@ -139,7 +139,7 @@ def improved(world):
     repository = Repository(world, "improved")
     repository.program("200")
     pull, jobs = repository.run()
-    expect(world, "improved", pull, jobs, "improved", [False, True, False], ("success", "success"), "success", "improved")
+    expect(world, "improved", pull, jobs, "improved", [False, True, False], ("success", "success"), "success", "Faster: decode")
 
 
 def missing(world):
@@ -191,7 +191,7 @@ def inconclusive(world):
     """A machine that is another one every day."""
     repository = Repository(world, "noisy", drift=0.1)
     pull, jobs = repository.run()
-    expect(world, "noisy", pull, jobs, "inconclusive", [False, False, True], ("success", "success"), "success", "inconclusive")
+    expect(world, "noisy", pull, jobs, "inconclusive", [False, False, True], ("success", "success"), "success", "Can't tell yet: ")
 
 
 def not_comparable(world):
@@ -205,7 +205,7 @@ def unchanged(world):
     """A program beside itself."""
     repository = Repository(world, "same", days=0)
     pull, jobs = repository.run(measure={"base-binary": "./head"})
-    expect(world, "same", pull, jobs, "unchanged", [False] * 3, ("success", "success"), "success", "unchanged")
+    expect(world, "same", pull, jobs, "unchanged", [False] * 3, ("success", "success"), "success", "No change (nothing over ")
 
 
 SCENARIOS = [accepted, inconclusive, not_comparable, unchanged, unconfirmed,

@@ -64,9 +64,9 @@ def told(world, pull, jobs, why, results=("failure", "failure")):
     check(tuple(job.result for job in jobs.values()) == results, f"both jobs fail: {jobs['publish'].log[-3000:]}")
     check(jobs["publish"].outputs["verdict"] == "failed", f"the verdict: {jobs['publish'].outputs}")
     check(why in str(jobs["publish"].annotations("error")), f"an annotation says {why}: {jobs['publish'].annotations('error')}")
-    check("Nothing could be measured" in jobs["publish"].summary, f"the summary: {jobs['publish'].summary}")
+    check("### ❌ " in jobs["publish"].summary, f"the summary: {jobs['publish'].summary}")
     comments = [comment.replace("\\", "") for comment in world.github.comments(pull)]
-    check(len(comments) == 1 and why in comments[0] and "### ❌ Nothing could be measured" in comments[0],
+    check(len(comments) == 1 and why in comments[0] and "### ❌ " in comments[0],
           f"the comment of an earlier run says {why}: {comments}")
     check(pull["head"]["sha"][:9] in comments[0], f"of this commit: {comments}")
     conclusions = [conclusion for _, conclusion in world.github.check_runs(pull)]

@@ -3,8 +3,9 @@
 use bench_diff::compare::{NoteKind, ReasonCode, Tier, Verdict, disk};
 use bench_diff::engine::candle::Implementation;
 use bench_diff::results::{Ceilings, Failure, FailureKind, Outcome, Results, Run};
+use serde_json::json;
 
-use crate::compare_support::{Printed, case, compare_json, run, session};
+use crate::compare_support::{Files, Printed, case, compare_json, run, session};
 use crate::{SUCCESS, other_session, regression, results_files};
 
 #[test]
@@ -328,4 +329,29 @@ fn tokens_that_a_side_does_not_tell_have_not_changed() {
     for (base, head) in [(&silent, &telling), (&telling, &silent)] {
         assert_eq!(compare_json(&results_files(base, head), &[]).notes, []);
     }
+}
+
+/// ITL is mostly decode's other name: one change is one line. What decode doesn't explain is counted on its own.
+#[test]
+fn what_follows_another_metric_is_not_counted_again() {
+    let slower = |itl: f64| {
+        let cost = move |index: usize, metric: &str| match metric {
+            "decode_throughput" if index < 2 => 1.1,
+            "itl_p99" if index < 2 => itl,
+            _ => 1.0,
+        };
+        results_files(&session(|_, _| 1.0), &session(cost))
+    };
+    let lines = |files: &Files| -> Vec<String> { run(files, &[]).1.lines().take(2).map(str::to_owned).collect() };
+    let explained = slower(1.1);
+    let said = lines(&explained);
+    assert_eq!(said[0], "Slower: decode -9.1% in 2 of 6 cases");
+    assert!(said[1].starts_with("Also ITL p99 +10.0%, as decode explains. Unchanged: TTFT."), "{said:?}");
+    let (_, json, _) = run(&explained, &["--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let itl = json["by_metric"].as_array().unwrap().iter().find(|tally| tally["follows"] != json!(null)).unwrap();
+    assert_eq!((&itl["metric"], &itl["follows"]), (&json!("itl_p99"), &json!("decode_throughput")));
+    assert_eq!((&itl["cases"], &itl["of"], &itl["direction"]), (&json!(2), &json!(6), &json!("slower")));
+    let said = lines(&slower(1.3));
+    assert_eq!(said[0], "Slower: decode -9.1% in 2 of 6 cases, ITL p99 +30.0% in 2 of 6");
 }

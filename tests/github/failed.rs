@@ -27,11 +27,11 @@ fn that_nothing_could_be_measured_is_told_everywhere() {
         assert_eq!(state.marked().len(), 1);
         let text = state.marked()[0].split_once('\n').unwrap().1.to_owned();
         assert!(!text.contains("regressed") && !text.contains("unchanged"), "{text}");
-        assert!(step.read("summary").starts_with("### ❌ Nothing could be measured"));
+        assert!(step.read("summary").starts_with("### ❌ Every run failed: crashed"));
         insta::assert_snapshot!("nothing_measured_comment", text);
         let check = state.check_runs.last().unwrap();
         assert_eq!(check["conclusion"], "failure");
-        assert_eq!(check["output"]["title"], "❌ Nothing could be measured");
+        assert_eq!(check["output"]["title"], "❌ Every run failed: crashed");
     }
     let output = Step::pull_request(&github).publish(&failed(), &["--comment", "changed"]);
     assert_eq!(output.status.code(), Some(0), "nothing is a gate unless it is asked for");
@@ -95,7 +95,7 @@ fn what_this_run_or_a_newer_one_said_stays() {
         assert!(Step::pull_request(&github).publish(&unchanged(), &[]).status.success());
         let output = Step::pull_request(&github).set("GITHUB_RUN_ID", run).run(&["publish", "--failed", "no artifact"]);
         assert!(output.status.success(), "{}", stderr(&output));
-        assert!(github.state().marked()[0].contains("### ⚪ 1 unchanged"), "{run}: {}", github.state().marked()[0]);
+        assert!(github.state().marked()[0].contains("### ⚪ No change"), "{run}: {}", github.state().marked()[0]);
     }
 }
 
@@ -263,9 +263,11 @@ fn whatever_fails_the_report_says_so_or_is_gone() {
         assert!(!step.path("out/results.json").exists() || why == Some("program"), "{break_it} {flags:?}");
         match why {
             Some(why) => {
+                let answer =
+                    if why == "program" { "### ❌ Every run failed" } else { "### ❌ Nothing could be measured" };
                 let said = report(&step)["failure"].as_str().unwrap_or_default().to_owned();
                 assert!(said.contains(why), "{break_it} {flags:?}: {said}");
-                assert!(github.state().marked()[0].contains("### ❌ Nothing could be measured"));
+                assert!(github.state().marked()[0].contains(answer));
             }
             None => assert!(!step.path("out/report.json").exists()),
         }

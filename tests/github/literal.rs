@@ -1,7 +1,9 @@
 //! Foreign text stays text: a comment is rendered as GitHub renders it, and what GitHub would make of the text that is
 //! left is looked for outside of code.
 
-use bench_diff::render::comment::{Surroundings, comment, summary};
+use std::sync::LazyLock;
+
+use bench_diff::render::pull_request::{Surroundings, comment, summary};
 use bench_diff::report::Acceptance;
 use comrak::nodes::NodeValue;
 
@@ -80,19 +82,36 @@ fn no_combination_becomes_something() {
     }
 }
 
-fn check(text: &str) {
+/// Comments and summaries of a comparison, a first run and a failure that carry `text` wherever they can.
+fn pages(text: &str) -> Vec<String> {
     let accepted = Acceptance { by: text.into(), reason: text.into(), url: format!("https://x.test/{text}") };
     let surroundings = Surroundings { run_url: None, commit: Some(text.into()), accepted: Some(accepted) };
     let mut report = named(text);
     let check = report.comparison.clone();
-    for (comparison, self_check, failure) in
-        [(check.clone(), None, None), (None, check, None), (None, None, Some(text.to_owned()))]
-    {
+    let kinds = [(check.clone(), None, None), (None, check, None), (None, None, Some(text.to_owned()))];
+    let pages = kinds.map(|(comparison, self_check, failure)| {
         (report.comparison, report.self_check, report.failure) = (comparison, self_check, failure);
-        for markdown in [comment(&report, &surroundings), summary(&report, &surroundings)] {
-            check_text(&rendered(&markdown), text);
-        }
+        let report = report.clone().derived();
+        [comment(&report, &surroundings), summary(&report, &surroundings)]
+    });
+    pages.concat()
+}
+
+fn check(text: &str) {
+    static PLAIN: LazyLock<Vec<usize>> = LazyLock::new(|| pages("x").iter().map(|page| breaks(page)).collect());
+    let pages = pages(text);
+    for page in &pages {
+        check_text(&rendered(page), text);
     }
+    assert_eq!(
+        pages.iter().map(|page| breaks(page)).collect::<Vec<_>>(),
+        *PLAIN,
+        "lines are broken by us alone: {text:?}"
+    );
+}
+
+fn breaks(markdown: &str) -> usize {
+    markdown.matches("<br>").count()
 }
 
 /// The text outside of code, with a word for everything that only markup makes.
@@ -131,8 +150,8 @@ fn rendered(markdown: &str) -> String {
 
 /// What is left of our own elements; the text of a stranger's would show.
 fn without_tags(html: &str) -> String {
-    let mut html = html.to_owned();
-    for tag in ["details", "summary", "sub"] {
+    let mut html = html.replace("<br>", " ");
+    for tag in ["details", "summary"] {
         html = html.replace(&format!("<{tag}>"), " ").replace(&format!("</{tag}>"), " ");
     }
     assert!(!html.contains('<'), "{html}");

@@ -66,16 +66,10 @@ pub fn name_all(row: &mut Row, name: &str) {
 }
 
 pub fn comparison(rows: Vec<Row>) -> Comparison {
-    let count = |verdict| rows.iter().filter(|row| row.verdict() == verdict).count();
-    Comparison {
-        verdict: rows.iter().map(Row::verdict).max().unwrap_or(Verdict::Unchanged),
-        counts: Counts {
-            regressed: count(Verdict::Regressed),
-            improved: count(Verdict::Improved),
-            inconclusive: count(Verdict::Inconclusive),
-            unchanged: count(Verdict::Unchanged),
-            not_comparable: count(Verdict::NotComparable),
-        },
+    let mut comparison = Comparison {
+        verdict: Verdict::Unchanged,
+        counts: Counts::default(),
+        by_metric: vec![],
         tier: Tier::Confirmed,
         base_occasions: None,
         alpha: 0.05,
@@ -85,7 +79,9 @@ pub fn comparison(rows: Vec<Row>) -> Comparison {
         notes: vec![],
         differences: vec![],
         warnings: vec![],
-    }
+    };
+    comparison.summarize();
+    comparison
 }
 
 /// Results of these cases on an H100: three runs, a bit apart from each other.
@@ -148,6 +144,8 @@ pub fn report(rows: Vec<Row>) -> Report {
         comparison: Some(comparison(rows)),
         release: None,
         self_check: None,
+        calibration: None,
+        levels: vec![],
         pull_request: None,
         origin: Some(origin(super::fake::HEAD_SHA, 42)),
         failure: None,
@@ -167,7 +165,7 @@ pub fn failed() -> Report {
     }
     let why = format!("every run failed: {SMALL}: the GPU fell off the bus");
     let origin = Some(origin(super::fake::HEAD_SHA, 42));
-    Report { failure: Some(why), origin, ..Report::of(head, "nvidia-h100-80gb-hbm3".into()) }
+    Report { failure: Some(why), origin, ..Report::of(head, "nvidia-h100-80gb-hbm3".into()) }.derived()
 }
 
 pub fn unchanged() -> Report {
@@ -211,5 +209,5 @@ pub fn first_run() -> Report {
     let mut report = unchanged();
     report.base = None;
     report.comparison = None;
-    report
+    report.derived()
 }

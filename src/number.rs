@@ -1,0 +1,115 @@
+//! Numbers as people read them, the same everywhere.
+
+use std::fmt;
+
+use crate::stats::Share;
+
+/// A number in words and digits, made here and nowhere else: whoever shows one needs no doubt about what is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Figure(String);
+
+impl Figure {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Four significant digits, or all before the point: `0.1234`, `6.873`, `101.3`, `14892`.
+pub fn value(value: f64) -> Figure {
+    let size = value.abs();
+    let digits = match size {
+        s if s >= 1e9 || (s > 0.0 && s < 1e-3) => return Figure(format!("{value:.3e}")),
+        s if s >= 1000.0 => 0,
+        s if s >= 100.0 => 1,
+        s if s >= 10.0 => 2,
+        s if s >= 1.0 => 3,
+        _ => 4,
+    };
+    Figure(format!("{value:.digits$}"))
+}
+
+/// `100.2 ± 0.1`: the deviation has the mean's decimals, as more would pretend to know it.
+pub fn mean_and_deviation(mean: f64, deviation: Option<f64>) -> Figure {
+    let shown = value(mean);
+    let decimals = shown.0.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    match deviation {
+        Some(deviation) => Figure(format!("{shown} ± {deviation:.decimals$}")),
+        None => shown,
+    }
+}
+
+/// A relative change: `+1.3%`, `-3.0%`, `+128%`, `0%`. Trailing zeros stay: changes are read beside each other.
+pub fn signed_percent(share: Share) -> Figure {
+    let percent = share.percent();
+    Figure(match percent.abs() {
+        0.0 => "0%".to_owned(),
+        size if size >= 1e6 => format!("{percent:+.0e}%"),
+        size if size >= 99.95 => format!("{percent:+.0}%"),
+        size if size >= 0.095 => format!("{percent:+.1}%"),
+        _ => format!("{percent:+.2}%"),
+    })
+}
+
+/// What goes beside a relative change: `±0.3`, in percent points.
+pub fn plus_minus(share: Share) -> Figure {
+    let change = signed_percent(share.abs());
+    Figure(format!("±{}", change.0.trim_start_matches('+').trim_end_matches('%')))
+}
+
+/// A share as a percentage with sensible digits: `2.9%`, `0.04%`, `128%`.
+pub fn percent(share: Share) -> Figure {
+    let percent = share.abs().percent();
+    let digits = match percent {
+        p if p >= 99.95 => 0,
+        p if p >= 0.095 || p == 0.0 => 1,
+        p if p >= 0.0095 => 2,
+        _ => return Figure("under 0.01%".to_owned()),
+    };
+    let text = format!("{percent:.digits$}");
+    let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    Figure(format!("{text}%"))
+}
+
+/// The smallest change that shows: beyond 100% the exact number helps nobody.
+pub fn smallest_change(share: Share) -> Figure {
+    if share > Share::new(1.0) { Figure("over 100%".to_owned()) } else { percent(share) }
+}
+
+/// `3`
+pub fn count(count: usize) -> Figure {
+    Figure(count.to_string())
+}
+
+/// `1 run`, `2 runs`.
+pub fn counted(count: usize, thing: &'static str) -> Figure {
+    Figure(crate::plural::counted(count, thing))
+}
+
+/// With so many decimals: `1980`, `0.2`.
+pub fn decimal(value: f64, decimals: usize) -> Figure {
+    Figure(format!("{value:.decimals$}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits() {
+        let shown: Vec<_> = [14892.3, 101.26, 11.2, 6.8731, 0.0512, 1e-5, 3e12].map(|it| value(it).0).into();
+        assert_eq!(shown, ["14892", "101.3", "11.20", "6.873", "0.0512", "1.000e-5", "3.000e12"]);
+        let shares = [-0.0293, 0.03, 0.0, 1.284, 0.00041, -1e-9, f64::MAX].map(Share::new);
+        let shown: Vec<_> = shares.map(|it| signed_percent(it).0).into();
+        assert_eq!(shown, ["-2.9%", "+3.0%", "0%", "+128%", "+0.04%", "-0.00%", "+inf%"]);
+        let shown: Vec<_> = [0.003, -0.0004, 0.16, 1.5].map(|it| plus_minus(Share::new(it)).0).into();
+        assert_eq!(shown, ["±0.3", "±0.04", "±16.0", "±150"]);
+        assert_eq!(mean_and_deviation(100.23, Some(0.123)).0, "100.2 ± 0.1");
+        assert_eq!(mean_and_deviation(9000.0, None).0, "9000");
+    }
+}

@@ -1,0 +1,210 @@
+//! Writes a page for a terminal, or a pipe.
+
+use std::env;
+use std::io::IsTerminal;
+
+use comfy_table::presets::NOTHING;
+use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement};
+
+use super::{Align, Block, Cell, Line, Page, Span, Table, Tone};
+
+/// More rows of a table are only counted: nobody reads them here, and laying them out takes long.
+const MOST_ROWS: usize = 200;
+/// So are more lines of a list.
+const MOST_LINES: usize = 50;
+/// Columns when it isn't a terminal, or one that doesn't know its width.
+const DEFAULT_WIDTH: u16 = 100;
+
+/// What the output can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Screen {
+    pub width: u16,
+    pub color: bool,
+}
+
+impl Screen {
+    /// Of standard output. `COLUMNS` and `NO_COLOR` win over what the terminal says; a width of 0 is unknown.
+    pub fn detect() -> Self {
+        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+        let known = |width: &u16| *width > 0;
+        let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(known);
+        let color = std::io::stdout().is_terminal()
+            && !is_set("NO_COLOR")
+            && env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let width = columns.or_else(|| comfy_table::Table::new().width().filter(known));
+        Self { width: width.unwrap_or(DEFAULT_WIDTH), color }
+    }
+}
+
+/// The page as text for whatever standard output is.
+pub fn for_stdout(page: &Page) -> String {
+    write(page, Screen::detect())
+}
+
+/// The page as text.
+pub fn write(page: &Page, screen: Screen) -> String {
+    let mut out = format!("{}\n", plain(&page.headline));
+    for block in page.top.iter().chain(&page.body).chain(&page.end) {
+        write_block(block, screen, &mut out);
+    }
+    out
+}
+
+fn write_block(block: &Block, screen: Screen, out: &mut String) {
+    match block {
+        Block::Paragraph(line) | Block::Quote(line) => out.push_str(&format!("{}\n", plain(line))),
+        Block::Warnings(lines) => section("Warnings", lines, out),
+        Block::List(lines) => list(lines, out),
+        Block::Table(table) => write_table(table, screen, out),
+        Block::Fold { title, blocks } => {
+            out.push_str(&format!("\n{}:\n", plain(title)));
+            blocks.iter().for_each(|block| write_block(block, screen, out));
+        }
+        Block::Commands(text) => text.lines().for_each(|line| out.push_str(&format!("  {line}\n"))),
+        Block::Next(line) => section("Next", std::slice::from_ref(line), out),
+        Block::Facts(lines) => out.push_str(&format!("\n{}\n", plain(&Line::joined(lines.iter().cloned(), " · ")))),
+    }
+}
+
+fn section(heading: &'static str, lines: &[Line], out: &mut String) {
+    if !lines.is_empty() {
+        out.push_str(&format!("\n{heading}:\n"));
+        list(lines, out);
+    }
+}
+
+fn list(lines: &[Line], out: &mut String) {
+    for line in lines.iter().take(MOST_LINES) {
+        out.push_str(&format!("  {}\n", plain(line)));
+    }
+    out.push_str(&rest(lines.len(), MOST_LINES, "lines"));
+}
+
+fn rest(count: usize, shown: usize, what: &str) -> String {
+    match count.saturating_sub(shown) {
+        0 => String::new(),
+        more => format!("... and {more} more {what}: `--format json` or `csv` shows all\n"),
+    }
+}
+
+fn write_table(table: &Table, screen: Screen, out: &mut String) {
+    if table.rows.is_empty() {
+        return;
+    }
+    for columns in bands(table, screen.width) {
+        out.push_str(&format!("\n{}\n", draw(table, &columns, screen)));
+    }
+    out.push_str(&rest(table.total, MOST_ROWS, "rows"));
+}
+
+/// Which columns stand beside each other: all, or as many as the screen is wide, with the first in front again.
+fn bands(table: &Table, width: u16) -> Vec<Vec<usize>> {
+    let count = table.columns.len();
+    if !table.wide || count < 2 {
+        return vec![(0..count).collect()];
+    }
+    let widths: Vec<usize> = (0..count).map(|column| width_of(table, column)).collect();
+    let room = usize::from(width).saturating_sub(widths[0].min(usize::from(width) / 2));
+    let mut bands: Vec<Vec<usize>> = Vec::new();
+    let mut left = 0;
+    for (column, width) in widths.iter().enumerate().skip(1) {
+        match bands.last_mut() {
+            Some(band) if *width <= left => band.push(column),
+            _ => {
+                bands.push(vec![0, column]);
+                left = room;
+            }
+        }
+        left = left.saturating_sub(*width);
+    }
+    bands
+}
+
+/// With a space on each side.
+fn width_of(table: &Table, column: usize) -> usize {
+    let cells = table.rows.iter().take(MOST_ROWS).map(|row| text_of(&row[column]));
+    let heading = lines_of(&table.columns[column].lines);
+    let lines = cells.chain([heading]).flat_map(|text| text.lines().map(|line| line.chars().count()).max());
+    lines.max().unwrap_or(0) + 2
+}
+
+fn draw(table: &Table, columns: &[usize], screen: Screen) -> String {
+    let mut drawn = comfy_table::Table::new();
+    drawn.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(screen.width);
+    if screen.color {
+        drawn.enforce_styling();
+    } else {
+        drawn.force_no_tty();
+    }
+    let heading = |lines: &[Line]| comfy_table::Cell::new(lines_of(lines)).add_attribute(Attribute::Bold);
+    drawn.set_header(columns.iter().map(|column| heading(&table.columns[*column].lines)));
+    for row in table.rows.iter().take(MOST_ROWS) {
+        drawn.add_row(columns.iter().map(|column| colored(&row[*column])));
+    }
+    for (column, drawn) in columns.iter().zip(drawn.column_iter_mut()) {
+        if table.columns[*column].align == Align::Right {
+            drawn.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    drawn.trim_fmt()
+}
+
+fn colored(cell: &Cell) -> comfy_table::Cell {
+    let drawn = comfy_table::Cell::new(text_of(cell));
+    match cell.mark.map_or(Tone::Plain, |(icon, _)| icon.tone()) {
+        Tone::Bad => drawn.fg(Color::Red),
+        Tone::Good => drawn.fg(Color::Green),
+        Tone::Open => drawn.fg(Color::Yellow),
+        Tone::Odd => drawn.fg(Color::Magenta),
+        Tone::Plain => drawn,
+    }
+}
+
+/// Its word comes last: icons are a matter of colour here.
+fn text_of(cell: &Cell) -> String {
+    let word = cell.mark.map_or("", |(_, word)| word);
+    let separator = if word.is_empty() || cell.lines.is_empty() { "" } else { "\n" };
+    format!("{}{separator}{word}", lines_of(&cell.lines))
+}
+
+fn lines_of(lines: &[Line]) -> String {
+    lines.iter().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// The words alone.
+fn plain(line: &Line) -> String {
+    let mut text = String::new();
+    for span in &line.0 {
+        match span {
+            Span::Words(words) => text.push_str(words),
+            Span::Figure(figure) => text.push_str(figure.as_str()),
+            Span::Icon(_) => {}
+            Span::Foreign(words) => text.push_str(&words.cut()),
+            Span::Code(words) => text.push_str(&words.cut()),
+            Span::Strong(line) | Span::Unbroken(line) => text.push_str(&plain(line)),
+            Span::Command(line) => text.push_str(&format!("`{}`", plain(line))),
+            Span::Link(words, url) => text.push_str(&format!("{words} ({})", url.as_str())),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Column, code};
+    use super::*;
+
+    /// Columns that don't fit go on below, with the first one again; nothing is cut.
+    #[test]
+    fn a_wide_table_goes_on_below() {
+        let column = |name: &'static str| Column::right(name, |_: &&str| "1000 → 2000");
+        let columns =
+            vec![Column::left("Case", |id: &&str| code(id, 80)), column("first"), column("second"), column("third")];
+        let table = Table { wide: true, ..Table::of(columns, &["one", "two"]) };
+        let page = Page { body: vec![Block::Table(table)], ..Page::default() };
+        for (width, bands) in [(80, 1), (40, 2), (25, 3)] {
+            let text = write(&page, Screen { width, color: false });
+            assert_eq!(text.matches("Case").count(), bands, "{width}: {text}");
+        }
+    }
+}

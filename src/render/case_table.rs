@@ -1,0 +1,188 @@
+//! The table of a comparison: a row a case, a column a metric; the change first, and under it the values.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+
+use super::case_names::Names;
+use super::{metric_heading, metric_order};
+use crate::compare::{Cell as Compared, Row, Verdict};
+use crate::metric::MetricName;
+use crate::number::{count, percent, plus_minus, signed_percent, value};
+use crate::page::{Align, Cell, Column, Icon, Line, Table, line, strong, unbroken};
+
+/// More metrics are only counted: a foreign file may have very many.
+const MOST_METRICS: usize = 16;
+
+/// The rows of a comparison by their cases, worst first.
+pub struct Cases<'a> {
+    pub cases: Vec<CaseRows<'a>>,
+    metrics: Vec<&'a Compared>,
+    /// Metrics beyond those that have a column.
+    pub metrics_left_out: usize,
+    pub names: Names,
+}
+
+/// What is known about a case.
+pub struct CaseRows<'a> {
+    id: &'a str,
+    /// As its worst row.
+    pub rank: Rank,
+    /// Of the rows with that rank.
+    size: f64,
+    /// By the metric's column.
+    rows: Vec<Option<&'a Row>>,
+}
+
+/// How rows come out, the most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    Regressed,
+    Unconfirmed,
+    Improved,
+    Inconclusive,
+    NotComparable,
+    Unchanged,
+}
+
+impl Rank {
+    pub fn of(row: &Row) -> Self {
+        match row.verdict() {
+            _ if row.is_unconfirmed() => Self::Unconfirmed,
+            Verdict::Regressed => Self::Regressed,
+            Verdict::Improved => Self::Improved,
+            Verdict::Inconclusive => Self::Inconclusive,
+            Verdict::NotComparable => Self::NotComparable,
+            Verdict::Unchanged => Self::Unchanged,
+        }
+    }
+
+    pub fn icon(self) -> Icon {
+        match self {
+            Self::Regressed => Icon::Regressed,
+            Self::Unconfirmed => Icon::Unconfirmed,
+            Self::Improved => Icon::Improved,
+            Self::Inconclusive => Icon::Inconclusive,
+            Self::NotComparable => Icon::NotComparable,
+            Self::Unchanged => Icon::Unchanged,
+        }
+    }
+}
+
+impl<'a> Cases<'a> {
+    pub fn of(rows: &'a [Row]) -> Self {
+        let all = metrics(rows);
+        let metrics: Vec<&Compared> = all.iter().copied().take(MOST_METRICS).collect();
+        let columns = metrics.iter().enumerate().map(|(at, cell)| ((&cell.metric, cell.unit.as_str()), at));
+        let columns: HashMap<(&MetricName, &str), usize> = columns.collect();
+        let mut index: HashMap<&str, usize> = HashMap::new();
+        let mut cases: Vec<CaseRows> = Vec::new();
+        for row in rows {
+            let id = row.cell.case.as_str();
+            let at = *index.entry(id).or_insert_with(|| {
+                cases.push(CaseRows::new(id, metrics.len()));
+                cases.len() - 1
+            });
+            cases[at].add(row, columns.get(&(&row.cell.metric, row.cell.unit.as_str())).copied());
+        }
+        let names = Names::of(cases.iter().map(|case| case.id));
+        cases.sort_by_key(|case| (case.rank, Reverse((case.size * 1e6) as u64)));
+        Self { cases, metrics_left_out: all.len() - metrics.len(), metrics, names }
+    }
+
+    /// Those that `belongs` chooses by their worst row.
+    pub fn ranked(&self, belongs: impl Fn(Rank) -> bool) -> Vec<&CaseRows<'a>> {
+        self.cases.iter().filter(|case| belongs(case.rank)).collect()
+    }
+
+    /// These cases with all metrics that one of them has.
+    pub fn table(&self, cases: &[&CaseRows<'a>], cell: fn(&Row) -> Cell) -> Table {
+        let mut columns = vec![Column::left("Case", |case: &&CaseRows| self.names.short(case.id))];
+        for (at, metric) in self.metrics.iter().enumerate() {
+            if cases.iter().any(|case| case.rows[at].is_some()) {
+                let heading = metric_heading(&metric.metric, &metric.unit, metric.better);
+                let shown = move |case: &&CaseRows| case.rows[at].map(cell).unwrap_or_default();
+                columns.push(Column::new(heading, Align::Right, shown));
+            }
+        }
+        Table { wide: true, ..Table::of(columns, cases) }
+    }
+}
+
+impl<'a> CaseRows<'a> {
+    fn new(id: &'a str, metrics: usize) -> Self {
+        Self { id, rank: Rank::Unchanged, size: 0.0, rows: vec![None; metrics] }
+    }
+
+    fn add(&mut self, row: &'a Row, column: Option<usize>) {
+        let rank = Rank::of(row);
+        let size = row.change().unwrap_or_default().log_ratio().get().abs();
+        if rank < self.rank {
+            (self.rank, self.size) = (rank, 0.0);
+        }
+        if rank == self.rank {
+            self.size = self.size.max(size);
+        }
+        if let Some(column) = column {
+            // There is one row of each, but in a file that contradicts itself.
+            let shown = &mut self.rows[column];
+            *shown = shown.filter(|shown| Rank::of(shown) <= rank).or(Some(row));
+        }
+    }
+}
+
+/// One cell of each metric and unit: those that changed first where there are too many, then as metrics are listed.
+fn metrics(rows: &[Row]) -> Vec<&Compared> {
+    let mut found: HashMap<(&MetricName, &str), (usize, Rank, &Compared)> = HashMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        let first = found.entry((&row.cell.metric, &row.cell.unit)).or_insert((at, Rank::Unchanged, &row.cell));
+        first.1 = first.1.min(Rank::of(row));
+    }
+    let mut metrics: Vec<(usize, Rank, &Compared)> = found.into_values().collect();
+    if metrics.len() > MOST_METRICS {
+        metrics.sort_by_key(|(at, rank, _)| (*rank, *at));
+        let (shown, _) = metrics.split_at_mut(MOST_METRICS);
+        shown.sort_by_key(|(at, _, cell)| (metric_order(&cell.metric), *at));
+    } else {
+        metrics.sort_by_key(|(at, _, cell)| (metric_order(&cell.metric), *at));
+    }
+    metrics.into_iter().map(|(_, _, cell)| cell).collect()
+}
+
+/// `−9.0% ±0.3`, under it `1689 → 1537`, and what would settle it.
+pub fn change(row: &Row) -> Cell {
+    let mut lines: Vec<Line> = change_line(row).into_iter().collect();
+    lines.extend(values(row));
+    let runs = row.runs_needed().filter(|_| Rank::of(row) == Rank::Inconclusive);
+    lines.extend(runs.map(|runs| unbroken(line!["needs ", count(runs as usize), " runs"])));
+    let word = match Rank::of(row) {
+        Rank::Regressed | Rank::Improved => row.direction().map_or("", |direction| direction.word()),
+        Rank::Unconfirmed => "unconfirmed",
+        Rank::Inconclusive if runs.is_none() => "inconclusive",
+        Rank::Inconclusive | Rank::NotComparable | Rank::Unchanged => "",
+    };
+    Cell { mark: Some((Rank::of(row).icon(), word)), lines }
+}
+
+/// Of a self-check: nothing changed, so a difference is noise.
+pub fn noise(row: &Row) -> Cell {
+    let (icon, word) = if row.seems_to_differ() { (Icon::Inconclusive, "noise") } else { (Icon::Unchanged, "") };
+    let mut lines: Vec<Line> = change_line(row).into_iter().collect();
+    lines.extend(row.detectable().map(|share| unbroken(line!["detects ", percent(share)])));
+    Cell { mark: Some((icon, word)), lines }
+}
+
+fn change_line(row: &Row) -> Option<Line> {
+    let change = strong(signed_percent(row.change()?));
+    let uncertainty = row.uncertainty().map(|half| line![" ", plus_minus(half)]);
+    Some(unbroken(change.and(uncertainty.unwrap_or_default())))
+}
+
+/// Once, where both read the same.
+fn values(row: &Row) -> Option<Line> {
+    let [base, head] = [row.sides.base, row.sides.head].map(|side| side.map(|side| value(side.mean)));
+    match (base, head) {
+        (Some(base), Some(head)) if base == head => Some(base.into()),
+        (Some(base), Some(head)) => Some(unbroken(line![base, " → ", head])),
+        (base, head) => base.or(head).map(Line::from),
+    }
+}

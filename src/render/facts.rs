@@ -1,0 +1,176 @@
+//! The last line of a page: where and how it was measured, and how its numbers are to be read.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{metric, metric_order};
+use crate::case::WeightsSource;
+use crate::compare::{Comparison, Tier, Verdict};
+use crate::metric::MetricName;
+use crate::number::{count, counted, decimal, percent};
+use crate::page::{Icon, Line, code, foreign, line};
+use crate::report::Report;
+use crate::results::{Outcome, Program, Results, Session};
+use crate::stats::Share;
+
+/// How the numbers of a comparison are to be read.
+pub fn of_numbers(comparison: &Comparison) -> Vec<Line> {
+    let mut facts = vec!["↑ higher is better, ↓ lower is better".into()];
+    facts.extend(intervals(comparison));
+    facts.extend(tests(comparison));
+    facts.extend(thresholds(comparison));
+    facts
+}
+
+/// `± is the 90% interval (measured again: 99%)`
+fn intervals(comparison: &Comparison) -> Option<Line> {
+    let level = |confirmed: bool| {
+        let tested = comparison.rows.iter().filter_map(|row| row.finding.tested());
+        let mut chosen = tested.filter(|tested| tested.confirmed == confirmed && tested.interval.is_some());
+        chosen.next().map(|tested| percent(Share::new(tested.confidence)))
+    };
+    let drift = if comparison.tier == Tier::SingleBaseline { ", if sessions drift by 1%" } else { "" };
+    Some(match (level(false), level(true)) {
+        (Some(level), Some(again)) if level != again => {
+            line!["± is the ", level, " interval", drift, " (measured again: ", again, ")"]
+        }
+        (Some(level), _) | (None, Some(level)) => line!["± is the ", level, " interval", drift],
+        (None, None) => return None,
+    })
+}
+
+/// How sure the verdicts are: a rate of errors where one holds, with its condition.
+fn tests(comparison: &Comparison) -> Option<Line> {
+    let tests = counted(comparison.family, "test");
+    let alarms = line!["false alarms in at most ", percent(Share::new(comparison.alpha)), " of reports"];
+    match comparison.tier {
+        _ if comparison.family == 0 => None,
+        Tier::SingleBaseline => Some(tests.into()),
+        Tier::SameSession | Tier::Confirmed => Some(line![tests, ", ", alarms]),
+        Tier::History => Some(line![tests, ", ", alarms, ", if the machine drifts no more than it did in the history"]),
+    }
+}
+
+/// `changes under 2% (decode, TTFT), 5% (ITL p99) aren't reported`
+fn thresholds(comparison: &Comparison) -> Option<Line> {
+    let mut by_margin: BTreeMap<u64, (Share, Vec<&MetricName>)> = BTreeMap::new();
+    for tally in comparison.by_metric.iter().filter(|tally| tally.what.verdict != Verdict::NotComparable) {
+        let metrics = &mut by_margin.entry(tally.margin.get().to_bits()).or_insert((tally.margin, Vec::new())).1;
+        if !metrics.contains(&&tally.what.metric) && metrics.len() < MOST_NAMES {
+            metrics.push(&tally.what.metric);
+        }
+    }
+    let parts = match by_margin.len() {
+        0 => return None,
+        1 => by_margin.into_values().map(|(margin, _)| percent(margin).into()).collect(),
+        _ => by_margin.into_values().take(MOST_NAMES).map(of_metrics).collect::<Vec<_>>(),
+    };
+    Some(line!["changes under ", Line::joined(parts, ", "), " aren't reported"])
+}
+
+/// A foreign file may have very many metrics.
+const MOST_NAMES: usize = 8;
+
+fn of_metrics((margin, mut metrics): (Share, Vec<&MetricName>)) -> Line {
+    metrics.sort_by_key(|name| metric_order(name));
+    line![percent(margin), " (", Line::joined(metrics.into_iter().map(metric), ", "), ")"]
+}
+
+/// `NVIDIA H100`, `2× NVIDIA H100`
+pub fn device(report: &Report) -> Line {
+    let named = |name: &str| foreign(name, 80);
+    let Some(session) = report.head.sessions.last() else { return named(&report.hardware) };
+    let environment = &session.environment;
+    match environment.gpus.as_slice() {
+        [] => named(environment.cpu.as_ref().unwrap_or(&report.hardware)),
+        [gpu] => named(&gpu.name),
+        [gpu, ..] => line![count(environment.gpus.len()), "× ", named(&gpu.name)],
+    }
+}
+
+/// `driver 580.65 · 1980 MHz, not throttled · base abc1234 (v1.2.0), 3 days old · PR def5678`
+pub fn of_machine(report: &Report) -> Vec<Line> {
+    let mut facts: Vec<Line> = Vec::new();
+    let session = report.head.sessions.last();
+    if let Some(driver) = session.and_then(|session| session.environment.driver_version.as_ref()) {
+        facts.push(line!["driver ", foreign(driver, 40)]);
+    }
+    facts.extend(clocks(&report.head));
+    facts.extend(report.base.as_ref().map(|base| line!["base ", base_line(base, &report.head)]));
+    facts.extend(session.map(|session| line!["PR ", program(&session.program)]));
+    if report.head.cases.iter().any(|case| case.weights == WeightsSource::Generated) {
+        facts.push("generated weights".into());
+    }
+    facts
+}
+
+/// The clocks that were seen, and whether anything held them down.
+fn clocks(results: &Results) -> Option<Line> {
+    let mut clocks = Vec::new();
+    let mut throttled = 0;
+    for run in results.sessions.iter().flat_map(|session| &session.runs) {
+        if let Outcome::Ok(measurement) = &run.outcome {
+            let clock = measurement.device.as_ref().and_then(|device| device.sm_clock_mhz);
+            clocks.extend(clock.filter(|clock| clock.is_finite()));
+            throttled += usize::from(!measurement.throttle_reasons().is_empty());
+        }
+    }
+    let mhz = |clock: f64| decimal(clock, 0);
+    let low = clocks.iter().copied().reduce(f64::min)?;
+    let high = clocks.iter().copied().reduce(f64::max)?;
+    let range = if high - low < 0.5 { line![mhz(low)] } else { line![mhz(low), "–", mhz(high)] };
+    Some(match throttled {
+        0 => line![range, " MHz, not throttled"],
+        runs => line![range, " MHz, ", Icon::Warning, "throttled in ", counted(runs, "run")],
+    })
+}
+
+fn base_line(base: &Results, head: &Results) -> Line {
+    let Some(last) = base.sessions.last() else { return "without sessions".into() };
+    let mut line = program(&last.program);
+    if let Some(label) = &base.label {
+        line = line![line, " (", foreign(label, 40), ")"];
+    }
+    if let Some(age) = head.sessions.last().and_then(|head| days_between(last, head)).filter(|days| *days > 0) {
+        line = line![line, ", ", counted(age, "day"), " old"];
+    }
+    match base.sessions.len() {
+        1 => line,
+        sessions => line![line, ", ", counted(sessions, "session")],
+    }
+}
+
+fn days_between(base: &Session, head: &Session) -> Option<usize> {
+    let base: Timestamp = base.started.parse().ok()?;
+    let head: Timestamp = head.started.parse().ok()?;
+    usize::try_from((head.as_second() - base.as_second()) / 86_400).ok()
+}
+
+fn program(program: &Program) -> Line {
+    match (super::reproduce::candle_commit_of(program), &program.commit) {
+        (Some(candle), _) => line!["candle ", commit(candle)],
+        (None, Some(own)) => commit(own),
+        (None, None) => code(&program.version, 30),
+    }
+}
+
+/// Of the program that was measured last, unless it is named by its candle.
+pub fn commit_of(results: &Results) -> Option<&str> {
+    let program = &results.sessions.last()?.program;
+    program.commit.as_deref().filter(|_| super::reproduce::candle_commit_of(program).is_none())
+}
+
+/// `abc1234`, `abc1234-dirty`; what isn't one isn't shown.
+fn commit(text: &str) -> Line {
+    let dirty = if text.ends_with("-dirty") { "-dirty" } else { "" };
+    match short_commit(text) {
+        hex if hex.is_empty() => "an unknown commit".into(),
+        hex => code(&format!("{hex}{dirty}"), 20),
+    }
+}
+
+/// The hexadecimal digits at its start, no more than tell commits apart.
+pub fn short_commit(commit: &str) -> String {
+    commit.chars().take_while(char::is_ascii_hexdigit).take(9).collect()
+}

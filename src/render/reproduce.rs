@@ -1,0 +1,50 @@
+//! How to see the same numbers elsewhere. Only checked words go into a command that people copy.
+
+use super::facts::short_commit;
+use crate::report::Report;
+use crate::results::{Program, Results};
+
+/// Commands for a shell.
+pub fn commands(report: &Report) -> String {
+    let suite = if is_word(&report.suite) { format!(" --suite {}", report.suite) } else { String::new() };
+    if let Some(head) = candle_commit(&report.head) {
+        let base = report.base.as_ref().and_then(candle_commit);
+        let base = base.map_or_else(String::new, |base| format!(" --base-ref {base}"));
+        return format!("# ../candle: a checkout of candle at {head}\nbench-diff ci{suite} --candle ../candle{base}\n");
+    }
+    let base = report.base.as_ref().map(|base| run(base, &suite, "base.json")).unwrap_or_default();
+    let compare = if base.is_empty() { "" } else { "bench-diff compare base.json head.json\n" };
+    format!("{base}{}{compare}", run(&report.head, &suite, "head.json"))
+}
+
+fn run(results: &Results, suite: &str, file: &str) -> String {
+    let at = results.sessions.last().map_or_else(String::new, |session| at(&session.program));
+    format!("{at}bench-diff run{suite} --output {file}\n")
+}
+
+/// Which commit to check out, where the program says it.
+fn at(program: &Program) -> String {
+    let commit = program.commit.as_deref().unwrap_or_default();
+    let dirty = if commit.ends_with("-dirty") { "-dirty" } else { "" };
+    match short_commit(commit) {
+        hex if hex.is_empty() => String::new(),
+        hex => format!("# at {hex}{dirty}\n"),
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    !text.is_empty() && text.len() <= 60 && !text.starts_with('-') && text.bytes().all(allowed)
+}
+
+/// What the program says of the candle in it.
+pub fn candle_commit_of(program: &Program) -> Option<&str> {
+    program.components.get("candle")?.commit.as_deref()
+}
+
+/// The commit of candle that the last session was built against, if it names one and nothing else.
+fn candle_commit(results: &Results) -> Option<&str> {
+    let commit = candle_commit_of(&results.sessions.last()?.program)?;
+    let named = matches!(commit.len(), 40 | 64) && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+    named.then(|| &commit[..9])
+}
