@@ -83,8 +83,11 @@ impl Sides {
     /// `commit` is where the branch began, or why that isn't known.
     pub fn base(&self, commit: &Result<String, BaseError>) -> Result<Base> {
         match (self, commit) {
-            (Self::Binaries { base: Some(program), .. }, _)
-            | (Self::Candle(BuiltAgainstCandle { base: Some(program), .. }), _) => named(program).map(Base::Program),
+            (
+                Self::Binaries { base: Some(program), .. }
+                | Self::Candle(BuiltAgainstCandle { base: Some(program), .. }),
+                _,
+            ) => named(program).map(Base::Program),
             (Self::Binaries { base: None, .. }, _) => Ok(Base::Unwanted),
             (_, Err(why)) => Ok(Base::OutOfReach(why.in_one_line())),
             (Self::Command(built), Ok(commit)) => Ok(Base::Program(built.base(self.repository(), commit))),

@@ -17,8 +17,8 @@ use crate::word::Word;
 /// The cases in which a metric came out alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Tally {
-    #[serde(flatten)]
     /// What these rows have in common.
+    #[serde(flatten)]
     pub what: Alike,
     /// How many cases.
     pub cases: usize,

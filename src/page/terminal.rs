@@ -24,6 +24,7 @@ pub struct Screen {
 
 impl Screen {
     /// Of standard output. `COLUMNS` and `NO_COLOR` win over what the terminal says; a width of 0 is unknown.
+    #[expect(clippy::disallowed_methods, reason = "what a terminal shows is no setting of ours")]
     pub fn detect() -> Self {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let known = |width: &u16| *width > 0;

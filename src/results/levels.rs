@@ -23,9 +23,9 @@ pub struct Level {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
     pub decode_of_limit: Option<Share>,
+    /// The same of its prefill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<f64>")]
-    /// The same of its prefill.
     pub prefill_of_limit: Option<Share>,
 }
 

@@ -81,6 +81,7 @@ def opened(world):
     pull["head"]["repo"] = {"full_name": "acme/candle"}
     jobs = repository.run("pull_request", event)
     check((jobs["measure"].result, jobs["publish"].result) == ("success", "success"), "a branch is measured")
+    check("target/release/bench-diff (binary-path)" in jobs["measure"].log, "with the bench-diff that was built of it")
     check(len(world.github.comments(pull)) == 1, "and commented on")
     check(len(world.github.check_runs(pull)) == 1, "and has a check run")
     repository.checked_out(jobs, repository.head)

@@ -137,18 +137,24 @@ def what_an_earlier_step_leaves(world):
 
 
 def tokens(world):
-    """Which bench-diff gets the token: `base` and `publish` in the job that may write, nothing else."""
+    """Which bench-diff gets the token: `base` and `publish` in the job that may write, nothing else. And what those get
+    beside it, whatever the jobs set."""
     repository = Repository(world, "tokens")
     for name in ["base", "ci", "publish", "publish-measure"]:
         (world.scratch / f"environment-{name}").unlink(missing_ok=True)
 
     def change(name, job):
+        job["env"] = {"GITHUB_TOKEN": "${{ github.token }}", "SSL_CERT_FILE": "/planted", "http_proxy": "http://planted"}
         if name == "publish":
             (world.scratch / "environment-publish").rename(world.scratch / "environment-report")
     repository.run(change)
     for name, expected in [("base", True), ("ci", False), ("report", False), ("publish", True)]:
         seen = (world.scratch / f"environment-{name}").read_text()
         check((world.github.canary in seen) == expected, f"bench-diff {name} runs with a token: {expected}")
+        if expected:
+            check("planted" not in seen, f"bench-diff {name} has nothing beside the token that the job set: {seen}")
+            check("PATH=/usr/local/bin:/usr/bin:/bin\n" in seen, f"and the system's own path: {seen}")
+            check("GITHUB_RUN_ID=" in seen, "and knows its run")
 
 
 SCENARIOS = [what_a_build_leaves, what_an_earlier_step_leaves, tokens]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import platform
 import re
 import subprocess
 
@@ -25,6 +26,7 @@ class Release:
         self.git("push", "--quiet", "origin", "main", self.tag)
 
     def run(self):
+        self.refuse_another_checksum()
         self.release()
         first = self.state()
         sums = self.show(".github/actions/scripts/checksums.txt").splitlines()[1:]
@@ -44,6 +46,21 @@ class Release:
         self.world.github.call("PATCH", f"/repos/acme/candle/pulls/{first[1][0]}", {"state": "closed"})
         self.release()
         check(self.state()[1] == [], "nor does one after the pull request was merged")
+
+    def refuse_another_checksum(self):
+        """What has been released isn't released anew with other contents."""
+        before = self.git("rev-parse", "main", cwd=self.origin)
+        sums = self.workspace / ".github/actions/scripts/checksums.txt"
+        kept = sums.read_text()
+        file = f"bench-diff-{self.version}-{platform.machine()}-linux.tar.gz"
+        sums.write_text(f"{kept}{'0' * 64}  {file}\n")
+        repositories.commit(self.workspace, "another checksum")
+        self.git("push", "--quiet", "origin", "main")
+        jobs = self.world.runner.run("push", {"ref": f"refs/tags/{self.tag}"}, self.workspace, ".github/workflows/release.yml")
+        failed = [name for name, job in jobs.items() if job.result == "failure"]
+        check(len(failed) == 1 and f"has another checksum for {file}" in jobs[failed[0]].log, f"it is refused: {failed}")
+        self.git("reset", "--quiet", "--hard", before)
+        self.git("push", "--quiet", "--force", "origin", "main")
 
     def release(self):
         jobs = self.world.runner.run("push", {"ref": f"refs/tags/{self.tag}"}, self.workspace, ".github/workflows/release.yml")

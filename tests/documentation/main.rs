@@ -2,6 +2,8 @@
 //! and run, output that it shows is what they print, settings and inputs are those that there are, links lead somewhere,
 //! and words are those of the glossary.
 
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
+
 mod commands;
 mod help;
 mod links;
