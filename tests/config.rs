@@ -389,7 +389,7 @@ fn a_suite_on_a_gpu_needs_a_build_that_can_use_one() {
         let (exit, out, err) = run(directory.path(), command);
         assert_eq!((exit, out.as_str()), (2, ""), "{err}");
         let said =
-            "error: Qwen/Qwen2.5-0.5B: this build of bench-diff can't use a GPU; build it with `--features cuda`";
+            "error: Qwen/Qwen2.5-0.5B can't be measured: this build of bench-diff can't use a GPU\n  hint: build it";
         assert!(err.contains(said), "{err}");
     }
     assert!(!directory.path().join("results.json").exists());

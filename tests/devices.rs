@@ -166,7 +166,9 @@ fn only_the_wanted_suite_needs_its_cards() {
 fn only_the_card_that_is_measured_must_be_idle() {
     let machine = Machine::new().with("BENCH_DIFF_WORKER_BUSY", "1");
     assert_eq!(machine.measured(&["--gpus", "0"]).0, SMALL);
-    let (exit, _, err) = machine.run(&["run", "--force", "--quiet", "--suite", "gpu", "--gpus", "1"]);
+    let worker = machine.path("worker.sh");
+    let flags = ["run", "--force", "--quiet", "--suite", "gpu", "--gpus", "1", "--worker", worker.to_str().unwrap()];
+    let (exit, _, err) = machine.run(&flags);
     let reason = "GPU 1 is busy: process 4242 (python3, 512 MiB)";
     let hint = "stop that, or wait longer than 0 s (`idle-wait-seconds`)";
     assert_eq!((exit, err), (3, format!("error: {reason}\n  hint: {hint}\n")));

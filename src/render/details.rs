@@ -20,7 +20,7 @@ const METRICS: usize = 16;
 pub fn notes(comparison: &Comparison) -> Vec<Block> {
     const KINDS: [(NoteKind, Icon, &str); 5] = [
         (NoteKind::Failed, Icon::Failed, " failed"),
-        (NoteKind::Missing, Icon::Missing, " missing: in the base only"),
+        (NoteKind::Missing, Icon::Missing, " missing: what the base has and the head lacks"),
         (NoteKind::FellBack, Icon::FellBack, " fell back: another implementation ran than was asked for"),
         (
             NoteKind::OutputChanged,

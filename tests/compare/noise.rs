@@ -51,10 +51,10 @@ fn three_runs_far_apart_are_no_regression() {
     assert_eq!(quiet.verdict, Verdict::Regressed, "{}", quiet.reason);
 }
 
-/// The number of runs in `N more runs of the head would tell`.
+/// The number of runs in `N more runs of the head would settle it`.
 fn more_runs(reason: &str) -> usize {
     let advice = reason.rsplit("; ").next().unwrap();
-    let number = advice.strip_suffix(" more runs of the head would tell");
+    let number = advice.strip_suffix(" more runs of the head would settle it");
     number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no number of runs: {reason}"))
 }
 
@@ -77,7 +77,7 @@ fn as_many_more_runs_as_advised_settle_it_and_no_fewer() {
 fn the_table_says_how_many_runs_would_tell() {
     let (_, table, _) = run(&files(&[runs(3, 12.0, 0.3)]), &[]);
     let more = more_runs(&row(&[runs(3, 12.0, 0.3)]).reason);
-    assert!(table.contains(&format!("{more} more runs of the head would tell")), "{table}");
+    assert!(table.contains(&format!("{more} more runs of the head would settle it")), "{table}");
 }
 
 /// Where the machine drifts from day to day, more runs of one day tell nothing.
