@@ -2,7 +2,7 @@
 //!
 //! A metric that changed because another did isn't counted again: it says which one it follows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -55,17 +55,19 @@ pub struct Alike {
 /// Of all rows; metrics and outcomes in the order in which they come first.
 pub(super) fn tally(rows: &[Row]) -> Vec<Tally> {
     let leaders = leaders(rows);
-    let mut of: HashMap<&MetricName, usize> = HashMap::new();
     let mut index: HashMap<Alike, usize> = HashMap::new();
     let mut tallies: Vec<Tally> = Vec::new();
     for row in rows {
-        *of.entry(&row.cell.metric).or_default() += 1;
         let what = outcome(row, &leaders);
         let at = *index.entry(what).or_insert_with_key(|what| {
             tallies.push(Tally::new(what, row.cell.margin));
             tallies.len() - 1
         });
         tallies[at].add(row);
+    }
+    let mut of: HashMap<MetricName, usize> = HashMap::new();
+    for tally in &tallies {
+        *of.entry(tally.what.metric.clone()).or_default() += tally.cases;
     }
     for tally in &mut tallies {
         tally.of = of[&tally.what.metric];
@@ -108,10 +110,17 @@ fn outcome(row: &Row, leaders: &Leaders) -> Alike {
 /// The rows that others may follow.
 type Leaders<'a> = HashMap<(&'a str, Metric), &'a Row>;
 
+/// Of the cases in which something changed that may follow: there may be very many others.
 fn leaders(rows: &[Row]) -> Leaders<'_> {
-    let leads = |metric: Metric| Metric::ALL.iter().any(|other| other.definition().follows.contains(&metric));
-    let leader = |row: &'_ Row| row.cell.metric.known().filter(|metric| leads(*metric));
-    rows.iter().filter_map(|row| Some(((row.cell.case.as_str(), leader(row)?), row))).collect()
+    let follows = |row: &&Row| {
+        row.looks_changed() && row.cell.metric.known().is_some_and(|known| !known.definition().follows.is_empty())
+    };
+    let cases: HashSet<&str> = rows.iter().filter(follows).map(|row| row.cell.case.as_str()).collect();
+    if cases.is_empty() {
+        return Leaders::new();
+    }
+    let of_them = rows.iter().filter(|row| cases.contains(row.cell.case.as_str()));
+    of_them.filter_map(|row| Some(((row.cell.case.as_str(), row.cell.metric.known()?), row))).collect()
 }
 
 /// The metric that moved the same way in the same case, and by no less, as far as the intervals tell.

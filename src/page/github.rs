@@ -18,7 +18,7 @@ pub const COMMENT: Limits = Limits { bytes: 58_000, rows: 10, folded_rows: 150 }
 /// A document of no place in particular.
 pub const DOCUMENT: Limits = Limits { bytes: 960_000, rows: 10, folded_rows: 500 };
 /// GitHub shows at most 1 MiB of summaries for a step.
-pub const SUMMARY: Limits = Limits { bytes: 960_000, rows: 10, folded_rows: 20_000 };
+pub const SUMMARY: Limits = Limits { bytes: 960_000, rows: 10, folded_rows: 5_000 };
 
 /// The page, under `limits.bytes` bytes whatever its body holds.
 pub fn write(page: &Page, limits: Limits) -> String {

@@ -62,8 +62,8 @@ impl<'a, T> Column<'a, T> {
     }
 }
 
-/// No place shows more rows; a hostile report may have millions.
-const MOST_ROWS: usize = 20_000;
+/// No place has room for more rows; a hostile report may have millions.
+const MOST_ROWS: usize = 5_000;
 
 impl Table {
     /// A row for each item.

@@ -63,10 +63,11 @@ impl Part {
 
     /// Still true of one more id.
     fn add(&mut self, other: &str) {
-        let others: Vec<&str> = other.split('-').collect();
-        if self.words.iter().eq(&others) && !self.varies {
+        let settled = self.varies && self.before + self.after == 0;
+        if settled || (!self.varies && self.words.iter().map(String::as_str).eq(other.split('-'))) {
             return;
         }
+        let others: Vec<&str> = other.split('-').collect();
         self.varies = true;
         // Something of each is left to vary.
         let most = self.words.len().min(others.len()) - 1;
