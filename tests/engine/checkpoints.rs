@@ -1,5 +1,7 @@
 //! The files of a model: broken, foreign, or with weights that are no numbers.
 
+use bench_diff::error::sentence;
+
 use super::*;
 
 #[test]
@@ -72,8 +74,9 @@ fn a_field_under_two_names_may_stand_twice_if_it_says_the_same() {
         std::fs::write(directory.path().join("config.json"), text.replacen(from, to, 1)).unwrap();
         let spec = ModelSpec { weights: WeightsSource::Generated, ..spec(directory.path(), Dtype::F32, 8) };
         Candle::load(&spec, &mut |_, _| {}).map(drop).map_err(|error| {
-            assert!(error.to_string().contains(field));
-            error.to_string().replace(&directory.path().display().to_string(), "DIR")
+            let error = sentence(&error);
+            assert!(error.contains(field));
+            error.replace(&directory.path().display().to_string(), "DIR")
         })
     };
     let rope = "\"type\": \"yarn\"";

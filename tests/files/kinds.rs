@@ -84,7 +84,10 @@ fn a_full_disk_is_said_where_it_is() {
     fs::write(place.path("taken"), "").unwrap();
     let said = place.run(&["--output", "results.json", "--csv", "taken"]);
     assert_eq!(said.code, Some(2));
-    assert!(said.err.ends_with("error: can't make the directory taken: File exists (os error 17)\n"), "{said:?}");
+    assert!(
+        said.err.ends_with("error: can't write files to taken/transformers: Not a directory (os error 20)\n"),
+        "{said:?}"
+    );
 }
 
 /// Nobody may ever read from a pipe, and whoever waits for that holds the device.
