@@ -191,7 +191,7 @@ fn without_estimates(text: &str) -> String {
 fn quiet_says_nothing_but_the_result() {
     let finished = Bench::new().run(&["--quiet"]);
     assert_eq!(finished.err, "");
-    assert!(finished.out.contains("one/f32/1"));
+    assert!(finished.out.contains("one · 1"));
 }
 
 #[test]
