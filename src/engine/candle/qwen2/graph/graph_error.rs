@@ -8,6 +8,7 @@ use crate::engine::candle::candle_error::message;
 /// All but the last are no fault: another implementation may run the model.
 #[derive(Debug, thiserror::Error)]
 pub enum GraphError {
+    #[cfg(not(feature = "cuda"))]
     #[error("this build has no GPU kernels")]
     NoKernels,
     #[error("it computes in bf16, not in {0:?}")]
