@@ -205,8 +205,12 @@ fn file_arrows(files: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
     let modules: BTreeSet<&str> = files.iter().map(|file| file.module.as_str()).collect();
     let mut arrows = BTreeMap::new();
     for file in files {
-        let uses = use_lines(&file.text);
-        let targets = uses.iter().filter_map(|path| resolve(path, &file.module, &modules));
+        let used = use_lines(&file.text);
+        let named = paths_in_code(&file.text);
+        let resolved = |path: &String| resolve(path, &file.module, &modules);
+        // A word of the folder's own that is named in passing makes no circle with what the folder hands on.
+        let beside = named.iter().filter_map(resolved).filter(|to| !file.module.starts_with(&format!("{to}::")));
+        let targets = used.iter().filter_map(resolved).chain(beside);
         let targets: BTreeSet<String> = targets.filter(|target| *target != file.module && !target.is_empty()).collect();
         arrows.insert(file.module.clone(), targets);
     }
@@ -224,6 +228,16 @@ fn use_lines(text: &str) -> Vec<String> {
     })
     .flat_map(|tree| expand(&tree.split_whitespace().collect::<String>()))
     .collect()
+}
+
+/// The paths within the code itself: `super::facts::short_commit(...)` is an arrow as well as a `use` line is.
+fn paths_in_code(text: &str) -> Vec<String> {
+    let within = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+    code.flat_map(|line| line.split(|c: char| !within(c)))
+        .filter(|path| path.starts_with("super::") || path.starts_with("crate::"))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Every `crate::` path in the text, braces expanded.

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::commit_names::program;
 use super::{metric, metric_order};
 use crate::case::WeightsSource;
 use crate::compare::{Comparison, Tier, Verdict};
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, percent};
-use crate::page::{Icon, Line, code, foreign, line};
+use crate::page::{Icon, Line, foreign, line};
 use crate::report::Report;
-use crate::results::{Outcome, Program, Results, Session};
+use crate::results::{Outcome, Results, Session};
 use crate::stats::Share;
 
 /// How the numbers of a comparison are to be read.
@@ -145,32 +146,4 @@ fn days_between(base: &Session, head: &Session) -> Option<usize> {
     let base: Timestamp = base.started.parse().ok()?;
     let head: Timestamp = head.started.parse().ok()?;
     usize::try_from((head.as_second() - base.as_second()) / 86_400).ok()
-}
-
-fn program(program: &Program) -> Line {
-    match (super::reproduce::candle_commit_of(program), &program.commit) {
-        (Some(candle), _) => line!["candle ", commit(candle)],
-        (None, Some(own)) => commit(own),
-        (None, None) => code(&program.version, 30),
-    }
-}
-
-/// Of the program that was measured last, unless it is named by its candle.
-pub fn commit_of(results: &Results) -> Option<&str> {
-    let program = &results.sessions.last()?.program;
-    program.commit.as_deref().filter(|_| super::reproduce::candle_commit_of(program).is_none())
-}
-
-/// `abc1234`, `abc1234-dirty`; what isn't one isn't shown.
-fn commit(text: &str) -> Line {
-    let dirty = if text.ends_with("-dirty") { "-dirty" } else { "" };
-    match short_commit(text) {
-        hex if hex.is_empty() => "an unknown commit".into(),
-        hex => code(&format!("{hex}{dirty}"), 20),
-    }
-}
-
-/// The hexadecimal digits at its start, no more than tell commits apart.
-pub fn short_commit(commit: &str) -> String {
-    commit.chars().take_while(char::is_ascii_hexdigit).take(9).collect()
 }

@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod calibration;
 mod case_names;
 mod case_table;
+mod commit_names;
 pub mod comparison;
 pub mod csv;
 mod details;

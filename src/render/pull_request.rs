@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::case_table::{self, Cases};
+use super::commit_names::{commit_of, short_commit};
 use super::comparison::{self, changed};
 use super::{SENTENCE, Sides, calibration, details, facts, headline, next_step, reproduce, run};
 use crate::compare::Comparison;
@@ -138,7 +139,7 @@ fn accepted(acceptance: &Acceptance) -> Block {
 
 /// An earlier verdict of this comment is gone: it was another commit's.
 fn failure(why: &str, surroundings: &Surroundings) -> Block {
-    let commit = surroundings.commit.as_deref().map(facts::short_commit).filter(|hex| !hex.is_empty());
+    let commit = surroundings.commit.as_deref().map(short_commit).filter(|hex| !hex.is_empty());
     let what = commit.map_or_else(|| "This commit".into(), |hex| line!["Commit ", code(&hex, 20)]);
     Block::Quote(line![what, " could not be measured: ", foreign(why, 600)])
 }
@@ -202,8 +203,8 @@ fn end(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     sources.extend(report.comparison.iter().flat_map(facts::of_numbers));
     let url = surroundings.run_url.as_deref().and_then(Url::checked);
     sources.extend(url.map(|url| link("full report and results", url)));
-    let commit = surroundings.commit.as_deref().map(facts::short_commit).filter(|hex| !hex.is_empty());
-    let said = |hex: &String| facts::commit_of(&report.head).is_some_and(|own| own.starts_with(hex.as_str()));
+    let commit = surroundings.commit.as_deref().map(short_commit).filter(|hex| !hex.is_empty());
+    let said = |hex: &String| commit_of(&report.head).is_some_and(|own| own.starts_with(hex.as_str()));
     sources.extend(commit.filter(|hex| !said(hex)).map(|hex| line!["commit ", code(&hex, 20)]));
     sources.push(concat!("bench-diff ", env!("CARGO_PKG_VERSION")).into());
     vec![Block::Next(next_step::of_pull_request(report, surroundings.accepted.is_some())), Block::Facts(sources)]

@@ -1,6 +1,6 @@
 //! How to see the same numbers elsewhere. Only checked words go into a command that people copy.
 
-use super::facts::short_commit;
+use super::commit_names::{candle_commit_of, short_commit};
 use crate::report::Report;
 use crate::results::{Program, Results};
 
@@ -35,11 +35,6 @@ fn at(program: &Program) -> String {
 fn is_word(text: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !text.is_empty() && text.len() <= 60 && !text.starts_with('-') && text.bytes().all(allowed)
-}
-
-/// What the program says of the candle in it.
-pub fn candle_commit_of(program: &Program) -> Option<&str> {
-    program.components.get("candle")?.commit.as_deref()
 }
 
 /// The commit of candle that the last session was built against, if it names one and nothing else.
