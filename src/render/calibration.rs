@@ -65,7 +65,7 @@ fn smallest(calibration: &Calibration) -> Line {
     line![
         "With ",
         counted(calibration.runs as usize, "run"),
-        " a side, the smallest changes that this machine shows, 9 times out of 10: ",
+        " per side, the smallest changes that this machine shows, 9 times out of 10: ",
         Line::joined(shown, ", "),
         "."
     ]
@@ -124,9 +124,9 @@ fn advice(calibration: &Calibration) -> Line {
             line!["takes ", count(runs as usize), " runs (", command(runs_flag(runs)), "), or a quieter machine."]
         }
         Some(runs) => {
-            line!["would take ", count(runs as usize), " runs a side: rather use a quieter machine, or longer cases."]
+            line!["would take ", count(runs as usize), " runs per side: rather use a quieter machine, or longer cases."]
         }
-        None => "would take over 200 runs a side: rather use a quieter machine, or longer cases.".into(),
+        None => "would take over 200 runs per side: rather use a quieter machine, or longer cases.".into(),
     };
     line!["Smaller changes stay inconclusive. To tell those of the noise thresholds' size (", thresholds, ") ", way]
 }

@@ -8,6 +8,7 @@ pub fn program(program: &Program) -> Line {
     match (candle_commit_of(program), &program.commit) {
         (Some(candle), _) => line!["candle ", commit(candle)],
         (None, Some(own)) => commit(own),
+        (None, None) if program.version.is_empty() => "an unknown build".into(),
         (None, None) => code(&program.version, 30),
     }
 }
