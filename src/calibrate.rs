@@ -17,9 +17,6 @@ pub const CHANGES: [Share; 3] = [Share::new(0.01), Share::new(0.02), Share::new(
 /// More runs than this aren't useful advice.
 const MAX_RUNS: u32 = 200;
 
-/// Standard normal quantile of 90% power.
-const POWER: f64 = 1.28;
-
 /// What a machine can detect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
@@ -169,7 +166,7 @@ fn detectable(spread: f64, runs: u32, alpha: f64, family: usize) -> Share {
     let tail = (alpha / (2.0 * family.max(1) as f64)).clamp(1e-12, 0.5);
     let critical = stats::quantile(1.0 - tail, df);
     let error = spread * (2.0 / f64::from(runs)).sqrt();
-    LogRatio::new((critical + POWER) * error).share()
+    LogRatio::new((critical + stats::POWER) * error).share()
 }
 
 #[cfg(test)]

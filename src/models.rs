@@ -127,11 +127,20 @@ impl Dtype {
 }
 
 impl Model {
+    /// Values of all query heads of a token: `num_attention_heads x head_dim`.
+    pub fn query_values(&self) -> usize {
+        self.num_attention_heads * self.head_dim
+    }
+
+    /// Values of all key heads of a token, or of all value heads: `num_key_value_heads x head_dim`.
+    pub fn key_values(&self) -> usize {
+        self.num_key_value_heads * self.head_dim
+    }
+
     /// Values of the seven matrices, three biases and two norms of one layer.
     fn layer_parameters(&self) -> u64 {
         let (hidden, intermediate) = (self.hidden_size as u64, self.intermediate_size as u64);
-        let query = (self.num_attention_heads * self.head_dim) as u64;
-        let key = (self.num_key_value_heads * self.head_dim) as u64;
+        let (query, key) = (self.query_values() as u64, self.key_values() as u64);
         let attention = (hidden + 1) * (query + 2 * key) + query * hidden;
         attention + 3 * hidden * intermediate + 2 * hidden
     }
@@ -156,7 +165,7 @@ impl Model {
 
     /// Bytes of keys and values of one token, over all layers.
     pub fn kv_bytes_per_token(&self, dtype: Dtype) -> u64 {
-        (2 * self.num_hidden_layers * self.num_key_value_heads * self.head_dim) as u64 * dtype.size()
+        (2 * self.num_hidden_layers * self.key_values()) as u64 * dtype.size()
     }
 
     /// Floating-point operations of the matrix products for one prompt token (no output projection: prefill needs
@@ -168,7 +177,7 @@ impl Model {
     /// Floating-point operations of causal attention over a prompt of S tokens, divided by S^2: half of the
     /// two products of S x S x head_dim a head.
     pub fn attention_flops_per_token_squared(&self) -> u64 {
-        2 * (self.num_hidden_layers * self.num_attention_heads * self.head_dim) as u64
+        2 * (self.num_hidden_layers * self.query_values()) as u64
     }
 }
 

@@ -12,9 +12,6 @@ use crate::metric::Better;
 use crate::results::occasions::HISTORY;
 use crate::stats::{self, LogRatio, Share, Summary};
 
-/// Standard normal quantile of 90% power.
-const POWER: f64 = 1.28;
-
 /// What it takes to call a cell changed or unchanged.
 pub(super) struct Rule {
     /// Adjusted p up to this is a change.
@@ -100,7 +97,7 @@ pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &m
         p_adjusted,
         df: df.is_finite().then_some(df),
         pooled: Pooled { p: difference.pooled_p(), df: difference.spread.df },
-        detectable: (error * (rule.detection.at(df) + POWER)).share().finite(),
+        detectable: (error * (rule.detection.at(df) + stats::POWER)).share().finite(),
         confirmed: rule.confirmed,
         conclusion: conclude(pair, test, half, p, p_adjusted, rule),
     }

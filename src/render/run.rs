@@ -28,15 +28,15 @@ fn heading(results: &Results, session: &Session) -> Line {
     let device = device.map_or_else(|| "an unknown device".into(), |device| foreign(device, NAME));
     let generated = results.cases.iter().any(|case| case.weights == WeightsSource::Generated);
     let weights = if generated { ", generated weights" } else { "" };
-    line![
-        "Suite ",
-        foreign(&results.suite, NAME),
-        " on ",
-        device,
-        ": ",
-        foreign(&session.program.describe(), NAME),
-        weights
-    ]
+    line!["Suite ", foreign(&results.suite, NAME), " on ", device, ": ", program(session), weights]
+}
+
+/// Nothing is known of one that never ran.
+fn program(session: &Session) -> Line {
+    match session.program.describe() {
+        said if said.trim().is_empty() => "no program ran".into(),
+        said => foreign(&said, NAME),
+    }
 }
 
 /// What was measured, of the metrics that are `wanted`.

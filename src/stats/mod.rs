@@ -15,6 +15,9 @@ pub use scale::{LogRatio, Share};
 pub use student::{quantile, two_sided_p};
 pub use summary::Summary;
 
+/// Standard normal quantile of 90% power: what a minimum detectable effect adds to the quantile of its test.
+pub const POWER: f64 = 1.28;
+
 /// Arithmetic mean; `None` of nothing.
 ///
 /// Summed as differences from the first value: equal values give exactly that value, and huge ones don't overflow.

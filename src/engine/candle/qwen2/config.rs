@@ -97,8 +97,7 @@ impl ModelConfig {
     pub fn tensors(&self) -> Vec<(String, Vec<usize>)> {
         let shape = &self.shape;
         let (hidden, inner) = (shape.hidden_size, shape.intermediate_size);
-        let query = shape.num_attention_heads * shape.head_dim;
-        let key = shape.num_key_value_heads * shape.head_dim;
+        let (query, key) = (shape.query_values(), shape.key_values());
         let layer = [
             ("input_layernorm.weight", vec![hidden]),
             ("self_attn.q_proj.weight", vec![query, hidden]),

@@ -274,8 +274,7 @@ impl Loader<'_, '_> {
     fn layer(&mut self, index: usize) -> Result<Layer> {
         let shape = &self.config.shape;
         let (hidden, inner) = (shape.hidden_size, shape.intermediate_size);
-        let query = shape.num_attention_heads * shape.head_dim;
-        let key = shape.num_key_value_heads * shape.head_dim;
+        let (query, key) = (shape.query_values(), shape.key_values());
         let at = |part: &str| format!("model.layers.{index}.{part}");
         Ok(Layer {
             attention_norm: self.norm(&at("input_layernorm.weight"))?,
