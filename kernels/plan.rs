@@ -8,6 +8,8 @@ mod layout;
 mod decode_plan;
 #[path = "../src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;
+#[path = "../src/engine/candle/qwen2/graph/unfit.rs"]
+mod unfit;
 
 use layout::DecodeParameters;
 use decode_plan::{DecodePlan, Limits, Shape};
