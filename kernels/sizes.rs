@@ -11,6 +11,9 @@ mod decode_plan;
 #[allow(dead_code, reason = "the engine uses the rest")]
 #[path = "../src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;
+#[allow(dead_code, reason = "the engine uses the rest")]
+#[path = "../src/engine/candle/qwen2/graph/unfit.rs"]
+mod unfit;
 
 fn main() {
     let capability = std::env::args().nth(1).and_then(|text| text.parse().ok()).expect("a compute capability, such as 90");
