@@ -96,6 +96,10 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         Action::Update(update) => self::update(&store, update, io),
         Action::List { format } => list(&store, *format, io),
         Action::Show { name } => show(&store, name.as_deref(), io),
+        Action::Verify if !args.baseline.is_dir() && args.baseline != Path::new(baseline::DIRECTORY) => {
+            Err(Error::usage(format!("there is no directory {}", args.baseline.display()))
+                .hint("name the one that holds the baselines with --baseline"))
+        }
         Action::Verify => verify(&store, io),
     }
 }

@@ -1,6 +1,6 @@
 //! `bench-diff run`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::config::{self, Selection, Suite, SuiteSettings};
 use crate::device::Machine;
@@ -68,6 +68,9 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
             "warning: measuring this program; only `bench-diff ci` builds one against the candle {candle}"
         )?;
     }
+    if let Some(trace) = args.trace.as_ref().filter(|trace| same_file(trace, output.path())) {
+        return Err(Error::usage(format!("--trace and --output are both {}", trace.display())).hint("name two files"));
+    }
     let request = Request { refused: plan.refused(), trace: args.trace.as_deref(), ..Request::new(&suite) };
     let mut sides = [side.saved_to(output)];
     let end = {
@@ -75,11 +78,21 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         measure::run(&request, &mut sides, observer.as_mut(), Stop::on_signals())?
     };
     let [Side { results, output: Some(output), .. }] = sides else { unreachable!("it was given one") };
+    if end == End::Stopped && results.sessions.last().is_none_or(|session| session.runs.is_empty()) {
+        writeln!(io.err, "stopped before anything was measured")?;
+        return Ok(Exit::Interrupted);
+    }
     if end == End::Stopped {
         writeln!(io.err, "stopped; what was measured is in {}{}", output.path().display(), way_on(args, &output))?;
         return Ok(Exit::Interrupted);
     }
     report(args, &results, &output, io)
+}
+
+/// Also where neither is there yet.
+fn same_file(one: &Path, other: &Path) -> bool {
+    let absolute = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).ok();
+    absolute(one).is_some_and(|one| absolute(other) == Some(one))
 }
 
 fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suite, Side)> {

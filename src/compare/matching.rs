@@ -61,11 +61,15 @@ impl<'a> Matched<'a> {
                     );
                     self.note(&base.id, NoteKind::Missing, true, reason);
                 }
-                Some(other) => {
-                    let pair = pair(&base.id, cell, other, design, options);
-                    let incomparable = pair.incomparable.or_else(|| incomparable.clone());
-                    self.pairs.push(Pair { incomparable, ..pair });
-                }
+                Some(other) => match same_measure(cell, other) {
+                    Ok(factor) => {
+                        let pair = pair(&base.id, cell, other, factor, design, options);
+                        self.pairs.push(Pair { incomparable: incomparable.clone(), ..pair });
+                    }
+                    Err(why) => {
+                        self.note(&base.id, NoteKind::Missing, true, format!("`{}` is another: {why}", cell.metric));
+                    }
+                },
                 None => {
                     self.note(&base.id, NoteKind::Missing, true, format!("`{}` is in the base only", cell.metric));
                 }
@@ -109,21 +113,26 @@ fn output_changed(base: &CaseSide, head: &CaseSide) -> bool {
     !base.token_hashes.is_empty() && !head.token_hashes.is_empty() && base.token_hashes.is_disjoint(&head.token_hashes)
 }
 
-fn pair<'a>(case: &'a str, base: &'a CellSide, head: &'a CellSide, design: &Design, options: &Options) -> Pair<'a> {
-    let factor = unit::factor(&head.unit, &base.unit);
-    let mut differing = Vec::new();
-    if factor.is_none() {
-        differing.push(format!("unit {} -> {}", base.unit, head.unit));
-    }
+/// How many of the base's unit one of the head's is; or why both are not values of one metric.
+fn same_measure(base: &CellSide, head: &CellSide) -> Result<f64, String> {
     if base.better != head.better {
-        differing.push(format!("better {} -> {}", base.better.word(), head.better.word()));
+        return Err(format!("better {} -> {}", base.better.word(), head.better.word()));
     }
+    unit::factor(&head.unit, &base.unit).ok_or_else(|| format!("unit {} -> {}", base.unit, head.unit))
+}
+
+fn pair<'a>(
+    case: &'a str,
+    base: &'a CellSide,
+    head: &'a CellSide,
+    factor: f64,
+    design: &Design,
+    options: &Options,
+) -> Pair<'a> {
     let Selected { base: base_values, head: head_values, occasions } = design.select(base, head);
-    let head_values = head_values.into_iter().filter_map(|values| match factor {
-        Some(1.0) => Some(values),
-        Some(factor) => Some(values.iter().map(|&value| value * factor).collect()),
-        // They can't stand beside the base's.
-        None => None,
+    let head_values = head_values.into_iter().map(|values| match factor {
+        1.0 => values,
+        factor => values.iter().map(|&value| value * factor).collect(),
     });
     Pair {
         case,
@@ -136,6 +145,6 @@ fn pair<'a>(case: &'a str, base: &'a CellSide, head: &'a CellSide, design: &Desi
         head: head_values.collect(),
         occasions,
         dropped: [base.dropped, head.dropped],
-        incomparable: (!differing.is_empty()).then_some(Mismatch::Case(differing)),
+        incomparable: None,
     }
 }

@@ -32,7 +32,8 @@ pub(super) fn judge(pair: &Pair) -> Reading {
     let range = |sessions: &[Cow<[f64]>]| Range::of(sessions.iter().flat_map(|values| values.iter()));
     let (base, head) = (range(&pair.base), range(&pair.head));
     let relative = pair.margin.get() * stats::mean(&pair.base.concat()).unwrap_or_default();
-    let granularity = GRANULARITY_MIB * mib(pair.unit);
+    // A size that somebody else measured need not be an allocator's.
+    let granularity = if pair.metric.known().is_some() { GRANULARITY_MIB * mib(pair.unit) } else { 0.0 };
     // Positive where the ranges are disjoint.
     let gap = (head.min - base.max).max(base.min - head.max);
     if gap >= granularity && gap >= relative && gap > 2.0 * base.spread().max(head.spread()) {

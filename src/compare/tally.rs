@@ -52,6 +52,14 @@ pub struct Alike {
     pub follows: Option<MetricName>,
 }
 
+impl Tally {
+    /// Unchanged, though by more than the noise threshold: what allocators round is no change of memory.
+    pub fn is_below_granularity(&self) -> bool {
+        let beyond = |[_, largest]: [Share; 2]| largest.abs() > self.margin;
+        self.what.verdict == Verdict::Unchanged && self.changes.is_some_and(beyond)
+    }
+}
+
 /// Of all rows; metrics and outcomes in the order in which they come first.
 pub(super) fn tally(rows: &[Row]) -> Vec<Tally> {
     let leaders = leaders(rows);

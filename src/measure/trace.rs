@@ -1,7 +1,7 @@
 //! `--trace FILE`: every gap between tokens, one JSON object a line for each run.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -31,14 +31,29 @@ pub struct TraceLine<'a> {
 }
 
 impl Trace {
+    /// A file that holds anything else is left as it is.
     pub fn open(path: &Path) -> Result<Self> {
+        if holds_something_else(path) {
+            return Err(Error::usage(format!("{} is there and is no trace", path.display()))
+                .hint("name another file; a trace is only added to"));
+        }
         let failed = |error| Error::usage(format!("can't write the trace to {}", path.display())).because(error);
         files::append(path).map(|file| Self { file }).map_err(failed)
     }
 
+    /// A line.
     pub fn add(&mut self, line: &TraceLine) -> io::Result<()> {
         let mut text = serde_json::to_vec(line)?;
         text.push(b'\n');
         self.file.write_all(&text)
     }
+}
+
+/// What can't be read is told of when it is opened.
+fn holds_something_else(path: &Path) -> bool {
+    const START: &[u8] = b"{\"session\":";
+    let mut start = Vec::new();
+    let regular = path.metadata().is_ok_and(|file| file.is_file());
+    let read = |file: File| file.take(START.len() as u64).read_to_end(&mut start);
+    regular && File::open(path).and_then(read).is_ok() && !start.is_empty() && start != START
 }

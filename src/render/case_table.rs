@@ -188,6 +188,8 @@ fn values(row: &Row) -> Option<Line> {
     match (base, head) {
         (Some(base), Some(head)) if base == head => Some(base.into()),
         (Some(base), Some(head)) => Some(unbroken(line![base, " → ", head])),
-        (base, head) => base.or(head).map(Line::from),
+        (Some(base), None) => Some(unbroken(line![base, " → –"])),
+        (None, Some(head)) => Some(unbroken(line!["– → ", head])),
+        (None, None) => None,
     }
 }

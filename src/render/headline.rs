@@ -126,6 +126,9 @@ fn no_change(comparison: &Comparison) -> Line {
     if counts.inconclusive > 0 {
         return line![Icon::Inconclusive, "Can't tell yet: ", open(comparison)];
     }
+    if counts.unchanged > 0 && comparison.by_metric.iter().any(Tally::is_below_granularity) {
+        return line![Icon::Unchanged, "No change"];
+    }
     if counts.unchanged > 0 {
         return line![Icon::Unchanged, "No change (nothing over ", thresholds(&comparison.by_metric), ")"];
     }
@@ -210,6 +213,9 @@ fn basis(comparison: &Comparison, sides: Sides) -> Line {
     }
     match comparison.tier {
         Tier::SameSession => line!["Base and ", head, " were measured interleaved in one session."],
+        Tier::Confirmed if !comparison.rows.iter().any(Row::is_confirmed) => {
+            line!["What looked changed was to be measured again, ", interleaved, ", and couldn't be."]
+        }
         Tier::Confirmed => {
             line!["What looked changed was measured again, ", interleaved, confirming_runs(&comparison.rows), "."]
         }

@@ -38,8 +38,8 @@ pub fn of_pull_request(report: &Report, accepted: bool) -> Line {
     let counts = comparison.counts;
     if counts.regressed > 0 && accepted {
         return line![
-            "nothing: the regression is accepted for this pull request. After merging, update the baseline with ",
-            update(),
+            "nothing: the regression is accepted for this pull request. After merging, start the baseline anew with ",
+            replace(),
             "."
         ];
     }
@@ -67,7 +67,7 @@ pub fn of_pull_request(report: &Report, accepted: bool) -> Line {
     }
     match (counts.inconclusive, counts.improved) {
         (0, 0) => "nothing to do.".into(),
-        (0, _) => line!["after merging, keep the gain: ", update(), "."],
+        (0, _) => line!["after merging, keep the gain: ", replace(), "."],
         _ => "see above what would settle the inconclusive rows.".into(),
     }
 }
@@ -76,6 +76,11 @@ const FELL_BACK: &str = "find out why what was asked for didn't run: the results
 
 fn update() -> Line {
     command("bench-diff baseline update results.json")
+}
+
+/// After a change of speed: sessions of both levels in one history would be taken for drift.
+fn replace() -> Line {
+    command("bench-diff baseline update --replace results.json")
 }
 
 fn noted(comparison: &Comparison, kind: NoteKind) -> bool {

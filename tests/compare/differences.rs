@@ -4,7 +4,7 @@ use bench_diff::case::{Case, DeviceKind};
 use bench_diff::compare::Verdict;
 use bench_diff::results::{Environment, Results, Settings};
 
-use crate::compare_support::{Printed, case, compare_json, session};
+use crate::compare_support::{Printed, case, compare_json, run, session};
 use crate::{other_session, results_files};
 
 /// Both sides on machines that say everything about themselves, and then as `change` says.
@@ -169,21 +169,23 @@ fn another_revision_is_another_model() {
     }
 }
 
-/// One cell costs one cell: the others are compared.
+/// What the base measured is lost, as under another name. One cell costs one cell: the others are compared.
 #[test]
-fn a_cell_of_another_direction_or_unit_is_not_comparable() {
+fn a_metric_of_another_direction_or_unit_is_another() {
     let file = |unit: &str, better: &str| {
         let cells = [("x", unit, better), ("y", "ms", "lower")].map(|(metric, unit, better)| {
             serde_json::json!({"case": "a", "metric": metric, "unit": unit, "better": better, "samples": [1.0, 1.1]})
         });
         serde_json::json!(cells)
     };
-    for (head, reason) in
-        [(file("ms", "higher"), "better lower -> higher"), (file("tok/s", "lower"), "unit ms -> tok/s")]
-    {
-        let comparison = compare_json(&crate::Files::new(&file("ms", "lower"), &head), &["--allow-mismatch"]);
-        let row = |metric: &str| comparison.rows.iter().find(|row| row.metric.as_str() == metric).unwrap();
-        assert_eq!((row("x").verdict, row("x").reason.as_str()), (Verdict::NotComparable, reason));
-        assert_ne!(row("y").verdict, Verdict::NotComparable);
+    for (head, reason) in [
+        (file("ms", "higher"), "`x` is another: better lower -> higher"),
+        (file("tok/s", "lower"), "`x` is another: unit ms -> tok/s"),
+    ] {
+        let files = crate::Files::new(&file("ms", "lower"), &head);
+        let comparison = compare_json(&files, &["--allow-mismatch"]);
+        assert_eq!(comparison.notes.iter().map(|note| note.reason.as_str()).collect::<Vec<_>>(), [reason]);
+        assert_eq!(comparison.rows.iter().map(|row| row.metric.as_str()).collect::<Vec<_>>(), ["y"]);
+        assert_ne!(run(&files, &["--fail-on", "regression"]).0, crate::SUCCESS);
     }
 }

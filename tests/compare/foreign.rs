@@ -25,6 +25,23 @@ fn units_of_one_quantity_are_converted() {
     }
 }
 
+/// Allocators round what we measure; a size that somebody else measured is what it is.
+#[test]
+fn sizes_of_others_have_no_granularity() {
+    let file = |unit: &str, value: f64| json!([{"case": "app", "metric": "binary_size", "unit": unit, "better": "lower", "samples": [value, value]}]);
+    for (base, head, verdict) in [
+        (file("MB", 10.0), file("MB", 12.0), "regressed"),
+        (file("KB", 100.0), file("KB", 60.0), "improved"),
+        (file("KB", 100.0), file("KB", 100.5), "unchanged"),
+    ] {
+        let comparison = compare_json(&Files::new(&base, &head), &["--same-session"]);
+        assert_eq!(comparison.rows[0].verdict.word(), verdict, "{base} {head}");
+    }
+    // Ours: what allocators round is said.
+    let (_, out, _) = run(&Files::new(&memory("MiB", 187.0), &memory("MiB", 240.0)), &["--same-session"]);
+    assert!(out.starts_with("No change\n") && out.contains("nor of memory under 64 MiB"), "{out}");
+}
+
 #[test]
 fn a_unit_that_cant_be_is_an_error() {
     for (unit, said) in [

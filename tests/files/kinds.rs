@@ -90,6 +90,23 @@ fn a_full_disk_is_said_where_it_is() {
     );
 }
 
+/// A trace is only added to: what is something else stays as it is.
+#[test]
+fn a_trace_goes_into_no_other_file() {
+    let place = Place::new();
+    fs::write(place.path("mine.json"), "{\"schema\": 2}").unwrap();
+    let said = place.run(&["--output", "results.json", "--trace", "mine.json"]);
+    assert_eq!(said.code, Some(2));
+    assert!(said.err.contains("mine.json is there and is no trace"), "{said:?}");
+    assert_eq!(fs::read_to_string(place.path("mine.json")).unwrap(), "{\"schema\": 2}");
+    let said = place.run(&["--output", "one.json", "--trace", "./one.json"]);
+    assert_eq!((said.code, said.err.contains("--trace and --output are both")), (Some(2), true), "{said:?}");
+    for _ in 0..2 {
+        let said = place.run(&["--force", "--output", "results.json", "--trace", "gaps.jsonl"]);
+        assert_ne!(said.code, Some(2), "{said:?}");
+    }
+}
+
 /// Nobody may ever read from a pipe, and whoever waits for that holds the device.
 #[test]
 fn a_trace_into_a_pipe_is_refused() {
