@@ -154,8 +154,7 @@ impl<'a, 'b> Step<'a, 'b> {
         if let Err(error) = self.files.summarize(&summary) {
             self.warn(&format!("can't write the step's summary: {error}"))?;
         }
-        let first_run = report.comparison.is_none() && report.failure.is_none();
-        if first_run && self.options.if_no_baseline != IfNoBaseline::Pass {
+        if report.is_first_run() && self.options.if_no_baseline != IfNoBaseline::Pass {
             self.warn(&format!("no baseline of {} for {}: nothing was compared", report.suite, report.hardware))?;
         }
         Ok(summary)

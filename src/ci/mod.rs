@@ -36,7 +36,7 @@ use crate::error::Result;
 use crate::files::Folder;
 use crate::measure::{self, End, Halt, Observer, Saved, Side, Stop, Worker};
 use crate::programs::Program;
-use crate::report::{self, Origin, ReleaseComparison, Report};
+use crate::report::{self, Answer, Origin, ReleaseComparison, Report};
 use crate::results::{Failure, Outcome, Results};
 
 /// What to measure, and what to compare it with.
@@ -99,17 +99,16 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
             return Ok(Measured { report, end: End::Stopped, remarks: Vec::new() });
         }
     };
-    let report = if any_numbers(&head) {
+    let answer = if any_numbers(&head) {
         let release = flow.release(&head, &hardware)?;
-        let report = Report { release, ..Report::of(head, hardware) };
         match against {
-            Against::Base { base, comparison } => Report { base: Some(base), comparison: Some(comparison), ..report },
-            Against::Itself(check) => Report { self_check: Some(check), ..report },
+            Against::Base { base, comparison } => Answer::Compared { base, comparison, release },
+            Against::Itself(check) => Answer::FirstRun { self_check: Some(check), release },
         }
     } else {
-        Report { failure: Some(why_nothing(&head, end)), ..Report::of(head, hardware) }
+        Answer::Failed { why: why_nothing(&head, end) }
     };
-    let report = write(report, &request.about, request.output)?;
+    let report = write(Report::of(head, hardware, answer), &request.about, request.output)?;
     Ok(Measured { report, end, remarks })
 }
 
@@ -122,8 +121,8 @@ pub fn report_failure(suite: &Suite, about: &About, output: &Folder, why: &str) 
         settings: suite.settings.clone(),
         sessions: Vec::new(),
     };
-    let report = Report::of(head, measure::environment(suite).fingerprint());
-    write(Report { failure: Some(why.to_owned()), ..report }, about, output)
+    let answer = Answer::Failed { why: why.to_owned() };
+    write(Report::of(head, measure::environment(suite).fingerprint(), answer), about, output)
 }
 
 fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {

@@ -224,7 +224,7 @@ impl Job<'_> {
     }
 
     fn tell_all(&self, Measured { report, end, remarks }: &Measured, io: &mut Io) -> Result<Exit> {
-        if let Some(why) = &report.failure {
+        if let Some(why) = report.failure() {
             self.publish_failure(report, io)?;
             return match end {
                 End::Complete => Err(Error::measurement(why)),
@@ -246,7 +246,7 @@ impl Job<'_> {
         for remark in remarks {
             writeln!(io.err, "{remark}")?;
         }
-        if report.base.is_none() {
+        if report.base().is_none() {
             let results = self.output.join("results.json");
             writeln!(
                 io.err,
@@ -362,10 +362,10 @@ fn tell(args: &Args, report: &Report, io: &mut Io) -> Result<Exit> {
 
 fn table(report: &Report) -> String {
     let numbers = || terminal::for_stdout(&render::run::page(&report.head));
-    match (&report.comparison, &report.calibration) {
+    match (report.comparison(), report.calibration()) {
         (Some(comparison), _) => terminal::for_stdout(&render::comparison::page(comparison)),
         (None, Some(calibration)) => {
-            format!("{}\n{}", numbers(), terminal::for_stdout(&render::calibration::page(calibration)))
+            format!("{}\n{}", numbers(), terminal::for_stdout(&render::calibration::page(&calibration)))
         }
         (None, None) => numbers(),
     }

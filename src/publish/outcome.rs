@@ -27,8 +27,8 @@ pub struct Outcome {
 impl Outcome {
     pub fn add(&mut self, report: &Report, accepted: bool) {
         self.failing |= fails(report, accepted);
-        self.unmeasured |= report.failure.is_some();
-        self.uncompared |= uncompared(report);
+        self.unmeasured |= report.failure().is_some();
+        self.uncompared |= report.is_first_run();
         for row in rows(report) {
             *self.counts.of_mut(row.verdict()) += 1;
             self.verdict = self.verdict.max(Some(row.verdict()));
@@ -67,7 +67,7 @@ impl Outcome {
 }
 
 fn rows(report: &Report) -> impl Iterator<Item = &Row> {
-    report.comparison.iter().flat_map(|comparison| &comparison.rows)
+    report.comparison().into_iter().flat_map(|comparison| &comparison.rows)
 }
 
 pub fn regressed(report: &Report) -> impl Iterator<Item = &Row> {
@@ -76,21 +76,17 @@ pub fn regressed(report: &Report) -> impl Iterator<Item = &Row> {
 
 /// Numbers that the baseline has and this measurement lacks: a gate that lets them pass can be passed by a crash.
 fn lost(report: &Report) -> bool {
-    let mut notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);
-    report.failure.is_some() || notes.any(|note| note.fails)
+    let mut notes = report.comparison().into_iter().flat_map(|comparison| &comparison.notes);
+    report.failure().is_some() || notes.any(|note| note.fails)
 }
 
 fn fails(report: &Report, accepted: bool) -> bool {
     lost(report) || (regressed(report).next().is_some() && !accepted)
 }
 
-fn uncompared(report: &Report) -> bool {
-    report.failure.is_none() && report.comparison.is_none()
-}
-
 /// How a report's own check run ends.
 pub fn conclusion(report: &Report, accepted: bool, options: &Options) -> Conclusion {
-    let unjudged = uncompared(report) && options.if_no_baseline == IfNoBaseline::Fail;
+    let unjudged = report.is_first_run() && options.if_no_baseline == IfNoBaseline::Fail;
     match (fails(report, accepted), options.fail_on) {
         (false, _) if unjudged => Conclusion::Failure,
         (false, _) => Conclusion::Success,
@@ -102,8 +98,7 @@ pub fn conclusion(report: &Report, accepted: bool, options: &Options) -> Conclus
 /// Something changed, perhaps unconfirmed, or nothing was compared.
 pub fn worth_saying(report: &Report) -> bool {
     report
-        .comparison
-        .as_ref()
+        .comparison()
         .is_none_or(|comparison| comparison.rows.iter().any(Row::looks_changed) || !comparison.notes.is_empty())
 }
 
@@ -113,7 +108,7 @@ fn level(fail_on: FailOn, accepted: bool) -> Level {
 
 /// Where nothing says of which suite, the message says it all.
 pub fn annotation_of_failure(report: &Report, fail_on: FailOn) -> Option<Annotation> {
-    let (level, why) = (level(fail_on, false), escape::short_line(report.failure.as_ref()?, 300));
+    let (level, why) = (level(fail_on, false), escape::short_line(report.failure()?, 300));
     Some(match report.suite.as_str() {
         "" => Annotation { level, title: "bench-diff".to_owned(), message: format!("nothing was measured: {why}") },
         suite => Annotation {
@@ -135,7 +130,7 @@ pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Anno
             message: format!("{}{change}", escape::short_line(row.cell.metric.as_str(), 60)),
         }
     });
-    let notes = report.comparison.iter().flat_map(|comparison| &comparison.notes);
+    let notes = report.comparison().into_iter().flat_map(|comparison| &comparison.notes);
     let lost = notes.filter(|note| note.fails).map(|note| Annotation {
         level: Level::Warning,
         title: format!("bench-diff: no numbers for {}", escape::short_line(&note.case, 80)),

@@ -111,10 +111,10 @@ fn is_unsaid(comparison: &Comparison, row: &Row) -> bool {
 
 /// Every value of the rows that a reader may doubt.
 pub fn samples(report: &Report) -> Option<Block> {
-    let rows = report.comparison.as_ref().map_or(&[][..], |comparison| &comparison.rows);
+    let rows = report.comparison().map_or(&[][..], |comparison| &comparison.rows);
     let is_doubtful = |row: &&Row| !matches!(row.verdict(), Verdict::Unchanged | Verdict::NotComparable);
     let doubtful: Vec<&Row> = rows.iter().filter(is_doubtful).collect();
-    let (base, head) = (report.base.as_ref().map(Samples::of).unwrap_or_default(), Samples::of(&report.head));
+    let (base, head) = (report.base().map(Samples::of).unwrap_or_default(), Samples::of(&report.head));
     let columns = vec![
         Column::left("Case", |row: &&Row| code(&row.cell.case, NAME)),
         Column::left("Metric", |row: &&Row| metric(&row.cell.metric)),

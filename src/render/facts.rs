@@ -100,7 +100,7 @@ pub fn of_machine(report: &Report) -> Vec<Line> {
         facts.push(line!["driver ", foreign(driver, 40)]);
     }
     facts.extend(clocks(&report.head));
-    facts.extend(report.base.as_ref().map(|base| line!["base ", base_line(base, &report.head)]));
+    facts.extend(report.base().map(|base| line!["base ", base_line(base, &report.head)]));
     facts.extend(session.map(|session| line!["PR ", program(&session.program)]));
     if report.head.cases.iter().any(|case| case.weights == WeightsSource::Generated) {
         facts.push("generated weights".into());

@@ -3,7 +3,7 @@
 use crate::compare::{Comparison, NoteKind, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Line, command, foreign, line};
-use crate::report::Report;
+use crate::report::{Answer, Report};
 use crate::results::occasions::{HISTORY, more_sessions};
 
 /// For who compares files; `None` when there is nothing to do.
@@ -22,19 +22,22 @@ pub fn of_files(comparison: &Comparison) -> Option<Line> {
 
 /// For who reads a pull request.
 pub fn of_pull_request(report: &Report, accepted: bool) -> Line {
-    if report.failure.is_some() {
-        return "find out why in the run's log, and run it again; until then nothing is known about this commit."
-            .into();
-    }
-    let Some(comparison) = &report.comparison else {
-        return line![
+    match &report.answer {
+        Answer::Failed { .. } => {
+            "find out why in the run's log, and run it again; until then nothing is known about this commit.".into()
+        }
+        Answer::FirstRun { .. } => line![
             "commit a baseline, and the next pull request is compared with it: download ",
             command("results.json"),
             " from the run, then ",
             update(),
             "."
-        ];
-    };
+        ],
+        Answer::Compared { comparison, .. } => of_change(comparison, accepted),
+    }
+}
+
+fn of_change(comparison: &Comparison, accepted: bool) -> Line {
     let counts = comparison.counts;
     if counts.regressed > 0 && accepted {
         return line![

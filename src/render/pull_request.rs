@@ -14,7 +14,7 @@ use crate::metric::Metric;
 use crate::number::{count, counted};
 use crate::page::github::{self, COMMENT, SUMMARY};
 use crate::page::{Block, Icon, Line, Page, Url, code, foreign, line, link, strong};
-use crate::report::{Acceptance, Report};
+use crate::report::{Acceptance, Answer, Report};
 use crate::results::{FailureKind, Outcome, Results};
 
 /// Warnings shown; a hostile report may have any number.
@@ -68,12 +68,12 @@ fn page(report: &Report, surroundings: &Surroundings) -> Page {
 }
 
 fn answer(report: &Report) -> Line {
-    match &report.comparison {
-        _ if report.failure.is_some() => {
+    match &report.answer {
+        Answer::Failed { .. } => {
             every_run_failed(&report.head).unwrap_or_else(|| line![Icon::Failed, "Nothing could be measured"])
         }
-        Some(comparison) => headline::of_comparison(comparison),
-        None => {
+        Answer::Compared { comparison, .. } => headline::of_comparison(comparison),
+        Answer::FirstRun { .. } => {
             let cases = counted(report.head.cases.len(), "case");
             line![Icon::FirstRun, "First measurement of ", cases, ": no baseline yet"]
         }
@@ -120,14 +120,14 @@ fn top(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     if !report.suite.is_empty() {
         sentences.push(line![strong(foreign(&report.suite, 60)), " on ", strong(facts::device(report)), "."]);
     }
-    if let Some(comparison) = &report.comparison {
+    if let Some(comparison) = report.comparison() {
         sentences.extend(headline::sentences(comparison, Sides::PULL_REQUEST));
     }
     if !sentences.is_empty() {
         blocks.push(Block::Paragraph(Line::joined(sentences, " ")));
     }
-    blocks.extend(report.failure.as_ref().map(|why| failure(why, surroundings)));
-    blocks.extend(report.comparison.as_ref().map(|comparison| comparison::warnings(comparison, WARNINGS)));
+    blocks.extend(report.failure().map(|why| failure(why, surroundings)));
+    blocks.extend(report.comparison().map(|comparison| comparison::warnings(comparison, WARNINGS)));
     blocks
 }
 
@@ -146,21 +146,22 @@ fn failure(why: &str, surroundings: &Surroundings) -> Block {
 
 fn body(report: &Report) -> Vec<Block> {
     let mut blocks = Vec::new();
-    match &report.comparison {
-        Some(comparison) => blocks.extend(comparison::body(comparison, Sides::PULL_REQUEST)),
-        None => {
-            blocks.extend(first_run(report));
+    match &report.answer {
+        Answer::Failed { .. } => blocks.extend(details::failures(&report.head)),
+        Answer::FirstRun { self_check, .. } => {
+            blocks.extend(first_run(report, self_check.as_ref()));
             blocks.extend(details::failures(&report.head));
         }
+        Answer::Compared { comparison, .. } => blocks.extend(comparison::body(comparison, Sides::PULL_REQUEST)),
     }
-    if let Some(release) = &report.release {
+    if let Some(release) = report.release() {
         let (changed, table) = changed(&release.comparison);
         let since = line![" changed since ", foreign(&release.label, 60), ", the last release"];
         blocks.extend(Block::fold(line![Icon::Release, counted(changed, "case"), since], table));
     }
-    blocks.extend(report.self_check.as_ref().and_then(self_check));
+    blocks.extend(report.self_check().and_then(self_check));
     blocks.extend(details::samples(report));
-    if report.failure.is_none() {
+    if report.failure().is_none() {
         let title = line![Icon::Commands, "Reproduce locally"];
         blocks.push(Block::Fold { title, blocks: vec![Block::Commands(reproduce::commands(report))] });
     }
@@ -168,22 +169,19 @@ fn body(report: &Report) -> Vec<Block> {
 }
 
 /// What was measured, with nothing to compare it with, and what a self-check found out about the machine.
-fn first_run(report: &Report) -> Vec<Block> {
-    let mut blocks = Vec::new();
-    if report.failure.is_none() {
-        let checked = report.self_check.as_ref().map_or(&[][..], |check| &check.rows);
-        // Where the machine was checked, the metrics of the suite.
-        let of_suite = |metric: Metric| match checked {
-            [] => metric.definition().default,
-            rows => rows.iter().any(|row| row.cell.metric.known() == Some(metric)),
-        };
-        blocks.extend(run::numbers(&report.levels, of_suite));
-    }
-    if let Some(calibration) = &report.calibration {
+fn first_run(report: &Report, self_check: Option<&Comparison>) -> Vec<Block> {
+    let checked = self_check.map_or(&[][..], |check| &check.rows);
+    // Where the machine was checked, the metrics of the suite.
+    let of_suite = |metric: Metric| match checked {
+        [] => metric.definition().default,
+        rows => rows.iter().any(|row| row.cell.metric.known() == Some(metric)),
+    };
+    let mut blocks = run::numbers(&report.levels(), of_suite);
+    if let Some(calibration) = report.calibration() {
         let question = strong("How quiet is this machine?");
         blocks
             .push(Block::Paragraph(line![question, " The same build was measured as base and as head, interleaved."]));
-        blocks.push(Block::List(calibration::verdict(calibration)));
+        blocks.push(Block::List(calibration::verdict(&calibration)));
     }
     blocks
 }
@@ -200,7 +198,7 @@ fn self_check(check: &Comparison) -> Option<Block> {
 /// The next step, the facts, and where the rest is.
 fn end(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     let mut sources = facts::of_machine(report);
-    sources.extend(report.comparison.iter().flat_map(facts::of_numbers));
+    sources.extend(report.comparison().into_iter().flat_map(facts::of_numbers));
     let url = surroundings.run_url.as_deref().and_then(Url::checked);
     sources.extend(url.map(|url| link("full report and results", url)));
     let commit = surroundings.commit.as_deref().map(short_commit).filter(|hex| !hex.is_empty());

@@ -8,11 +8,11 @@ use crate::results::{Program, Results};
 pub fn commands(report: &Report) -> String {
     let suite = if is_word(&report.suite) { format!(" --suite {}", report.suite) } else { String::new() };
     if let Some(head) = candle_commit(&report.head) {
-        let base = report.base.as_ref().and_then(candle_commit);
+        let base = report.base().and_then(candle_commit);
         let base = base.map_or_else(String::new, |base| format!(" --base-ref {base}"));
         return format!("# ../candle: a checkout of candle at {head}\nbench-diff ci{suite} --candle ../candle{base}\n");
     }
-    let base = report.base.as_ref().map(|base| run(base, &suite, "base.json")).unwrap_or_default();
+    let base = report.base().map(|base| run(base, &suite, "base.json")).unwrap_or_default();
     let compare = if base.is_empty() { "" } else { "bench-diff compare base.json head.json\n" };
     format!("{base}{}{compare}", run(&report.head, &suite, "head.json"))
 }

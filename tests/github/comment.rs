@@ -1,12 +1,12 @@
 //! The comment's text, as a person reads it.
 
 use bench_diff::render::pull_request::{Surroundings, comment, summary, title};
-use bench_diff::report::{self, Acceptance, ReleaseComparison, Report};
+use bench_diff::report::{self, Acceptance, Report};
 
 use bench_diff::compare::{CaseNote, Difference, NoteKind, Row, Sides, Summary, Verdict};
 
 use crate::reports::{
-    LARGE, SMALL, comparison, edit, first_run, name_all, regressed, report, row, unchanged, unconfirmed,
+    LARGE, SMALL, checked, compared, comparison, edit, name_all, regressed, report, row, since, unchanged, unconfirmed,
 };
 
 fn surroundings() -> Surroundings {
@@ -20,7 +20,7 @@ fn surroundings() -> Surroundings {
 #[test]
 fn a_regression() {
     let mut report = regressed();
-    let comparison = report.comparison.as_mut().unwrap();
+    let (_, comparison) = compared(&mut report);
     for (case, kind, reason) in [
         (SMALL, NoteKind::OutputChanged, "same settings, other tokens"),
         ("Qwen2.5-72B-Instruct/bf16/1", NoteKind::Failed, "needs 144 GiB, the GPU has 80 GiB"),
@@ -36,7 +36,7 @@ fn a_regression() {
     });
     comparison.warnings.push("decode of all cases moved by 1.2%: suspect the machine".into());
     let rows = vec![row(LARGE, "ttft", Verdict::Regressed, 0.11)];
-    report.release = Some(ReleaseComparison { label: "v1.0.0".into(), comparison: crate::reports::comparison(rows) });
+    since(&mut report, "v1.0.0", crate::reports::comparison(rows));
     insta::assert_snapshot!(shown("regression", &comment(&report, &surroundings())));
 }
 
@@ -54,17 +54,15 @@ fn what_looks_changed_and_is_unconfirmed() {
 
 #[test]
 fn a_first_run() {
-    let mut report = first_run();
     // The suite leaves out itl_p99, which was measured all the same.
     let metrics = ["decode_throughput", "ttft", "peak_memory"];
-    report.self_check = Some(comparison(metrics.map(|metric| row(SMALL, metric, Verdict::Unchanged, 0.001)).to_vec()));
-    insta::assert_snapshot!(shown("first-run", &comment(&report.derived(), &surroundings())));
+    let rows = metrics.map(|metric| row(SMALL, metric, Verdict::Unchanged, 0.001)).to_vec();
+    insta::assert_snapshot!(shown("first-run", &comment(&checked(Some(comparison(rows))), &surroundings())));
 }
 
 /// The same build on both sides: what seems to differ is the machine's noise, and is said so.
 #[test]
 fn a_first_run_on_a_noisy_machine() {
-    let mut report = first_run();
     let rows = [("decode_throughput", 0.001), ("ttft", 0.031), ("itl_p99", 0.240), ("peak_memory", 0.0)];
     let rows = rows.map(|(metric, change)| Row {
         sides: Sides {
@@ -73,8 +71,7 @@ fn a_first_run_on_a_noisy_machine() {
         },
         ..row(SMALL, metric, Verdict::Inconclusive, change)
     });
-    report.self_check = Some(comparison(rows.to_vec()));
-    let said = comment(&report.derived(), &surroundings());
+    let said = comment(&checked(Some(comparison(rows.to_vec()))), &surroundings());
     assert!(!said.contains("regressed"), "{said}");
     insta::assert_snapshot!(shown("noisy-first-run", &said));
 }
@@ -93,7 +90,7 @@ fn an_accepted_regression() {
 #[test]
 fn not_comparable() {
     let mut report = report(vec![row(SMALL, "ttft", Verdict::NotComparable, 0.5)]);
-    report.comparison.as_mut().unwrap().differences.push(Difference {
+    compared(&mut report).1.differences.push(Difference {
         field: "GPU".into(),
         base: "NVIDIA A100-SXM4-80GB".into(),
         head: "NVIDIA H100 80GB HBM3".into(),
@@ -108,14 +105,14 @@ fn not_comparable() {
 #[test]
 fn the_headline_follows_from_the_rows() {
     let mut claimed = regressed();
-    let comparison = claimed.comparison.as_mut().unwrap();
+    let (_, comparison) = compared(&mut claimed);
     (comparison.counts, comparison.by_metric) = Default::default();
     comparison.verdict = Verdict::Unchanged;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("report.json");
     report::write(&claimed, &path).unwrap();
     let read = report::read(&path).unwrap();
-    assert_eq!(read.comparison.as_ref().unwrap().verdict, Verdict::Regressed);
+    assert_eq!(read.comparison().unwrap().verdict, Verdict::Regressed);
     assert_eq!(
         title(&read),
         "🔴 Slower: decode −4.1% in 1 of 3 cases, TTFT +6.2% in 1 of 2 · 🟢 Less: peak memory −12.0%"
@@ -148,7 +145,7 @@ fn whatever_is_in_a_report_the_comment_is_short() {
     report.suite = long.clone();
     report.hardware = long.clone();
     report.head.sessions[0].environment.gpus[0].name = long.clone();
-    let comparison = report.comparison.as_mut().unwrap();
+    let (_, comparison) = compared(&mut report);
     comparison.warnings = vec![long.clone(); 1000];
     for row in &mut comparison.rows {
         name_all(row, &long);
@@ -160,7 +157,7 @@ fn whatever_is_in_a_report_the_comment_is_short() {
     let mut run = report.head.sessions[0].runs[0].clone();
     run.case = "one".into();
     report.head.sessions[0].runs.extend(std::iter::repeat_n(run, 100_000));
-    let comparison = report.comparison.as_mut().unwrap();
+    let (_, comparison) = compared(&mut report);
     let notes =
         (0..5000).map(|_| CaseNote { case: long.clone(), kind: NoteKind::Failed, fails: true, reason: long.clone() });
     comparison.notes = notes.collect();
@@ -196,11 +193,11 @@ pub fn named(name: &str) -> Report {
     report.hardware = name.into();
     report.head.sessions[0].environment.gpus[0].name = name.into();
     report.head.sessions[0].environment.driver_version = Some(name.into());
-    report.base.as_mut().unwrap().label = Some(name.into());
     report.head.sessions[0].program.commit = Some(name.into());
-    report.base.as_mut().unwrap().sessions[0].program.commit = None;
-    report.base.as_mut().unwrap().sessions[0].program.version = name.into();
-    let comparison = report.comparison.as_mut().unwrap();
+    let (base, comparison) = compared(&mut report);
+    base.label = Some(name.into());
+    base.sessions[0].program.commit = None;
+    base.sessions[0].program.version = name.into();
     for row in &mut comparison.rows {
         name_all(row, name);
     }
@@ -210,7 +207,8 @@ pub fn named(name: &str) -> Report {
     }
     let difference = Difference { field: name.into(), base: name.into(), head: name.into(), blocks: true };
     comparison.differences.push(difference);
-    report.release = Some(ReleaseComparison { label: name.into(), comparison: comparison.clone() });
+    let release = comparison.clone();
+    since(&mut report, name, release);
     report.derived()
 }
 

@@ -4,7 +4,7 @@ use bench_diff::compare::{CaseNote, NoteKind, Verdict};
 use bench_diff::report::Report;
 
 use crate::fake::{Fault, GitHub, HEAD_SHA, pull};
-use crate::reports::{SMALL, failed, first_run, origin, regressed, report, row, unchanged};
+use crate::reports::{SMALL, compared, failed, first_run, origin, regressed, report, row, unchanged};
 use crate::step::{Step, stderr};
 
 /// One row with this verdict.
@@ -17,7 +17,7 @@ fn noted(fails: bool) -> Report {
     let mut report = unchanged();
     let kind = if fails { NoteKind::Failed } else { NoteKind::New };
     let note = CaseNote { case: "lost".into(), kind, fails, reason: "no numbers in the head: it crashed".into() };
-    report.comparison.as_mut().unwrap().notes.push(note);
+    compared(&mut report).1.notes.push(note);
     report
 }
 
@@ -41,7 +41,7 @@ fn gate(report: &Report, accepted: bool, fail_on: &str) -> (i32, String) {
 fn what_regressed_or_was_lost_fails_and_only_a_regression_can_be_accepted() {
     let (regressed, lost) = (judged(Verdict::Regressed), noted(true));
     let mut both = regressed.clone();
-    both.comparison.as_mut().unwrap().notes = lost.comparison.clone().unwrap().notes;
+    compared(&mut both).1.notes.clone_from(&lost.comparison().unwrap().notes);
     for (report, alone, accepted) in [
         (&regressed, "failure", "success"),
         (&lost, "failure", "failure"),

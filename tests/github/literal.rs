@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use bench_diff::render::pull_request::{Surroundings, comment, summary};
-use bench_diff::report::Acceptance;
+use bench_diff::report::{Acceptance, Answer, Report};
 use comrak::nodes::NodeValue;
 
 use crate::comment::named;
@@ -86,12 +86,11 @@ fn no_combination_becomes_something() {
 fn pages(text: &str) -> Vec<String> {
     let accepted = Acceptance { by: text.into(), reason: text.into(), url: format!("https://x.test/{text}") };
     let surroundings = Surroundings { run_url: None, commit: Some(text.into()), accepted: Some(accepted) };
-    let mut report = named(text);
-    let check = report.comparison.clone();
-    let kinds = [(check.clone(), None, None), (None, check, None), (None, None, Some(text.to_owned()))];
-    let pages = kinds.map(|(comparison, self_check, failure)| {
-        (report.comparison, report.self_check, report.failure) = (comparison, self_check, failure);
-        let report = report.clone().derived();
+    let report = named(text);
+    let (self_check, release) = (report.comparison().cloned(), report.release().cloned());
+    let first_run = Answer::FirstRun { self_check, release };
+    let pages = [report.answer.clone(), first_run, Answer::Failed { why: text.to_owned() }].map(|answer| {
+        let report = Report { answer, ..report.clone() };
         [comment(&report, &surroundings), summary(&report, &surroundings)]
     });
     pages.concat()

@@ -2,7 +2,7 @@
 
 use bench_diff::compare::*;
 use bench_diff::metric;
-use bench_diff::report::{self, Origin, Report};
+use bench_diff::report::{Answer, Origin, ReleaseComparison, Report};
 use bench_diff::results::{Failure, FailureKind, Outcome, Results};
 use serde_json::json;
 
@@ -135,21 +135,27 @@ pub fn report(rows: Vec<Row>) -> Report {
     let cases = [SMALL, LONG, LARGE];
     let mut base = results(&cases, "2026-11-20T08:00:00Z", super::fake::BASE_SHA);
     base.label = Some("v1.2.0".into());
-    Report {
-        schema: report::SCHEMA,
-        suite: "smoke".into(),
-        hardware: "nvidia-h100-80gb-hbm3".into(),
-        head: results(&cases, "2026-11-24T08:00:00Z", super::fake::HEAD_SHA),
-        base: Some(base),
-        comparison: Some(comparison(rows)),
-        release: None,
-        self_check: None,
-        calibration: None,
-        levels: vec![],
-        pull_request: None,
-        origin: Some(origin(super::fake::HEAD_SHA, 42)),
-        failure: None,
+    let head = results(&cases, "2026-11-24T08:00:00Z", super::fake::HEAD_SHA);
+    of(head, Answer::Compared { base, comparison: comparison(rows), release: None })
+}
+
+fn of(head: Results, answer: Answer) -> Report {
+    let origin = Some(origin(super::fake::HEAD_SHA, 42));
+    Report { origin, ..Report::of(head, "nvidia-h100-80gb-hbm3".into(), answer) }
+}
+
+/// The base and the comparison with it.
+pub fn compared(report: &mut Report) -> (&mut Results, &mut Comparison) {
+    match &mut report.answer {
+        Answer::Compared { base, comparison, .. } => (base, comparison),
+        other => panic!("nothing was compared: {other:?}"),
     }
+}
+
+/// With a comparison with a release as well.
+pub fn since(report: &mut Report, label: &str, comparison: Comparison) {
+    let Answer::Compared { release, .. } = &mut report.answer else { panic!("nothing was compared") };
+    *release = Some(ReleaseComparison { label: label.into(), comparison });
 }
 
 pub fn origin(commit: &str, run: u64) -> Origin {
@@ -164,8 +170,7 @@ pub fn failed() -> Report {
         run.outcome = Outcome::Failed(Failure { kind: FailureKind::Crashed, reason });
     }
     let why = format!("every run failed: {SMALL}: the GPU fell off the bus");
-    let origin = Some(origin(super::fake::HEAD_SHA, 42));
-    Report { failure: Some(why), origin, ..Report::of(head, "nvidia-h100-80gb-hbm3".into()) }.derived()
+    of(head, Answer::Failed { why })
 }
 
 pub fn unchanged() -> Report {
@@ -200,14 +205,16 @@ pub fn unconfirmed() -> Report {
         row(SMALL, "ttft", Verdict::Inconclusive, 0.018),
         row(SMALL, "decode_throughput", Verdict::Unchanged, 0.001),
     ]);
-    let comparison = report.comparison.as_mut().unwrap();
+    let (_, comparison) = compared(&mut report);
     (comparison.tier, comparison.base_occasions) = (Tier::SingleBaseline, Some(2));
     report
 }
 
 pub fn first_run() -> Report {
-    let mut report = unchanged();
-    report.base = None;
-    report.comparison = None;
-    report.derived()
+    checked(None)
+}
+
+/// A first run with this self-check.
+pub fn checked(self_check: Option<Comparison>) -> Report {
+    Report { answer: Answer::FirstRun { self_check, release: None }, ..unchanged() }
 }

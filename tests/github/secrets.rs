@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::fake::{Echo, Fault, GitHub};
-use crate::reports::regressed;
+use crate::reports::{compared, regressed};
 use crate::step::{Step, stderr};
 
 const TOKEN: &str = "ghs_16C7e42F292c6912E7710c838347Ae178B4a";
@@ -105,7 +105,7 @@ fn every_secret_of_the_environment_is_hidden() {
         let step = Step::pull_request(&github).set(name, TOKEN);
         let mut report = regressed();
         report.head.sessions[0].environment.gpus[0].name = TOKEN.into();
-        report.comparison.as_mut().unwrap().warnings.push(format!("see {TOKEN}"));
+        compared(&mut report).1.warnings.push(format!("see {TOKEN}"));
         assert!(step.publish(&report, &["--summary", "summary.md"]).status.success());
         let output = step.run(&["accept", "--pr-number", "7", "--reason", &format!("because {TOKEN}")]);
         assert!(output.status.success(), "{}", stderr(&output));

@@ -1,6 +1,10 @@
 //! The report: all that a comment, a summary and a check run are made from, in one file (`report.json`).
 //!
-//! `ci` writes it where the measuring happens; `publish` reads it on a machine that trusts nothing in it.
+//! `ci` writes it where the measuring happens; `publish` reads it on a machine that trusts nothing in it. Here is what it
+//! is in memory; [`report_v2`] is the file, and [`conversion`] goes between them.
+
+mod conversion;
+mod report_v2;
 
 use std::fmt::{self, Write as _};
 use std::io::Read;
@@ -22,43 +26,46 @@ pub const SCHEMA: u32 = 2;
 const MAX_BYTES: u64 = 64 << 20;
 
 /// One suite on one kind of hardware.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// The version of this format: 2.
-    pub schema: u32,
     /// Its name in the configuration.
     pub suite: String,
     /// The fingerprint that names the baseline file, such as `nvidia-h100-80gb-hbm3`.
     pub hardware: String,
     /// What was measured.
     pub head: Results,
-    /// What it was compared with; absent on a first run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base: Option<Results>,
-    /// Of head and base; absent where there is no base.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub comparison: Option<Comparison>,
-    /// Against the last release: shows what creeps in over many pull requests.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub release: Option<ReleaseComparison>,
-    /// Without a baseline, the same build measured as base and head: what this machine can tell apart.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub self_check: Option<Comparison>,
-    /// What follows from the self-check.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calibration: Option<Calibration>,
-    /// Without a baseline, what was measured in the last session, case by case.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub levels: Vec<Level>,
+    /// What came of it.
+    pub answer: Answer,
     /// The pull request, as the measuring job knew it. A claim: `publish` checks it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<u64>,
     /// What was measured where, as the measuring job knew it. `publish` refuses what is of something else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
-    /// Why nothing could be measured: then there are neither numbers nor a comparison.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failure: Option<String>,
+}
+
+/// What came of a measurement.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// Nothing could be measured.
+    Failed {
+        /// The reason, in words.
+        why: String,
+    },
+    /// There was no baseline.
+    FirstRun {
+        /// The same build measured as base and head: what this machine can tell apart. Old reports have none.
+        self_check: Option<Comparison>,
+        /// Against the last release.
+        release: Option<ReleaseComparison>,
+    },
+    /// The head was compared.
+    Compared {
+        /// What it was compared with.
+        base: Results,
+        /// Of head and base.
+        comparison: Comparison,
+        /// Against the last release: shows what creeps in over many pull requests.
+        release: Option<ReleaseComparison>,
+    },
 }
 
 /// What reports are about, from run to run.
@@ -105,51 +112,101 @@ impl fmt::Display for Origin {
 }
 
 impl Report {
-    /// Of what was measured, compared with nothing yet.
-    pub fn of(head: Results, hardware: String) -> Self {
-        Self {
-            schema: SCHEMA,
-            suite: head.suite.clone(),
-            hardware,
-            head,
-            base: None,
-            comparison: None,
-            release: None,
-            self_check: None,
-            calibration: None,
-            levels: Vec::new(),
-            pull_request: None,
-            origin: None,
-            failure: None,
-        }
+    /// Of what was measured, and what came of it.
+    pub fn of(head: Results, hardware: String, answer: Answer) -> Self {
+        Self { suite: head.suite.clone(), hardware, head, answer, pull_request: None, origin: None }
     }
 
     /// Nothing is known but what it should have been of.
     pub fn of_nothing(subject: &Subject, why: &str) -> Self {
-        let head = Results {
-            suite: subject.suite.clone(),
-            label: None,
-            cases: Vec::new(),
-            settings: Default::default(),
-            sessions: Vec::new(),
-        };
-        Self { failure: Some(why.to_owned()), ..Self::of(head, subject.hardware.clone()) }
+        let answer = Answer::Failed { why: why.to_owned() };
+        Self::of(nothing_of(&subject.suite), subject.hardware.clone(), answer)
     }
 
-    /// With everything that follows from what was measured, whatever the report held of it: nobody's word is taken for a
-    /// sum.
+    /// Why nothing could be measured.
+    pub fn failure(&self) -> Option<&str> {
+        match &self.answer {
+            Answer::Failed { why } => Some(why),
+            Answer::FirstRun { .. } | Answer::Compared { .. } => None,
+        }
+    }
+
+    /// There was nothing to compare with.
+    pub fn is_first_run(&self) -> bool {
+        matches!(self.answer, Answer::FirstRun { .. })
+    }
+
+    /// Of head and base.
+    pub fn comparison(&self) -> Option<&Comparison> {
+        match &self.answer {
+            Answer::Compared { comparison, .. } => Some(comparison),
+            Answer::Failed { .. } | Answer::FirstRun { .. } => None,
+        }
+    }
+
+    /// What the head was compared with.
+    pub fn base(&self) -> Option<&Results> {
+        match &self.answer {
+            Answer::Compared { base, .. } => Some(base),
+            Answer::Failed { .. } | Answer::FirstRun { .. } => None,
+        }
+    }
+
+    /// Against the last release.
+    pub fn release(&self) -> Option<&ReleaseComparison> {
+        match &self.answer {
+            Answer::FirstRun { release, .. } | Answer::Compared { release, .. } => release.as_ref(),
+            Answer::Failed { .. } => None,
+        }
+    }
+
+    /// The same build as base and head.
+    pub fn self_check(&self) -> Option<&Comparison> {
+        match &self.answer {
+            Answer::FirstRun { self_check, .. } => self_check.as_ref(),
+            Answer::Failed { .. } | Answer::Compared { .. } => None,
+        }
+    }
+
+    /// What follows from the self-check.
+    pub fn calibration(&self) -> Option<Calibration> {
+        let runs = self.head.settings.runs;
+        self.self_check().map(|check| calibrate(&self.suite, &self.hardware, runs, runs, check))
+    }
+
+    /// Without a comparison, what was measured in the last session, case by case.
+    pub fn levels(&self) -> Vec<Level> {
+        match (&self.answer, self.head.sessions.last()) {
+            (Answer::Failed { .. } | Answer::FirstRun { .. }, Some(session)) => {
+                results::levels(&self.head.cases, session)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// With everything that follows from the rows of its comparisons, whatever these held of it: nobody's word is taken
+    /// for a sum.
     #[must_use]
     pub fn derived(mut self) -> Self {
-        let compared = self.comparison.iter_mut().chain(self.release.iter_mut().map(|release| &mut release.comparison));
-        compared.chain(&mut self.self_check).for_each(Comparison::summarize);
-        let runs = self.head.settings.runs;
-        let calibrate = |check| calibrate(&self.suite, &self.hardware, runs, runs, check);
-        self.calibration = self.self_check.as_ref().map(calibrate);
-        self.levels = match (&self.comparison, self.head.sessions.last()) {
-            (None, Some(session)) => results::levels(&self.head.cases, session),
-            _ => Vec::new(),
+        let (compared, release) = match &mut self.answer {
+            Answer::Failed { .. } => (None, None),
+            Answer::FirstRun { self_check, release } => (self_check.as_mut(), release.as_mut()),
+            Answer::Compared { comparison, release, .. } => (Some(comparison), release.as_mut()),
         };
+        let release = release.map(|release| &mut release.comparison);
+        compared.into_iter().chain(release).for_each(Comparison::summarize);
         self
+    }
+}
+
+/// Results without a session or a case.
+fn nothing_of(suite: &str) -> Results {
+    Results {
+        suite: suite.to_owned(),
+        label: None,
+        cases: Vec::new(),
+        settings: Default::default(),
+        sessions: Vec::new(),
     }
 }
 
