@@ -314,14 +314,14 @@ fn memory_is_compared_by_ranges() {
         assert_eq!((row.verdict, row.p), (verdict, None), "{base:?} {head:?}: {}", row.reason);
         assert_eq!(row.reason_code, Some(why.into()), "{base:?} {head:?}: {}", row.reason);
     }
-    // A foreign metric follows its unit.
+    // A foreign metric follows its unit; only what we measure is rounded by allocators that we know.
     let mib = |unit: &str, value: f64| {
         let value = value * if unit == "B" { 1048576.0 } else { 1.0 / 1024.0 };
         json!([{"case": "a", "metric": "rss", "unit": unit, "better": "lower", "samples": [value, value]}])
     };
     for unit in ["B", "GiB"] {
         let verdict = |head: f64| compare_json(&Files::new(&mib(unit, 1024.0), &mib(unit, head)), &[]).rows[0].verdict;
-        assert_eq!((verdict(1074.0), verdict(1094.0)), (Verdict::Unchanged, Verdict::Regressed), "{unit}");
+        assert_eq!((verdict(1030.0), verdict(1074.0)), (Verdict::Unchanged, Verdict::Regressed), "{unit}");
     }
 }
 

@@ -60,6 +60,7 @@ fn every_command_that_can_run_here_does() {
         if args[1] == "init" {
             std::fs::remove_file(directory.0.path().join("bench-diff.toml")).unwrap();
         }
+        std::fs::create_dir_all(directory.0.path().join("benchmarks/baselines")).unwrap();
         let output = directory.run(&args[1..]);
         run += 1;
         if !exits.contains(&output.status.code().unwrap_or(-1)) {
