@@ -1,6 +1,6 @@
 //! What to do now.
 
-use crate::compare::{Comparison, NoteKind, Tier, Verdict};
+use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Line, command, foreign, line};
 use crate::report::{Answer, Report};
@@ -111,9 +111,7 @@ fn settle(comparison: &Comparison) -> Option<Line> {
         ]);
     }
     let runs = comparison.rows.iter().filter_map(|row| row.runs_needed()).max()?;
-    Some(line![
-        "to settle what is inconclusive, measure again with ",
-        command(line!["--runs ", count(runs as usize)]),
-        "."
-    ])
+    let hopeless = |row: &Row| row.verdict() == Verdict::Inconclusive && row.runs_needed().is_none();
+    let what = if comparison.rows.iter().any(hopeless) { "what more runs can settle" } else { "what is inconclusive" };
+    Some(line!["to settle ", what, ", measure again with ", command(line!["--runs ", count(runs as usize)]), "."])
 }
