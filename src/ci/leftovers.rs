@@ -54,17 +54,21 @@ pub fn begin(directory: &Folder, checkout: &Checkout, resume: bool) -> Result<()
 
 fn may_carry_on(directory: &Path, noted: &Path, now: &Checkout) -> Result<()> {
     let directory = directory.display();
-    let refused = |why: String| Err(Error::usage(format!("can't carry on with what is in {directory}: {why}")));
+    let refused = |why: String, hint: &str| {
+        Err(Error::usage(format!("can't carry on with what is in {directory}: {why}")).hint(hint))
+    };
     let then = fs::read(noted).ok().and_then(|text| serde_json::from_slice::<Checkout>(&text).ok());
     match then {
-        None => refused("nothing says which commit it is of; start anew without --resume".to_owned()),
+        None => refused("nothing says which commit it is of".to_owned(), "start anew without --resume"),
         Some(then) if then == *now => Ok(()),
         Some(then) if then.commit == now.commit => refused(
-            "files that git knows have changed since; change them back, or start anew without --resume".to_owned(),
+            "files that git knows have changed since".to_owned(),
+            "change them back, or start anew without --resume",
         ),
-        Some(then) => refused(format!(
-            "it is of {then}, and this is {now}; check that commit out again, or start anew without --resume"
-        )),
+        Some(then) => refused(
+            format!("it is of {then}, and this is {now}"),
+            "check that commit out again, or start anew without --resume",
+        ),
     }
 }
 

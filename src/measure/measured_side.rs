@@ -107,9 +107,9 @@ impl Side {
         let differs = session.program_sha256.as_ref().zip(now.as_ref()).is_some_and(|(then, now)| then != now);
         if differs && !session.runs.is_empty() {
             return Err(Error::usage(format!(
-                "can't carry on: {path} is another build than the one that the session measured; give that one, or start \
-                 anew without --resume"
-            )));
+                "can't carry on: {path} is another build than the one that the session measured"
+            ))
+            .hint("give that one, or start anew without --resume"));
         }
         session.program_sha256 = now.or(session.program_sha256.take());
         Ok(())

@@ -30,12 +30,14 @@ impl Place {
     }
 
     /// Nothing of what is kept is lost by being refused.
-    fn refuses(&self, program: &str, kept: &Value, why: &str) {
+    fn refuses(&self, program: &str, kept: &Value, why: &str, hint: &str) {
         let (exit, _, err) = self.resumed(program);
         assert_eq!(exit, 2, "{err}");
         assert!(err.starts_with("error: can't carry on") && err.contains(why), "{err}");
-        assert_eq!((err.lines().count(), self.kept("results.json")), (1, kept.clone()), "{err}");
-        assert!(self.report()["failure"].as_str().is_some_and(|told| told.contains(why)), "no earlier report stays");
+        assert!(err.ends_with(&format!("  hint: {hint}\n")), "{err}");
+        assert_eq!((err.lines().count(), self.kept("results.json")), (2, kept.clone()), "{err}");
+        let told = format!("{why}; {hint}");
+        assert!(self.report()["failure"].as_str().is_some_and(|it| it.contains(&told)), "no earlier report stays");
     }
 
     fn carries_on(&self, program: &str, kept: &Value) {
@@ -71,10 +73,11 @@ fn runs_of_another_commit_are_not_carried_on() {
     std::fs::write(place.path("engine.py"), "two").unwrap();
     place.commit("two");
     let second = place.git(&["rev-parse", "HEAD"]);
-    let why = format!("it is of {first}, and this is {second}; check that commit out again, or start anew");
-    place.refuses(&head, &kept, &why);
+    let why = format!("it is of {first}, and this is {second}");
+    let hint = "check that commit out again, or start anew without --resume";
+    place.refuses(&head, &kept, &why, hint);
     // Having been refused makes them no runs of this commit.
-    place.refuses(&head, &kept, &why);
+    place.refuses(&head, &kept, &why, hint);
     place.git(&["switch", "--quiet", "--detach", &first]);
     place.carries_on(&head, &kept);
 }
@@ -107,14 +110,24 @@ fn runs_of_other_changes_are_not_carried_on() {
     let kept = place.cut_off(&head);
     for other in ["one", "changed again"] {
         std::fs::write(place.path("engine.py"), other).unwrap();
-        place.refuses(&head, &kept, "files that git knows have changed since; change them back, or start anew");
+        place.refuses(
+            &head,
+            &kept,
+            "files that git knows have changed since",
+            "change them back, or start anew without --resume",
+        );
     }
     place.commit("changed again");
     let now = place.git(&["rev-parse", "HEAD"]);
     place.git(&["switch", "--quiet", "--detach", "HEAD~"]);
     let then = place.git(&["rev-parse", "HEAD"]);
     place.git(&["switch", "--quiet", "--detach", &now]);
-    place.refuses(&head, &kept, &format!("it is of {then} with changes, and this is {now}; check that commit out"));
+    place.refuses(
+        &head,
+        &kept,
+        &format!("it is of {then} with changes, and this is {now}"),
+        "check that commit out again, or start anew without --resume",
+    );
     place.git(&["switch", "--quiet", "--detach", &then]);
     std::fs::write(place.path("engine.py"), "changed").unwrap();
     // What git doesn't know may be anything, also what was measured.
@@ -133,7 +146,12 @@ fn runs_of_another_build_are_not_carried_on() {
         place.note("head", "sleep", "0.3");
         let kept = place.cut_off(&head);
         build("90");
-        place.refuses(&head, &kept, "head is another build than the one that the session measured");
+        place.refuses(
+            &head,
+            &kept,
+            "head is another build than the one that the session measured",
+            "give that one, or start anew without --resume",
+        );
         build("100");
         place.carries_on(&head, &kept);
     }
@@ -158,9 +176,9 @@ fn runs_of_nobody_knows_what_are_not_carried_on() {
     let (place, head) = repository();
     let kept = place.cut_off(&head);
     std::fs::remove_file(place.path(OUT).join("checkout.json")).unwrap();
-    place.refuses(&head, &kept, "nothing says which commit it is of; start anew without --resume");
+    place.refuses(&head, &kept, "nothing says which commit it is of", "start anew without --resume");
     std::fs::write(place.path(OUT).join("checkout.json"), "[]").unwrap();
-    place.refuses(&head, &kept, "nothing says which commit it is of; start anew without --resume");
+    place.refuses(&head, &kept, "nothing says which commit it is of", "start anew without --resume");
     // Without --resume they are gone, and so is what was noted of them.
     place.ci(&["--head-binary", &head, "--failed", "no build today"]);
     for name in ["results.json", "base.json", "checkout.json"] {
