@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use super::finding::Reading;
 use super::pair::Pair;
-use crate::metric::Better;
+use crate::metric::{Better, MetricName};
 use crate::stats;
 use crate::unit;
 
 /// Allocators hand out and return blocks of up to this size.
-pub(super) const GRANULARITY_MIB: f64 = 64.0;
+pub const GRANULARITY_MIB: f64 = 64.0;
 
 struct Range {
     min: f64,
@@ -27,13 +27,17 @@ impl Range {
     }
 }
 
+/// By allocators. A size that somebody else measured need not be.
+pub(super) fn is_rounded(metric: &MetricName) -> bool {
+    metric.known().is_some()
+}
+
 /// Both sides must hold values.
 pub(super) fn judge(pair: &Pair) -> Reading {
     let range = |sessions: &[Cow<[f64]>]| Range::of(sessions.iter().flat_map(|values| values.iter()));
     let (base, head) = (range(&pair.base), range(&pair.head));
     let relative = pair.margin.get() * stats::mean(&pair.base.concat()).unwrap_or_default();
-    // A size that somebody else measured need not be an allocator's.
-    let granularity = if pair.metric.known().is_some() { GRANULARITY_MIB * mib(pair.unit) } else { 0.0 };
+    let granularity = if is_rounded(pair.metric) { GRANULARITY_MIB * mib(pair.unit) } else { 0.0 };
     // Positive where the ranges are disjoint.
     let gap = (head.min - base.max).max(base.min - head.max);
     if gap >= granularity && gap >= relative && gap > 2.0 * base.spread().max(head.spread()) {

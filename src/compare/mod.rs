@@ -36,6 +36,7 @@ use crate::thresholds::Thresholds;
 pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 pub use load::load;
+pub use memory_rule::GRANULARITY_MIB;
 pub use mismatch::obstacles;
 pub use reason::{Doubt, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable};
 pub use row::{Cell, Row, Sides};

@@ -2,6 +2,7 @@
 
 use super::Verdict;
 use super::finding::{Finding, Tested};
+use super::reason::ReasonCode;
 use crate::metric::{Better, MetricName};
 use crate::stats::{Share, Summary};
 
@@ -69,6 +70,11 @@ impl Row {
     /// Looks changed, which the drift between sessions may explain.
     pub fn is_unconfirmed(&self) -> bool {
         self.finding.tested().is_some_and(|tested| tested.conclusion.is_unconfirmed())
+    }
+
+    /// A suspect without fresh runs.
+    pub fn is_not_measured_again(&self) -> bool {
+        self.finding.reason_code().is_some_and(|code| code == ReasonCode::NotMeasuredAgain)
     }
 
     /// Changed, or looks so until that is confirmed.

@@ -1,6 +1,6 @@
 //! How changes are said, and why a verdict is what it is: the only place with these sentences.
 
-use super::memory_rule::GRANULARITY_MIB;
+use super::memory_rule::{GRANULARITY_MIB, is_rounded};
 use super::reason::MAX_RUNS;
 use super::{Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Unconfirmed, Untestable, Verdict};
 use crate::metric;
@@ -119,7 +119,11 @@ pub fn advice(settling: Settling) -> String {
 
 fn reading(row: &Row, reading: Reading) -> String {
     let words = row.change_in_words().unwrap_or_else(|| "another amount".to_owned());
-    let floor = format!("{GRANULARITY_MIB} MiB or {}", percent(row.cell.margin));
+    let threshold = percent(row.cell.margin);
+    let floor = match is_rounded(&row.cell.metric) {
+        true => format!("{GRANULARITY_MIB} MiB or {threshold}"),
+        false => threshold.to_string(),
+    };
     match reading {
         Reading::Worse | Reading::Better => format!("{words}, beyond the spread of the runs and {floor}"),
         Reading::Unchanged => format!("every run within {floor}"),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::case_table::Rank;
 use super::{NAME, SENTENCE, Sides, metric};
-use crate::compare::{CaseNote, Comparison, Difference, Finding, NoteKind, ReasonCode, Row, Tier, Verdict, wording};
+use crate::compare::{CaseNote, Comparison, Difference, Finding, NoteKind, Row, Tier, Verdict, wording};
 use crate::metric::MetricName;
 use crate::number::{count, value};
 use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line};
@@ -95,11 +95,10 @@ struct Unsaid<'a> {
 
 fn is_unsaid(comparison: &Comparison, row: &Row) -> bool {
     let blocked = comparison.differences.iter().any(|difference| difference.blocks);
-    let not_again = || row.finding.reason_code().is_some_and(|code| code == ReasonCode::NotMeasuredAgain);
     match row.verdict() {
         Verdict::NotComparable => !blocked,
         Verdict::Inconclusive => match &row.finding {
-            Finding::Tested(_) if Rank::of(row) == Rank::Unconfirmed => not_again(),
+            Finding::Tested(_) if Rank::of(row) == Rank::Unconfirmed => row.is_not_measured_again(),
             Finding::Tested(tested) => {
                 tested.conclusion.runs_needed().is_none() && comparison.tier != Tier::SingleBaseline
             }

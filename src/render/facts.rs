@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::commit_names::program;
 use super::{metric, metric_order};
 use crate::case::WeightsSource;
-use crate::compare::{Comparison, Tally, Tier, Verdict};
+use crate::compare::{Comparison, GRANULARITY_MIB, Tally, Tier, Verdict};
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, percent};
 use crate::page::{Icon, Line, foreign, line};
@@ -67,9 +67,9 @@ fn thresholds(comparison: &Comparison) -> Option<Line> {
         1 => by_margin.into_values().map(|(margin, _)| percent(margin).into()).collect(),
         _ => by_margin.into_values().take(MOST_NAMES).map(of_metrics).collect::<Vec<_>>(),
     };
-    let memory =
-        if comparison.by_metric.iter().any(Tally::is_below_granularity) { ", nor of memory under 64 MiB" } else { "" };
-    Some(line!["changes under ", Line::joined(parts, ", "), " aren't reported", memory])
+    let shares = line!["changes under ", Line::joined(parts, ", "), " aren't reported"];
+    let rounded = comparison.by_metric.iter().any(Tally::is_below_granularity);
+    Some(if rounded { line![shares, ", nor of memory under ", decimal(GRANULARITY_MIB, 0), " MiB"] } else { shares })
 }
 
 /// A foreign file may have very many metrics.

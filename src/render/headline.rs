@@ -2,7 +2,7 @@
 
 use super::case_table::Rank;
 use super::{Sides, metric, metric_order};
-use crate::compare::{Comparison, Direction, NoteKind, ReasonCode, Row, Tally, Tier, Verdict};
+use crate::compare::{Comparison, Direction, NoteKind, Row, Tally, Tier, Verdict};
 use crate::number::{count, counted, percent, signed_percent};
 use crate::page::{Icon, Line, foreign, line};
 
@@ -205,11 +205,6 @@ fn unchanged(comparison: &Comparison) -> Option<Line> {
     (!metrics.is_empty()).then(|| line!["Unchanged: ", Line::listed(at_most(names)), "."])
 }
 
-/// A suspect without fresh runs.
-fn not_again(row: &Row) -> bool {
-    row.finding.reason_code().is_some_and(|code| code == ReasonCode::NotMeasuredAgain)
-}
-
 /// How the sides were measured, and what that allows to say.
 fn basis(comparison: &Comparison, sides: Sides) -> Line {
     let Sides { head, the_head, interleaved, .. } = sides;
@@ -218,7 +213,10 @@ fn basis(comparison: &Comparison, sides: Sides) -> Line {
     }
     match comparison.tier {
         Tier::SameSession => line!["Base and ", head, " were measured interleaved in one session."],
-        Tier::Confirmed if comparison.rows.iter().any(not_again) && !comparison.rows.iter().any(Row::is_confirmed) => {
+        Tier::Confirmed
+            if comparison.rows.iter().any(Row::is_not_measured_again)
+                && !comparison.rows.iter().any(Row::is_confirmed) =>
+        {
             line!["What looked changed was to be measured again, ", interleaved, ", and couldn't be."]
         }
         Tier::Confirmed => {

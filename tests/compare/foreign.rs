@@ -36,6 +36,7 @@ fn sizes_of_others_have_no_granularity() {
     ] {
         let comparison = compare_json(&Files::new(&base, &head), &["--same-session"]);
         assert_eq!(comparison.rows[0].verdict.word(), verdict, "{base} {head}");
+        assert!(!comparison.rows[0].reason.contains("64 MiB"), "{}", comparison.rows[0].reason);
     }
     // Ours: what allocators round is said.
     let (_, out, _) = run(&Files::new(&memory("MiB", 187.0), &memory("MiB", 240.0)), &["--same-session"]);
