@@ -90,21 +90,24 @@ pub struct Sensitivity {
     #[schemars(with = "f64")]
     pub spread: Share,
     /// The minimum detectable effect with the suite's runs: the smallest relative change that is found 9 times out of 10.
+    #[serde(alias = "detectable")]
     #[schemars(with = "f64")]
-    pub detectable: Share,
+    pub minimum_detectable_effect: Share,
     /// The noise threshold: smaller changes aren't reported.
+    #[serde(alias = "margin")]
     #[schemars(with = "f64")]
-    pub margin: Share,
+    pub noise_threshold: Share,
     /// Runs per side for each of [`CHANGES`]; absent when there are too many.
     pub runs_for: [Option<u32>; CHANGES.len()],
     /// Runs per side for a change of the noise threshold's size.
-    pub runs_for_margin: Option<u32>,
+    #[serde(alias = "runs_for_margin")]
+    pub runs_for_noise_threshold: Option<u32>,
 }
 
 impl Sensitivity {
     /// A change of the noise threshold's size is detected.
     pub fn suffices(&self) -> bool {
-        self.detectable <= self.margin
+        self.minimum_detectable_effect <= self.noise_threshold
     }
 }
 
@@ -144,23 +147,23 @@ fn spread(row: &Row) -> Option<f64> {
 }
 
 fn sensitivity(row: &Row, spread: f64, runs: u32, check: &Comparison) -> Sensitivity {
-    let detectable = |runs: u32| detectable(spread, runs, check.alpha, check.family);
-    let needed = |change: Share| (2..=MAX_RUNS).find(|&runs| detectable(runs) <= change);
+    let minimum_detectable_effect = |runs: u32| minimum_detectable_effect(spread, runs, check.alpha, check.family);
+    let needed = |change: Share| (2..=MAX_RUNS).find(|&runs| minimum_detectable_effect(runs) <= change);
     Sensitivity {
         metric: row.cell.metric.to_string(),
         case: row.cell.case.clone(),
         spread: Share::new(spread),
-        detectable: detectable(runs.max(2)),
-        margin: row.cell.margin,
+        minimum_detectable_effect: minimum_detectable_effect(runs.max(2)),
+        noise_threshold: row.cell.noise_threshold,
         runs_for: CHANGES.map(needed),
-        runs_for_margin: needed(row.cell.margin),
+        runs_for_noise_threshold: needed(row.cell.noise_threshold),
     }
 }
 
 /// The smallest relative change that `runs` runs per side find, 9 times out of 10, among `family` tests: the test's
 /// critical value and the power's quantile, times the standard error (`docs/statistics.md`). A plain t-test: what a
 /// report gains by borrowing variance from other cells comes on top.
-fn detectable(spread: f64, runs: u32, alpha: f64, family: usize) -> Share {
+fn minimum_detectable_effect(spread: f64, runs: u32, alpha: f64, family: usize) -> Share {
     let df = 2.0 * (f64::from(runs) - 1.0);
     // A report may come from anybody.
     let tail = (alpha / (2.0 * family.max(1) as f64)).clamp(1e-12, 0.5);
@@ -176,13 +179,13 @@ mod tests {
     /// df = 4, alpha = 5%, one test: t = 2.776, so (2.776 + 1.28) x 1% x sqrt(2/3) = 3.31%, and e^x - 1 = 3.37%.
     #[test]
     fn three_runs_of_one_percent() {
-        assert!((detectable(0.01, 3, 0.05, 1).get() - 0.0337).abs() < 1e-4);
+        assert!((minimum_detectable_effect(0.01, 3, 0.05, 1).get() - 0.0337).abs() < 1e-4);
     }
 
     #[test]
     fn more_runs_and_fewer_tests_show_more() {
-        assert!(detectable(0.01, 5, 0.05, 1) < detectable(0.01, 3, 0.05, 1));
-        assert!(detectable(0.01, 3, 0.05, 10) > detectable(0.01, 3, 0.05, 1));
-        assert_eq!(detectable(0.0, 2, 0.05, 1), Share::new(0.0));
+        assert!(minimum_detectable_effect(0.01, 5, 0.05, 1) < minimum_detectable_effect(0.01, 3, 0.05, 1));
+        assert!(minimum_detectable_effect(0.01, 3, 0.05, 10) > minimum_detectable_effect(0.01, 3, 0.05, 1));
+        assert_eq!(minimum_detectable_effect(0.0, 2, 0.05, 1), Share::new(0.0));
     }
 }

@@ -53,7 +53,7 @@ pub struct Definition {
     /// How its values vary.
     pub kind: Kind,
     /// The smallest relative change worth reporting, by default.
-    pub margin: Share,
+    pub noise_threshold: Share,
     /// Tested when the caller names no metrics. The others repeat these (`e2e_latency` is mostly decode), and
     /// every further test makes all others weaker.
     pub default: bool,
@@ -62,7 +62,7 @@ pub struct Definition {
 }
 
 /// The noise threshold of metrics that bench-diff doesn't know.
-pub const DEFAULT_MARGIN: Share = Share::new(0.02);
+pub const DEFAULT_NOISE_THRESHOLD: Share = Share::new(0.02);
 
 /// Declares the metrics, with everything about each in one place. Measuring matches them exhaustively.
 macro_rules! metrics {
@@ -88,7 +88,7 @@ metrics! {
     /// Time to first token: from the request to the first token.
     Ttft = tested(timed("ttft", "TTFT", "ms", Better::Lower));
     /// 99th percentile of the gaps between generated tokens.
-    ItlP99 = Definition { margin: Share::new(0.05), ..tested(of_decode("itl_p99", "ITL p99", "ms", Better::Lower)) };
+    ItlP99 = Definition { noise_threshold: Share::new(0.05), ..tested(of_decode("itl_p99", "ITL p99", "ms", Better::Lower)) };
     /// Most memory held on the device (resident memory on a CPU).
     PeakMemory = memory("peak_memory", "peak memory");
     /// Most memory in use inside the allocator.
@@ -108,7 +108,16 @@ metrics! {
 }
 
 const fn timed(name: &'static str, title: &'static str, unit: &'static str, better: Better) -> Definition {
-    Definition { name, title, unit, better, kind: Kind::Timed, margin: DEFAULT_MARGIN, default: false, follows: &[] }
+    Definition {
+        name,
+        title,
+        unit,
+        better,
+        kind: Kind::Timed,
+        noise_threshold: DEFAULT_NOISE_THRESHOLD,
+        default: false,
+        follows: &[],
+    }
 }
 
 /// What a request's time is made of.
@@ -123,7 +132,11 @@ const fn of_decode(name: &'static str, title: &'static str, unit: &'static str, 
 }
 
 const fn memory(name: &'static str, title: &'static str) -> Definition {
-    Definition { kind: Kind::Memory, margin: Share::new(0.01), ..tested(timed(name, title, "MiB", Better::Lower)) }
+    Definition {
+        kind: Kind::Memory,
+        noise_threshold: Share::new(0.01),
+        ..tested(timed(name, title, "MiB", Better::Lower))
+    }
 }
 
 /// Tested by default.

@@ -22,7 +22,7 @@ use crate::report::{Acceptance, Report};
 pub use policy::{FailOn, IfNoBaseline, Options};
 
 pub use nothing::publish_nothing;
-use outcome::{Outcome, annotations, regressed, worth_saying};
+use outcome::{StepOutcome, annotations, regressed, worth_saying};
 
 /// The pull request on GitHub, where there is one and a token to reach it.
 struct Target {
@@ -72,7 +72,7 @@ impl<'a, 'b> Step<'a, 'b> {
         }
         refusals.iter().try_for_each(|refusal| self.warn(&format!("{refusal}; {OF_A_STRANGER}")))?;
         let target = self.target(&reports)?;
-        let mut outcome = Outcome::default();
+        let mut outcome = StepOutcome::default();
         let (mut summaries, mut annotated) = (String::new(), Vec::new());
         for report in reports {
             let surroundings = self.surroundings(report, target.as_ref())?;
@@ -224,7 +224,7 @@ impl<'a, 'b> Step<'a, 'b> {
     }
 
     /// The outputs, and the summary as a file. Only the file was asked for by name: without it, the step fails.
-    fn end(&mut self, outcome: &Outcome, summaries: &str) -> Result<()> {
+    fn end(&mut self, outcome: &StepOutcome, summaries: &str) -> Result<()> {
         if let Err(error) = outcome.write(&self.files) {
             self.warn(&format!("can't set the step's outputs: {error}"))?;
         }

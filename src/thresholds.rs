@@ -16,11 +16,11 @@ pub struct Thresholds {
     /// Metrics to test; empty means the default ones.
     pub metrics: Vec<String>,
     /// Noise threshold by metric name, as a share (0.02 is 2%); the metric's own where absent.
-    pub margins: BTreeMap<String, f64>,
+    pub noise_thresholds: BTreeMap<String, f64>,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { alpha: ALPHA, metrics: Vec::new(), margins: BTreeMap::new() }
+        Self { alpha: ALPHA, metrics: Vec::new(), noise_thresholds: BTreeMap::new() }
     }
 }

@@ -249,7 +249,7 @@ fn calibrate_says_how_many_runs_a_change_needs() {
     assert_eq!((&calibration["rounds"], &calibration["runs"]), (&json!(3), &json!(3)));
     let decode = &calibration["metrics"][0];
     assert_eq!(decode["metric"], "decode_throughput");
-    assert!(decode["detectable"].as_f64().unwrap() > decode["spread"].as_f64().unwrap());
+    assert!(decode["minimum_detectable_effect"].as_f64().unwrap() > decode["spread"].as_f64().unwrap());
 }
 
 /// A repository whose program is built by a command from a file with its speed: 100 on main, 80 on the branch that is

@@ -151,7 +151,19 @@ fn json_has_the_documented_shape() {
     let keys: Vec<&String> = memory.as_object().expect("an object").keys().collect();
     assert_eq!(
         keys,
-        ["base", "better", "case", "change", "head", "margin", "metric", "reason", "reason_code", "unit", "verdict"]
+        [
+            "base",
+            "better",
+            "case",
+            "change",
+            "head",
+            "metric",
+            "noise_threshold",
+            "reason",
+            "reason_code",
+            "unit",
+            "verdict"
+        ]
     );
     assert_eq!(memory["base"], json!({"n": 3, "mean": 15750.0, "sd": 0.0}));
 }

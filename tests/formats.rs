@@ -40,8 +40,8 @@ fn the_committed_schemas_are_what_the_program_prints() {
     for (format, file) in [
         ("config", "config.json"),
         ("results", "results.v2.json"),
-        ("report", "report.v2.json"),
-        ("comparison", "comparison.v1.json"),
+        ("report", "report.v3.json"),
+        ("comparison", "comparison.v2.json"),
         ("engine-protocol", "engine-protocol.v1.json"),
     ] {
         let (_, printed, _) = bench_diff(&["schema", format]);
@@ -171,7 +171,7 @@ fn a_newer_schema_is_refused_by_number() {
 
 #[test]
 fn reports_of_every_schema_are_read_and_written_anew() {
-    for (name, schema) in [("report.v1.json", 1), ("report.v2.json", 2)] {
+    for (name, schema) in [("report.v1.json", 1), ("report.v2.json", 2), ("report.v3.json", 3)] {
         let read = report::read(&fixture(name)).unwrap();
         assert_eq!(value(&fixture(name))["schema"], schema);
         assert_eq!(read.head.sessions[0].program.components["candle"].version.as_deref(), Some("0.11.1"));
@@ -216,10 +216,11 @@ fn reports_that_contradict_themselves_are_read_by_a_rule() {
     }
 }
 
-/// The rows of schema 1 and 2 keep verdict, numbers and words; they gain only the reason's code.
+/// The rows of older schemas keep verdict, numbers and words. They gain the reason's code, and two fields have other names
+/// since schema 3.
 #[test]
 fn rows_of_every_schema_keep_what_they_say() {
-    for name in ["report.v1.json", "report.v2.json"] {
+    for name in ["report.v1.json", "report.v2.json", "report.v3.json"] {
         let written: Value = serde_json::from_slice(&fs::read(fixture(name)).unwrap()).unwrap();
         let read = serde_json::to_value(report::read(&fixture(name)).unwrap().comparison()).unwrap();
         let mut rows = read["rows"].as_array().unwrap().clone();
@@ -228,8 +229,20 @@ fn rows_of_every_schema_keep_what_they_say() {
             let memory = row["metric"] == "peak_memory";
             assert_eq!(code, if memory { "runs-within-threshold" } else { "beyond-threshold" });
         }
-        assert_eq!(rows, *written["comparison"]["rows"].as_array().unwrap(), "{name}");
+        let written: Vec<_> = written["comparison"]["rows"].as_array().unwrap().iter().map(named_as_now).collect();
+        assert_eq!(rows, written, "{name}");
     }
+}
+
+fn named_as_now(row: &Value) -> Value {
+    let mut fields = row.as_object().unwrap().clone();
+    fields.remove("reason_code");
+    for (old, new) in [("margin", "noise_threshold"), ("detectable", "minimum_detectable_effect")] {
+        if let Some(value) = fields.remove(old) {
+            fields.insert(new.into(), value);
+        }
+    }
+    Value::Object(fields)
 }
 
 /// A tested, inconclusive row as a file may hold it.
@@ -238,7 +251,7 @@ fn open_row() -> Value {
         "case": "a", "metric": "ttft", "unit": "ms", "better": "lower", "verdict": "inconclusive",
         "reason": "3% slower, but that may be noise", "reason_code": "maybe-noise", "change": 0.03,
         "interval": [-0.01, 0.07], "confidence": 0.9, "p": 0.2, "p_adjusted": 0.4, "df": 4.0, "p_pooled": 0.2,
-        "df_pooled": 4.0, "margin": 0.02, "detectable": 0.05, "runs_needed": 8,
+        "df_pooled": 4.0, "noise_threshold": 0.02, "minimum_detectable_effect": 0.05, "runs_needed": 8,
     })
 }
 
@@ -292,5 +305,5 @@ fn a_comparison_names_its_schema() {
     let file = file.to_str().unwrap();
     let (_, out, _) = bench_diff(&["compare", file, file, "--format", "json"]);
     let comparison: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((&comparison["schema"], comparison["rows"].is_array()), (&1.into(), true));
+    assert_eq!((&comparison["schema"], comparison["rows"].is_array()), (&2.into(), true));
 }

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use bench_diff::config::{Selection, load_suite};
 use bench_diff::device::Machine;
 use bench_diff::engine::candle::Implementation;
-use bench_diff::measure::{self, End, Request, Side, Silent, Stop, Worker};
+use bench_diff::measure::{self, End, MeasuredSide, Request, Silent, Stop, Worker};
 use bench_diff::results::{self, FailureKind, Measurement, Outcome, Results, Run};
 use tempfile::TempDir;
 

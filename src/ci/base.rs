@@ -52,7 +52,7 @@ impl Search<'_> {
         }
         let Some(context) = self.context else { return Ok(BaseCommits::unknown(BaseError::Unsaid)) };
         let tip = match self.named_tip(context) {
-            Ok(Some(tip)) => self.bring(&tip).map(|()| tip),
+            Ok(Some(tip)) => self.ensure_commit(&tip).map(|()| tip),
             Ok(None) => self.default_tip(context),
             Err(error) => self.default_tip(context).map_err(|why| BaseError::from(error).and(why)),
         };
@@ -93,7 +93,7 @@ impl Search<'_> {
     }
 
     /// Makes sure that the clone has the commit.
-    fn bring(&self, commit: &str) -> Result<(), BaseError> {
+    fn ensure_commit(&self, commit: &str) -> Result<(), BaseError> {
         if git::commit(self.repository, commit).is_ok() {
             return Ok(());
         }
@@ -116,14 +116,14 @@ impl Search<'_> {
     /// In a shallow clone, GitHub may know it. If not, fetching more of the history may help.
     fn merge_base(&self, tip: &str) -> Result<String, BaseError> {
         let head = git::commit(self.repository, "HEAD")?;
-        let commit = self.parted(tip, &head)?;
+        let commit = self.find_merge_base(tip, &head)?;
         if commit == head {
             return Err(BaseError::Merged(tip.to_owned()));
         }
         Ok(commit)
     }
 
-    fn parted(&self, tip: &str, head: &str) -> Result<String, BaseError> {
+    fn find_merge_base(&self, tip: &str, head: &str) -> Result<String, BaseError> {
         let here = match git::merge_base(self.repository, tip) {
             Ok(commit) => return Ok(commit),
             Err(why) => Arc::new(why),
@@ -140,11 +140,11 @@ impl Search<'_> {
             None => deeper().map_err(BaseError::from),
         };
         let (repository, tip) = (self.repository.to_owned(), tip.to_owned());
-        found.map_err(|beyond| BaseError::Parted { repository, tip, here, beyond: Box::new(beyond) })
+        found.map_err(|beyond| BaseError::MergeBaseUnknown { repository, tip, here, beyond: Box::new(beyond) })
     }
 
     fn ask(&self, client: &Client, context: &Context, tip: &str, head: &str) -> Result<String, BaseError> {
         let commit = context.merge_base(client, tip, head)?;
-        self.bring(&commit).map(|()| commit)
+        self.ensure_commit(&commit).map(|()| commit)
     }
 }

@@ -31,7 +31,7 @@ pub enum BaseError {
         "can't tell in {} where HEAD and {tip} parted ({}; {})",
         repository.display(), sentence(here), beyond.in_one_line()
     )]
-    Parted { repository: PathBuf, tip: String, here: Arc<GitError>, beyond: Box<BaseError> },
+    MergeBaseUnknown { repository: PathBuf, tip: String, here: Arc<GitError>, beyond: Box<BaseError> },
     /// One way after another.
     #[error("{}; {}", .0.in_one_line(), .1.in_one_line())]
     Both(Box<BaseError>, Box<BaseError>),
@@ -57,7 +57,7 @@ impl From<GitError> for BaseError {
 impl Advice for BaseError {
     fn advice(&self) -> Option<&str> {
         match self {
-            Self::NoMergeBase(_) | Self::Parted { .. } => Some("check out with `fetch-depth: 0`"),
+            Self::NoMergeBase(_) | Self::MergeBaseUnknown { .. } => Some("check out with `fetch-depth: 0`"),
             Self::GitHub(error) => error.advice(),
             _ => None,
         }

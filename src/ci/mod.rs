@@ -34,7 +34,7 @@ use crate::config::Suite;
 use crate::duel::{Contender, Duel, Duelled};
 use crate::error::Result;
 use crate::files::Folder;
-use crate::measure::{self, End, Halt, Observer, Saved, Side, Stop, Worker};
+use crate::measure::{self, End, Halt, MeasuredSide, Observer, Saved, Stop, Worker};
 use crate::programs::Program;
 use crate::report::{self, Answer, Origin, ReleaseComparison, Report};
 use crate::results::{Failure, Outcome, Results};
@@ -241,7 +241,7 @@ impl<'a> Flow<'a> {
 
     fn measure_head(&mut self) -> Result<(Results, End)> {
         let suite = self.request.suite;
-        let side = Side::new("", self.request.head.clone(), suite, &measure::session_id());
+        let side = MeasuredSide::new("", self.request.head.clone(), suite, &measure::session_id());
         let mut sides = [side.kept(&self.saved("results.json"), suite)?];
         let end = measure::run(&self.measuring(), &mut sides, self.observer, self.stop)?;
         let [head] = sides;

@@ -60,10 +60,10 @@ pub struct Args {
         long = "noise-threshold",
         alias = "margin",
         value_name = "METRIC=PERCENT",
-        value_parser = parse_margin,
+        value_parser = parse_noise_threshold,
         help_heading = "Statistics"
     )]
-    margins: Vec<(String, f64)>,
+    noise_thresholds: Vec<(String, f64)>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -75,10 +75,10 @@ const EXAMPLES: &str = "Examples:
 /// The examples, and the metrics with what holds for each by default.
 fn after_help() -> String {
     let row = |metric: &Metric| {
-        let Definition { name, unit, better, margin, default, .. } = metric.definition();
+        let Definition { name, unit, better, noise_threshold, default, .. } = metric.definition();
         let (better, mark) =
             (if *better == Better::Higher { "higher" } else { "lower" }, if *default { "*" } else { " " });
-        let percent = margin.get() * 100.0;
+        let percent = noise_threshold.get() * 100.0;
         format!("{mark} {name:<18}  {unit:<6} {better:<6} {percent:>2}%  {}", metric.meaning())
     };
     let rows: Vec<String> = Metric::ALL.iter().map(row).collect();
@@ -106,7 +106,7 @@ fn parse_alpha(text: &str) -> Result<f64, String> {
 }
 
 /// `METRIC=PERCENT` to a share. The last `=` counts: a foreign metric's name may hold others.
-fn parse_margin(text: &str) -> Result<(String, f64), String> {
+fn parse_noise_threshold(text: &str) -> Result<(String, f64), String> {
     let (metric, percent) = text.rsplit_once('=').ok_or("must be METRIC=PERCENT, such as ttft=3")?;
     match percent.trim_end_matches('%').parse::<f64>() {
         Ok(percent) if percent > 0.0 && percent <= 1000.0 && !metric.is_empty() => {
@@ -121,7 +121,11 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let options = Options {
         alpha: args.alpha,
         metrics: args.metrics.clone(),
-        margins: args.margins.iter().map(|(metric, share)| (metric.clone(), Share::new(*share))).collect(),
+        noise_thresholds: args
+            .noise_thresholds
+            .iter()
+            .map(|(metric, share)| (metric.clone(), Share::new(*share)))
+            .collect(),
         allow_mismatch: args.allow_mismatch,
         same_session: args.same_session,
     };
@@ -136,13 +140,13 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 }
 
 /// The schema of what `--format json` prints.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// What `--format json` prints.
 #[derive(Serialize, JsonSchema)]
 #[schemars(title = "Comparison", description = "What `bench-diff compare --format json` prints.")]
 pub struct Output<'a> {
-    /// The version of this format: 1.
+    /// The version of this format: 2.
     schema: u32,
     #[serde(flatten)]
     comparison: Cow<'a, Comparison>,

@@ -8,7 +8,7 @@ use crate::error::{Error, Exit, Result};
 use crate::escape;
 use crate::files::Output;
 use crate::io::Io;
-use crate::measure::{self, End, Request, Side, Stop, Worker};
+use crate::measure::{self, End, MeasuredSide, Request, Stop, Worker};
 use crate::page::terminal;
 use crate::plural::counted;
 use crate::results::{self, FailureKind, Outcome, Results};
@@ -77,7 +77,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err.raw());
         measure::run(&request, &mut sides, observer.as_mut(), Stop::on_signals())?
     };
-    let [Side { results, output: Some(output), .. }] = sides else { unreachable!("it was given one") };
+    let [MeasuredSide { results, output: Some(output), .. }] = sides else { unreachable!("it was given one") };
     if end == End::Stopped && results.sessions.last().is_none_or(|session| session.runs.is_empty()) {
         writeln!(io.err, "stopped before anything was measured")?;
         return Ok(Exit::Interrupted);
@@ -95,7 +95,7 @@ fn same_file(one: &Path, other: &Path) -> bool {
     absolute(one).is_some_and(|one| absolute(other) == Some(one))
 }
 
-fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suite, Side)> {
+fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suite, MeasuredSide)> {
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     let worker = worker.map_or_else(|| Worker::this_for(&suite), Ok)?;
     if !args.force && output.exists() {
@@ -103,7 +103,7 @@ fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
         return Err(Error::usage(format!("{path} exists already"))
             .hint(format!("carry on with it (--resume {path}), replace it (--force), or name another --output")));
     }
-    let side = Side::new("", worker, &suite, &measure::session_id());
+    let side = MeasuredSide::new("", worker, &suite, &measure::session_id());
     Ok((suite, side))
 }
 
@@ -118,7 +118,7 @@ fn way_on(args: &Args, output: &Output) -> String {
 
 /// The file knows its suite and the number of runs; flags of the interrupted command that changed more have to be
 /// given again, and it is an error when they aren't.
-fn resumed(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suite, Side)> {
+fn resumed(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suite, MeasuredSide)> {
     if output.is_stream() {
         let path = output.path().display();
         return Err(Error::usage(format!("can't carry on with {path}: what is written there can't be read again")));
@@ -129,7 +129,7 @@ fn resumed(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
     selection.settings.runs.get_or_insert(results.settings.runs);
     let suite = config::load_suite(&selection, &Machine::here())?;
     let worker = worker.map_or_else(|| Worker::this_for(&suite), Ok)?;
-    let side = Side::resume(worker, &suite, results)?;
+    let side = MeasuredSide::resume(worker, &suite, results)?;
     Ok((suite, side))
 }
 

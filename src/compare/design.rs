@@ -9,7 +9,7 @@ use super::side::{CellSide, SessionValues, Side};
 use crate::metric::Better;
 use crate::results::Occasions;
 use crate::results::occasions::HISTORY;
-use crate::stats::{self, Difference, LogRatio, Share};
+use crate::stats::{self, LogRatio, MeanDifference, Share};
 
 /// Assumed standard deviation of an occasion's level where nothing tells it: 1%.
 const DRIFT: f64 = 0.01;
@@ -58,7 +58,7 @@ pub(super) enum Basis {
 /// A cell's difference on the scale where positive is worse: ln y if lower is better, else -ln y.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Evidence {
-    pub difference: Difference,
+    pub difference: MeanDifference,
     pub basis: Basis,
     /// Variance of the difference from drift between sessions, taken as known.
     pub drift: f64,
@@ -102,8 +102,8 @@ impl Design {
 
     /// The evidence of a pair; `None` when a side is empty.
     pub fn evidence(&self, pair: &Pair) -> Option<Evidence> {
-        let base: Vec<Vec<f64>> = pair.base.iter().map(|values| badness(values, pair.better)).collect();
-        let head: Vec<Vec<f64>> = pair.head.iter().map(|values| badness(values, pair.better)).collect();
+        let base: Vec<Vec<f64>> = pair.base.iter().map(|values| log_costs(values, pair.better)).collect();
+        let head: Vec<Vec<f64>> = pair.head.iter().map(|values| log_costs(values, pair.better)).collect();
         match self {
             Self::OneSession => interleaved([(&base.concat()[..], &head.concat()[..])]),
             Self::Shared(_) => interleaved(base.iter().zip(&head).map(|(base, head)| (&base[..], &head[..]))),
@@ -163,7 +163,8 @@ pub(super) fn native(delta: LogRatio, better: Better) -> Share {
     }
 }
 
-fn badness(values: &[f64], better: Better) -> Vec<f64> {
+/// The logarithms, with the sign that makes more of them worse.
+fn log_costs(values: &[f64], better: Better) -> Vec<f64> {
     match better {
         Better::Lower => values.iter().map(|value| value.ln()).collect(),
         Better::Higher => values.iter().map(|value| -value.ln()).collect(),
@@ -171,20 +172,20 @@ fn badness(values: &[f64], better: Better) -> Vec<f64> {
 }
 
 fn interleaved<'a>(blocks: impl IntoIterator<Item = (&'a [f64], &'a [f64])>) -> Option<Evidence> {
-    let difference = Difference::of_blocks(blocks)?;
+    let difference = MeanDifference::of_blocks(blocks)?;
     Some(Evidence { difference, basis: Basis::Interleaved, drift: 0.0, history: None })
 }
 
 /// The occasion is the unit: with K of the base and one of the head, K - 1 degrees of freedom and k = 1 + 1/K.
 fn history(base: &[Vec<f64>], head: &[Vec<f64>]) -> Option<Evidence> {
     let means = |occasions: &[Vec<f64>]| -> Vec<f64> { occasions.iter().filter_map(|it| stats::mean(it)).collect() };
-    let mut difference = Difference::of(&means(base), &means(head))?;
+    let mut difference = MeanDifference::of(&means(base), &means(head))?;
     let history = History::of(base, head);
     difference.k = history.k();
     Some(Evidence { difference, basis: Basis::History, drift: 0.0, history: Some(history) })
 }
 
 fn single_baseline(base: &[f64], head: &[f64]) -> Option<Evidence> {
-    let difference = Difference::of(base, head)?;
+    let difference = MeanDifference::of(base, head)?;
     Some(Evidence { difference, basis: Basis::SingleBaseline, drift: 2.0 * DRIFT * DRIFT, history: None })
 }

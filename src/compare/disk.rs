@@ -69,10 +69,11 @@ pub struct Row {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub df_pooled: Option<f64>,
     /// The noise threshold that was used, as a share.
-    pub margin: f64,
+    #[serde(alias = "margin")]
+    pub noise_threshold: f64,
     /// The minimum detectable effect: the smallest relative change that these data could have shown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub detectable: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "detectable")]
+    pub minimum_detectable_effect: Option<f64>,
     /// Runs per side that would settle an inconclusive row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs_needed: Option<u32>,
@@ -119,13 +120,13 @@ impl From<&row::Row> for Row {
             df: tested.and_then(|tested| tested.df),
             p_pooled: tested.and_then(|tested| tested.pooled.p),
             df_pooled: tested.map(|tested| tested.pooled.df),
-            detectable: row.detectable().map(Share::get),
+            minimum_detectable_effect: row.minimum_detectable_effect().map(Share::get),
             runs_needed: row.runs_needed(),
             metric: row.cell.metric.to_string(),
             case: row.cell.case.clone(),
             unit: row.cell.unit.clone(),
             better: row.cell.better,
-            margin: row.cell.margin.get(),
+            noise_threshold: row.cell.noise_threshold.get(),
         }
     }
 }
@@ -140,7 +141,7 @@ impl From<Row> for row::Row {
             case: row.case,
             unit: row.unit,
             better: row.better,
-            margin: Share::new(row.margin),
+            noise_threshold: Share::new(row.noise_threshold),
         };
         Self { cell, sides, finding }
     }
@@ -176,7 +177,7 @@ impl Row {
             p_adjusted: self.p_adjusted?,
             df: self.df,
             pooled: Pooled { p: self.p_pooled, df: self.df_pooled? },
-            detectable: self.detectable.map(Share::new),
+            minimum_detectable_effect: self.minimum_detectable_effect.map(Share::new),
             confirmed: self.confirmed,
             conclusion: self.conclusion()?,
         })

@@ -41,7 +41,7 @@ pub struct Tested {
     /// What the plain test says, for comparison.
     pub pooled: Pooled,
     /// The smallest relative change that these data could have shown.
-    pub detectable: Option<Share>,
+    pub minimum_detectable_effect: Option<Share>,
     /// Measured again with base and head interleaved.
     pub confirmed: bool,
     /// What follows from all of it.

@@ -26,7 +26,7 @@ impl Forecast<'_> {
         match (evidence.basis, evidence.history) {
             (Basis::History, Some(history)) => self.of_the_head(history),
             // However many runs: what looks changed stays unconfirmed.
-            (Basis::SingleBaseline, _) if self.delta() >= self.margin() => Settling::Interleaving,
+            (Basis::SingleBaseline, _) if self.delta() >= self.noise_threshold() => Settling::Interleaving,
             _ => self.of_both_sides(),
         }
     }
@@ -72,11 +72,11 @@ impl Forecast<'_> {
         Spread { variance: self.test.moderated.variance, df: borrowed + df }
     }
 
-    /// Whether the interval would lie inside the margin, or p pass the gate.
+    /// Whether the interval would lie inside the noise threshold, or p pass the gate.
     fn settles(&self, Standard { error, df }: Standard) -> bool {
-        let (delta, margin) = (self.delta(), self.margin());
-        if delta < margin {
-            stats::two_sided_p((margin - delta) / error, df) <= 1.0 - self.confidence
+        let (delta, noise_threshold) = (self.delta(), self.noise_threshold());
+        if delta < noise_threshold {
+            stats::two_sided_p((noise_threshold - delta) / error, df) <= 1.0 - self.confidence
         } else {
             stats::two_sided_p(delta / error, df) * self.multiplicity <= self.gate
         }
@@ -86,8 +86,8 @@ impl Forecast<'_> {
         self.test.delta().abs()
     }
 
-    fn margin(&self) -> LogRatio {
-        self.pair.margin.log_ratio()
+    fn noise_threshold(&self) -> LogRatio {
+        self.pair.noise_threshold.log_ratio()
     }
 }
 

@@ -140,7 +140,7 @@ fn pair<'a>(
         unit: &base.unit,
         better: base.better,
         kind: base.kind,
-        margin: options.margins.get(base.metric.as_str()).copied().unwrap_or(base.margin),
+        noise_threshold: options.noise_thresholds.get(base.metric.as_str()).copied().unwrap_or(base.noise_threshold),
         base: base_values,
         head: head_values.collect(),
         occasions,

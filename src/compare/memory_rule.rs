@@ -36,7 +36,7 @@ pub(super) fn is_rounded(metric: &MetricName) -> bool {
 pub(super) fn judge(pair: &Pair) -> Reading {
     let range = |sessions: &[Cow<[f64]>]| Range::of(sessions.iter().flat_map(|values| values.iter()));
     let (base, head) = (range(&pair.base), range(&pair.head));
-    let relative = pair.margin.get() * stats::mean(&pair.base.concat()).unwrap_or_default();
+    let relative = pair.noise_threshold.get() * stats::mean(&pair.base.concat()).unwrap_or_default();
     let granularity = if is_rounded(pair.metric) { GRANULARITY_MIB * mib(pair.unit) } else { 0.0 };
     // Positive where the ranges are disjoint.
     let gap = (head.min - base.max).max(base.min - head.max);

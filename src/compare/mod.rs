@@ -55,7 +55,7 @@ pub struct Options {
     /// Metrics to compare; empty means the default ones, `all` means every one.
     pub metrics: Vec<String>,
     /// Noise threshold by metric name; the metric's own where absent.
-    pub margins: BTreeMap<String, Share>,
+    pub noise_thresholds: BTreeMap<String, Share>,
     /// Compare although hardware or settings differ.
     pub allow_mismatch: bool,
     /// The caller knows that both sides were measured interleaved in one session.
@@ -64,7 +64,13 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { alpha: 0.05, metrics: Vec::new(), margins: BTreeMap::new(), allow_mismatch: false, same_session: false }
+        Self {
+            alpha: 0.05,
+            metrics: Vec::new(),
+            noise_thresholds: BTreeMap::new(),
+            allow_mismatch: false,
+            same_session: false,
+        }
     }
 }
 
@@ -73,7 +79,11 @@ impl From<&Thresholds> for Options {
         Self {
             alpha: thresholds.alpha,
             metrics: thresholds.metrics.clone(),
-            margins: thresholds.margins.iter().map(|(name, margin)| (name.clone(), Share::new(*margin))).collect(),
+            noise_thresholds: thresholds
+                .noise_thresholds
+                .iter()
+                .map(|(name, noise_threshold)| (name.clone(), Share::new(*noise_threshold)))
+                .collect(),
             ..Self::default()
         }
     }

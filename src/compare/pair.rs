@@ -14,7 +14,7 @@ pub(super) struct Pair<'a> {
     pub unit: &'a str,
     pub better: Better,
     pub kind: Kind,
-    pub margin: Share,
+    pub noise_threshold: Share,
     /// Values by session or, where the sides were measured apart, by occasion; each a run's.
     pub base: Vec<Cow<'a, [f64]>>,
     pub head: Vec<Cow<'a, [f64]>>,

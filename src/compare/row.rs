@@ -29,7 +29,7 @@ pub struct Cell {
     /// Which direction is good.
     pub better: Better,
     /// The noise threshold.
-    pub margin: Share,
+    pub noise_threshold: Share,
 }
 
 /// The values of base and head; a side is absent where it has none.
@@ -106,7 +106,7 @@ impl Row {
     }
 
     /// The minimum detectable effect: the smallest relative change that the data could have shown.
-    pub fn detectable(&self) -> Option<Share> {
-        self.finding.tested().and_then(|Tested { detectable, .. }| *detectable)
+    pub fn minimum_detectable_effect(&self) -> Option<Share> {
+        self.finding.tested().and_then(|Tested { minimum_detectable_effect, .. }| *minimum_detectable_effect)
     }
 }

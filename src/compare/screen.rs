@@ -65,7 +65,7 @@ fn check_selection(base: &Side, head: &Side, options: &Options) -> Result<()> {
         let mut cells = base.cases.iter().chain(&head.cases).flat_map(|case| &case.cells);
         name == "all" || metric::find(name).is_some() || cells.any(|cell| cell.metric.as_str() == name)
     };
-    match options.metrics.iter().chain(options.margins.keys()).find(|name| !held(name)) {
+    match options.metrics.iter().chain(options.noise_thresholds.keys()).find(|name| !held(name)) {
         Some(name) => Err(Error::usage(format!("neither {} nor {} holds the metric `{name}`", base.name, head.name))),
         None => Ok(()),
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 
 use crate::case::{Case, Clock, ImplementationName};
-use crate::metric::{Better, DEFAULT_MARGIN, Kind, Metric, MetricName};
+use crate::metric::{Better, DEFAULT_NOISE_THRESHOLD, Kind, Metric, MetricName};
 use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Results, Settings};
 use crate::stats::Share;
 use crate::unit::{self, Quantity};
@@ -75,7 +75,7 @@ pub struct CellSide {
     /// How the values vary.
     pub kind: Kind,
     /// The noise threshold that holds if the caller gives none.
-    pub margin: Share,
+    pub noise_threshold: Share,
     /// Compared when the caller names no metrics.
     pub default: bool,
     /// Only sessions that have values, in the order of the side's.
@@ -94,16 +94,16 @@ pub struct SessionValues {
 }
 
 impl CellSide {
-    /// An empty cell. Where bench-diff knows the metric, kind and margin are its own.
+    /// An empty cell. Where bench-diff knows the metric, kind and noise threshold are its own.
     pub fn new(metric: MetricName, unit: Cow<'static, str>, better: Better) -> Self {
-        let (kind, margin) = match metric.known().map(Metric::definition) {
-            Some(known) => (known.kind, known.margin),
+        let (kind, noise_threshold) = match metric.known().map(Metric::definition) {
+            Some(known) => (known.kind, known.noise_threshold),
             None if unit::quantity(&unit) == Some(Quantity::Memory) => {
-                (Kind::Memory, Metric::PeakMemory.definition().margin)
+                (Kind::Memory, Metric::PeakMemory.definition().noise_threshold)
             }
-            None => (Kind::Timed, DEFAULT_MARGIN),
+            None => (Kind::Timed, DEFAULT_NOISE_THRESHOLD),
         };
-        Self { metric, unit, better, kind, margin, default: true, sessions: Vec::new(), dropped: 0 }
+        Self { metric, unit, better, kind, noise_threshold, default: true, sessions: Vec::new(), dropped: 0 }
     }
 
     pub(super) fn has_values(&self) -> bool {

@@ -29,8 +29,9 @@ pub struct Tally {
     #[schemars(with = "Option<[f64; 2]>")]
     pub changes: Option<[Share; 2]>,
     /// The noise threshold, as a share.
+    #[serde(alias = "margin")]
     #[schemars(with = "f64")]
-    pub margin: Share,
+    pub noise_threshold: Share,
     /// More runs a side that would settle all of them; absent where runs wouldn't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more_runs: Option<u32>,
@@ -55,7 +56,7 @@ pub struct Alike {
 impl Tally {
     /// Unchanged, though by more than the noise threshold: what allocators round is no change of memory.
     pub fn is_below_granularity(&self) -> bool {
-        let beyond = |[_, largest]: [Share; 2]| largest.abs() > self.margin;
+        let beyond = |[_, largest]: [Share; 2]| largest.abs() > self.noise_threshold;
         self.what.verdict == Verdict::Unchanged && self.changes.is_some_and(beyond)
     }
 }
@@ -68,7 +69,7 @@ pub(super) fn tally(rows: &[Row]) -> Vec<Tally> {
     for row in rows {
         let what = outcome(row, &leaders);
         let at = *index.entry(what).or_insert_with_key(|what| {
-            tallies.push(Tally::new(what, row.cell.margin));
+            tallies.push(Tally::new(what, row.cell.noise_threshold));
             tallies.len() - 1
         });
         tallies[at].add(row);
@@ -85,8 +86,8 @@ pub(super) fn tally(rows: &[Row]) -> Vec<Tally> {
 }
 
 impl Tally {
-    fn new(what: &Alike, margin: Share) -> Self {
-        Self { what: what.clone(), cases: 0, of: 0, changes: None, margin, more_runs: Some(0) }
+    fn new(what: &Alike, noise_threshold: Share) -> Self {
+        Self { what: what.clone(), cases: 0, of: 0, changes: None, noise_threshold, more_runs: Some(0) }
     }
 
     fn add(&mut self, row: &Row) {

@@ -16,7 +16,7 @@ use crate::stats::{self, LogRatio, Share, Summary};
 pub(super) struct Rule {
     /// Adjusted p up to this is a change.
     gate: f64,
-    /// Confidence of the interval that must lie inside the margin.
+    /// Confidence of the interval that must lie inside the noise threshold.
     confidence: f64,
     confirmed: bool,
     interval: Quantiles,
@@ -73,7 +73,7 @@ pub(super) fn row(pair: &Pair, finding: impl FnOnce(Option<Share>) -> Finding) -
         metric: pair.metric.clone(),
         unit: pair.unit.to_owned(),
         better: pair.better,
-        margin: pair.margin,
+        noise_threshold: pair.noise_threshold,
     };
     Row { cell, sides: Sides { base: Summary::of(&base), head: Summary::of(&head) }, finding: finding(change) }
 }
@@ -97,7 +97,7 @@ pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &m
         p_adjusted,
         df: df.is_finite().then_some(df),
         pooled: Pooled { p: difference.pooled_p(), df: difference.spread.df },
-        detectable: (error * (rule.detection.at(df) + stats::POWER)).share().finite(),
+        minimum_detectable_effect: (error * (rule.detection.at(df) + stats::POWER)).share().finite(),
         confirmed: rule.confirmed,
         conclusion: conclude(pair, test, half, p, p_adjusted, rule),
     }
@@ -105,9 +105,9 @@ pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &m
 
 /// `half`: of the interval, as wide as the verdict asks for.
 fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, rule: &Rule) -> Conclusion {
-    let (delta, margin) = (test.delta(), pair.margin.log_ratio());
-    let (significant, large) = (p_adjusted <= rule.gate, delta.abs() >= margin);
-    if delta.abs() + half <= margin {
+    let (delta, noise_threshold) = (test.delta(), pair.noise_threshold.log_ratio());
+    let (significant, large) = (p_adjusted <= rule.gate, delta.abs() >= noise_threshold);
+    if delta.abs() + half <= noise_threshold {
         return Conclusion::Unchanged;
     }
     if significant && large {

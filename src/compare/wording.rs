@@ -64,10 +64,10 @@ pub fn reason(row: &Row) -> String {
 
 fn conclusion(row: &Row, conclusion: &Conclusion) -> String {
     let words = || row.change_in_words().unwrap_or_default();
-    let margin = percent(row.cell.margin);
+    let noise_threshold = percent(row.cell.noise_threshold);
     match conclusion {
-        Conclusion::Unchanged => format!("within ±{margin}"),
-        Conclusion::Worse | Conclusion::Better => format!("{}, beyond ±{margin}", words()),
+        Conclusion::Unchanged => format!("within ±{noise_threshold}"),
+        Conclusion::Worse | Conclusion::Better => format!("{}, beyond ±{noise_threshold}", words()),
         Conclusion::Unconfirmed(Unconfirmed::Occasions(missing)) => format!(
             "{}, unconfirmed: {}, or base and head measured interleaved would settle it",
             words(),
@@ -89,7 +89,9 @@ fn conclusion(row: &Row, conclusion: &Conclusion) -> String {
 fn doubtful(row: &Row, doubt: Doubt) -> String {
     let words = || row.change_in_words().unwrap_or_else(|| "changed".to_owned());
     match (doubt, row.interval()) {
-        (Doubt::Size, _) => format!("{}, but whether by more than {} is open", words(), percent(row.cell.margin)),
+        (Doubt::Size, _) => {
+            format!("{}, but whether by more than {} is open", words(), percent(row.cell.noise_threshold))
+        }
         (Doubt::Noise, _) => format!("{}, but that may be noise", words()),
         (Doubt::Range, Some([low, high])) => {
             let end = |value| change(value, &row.cell.unit, row.cell.better);
@@ -119,7 +121,7 @@ pub fn advice(settling: Settling) -> String {
 
 fn reading(row: &Row, reading: Reading) -> String {
     let words = row.change_in_words().unwrap_or_else(|| "another amount".to_owned());
-    let threshold = percent(row.cell.margin);
+    let threshold = percent(row.cell.noise_threshold);
     let floor = match is_rounded(&row.cell.metric) {
         true => format!("{GRANULARITY_MIB} MiB or {threshold}"),
         false => threshold.to_string(),

@@ -333,22 +333,22 @@ impl<'a> Resolver<'a> {
                 self.report_suite("metrics", |settings| settings.metrics.is_some(), reason);
             }
         }
-        Thresholds { alpha, metrics, margins: self.margins() }
+        Thresholds { alpha, metrics, noise_thresholds: self.noise_thresholds() }
     }
 
     /// Noise thresholds add up over the layers.
-    fn margins(&mut self) -> BTreeMap<String, f64> {
-        let mut margins = BTreeMap::new();
+    fn noise_thresholds(&mut self) -> BTreeMap<String, f64> {
+        let mut noise_thresholds = BTreeMap::new();
         for (layer, path) in [(self.top, &[][..]), (&self.suite.settings, &["suites", self.name])] {
             for (name, percent) in &layer.noise_thresholds {
                 let share = unknown_metric(name).map_or_else(|| percent.share(), Err);
                 match share {
-                    Ok(share) => drop(margins.insert(name.clone(), share)),
+                    Ok(share) => drop(noise_thresholds.insert(name.clone(), share)),
                     Err(reason) => self.report(&[path, &["noise-thresholds", name]].concat(), reason),
                 }
             }
         }
-        margins
+        noise_thresholds
     }
 
     fn limits(&self) -> TimeLimits {

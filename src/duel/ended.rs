@@ -1,7 +1,7 @@
 //! How a duel ends.
 
 use crate::compare::Comparison;
-use crate::measure::{End, Side};
+use crate::measure::{End, MeasuredSide};
 use crate::results::Results;
 
 /// The outcome of a duel.
@@ -38,7 +38,7 @@ impl Ended {
 }
 
 impl Duelled {
-    pub(super) fn of(sides: [Side; 2], comparison: Comparison, ended: Ended) -> Self {
+    pub(super) fn of(sides: [MeasuredSide; 2], comparison: Comparison, ended: Ended) -> Self {
         let [base, head] = sides.map(|side| side.results);
         Self { base, head, comparison, ended }
     }

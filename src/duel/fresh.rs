@@ -4,13 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::compare;
 use crate::config::Suite;
-use crate::measure::{self, Side};
+use crate::measure::{self, MeasuredSide};
 use crate::plural::counted;
 use crate::results::{Outcome, Run};
 
 /// Base and head of one session.
 pub struct Fresh {
-    pub sides: [Side; 2],
+    pub sides: [MeasuredSide; 2],
 }
 
 impl Fresh {

@@ -17,7 +17,7 @@ pub use question::Question;
 use crate::compare::{self, Options};
 use crate::config::Suite;
 use crate::error::Result;
-use crate::measure::{self, End, Observer, Request, Saved, Side, Stop, Worker};
+use crate::measure::{self, End, MeasuredSide, Observer, Request, Saved, Stop, Worker};
 use settling::Settling;
 
 /// Who is measured against whom, and on what.
@@ -68,10 +68,10 @@ impl Duel<'_> {
     }
 
     /// Both sides of one session: new, or as they were left.
-    fn sides(&self, suite: &Suite) -> Result<[Side; 2]> {
+    fn sides(&self, suite: &Suite) -> Result<[MeasuredSide; 2]> {
         let id = measure::session_id();
         let side = |label: &str, Contender { program, saved }: &Contender| {
-            let side = Side::new(label, program.clone(), suite, &id);
+            let side = MeasuredSide::new(label, program.clone(), suite, &id);
             match saved {
                 Some(saved) => side.kept(saved, suite),
                 None => Ok(side),
@@ -80,7 +80,7 @@ impl Duel<'_> {
         Ok([side("base", &self.base)?, side("head", &self.head)?])
     }
 
-    fn measure(&mut self, suite: &Suite, sides: &mut [Side]) -> Result<End> {
+    fn measure(&mut self, suite: &Suite, sides: &mut [MeasuredSide]) -> Result<End> {
         measure::run(&Request { suite, ..self.request.clone() }, sides, self.observer, self.stop)
     }
 }

@@ -9,7 +9,7 @@ use super::fresh::{Fresh, Measured};
 use super::question::Question;
 use crate::config::Suite;
 use crate::error::Result;
-use crate::measure::{End, Side};
+use crate::measure::{End, MeasuredSide};
 use crate::plural::counted;
 
 /// A B B A: two runs per side, which a slow drift of the machine affects alike.
@@ -34,12 +34,12 @@ pub struct Settling<Q> {
 }
 
 impl<Q: Question> Settling<Q> {
-    pub fn new(question: Q, suite: Suite, sides: [Side; 2], time: Duration) -> Self {
+    pub fn new(question: Q, suite: Suite, sides: [MeasuredSide; 2], time: Duration) -> Self {
         Self { question, suite, fresh: Fresh { sides }, budget: Budget::new(time) }
     }
 
     /// `measure` measures the runs that the sides lack of a suite.
-    pub fn run(mut self, mut measure: impl FnMut(&Suite, &mut [Side]) -> Result<End>) -> Result<Duelled> {
+    pub fn run(mut self, mut measure: impl FnMut(&Suite, &mut [MeasuredSide]) -> Result<End>) -> Result<Duelled> {
         let ended = self.until_settled(&mut measure)?;
         let remarks = self.remarks(ended);
         let mut comparison = self.question.comparison();
@@ -47,7 +47,7 @@ impl<Q: Question> Settling<Q> {
         Ok(Duelled::of(self.fresh.sides, comparison, ended))
     }
 
-    fn until_settled(&mut self, measure: &mut impl FnMut(&Suite, &mut [Side]) -> Result<End>) -> Result<Ended> {
+    fn until_settled(&mut self, measure: &mut impl FnMut(&Suite, &mut [MeasuredSide]) -> Result<End>) -> Result<Ended> {
         while let Some(runs) = self.question.wanted() {
             let before = self.fresh.count();
             let pause = self.until_look(measure, runs)?;
@@ -66,7 +66,11 @@ impl<Q: Question> Settling<Q> {
     }
 
     /// Measures blocks of the open cases until each has `runs` on both sides.
-    fn until_look(&mut self, measure: &mut impl FnMut(&Suite, &mut [Side]) -> Result<End>, runs: u32) -> Result<Pause> {
+    fn until_look(
+        &mut self,
+        measure: &mut impl FnMut(&Suite, &mut [MeasuredSide]) -> Result<End>,
+        runs: u32,
+    ) -> Result<Pause> {
         while let Some(block) = self.next_block(runs) {
             if !self.budget.allows_another_block() {
                 return Ok(Pause::Spent);

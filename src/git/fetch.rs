@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::git_error::GitError;
 use super::names::{is_address, is_commit};
-use super::said::said;
+use super::stdout::stdout_of;
 use super::view::View;
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
@@ -42,7 +42,7 @@ impl Remote<'_> {
         let view = View::of(repository)?;
         let config = view.place.common.join("config").display().to_string();
         let args = ["config", "--file", &config, "--no-includes", "--get", "remote.origin.url"];
-        let url = said(&view.git(&args)).map_err(|_| GitError::NoOrigin)?;
+        let url = stdout_of(&view.git(&args)).map_err(|_| GitError::NoOrigin)?;
         if is_address(&url) {
             // A relative path starts at the clone.
             let url = if url.starts_with('.') { view.place.top.join(&url).display().to_string() } else { url };
@@ -109,12 +109,12 @@ pub fn deepen(repository: &Path, remote: &Remote) -> Result<(), GitError> {
 fn fetch_into(view: &View, remote: &Remote, args: &[&str]) -> Result<(), GitError> {
     view.know_remote(&remote.url).map_err(GitError::at(view.path()))?;
     let git = remote.git(view).args(["fetch", "--quiet", "--no-tags", "--no-recurse-submodules"]);
-    said(&git.args(args))?;
+    stdout_of(&git.args(args))?;
     view.keep_shallow().map_err(GitError::at(&view.place.common))
 }
 
 fn make_bare(repository: &Path) -> Result<(), GitError> {
     std::fs::create_dir_all(repository).map_err(GitError::at(repository))?;
     let git = Launch::of("git", Environment::git()).in_directory(repository);
-    said(&git.args(["init", "--quiet", "--bare", "--template=", "."])).map(drop)
+    stdout_of(&git.args(["init", "--quiet", "--bare", "--template=", "."])).map(drop)
 }

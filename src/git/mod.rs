@@ -3,7 +3,7 @@
 mod fetch;
 mod git_error;
 mod names;
-mod said;
+mod stdout;
 mod view;
 mod work_tree;
 
@@ -11,7 +11,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use said::{output, said};
+use stdout::{output, stdout_of};
 use view::{Place, View};
 
 pub use fetch::{Credential, Remote, deepen, fetch, fetch_one};
@@ -24,7 +24,7 @@ use crate::hex::hex;
 
 /// The merge base of HEAD and `commit`. In a shallow clone it may be unknown.
 pub fn merge_base(repository: &Path, commit: &str) -> Result<String, GitError> {
-    said(&View::of(repository)?.git(&["merge-base", "HEAD", commit])).map_err(|error| match error {
+    stdout_of(&View::of(repository)?.git(&["merge-base", "HEAD", commit])).map_err(|error| match error {
         GitError::Refused(why) if why.is_empty() => GitError::NothingInCommon,
         other => other,
     })
@@ -44,7 +44,7 @@ pub fn head_commit(repository: &Path) -> Result<String> {
         let view = View::of(repository)?;
         let commit = view.commit("HEAD")?;
         let status = ["status", "--porcelain", "--untracked-files=no", "--ignore-submodules=dirty"];
-        let clean = said(&view.git_in_work_tree(&status))?.is_empty();
+        let clean = stdout_of(&view.git_in_work_tree(&status))?.is_empty();
         Ok(if clean { commit } else { format!("{commit}-dirty") })
     };
     let failed =
@@ -71,7 +71,7 @@ pub fn files(directory: &Path, commit: &str, name: &str) -> Result<Vec<String>, 
     let view = View::of(directory)?;
     let prefix = &view.place.prefix;
     let path = format!("{prefix}{name}");
-    let listed = said(&view.git(&["ls-tree", "-r", "-z", "--name-only", commit, "--", &path]))?;
+    let listed = stdout_of(&view.git(&["ls-tree", "-r", "-z", "--name-only", commit, "--", &path]))?;
     let names = listed.split('\0').filter_map(|file| file.strip_prefix(prefix.as_str()));
     Ok(names.map(str::to_owned).collect())
 }

@@ -19,7 +19,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use super::git_error::GitError;
-use super::said::said;
+use super::stdout::stdout_of;
 use crate::child::{Environment, Launch};
 use crate::files::Scratch;
 
@@ -159,10 +159,12 @@ impl View {
     /// The commit that `revision` names, if the repository has it.
     pub fn commit(&self, revision: &str) -> Result<String, GitError> {
         let name = format!("{revision}^{{commit}}");
-        said(&self.git(&["rev-parse", "--quiet", "--verify", "--end-of-options", &name])).map_err(|error| match error {
-            // Git is quiet about it.
-            GitError::Refused(why) if why.is_empty() => GitError::NoCommit(revision.to_owned()),
-            other => other,
+        stdout_of(&self.git(&["rev-parse", "--quiet", "--verify", "--end-of-options", &name])).map_err(|error| {
+            match error {
+                // Git is quiet about it.
+                GitError::Refused(why) if why.is_empty() => GitError::NoCommit(revision.to_owned()),
+                other => other,
+            }
         })
     }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::fetch::Remote;
 use super::git_error::GitError;
 use super::names::has_user;
-use super::said::said;
+use super::stdout::stdout_of;
 use super::view::{View, quoted};
 use crate::child::{Environment, Launch};
 use crate::error::{Error, Result};
@@ -42,11 +42,11 @@ pub fn work_tree(repository: &Path, commit: &str, directory: &Path) -> Result<()
 }
 
 fn fill(view: &View, repository: &Path, commit: &str, directory: &Path) -> Result<(), GitError> {
-    let names = said(&view.git(&["for-each-ref", "--format=%(objectname) %(refname)"]))?;
+    let names = stdout_of(&view.git(&["for-each-ref", "--format=%(objectname) %(refname)"]))?;
     let origin = Remote::origin(repository).map(|origin| origin.url).ok().filter(|url| !has_user(url));
     let git_dir = lay_out(view, commit, &names, origin, directory).map_err(GitError::at(directory))?;
     let git = Launch::of("git", Environment::git()).with("GIT_DIR", git_dir).with("GIT_WORK_TREE", directory);
-    said(&git.in_directory(directory).args(["reset", "--quiet", "--hard", commit])).map(drop)
+    stdout_of(&git.in_directory(directory).args(["reset", "--quiet", "--hard", commit])).map(drop)
 }
 
 /// Writes the git directory.

@@ -15,7 +15,7 @@ use crate::results::{self, Discarded, Outcome, Program, Results, Run, Session};
 
 /// One side of a session: most have one, a comparison has base and head.
 #[derive(Debug)]
-pub struct Side {
+pub struct MeasuredSide {
     /// `base` or `head`; empty when there is only one side.
     pub label: String,
     /// How to start the measured program.
@@ -35,7 +35,7 @@ pub struct Saved {
     pub resume: bool,
 }
 
-impl Side {
+impl MeasuredSide {
     /// A side with an empty session of that id.
     pub fn new(label: &str, worker: Worker, suite: &Suite, session: &str) -> Self {
         let session = Session {

@@ -1,17 +1,17 @@
 //! Measuring: one child process a run, every sample kept.
 //!
-//! A [`Side`] is a measured program and its results. [`run`] measures the missing runs of all sides in one session:
+//! A [`MeasuredSide`] is a measured program and its results. [`run`] measures the missing runs of all sides in one session:
 //!
 //! ```text
 //! let id = measure::session_id();
-//! let mut sides = [Side::new("base", Worker::at(old), &suite, &id), Side::new("head", Worker::this()?, &suite, &id)];
+//! let mut sides = [MeasuredSide::new("base", Worker::at(old), &suite, &id), MeasuredSide::new("head", Worker::this()?, &suite, &id)];
 //! let end = measure::run(&Request::new(&suite), &mut sides, &mut Silent, Stop::on_signals())?;
 //! let [base, head] = &sides; // compare base.results with head.results
 //! ```
 //!
 //! - The order is round, model, side, case: run 1 of all cases comes before run 2 of any. With two sides the order
 //!   of the sides turns around every round: A B, B A, ... A slow drift of the machine falls on both alike.
-//! - (case, round) pairs that a side's results already hold are not measured again. So [`Side::resume`] continues
+//! - (case, round) pairs that a side's results already hold are not measured again. So [`MeasuredSide::resume`] continues
 //!   after a crash, and calling [`run`] again with more `settings.runs` adds rounds to the same session.
 //! - To measure only some cases, give a suite that holds only those.
 //! - A side with an `output` is saved after every case. The results are valid at any time; `finished` is set when
@@ -46,7 +46,7 @@ pub mod worker;
 pub use crate::child::Stop;
 pub use environment::environment;
 pub use halt::{End, Halt};
-pub use measured_side::{Saved, Side, session_id};
+pub use measured_side::{MeasuredSide, Saved, session_id};
 pub use observer::{At, Observer, Silent, Update};
 pub use program::Worker;
 pub use request::Request;

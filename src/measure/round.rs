@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::halt::Halt;
-use super::measured_side::{Side, now};
+use super::measured_side::{MeasuredSide, now};
 use super::observer::{At, Update};
 use super::program::Child;
 use super::protocol::{Event, Job};
@@ -20,7 +20,7 @@ use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
 pub struct Round<'a, 'b> {
     /// What it shares with the other rounds.
     pub session: &'a mut Session<'b>,
-    side: &'a mut Side,
+    side: &'a mut MeasuredSide,
     spec: ModelSpec,
     round: u32,
     /// In the order to take them.
@@ -49,7 +49,7 @@ enum Change {
 impl<'a, 'b> Round<'a, 'b> {
     pub fn new(
         session: &'a mut Session<'b>,
-        side: &'a mut Side,
+        side: &'a mut MeasuredSide,
         spec: ModelSpec,
         round: u32,
         remaining: Vec<Case>,
@@ -302,7 +302,7 @@ impl Phase {
     }
 }
 
-fn at<'a>(side: &'a Side, spec: &'a ModelSpec, round: u32) -> At<'a> {
+fn at<'a>(side: &'a MeasuredSide, spec: &'a ModelSpec, round: u32) -> At<'a> {
     At { side: &side.label, model: &spec.model, round }
 }
 

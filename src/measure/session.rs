@@ -4,7 +4,7 @@ use super::ceilings_of_suite;
 use super::environment::environment;
 use super::exclusive::Exclusive;
 use super::halt::{End, Halt};
-use super::measured_side::{Side, now};
+use super::measured_side::{MeasuredSide, now};
 use super::observer::{Observer, Update};
 use super::request::{Request, Session};
 use super::round::Round;
@@ -17,7 +17,7 @@ use crate::error::{Error, Result, sentence};
 use crate::results::Outcome;
 
 /// Measures every run that the sides' sessions lack. See the [module](super) for the order and the promises.
-pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, stop: &Stop) -> Result<End> {
+pub fn run(request: &Request, sides: &mut [MeasuredSide], observer: &mut dyn Observer, stop: &Stop) -> Result<End> {
     shield();
     // Others may be measuring for hours: what can't go well is told before.
     let trace = request.trace.map(Trace::open).transpose()?;
@@ -38,8 +38,8 @@ pub fn run(request: &Request, sides: &mut [Side], observer: &mut dyn Observer, s
 }
 
 /// A B in odd rounds, B A in even ones.
-fn in_turn(sides: &mut [Side], round: u32) -> Vec<&mut Side> {
-    let mut order: Vec<&mut Side> = sides.iter_mut().collect();
+fn in_turn(sides: &mut [MeasuredSide], round: u32) -> Vec<&mut MeasuredSide> {
+    let mut order: Vec<&mut MeasuredSide> = sides.iter_mut().collect();
     if round.is_multiple_of(2) {
         order.reverse();
     }
@@ -48,7 +48,7 @@ fn in_turn(sides: &mut [Side], round: u32) -> Vec<&mut Side> {
 
 impl Session<'_> {
     /// Describes the machine, and counts the runs that are left.
-    fn prepare(&mut self, sides: &mut [Side]) -> Result<()> {
+    fn prepare(&mut self, sides: &mut [MeasuredSide]) -> Result<()> {
         let suite = self.request.suite;
         let here = environment(suite);
         for case in suite.cases() {
@@ -80,7 +80,7 @@ impl Session<'_> {
         Ok(())
     }
 
-    fn rounds(&mut self, sides: &mut [Side]) -> Result<(), Halt> {
+    fn rounds(&mut self, sides: &mut [MeasuredSide]) -> Result<(), Halt> {
         self.ceilings(sides)?;
         for round in 1..=self.request.suite.settings.runs {
             for model in &self.request.suite.models {
@@ -93,7 +93,7 @@ impl Session<'_> {
     }
 
     /// What the GPU can do at most, once a session and for all sides.
-    fn ceilings(&mut self, sides: &mut [Side]) -> Result<(), Halt> {
+    fn ceilings(&mut self, sides: &mut [MeasuredSide]) -> Result<(), Halt> {
         let on_gpu = self.request.suite.models.iter().find(|model| model.spec.device == DeviceKind::Cuda);
         let Some(model) = on_gpu.filter(|_| sides.iter().any(|side| side.session().ceilings.is_none())) else {
             return Ok(());
@@ -109,7 +109,7 @@ impl Session<'_> {
     }
 
     /// The cases of one model on one side in one round.
-    fn measure(&mut self, side: &mut Side, model: &SuiteModel, round: u32) -> Result<(), Halt> {
+    fn measure(&mut self, side: &mut MeasuredSide, model: &SuiteModel, round: u32) -> Result<(), Halt> {
         let cases: Vec<Case> = model.cases.iter().filter(|case| !side.has(&case.id, round)).cloned().collect();
         let (refused, remaining): (Vec<Case>, Vec<Case>) =
             cases.into_iter().partition(|case| self.request.refused.contains_key(&case.id));
@@ -131,7 +131,7 @@ mod tests {
     fn sides_swap_places_every_round() {
         let suite = fixture::suite();
         let worker = super::super::Worker::at("/nowhere");
-        let mut sides = ["base", "head"].map(|label| Side::new(label, worker.clone(), &suite, "id"));
+        let mut sides = ["base", "head"].map(|label| MeasuredSide::new(label, worker.clone(), &suite, "id"));
         let mut order = Vec::new();
         for round in 1..=4 {
             order.extend(in_turn(&mut sides, round).iter().map(|side| side.label.clone()));

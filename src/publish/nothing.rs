@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::outcome::{Outcome, annotation_of_failure};
+use super::outcome::{StepOutcome, annotation_of_failure};
 use super::{Options, Step, Target};
 use crate::error::{Advice, Exit, Result};
 use crate::github::ApiError;
@@ -27,7 +27,7 @@ impl Step<'_, '_> {
         let target = self.target(&[])?;
         let report = Report::of_nothing(&Subject::default(), why);
         let surroundings = self.surroundings(&report, target.as_ref())?;
-        let mut outcome = Outcome::default();
+        let mut outcome = StepOutcome::default();
         outcome.add(&report, false);
         if self.context.is_some() {
             let annotation = annotation_of_failure(&report, self.options.fail_on);

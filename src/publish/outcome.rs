@@ -13,7 +13,7 @@ use crate::report::Report;
 
 /// Over all reports of a step.
 #[derive(Default)]
-pub struct Outcome {
+pub struct StepOutcome {
     verdict: Option<Verdict>,
     counts: Counts,
     failing: bool,
@@ -24,7 +24,7 @@ pub struct Outcome {
     pub comments: Vec<String>,
 }
 
-impl Outcome {
+impl StepOutcome {
     pub fn add(&mut self, report: &Report, accepted: bool) {
         self.failing |= fails(report, accepted);
         self.unmeasured |= report.failure().is_some();

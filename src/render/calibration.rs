@@ -33,8 +33,10 @@ fn by_metric(calibration: &Calibration) -> Table {
     let mut columns = vec![
         Column::left("metric", title),
         Column::right("spread", |metric: &Sensitivity| percent(metric.spread)),
-        Column::right(line!["shows with ", runs, " runs"], |metric: &Sensitivity| smallest_change(metric.detectable)),
-        Column::right("threshold", |metric: &Sensitivity| percent(metric.margin)),
+        Column::right(line!["shows with ", runs, " runs"], |metric: &Sensitivity| {
+            smallest_change(metric.minimum_detectable_effect)
+        }),
+        Column::right("threshold", |metric: &Sensitivity| percent(metric.noise_threshold)),
     ];
     columns.extend(CHANGES.iter().enumerate().map(|(index, change)| {
         let needed = move |metric: &Sensitivity| match metric.runs_for[index] {
@@ -61,7 +63,10 @@ fn smallest(calibration: &Calibration) -> Line {
     if calibration.metrics.is_empty() {
         return Line::default();
     }
-    let shown = calibration.metrics.iter().map(|metric| line![title(metric), " ", smallest_change(metric.detectable)]);
+    let shown = calibration
+        .metrics
+        .iter()
+        .map(|metric| line![title(metric), " ", smallest_change(metric.minimum_detectable_effect)]);
     line![
         "With ",
         counted(calibration.runs as usize, "run"),
@@ -117,8 +122,9 @@ fn advice(calibration: &Calibration) -> Line {
             false => Line::default(),
         };
     }
-    let thresholds = Line::joined(noisy.iter().map(|metric| line![title(metric), " ", percent(metric.margin)]), ", ");
-    let needed: Option<Vec<u32>> = noisy.iter().map(|metric| metric.runs_for_margin).collect();
+    let thresholds =
+        Line::joined(noisy.iter().map(|metric| line![title(metric), " ", percent(metric.noise_threshold)]), ", ");
+    let needed: Option<Vec<u32>> = noisy.iter().map(|metric| metric.runs_for_noise_threshold).collect();
     let way = match needed.and_then(|runs| runs.into_iter().max()) {
         Some(runs @ ..=MANY_RUNS) => {
             line!["takes ", count(runs as usize), " runs (", command(runs_flag(runs)), "), or a quieter machine."]

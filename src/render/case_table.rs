@@ -172,7 +172,7 @@ pub fn change(row: &Row) -> Cell {
 pub fn noise(row: &Row) -> Cell {
     let (icon, word) = if row.seems_to_differ() { (Icon::Inconclusive, "noise") } else { (Icon::Unchanged, "") };
     let mut lines: Vec<Line> = change_line(row).into_iter().collect();
-    lines.extend(row.detectable().map(|share| unbroken(line!["detects ", percent(share)])));
+    lines.extend(row.minimum_detectable_effect().map(|share| unbroken(line!["detects ", percent(share)])));
     Cell { mark: Some((icon, word)), lines }
 }
 

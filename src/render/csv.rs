@@ -30,8 +30,8 @@ const COLUMNS: &[Column] = &[
     ("df", |row| of_test(row, |test| test.df)),
     ("p_pooled", |row| of_test(row, |test| test.pooled.p)),
     ("df_pooled", |row| of_test(row, |test| Some(test.pooled.df))),
-    ("margin", |row| share(Some(row.cell.margin))),
-    ("detectable", |row| share(row.detectable())),
+    ("noise_threshold", |row| share(Some(row.cell.noise_threshold))),
+    ("minimum_detectable_effect", |row| share(row.minimum_detectable_effect())),
     ("reason", |row| text(&wording::reason(row))),
 ];
 

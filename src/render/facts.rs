@@ -55,17 +55,20 @@ fn tests(comparison: &Comparison) -> Option<Line> {
 
 /// `changes under 2% (decode, TTFT), 5% (ITL p99) aren't reported`
 fn thresholds(comparison: &Comparison) -> Option<Line> {
-    let mut by_margin: BTreeMap<u64, (Share, Vec<&MetricName>)> = BTreeMap::new();
+    let mut by_noise_threshold: BTreeMap<u64, (Share, Vec<&MetricName>)> = BTreeMap::new();
     for tally in comparison.by_metric.iter().filter(|tally| tally.what.verdict != Verdict::NotComparable) {
-        let metrics = &mut by_margin.entry(tally.margin.get().to_bits()).or_insert((tally.margin, Vec::new())).1;
+        let metrics = &mut by_noise_threshold
+            .entry(tally.noise_threshold.get().to_bits())
+            .or_insert((tally.noise_threshold, Vec::new()))
+            .1;
         if !metrics.contains(&&tally.what.metric) && metrics.len() < MOST_NAMES {
             metrics.push(&tally.what.metric);
         }
     }
-    let parts = match by_margin.len() {
+    let parts = match by_noise_threshold.len() {
         0 => return None,
-        1 => by_margin.into_values().map(|(margin, _)| percent(margin).into()).collect(),
-        _ => by_margin.into_values().take(MOST_NAMES).map(of_metrics).collect::<Vec<_>>(),
+        1 => by_noise_threshold.into_values().map(|(noise_threshold, _)| percent(noise_threshold).into()).collect(),
+        _ => by_noise_threshold.into_values().take(MOST_NAMES).map(of_metrics).collect::<Vec<_>>(),
     };
     let shares = line!["changes under ", Line::joined(parts, ", "), " aren't reported"];
     let rounded = comparison.by_metric.iter().any(Tally::is_below_granularity);
@@ -75,9 +78,9 @@ fn thresholds(comparison: &Comparison) -> Option<Line> {
 /// A foreign file may have very many metrics.
 const MOST_NAMES: usize = 8;
 
-fn of_metrics((margin, mut metrics): (Share, Vec<&MetricName>)) -> Line {
+fn of_metrics((noise_threshold, mut metrics): (Share, Vec<&MetricName>)) -> Line {
     metrics.sort_by_key(|name| metric_order(name));
-    line![percent(margin), " (", Line::joined(metrics.into_iter().map(metric), ", "), ")"]
+    line![percent(noise_threshold), " (", Line::joined(metrics.into_iter().map(metric), ", "), ")"]
 }
 
 /// `NVIDIA H100`, `2× NVIDIA H100`

@@ -163,9 +163,9 @@ fn open(comparison: &Comparison) -> Line {
 
 /// `2%`, `1% to 5%, by metric`
 fn thresholds(tallies: &[Tally]) -> Line {
-    let margins = || tallies.iter().map(|tally| tally.margin);
-    let least = margins().reduce(|a, b| if b < a { b } else { a }).unwrap_or_default();
-    let most = margins().reduce(|a, b| if b > a { b } else { a }).unwrap_or_default();
+    let noise_thresholds = || tallies.iter().map(|tally| tally.noise_threshold);
+    let least = noise_thresholds().reduce(|a, b| if b < a { b } else { a }).unwrap_or_default();
+    let most = noise_thresholds().reduce(|a, b| if b > a { b } else { a }).unwrap_or_default();
     match least == most {
         true => percent(least).into(),
         false => line![percent(least), " to ", percent(most), ", by metric"],

@@ -14,12 +14,12 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::report_v2 as v2;
+use super::report_v3 as v3;
 use super::{Answer, Report, SCHEMA, nothing_of};
 
-impl From<v2::Report> for Report {
-    fn from(file: v2::Report) -> Self {
-        let v2::Report { suite, hardware, head, base, comparison, release, self_check, .. } = file;
+impl From<v3::Report> for Report {
+    fn from(file: v3::Report) -> Self {
+        let v3::Report { suite, hardware, head, base, comparison, release, self_check, .. } = file;
         let answer = match (file.failure, comparison) {
             (Some(why), _) => Answer::Failed { why },
             (None, Some(comparison)) => {
@@ -32,7 +32,7 @@ impl From<v2::Report> for Report {
     }
 }
 
-impl From<&Report> for v2::Report {
+impl From<&Report> for v3::Report {
     fn from(report: &Report) -> Self {
         Self {
             schema: SCHEMA,
@@ -54,22 +54,22 @@ impl From<&Report> for v2::Report {
 
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        v2::Report::from(self).serialize(serializer)
+        v3::Report::from(self).serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Report {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        v2::Report::deserialize(deserializer).map(Into::into)
+        v3::Report::deserialize(deserializer).map(Into::into)
     }
 }
 
 impl JsonSchema for Report {
     fn schema_name() -> Cow<'static, str> {
-        v2::Report::schema_name()
+        v3::Report::schema_name()
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        v2::Report::json_schema(generator)
+        v3::Report::json_schema(generator)
     }
 }

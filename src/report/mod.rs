@@ -1,10 +1,10 @@
 //! The report: all that a comment, a summary and a check run are made from, in one file (`report.json`).
 //!
 //! `ci` writes it where the measuring happens; `publish` reads it on a machine that trusts nothing in it. Here is what it
-//! is in memory; [`report_v2`] is the file, and [`conversion`] goes between them.
+//! is in memory; [`report_v3`] is the file, and [`conversion`] goes between them.
 
 mod conversion;
-mod report_v2;
+mod report_v3;
 
 use std::fmt::{self, Write as _};
 use std::io::Read;
@@ -19,8 +19,9 @@ use crate::error::{Error, Result};
 use crate::files;
 use crate::results::{self, Level, Results};
 
-/// The schema that is written; 1 is read as well. It held results of schema 1, and was the same otherwise.
-pub const SCHEMA: u32 = 2;
+/// The schema that is written; 1 and 2 are read as well. 1 held results of schema 1; both had older names of a row's noise
+/// threshold and minimum detectable effect.
+pub const SCHEMA: u32 = 3;
 
 /// A larger file is refused unread. 2,000 rows with their samples take about 10 MiB.
 const MAX_BYTES: u64 = 64 << 20;

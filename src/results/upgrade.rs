@@ -31,7 +31,7 @@ impl From<v1::Session> for v2::Session {
 impl From<v1::Program> for v2::Program {
     fn from(old: v1::Program) -> Self {
         let v1::Program { name, version, commit, candle_version, candle_commit } = old;
-        let candle = v2::Component { version: said(candle_version), commit: candle_commit };
+        let candle = v2::Component { version: non_empty(candle_version), commit: candle_commit };
         let known = candle != v2::Component::default();
         Self { name, version, commit, components: known.then(|| ("candle".to_owned(), candle)).into_iter().collect() }
     }
@@ -44,11 +44,11 @@ impl From<v1::Environment> for v2::Environment {
             gpus: gpus.into_iter().map(Into::into).collect(),
             driver_version,
             cuda_version,
-            cpu: said(cpu),
+            cpu: non_empty(cpu),
             cpu_cores: (cpu_cores > 0).then_some(cpu_cores),
             memory_mib,
-            os: said(os),
-            kernel: said(kernel),
+            os: non_empty(os),
+            kernel: non_empty(kernel),
         }
     }
 }
@@ -78,6 +78,6 @@ impl From<v1::Gpu> for v2::Gpu {
     }
 }
 
-fn said(text: String) -> Option<String> {
+fn non_empty(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }

@@ -73,7 +73,7 @@ pub fn at_least(count: usize, trials: usize, p: f64) -> f64 {
 
 /// A difference of two means and what is known about its error.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Difference {
+pub struct MeanDifference {
     /// mean(head) - mean(base)
     pub delta: f64,
     /// Pooled variance of one value, with its degrees of freedom.
@@ -82,7 +82,7 @@ pub struct Difference {
     pub k: f64,
 }
 
-impl Difference {
+impl MeanDifference {
     /// Of two samples with a common variance; `None` if either is empty. The degrees of freedom may be 0.
     pub fn of(base: &[f64], head: &[f64]) -> Option<Self> {
         Self::of_blocks([(base, head)])
@@ -140,7 +140,7 @@ mod tests {
     /// P(T <= t) = 1/2 + 3/8 u (1 - u^2 / 12) with u = t / sqrt(1 + t^2 / 4).
     #[test]
     fn pooled_t_of_a_worked_example() {
-        let difference = Difference::of(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]).unwrap();
+        let difference = MeanDifference::of(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]).unwrap();
         assert_eq!(difference.delta, 3.0);
         assert_eq!(difference.spread, Spread { variance: 1.0, df: 4.0 });
         let t = 3.0 / (2.0_f64 / 3.0).sqrt();
@@ -153,7 +153,7 @@ mod tests {
     fn blocks_cancel_what_they_share() {
         let blocks: [(&[f64], &[f64]); 2] =
             [(&[1.0, 2.0, 3.0], &[4.0, 5.0, 6.0]), (&[101.0, 102.0, 103.0], &[104.0, 105.0, 106.0])];
-        let difference = Difference::of_blocks(blocks).unwrap();
+        let difference = MeanDifference::of_blocks(blocks).unwrap();
         assert_eq!(difference.delta, 3.0);
         assert_eq!(difference.spread, Spread { variance: 1.0, df: 8.0 });
         close(difference.k, 1.0 / 3.0, 1e-12);
@@ -161,9 +161,9 @@ mod tests {
 
     #[test]
     fn no_spread_or_no_replicates_is_no_test() {
-        assert_eq!(Difference::of(&[1.0, 1.0], &[2.0, 2.0]).unwrap().pooled_p(), None);
-        assert_eq!(Difference::of(&[1.0], &[2.0]).unwrap().pooled_p(), None);
-        assert_eq!(Difference::of(&[], &[2.0]), None);
+        assert_eq!(MeanDifference::of(&[1.0, 1.0], &[2.0, 2.0]).unwrap().pooled_p(), None);
+        assert_eq!(MeanDifference::of(&[1.0], &[2.0]).unwrap().pooled_p(), None);
+        assert_eq!(MeanDifference::of(&[], &[2.0]), None);
     }
 
     /// Two fair coins, and 1 - 0.9^6 - 6 x 0.1 x 0.9^5.

@@ -140,7 +140,7 @@ fn extreme_values_stay_finite() {
     for (base, head) in [(&tiny, &huge), (&huge, &tiny), (&huge, &huge), (&tiny, &tiny)] {
         for flags in [&["--same-session"][..], &[]] {
             let row = compare_json(&Files::new(base, head), flags).rows.remove(0);
-            let numbers = [row.change, row.p, row.df, row.detectable, row.base.and_then(|base| base.sd)];
+            let numbers = [row.change, row.p, row.df, row.minimum_detectable_effect, row.base.and_then(|base| base.sd)];
             assert!(numbers.into_iter().flatten().all(f64::is_finite), "{row:?}");
         }
     }

@@ -32,7 +32,7 @@ impl Place {
             ("docs/samples/new.json", "docs/samples/new.json"),
             ("tests/fixtures/schemas/results.v2.json", "results.json"),
             ("tests/fixtures/schemas/results.v2.json", ".bench-diff/latest/results.json"),
-            ("tests/fixtures/schemas/report.v2.json", "bench-results/report.json"),
+            ("tests/fixtures/schemas/report.v3.json", "bench-results/report.json"),
             ("baselines/h100-small/nvidia-h100-80gb-hbm3.json", "baselines/h100-small/nvidia-h100-80gb-hbm3.json"),
         ] {
             let to = place.0.path().join(to);

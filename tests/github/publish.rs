@@ -379,7 +379,7 @@ fn a_directory_without_a_report_is_an_error() {
         (None, "no report.json in"),
         (Some(""), "can't read the report"),
         (Some("[[[[[[[["), "can't read the report"),
-        (Some(r#"{"schema": 3}"#), "it has schema 3, this bench-diff reads 1 to 2"),
+        (Some(r#"{"schema": 4}"#), "it has schema 4, this bench-diff reads 1 to 3"),
     ] {
         if let Some(content) = content {
             std::fs::write(step.path("results/report.json"), content).unwrap();

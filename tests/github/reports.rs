@@ -44,8 +44,8 @@ pub fn written(case: &str, metric: &str, verdict: Verdict, change: f64) -> disk:
         df: timed.then_some(11.2),
         p_pooled: None,
         df_pooled: timed.then_some(4.0),
-        margin: metric.margin.get(),
-        detectable: timed.then_some(0.012),
+        noise_threshold: metric.noise_threshold.get(),
+        minimum_detectable_effect: timed.then_some(0.012),
         runs_needed: (verdict == Verdict::Inconclusive).then_some(8),
     }
 }

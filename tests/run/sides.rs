@@ -16,7 +16,8 @@ fn base_and_head_take_turns_and_swap_places() {
     };
     let id = measure::session_id();
     let output = |label: &str| bench_diff::files::Output::claim(&bench.path(&format!("{label}.json"))).unwrap();
-    let mut sides = ["base", "head"].map(|label| Side::new(label, worker(label), &suite, &id).saved_to(output(label)));
+    let mut sides =
+        ["base", "head"].map(|label| MeasuredSide::new(label, worker(label), &suite, &id).saved_to(output(label)));
     // Its own lock files.
     let request = |suite| Request { locks: bench.directory.path().into(), ..Request::new(suite) };
     let end = measure::run(&request(&suite), &mut sides, &mut Silent, &Stop::new()).unwrap();

@@ -4,7 +4,7 @@ use super::git_error::GitError;
 use crate::child::Launch;
 
 /// What git says, without white space around; or the last line of its complaint.
-pub fn said(git: &Launch) -> Result<String, GitError> {
+pub fn stdout_of(git: &Launch) -> Result<String, GitError> {
     output(git).map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
 }
 

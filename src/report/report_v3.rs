@@ -1,4 +1,4 @@
-//! Schema 2 of `report.json`: what is written.
+//! Schema 3 of `report.json`: what is written.
 //!
 //! This struct is the format: flat, each part absent where there is none of it. Which parts there can be together says
 //! [`Answer`](super::Answer).
@@ -14,7 +14,7 @@ use crate::results::{Level, Results};
 /// One suite on one kind of hardware.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub struct Report {
-    /// The version of this format: 2.
+    /// The version of this format: 3.
     pub schema: u32,
     /// Its name in the configuration.
     pub suite: String,
