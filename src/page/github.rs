@@ -100,13 +100,14 @@ fn whole(block: &Block, limits: Limits) -> String {
     }
 }
 
-/// A fold; its only table gives way when room is short. `None` when even the shortest is too long.
+/// A fold; a table at its end gives way when room is short. `None` when even the shortest is too long.
 fn fold(title: &Line, blocks: &[Block], limits: Limits, room: usize) -> Option<String> {
     let start = format!("<details><summary>{}</summary>\n\n", html(title));
     const END: &str = "</details>\n\n";
+    let all = |blocks: &[Block]| blocks.iter().map(|block| whole(block, limits)).collect::<String>();
     match blocks {
-        [Block::Table(table)] => fitting(&start, END, table, limits.folded_rows, room),
-        blocks => Some(start + &blocks.iter().map(|block| whole(block, limits)).collect::<String>() + END),
+        [before @ .., Block::Table(table)] => fitting(&(start + &all(before)), END, table, limits.folded_rows, room),
+        blocks => Some(start + &all(blocks) + END),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{NAME, SENTENCE, Sides, metric};
 use crate::compare::{CaseNote, Comparison, Difference, Finding, NoteKind, Row, Tier, Verdict, wording};
 use crate::metric::MetricName;
 use crate::number::{count, value};
-use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line};
+use crate::page::{Block, Column, Icon, Line, Table, code, command, foreign, line};
 use crate::report::Report;
 use crate::results::{Outcome, Results};
 
@@ -121,7 +121,24 @@ pub fn samples(report: &Report) -> Option<Block> {
         Column::left("PR", |row: &&Row| head.list(row)),
     ];
     let title = line![Icon::Samples, "Samples, a value for each run (", count(doubtful.len()), ")"];
-    Block::fold(title, Table::of(columns, &doubtful))
+    let mut fold = Block::fold(title, Table::of(columns, &doubtful))?;
+    if let Block::Fold { blocks, .. } = &mut fold
+        && doubtful.iter().any(|row| row.is_confirmed())
+    {
+        blocks.insert(0, Block::Paragraph(measured_again()));
+    }
+    Some(fold)
+}
+
+/// A report holds the runs that raised the suspicion, not those that settled it.
+fn measured_again() -> Line {
+    line![
+        "What was measured again is judged by runs that aren't listed here: those of ",
+        command("confirm-base.json"),
+        " and ",
+        command("confirm-results.json"),
+        ", beside the report."
+    ]
 }
 
 /// The values of results by case: looked up once for each row.

@@ -1,42 +1,41 @@
 //! The comment's text, as a person reads it.
 
+use std::sync::LazyLock;
+
 use bench_diff::render::pull_request::{Surroundings, comment, summary, title};
 use bench_diff::report::{self, Acceptance, Report};
 
-use bench_diff::compare::{CaseNote, Difference, NoteKind, Row, Sides, Summary, Verdict};
+use bench_diff::compare::{Options, Verdict};
+use bench_diff::results::{FailureKind, Results};
+use serde_json::{Value, json};
 
+use crate::fake::{BASE_SHA, HEAD_SHA};
 use crate::reports::{
-    LARGE, SMALL, checked, compared, comparison, edit, name_all, regressed, report, row, since, unchanged, unconfirmed,
+    LARGE, LONG, NOISY, SMALL, Samples, confirmed, first_run, forged, in_turn, judged, metrics, regressed,
+    self_checked, since, three_cases, unchanged, unconfirmed, worse,
 };
 
 fn surroundings() -> Surroundings {
     Surroundings {
         run_url: Some("https://github.test/acme/candle/actions/runs/42".into()),
-        commit: Some(crate::fake::HEAD_SHA.into()),
+        commit: Some(HEAD_SHA.into()),
         accepted: None,
     }
 }
 
+/// As much as one comment can have to say.
 #[test]
 fn a_regression() {
-    let mut report = regressed();
-    let (_, comparison) = compared(&mut report);
-    for (case, kind, reason) in [
-        (SMALL, NoteKind::OutputChanged, "same settings, other tokens"),
-        ("Qwen2.5-72B-Instruct/bf16/1", NoteKind::Failed, "needs 144 GiB, the GPU has 80 GiB"),
-        ("Qwen2.5-3B-Instruct/bf16/1", NoteKind::New, "not in the baseline"),
-    ] {
-        comparison.notes.push(CaseNote { case: case.into(), kind, fails: false, reason: reason.into() });
-    }
-    comparison.differences.push(Difference {
-        field: "driver".into(),
-        base: "575.57".into(),
-        head: "580.65.06".into(),
-        blocks: false,
-    });
-    comparison.warnings.push("decode of all cases moved by 1.2%: suspect the machine".into());
-    let rows = vec![row(LARGE, "ttft", Verdict::Regressed, 0.11)];
-    since(&mut report, "v1.0.0", crate::reports::comparison(rows));
+    let (base, options) = three_cases();
+    let too_large = "Qwen2.5-72B-Instruct/bf16/1";
+    let reason = "needs about 144.2 GiB, but the device has 79.2 GiB: use a shorter context or a smaller model";
+    let base =
+        base.noise_of(LONG, "ttft", NOISY).with_case(too_large).failing(too_large, FailureKind::DoesNotFit, reason);
+    let head = worse(&base).with_case("Qwen2.5-3B-Instruct/bf16/1").with_other_tokens(SMALL);
+    let baseline = Results { label: Some("v1.2.0".into()), ..base.clone().driver("575.57.08").history(16..=20) };
+    let report = confirmed(baseline, &base, &head, &options);
+    let release = base.changed(LARGE, "ttft", -0.05).history(2..=6);
+    let report = since(report, "v1.0.0", &release, &options);
     insta::assert_snapshot!(shown("regression", &comment(&report, &surroundings())));
 }
 
@@ -52,26 +51,19 @@ fn what_looks_changed_and_is_unconfirmed() {
     insta::assert_snapshot!(shown("unconfirmed", &text));
 }
 
+/// The suite leaves out itl_p99, which was measured all the same.
 #[test]
 fn a_first_run() {
-    // The suite leaves out itl_p99, which was measured all the same.
-    let metrics = ["decode_throughput", "ttft", "peak_memory"];
-    let rows = metrics.map(|metric| row(SMALL, metric, Verdict::Unchanged, 0.001)).to_vec();
-    insta::assert_snapshot!(shown("first-run", &comment(&checked(Some(comparison(rows))), &surroundings())));
+    insta::assert_snapshot!(shown("first-run", &comment(&first_run(), &surroundings())));
 }
 
 /// The same build on both sides: what seems to differ is the machine's noise, and is said so.
 #[test]
 fn a_first_run_on_a_noisy_machine() {
-    let rows = [("decode_throughput", 0.001), ("ttft", 0.031), ("itl_p99", 0.240), ("peak_memory", 0.0)];
-    let rows = rows.map(|(metric, change)| Row {
-        sides: Sides {
-            base: Some(Summary { n: 3, mean: 40.0, sd: Some(2.0) }),
-            head: Some(Summary { n: 3, mean: 40.0 * (1.0 + change), sd: Some(2.0) }),
-        },
-        ..row(SMALL, metric, Verdict::Inconclusive, change)
-    });
-    let said = comment(&checked(Some(comparison(rows.to_vec()))), &surroundings());
+    let build = Samples::of(HEAD_SHA, &[SMALL, LARGE]).noise(0.012);
+    // Something else ran when the head did.
+    let disturbed = build.clone().seed("as head").changed(SMALL, "ttft", 0.04).changed(LARGE, "itl_p99", 0.24);
+    let said = comment(&self_checked(&build, &disturbed, &Options::default()), &surroundings());
     assert!(!said.contains("regressed"), "{said}");
     insta::assert_snapshot!(shown("noisy-first-run", &said));
 }
@@ -87,16 +79,10 @@ fn an_accepted_regression() {
     insta::assert_snapshot!(shown("accepted", &text));
 }
 
+/// The card was allowed less power when the baseline was measured.
 #[test]
 fn not_comparable() {
-    let mut report = report(vec![row(SMALL, "ttft", Verdict::NotComparable, 0.5)]);
-    compared(&mut report).1.differences.push(Difference {
-        field: "GPU".into(),
-        base: "NVIDIA A100-SXM4-80GB".into(),
-        head: "NVIDIA H100 80GB HBM3".into(),
-        blocks: true,
-    });
-    let text = comment(&report, &surroundings());
+    let text = comment(&judged(Verdict::NotComparable), &surroundings());
     assert!(!text.contains("🔴") && !text.contains("🟢"));
     insta::assert_snapshot!(shown("not-comparable", &text));
 }
@@ -104,33 +90,37 @@ fn not_comparable() {
 /// What a file claims to follow from its rows isn't believed.
 #[test]
 fn the_headline_follows_from_the_rows() {
-    let mut claimed = regressed();
-    let (_, comparison) = compared(&mut claimed);
-    (comparison.counts, comparison.by_metric) = Default::default();
-    comparison.verdict = Verdict::Unchanged;
+    let mut claimed = serde_json::to_value(regressed()).unwrap();
+    let comparison = &mut claimed["comparison"];
+    for count in comparison["counts"].as_object_mut().unwrap().values_mut() {
+        *count = json!(0);
+    }
+    (comparison["by_metric"], comparison["verdict"]) = (json!([]), json!("unchanged"));
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("report.json");
-    report::write(&claimed, &path).unwrap();
+    std::fs::write(&path, claimed.to_string()).unwrap();
     let read = report::read(&path).unwrap();
+    assert_eq!(read, forged(&regressed(), |_| ()));
     assert_eq!(read.comparison().unwrap().verdict, Verdict::Regressed);
     assert_eq!(
         title(&read),
-        "🔴 Slower: decode −4.1% in 1 of 3 cases, TTFT +6.2% in 1 of 2 · 🟢 Less: peak memory −12.0%"
+        "🔴 Slower: decode −4.2% in 1 of 3 cases, TTFT +6.0% in 1 of 3 · 🟢 Less: peak memory −12.0% in 1 of 3 cases"
     );
 }
 
 #[test]
 fn two_thousand_rows_fit() {
-    let rows: Vec<_> = (0..2000)
-        .map(|i| {
-            let verdict = [Verdict::Regressed, Verdict::Inconclusive, Verdict::Unchanged][i % 3];
-            row(&format!("Qwen2.5-0.5B-Instruct/bf16/{i}"), "decode_throughput", verdict, -0.03 - i as f64 / 1e5)
-        })
-        .collect();
-    let report = report(rows);
+    let cases: Vec<String> = (0..2000).map(|i| format!("Qwen2.5-0.5B-Instruct/bf16/{i}")).collect();
+    let base = Samples::of(BASE_SHA, &cases);
+    let change = |i: usize| [-0.03 - i as f64 / 1e5, -0.016, 0.0][i % 3];
+    let head = cases.iter().enumerate();
+    let head = head.fold(base.at(HEAD_SHA), |head, (i, case)| head.changed(case, "decode_throughput", change(i)));
+    let report = in_turn(&base, &head, &metrics(&["decode_throughput"]));
+    let counts = report.comparison().unwrap().counts;
+    assert!([counts.regressed, counts.inconclusive, counts.unchanged].iter().all(|rows| *rows > 500), "{counts:?}");
     let text = comment(&report, &surroundings());
     assert!(text.len() < 60_000, "{}", text.len());
-    assert!(text.starts_with("### 🔴 Slower: decode −3.0% to −5.0% in 667 of 2000 cases\n"));
+    assert!(text.starts_with("### 🔴 Slower: decode −2.0% to −5.5% in 694 of 2000 cases\n"), "{}", &text[..200]);
     assert!(text.contains("more in the full report"));
     assert!(text.ends_with("bench-diff 0.1.0\n"), "the end is there");
     let summary = summary(&report, &surroundings());
@@ -139,30 +129,45 @@ fn two_thousand_rows_fit() {
 }
 
 #[test]
-fn whatever_is_in_a_report_the_comment_is_short() {
+fn whatever_is_forged_in_a_report_the_comment_is_short() {
     let long = "x|`@everyone`\u{202e}".repeat(10_000);
-    let mut report = regressed();
-    report.suite = long.clone();
-    report.hardware = long.clone();
-    report.head.sessions[0].environment.gpus[0].name = long.clone();
-    let (_, comparison) = compared(&mut report);
-    comparison.warnings = vec![long.clone(); 1000];
-    for row in &mut comparison.rows {
-        name_all(row, &long);
-        edit(row, |row| row.change = Some(1e308));
-    }
-    // As many rows as runs, all of one case: whatever is looked up for each row must not be quadratic.
-    let many = (0..100_000).map(|_| row("one", "ttft", Verdict::Inconclusive, 0.01));
-    comparison.rows.extend(many);
-    let mut run = report.head.sessions[0].runs[0].clone();
-    run.case = "one".into();
-    report.head.sessions[0].runs.extend(std::iter::repeat_n(run, 100_000));
-    let (_, comparison) = compared(&mut report);
-    let notes =
-        (0..5000).map(|_| CaseNote { case: long.clone(), kind: NoteKind::Failed, fails: true, reason: long.clone() });
-    comparison.notes = notes.collect();
+    let report = forged(&regressed(), |file| {
+        (file["suite"], file["hardware"]) = (json!(long), json!(long));
+        file["head"]["sessions"][0]["environment"]["gpus"][0]["name"] = json!(long);
+        file["comparison"]["warnings"] = json!(vec![&long; 1000]);
+        let one = file["comparison"]["rows"][0].clone();
+        for row in rows(file) {
+            name_all(row, &long);
+            row["change"] = json!(1e308);
+        }
+        // As many rows as runs, all of one case: whatever is looked up for each row must not be quadratic.
+        let one = with(&one, "case", "one");
+        rows(file).extend(std::iter::repeat_n(one, 100_000));
+        let runs = file["head"]["sessions"][0]["runs"].as_array_mut().unwrap();
+        let run = with(&runs[0], "case", "one");
+        runs.extend(std::iter::repeat_n(run, 100_000));
+        let note = json!({ "case": long, "kind": "failed", "fails": true, "reason": long });
+        file["comparison"]["notes"] = json!(vec![note; 5000]);
+    });
     let text = comment(&report, &surroundings());
     assert!(text.len() < 60_000, "{}", text.len());
+}
+
+fn rows(file: &mut Value) -> &mut Vec<Value> {
+    file["comparison"]["rows"].as_array_mut().unwrap()
+}
+
+fn with(of: &Value, key: &str, value: &str) -> Value {
+    let mut changed = of.clone();
+    changed[key] = json!(value);
+    changed
+}
+
+/// `name` wherever a row holds text.
+fn name_all(row: &mut Value, name: &str) {
+    for text in ["case", "metric", "unit", "reason", "reason_code"] {
+        row[text] = json!(name);
+    }
 }
 
 #[test]
@@ -188,28 +193,25 @@ fn hostile_names_stay_names() {
 
 /// A report that carries `name` wherever a name or a reason fits.
 pub fn named(name: &str) -> Report {
-    let mut report = regressed();
-    report.suite = name.into();
-    report.hardware = name.into();
-    report.head.sessions[0].environment.gpus[0].name = name.into();
-    report.head.sessions[0].environment.driver_version = Some(name.into());
-    report.head.sessions[0].program.commit = Some(name.into());
-    let (base, comparison) = compared(&mut report);
-    base.label = Some(name.into());
-    base.sessions[0].program.commit = None;
-    base.sessions[0].program.version = name.into();
-    for row in &mut comparison.rows {
-        name_all(row, name);
-    }
-    comparison.warnings.push(name.into());
-    for kind in [NoteKind::Failed, NoteKind::Missing, NoteKind::FellBack, NoteKind::New, NoteKind::OutputChanged] {
-        comparison.notes.push(CaseNote { case: name.into(), kind, fails: false, reason: name.into() });
-    }
-    let difference = Difference { field: name.into(), base: name.into(), head: name.into(), blocks: true };
-    comparison.differences.push(difference);
-    let release = comparison.clone();
-    since(&mut report, name, release);
-    report.derived()
+    static REPORT: LazyLock<Report> = LazyLock::new(regressed);
+    forged(&REPORT, |file| {
+        (file["suite"], file["hardware"], file["base"]["label"]) = (json!(name), json!(name), json!(name));
+        let session = &mut file["head"]["sessions"][0];
+        session["environment"]["gpus"][0]["name"] = json!(name);
+        session["environment"]["driver_version"] = json!(name);
+        session["program"]["commit"] = json!(name);
+        for session in file["base"]["sessions"].as_array_mut().unwrap() {
+            (session["program"]["commit"], session["program"]["version"]) = (Value::Null, json!(name));
+        }
+        rows(file).iter_mut().for_each(|row| name_all(row, name));
+        let comparison = &mut file["comparison"];
+        comparison["warnings"] = json!([name]);
+        let kinds = ["failed", "missing", "fell_back", "new", "output_changed"];
+        let note = |kind| json!({ "case": name, "kind": kind, "fails": false, "reason": name });
+        comparison["notes"] = kinds.map(note).into();
+        comparison["differences"] = json!([{ "field": name, "base": name, "head": name, "blocks": true }]);
+        file["release"] = json!({ "label": name, "comparison": comparison });
+    })
 }
 
 /// As GitHub renders it.

@@ -11,6 +11,7 @@ mod gate;
 mod literal;
 mod publish;
 mod reports;
+mod samples;
 mod secrets;
 #[path = "../child/shims.rs"]
 mod shims;

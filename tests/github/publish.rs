@@ -1,11 +1,11 @@
 //! `bench-diff publish` as a step of a workflow.
 
-use bench_diff::compare::{Verdict, disk};
+use bench_diff::compare::Verdict;
 use bench_diff::report::Report;
 use serde_json::{Value, json};
 
 use crate::fake::{BASE_SHA, Fault, GitHub, HEAD_SHA, pull};
-use crate::reports::{first_run, origin, regressed, report, row, unchanged, unconfirmed, written};
+use crate::reports::{Samples, first_run, forged, in_turn, judged, metrics, origin, regressed, unchanged, unconfirmed};
 use crate::step::{Step, stderr};
 
 #[test]
@@ -38,8 +38,8 @@ fn twice_is_one_comment_and_one_check_run() {
 /// What looks changed is worth a comment also where a screen can't confirm it; what is merely noisy isn't.
 #[test]
 fn comments_on_changes_include_unconfirmed_ones() {
-    let noisy = || report(vec![row("a", "ttft", Verdict::Inconclusive, 0.018)]);
-    for (report, comments) in [(unconfirmed(), 1), (regressed(), 1), (unchanged(), 0), (noisy(), 0)] {
+    let noisy = judged(Verdict::Inconclusive);
+    for (report, comments) in [(unconfirmed(), 1), (regressed(), 1), (unchanged(), 0), (noisy, 0)] {
         let github = GitHub::start();
         let output = Step::pull_request(&github).publish(&report, &["--comment", "changed", "--fail-on", "regression"]);
         assert_eq!(github.state().marked().len(), comments, "{}", stderr(&output));
@@ -220,17 +220,19 @@ fn what_is_refused_for_another_reason_is_not_shortened() {
 #[test]
 fn two_thousand_hostile_rows_are_told_whatever_the_limit() {
     let github = GitHub::start();
-    let rows: Vec<_> = (0..2000)
-        .map(|i| {
-            let verdict = [Verdict::Regressed, Verdict::Inconclusive, Verdict::Improved][i % 3];
-            let name = format!("@octocat | </details> `x` ::error:: \u{202e}{i} {}", "ä漢🦀|".repeat(50));
-            let change = if verdict == Verdict::Improved { -0.03 } else { 0.03 };
-            disk::Row { reason: name.clone(), ..written(&name, "ttft", verdict, change) }.into()
-        })
-        .collect();
+    let name = |i: usize| format!("@octocat | </details> `x` ::error:: \u{202e}{i} {}", "ä漢🦀|".repeat(50));
+    let cases: Vec<String> = (0..2000).map(name).collect();
+    let base = Samples::of(BASE_SHA, &cases);
+    let changes = [0.04, 0.016, -0.04];
+    let head = cases.iter().enumerate();
+    let head = head.fold(base.at(HEAD_SHA), |head, (i, case)| head.changed(case, "ttft", changes[i % 3]));
     let step = Step::pull_request(&github);
-    let mut report = report(rows);
-    report.suite = "@everyone ".repeat(10_000);
+    let report = forged(&in_turn(&base, &head, &metrics(&["ttft"])), |file| {
+        file["suite"] = json!("@everyone ".repeat(10_000));
+        for row in file["comparison"]["rows"].as_array_mut().unwrap() {
+            row["reason"] = row["case"].clone();
+        }
+    });
     let posted = |step: &Step| {
         let output = step.publish(&report, &["--fail-on", "regression"]);
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
@@ -240,8 +242,9 @@ fn two_thousand_hostile_rows_are_told_whatever_the_limit() {
         state.marked()[0].to_owned()
     };
     let text = posted(&step);
-    let answer = "🔴 Slower: TTFT +3.0% in 667 of 2000 cases · 🟢 Faster: TTFT −3.0% in 666 of 2000 cases";
-    assert!(text.contains(&format!("### {answer}\n")) && text.len() > 30_000);
+    let answer =
+        "🔴 Slower: TTFT +2.0% to +4.6% in 693 of 2000 cases · 🟢 Faster: TTFT −3.4% to −4.7% in 666 of 2000 cases";
+    assert!(text.contains(&format!("### {answer}\n")) && text.len() > 30_000, "{}", &text[..400]);
     assert_eq!(github.state().count("POST /repos/acme/candle/issues"), 1, "accepted at once");
 
     // The update is refused, then the first comment of a pull request is.
