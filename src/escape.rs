@@ -8,15 +8,19 @@ use std::fmt::Write;
 ///
 /// Enough for a terminal or a log.
 pub fn line(text: &str) -> String {
+    let spaced = text.replace(['\n', '\r', '\t'], " ");
+    visible(&spaced, is_hidden)
+}
+
+/// With numbers for the characters that are `hidden`.
+fn visible(text: &str, hidden: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\n' | '\r' | '\t' => out.push(' '),
-            c if is_hidden(c) => {
-                // Writing to a String can't fail.
-                let _ = write!(out, "\\u{{{:x}}}", c as u32);
-            }
-            c => out.push(c),
+        if hidden(c) {
+            // Writing to a String can't fail.
+            let _ = write!(out, "\\u{{{:x}}}", c as u32);
+        } else {
+            out.push(c);
         }
     }
     out
@@ -33,6 +37,28 @@ pub fn short_line(text: &str, max: usize) -> String {
     let mut short: String = line.chars().take(max.saturating_sub(1)).collect();
     short.push('…');
     short
+}
+
+/// A name, cut in the middle to `max` characters: names of one kind often begin and end alike. White space other than a
+/// space can be told from one.
+pub fn short_name(text: &str, max: usize) -> String {
+    // Cut first, as above: an end of either side that is too long by itself.
+    let (head, tail) = (text.chars().take(max + 1), text.chars().rev().take(max + 1));
+    let short = text.chars().nth(max).is_none();
+    let [head, tail] =
+        [head.collect(), tail.collect::<Vec<_>>().into_iter().rev().collect()].map(|end: String| name(&end));
+    if short && head.chars().count() <= max {
+        return head;
+    }
+    let last = max.saturating_sub(1) / 2;
+    let first = max.saturating_sub(1 + last);
+    let tail_length = tail.chars().count();
+    head.chars().take(first).chain(['…']).chain(tail.chars().skip(tail_length.saturating_sub(last))).collect()
+}
+
+/// One visible line in which every kind of white space looks different.
+fn name(text: &str) -> String {
+    visible(text, |c| is_hidden(c) || (c.is_whitespace() && c != ' '))
 }
 
 /// Literal text in GitHub's Markdown, also in a table cell: no markup, no link, no mention, no reference, no emoji.
@@ -169,6 +195,18 @@ mod tests {
         assert_eq!(short_line("abcdef", 6), "abcdef");
         assert_eq!(short_line("abcdefg", 6), "abcde…");
         assert_eq!(short_line(&"\x1b".repeat(10), 4).chars().count(), 4);
+    }
+
+    #[test]
+    fn names_that_differ_look_different() {
+        assert_eq!(short_name("abcdef", 6), "abcdef");
+        assert_eq!(short_name("abcdefghij", 6), "abc…ij");
+        let long = |end: &str| short_name(&format!("{}{end}", "x".repeat(100)), 80);
+        assert_ne!(long("/1"), long("/2"));
+        assert_eq!(long("/1").chars().count(), 80);
+        assert_eq!(short_name(&"\x1b".repeat(10), 4).chars().count(), 4);
+        let spaces = ["a b", "a\tb", "a\nb", "a\u{a0}b", "a\u{2003}b"].map(|name| short_name(name, 80));
+        assert_eq!(spaces, ["a b", "a\\u{9}b", "a\\u{a}b", "a\\u{a0}b", "a\\u{2003}b"]);
     }
 
     #[test]

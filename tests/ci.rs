@@ -11,6 +11,8 @@ mod candle;
 mod children;
 #[path = "ci/confirm.rs"]
 mod confirm;
+#[path = "ci/pages.rs"]
+mod pages;
 #[path = "ci/resume.rs"]
 mod resume;
 #[path = "child/shims.rs"]

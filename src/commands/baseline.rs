@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 
 use super::format::Format;
-use crate::baseline::{self, Change, Entry, Findings, Store};
+use crate::baseline::{self, Entry, Findings, Store};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
 use crate::page::terminal;
 use crate::plural::counted;
 use crate::render;
-use crate::results::{self, Occasions};
+use crate::results;
 use crate::suggest;
 
 /// Keep results to compare with: update, list, show, verify
@@ -111,23 +111,8 @@ fn update(store: &Store, args: &Update, io: &mut Io) -> Result<Exit> {
         Some(tag) => store.keep_release(files, tag, label)?,
         None => store.update_all(files, label, args.replace)?,
     };
-    for change in &changes {
-        writeln!(io.out, "{}", told(change))?;
-        if let Some(remark) = baseline::lacking(&change.occasions) {
-            writeln!(io.out, "  {remark}")?;
-        }
-    }
+    io.out.text(&terminal::for_stdout(&render::baseline::update(&changes)))?;
     Ok(Exit::Success)
-}
-
-fn told(change: &Change) -> String {
-    let Change { path, sessions, added, dropped, .. } = change;
-    let path = path.display();
-    let dropped = if *dropped > 0 { format!(", {dropped} old dropped") } else { String::new() };
-    match added {
-        0 => format!("{path} holds these results already"),
-        _ => format!("{path} now holds {} ({added} new{dropped})", counted(*sessions, "session")),
-    }
 }
 
 fn list(store: &Store, format: Format, io: &mut Io) -> Result<Exit> {
@@ -135,7 +120,7 @@ fn list(store: &Store, format: Format, io: &mut Io) -> Result<Exit> {
     match format {
         Format::Json => io.out.json(&entries)?,
         Format::Table if entries.is_empty() => writeln!(io.err, "{}\n  hint: {HOW_TO_MAKE_ONE}", none(store))?,
-        Format::Table => io.out.text(&render::baseline::list(&entries))?,
+        Format::Table => io.out.text(&terminal::for_stdout(&render::baseline::list(&entries, store.root())))?,
     }
     Ok(Exit::Success)
 }
@@ -163,28 +148,17 @@ fn show(store: &Store, name: Option<&str>, io: &mut Io) -> Result<Exit> {
         });
     };
     let results = results::read(Path::new(&entry.path))?;
-    io.out.text(&terminal::for_stdout(&render::run::page(&results)))?;
-    let occasions = Occasions::of(&results.sessions);
-    writeln!(io.out, "\nThe newest of {} in {}", occasions.in_words(), entry.path.display())?;
-    if let Some(remark) = baseline::lacking(&occasions) {
-        writeln!(io.out, "{remark}")?;
-    }
+    io.out.text(&terminal::for_stdout(&render::baseline::show(&results, &entry.path)))?;
     Ok(Exit::Success)
 }
 
 fn verify(store: &Store, io: &mut Io) -> Result<Exit> {
-    let Findings { files, problems, remarks } = baseline::verify(store)?;
-    if problems.is_empty() {
-        if files == 0 {
-            writeln!(io.out, "{}", none(store))?;
-        } else {
-            writeln!(io.out, "{}: OK", counted(files, "baseline"))?;
-        }
-        for remark in remarks {
-            writeln!(io.out, "  {remark}")?;
-        }
+    let findings = baseline::verify(store)?;
+    if findings.problems.is_empty() {
+        io.out.text(&terminal::for_stdout(&render::baseline::verified(&findings, store.root())))?;
         return Ok(Exit::Success);
     }
+    let Findings { files, problems, .. } = findings;
     let (problem, baseline) = (counted(problems.len(), "problem"), counted(files, "baseline"));
     Err(Error::usage(format!("{problem} in {baseline}:")).with_details(problems))
 }

@@ -1,18 +1,19 @@
 //! `bench-diff generate`
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use serde::Serialize;
 
 use crate::case::{DeviceKind, Dtype, ImplementationName, WeightsSource};
 use crate::config::engines;
 use crate::device::{GpuList, Machine};
+use crate::engine::greedy::{Generated, Logit, Step};
 use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::flags;
 use crate::io::Io;
+use crate::page::terminal;
+use crate::render;
 
 const EXAMPLES: &str = "Examples:
   bench-diff generate Qwen/Qwen2.5-0.5B-Instruct --prompt-ids 9707,11,1879 --tokens 8 --top-logits 3
@@ -91,34 +92,6 @@ enum Format {
     Json,
 }
 
-/// What is printed.
-#[derive(Serialize)]
-struct Generated {
-    model: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    revision: Option<String>,
-    weights: WeightsSource,
-    dtype: Dtype,
-    implementation: ImplementationName,
-    device: DeviceKind,
-    prompt_ids: Vec<u32>,
-    tokens: Vec<u32>,
-    steps: Vec<Step>,
-}
-
-/// One token, and the logits it was chosen by, highest first.
-#[derive(Serialize)]
-struct Step {
-    token: u32,
-    top_logits: Vec<Logit>,
-}
-
-#[derive(Serialize)]
-struct Logit {
-    id: u32,
-    logit: f32,
-}
-
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let prompt = prompt_ids(&args.prompt_ids)?;
     let spec = spec(args, prompt.len())?;
@@ -148,7 +121,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     };
     match args.format {
         Format::Json => io.out.json_line(&generated)?,
-        Format::Text => write!(io.out, "{}", text(&generated))?,
+        Format::Text => io.out.text(&terminal::for_stdout(&render::greedy_tokens::page(&generated)))?,
     }
     Ok(Exit::Success)
 }
@@ -268,19 +241,4 @@ fn highest(logits: Vec<f32>, count: usize) -> Vec<(u32, f32)> {
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     ranked.truncate(count);
     ranked
-}
-
-fn text(generated: &Generated) -> String {
-    let Generated { model, weights, dtype, implementation, device, .. } = generated;
-    let mut text = format!("{model}: {implementation}, {dtype}, {device}, {weights} weights\n");
-    for (index, step) in generated.steps.iter().enumerate() {
-        // Writing to a String can't fail.
-        let _ = write!(text, "{:>5}  token {:<6}", index + 1, step.token);
-        for logit in &step.top_logits {
-            let _ = write!(text, "  {}: {:.4}", logit.id, logit.logit);
-        }
-        text.truncate(text.trim_end().len());
-        text.push('\n');
-    }
-    text
 }

@@ -5,6 +5,7 @@ use crate::config::{self, Selection};
 use crate::device::{Capacity, Machine};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
+use crate::page::terminal;
 use crate::{plan, render};
 
 /// Show the cases that would run, with the memory and time they need
@@ -37,7 +38,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     }
     let plan = plan::plan(&suite, capacity)?;
     match args.format {
-        Format::Table => io.out.text(&render::planned_cases::plan(&plan))?,
+        Format::Table => io.out.text(&terminal::for_stdout(&render::planned_cases::page(&plan)))?,
         Format::Json => io.out.json(&plan)?,
     }
     Ok(Exit::Success)

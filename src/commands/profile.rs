@@ -11,6 +11,7 @@ use crate::engine::profile::Profile;
 use crate::engine::{self, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
+use crate::page::terminal;
 use crate::render;
 use crate::results::Ceilings;
 
@@ -56,7 +57,8 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let (ceilings, profile) = measure(&spec, args.context as usize).map_err(|error| refused(&spec, error))?;
     match args.format {
         Format::Table => {
-            write!(io.out, "{}", render::profile_tables::tables(&spec.model, &profile, ceilings.as_ref()))?;
+            let page = render::profile_tables::page(&spec.model, &profile, ceilings.as_ref());
+            io.out.text(&terminal::for_stdout(&page))?;
         }
         Format::Json => {
             let output = Output { model: &spec.model, profile: &profile, ceilings };

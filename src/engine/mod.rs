@@ -5,6 +5,7 @@
 pub mod candle;
 mod engine_error;
 mod generation;
+pub mod greedy;
 mod hub;
 mod loaded;
 mod needs;

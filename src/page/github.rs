@@ -209,8 +209,8 @@ fn spell(line: &Line, spelling: &Spelling) -> String {
         Span::Words(words) => (*words).to_owned(),
         Span::Figure(figure) => typeset(figure.as_str()),
         Span::Icon(icon) => format!("{} ", symbol(*icon)),
-        Span::Foreign(text) => (spelling.foreign)(&text.cut()),
-        Span::Code(text) => (spelling.code)(&text.cut()),
+        Span::Foreign(text) => (spelling.foreign)(text.cut()),
+        Span::Code(text) => (spelling.code)(text.cut()),
         Span::Strong(line) => format!("{}{}{}", spelling.strong[0], spell(line, spelling), spelling.strong[1]),
         Span::Unbroken(line) => spell(line, spelling).replace(' ', NO_BREAK),
         Span::Command(line) => (spelling.code)(&text(line).replace('−', "-")),
@@ -225,7 +225,7 @@ fn text(line: &Line) -> String {
         Span::Words(words) | Span::Link(words, _) => (*words).to_owned(),
         Span::Figure(figure) => typeset(figure.as_str()),
         Span::Icon(icon) => format!("{} ", symbol(*icon)),
-        Span::Foreign(foreign) | Span::Code(foreign) => foreign.cut(),
+        Span::Foreign(foreign) | Span::Code(foreign) => foreign.cut().to_owned(),
         Span::Strong(line) | Span::Unbroken(line) | Span::Command(line) => text(line),
     });
     spans.collect()

@@ -28,20 +28,22 @@ pub enum Span {
 
 /// Text of others: only a writer gets at it, through an escape of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Foreign {
-    text: String,
-    most: usize,
-}
+pub struct Foreign(String);
 
 impl Foreign {
-    /// What is longer than `most` characters will be cut.
-    fn new(text: &str, most: usize) -> Self {
-        Self { text: text.chars().take(most + 1).collect(), most }
+    /// One visible line, cut at its end.
+    fn sentence(text: &str, most: usize) -> Self {
+        Self(escape::short_line(text, most))
     }
 
-    /// One visible line, cut; what the place makes of its characters is still to be escaped.
-    pub(super) fn cut(&self) -> String {
-        escape::short_line(&self.text, self.most)
+    /// One visible line, cut in its middle.
+    fn name(text: &str, most: usize) -> Self {
+        Self(escape::short_name(text, most))
+    }
+
+    /// What the place makes of its characters is still to be escaped.
+    pub(super) fn cut(&self) -> &str {
+        &self.0
     }
 }
 
@@ -137,12 +139,17 @@ impl Line {
 
 /// `text` of others, cut to `most` characters.
 pub fn foreign(text: &str, most: usize) -> Line {
-    Line(vec![Span::Foreign(Foreign::new(text, most))])
+    Line(vec![Span::Foreign(Foreign::sentence(text, most))])
 }
 
-/// A name of others, cut to `most` characters.
+/// A name of others within a sentence or a heading, cut to `most` characters.
+pub fn name(text: &str, most: usize) -> Line {
+    Line(vec![Span::Foreign(Foreign::name(text, most))])
+}
+
+/// A name of others that is set apart, cut to `most` characters.
 pub fn code(text: &str, most: usize) -> Line {
-    Line(vec![Span::Code(Foreign::new(text, most))])
+    Line(vec![Span::Code(Foreign::name(text, most))])
 }
 
 pub fn strong(line: impl Into<Line>) -> Line {

@@ -10,7 +10,7 @@ pub mod terminal;
 
 pub use grid::{Align, Cell, Column, Table};
 pub(crate) use line::line;
-pub use line::{Icon, Line, Span, Tone, Url, code, command, foreign, link, strong, unbroken};
+pub use line::{Icon, Line, Span, Tone, Url, code, command, foreign, link, name, strong, unbroken};
 
 /// The document. `top` and `end` are always shown; what of the `body` doesn't fit is left out, and said to be.
 #[derive(Debug, Clone, Default, PartialEq)]

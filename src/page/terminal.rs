@@ -12,13 +12,16 @@ use super::{Align, Block, Cell, Line, Page, Span, Table, Tone};
 const MOST_ROWS: usize = 200;
 /// So are more lines of a list.
 const MOST_LINES: usize = 50;
-/// Columns when it isn't a terminal, or one that doesn't know its width.
+/// Columns for tables where nobody knows how many there are.
 const DEFAULT_WIDTH: u16 = 100;
+/// Stands for a space at which no line is broken.
+const KEPT_SPACE: &str = "\u{a0}";
 
 /// What the output can show.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Screen {
-    pub width: u16,
+    /// In columns. Where it isn't known, as in a pipe, sentences stay in one line each: they can be searched for.
+    pub width: Option<u16>,
     pub color: bool,
 }
 
@@ -33,7 +36,12 @@ impl Screen {
             && !is_set("NO_COLOR")
             && env::var_os("TERM").is_none_or(|term| term != "dumb");
         let width = columns.or_else(|| comfy_table::Table::new().width().filter(known));
-        Self { width: width.unwrap_or(DEFAULT_WIDTH), color }
+        Self { width, color }
+    }
+
+    /// Of a table.
+    fn columns(self) -> u16 {
+        self.width.unwrap_or(DEFAULT_WIDTH)
     }
 }
 
@@ -44,55 +52,80 @@ pub fn for_stdout(page: &Page) -> String {
 
 /// The page as text.
 pub fn write(page: &Page, screen: Screen) -> String {
-    let mut out = format!("{}\n", plain(&page.headline));
+    let mut out = if page.headline.is_empty() { String::new() } else { paragraph(&page.headline, screen) };
+    let mut last: Option<&Block> = None;
     for block in page.top.iter().chain(&page.body).chain(&page.end) {
+        if matches!((last, block), (Some(Block::Table(_) | Block::List(_)), Block::Paragraph(_))) {
+            out.push('\n');
+        }
         write_block(block, screen, &mut out);
+        last = Some(block);
     }
     out
 }
 
 fn write_block(block: &Block, screen: Screen, out: &mut String) {
     match block {
-        Block::Paragraph(line) | Block::Quote(line) => out.push_str(&format!("{}\n", plain(line))),
-        Block::Warnings(lines) => section("Warnings", lines, out),
-        Block::List(lines) => list(lines, out),
+        Block::Paragraph(line) | Block::Quote(line) => out.push_str(&paragraph(line, screen)),
+        Block::Warnings(lines) => section("Warnings", lines, screen, out),
+        Block::List(lines) => list(lines, screen, out),
         Block::Table(table) => write_table(table, screen, out),
         Block::Fold { title, blocks } => {
-            out.push_str(&format!("\n{}:\n", plain(title)));
+            out.push_str(&format!("\n{}", paragraph(&title.clone().and(":"), screen)));
             blocks.iter().for_each(|block| write_block(block, screen, out));
         }
         Block::Commands(text) => text.lines().for_each(|line| out.push_str(&format!("  {line}\n"))),
-        Block::Next(line) => section("Next", std::slice::from_ref(line), out),
-        Block::Facts(lines) => out.push_str(&format!("\n{}\n", plain(&Line::joined(lines.iter().cloned(), " · ")))),
+        Block::Next(line) => section("Next", std::slice::from_ref(line), screen, out),
+        Block::Facts(lines) => {
+            let facts = Line::joined(lines.iter().cloned(), "\u{a0}· ");
+            out.push_str(&format!("\n{}", paragraph(&facts, screen)));
+        }
     }
 }
 
-fn section(heading: &'static str, lines: &[Line], out: &mut String) {
+fn section(heading: &'static str, lines: &[Line], screen: Screen, out: &mut String) {
     if !lines.is_empty() {
         out.push_str(&format!("\n{heading}:\n"));
-        list(lines, out);
+        list(lines, screen, out);
     }
 }
 
-fn list(lines: &[Line], out: &mut String) {
-    for line in lines.iter().take(MOST_LINES) {
-        out.push_str(&format!("  {}\n", plain(line)));
-    }
+fn list(lines: &[Line], screen: Screen, out: &mut String) {
+    lines.iter().take(MOST_LINES).for_each(|line| out.push_str(&wrapped(line, screen, ["  ", "    "])));
     out.push_str(&rest(lines.len(), MOST_LINES, "lines"));
 }
 
 fn rest(count: usize, shown: usize, what: &str) -> String {
     match count.saturating_sub(shown) {
         0 => String::new(),
-        more => format!("... and {more} more {what}: `--format json` or `csv` shows all\n"),
+        more => format!("... and {more} more {what}: `--format json` shows all\n"),
     }
+}
+
+fn paragraph(line: &Line, screen: Screen) -> String {
+    wrapped(line, screen, [""; 2])
+}
+
+/// As many words in each line as fit behind the indents of the first line and the others. A word that is longer than a
+/// line stays whole.
+fn wrapped(line: &Line, screen: Screen, [first, others]: [&str; 2]) -> String {
+    let width = screen.width.map_or(usize::MAX, usize::from);
+    let fits = |text: &str| text.chars().count() + others.len() <= width;
+    let kept = |text: String| if fits(&text) { text.replace(' ', KEPT_SPACE) } else { text };
+    let options = textwrap::Options::new(width)
+        .initial_indent(first)
+        .subsequent_indent(others)
+        .break_words(false)
+        .word_separator(textwrap::WordSeparator::AsciiSpace)
+        .word_splitter(textwrap::WordSplitter::NoHyphenation);
+    textwrap::fill(&words(line, kept), options).replace(KEPT_SPACE, " ") + "\n"
 }
 
 fn write_table(table: &Table, screen: Screen, out: &mut String) {
     if table.rows.is_empty() {
         return;
     }
-    for columns in bands(table, screen.width) {
+    for columns in bands(table, screen.columns()) {
         out.push_str(&format!("\n{}\n", draw(table, &columns, screen)));
     }
     out.push_str(&rest(table.total, MOST_ROWS, "rows"));
@@ -131,7 +164,7 @@ fn width_of(table: &Table, column: usize) -> usize {
 
 fn draw(table: &Table, columns: &[usize], screen: Screen) -> String {
     let mut drawn = comfy_table::Table::new();
-    drawn.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(screen.width);
+    drawn.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(screen.columns());
     if screen.color {
         drawn.enforce_styling();
     } else {
@@ -174,17 +207,23 @@ fn lines_of(lines: &[Line]) -> String {
 
 /// The words alone.
 fn plain(line: &Line) -> String {
+    words(line, |text| text)
+}
+
+/// The words; those that stay together are `kept` so.
+fn words(line: &Line, kept: impl Fn(String) -> String + Copy) -> String {
     let mut text = String::new();
     for span in &line.0 {
         match span {
-            Span::Words(words) => text.push_str(words),
-            Span::Figure(figure) => text.push_str(figure.as_str()),
+            Span::Words(own) => text.push_str(own),
+            Span::Figure(figure) => text.push_str(&kept(figure.to_string())),
             Span::Icon(_) => {}
-            Span::Foreign(words) => text.push_str(&words.cut()),
-            Span::Code(words) => text.push_str(&words.cut()),
-            Span::Strong(line) | Span::Unbroken(line) => text.push_str(&plain(line)),
-            Span::Command(line) => text.push_str(&format!("`{}`", plain(line))),
-            Span::Link(words, url) => text.push_str(&format!("{words} ({})", url.as_str())),
+            Span::Foreign(foreign) => text.push_str(foreign.cut()),
+            Span::Code(name) => text.push_str(&kept(name.cut().to_owned())),
+            Span::Strong(line) => text.push_str(&words(line, kept)),
+            Span::Unbroken(line) => text.push_str(&kept(words(line, kept))),
+            Span::Command(line) => text.push_str(&kept(format!("`{}`", words(line, kept)))),
+            Span::Link(title, url) => text.push_str(&format!("{title} ({})", url.as_str())),
         }
     }
     text
@@ -192,7 +231,7 @@ fn plain(line: &Line) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Column, code};
+    use super::super::{Column, code, command, line};
     use super::*;
 
     /// Columns that don't fit go on below, with the first one again; nothing is cut.
@@ -204,8 +243,32 @@ mod tests {
         let table = Table { wide: true, ..Table::of(columns, &["one", "two"]) };
         let page = Page { body: vec![Block::Table(table)], ..Page::default() };
         for (width, bands) in [(80, 1), (40, 2), (25, 3)] {
-            let text = write(&page, Screen { width, color: false });
+            let text = write(&page, Screen { width: Some(width), color: false });
             assert_eq!(text.matches("Case").count(), bands, "{width}: {text}");
+        }
+    }
+
+    /// Sentences are broken between words; what is to be typed, and what would be two facts, isn't torn apart.
+    #[test]
+    fn sentences_fit_the_screen() {
+        let sentence = line!["to be sure, measure again with ", command("--runs 12 --quiet"), ", or add sessions"];
+        let page = Page {
+            headline: "A headline that is longer than the screen is wide".into(),
+            body: vec![Block::Warnings(vec![sentence.clone()])],
+            end: vec![Block::Next(sentence), Block::Facts(vec!["one fact".into(); 5])],
+            ..Page::default()
+        };
+        let text = |width| write(&page, Screen { width, color: false });
+        insta::assert_snapshot!(text(Some(34)));
+        assert!(text(None).contains("\n  to be sure, measure again with `--runs 12 --quiet`, or add sessions\n"));
+        for width in 1..80 {
+            let narrow = text(Some(width));
+            assert_eq!(
+                narrow.split_whitespace().collect::<Vec<_>>(),
+                text(None).split_whitespace().collect::<Vec<_>>()
+            );
+            let long = |line: &&str| line.chars().count() > width.into() && line.trim().contains(' ');
+            assert!(width < 25 || !narrow.lines().any(|line| long(&line)), "{width}: {narrow}");
         }
     }
 }

@@ -1,25 +1,72 @@
-//! The table of `bench-diff baseline list`.
+//! The pages of `bench-diff baseline`.
 
-use comfy_table::{LineStyle, Table, TableStyle, presets};
+use std::path::Path;
 
-use crate::baseline::Entry;
-use crate::escape;
+use super::{NAME, SENTENCE, run};
+use crate::baseline::{self, Change, Entry, Findings};
+use crate::number::{count, counted};
+use crate::page::{Block, Column, Line, Page, Table, code, foreign, line, name};
+use crate::results::{Occasions, Results};
 
-const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
-
-/// One line for each baseline.
-pub fn list(entries: &[Entry]) -> String {
-    let mut table = Table::new();
-    table.load_style(STYLE).set_header(["baseline", "sessions", "occasions", "cases", "newest", "of"]);
-    for entry in entries {
-        table.add_row([
-            escape::line(&entry.name()),
-            entry.sessions.to_string(),
-            entry.occasions.to_string(),
-            entry.cases.to_string(),
-            escape::short_line(&entry.measured, 20),
-            escape::short_line(&entry.program, 80),
-        ]);
+/// One row for each baseline of a directory.
+pub fn list(entries: &[Entry], directory: &Path) -> Page {
+    let columns = vec![
+        Column::left("Baseline", |entry: &Entry| code(&entry.name(), NAME)),
+        Column::right("Sessions", |entry: &Entry| count(entry.sessions)),
+        Column::right("Occasions", |entry: &Entry| count(entry.occasions)),
+        Column::right("Cases", |entry: &Entry| count(entry.cases)),
+        Column::left("Newest", |entry: &Entry| foreign(&entry.measured, 20)),
+        Column::left("Of", |entry: &Entry| foreign(&entry.program, NAME)),
+    ];
+    Page {
+        headline: line![counted(entries.len(), "baseline"), " in ", path(directory)],
+        body: vec![Block::Table(Table::of(columns, entries))],
+        ..Page::default()
     }
-    table.trim_fmt() + "\n"
+}
+
+/// The newest session, and how many there are.
+pub fn show(results: &Results, file: &Path) -> Page {
+    let occasions = Occasions::of(&results.sessions);
+    let mut page = run::page(results);
+    let newest = line!["The newest of ", foreign(&occasions.in_words(), SENTENCE), " in ", path(file)];
+    page.end.push(Block::Paragraph(newest));
+    page.end.extend(lacking(&occasions).map(Block::Paragraph));
+    page
+}
+
+/// What an update did to each file, and what these still lack.
+pub fn update(changes: &[Change]) -> Page {
+    let blocks = |change: &Change| {
+        let lacks = lacking(&change.occasions).map(|lacks| Block::List(vec![lacks]));
+        [Block::Paragraph(told(change))].into_iter().chain(lacks)
+    };
+    Page { body: changes.iter().flat_map(blocks).collect(), ..Page::default() }
+}
+
+fn lacking(occasions: &Occasions) -> Option<Line> {
+    baseline::lacking(occasions).map(|lacks| foreign(&lacks, SENTENCE))
+}
+
+fn told(change: &Change) -> Line {
+    let Change { path: file, sessions, added, dropped, .. } = change;
+    let dropped = if *dropped > 0 { line![", ", count(*dropped), " old dropped"] } else { Line::default() };
+    match added {
+        0 => line![path(file), " holds these results already"],
+        _ => line![path(file), " now holds ", counted(*sessions, "session"), " (", count(*added), " new", dropped, ")"],
+    }
+}
+
+/// All is well, but for what some lack.
+pub fn verified(findings: &Findings, directory: &Path) -> Page {
+    let headline = match findings.files {
+        0 => line!["no baselines in `", path(directory), "`"],
+        files => line![counted(files, "baseline"), ": OK"],
+    };
+    let remarks = findings.remarks.iter().map(|remark| foreign(remark, SENTENCE)).collect();
+    Page { headline, body: vec![Block::List(remarks)], ..Page::default() }
+}
+
+fn path(path: &Path) -> Line {
+    name(&path.to_string_lossy(), 2 * NAME)
 }

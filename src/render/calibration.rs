@@ -4,7 +4,7 @@ use super::{NAME, metric};
 use crate::calibrate::{Apparent, CHANGES, Calibration, Sensitivity};
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, percent, smallest_change};
-use crate::page::{Block, Column, Line, Page, Table, command, foreign, line};
+use crate::page::{Block, Column, Line, Page, Table, command, line, name};
 
 /// More runs are no practical advice.
 const MANY_RUNS: u32 = 30;
@@ -15,14 +15,14 @@ pub fn page(calibration: &Calibration) -> Page {
     Page {
         headline: line![
             "Suite ",
-            foreign(&calibration.suite, NAME),
+            name(&calibration.suite, NAME),
             " on ",
-            foreign(&calibration.hardware, NAME),
+            name(&calibration.hardware, NAME),
             ", the same build as base and head, ",
             count(calibration.rounds as usize),
             " runs each. For each metric its noisiest case:"
         ],
-        body: vec![Block::Table(by_metric(calibration)), Block::Paragraph(Line::default())],
+        body: vec![Block::Table(by_metric(calibration))],
         end: said.collect(),
         ..Page::default()
     }

@@ -1,7 +1,7 @@
 //! Names of cases in a table: what all of them share is said once, as a pattern.
 
 use super::NAME;
-use crate::page::{Line, code, foreign, strong, unbroken};
+use crate::page::{Line, code, name, strong, unbroken};
 
 /// How the cases' ids are shortened. Ids are foreign text.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,7 +34,7 @@ impl Names {
     /// What is special about an id: **0.5B** · 6144.
     pub fn short(&self, id: &str) -> Line {
         let varying = self.parts.iter().zip(id.split('/')).filter(|(part, _)| part.varies);
-        let lines: Vec<Line> = varying.map(|(part, own)| foreign(&part.own(own), NAME)).collect();
+        let lines: Vec<Line> = varying.map(|(part, own)| name(&part.own(own), NAME)).collect();
         match lines.split_first() {
             Some((first, others)) => {
                 let apart = |line: Line| unbroken(" · ").and(line);
@@ -106,7 +106,7 @@ mod tests {
         let ids = ["Qwen2.5-0.5B-Instruct/bf16/1", "Qwen2.5-0.5B-Instruct/bf16/6144", "Qwen2.5-7B-Instruct/bf16/1"];
         let names = Names::of(ids);
         assert_eq!(names.pattern(), Some(code("Qwen2.5-*-Instruct/bf16/*", NAME)));
-        assert_eq!(names.short(ids[1]), line![strong(foreign("0.5B", NAME)), unbroken(" · "), foreign("6144", NAME)]);
+        assert_eq!(names.short(ids[1]), line![strong(name("0.5B", NAME)), unbroken(" · "), name("6144", NAME)]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod comparison;
 pub mod csv;
 mod details;
 mod facts;
+pub mod greedy_tokens;
 mod headline;
 mod next_step;
 pub mod planned_cases;
@@ -17,8 +18,6 @@ pub mod profile_tables;
 pub mod pull_request;
 mod reproduce;
 pub mod run;
-
-use comfy_table::{CellAlignment, LineStyle, TableStyle, presets};
 
 use crate::metric::{Better, MetricName};
 use crate::page::{Line, code, foreign};
@@ -64,15 +63,4 @@ fn metric_heading(name: &MetricName, unit: &str, better: Better) -> Vec<Line> {
         Better::Lower => " ↓",
     };
     vec![metric(name).and(arrow), foreign(unit, 16)]
-}
-
-/// A table for a terminal that isn't part of a page: text in the first column, numbers in the others.
-fn plain_table(heading: impl IntoIterator<Item = String>, rows: Vec<Vec<String>>) -> String {
-    const STYLE: TableStyle = presets::UTF8_NO_BORDERS.row_separator(LineStyle::none());
-    let mut table = comfy_table::Table::new();
-    table.load_style(STYLE).set_header(heading).add_rows(rows);
-    for column in table.column_iter_mut().skip(1) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    table.trim_fmt()
 }

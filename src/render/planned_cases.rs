@@ -1,52 +1,75 @@
-//! The table of `bench-diff plan`.
+//! The page of `bench-diff plan`.
 
-use super::plain_table;
-use crate::escape;
+use super::{NAME, SENTENCE};
+use crate::engine::Memory;
+use crate::number::{count, decimal};
+use crate::page::{Block, Cell, Column, Icon, Line, Page, Table, code, foreign, line, name, unbroken};
 use crate::plan::{Plan, PlannedCase};
 
-/// The plan as a table for a terminal, with its summary and what can't run.
-pub fn plan(plan: &Plan) -> String {
-    let memory = plan.device.memory.map_or_else(String::new, |bytes| format!(", {}", gib(bytes)));
-    let mut text = format!("Suite {} on {}{memory}\n\n", plan.suite, plan.device.name);
-    if let Some(candle) = &plan.candle {
-        text.push_str(&format!(
-            "Built against the candle {}, by `bench-diff ci`\n\n",
-            escape::line(&candle.to_string())
-        ));
+/// The cases with what they need; how long all of them take, and what can't run.
+pub fn page(plan: &Plan) -> Page {
+    let memory = plan.device.memory.map(|bytes| line![", ", gib(bytes)]).unwrap_or_default();
+    let candle = plan.candle.as_ref().map(|candle| {
+        let candle = name(&candle.to_string(), NAME);
+        Block::Paragraph(line!["Built against the candle ", candle, ", by ", unbroken("`bench-diff ci`")])
+    });
+    Page {
+        headline: line!["Suite ", name(&plan.suite, NAME), " on ", name(&plan.device.name, NAME), memory],
+        top: candle.into_iter().collect(),
+        body: vec![Block::Table(table(&plan.cases)), Block::Paragraph(summary(plan))],
+        end: vec![Block::List(refused(&plan.cases))],
     }
-    let heading = ["case", "weights", "KV cache", "workspace", "total", "a run"].map(str::to_owned);
-    text.push_str(&plain_table(heading, plan.cases.iter().map(row).collect()));
+}
+
+fn table(cases: &[PlannedCase]) -> Table {
+    type Part = (&'static str, fn(&Memory) -> u64);
+    const PARTS: [Part; 4] = [
+        ("Weights", |memory| memory.weights),
+        ("KV cache", |memory| memory.kv_cache),
+        ("Workspace", |memory| memory.workspace),
+        ("Total", Memory::total),
+    ];
+    let mut columns = vec![Column::left("Case", |planned: &PlannedCase| code(&planned.case.id, NAME))];
+    columns.extend(PARTS.map(|(heading, part)| {
+        Column::right(heading, move |planned: &PlannedCase| {
+            planned.memory.map(|memory| gib(part(&memory))).unwrap_or_default()
+        })
+    }));
+    columns.push(Column::right("One run", time));
+    Table { wide: true, ..Table::of(columns, cases) }
+}
+
+fn time(planned: &PlannedCase) -> Cell {
+    match planned.failure {
+        Some(_) => Cell { mark: Some((Icon::Failed, "won't run")), lines: Vec::new() },
+        None => duration(planned.seconds).into(),
+    }
+}
+
+fn summary(plan: &Plan) -> Line {
     let running = plan.cases.iter().filter(|case| case.failure.is_none()).count();
-    let time = duration(plan.seconds);
-    text.push_str(&format!("\n\n{running} of {} cases will run, {} runs each: {time}\n", plan.cases.len(), plan.runs));
-    for case in &plan.cases {
-        if let Some(failure) = &case.failure {
-            text.push_str(&format!("won't run: {}: {}\n", case.case.id, failure.reason));
-        }
-    }
-    text
+    let (all, runs) = (count(plan.cases.len()), count(plan.runs as usize));
+    line![count(running), " of ", all, " cases will run, ", runs, " runs each: ", duration(plan.seconds)]
 }
 
-fn row(planned: &PlannedCase) -> Vec<String> {
-    let time = if planned.failure.is_some() { "won't run".into() } else { duration(planned.seconds) };
-    let amounts =
-        planned.memory.map(|memory| [memory.weights, memory.kv_cache, memory.workspace, memory.total()].map(gib));
-    let mut cells = vec![planned.case.id.clone()];
-    cells.extend(amounts.unwrap_or_default());
-    cells.push(time);
-    cells
+fn refused(cases: &[PlannedCase]) -> Vec<Line> {
+    let why = |planned: &PlannedCase| {
+        let reason = foreign(&planned.failure.as_ref()?.reason, SENTENCE);
+        Some(line!["won't run: ", name(&planned.case.id, NAME), ": ", reason])
+    };
+    cases.iter().filter_map(why).collect()
 }
 
-fn gib(bytes: u64) -> String {
-    format!("{:.2} GiB", bytes as f64 / (1u64 << 30) as f64)
+fn gib(bytes: u64) -> Line {
+    unbroken(line![decimal(bytes as f64 / (1u64 << 30) as f64, 2), " GiB"])
 }
 
 /// An estimate of time, as rough as it is.
-fn duration(seconds: f64) -> String {
-    match seconds {
+fn duration(seconds: f64) -> Line {
+    unbroken(match seconds {
         ..1.0 => "under 1 s".into(),
-        ..120.0 => format!("about {seconds:.0} s"),
-        ..7200.0 => format!("about {:.0} min", seconds / 60.0),
-        _ => format!("about {:.1} h", seconds / 3600.0),
-    }
+        ..120.0 => line!["about ", decimal(seconds, 0), " s"],
+        ..7200.0 => line!["about ", decimal(seconds / 60.0, 0), " min"],
+        _ => line!["about ", decimal(seconds / 3600.0, 1), " h"],
+    })
 }

@@ -5,7 +5,7 @@ use super::{NAME, SENTENCE, metric_heading};
 use crate::case::WeightsSource;
 use crate::metric::{Metric, MetricName};
 use crate::number::{count, mean_and_deviation, percent};
-use crate::page::{Align, Block, Cell, Column, Line, Page, Table, foreign, line, unbroken};
+use crate::page::{Align, Block, Cell, Column, Line, Page, Table, foreign, line, name, unbroken};
 use crate::results::{Discarded, Level, Outcome, Results, Run, Session, levels};
 use crate::stats::Share;
 
@@ -28,7 +28,7 @@ fn heading(results: &Results, session: &Session) -> Line {
     let device = device.map_or_else(|| "an unknown device".into(), |device| foreign(device, NAME));
     let generated = results.cases.iter().any(|case| case.weights == WeightsSource::Generated);
     let weights = if generated { ", generated weights" } else { "" };
-    line!["Suite ", foreign(&results.suite, NAME), " on ", device, ": ", program(session), weights]
+    line!["Suite ", name(&results.suite, NAME), " on ", device, ": ", program(session), weights]
 }
 
 /// Nothing is known of one that never ran.
@@ -86,7 +86,7 @@ fn notes(results: &Results, session: &Session) -> Vec<Line> {
     let again = |Discarded { why, run }: &Discarded| {
         line![
             "measured again: ",
-            foreign(&run.case, NAME),
+            name(&run.case, NAME),
             ", run ",
             count(run.round as usize),
             ": ",
@@ -98,7 +98,7 @@ fn notes(results: &Results, session: &Session) -> Vec<Line> {
 }
 
 fn said_of(run: &Run) -> Vec<Line> {
-    let case = foreign(&run.case, NAME);
+    let case = name(&run.case, NAME);
     match &run.outcome {
         Outcome::Failed(failure) => vec![line!["failed: ", case, ": ", foreign(&failure.reason, SENTENCE)]],
         Outcome::Ok(measurement) => {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{Place, Said, read};
 
 /// Results of one session on an H100, as `run` writes them.
-fn results(session: &str, day: u32) -> Value {
+pub fn results(session: &str, day: u32) -> Value {
     let case = json!({
         "id": "Qwen2.5-0.5B/bf16/1", "model": "Qwen/Qwen2.5-0.5B", "weights": "generated", "quantization": "none",
         "dtype": "bf16", "engine": "candle", "implementation": "graph", "device": "cuda", "gpus": 1, "batch_size": 1,
