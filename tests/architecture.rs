@@ -88,6 +88,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("nvml_wrapper", &["device"]),
     ("octocrab", &["github"]),
     ("http", &["github"]),
+    // Whatever is laid out for a reader is a page.
+    ("comfy_table", &["page"]),
+    ("textwrap", &["page"]),
     ("statrs", &["stats"]),
 ];
 

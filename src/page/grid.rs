@@ -10,7 +10,7 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
     /// How many there are, shown or not.
     pub total: usize,
-    /// The columns after the first are of a kind: where they are too wide, they may go on below.
+    /// Its cells aren't broken at spaces: where the columns are too wide, they go on below.
     pub wide: bool,
 }
 

@@ -4,7 +4,8 @@ use std::env;
 use std::io::IsTerminal;
 
 use comfy_table::presets::NOTHING;
-use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement};
+use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Width};
+use textwrap::core::display_width;
 
 use super::{Align, Block, Cell, Line, Page, Span, Table, Tone};
 
@@ -110,8 +111,7 @@ fn paragraph(line: &Line, screen: Screen) -> String {
 /// line stays whole.
 fn wrapped(line: &Line, screen: Screen, [first, others]: [&str; 2]) -> String {
     let width = screen.width.map_or(usize::MAX, usize::from);
-    let fits = |text: &str| text.chars().count() + others.len() <= width;
-    let kept = |text: String| if fits(&text) { text.replace(' ', KEPT_SPACE) } else { text };
+    let kept = |text: String| if display_width(&text) + others.len() <= width { keep(text) } else { text };
     let options = textwrap::Options::new(width)
         .initial_indent(first)
         .subsequent_indent(others)
@@ -134,16 +134,14 @@ fn write_table(table: &Table, screen: Screen, out: &mut String) {
 /// Which columns stand beside each other: all, or as many as the screen is wide, with the first in front again.
 fn bands(table: &Table, width: u16) -> Vec<Vec<usize>> {
     let count = table.columns.len();
-    if !table.wide || count < 2 {
-        return vec![(0..count).collect()];
-    }
-    let widths: Vec<usize> = (0..count).map(|column| width_of(table, column)).collect();
-    let room = usize::from(width).saturating_sub(widths[0].min(usize::from(width) / 2));
-    let mut bands: Vec<Vec<usize>> = Vec::new();
-    let mut left = 0;
-    for (column, width) in widths.iter().enumerate().skip(1) {
+    let widths: Vec<usize> = (0..count).map(|column| least_width(table, column)).collect();
+    let Some((first, others)) = widths.split_first() else { return Vec::new() };
+    let room = usize::from(width).saturating_sub((*first).min(usize::from(width) / 2));
+    let mut bands: Vec<Vec<usize>> = vec![vec![0]];
+    let mut left = room;
+    for (column, width) in (1..).zip(others) {
         match bands.last_mut() {
-            Some(band) if *width <= left => band.push(column),
+            Some(band) if *width <= left || band.len() == 1 => band.push(column),
             _ => {
                 bands.push(vec![0, column]);
                 left = room;
@@ -154,12 +152,13 @@ fn bands(table: &Table, width: u16) -> Vec<Vec<usize>> {
     bands
 }
 
-/// With a space on each side.
-fn width_of(table: &Table, column: usize) -> usize {
+/// What a column needs, with a space on each side: room for its longest word, or line.
+fn least_width(table: &Table, column: usize) -> usize {
     let cells = table.rows.iter().take(MOST_ROWS).map(|row| text_of(&row[column]));
     let heading = lines_of(&table.columns[column].lines);
-    let lines = cells.chain([heading]).flat_map(|text| text.lines().map(|line| line.chars().count()).max());
-    lines.max().unwrap_or(0) + 2
+    let ends = |c: char| c == '\n' || (c == ' ' && !table.wide);
+    let widest = |text: String| text.split(ends).map(display_width).max();
+    cells.chain([heading]).filter_map(widest).max().unwrap_or(0) + 2
 }
 
 fn draw(table: &Table, columns: &[usize], screen: Screen) -> String {
@@ -179,8 +178,10 @@ fn draw(table: &Table, columns: &[usize], screen: Screen) -> String {
         if table.columns[*column].align == Align::Right {
             drawn.set_cell_alignment(CellAlignment::Right);
         }
+        let least = least_width(table, *column).min(usize::from(screen.columns()) / 2);
+        drawn.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least as u16)));
     }
-    drawn.trim_fmt()
+    drawn.trim_fmt().replace(KEPT_SPACE, " ")
 }
 
 fn colored(cell: &Cell) -> comfy_table::Cell {
@@ -202,15 +203,15 @@ fn text_of(cell: &Cell) -> String {
 }
 
 fn lines_of(lines: &[Line]) -> String {
-    lines.iter().map(plain).collect::<Vec<_>>().join("\n")
+    lines.iter().map(|line| words(line, keep)).collect::<Vec<_>>().join("\n")
 }
 
-/// The words alone.
-fn plain(line: &Line) -> String {
-    words(line, |text| text)
+/// In one piece.
+fn keep(text: String) -> String {
+    text.replace(' ', KEPT_SPACE)
 }
 
-/// The words; those that stay together are `kept` so.
+/// The words alone; those that stay together are `kept` so.
 fn words(line: &Line, kept: impl Fn(String) -> String + Copy) -> String {
     let mut text = String::new();
     for span in &line.0 {

@@ -1,27 +1,30 @@
 //! The page of `bench-diff plan`.
 
+use super::case_names::Names;
 use super::{NAME, SENTENCE};
 use crate::engine::Memory;
-use crate::number::{count, decimal};
-use crate::page::{Block, Cell, Column, Icon, Line, Page, Table, code, foreign, line, name, unbroken};
+use crate::number::{Figure, count, decimal};
+use crate::page::{Align, Block, Cell, Column, Icon, Line, Page, Table, command, foreign, line, name, unbroken};
 use crate::plan::{Plan, PlannedCase};
 
 /// The cases with what they need; how long all of them take, and what can't run.
 pub fn page(plan: &Plan) -> Page {
-    let memory = plan.device.memory.map(|bytes| line![", ", gib(bytes)]).unwrap_or_default();
+    let memory = plan.device.memory.map(|bytes| line![", ", gib(bytes), " GiB"]).unwrap_or_default();
     let candle = plan.candle.as_ref().map(|candle| {
         let candle = name(&candle.to_string(), NAME);
-        Block::Paragraph(line!["Built against the candle ", candle, ", by ", unbroken("`bench-diff ci`")])
+        Block::Paragraph(line!["Built against the candle ", candle, ", by ", command("bench-diff ci")])
     });
+    let names = Names::of(plan.cases.iter().map(|planned| planned.case.id.as_str()));
+    let pattern = names.pattern().map(|pattern| Block::Paragraph(line!["Cases: ", pattern]));
     Page {
         headline: line!["Suite ", name(&plan.suite, NAME), " on ", name(&plan.device.name, NAME), memory],
-        top: candle.into_iter().collect(),
-        body: vec![Block::Table(table(&plan.cases)), Block::Paragraph(summary(plan))],
+        top: candle.into_iter().chain(pattern).collect(),
+        body: vec![Block::Table(table(&plan.cases, &names)), Block::Paragraph(summary(plan))],
         end: vec![Block::List(refused(&plan.cases))],
     }
 }
 
-fn table(cases: &[PlannedCase]) -> Table {
+fn table(cases: &[PlannedCase], names: &Names) -> Table {
     type Part = (&'static str, fn(&Memory) -> u64);
     const PARTS: [Part; 4] = [
         ("Weights", |memory| memory.weights),
@@ -29,11 +32,13 @@ fn table(cases: &[PlannedCase]) -> Table {
         ("Workspace", |memory| memory.workspace),
         ("Total", Memory::total),
     ];
-    let mut columns = vec![Column::left("Case", |planned: &PlannedCase| code(&planned.case.id, NAME))];
-    columns.extend(PARTS.map(|(heading, part)| {
-        Column::right(heading, move |planned: &PlannedCase| {
-            planned.memory.map(|memory| gib(part(&memory))).unwrap_or_default()
-        })
+    let mut columns = vec![Column::left("Case", |planned: &PlannedCase| names.short(&planned.case.id))];
+    columns.extend(PARTS.map(|(title, part)| {
+        let amount = move |planned: &PlannedCase| match planned.memory {
+            Some(memory) => Cell::from(gib(part(&memory))),
+            None => Cell::default(),
+        };
+        Column::new(vec![title.into(), "GiB".into()], Align::Right, amount)
     }));
     columns.push(Column::right("One run", time));
     Table { wide: true, ..Table::of(columns, cases) }
@@ -60,8 +65,8 @@ fn refused(cases: &[PlannedCase]) -> Vec<Line> {
     cases.iter().filter_map(why).collect()
 }
 
-fn gib(bytes: u64) -> Line {
-    unbroken(line![decimal(bytes as f64 / (1u64 << 30) as f64, 2), " GiB"])
+fn gib(bytes: u64) -> Figure {
+    decimal(bytes as f64 / (1u64 << 30) as f64, 2)
 }
 
 /// An estimate of time, as rough as it is.
