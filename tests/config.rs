@@ -198,7 +198,7 @@ fn a_suite_that_cant_run_yet_leaves_the_others_alone() {
     );
     let (exit, out, err) = plan("b");
     assert_eq!(exit, 0, "{err}");
-    assert!(out.contains("Qwen2.5-7B/bf16/6144"), "{out}");
+    assert!(out.contains("\nCases: Qwen2.5-7B/bf16/*\n") && out.contains("\n 6144 "), "{out}");
 }
 
 #[test]
