@@ -3,6 +3,7 @@
 //! An engine is a folder here and a line of [`ENGINES`]. It loads one model and generates greedily from token ids.
 
 pub mod candle;
+pub mod command;
 mod engine_error;
 mod generation;
 mod hub;
@@ -27,7 +28,7 @@ use crate::models::Model;
 use crate::results::Ceilings;
 
 /// Every engine. The first is the default.
-pub static ENGINES: &[&dyn EngineKind] = &[&candle::CandleKind, &replay::ReplayKind];
+pub static ENGINES: &[&dyn EngineKind] = &[&candle::CandleKind, &command::CommandKind, &replay::ReplayKind];
 
 /// An engine before it has loaded anything.
 pub trait EngineKind: Sync {
@@ -87,12 +88,14 @@ pub trait Engine {
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError>;
 
     /// Most bytes in use inside the allocator since the last [`reset_peak`](Engine::reset_peak), if it reports them.
-    fn allocated_peak(&self) -> Option<u64> {
-        None
+    fn allocated_peak(&mut self) -> Result<Option<u64>, EngineError> {
+        Ok(None)
     }
 
     /// Begins a new peak of the allocator; nothing where it doesn't tell one.
-    fn reset_peak(&mut self) {}
+    fn reset_peak(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// The forward pass, step by step: what `bench-diff generate` shows.
     fn logits(&mut self) -> Result<&mut dyn Logits, EngineError> {

@@ -28,6 +28,9 @@ pub struct ModelSpec {
     pub dtype: Dtype,
     /// The engine's name in the table of engines.
     pub engine: EngineName,
+    /// The program to start and its arguments, for the engine `command`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     /// Which of its implementations; it may have to fall back to another.
     pub implementation: ImplementationName,
     /// Where it runs.
@@ -55,6 +58,7 @@ impl ModelSpec {
             quantization: Quantization::None,
             dtype,
             engine: engine.name().into(),
+            command: Vec::new(),
             implementation: implementation.into(),
             device,
             gpus: Ordinals::first(usize::from(device == DeviceKind::Cuda)),

@@ -1,0 +1,223 @@
+//! Does a program speak the engine protocol? Each promise of docs/engine-protocol.md that can be tried is tried.
+//!
+//! Three conversations: a whole one, one whose input closes after the hello, and one that asks for what can't be.
+
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::program::RunningProgram;
+use crate::device::Ours;
+use crate::engine::protocol::{Answer, Request};
+use crate::engine::{EngineError, Generation, ModelSpec};
+use crate::error::Advice;
+use crate::models;
+
+/// How long what a program started may outlive it.
+const AFTERWARDS: Duration = Duration::from_secs(2);
+/// Tokens of the generations that are compared with each other.
+const TOKENS: usize = 16;
+
+/// What was tried, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The promise, in a few words.
+    pub promise: &'static str,
+    /// Whether it was kept.
+    pub found: Found,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It was kept. What the program said, where that is of interest.
+    Kept(String),
+    /// It was broken: how.
+    Broken(String),
+    /// It couldn't be tried, because of what was broken before.
+    NotTried,
+}
+
+/// Tries everything with the model of `spec`. `limit` is for each answer.
+pub fn check(spec: &ModelSpec, limit: Duration) -> Vec<Check> {
+    let mut checks = Checks::default();
+    let started = checks.start("says hello", spec, limit);
+    whole_conversation(&mut checks, started, spec);
+    let again = checks.start("starts a second time", spec, limit);
+    checks.after("ends when its input closes", again, |(mut program, _)| ended(program.close()));
+    let third = RunningProgram::start_within(&spec.command, spec.weights, limit).ok();
+    checks.after("refuses a device that isn't there", third, |(program, _)| refuses(program, spec));
+    checks.0
+}
+
+fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, String)>, spec: &ModelSpec) {
+    let loaded = checks.after("loads the model", started, |(mut program, _)| {
+        let said = load(&mut program, spec)?;
+        Ok((said, program))
+    });
+    let vocab_size = models::find(&spec.model).map(|model| model.vocab_size);
+    let first = checks.after("generates 1 token, then as many as it is asked for", loaded, |mut program| {
+        let (short, long) = (generate(&mut program, 8, 1)?, generate(&mut program, 8, TOKENS)?);
+        let chunks = long.chunks.len();
+        known(&short, vocab_size).and(known(&long, vocab_size))?;
+        Ok((format!("by the clock of the {}, in {chunks} chunks", long.clock), (program, long)))
+    });
+    let told = checks.after(
+        "gives the same tokens for the same prompt, whatever came before",
+        first,
+        |(mut program, first)| {
+            generate(&mut program, 5, TOKENS)?;
+            let again = generate(&mut program, 8, TOKENS)?;
+            match (&first.tokens, &again.tokens) {
+                (Some(one), Some(other)) if one != other => Err(format!("{} became {}", shown(one), shown(other))),
+                (Some(_), Some(_)) => Ok((String::new(), program)),
+                _ => Ok(("it doesn't tell its tokens".to_owned(), program)),
+            }
+        },
+    );
+    let asked = checks.after("tells its memory or leaves it out", told, |mut program| {
+        let said = memory(&mut program)?;
+        Ok((said, program))
+    });
+    let newer = checks.after("ignores fields that it doesn't know", asked, |mut program| {
+        let mut request = json!(Request::Generate { prompt: vec![1, 2, 3], tokens: 2 });
+        request["of_a_later_version"] = json!({ "any": ["thing"] });
+        program.ask_raw(&request).and_then(|()| program.generated()).and_then(|it| it.check(2)).map_err(said)?;
+        Ok((String::new(), program))
+    });
+    let left = checks.after("ends with 0 when it is asked to", newer, |mut program| {
+        let pid = program.id();
+        ended(program.quit())?;
+        Ok((String::new(), pid))
+    });
+    checks.after("leaves no process behind", left, |pid| Ok((nothing_left(pid)?, ())));
+}
+
+/// In the order of trying.
+#[derive(Default)]
+struct Checks(Vec<Check>);
+
+impl Checks {
+    fn start(&mut self, promise: &'static str, spec: &ModelSpec, limit: Duration) -> Option<(RunningProgram, String)> {
+        let started = RunningProgram::start_within(&spec.command, spec.weights, limit);
+        self.note(promise, started.map(|(program, hello)| (hello.describe(), (program, hello.name))).map_err(said))
+    }
+
+    /// Tries what needs `before`.
+    fn after<T, U>(
+        &mut self,
+        promise: &'static str,
+        before: Option<T>,
+        attempt: impl FnOnce(T) -> Result<(String, U), String>,
+    ) -> Option<U> {
+        let Some(before) = before else {
+            self.0.push(Check { promise, found: Found::NotTried });
+            return None;
+        };
+        self.note(promise, attempt(before))
+    }
+
+    fn note<U>(&mut self, promise: &'static str, outcome: Result<(String, U), String>) -> Option<U> {
+        let (found, next) = match outcome {
+            Ok((said, next)) => (Found::Kept(said), Some(next)),
+            Err(why) => (Found::Broken(why), None),
+        };
+        self.0.push(Check { promise, found });
+        next
+    }
+}
+
+fn said(error: EngineError) -> String {
+    error.in_one_line()
+}
+
+fn load(program: &mut RunningProgram, spec: &ModelSpec) -> Result<String, String> {
+    program.ask(&program.loading(spec)).map_err(said)?;
+    loop {
+        match program.answer().map_err(said)?.answer {
+            Answer::Loading { .. } => {}
+            Answer::Loaded { implementation, .. } => {
+                return Ok(implementation.map(|word| format!("as `{word}`")).unwrap_or_default());
+            }
+            other => return Err(said(program.out_of_turn(&other, "`load`"))),
+        }
+    }
+}
+
+/// A generation after `context` tokens, exactly as long as it was asked for.
+fn generate(program: &mut RunningProgram, context: u32, length: usize) -> Result<Generation, String> {
+    let prompt: Vec<u32> = (0..context).map(|place| 1000 + 17 * place).collect();
+    let generation = program.generate(&prompt, length).map_err(said)?;
+    generation.check(length).map_err(said)?;
+    Ok(generation)
+}
+
+fn known(generation: &Generation, vocab_size: Option<usize>) -> Result<(), String> {
+    let ids = generation.tokens.iter().flatten();
+    let unknown = ids.copied().find(|&id| vocab_size.is_some_and(|size| id as usize >= size));
+    unknown.map_or(Ok(()), |id| Err(format!("it gave the token {id}, which the model doesn't have")))
+}
+
+fn memory(program: &mut RunningProgram) -> Result<String, String> {
+    program.ask(&Request::Memory).map_err(said)?;
+    match program.answer().map_err(said)?.answer {
+        Answer::Memory { peak_bytes: Some(0) } => {
+            Err("it says 0 bytes: leave `peak_bytes` out if it is unknown".to_owned())
+        }
+        Answer::Memory { peak_bytes: Some(bytes) } => Ok(format!("{} MiB", bytes >> 20)),
+        Answer::Memory { peak_bytes: None } => Ok("left out".to_owned()),
+        other => Err(said(program.out_of_turn(&other, "`memory`"))),
+    }
+}
+
+fn ended(status: Option<std::process::ExitStatus>) -> Result<(String, ()), String> {
+    match status {
+        Some(status) if status.success() => Ok((String::new(), ())),
+        Some(status) => Err(format!("it ended with {status}")),
+        None => Err("it was still there after 10 s, and was killed".to_owned()),
+    }
+}
+
+fn refuses(mut program: RunningProgram, spec: &ModelSpec) -> Result<(String, ()), String> {
+    let mut request = json!(program.loading(spec));
+    request["device"] = json!("abacus");
+    program.ask_raw(&request).map_err(said)?;
+    loop {
+        match program.answer() {
+            Ok(arrived) => match arrived.answer {
+                Answer::Loading { .. } => {}
+                other => {
+                    return Err(format!(
+                        "asked for the device `abacus` it answered `{}` instead of `error`",
+                        other.word()
+                    ));
+                }
+            },
+            Err(error) if program.has_ended() => return Err(format!("instead of answering `error`, {}", said(error))),
+            Err(error) => return Ok((said(error), ())),
+        }
+    }
+}
+
+fn nothing_left(pid: u32) -> Result<String, String> {
+    let family = Ours::started_by(pid);
+    let deadline = Instant::now() + AFTERWARDS;
+    loop {
+        let left: BTreeSet<u32> = family.running().into_iter().collect();
+        if left.is_empty() {
+            return Ok(String::new());
+        }
+        if Instant::now() >= deadline {
+            let pids: Vec<String> = left.iter().map(u32::to_string).collect();
+            return Err(format!("still there: {}", pids.join(", ")));
+        }
+        sleep(Duration::from_millis(20));
+    }
+}
+
+fn shown(tokens: &[u32]) -> String {
+    let few: Vec<String> = tokens.iter().take(8).map(u32::to_string).collect();
+    format!("[{}, ...]", few.join(", "))
+}
