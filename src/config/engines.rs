@@ -7,7 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use schemars::{Schema, SchemaGenerator, json_schema};
 
-use super::is_plain_name;
+use super::plain_name::is_plain_name;
 use crate::case::{EngineName, ImplementationName};
 use crate::engine::{ENGINES, EngineKind};
 

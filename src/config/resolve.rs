@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
+use super::plain_name::is_plain_name;
 use super::source::{Problem, Source};
-use super::{Suite, SuiteModel, TimeLimits, candle_source, is_plain_name};
+use super::{Suite, SuiteModel, TimeLimits, candle_source};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};

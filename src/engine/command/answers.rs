@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     fn times(clock: &str, chunks: &[(u32, f64)], end_to_end_ms: f64) -> Times {
-        Times { clock: clock.to_owned().into(), chunks: chunks.to_vec(), end_to_end_ms }
+        Times { clock: serde_json::from_value(clock.into()).unwrap(), chunks: chunks.to_vec(), end_to_end_ms }
     }
 
     fn ended(chunks: &[u32], times: Option<Times>) -> Result<Generation, String> {

@@ -1,13 +1,13 @@
 //! The engine `command`: a program of its own, by anybody, that speaks the [engine protocol](super::protocol).
 
 mod answers;
-mod conformance;
-mod program;
+mod promises;
+mod running;
 
 use std::path::Path;
 
-pub use conformance::{Check, Found, check};
-use program::RunningProgram;
+pub use promises::{Check, Found, check};
+use running::RunningProgram;
 
 use super::protocol::{Answer, Request};
 use super::{Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal};

@@ -2,21 +2,22 @@
 //!
 //! Three conversations: a whole one, one whose input closes after the hello, and one that asks for what can't be.
 
-use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::program::RunningProgram;
+use super::running::RunningProgram;
 use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
 use crate::engine::{EngineError, Generation, ModelSpec};
 use crate::error::Advice;
 use crate::models;
 
-/// How long what a program started may outlive it.
+/// How long a program may take to end, and what it started to end after it.
+const GRACE: Duration = Duration::from_secs(10);
 const AFTERWARDS: Duration = Duration::from_secs(2);
+const TICK: Duration = Duration::from_millis(20);
 /// Tokens of the generations that are compared with each other.
 const TOKENS: usize = 16;
 
@@ -88,11 +89,15 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Stri
         Ok((String::new(), program))
     });
     let left = checks.after("ends with 0 when it is asked to", newer, |mut program| {
-        let pid = program.id();
-        ended(program.quit())?;
-        Ok((String::new(), pid))
+        program.ask(&Request::Quit).map_err(said)?;
+        let left = left_behind(&mut program);
+        ended(program.close())?;
+        Ok((String::new(), left))
     });
-    checks.after("leaves no process behind", left, |pid| Ok((nothing_left(pid)?, ())));
+    checks.after("leaves no process behind", left, |left| match &left[..] {
+        [] => Ok((String::new(), ())),
+        pids => Err(format!("still there: {}", pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))),
+    });
 }
 
 /// In the order of trying.
@@ -201,20 +206,18 @@ fn refuses(mut program: RunningProgram, spec: &ModelSpec) -> Result<(String, ())
     }
 }
 
-fn nothing_left(pid: u32) -> Result<String, String> {
-    let family = Ours::started_by(pid);
-    let deadline = Instant::now() + AFTERWARDS;
-    loop {
-        let left: BTreeSet<u32> = family.running().into_iter().collect();
-        if left.is_empty() {
-            return Ok(String::new());
-        }
-        if Instant::now() >= deadline {
-            let pids: Vec<String> = left.iter().map(u32::to_string).collect();
-            return Err(format!("still there: {}", pids.join(", ")));
-        }
-        sleep(Duration::from_millis(20));
+/// What the program started and is still there a moment after it ended, before anybody clears up.
+fn left_behind(program: &mut RunningProgram) -> Vec<u32> {
+    let (pid, asked) = (program.id(), Instant::now());
+    let left = || Ours::started_by(pid).running().into_iter().filter(|&other| other != pid).collect::<Vec<u32>>();
+    while !program.has_ended() && asked.elapsed() < GRACE {
+        sleep(TICK);
     }
+    let ended = Instant::now();
+    while !left().is_empty() && ended.elapsed() < AFTERWARDS {
+        sleep(TICK);
+    }
+    left()
 }
 
 fn shown(tokens: &[u32]) -> String {
