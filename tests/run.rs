@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+#[path = "run/adapters.rs"]
+mod adapters;
 #[path = "run/programs.rs"]
 mod programs;
 #[path = "run/replay.rs"]

@@ -96,8 +96,9 @@ fn every_command_that_a_sentence_names_is_one() {
 
 /// Flags that an adapter adds, by the text of its source.
 fn of_adapters() -> BTreeSet<String> {
-    let sources =
-        std::fs::read_dir("adapters").unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let entries = std::fs::read_dir("adapters").unwrap().map(|entry| entry.unwrap().path());
+    let scripts = entries.filter(|path| path.extension().is_some_and(|extension| extension == "py"));
+    let sources = scripts.map(|path| std::fs::read_to_string(path).unwrap());
     let flags = |source: String| -> Vec<String> {
         source.split("add_argument(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())).collect()
     };

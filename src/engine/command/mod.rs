@@ -6,6 +6,8 @@ mod running;
 
 use std::path::Path;
 
+use serde::Deserialize;
+
 pub use promises::{Check, Found, check};
 use running::RunningProgram;
 
@@ -44,13 +46,23 @@ impl EngineKind for CommandKind {
     }
 
     fn needs(&self, spec: &ModelSpec, _: &Case, _: &Capacity) -> Result<Needs, EngineError> {
-        let vocab_size = models::find(&spec.model).map(|model| model.vocab_size);
-        Ok(Needs { vocab_size, ..Needs::default() })
+        Ok(Needs { vocab_size: vocab_size(spec), ..Needs::default() })
     }
 
     fn load(&self, spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError> {
         Ok(Box::new(Command::load(spec, progress)?))
     }
+}
+
+/// The size of the model's vocabulary, as far as anybody but the program can tell.
+fn vocab_size(spec: &ModelSpec) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Config {
+        vocab_size: usize,
+    }
+    let Some(directory) = &spec.directory else { return models::find(&spec.model).map(|model| model.vocab_size) };
+    let config = std::fs::read(directory.join("config.json")).ok()?;
+    serde_json::from_slice(&config).ok().map(|Config { vocab_size }| vocab_size)
 }
 
 /// A program that has loaded its model.

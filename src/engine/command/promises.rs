@@ -12,7 +12,6 @@ use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
 use crate::engine::{EngineError, Generation, ModelSpec};
 use crate::error::Advice;
-use crate::models;
 
 /// How long a program may take to end, and what it started to end after it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -58,7 +57,8 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Stri
         let said = load(&mut program, spec)?;
         Ok((said, program))
     });
-    let vocab_size = models::find(&spec.model).map(|model| model.vocab_size);
+    let vocab_size = super::vocab_size(spec);
+    let generate = |program: &mut RunningProgram, context, length| generate(program, vocab_size, context, length);
     let first = checks.after("generates 1 token, then as many as it is asked for", loaded, |mut program| {
         let (short, long) = (generate(&mut program, 8, 1)?, generate(&mut program, 8, TOKENS)?);
         let chunks = long.chunks.len();
@@ -152,8 +152,14 @@ fn load(program: &mut RunningProgram, spec: &ModelSpec) -> Result<String, String
 }
 
 /// A generation after `context` tokens, exactly as long as it was asked for.
-fn generate(program: &mut RunningProgram, context: u32, length: usize) -> Result<Generation, String> {
-    let prompt: Vec<u32> = (0..context).map(|place| 1000 + 17 * place).collect();
+fn generate(
+    program: &mut RunningProgram,
+    vocab_size: Option<usize>,
+    context: u32,
+    length: usize,
+) -> Result<Generation, String> {
+    let known = vocab_size.and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX).max(1);
+    let prompt: Vec<u32> = (0..context).map(|place| (1000 + 17 * place) % known).collect();
     let generation = program.generate(&prompt, length).map_err(said)?;
     generation.check(length).map_err(said)?;
     Ok(generation)
