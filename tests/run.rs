@@ -10,6 +10,8 @@ mod programs;
 mod replay;
 #[path = "run/resume.rs"]
 mod resume;
+#[path = "run/servers.rs"]
+mod servers;
 #[path = "run/sides.rs"]
 mod sides;
 #[path = "run/tree.rs"]

@@ -9,7 +9,8 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 
 use super::plain_name::is_plain_name;
 use crate::case::{EngineName, ImplementationName};
-use crate::engine::{ENGINES, EngineKind};
+use crate::engine::server::check_address;
+use crate::engine::{ENGINES, EngineKind, ServerSpec};
 
 pub fn engine() -> impl TypedValueParser<Value = EngineName> {
     let values = ENGINES.iter().map(|kind| PossibleValue::new(kind.name()).hide(kind.is_hidden()));
@@ -48,6 +49,11 @@ impl TypedValueParser for AnyOr {
     fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
         Some(Box::new(self.0.iter().cloned()))
     }
+}
+
+/// A server that runs already.
+pub fn server_at(url: &str) -> Result<ServerSpec, String> {
+    check_address(url).map(|_| ServerSpec { url: url.to_owned(), ..ServerSpec::default() })
 }
 
 pub fn engine_schema(_: &mut SchemaGenerator) -> Schema {

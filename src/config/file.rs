@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::engines;
 use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantization, WeightsSource};
 use crate::device::GpuList;
+use crate::engine::ServerSpec;
 use crate::flags;
 
 /// Longest context that Qwen2.5 supports, prompt and generated tokens together.
@@ -109,6 +110,9 @@ pub struct ModelSettings {
     #[arg(long, value_name = "COMMAND", value_delimiter = ' ')]
     #[schemars(length(min = 1))]
     pub command: Option<Vec<String>>,
+    /// The endpoint of the engine `server`: its address up to `/v1`, or in the file a table
+    #[arg(long, value_name = "URL", value_parser = engines::server_at)]
+    pub server: Option<ServerSpec>,
     /// Prompt lengths in tokens, each a case [default: 1,6144]
     #[arg(long, value_delimiter = ',', value_name = "N,...", value_parser = value_parser!(u32).range(1..=131_071))]
     #[schemars(length(min = 1), inner(range(min = 1, max = 131_071)))]

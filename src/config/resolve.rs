@@ -168,6 +168,7 @@ impl<'a> Resolver<'a> {
             dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or(usual_dtype),
             engine: engine.name().into(),
             command: self.pick_model(entry, |settings| settings.command.clone()).unwrap_or_default(),
+            server: self.pick_model(entry, |settings| settings.server.clone()),
             implementation: self
                 .pick_model(entry, |settings| settings.implementation.clone())
                 .unwrap_or_else(|| usual_implementation.into()),
@@ -209,6 +210,7 @@ impl<'a> Resolver<'a> {
             "quantization" => |settings| settings.quantization.is_some(),
             "dtype" => |settings| settings.dtype.is_some(),
             "command" => |settings| settings.command.is_some(),
+            "server" => |settings| settings.server.is_some(),
             _ => |settings| settings.implementation.is_some(),
         };
         if !self.complete && setting != "quantization" {

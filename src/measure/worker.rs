@@ -107,6 +107,7 @@ pub fn measure_case(
     });
     let generations = generations.collect::<Result<Vec<_>, EngineError>>();
     let seen = watcher.finish(watch);
+    let seen = if engine.runs_here() { seen } else { seen.without_memory() };
     let generations = generations?;
     let allocated_bytes = engine.allocated_peak()?;
     let (loaded, ceilings) = (engine.loaded(), job.ceilings.as_ref());

@@ -51,6 +51,7 @@ impl From<Job> for super::Job {
             dtype: model.dtype,
             engine: model.engine,
             command: Vec::new(),
+            server: None,
             implementation: model.implementation,
             device: model.device,
             gpus: (model.device == DeviceKind::Cuda).then_some(model.gpu).into_iter().collect(),
