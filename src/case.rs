@@ -34,6 +34,16 @@ name! {
     ImplementationName
 }
 
+impl ImplementationName {
+    /// What is asked for where no implementation is named and the engine alone knows its own.
+    pub const UNNAMED: &str = "default";
+
+    /// The engine wasn't left to choose.
+    pub fn is_named(&self) -> bool {
+        self.as_str() != Self::UNNAMED
+    }
+}
+
 words! {
     /// Where a case runs.
     DeviceKind { Cpu = "cpu", Cuda = "cuda" }

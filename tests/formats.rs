@@ -155,7 +155,7 @@ fn a_word_that_isnt_known_is_refused_where_it_has_to_run() {
     spec.max_length = 8;
     let refused = |spec| bench_diff::engine::load(&spec, &mut |_, _| {}).err().unwrap().to_string();
     let server = bench_diff::engine::ModelSpec { engine: "server".into(), ..spec.clone() };
-    assert_eq!(refused(server), "unknown engine `server`: this build has candle");
+    assert_eq!(refused(server), "unknown engine `server`: this build has candle, command");
     let paged = bench_diff::engine::ModelSpec { implementation: "paged".into(), ..spec };
     let said = "unknown implementation `paged` of the engine `candle`: it has graph, plain, stock";
     assert_eq!(refused(paged), said);

@@ -2,10 +2,16 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+#[path = "run/adapters.rs"]
+mod adapters;
+#[path = "run/programs.rs"]
+mod programs;
 #[path = "run/replay.rs"]
 mod replay;
 #[path = "run/resume.rs"]
 mod resume;
+#[path = "run/servers.rs"]
+mod servers;
 #[path = "run/sides.rs"]
 mod sides;
 #[path = "run/tree.rs"]

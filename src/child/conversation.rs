@@ -1,9 +1,9 @@
 //! A child that writes lines of JSON: its messages, the last line of its standard error, and how it ended.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::process::ExitStatus;
+use std::process::{ChildStdin, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ pub trait Message: Sized + Send + 'static {
 /// A started child whose lines are messages of type `T`. Dropping it ends it and everything that it started.
 pub struct Conversation<T> {
     process: Process,
+    /// Of a child that is told more than what it was started with.
+    input: Option<ChildStdin>,
     lines: Receiver<Line<T>>,
     last_words: Arc<Mutex<VecDeque<String>>>,
 }
@@ -58,7 +60,16 @@ pub enum Next<T> {
 impl<T: Message> Conversation<T> {
     /// Starts the child.
     pub fn start(launch: &Launch) -> io::Result<Self> {
-        let mut process = launch.start()?;
+        Ok(Self::with(launch, launch.start()?, None))
+    }
+
+    /// Starts a child that is told line after line.
+    pub fn open(launch: &Launch) -> io::Result<Self> {
+        let (process, input) = launch.open()?;
+        Ok(Self::with(launch, process, input))
+    }
+
+    fn with(launch: &Launch, mut process: Process, input: Option<ChildStdin>) -> Self {
         tracing::debug!("started {} as process {}", launch.program().display(), process.id());
         // In threads of their own: a child that doesn't write must not block us.
         let (sender, lines) = channel();
@@ -70,7 +81,29 @@ impl<T: Message> Conversation<T> {
             let last_words = Arc::clone(&last_words);
             std::thread::spawn(move || read_words(BufReader::new(stderr), &last_words));
         }
-        Ok(Self { process, lines, last_words })
+        Self { process, input, lines, last_words }
+    }
+
+    /// Writes to the child's standard input.
+    pub fn tell(&mut self, line: &[u8]) -> io::Result<()> {
+        let Some(input) = &mut self.input else { return Err(io::ErrorKind::BrokenPipe.into()) };
+        input.write_all(line)?;
+        input.flush()
+    }
+
+    /// The child's process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// It has ended, or is about to: it took no part any more a moment after it closed its output.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.has_ended()
+    }
+
+    /// Closes the child's standard input: there will be no more.
+    pub fn close(&mut self) {
+        self.input = None;
     }
 
     /// Waits for the next message until `deadline`.

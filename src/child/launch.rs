@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
@@ -94,15 +94,27 @@ impl Launch {
 
     /// Starts it under a guard.
     pub fn start(&self) -> io::Result<Process> {
+        Process::of(self.prepared(self.command()?).spawn()?, &self.input, guard::program().is_some())
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
         shield();
-        let mut command = self.command()?;
         command.args(&self.args).env_clear().envs(self.environment.variables());
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
         // A process group of its own, so that Ctrl-C reaches only us.
         command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        Process::of(command.spawn()?, &self.input, guard::program().is_some())
+        command
+    }
+
+    /// Starts it for a conversation, with its standard input open, and without a guard: whoever starts it so is guarded
+    /// itself, or hands on what it is told.
+    pub(super) fn open(&self) -> io::Result<(Process, Option<ChildStdin>)> {
+        let program = find::program(&self.program, self.environment.get("PATH"))?;
+        let mut child = self.prepared(Command::new(program)).spawn()?;
+        let stdin = child.stdin.take();
+        Ok((Process::of(child, &[], false)?, stdin))
     }
 
     fn command(&self) -> io::Result<Command> {

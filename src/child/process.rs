@@ -51,6 +51,11 @@ impl Process {
         self.child.stderr.take()
     }
 
+    /// Whether it has ended, by itself or otherwise.
+    pub fn has_ended(&self) -> bool {
+        self.status.is_some() || self.ends_within(Duration::ZERO)
+    }
+
     /// Ends it and its descendants.
     pub fn kill(&mut self) {
         if self.status.is_some() {

@@ -147,6 +147,15 @@ impl Environment {
     }
 
     /// Sets one more variable.
+    /// With that variable of ours, if it is set.
+    #[must_use]
+    pub fn and_ours(self, name: &str) -> Self {
+        match env::var_os(name) {
+            Some(value) => self.with(name, value),
+            None => self,
+        }
+    }
+
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.0.insert(name.into(), value.into());

@@ -63,6 +63,7 @@ enum Command {
     Accept(commands::accept::Args),
     Profile(commands::profile::Args),
     Generate(commands::generate::Args),
+    CheckEngine(commands::check_engine::Args),
     Schema(commands::schema::Args),
     #[command(hide = true)]
     Worker(commands::worker::Args),
@@ -131,6 +132,7 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Compare(args) => commands::compare::run(&args, io),
         Command::Init(args) => commands::init::run(&args, io),
         Command::Plan(args) => commands::plan::run(&args, io),
+        Command::CheckEngine(args) => commands::check_engine::run(&args, io),
         Command::Schema(args) => commands::schema::run(&args, io),
         Command::Generate(args) => commands::generate::run(&args, io),
         Command::Run(args) => commands::run::run(&args, io),

@@ -4,6 +4,7 @@ pub mod accept;
 pub mod base;
 pub mod baseline;
 pub mod calibrate;
+pub mod check_engine;
 pub mod ci;
 pub mod compare;
 mod format;

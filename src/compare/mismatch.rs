@@ -25,6 +25,8 @@ pub(super) fn differences(base: &Side, head: &Side) -> Vec<Difference> {
         };
         found.extend(difference(field.name, field.blocks, values(base), values(head)));
     }
+    let engines = |side: &Side| side.cases.iter().flat_map(|case| case.engines.iter().cloned()).collect();
+    found.extend(difference("engine_program", false, engines(base), engines(head)));
     if let (Some(base), Some(head)) = (&base.settings, &head.settings) {
         let or = |value: Option<u32>, word: &str| value.map_or(word.to_owned(), |value| value.to_string());
         let settings = [

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::case::{Case, Clock, ImplementationName};
 use crate::metric::{Better, DEFAULT_NOISE_THRESHOLD, Kind, Metric, MetricName};
-use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Results, Settings};
+use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Program, Results, Settings};
 use crate::stats::Share;
 use crate::unit::{self, Quantity};
 use crate::word::Word;
@@ -57,6 +57,8 @@ pub struct CaseSide {
     pub token_hashes: BTreeSet<String>,
     /// What ran in the runs that gave numbers.
     pub implementations: BTreeSet<ImplementationName>,
+    /// Engines of those runs that are programs of their own, as people call them.
+    pub engines: BTreeSet<String>,
     /// Whose clocks those runs were timed by, as far as they say.
     pub clocks: BTreeSet<Word<Clock>>,
     /// Why the run was throttled, for each run that gave numbers.
@@ -178,7 +180,7 @@ impl CaseSide {
     /// What ran instead of the implementation that was asked for, and that.
     pub fn fallback(&self) -> Option<(&ImplementationName, &ImplementationName)> {
         let asked = &self.case.as_ref()?.implementation;
-        let other = self.implementations.iter().find(|ran| *ran != asked)?;
+        let other = self.implementations.iter().find(|ran| *ran != asked && asked.is_named())?;
         Some((other, asked))
     }
 
@@ -199,6 +201,7 @@ impl CaseSide {
         if let Some(clock) = measured.clock.as_ref().filter(|clock| !self.clocks.contains(*clock)) {
             self.clocks.insert(clock.clone());
         }
+        self.engines.extend(measured.program.iter().map(Program::describe));
         self.throttle_reasons.push(measured.throttle_reasons().iter().cloned().collect());
         for (name, &value) in &measured.metrics {
             let Some(known) = name.known().map(Metric::definition) else {

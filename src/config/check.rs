@@ -11,7 +11,7 @@ use super::source::{Problem, Source};
 use crate::suggest;
 
 /// Words of the field for what isn't supported yet: calling them unknown would mislead.
-const NOT_YET: [(&str, &str); 3] = [("weights", "modelscope"), ("engine", "server"), ("engine", "command")];
+const NOT_YET: [(&str, &str); 1] = [("weights", "modelscope")];
 
 /// Everything in the file that the schema forbids.
 pub fn check(source: &Source, schema: &Schema) -> Checked {

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::engines;
 use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantization, WeightsSource};
 use crate::device::GpuList;
+use crate::engine::ServerSpec;
 use crate::flags;
 
 /// Longest context that Qwen2.5 supports, prompt and generated tokens together.
@@ -73,6 +74,8 @@ pub enum ModelEntry {
 pub struct ModelTable {
     /// An id such as `Qwen/Qwen2.5-0.5B-Instruct`, or a directory such as `./my-model`.
     pub model: String,
+    /// The last part of its cases' ids: tells a model apart that the suite has several times, with other engines.
+    pub name: Option<String>,
     /// What holds for this model.
     #[serde(flatten)]
     pub settings: ModelSettings,
@@ -98,10 +101,18 @@ pub struct ModelSettings {
     #[arg(long, value_parser = engines::engine())]
     #[schemars(schema_with = "engines::engine_schema")]
     pub engine: Option<EngineName>,
-    /// Which Qwen2.5 implementation of the engine [default: graph on a GPU, plain on a CPU]
+    /// Which Qwen2.5 implementation of the engine; with `command`, a word of the program's own [default: graph on a GPU, plain
+    /// on a CPU]
     #[arg(long, value_parser = engines::implementation())]
     #[schemars(schema_with = "engines::implementation_schema")]
     pub implementation: Option<ImplementationName>,
+    /// The program of the engine `command` and its arguments: `["python3", "my-engine.py"]`
+    #[arg(long, value_name = "COMMAND", value_delimiter = ' ')]
+    #[schemars(length(min = 1))]
+    pub command: Option<Vec<String>>,
+    /// The endpoint of the engine `server`: its address up to `/v1`, or in the file a table
+    #[arg(long, value_name = "URL", value_parser = engines::server_at)]
+    pub server: Option<ServerSpec>,
     /// Prompt lengths in tokens, each a case [default: 1,6144]
     #[arg(long, value_delimiter = ',', value_name = "N,...", value_parser = value_parser!(u32).range(1..=131_071))]
     #[schemars(length(min = 1), inner(range(min = 1, max = 131_071)))]

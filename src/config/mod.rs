@@ -4,6 +4,7 @@ mod candle_source;
 mod check;
 pub(crate) mod engines;
 mod file;
+mod plain_name;
 mod resolve;
 mod source;
 
@@ -12,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 pub use candle_source::CandleSource;
 pub use file::{File, Selection, SuiteSettings};
+pub use plain_name::is_plain_name;
 
 use crate::case::{Case, DeviceKind};
 use crate::device::{Gpus, Machine};
@@ -194,10 +196,4 @@ pub fn candle_in(text: &str, name: String, directory: &Path) -> Result<Option<Ca
     })?;
     let resolved = file.candle.as_ref().map(|table| candle_source::resolve(table, &source, directory));
     resolved.transpose().map_err(|problem| source.error(vec![problem]))
-}
-
-/// Can `name` be a part of a path? No separators, no leading dot, nothing special to a shell or a terminal.
-pub fn is_plain_name(name: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    !name.is_empty() && name.len() <= 64 && !name.starts_with(['.', '-']) && name.chars().all(good)
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
+use super::plain_name::is_plain_name;
 use super::source::{Problem, Source};
-use super::{Suite, SuiteModel, TimeLimits, candle_source, is_plain_name};
+use super::{Suite, SuiteModel, TimeLimits, candle_source};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
@@ -96,6 +97,8 @@ struct Entry<'a> {
     /// As the person wrote it.
     model: &'a str,
     settings: Option<&'a ModelSettings>,
+    /// The last part of its cases' ids, if it has one.
+    name: Option<&'a str>,
     /// In the file; `None` for one from the command line.
     index: Option<String>,
 }
@@ -132,21 +135,21 @@ impl<'a> Resolver<'a> {
 
     fn entries(&self, flag_models: &'a [String]) -> Vec<Entry<'a>> {
         if !flag_models.is_empty() {
-            return flag_models.iter().map(|model| Entry { model, settings: None, index: None }).collect();
+            return flag_models.iter().map(|model| Entry { model, settings: None, name: None, index: None }).collect();
         }
         let entries = self.suite.models.iter().enumerate();
         entries
             .map(|(index, entry)| {
-                let (model, settings) = match entry {
-                    ModelEntry::Id(model) => (model, None),
-                    ModelEntry::Table(table) => (&table.model, Some(&table.settings)),
+                let (model, settings, name) = match entry {
+                    ModelEntry::Id(model) => (model, None, None),
+                    ModelEntry::Table(table) => (&table.model, Some(&table.settings), table.name.as_deref()),
                 };
-                Entry { model, settings, index: Some(index.to_string()) }
+                Entry { model, settings, name, index: Some(index.to_string()) }
             })
             .collect()
     }
 
-    fn model(&mut self, entry: &Entry, device: DeviceKind, gpus: &Gpus) -> Option<SuiteModel> {
+    fn model(&mut self, entry: &Entry<'a>, device: DeviceKind, gpus: &Gpus) -> Option<SuiteModel> {
         let engine = self.engine(entry);
         let directory = self.model_directory(entry);
         let (name, published) = match &directory {
@@ -164,6 +167,8 @@ impl<'a> Resolver<'a> {
             quantization: self.pick_model(entry, |settings| settings.quantization).unwrap_or(published),
             dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or(usual_dtype),
             engine: engine.name().into(),
+            command: self.pick_model(entry, |settings| settings.command.clone()).unwrap_or_default(),
+            server: self.pick_model(entry, |settings| settings.server.clone()),
             implementation: self
                 .pick_model(entry, |settings| settings.implementation.clone())
                 .unwrap_or_else(|| usual_implementation.into()),
@@ -174,9 +179,20 @@ impl<'a> Resolver<'a> {
             self.report_refusal(entry, refusal);
         }
         let (contexts, generated_length) = self.lengths(entry);
-        let cases: Vec<Case> = contexts.iter().map(|&context| spec.case(context, generated_length)).collect();
+        let name = self.case_name(entry);
+        let named =
+            |case: Case| Case { id: name.map_or(case.id.clone(), |name| format!("{}/{name}", case.id)), ..case };
+        let cases: Vec<Case> = contexts.iter().map(|&context| named(spec.case(context, generated_length))).collect();
         let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
         Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases })
+    }
+
+    fn case_name(&mut self, entry: &Entry<'a>) -> Option<&'a str> {
+        if let Some(name) = entry.name.filter(|name| !is_plain_name(name)) {
+            let reason = format!("a name has up to 64 letters, digits, `-`, `_` and `.`, unlike {name:?}");
+            self.report_entry(entry, reason);
+        }
+        entry.name
     }
 
     /// The engine that an entry names: the flags and the schema let only known names pass.
@@ -193,6 +209,8 @@ impl<'a> Resolver<'a> {
         let set: fn(&ModelSettings) -> bool = match setting {
             "quantization" => |settings| settings.quantization.is_some(),
             "dtype" => |settings| settings.dtype.is_some(),
+            "command" => |settings| settings.command.is_some(),
+            "server" => |settings| settings.server.is_some(),
             _ => |settings| settings.implementation.is_some(),
         };
         if !self.complete && setting != "quantization" {
@@ -298,8 +316,10 @@ impl<'a> Resolver<'a> {
         let mut seen = BTreeSet::new();
         for case in models.iter().flat_map(|model| &model.cases) {
             if !seen.insert(&case.id) && self.complete {
-                let reason =
-                    format!("suite `{}` has the case {} twice: put one into another suite", self.name, case.id);
+                let reason = format!(
+                    "suite `{}` has the case {} twice: give one of its models a `name`, or put it into another suite",
+                    self.name, case.id
+                );
                 self.report(&["suites", self.name, "models"], reason);
             }
         }

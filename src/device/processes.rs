@@ -31,6 +31,13 @@ impl Ours {
         Self { roots: BTreeSet::from([root]) }
     }
 
+    /// Those of ours that run now.
+    pub fn running(&self) -> Vec<u32> {
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|&pid| self.contains(pid)).collect()
+    }
+
     /// Is that process one of ours?
     pub fn contains(&self, pid: u32) -> bool {
         !self.roots.is_empty() && self.is_among(pid, lineage)

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::case::ImplementationName;
+use crate::results::Program;
 
 /// What an engine says of a model that it has loaded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -15,6 +16,9 @@ pub struct Loaded {
     pub implementation: Option<ImplementationName>,
     /// Fallbacks and other things that a reader of the numbers must know.
     pub warnings: Vec<String>,
+    /// What runs the model, where that is a program of its own.
+    #[serde(skip)]
+    pub program: Option<Program>,
     /// What the model costs, where the engine knows: without, the share of the device's limits is unknown.
     #[serde(flatten)]
     pub costs: Option<Costs>,

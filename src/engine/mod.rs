@@ -3,6 +3,7 @@
 //! An engine is a folder here and a line of [`ENGINES`]. It loads one model and generates greedily from token ids.
 
 pub mod candle;
+pub mod command;
 mod engine_error;
 mod generation;
 pub mod greedy;
@@ -12,6 +13,7 @@ mod needs;
 pub mod profile;
 pub(crate) mod protocol;
 mod replay;
+pub mod server;
 mod spec;
 
 use std::path::Path;
@@ -20,7 +22,7 @@ pub use engine_error::EngineError;
 pub use generation::{Chunk, Generation};
 pub use loaded::{Costs, Loaded};
 pub use needs::{Memory, Needs, Refusal};
-pub use spec::ModelSpec;
+pub use spec::{ModelSpec, ServerSpec};
 
 use crate::case::{Case, DeviceKind, Dtype, EngineName};
 use crate::device::{Capacity, Gpus, Ordinals};
@@ -28,7 +30,8 @@ use crate::models::Model;
 use crate::results::Ceilings;
 
 /// Every engine. The first is the default.
-pub static ENGINES: &[&dyn EngineKind] = &[&candle::CandleKind, &replay::ReplayKind];
+pub static ENGINES: &[&dyn EngineKind] =
+    &[&candle::CandleKind, &command::CommandKind, &server::ServerKind, &replay::ReplayKind];
 
 /// An engine before it has loaded anything.
 pub trait EngineKind: Sync {
@@ -87,13 +90,20 @@ pub trait Engine {
     /// Generates exactly `generated_length` tokens after `prompt`, greedily, whatever they are (no end of sequence).
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError>;
 
+    /// Whether this process, or one that it started, holds the model: only then its memory is the model's.
+    fn runs_here(&self) -> bool {
+        true
+    }
+
     /// Most bytes in use inside the allocator since the last [`reset_peak`](Engine::reset_peak), if it reports them.
-    fn allocated_peak(&self) -> Option<u64> {
-        None
+    fn allocated_peak(&mut self) -> Result<Option<u64>, EngineError> {
+        Ok(None)
     }
 
     /// Begins a new peak of the allocator; nothing where it doesn't tell one.
-    fn reset_peak(&mut self) {}
+    fn reset_peak(&mut self) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// The forward pass, step by step: what `bench-diff generate` shows.
     fn logits(&mut self) -> Result<&mut dyn Logits, EngineError> {

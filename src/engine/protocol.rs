@@ -13,7 +13,6 @@ use crate::case::{Clock, DeviceKind, Dtype, ImplementationName, Quantization, We
 use crate::word::Word;
 
 /// The version that this build speaks.
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing speaks it yet"))]
 pub const VERSION: u32 = 1;
 
 /// A line of either side.
@@ -138,6 +137,21 @@ pub enum Answer {
         /// One sentence: what went wrong and what to do.
         message: String,
     },
+}
+
+impl Answer {
+    /// The word that tells it from others.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Loading { .. } => "loading",
+            Self::Loaded { .. } => "loaded",
+            Self::Chunk { .. } => "chunk",
+            Self::Generated { .. } => "generated",
+            Self::Memory { .. } => "memory",
+            Self::Error { .. } => "error",
+        }
+    }
 }
 
 /// When tokens were there, by the engine's own clock.

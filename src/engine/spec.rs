@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ENGINES;
@@ -28,6 +29,12 @@ pub struct ModelSpec {
     pub dtype: Dtype,
     /// The engine's name in the table of engines.
     pub engine: EngineName,
+    /// The program to start and its arguments, for the engine `command`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// The endpoint to ask, for the engine `server`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<ServerSpec>,
     /// Which of its implementations; it may have to fall back to another.
     pub implementation: ImplementationName,
     /// Where it runs.
@@ -40,6 +47,24 @@ pub struct ModelSpec {
     /// Prompt tokens in one pass; the engine's own number when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill_chunk: Option<usize>,
+}
+
+/// An OpenAI-compatible endpoint.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(deny_unknown_fields)]
+pub struct ServerSpec {
+    /// Its address, up to `/v1` as a rule.
+    pub url: String,
+    /// What it calls the model [default: the model's id].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The environment variable that holds its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_env: Option<String>,
+    /// A program to start for each run, with its arguments [default: the server runs already].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub start: Vec<String>,
 }
 
 impl ModelSpec {
@@ -55,6 +80,8 @@ impl ModelSpec {
             quantization: Quantization::None,
             dtype,
             engine: engine.name().into(),
+            command: Vec::new(),
+            server: None,
             implementation: implementation.into(),
             device,
             gpus: Ordinals::first(usize::from(device == DeviceKind::Cuda)),

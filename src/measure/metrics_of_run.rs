@@ -42,6 +42,7 @@ impl Sampled<'_> {
             itl: Distribution::of(&gaps),
             token_hash: self.generations[0].tokens.as_deref().map(token_hash),
             implementation: self.loaded.implementation.clone(),
+            program: self.loaded.program.clone(),
             clock: Some(self.generations[0].clock.into()),
             roofline: self.ceilings.and_then(|ceilings| self.roofline(ceilings)),
             warnings: self.warnings(),

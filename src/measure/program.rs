@@ -12,7 +12,7 @@ use crate::case::WeightsSource;
 use crate::child::{Conversation, Environment, Launch, beside_the_caller, clean};
 use crate::config::{Suite, SuiteModel};
 use crate::device::Gpus;
-use crate::engine;
+use crate::engine::{self, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::hex::hex;
 use crate::results::{Component, Program};
@@ -83,11 +83,16 @@ impl Worker {
 
     /// Starts it and hands it the job.
     pub fn start(&self, job: &Job) -> io::Result<Child> {
-        Child::start(&self.launch(job.model.weights, job.settings.threads).given(job.to_json()?))
+        Child::start(&self.launch(&job.model, job.settings.threads).given(job.to_json()?))
     }
 
-    fn launch(&self, weights: WeightsSource, threads: Option<u32>) -> Launch {
-        let launch = Launch::of(&self.path, Environment::measured(weights == WeightsSource::Hub)).args(&self.args);
+    fn launch(&self, spec: &ModelSpec, threads: Option<u32>) -> Launch {
+        let environment = Environment::measured(spec.weights == WeightsSource::Hub);
+        let environment = match spec.server.as_ref().and_then(|server| server.api_key_env.as_deref()) {
+            Some(variable) => environment.and_ours(variable),
+            None => environment,
+        };
+        let launch = Launch::of(&self.path, environment).args(&self.args);
         // NVML's order of GPUs, so that both mean the same card by its number.
         let launch = launch.with("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
         let launch = match &self.visible_devices {
@@ -130,35 +135,18 @@ impl Program {
             components: components.map(|(name, of)| (text(name), part(of))).collect(),
         }
     }
-
-    /// For a person: `bench-diff 0.1.0 (1a2b3c4, candle 0.11.1)`.
-    pub fn describe(&self) -> String {
-        let commit = self.commit.as_deref().map(short);
-        let components = self.components.iter().map(|(name, part)| {
-            let which = part.commit.as_deref().map(short).or_else(|| part.version.clone());
-            which.map_or_else(|| name.clone(), |which| format!("{name} {which}"))
-        });
-        let parts: Vec<_> = commit.into_iter().chain(components).collect();
-        let parts = if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) };
-        format!("{} {}{parts}", self.name, self.version)
-    }
-}
-
-/// A commit's first digits, and whether the checkout had changes.
-fn short(commit: &str) -> String {
-    let (hash, dirty) = commit.split_once('-').map_or((commit, ""), |(hash, _)| (hash, "-dirty"));
-    format!("{}{dirty}", hash.chars().take(7).collect::<String>())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::case::DeviceKind;
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "what a child inherits")]
     fn threads_are_told_where_they_are_set() {
         let threads = |count| {
-            let launch = Worker::at("/nowhere").launch(WeightsSource::Generated, count);
+            let launch = Worker::at("/nowhere").launch(&ModelSpec::generated("a", DeviceKind::Cpu), count);
             launch.environment().get("RAYON_NUM_THREADS").and_then(|value| value.to_str().map(str::to_owned))
         };
         assert_eq!(threads(Some(3)).as_deref(), Some("3"));

@@ -48,6 +48,15 @@ impl Seen {
     }
 }
 
+impl Seen {
+    /// What the machine did, where somebody else's process did it.
+    pub fn without_memory(mut self) -> Self {
+        self.peak_bytes = None;
+        self.by_card.iter_mut().for_each(|card| card.peak_bytes = None);
+        self
+    }
+}
+
 impl CardSeen {
     pub(super) fn of<'a>(card: CardId, looks: impl Iterator<Item = &'a CardLook>, energy_j: Option<f64>) -> Self {
         let looks: Vec<&CardLook> = looks.collect();

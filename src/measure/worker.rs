@@ -97,7 +97,7 @@ pub fn measure_case(
         engine.generate(&prompt, warmup)?.check(warmup)?;
         tell(done * warmup)?;
     }
-    engine.reset_peak();
+    engine.reset_peak()?;
     let watch = watcher.start();
     let generations = (0..iterations).map(|done| {
         let generation = engine.generate(&prompt, length)?;
@@ -107,8 +107,9 @@ pub fn measure_case(
     });
     let generations = generations.collect::<Result<Vec<_>, EngineError>>();
     let seen = watcher.finish(watch);
+    let seen = if engine.runs_here() { seen } else { seen.without_memory() };
     let generations = generations?;
-    let allocated_bytes = engine.allocated_peak();
+    let allocated_bytes = engine.allocated_peak()?;
     let (loaded, ceilings) = (engine.loaded(), job.ceilings.as_ref());
     Ok(Sampled { case, generations: &generations, seen, allocated_bytes, loaded, ceilings }.measurement())
 }
@@ -182,12 +183,13 @@ mod tests {
             Ok(Generation::by_token(vec![7; length], times, Clock::Host, time(length - 1)))
         }
 
-        fn allocated_peak(&self) -> Option<u64> {
-            Some(64 << 20)
+        fn allocated_peak(&mut self) -> Result<Option<u64>, EngineError> {
+            Ok(Some(64 << 20))
         }
 
-        fn reset_peak(&mut self) {
+        fn reset_peak(&mut self) -> Result<(), EngineError> {
             self.asked.push("reset peak".to_owned());
+            Ok(())
         }
     }
 

@@ -7,6 +7,7 @@ mod case_names;
 mod case_table;
 mod commit_names;
 pub mod comparison;
+pub mod conformance;
 pub mod csv;
 mod details;
 mod facts;

@@ -7,7 +7,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::v2::{CardState, DeviceState, Distribution, Failure, FailureKind, Measurement, Outcome, Roofline, Run};
+use super::v2::{
+    CardState, DeviceState, Distribution, Failure, FailureKind, Measurement, Outcome, Program, Roofline, Run,
+};
 use crate::case::{Clock, ImplementationName};
 use crate::metric::MetricName;
 use crate::word::Word;
@@ -27,6 +29,8 @@ struct FlatRun {
     token_hash: Option<String>,
     #[serde(default)]
     implementation: Option<ImplementationName>,
+    #[serde(default)]
+    program: Option<Program>,
     #[serde(default)]
     clock: Option<Word<Clock>>,
     #[serde(default)]
@@ -60,6 +64,7 @@ impl<'de> Deserialize<'de> for Run {
                 itl: flat.itl,
                 token_hash: flat.token_hash,
                 implementation: flat.implementation,
+                program: flat.program,
                 clock: flat.clock,
                 device: flat.device,
                 by_card: flat.by_card,

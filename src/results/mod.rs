@@ -6,6 +6,7 @@
 
 mod compact;
 mod convert;
+mod described;
 pub(crate) mod distribution;
 mod export;
 mod fingerprint;

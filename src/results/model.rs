@@ -195,6 +195,8 @@ pub struct Measurement {
     pub token_hash: Option<String>,
     /// What ran, which may not be what the case asked for; absent where the program didn't say.
     pub implementation: Option<ImplementationName>,
+    /// The engine, where it is a program of its own.
+    pub program: Option<Program>,
     /// Whose clock the times are of; absent in files from before it was told.
     pub clock: Option<Word<Clock>>,
     /// The devices while it measured; absent on a CPU, and where nobody could look.

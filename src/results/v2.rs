@@ -258,6 +258,9 @@ pub struct Measurement {
     /// What ran, which may not be what the case asked for; absent where the program didn't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub implementation: Option<ImplementationName>,
+    /// The engine, where it is a program of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
     /// Whose clock the times are of; absent where the program didn't say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<Word<Clock>>,

@@ -154,7 +154,7 @@ fn loaded(spec: &ModelSpec, implementation: Implementation, config: &ModelConfig
         flops_per_token: shape.flops_per_token(),
         attention_flops_per_token_squared: shape.attention_flops_per_token_squared(),
     };
-    Loaded { revision, implementation: None, warnings, costs: Some(costs) }
+    Loaded { revision, implementation: None, warnings, program: None, costs: Some(costs) }
 }
 
 impl Engine for Candle {
@@ -169,16 +169,15 @@ impl Engine for Candle {
         Ok(Generation::by_token(generated.tokens, generated.times, self.clock, generated.end_to_end))
     }
 
-    fn allocated_peak(&self) -> Option<u64> {
-        #[cfg(feature = "cuda")]
-        return super::cuda::peak_used(&self.device);
-        #[cfg(not(feature = "cuda"))]
-        None
+    #[cfg(feature = "cuda")]
+    fn allocated_peak(&mut self) -> Result<Option<u64>, EngineError> {
+        Ok(super::cuda::peak_used(&self.device))
     }
 
-    fn reset_peak(&mut self) {
-        #[cfg(feature = "cuda")]
+    #[cfg(feature = "cuda")]
+    fn reset_peak(&mut self) -> Result<(), EngineError> {
         super::cuda::reset_peak(&self.device);
+        Ok(())
     }
 
     fn logits(&mut self) -> Result<&mut dyn Logits, EngineError> {

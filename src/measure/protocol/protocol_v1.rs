@@ -50,6 +50,8 @@ impl From<Job> for super::Job {
             quantization: model.quantization,
             dtype: model.dtype,
             engine: model.engine,
+            command: Vec::new(),
+            server: None,
             implementation: model.implementation,
             device: model.device,
             gpus: (model.device == DeviceKind::Cuda).then_some(model.gpu).into_iter().collect(),

@@ -1,0 +1,123 @@
+//! The engine `command`: a program of its own, by anybody, that speaks the [engine protocol](super::protocol).
+
+mod answers;
+mod promises;
+mod running;
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+pub use promises::{Check, Found, check};
+use running::RunningProgram;
+
+use super::protocol::{Answer, Request};
+use super::{Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal};
+use crate::case::{Case, DeviceKind, Dtype, ImplementationName};
+use crate::device::Capacity;
+use crate::models::{self, Model};
+
+/// The engine, before it has started anything.
+pub struct CommandKind;
+
+impl EngineKind for CommandKind {
+    fn name(&self) -> &'static str {
+        "command"
+    }
+
+    fn implementations(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    fn usual(&self, device: DeviceKind) -> (&'static str, Dtype) {
+        match device {
+            DeviceKind::Cuda => (ImplementationName::UNNAMED, Dtype::Bf16),
+            DeviceKind::Cpu => (ImplementationName::UNNAMED, Dtype::F32),
+        }
+    }
+
+    fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError> {
+        Ok(directory.is_none().then(|| models::find(model).cloned()).flatten())
+    }
+
+    fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
+        let reason = "the engine `command` needs `command`, the program to start and its arguments".to_owned();
+        spec.command.is_empty().then_some(Refusal { setting: "command", reason }).into_iter().collect()
+    }
+
+    fn needs(&self, spec: &ModelSpec, _: &Case, _: &Capacity) -> Result<Needs, EngineError> {
+        Ok(Needs { vocab_size: vocab_size(spec), ..Needs::default() })
+    }
+
+    fn load(&self, spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError> {
+        Ok(Box::new(Command::load(spec, progress)?))
+    }
+}
+
+/// The size of the model's vocabulary, as far as anybody but the program can tell.
+fn vocab_size(spec: &ModelSpec) -> Option<usize> {
+    #[derive(Deserialize)]
+    struct Config {
+        vocab_size: usize,
+    }
+    let Some(directory) = &spec.directory else { return models::find(&spec.model).map(|model| model.vocab_size) };
+    let config = std::fs::read(directory.join("config.json")).ok()?;
+    serde_json::from_slice(&config).ok().map(|Config { vocab_size }| vocab_size)
+}
+
+/// A program that has loaded its model.
+struct Command {
+    program: RunningProgram,
+    loaded: Loaded,
+}
+
+impl Command {
+    fn load(spec: &ModelSpec, progress: Progress) -> Result<Self, EngineError> {
+        let (mut program, itself) = RunningProgram::start(&spec.command, spec.weights)?;
+        program.ask(&program.loading(spec))?;
+        loop {
+            match program.answer()?.answer {
+                Answer::Loading { done, total } => progress(done, total),
+                Answer::Loaded { implementation, revision, warnings } => {
+                    let implementation = implementation.or_else(|| Some(spec.implementation.clone()));
+                    let loaded = Loaded { revision, implementation, warnings, program: Some(itself), costs: None };
+                    return Ok(Self { program, loaded });
+                }
+                other => return Err(program.out_of_turn(&other, "`load`")),
+            }
+        }
+    }
+
+    /// The most memory that was in use since the last time, if the program tells.
+    fn memory(&mut self) -> Result<Option<u64>, EngineError> {
+        self.program.ask(&Request::Memory)?;
+        match self.program.answer()?.answer {
+            Answer::Memory { peak_bytes } => Ok(peak_bytes.filter(|&bytes| bytes > 0)),
+            other => Err(self.program.out_of_turn(&other, "`memory`")),
+        }
+    }
+}
+
+impl Engine for Command {
+    fn loaded(&self) -> &Loaded {
+        &self.loaded
+    }
+
+    fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
+        self.program.generate(prompt, generated_length)
+    }
+
+    fn allocated_peak(&mut self) -> Result<Option<u64>, EngineError> {
+        self.memory()
+    }
+
+    fn reset_peak(&mut self) -> Result<(), EngineError> {
+        self.memory().map(drop)
+    }
+}
+
+impl Drop for Command {
+    fn drop(&mut self) {
+        self.program.quit();
+    }
+}

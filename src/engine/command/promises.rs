@@ -1,0 +1,232 @@
+//! Does a program speak the engine protocol? Each promise of docs/engine-protocol.md that can be tried is tried.
+//!
+//! Three conversations: a whole one, one whose input closes after the hello, and one that asks for what can't be.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::running::RunningProgram;
+use crate::device::Ours;
+use crate::engine::protocol::{Answer, Request};
+use crate::engine::{EngineError, Generation, ModelSpec};
+use crate::error::Advice;
+
+/// How long a program may take to end, and what it started to end after it.
+const GRACE: Duration = Duration::from_secs(10);
+const AFTERWARDS: Duration = Duration::from_secs(2);
+const TICK: Duration = Duration::from_millis(20);
+/// Tokens of the generations that are compared with each other.
+const TOKENS: usize = 16;
+
+/// What was tried, and what came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// The promise, in a few words.
+    pub promise: &'static str,
+    /// Whether it was kept.
+    pub found: Found,
+}
+
+/// What came of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// It was kept. What the program said, where that is of interest.
+    Kept(String),
+    /// It was broken: how.
+    Broken(String),
+    /// It couldn't be tried, because of what was broken before.
+    NotTried,
+}
+
+/// Tries everything with the model of `spec`. `limit` is for each answer.
+pub fn check(spec: &ModelSpec, limit: Duration) -> Vec<Check> {
+    let mut checks = Checks::default();
+    let started = checks.start("says hello", spec, limit);
+    whole_conversation(&mut checks, started, spec);
+    let again = checks.start("starts a second time", spec, limit);
+    checks.after("ends when its input closes", again, |(mut program, _)| ended(program.close()));
+    let third = RunningProgram::start_within(&spec.command, spec.weights, limit).ok();
+    checks.after("refuses a device that isn't there", third, |(program, _)| refuses(program, spec));
+    checks.0
+}
+
+fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, String)>, spec: &ModelSpec) {
+    let loaded = checks.after("loads the model", started, |(mut program, _)| {
+        let said = load(&mut program, spec)?;
+        Ok((said, program))
+    });
+    let vocab_size = super::vocab_size(spec);
+    let generate = |program: &mut RunningProgram, context, length| generate(program, vocab_size, context, length);
+    let first = checks.after("generates 1 token, then as many as it is asked for", loaded, |mut program| {
+        let (short, long) = (generate(&mut program, 8, 1)?, generate(&mut program, 8, TOKENS)?);
+        let chunks = long.chunks.len();
+        known(&short, vocab_size).and(known(&long, vocab_size))?;
+        Ok((format!("by the clock of the {}, in {chunks} chunks", long.clock), (program, long)))
+    });
+    let told = checks.after(
+        "gives the same tokens for the same prompt, whatever came before",
+        first,
+        |(mut program, first)| {
+            generate(&mut program, 5, TOKENS)?;
+            let again = generate(&mut program, 8, TOKENS)?;
+            match (&first.tokens, &again.tokens) {
+                (Some(one), Some(other)) if one != other => Err(format!("{} became {}", shown(one), shown(other))),
+                (Some(_), Some(_)) => Ok((String::new(), program)),
+                _ => Ok(("it doesn't tell its tokens".to_owned(), program)),
+            }
+        },
+    );
+    let asked = checks.after("tells its memory or leaves it out", told, |mut program| {
+        let said = memory(&mut program)?;
+        Ok((said, program))
+    });
+    let newer = checks.after("ignores fields that it doesn't know", asked, |mut program| {
+        let mut request = json!(Request::Generate { prompt: vec![1, 2, 3], tokens: 2 });
+        request["of_a_later_version"] = json!({ "any": ["thing"] });
+        program.ask_raw(&request).and_then(|()| program.generated()).and_then(|it| it.check(2)).map_err(said)?;
+        Ok((String::new(), program))
+    });
+    let left = checks.after("ends with 0 when it is asked to", newer, |mut program| {
+        program.ask(&Request::Quit).map_err(said)?;
+        let left = left_behind(&mut program);
+        ended(program.close())?;
+        Ok((String::new(), left))
+    });
+    checks.after("leaves no process behind", left, |left| match &left[..] {
+        [] => Ok((String::new(), ())),
+        pids => Err(format!("still there: {}", pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))),
+    });
+}
+
+/// In the order of trying.
+#[derive(Default)]
+struct Checks(Vec<Check>);
+
+impl Checks {
+    fn start(&mut self, promise: &'static str, spec: &ModelSpec, limit: Duration) -> Option<(RunningProgram, String)> {
+        let started = RunningProgram::start_within(&spec.command, spec.weights, limit);
+        self.note(promise, started.map(|(program, hello)| (hello.describe(), (program, hello.name))).map_err(said))
+    }
+
+    /// Tries what needs `before`.
+    fn after<T, U>(
+        &mut self,
+        promise: &'static str,
+        before: Option<T>,
+        attempt: impl FnOnce(T) -> Result<(String, U), String>,
+    ) -> Option<U> {
+        let Some(before) = before else {
+            self.0.push(Check { promise, found: Found::NotTried });
+            return None;
+        };
+        self.note(promise, attempt(before))
+    }
+
+    fn note<U>(&mut self, promise: &'static str, outcome: Result<(String, U), String>) -> Option<U> {
+        let (found, next) = match outcome {
+            Ok((said, next)) => (Found::Kept(said), Some(next)),
+            Err(why) => (Found::Broken(why), None),
+        };
+        self.0.push(Check { promise, found });
+        next
+    }
+}
+
+fn said(error: EngineError) -> String {
+    error.in_one_line()
+}
+
+fn load(program: &mut RunningProgram, spec: &ModelSpec) -> Result<String, String> {
+    program.ask(&program.loading(spec)).map_err(said)?;
+    loop {
+        match program.answer().map_err(said)?.answer {
+            Answer::Loading { .. } => {}
+            Answer::Loaded { implementation, .. } => {
+                return Ok(implementation.map(|word| format!("as `{word}`")).unwrap_or_default());
+            }
+            other => return Err(said(program.out_of_turn(&other, "`load`"))),
+        }
+    }
+}
+
+/// A generation after `context` tokens, exactly as long as it was asked for.
+fn generate(
+    program: &mut RunningProgram,
+    vocab_size: Option<usize>,
+    context: u32,
+    length: usize,
+) -> Result<Generation, String> {
+    let known = vocab_size.and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX).max(1);
+    let prompt: Vec<u32> = (0..context).map(|place| (1000 + 17 * place) % known).collect();
+    let generation = program.generate(&prompt, length).map_err(said)?;
+    generation.check(length).map_err(said)?;
+    Ok(generation)
+}
+
+fn known(generation: &Generation, vocab_size: Option<usize>) -> Result<(), String> {
+    let ids = generation.tokens.iter().flatten();
+    let unknown = ids.copied().find(|&id| vocab_size.is_some_and(|size| id as usize >= size));
+    unknown.map_or(Ok(()), |id| Err(format!("it gave the token {id}, which the model doesn't have")))
+}
+
+fn memory(program: &mut RunningProgram) -> Result<String, String> {
+    program.ask(&Request::Memory).map_err(said)?;
+    match program.answer().map_err(said)?.answer {
+        Answer::Memory { peak_bytes: Some(0) } => {
+            Err("it says 0 bytes: leave `peak_bytes` out if it is unknown".to_owned())
+        }
+        Answer::Memory { peak_bytes: Some(bytes) } => Ok(format!("{} MiB", bytes >> 20)),
+        Answer::Memory { peak_bytes: None } => Ok("left out".to_owned()),
+        other => Err(said(program.out_of_turn(&other, "`memory`"))),
+    }
+}
+
+fn ended(status: Option<std::process::ExitStatus>) -> Result<(String, ()), String> {
+    match status {
+        Some(status) if status.success() => Ok((String::new(), ())),
+        Some(status) => Err(format!("it ended with {status}")),
+        None => Err("it was still there after 10 s, and was killed".to_owned()),
+    }
+}
+
+fn refuses(mut program: RunningProgram, spec: &ModelSpec) -> Result<(String, ()), String> {
+    let mut request = json!(program.loading(spec));
+    request["device"] = json!("abacus");
+    program.ask_raw(&request).map_err(said)?;
+    loop {
+        match program.answer() {
+            Ok(arrived) => match arrived.answer {
+                Answer::Loading { .. } => {}
+                other => {
+                    return Err(format!(
+                        "asked for the device `abacus` it answered `{}` instead of `error`",
+                        other.word()
+                    ));
+                }
+            },
+            Err(error) if program.has_ended() => return Err(format!("instead of answering `error`, {}", said(error))),
+            Err(error) => return Ok((said(error), ())),
+        }
+    }
+}
+
+/// What the program started and is still there a moment after it ended, before anybody clears up.
+fn left_behind(program: &mut RunningProgram) -> Vec<u32> {
+    let (pid, asked) = (program.id(), Instant::now());
+    let left = || Ours::started_by(pid).running().into_iter().filter(|&other| other != pid).collect::<Vec<u32>>();
+    while !program.has_ended() && asked.elapsed() < GRACE {
+        sleep(TICK);
+    }
+    let ended = Instant::now();
+    while !left().is_empty() && ended.elapsed() < AFTERWARDS {
+        sleep(TICK);
+    }
+    left()
+}
+
+fn shown(tokens: &[u32]) -> String {
+    let few: Vec<String> = tokens.iter().take(8).map(u32::to_string).collect();
+    format!("[{}, ...]", few.join(", "))
+}

@@ -1,0 +1,182 @@
+//! A started program: it is asked one thing at a time, and answers.
+
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::answers::{Arrivals, Arrived};
+use crate::case::WeightsSource;
+use crate::child::{Conversation, Environment, Launch, Next, Stop, clean};
+use crate::engine::protocol::{self, Answer, ErrorKind, Request, VERSION};
+use crate::engine::{EngineError, Generation, ModelSpec};
+use crate::results::{Component, Program};
+use crate::word::Word;
+
+/// Whoever measures has limits of its own, and ends us with the program.
+const NO_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Characters of a program's own message that are kept.
+const MESSAGE: usize = 1000;
+
+/// A program that has said hello.
+pub struct RunningProgram {
+    conversation: Conversation<Arrived>,
+    name: String,
+    /// The version that both speak.
+    protocol: u32,
+    limit: Duration,
+}
+
+impl RunningProgram {
+    /// Starts it, and hears its hello.
+    pub fn start(command: &[String], weights: WeightsSource) -> Result<(Self, Program), EngineError> {
+        Self::start_within(command, weights, NO_LIMIT)
+    }
+
+    /// The same, with a limit for each answer.
+    pub fn start_within(
+        command: &[String],
+        weights: WeightsSource,
+        limit: Duration,
+    ) -> Result<(Self, Program), EngineError> {
+        let [path, args @ ..] = command else {
+            return Err(EngineError::refused("there is no program to start", "name it in `command`"));
+        };
+        let environment = Environment::measured(weights == WeightsSource::Hub);
+        let launch = Launch::of(Path::new(path), environment).args(args);
+        let conversation = Conversation::open(&launch).map_err(EngineError::at(path))?;
+        let mut program = Self { conversation, name: path.clone(), protocol: VERSION, limit };
+        let hello = program.hello()?;
+        Ok((program, hello))
+    }
+
+    fn hello(&mut self) -> Result<Program, EngineError> {
+        match self.answer()?.answer {
+            Answer::Hello { protocol: 0, .. } => {
+                Err(self.fault("says that it speaks version 0 of the protocol; the first is 1"))
+            }
+            Answer::Hello { protocol, name, version, commit, components } => {
+                self.protocol = protocol.min(VERSION);
+                let component = |part: protocol::Component| Component { version: part.version, commit: part.commit };
+                let components = components.into_iter().map(|(name, part)| (name, component(part))).collect();
+                Ok(Program { name, version, commit, components })
+            }
+            other => Err(self.out_of_turn(&other, "its start, where `hello` comes first")),
+        }
+    }
+
+    /// What asks it to load a model.
+    pub fn loading(&self, spec: &ModelSpec) -> Request {
+        Request::Load {
+            protocol: self.protocol,
+            model: spec.model.clone(),
+            directory: spec.directory.clone(),
+            revision: spec.revision.clone(),
+            weights: spec.weights.into(),
+            quantization: spec.quantization.into(),
+            dtype: spec.dtype.into(),
+            device: spec.device.into(),
+            gpus: spec.gpus.all().iter().map(u32::to_string).collect(),
+            implementation: spec.implementation.is_named().then(|| spec.implementation.clone()),
+            max_length: u32::try_from(spec.max_length).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// Sends a request.
+    pub fn ask(&mut self, request: &Request) -> Result<(), EngineError> {
+        self.ask_raw(request)
+    }
+
+    /// Sends what may be more than a request of ours.
+    pub fn ask_raw(&mut self, request: &impl Serialize) -> Result<(), EngineError> {
+        let mut line = serde_json::to_vec(request).map_err(|error| EngineError::Failed(error.to_string()))?;
+        line.push(b'\n');
+        // One that has ended is noticed by its output, which says why.
+        if let Err(error) = self.conversation.tell(&line) {
+            tracing::debug!("{} doesn't read: {error}", self.name);
+        }
+        Ok(())
+    }
+
+    /// Waits for the next answer; an error is one of ours.
+    pub fn answer(&mut self) -> Result<Arrived, EngineError> {
+        match self.conversation.next(Instant::now() + self.limit, &Stop::default()) {
+            Next::Message(arrived) => match arrived.answer {
+                Answer::Error { kind, message } => Err(refused(&kind, &clean(&message, MESSAGE))),
+                answer => Ok(Arrived { at: arrived.at, answer }),
+            },
+            Next::Garbage(start) => {
+                self.conversation.kill();
+                Err(self.fault(&format!("wrote a line that is no answer: `{start}`")))
+            }
+            Next::Ended => {
+                let end = self.conversation.end();
+                Err(self.fault(&format!("ended: {end}")))
+            }
+            Next::TimedOut | Next::Stopped => {
+                self.conversation.kill();
+                Err(self.fault(&format!("gave no answer within {} s", self.limit.as_secs())))
+            }
+        }
+    }
+
+    /// A whole generation.
+    pub fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
+        let tokens = u32::try_from(generated_length).unwrap_or(u32::MAX);
+        self.ask(&Request::Generate { prompt: prompt.to_vec(), tokens })?;
+        self.generated()
+    }
+
+    /// What comes of a generation that was asked for just now.
+    pub fn generated(&mut self) -> Result<Generation, EngineError> {
+        let mut arrivals = Arrivals::from_now();
+        loop {
+            let Arrived { at, answer } = self.answer()?;
+            match answer {
+                Answer::Chunk { tokens } => arrivals.add(tokens, at),
+                Answer::Generated { token_ids, times } => return arrivals.end(token_ids, times, at),
+                other => return Err(self.out_of_turn(&other, "`generate`")),
+            }
+        }
+    }
+
+    /// Asks it to end, and ends it if it doesn't. How it ended, if it did so by itself.
+    pub fn quit(&mut self) -> Option<ExitStatus> {
+        let _ = self.ask(&Request::Quit);
+        self.close()
+    }
+
+    /// Closes its input, and ends it if it stays. How it ended, if it did so by itself.
+    pub fn close(&mut self) -> Option<ExitStatus> {
+        self.conversation.close();
+        self.conversation.wait()
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.conversation.id()
+    }
+
+    /// Whether it is gone, or was sent away.
+    pub fn has_ended(&mut self) -> bool {
+        self.conversation.has_ended()
+    }
+
+    /// An answer to something else.
+    pub fn out_of_turn(&mut self, answer: &Answer, to: &str) -> EngineError {
+        self.conversation.kill();
+        self.fault(&format!("answered {to} with `{}`", answer.word()))
+    }
+
+    fn fault(&self, what: &str) -> EngineError {
+        EngineError::Failed(format!("the program {} {what}", clean(&self.name, 200)))
+    }
+}
+
+fn refused(kind: &Word<ErrorKind>, message: &str) -> EngineError {
+    match kind {
+        Word::Known(ErrorKind::OutOfMemory) => EngineError::OutOfMemory(message.to_owned()),
+        _ => EngineError::Failed(message.to_owned()),
+    }
+}

@@ -1,0 +1,81 @@
+//! Server-sent events: from bytes to what each event says.
+//!
+//! Lines may end with CR LF, bytes may be cut anywhere, even inside a character, and lines that begin with a colon only keep
+//! the connection open (HTML Living Standard, 9.2.6).
+
+/// The longest event: a server that never ends one must not fill our memory.
+const MAX_EVENT: usize = 4 << 20;
+
+/// Bytes that have arrived, as far as they are no event yet.
+#[derive(Default)]
+pub struct Events {
+    line: Vec<u8>,
+    data: Vec<u8>,
+}
+
+impl Events {
+    /// The data of the events that end in these bytes; an error where one is too long.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+        let mut ended = Vec::new();
+        for &byte in bytes {
+            if byte != b'\n' {
+                self.line.push(byte);
+                if self.line.len() + self.data.len() > MAX_EVENT {
+                    return Err(format!("the server sent an event of more than {} MiB", MAX_EVENT >> 20));
+                }
+                continue;
+            }
+            let line = std::mem::take(&mut self.line);
+            let line = line.strip_suffix(b"\r").unwrap_or(&line);
+            if line.is_empty() {
+                ended.extend(self.end());
+            } else if let Some(value) = line.strip_prefix(b"data:") {
+                if !self.data.is_empty() {
+                    self.data.push(b'\n');
+                }
+                self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+            }
+        }
+        Ok(ended)
+    }
+
+    /// What the end of the stream makes of the rest: servers forget the last empty line.
+    pub fn end(&mut self) -> Option<Vec<u8>> {
+        let data = std::mem::take(&mut self.data);
+        (!data.is_empty()).then_some(data)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(pieces: &[&[u8]]) -> Vec<String> {
+        let mut events = Events::default();
+        let mut read: Vec<Vec<u8>> = pieces.iter().flat_map(|piece| events.push(piece).unwrap()).collect();
+        read.extend(events.end());
+        read.into_iter().map(|data| String::from_utf8(data).unwrap()).collect()
+    }
+
+    #[test]
+    fn events_end_with_an_empty_line_however_lines_end() {
+        assert_eq!(read(&[b"data: a\n\ndata:b\r\n\r\n"]), ["a", "b"]);
+        assert_eq!(read(&[b": keep-alive\n\nevent: x\nid: 7\ndata: a\ndata: b\n\n"]), ["a\nb"]);
+        assert_eq!(read(&[b"data: a\n\n", b"data: last\n"]), ["a", "last"]);
+    }
+
+    #[test]
+    fn bytes_may_be_cut_anywhere() {
+        let whole = "data: {\"text\":\"\u{6211}\"}\n\ndata: [DONE]\n\n".as_bytes();
+        for cut in 0..whole.len() {
+            assert_eq!(read(&[&whole[..cut], &whole[cut..]]), ["{\"text\":\"\u{6211}\"}", "[DONE]"], "{cut}");
+        }
+    }
+
+    #[test]
+    fn an_event_without_an_end_is_refused() {
+        let mut events = Events::default();
+        let piece = vec![b'x'; 1 << 20];
+        assert!((0..5).any(|_| events.push(&piece).is_err()));
+    }
+}

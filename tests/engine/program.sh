@@ -1,0 +1,82 @@
+#!/bin/sh
+# Speaks the engine protocol, well or in the way that its first argument says.
+mode=$1
+
+say() { printf '%s\n' "$1"; }
+fail() { say "{\"answer\":\"error\",\"kind\":\"$1\",\"message\":\"$2\"}"; }
+
+chunks() {
+  left=$1
+  while [ "$left" -gt 0 ]; do
+    say '{"answer":"chunk","tokens":1}'
+    left=$((left - 1))
+  done
+}
+
+# As many ids as its first argument says, counted from its second.
+ids() {
+  list=$2 next=$2
+  while [ "$next" -lt $(($2 + $1 - 1)) ]; do
+    next=$((next + 1))
+    list="$list,$next"
+  done
+  say "{\"answer\":\"generated\",\"token_ids\":[$list]$3}"
+}
+
+# A chunk each millisecond, by a clock of its own.
+timed() {
+  pairs="[1,1.0]" at=1
+  while [ "$at" -lt "$1" ]; do
+    at=$((at + 1))
+    pairs="$pairs,[1,$at.0]"
+  done
+  ids "$1" 5 ",\"times\":{\"clock\":\"$2\",\"chunks\":[$pairs],\"end_to_end_ms\":$at.5}"
+}
+
+generate() {
+  case $mode in
+    own-clock) timed "$1" device ;;
+    sundial) timed "$1" sundial ;;
+    both) chunks "$1"; timed "$1" host ;;
+    neither) ids "$1" 5 ;;
+    short) chunks $(($1 - 1)); ids $(($1 - 1)) 5 ;;
+    merged) say "{\"answer\":\"chunk\",\"tokens\":$(($1 - 1))}"; chunks 1; say '{"answer":"generated"}' ;;
+    wandering) chunks "$1"; ids "$1" $((5 + $$ + turn)) ;;
+    memoryless) fail out_of_memory "the cache needs 90 GiB" ;;
+    dies) chunks 1; echo "CUDA error: an illegal memory access" >&2; exit 7 ;;
+    chatty) echo "Generating: 10%" ;;
+    floods) head -c 3000000 /dev/zero | tr '\0' 'x' >&2; chunks "$1"; ids "$1" 5 ;;
+    endless) head -c 5000000 /dev/zero | tr '\0' 'x' ;;
+    hangs) sleep 600 ;;
+    *) chunks "$1"; ids "$1" 5 ;;
+  esac
+}
+
+case $mode in
+  mute) exec sleep 600 ;;
+  gone) echo "no module named torch" >&2; exit 1 ;;
+  talks-first) echo "Loading checkpoint shards: 100%" ;;
+  version-0) say '{"answer":"hello","protocol":0,"name":"fake","version":"1"}' ;;
+  child) sleep 600 & ;;
+esac
+trap '' TERM
+say '{"answer":"hello","protocol":7,"name":"fake","version":"1.0","commit":"0123456789abcdef","mood":"good"}'
+turn=0
+while read -r line; do
+  turn=$((turn + 1))
+  case $line in
+    *'"abacus"'*'"request":"load"'*)
+      if [ "$mode" = careless ]; then say '{"answer":"loaded"}'; else fail unsupported "no abacus here"; fi ;;
+    *'"request":"load"'*)
+      say '{"answer":"loading","done":1,"total":2}'
+      if [ "$mode" = unsupported ]; then fail unsupported "fake reads no weights of its own: use another model"
+      else say '{"answer":"loaded","implementation":"eager","warnings":["no fast kernels: eager ran instead"]}'; fi ;;
+    *'"request":"generate"'*)
+      tokens=${line##*\"tokens\":}
+      generate "${tokens%%[!0-9]*}" ;;
+    *'"request":"memory"'*) say '{"answer":"memory","peak_bytes":3145728}' ;;
+    *'"request":"quit"'*) break ;;
+  esac
+done
+if [ "$mode" = stays ]; then exec sleep 600; fi
+exit 0

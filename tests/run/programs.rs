@@ -1,0 +1,147 @@
+//! Engines that are programs of their own, as `bench-diff run` measures them and `bench-diff check-engine` checks them.
+//! `engine/program.sh` plays them, well or badly.
+
+use bench_diff::case::Clock;
+use bench_diff::results::Program;
+
+use super::*;
+
+fn program() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/program.sh")
+}
+
+/// A run of one case with that program.
+fn measured(mode: &str, args: &[&str]) -> (Finished, Results) {
+    let bench = Bench::new();
+    let command = format!("engine = \"command\"\ncommand = [{:?}, {mode:?}]\n", program());
+    bench.write("bench-diff.toml", &format!("{command}{}", CONFIG.replace("load-seconds = 60", "load-seconds = 5")));
+    let args = [&["--model", "./one", "--context-lengths", "8", "--runs", "1"], args].concat();
+    let finished = Finished::of(bench.plain(&args).output().unwrap());
+    let results = bench.results();
+    (finished, results)
+}
+
+fn why(mode: &str) -> String {
+    let (finished, results) = measured(mode, &[]);
+    assert_eq!(finished.code, Some(3), "{mode}: {}", finished.err);
+    let [(_, reason)] = &failures(&results)[..] else { panic!("{mode}: one failed run") };
+    reason.clone()
+}
+
+#[test]
+fn a_program_is_measured_by_our_clock_or_by_its_own() {
+    let (finished, results) = measured("well", &[]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    assert_eq!((results.cases[0].engine.as_str(), &run.clock), ("command", &Some(Clock::Client.into())));
+    assert_eq!(run.implementation.as_ref().unwrap().as_str(), "eager", "what it says that it ran");
+    let program = run.program.clone().unwrap();
+    assert_eq!((&*program.name, program.commit.as_deref()), ("fake", Some("0123456789abcdef")));
+    assert_eq!(run.warnings, ["no fast kernels: eager ran instead"]);
+    assert!(run.token_hash.is_some() && run.metrics.keys().any(|name| name.as_str() == "peak_memory"));
+    let allocated = run.metrics.iter().find(|(name, _)| name.as_str() == "allocated_memory");
+    assert_eq!(allocated.map(|(_, mib)| *mib), Some(3.0));
+
+    let (_, results) = measured("own-clock", &[]);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    assert_eq!(run.clock, Some(Clock::Device.into()));
+    let value = |name: &str| run.metrics.iter().find(|(known, _)| known.as_str() == name).map(|(_, value)| *value);
+    assert_eq!((value("ttft"), value("decode_throughput"), value("e2e_latency")), (Some(1.0), Some(1000.0), Some(4.5)));
+}
+
+#[test]
+fn tokens_that_come_together_are_one_arrival() {
+    let (_, results) = measured("merged", &[]);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    assert_eq!((run.itl.as_ref().map(|itl| itl.count), &run.token_hash), (Some(1), &None));
+}
+
+/// Each is a row with one sentence.
+#[test]
+fn what_a_program_does_wrong_is_its_cases_reason() {
+    for (mode, reason) in [
+        ("gone", "ended: it ended with exit code 1; it said: no module named torch"),
+        ("talks-first", "wrote a line that is no answer: `Loading checkpoint shards: 100%`"),
+        ("version-0", "says that it speaks version 0 of the protocol"),
+        ("unsupported", "fake reads no weights of its own: use another model"),
+        ("memoryless", "out of memory: the cache needs 90 GiB"),
+        ("short", "the engine gave 3 tokens instead of 4"),
+        ("both", "`chunk` lines and `times`"),
+        ("neither", "neither `chunk` lines nor `times`"),
+        ("sundial", "the clock `sundial`"),
+        ("dies", "ended: it ended with exit code 7; it said: CUDA error: an illegal memory access"),
+        ("chatty", "wrote a line that is no answer: `Generating: 10%`"),
+        ("endless", "wrote a line that is no answer: `xxxx"),
+    ] {
+        let said = why(mode);
+        assert!(said.contains(reason) && !said.contains('\n'), "{mode}: {said}");
+    }
+}
+
+#[test]
+fn a_program_that_never_answers_is_late() {
+    let (finished, results) = measured("mute", &[]);
+    assert_eq!(finished.code, Some(3));
+    assert!(matches!(&failures(&results)[..], [(FailureKind::TimedOut, why)] if why.contains("limit of 5 s")));
+}
+
+#[test]
+fn a_noisy_one_and_one_that_leaves_children_are_measured() {
+    for mode in ["floods", "child", "stays"] {
+        let (finished, results) = measured(mode, &[]);
+        assert_eq!((finished.code, failures(&results).len()), (Some(0), 0), "{mode}: {}", finished.err);
+    }
+}
+
+#[test]
+fn what_runs_is_shown_and_a_difference_of_it_too() {
+    let (_, results) = measured("well", &[]);
+    let directory = TempDir::new().unwrap();
+    let path = |name: &str| directory.path().join(name);
+    let mut other = results.clone();
+    for run in &mut other.sessions[0].runs {
+        let Outcome::Ok(measured) = &mut run.outcome else { panic!("it was measured") };
+        measured.program = Some(Program { version: "2.0".into(), ..measured.program.clone().unwrap() });
+    }
+    fs::write(path("old.json"), serde_json::to_string(&results).unwrap()).unwrap();
+    fs::write(path("new.json"), serde_json::to_string(&other).unwrap()).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+    let output = command.args(["compare", "old.json", "new.json"]).current_dir(&directory).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(said.contains("fake 1.0 (0123456)") && said.contains("fake 2.0 (0123456)"), "{said}");
+}
+
+fn checked(mode: &str) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+    command.args(["check-engine", "--limit", "5", "--"]).arg(program()).arg(mode).env("COLUMNS", "100");
+    let output = command.output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_program_that_speaks_well() {
+    let (code, said) = checked("well");
+    assert_eq!(code, Some(0), "{said}");
+    insta::assert_snapshot!(said);
+}
+
+/// What is wrong is found, and only that.
+#[test]
+fn promises_that_are_broken() {
+    for (mode, promise, why) in [
+        ("gone", "says hello", "no module named torch"),
+        ("mute", "says hello", "no answer within 5 s"),
+        ("unsupported", "loads the model", "reads no weights"),
+        ("short", "generates 1 token", "the engine gave no times"),
+        ("wandering", "gives the same tokens", "became"),
+        ("stays", "ends with 0 when", "still there after 10 s"),
+        ("child", "leaves no process", "still there"),
+        ("careless", "refuses a device", "`loaded` instead of `error`"),
+    ] {
+        let (code, said) = checked(mode);
+        assert_eq!(code, Some(3), "{mode}: {said}");
+        let wrong: Vec<&str> = said.lines().filter(|line| line.trim_start().starts_with("WRONG")).collect();
+        assert!(wrong[0].contains(promise), "{mode}: {said}");
+        assert!(said.split_whitespace().collect::<Vec<_>>().join(" ").contains(why), "{mode}: {said}");
+    }
+}

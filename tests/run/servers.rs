@@ -1,0 +1,334 @@
+//! The engine `server` against servers of ours, which answer well or badly.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use bench_diff::case::Clock;
+use serde_json::{Value, json};
+
+use super::*;
+
+/// How a server answers a request for so many tokens, given its body.
+type Answer = fn(&Value, usize) -> Vec<Piece>;
+
+/// What it writes, one after another.
+enum Piece {
+    /// A status other than 200, headers, and a body.
+    Status(u16, &'static str, &'static str),
+    /// Bytes of the stream, in a piece of their own.
+    Bytes(Vec<u8>),
+    /// Nothing more: the connection is closed without an end.
+    Cut,
+}
+
+struct Server {
+    url: String,
+    bodies: Arc<Mutex<Vec<Value>>>,
+    headers: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    fn answering(answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let (bodies, headers) = (Arc::<Mutex<Vec<Value>>>::default(), Arc::<Mutex<Vec<String>>>::default());
+        let (seen, heads) = (Arc::clone(&bodies), Arc::clone(&headers));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (seen, heads) = (Arc::clone(&seen), Arc::clone(&heads));
+                // A client that goes away is no matter.
+                thread::spawn(move || drop(serve(&stream.unwrap(), answer, &seen, &heads)));
+            }
+        });
+        Self { url, bodies, headers }
+    }
+}
+
+fn serve(
+    stream: &TcpStream,
+    answer: Answer,
+    seen: &Mutex<Vec<Value>>,
+    heads: &Mutex<Vec<String>>,
+) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    let (mut reader, mut out) = (BufReader::new(stream), stream);
+    loop {
+        let (mut head, mut length) = (String::new(), 0);
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line)? == 0 {
+                return Ok(());
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            head.push_str(&line);
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        if head.starts_with("GET") {
+            out.write_all(b"HTTP/1.1 200 OK\r\nserver: fake-server/1.2\r\ncontent-length: 2\r\n\r\n{}")?;
+            continue;
+        }
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let tokens = body["max_tokens"].as_u64().unwrap() as usize;
+        heads.lock().unwrap().push(head);
+        seen.lock().unwrap().push(body.clone());
+        if !write_pieces(out, answer(&body, tokens))? {
+            return Ok(());
+        }
+    }
+}
+
+/// False once the connection is over.
+fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>) -> std::io::Result<bool> {
+    let mut begun = false;
+    for piece in pieces {
+        match piece {
+            Piece::Status(code, headers, body) => {
+                write!(out, "HTTP/1.1 {code} No\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())?;
+                return Ok(true);
+            }
+            Piece::Cut => return Ok(false),
+            Piece::Bytes(bytes) => {
+                if !begun {
+                    out.write_all(
+                        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
+                    )?;
+                    begun = true;
+                }
+                write!(out, "{:x}\r\n", bytes.len())?;
+                out.write_all(&bytes)?;
+                out.write_all(b"\r\n")?;
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+    }
+    out.write_all(b"0\r\n\r\n")?;
+    Ok(true)
+}
+
+fn event(value: &Value) -> Piece {
+    Piece::Bytes(format!("data: {value}\n\n").into_bytes())
+}
+
+fn text(text: &str) -> Piece {
+    event(&json!({ "choices": [{ "text": text }] }))
+}
+
+fn usage(prompt: usize, tokens: usize) -> Piece {
+    event(&json!({ "choices": [], "usage": { "prompt_tokens": prompt, "completion_tokens": tokens } }))
+}
+
+fn done() -> Piece {
+    Piece::Bytes(b"data: [DONE]\n\n".to_vec())
+}
+
+fn texts(count: usize) -> impl Iterator<Item = Piece> {
+    (0..count).map(|_| text("a"))
+}
+
+fn length_of(body: &Value) -> usize {
+    body["prompt"].as_array().map_or_else(|| body["prompt"].as_str().unwrap_or_default().chars().count(), Vec::len)
+}
+
+fn well(body: &Value, tokens: usize) -> Vec<Piece> {
+    texts(tokens).chain([usage(length_of(body), tokens), done()]).collect()
+}
+
+fn measured(server: &Server, args: &[&str]) -> (Finished, Results) {
+    let bench = Bench::new();
+    bench.write("bench-diff.toml", &format!("engine = \"server\"\nserver = {{ url = {:?} }}\n{CONFIG}", server.url));
+    run_in(&bench, args)
+}
+
+fn run_in(bench: &Bench, args: &[&str]) -> (Finished, Results) {
+    let args =
+        [&["--model", "./one", "--context-lengths", "8", "--generated-length", "6", "--runs", "1"], args].concat();
+    let finished = Finished::of(bench.plain(&args).env("A_SERVERS_KEY", "sk-very-secret").output().unwrap());
+    let results = bench.results();
+    (finished, results)
+}
+
+fn why(answer: Answer) -> String {
+    let (finished, results) = measured(&Server::answering(answer), &[]);
+    assert_eq!(finished.code, Some(3), "{}", finished.err);
+    let [(_, reason)] = &failures(&results)[..] else { panic!("one failed run") };
+    reason.clone()
+}
+
+#[test]
+fn a_server_is_measured_by_the_clients_clock() {
+    let server = Server::answering(well);
+    let (finished, results) = measured(&server, &[]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    assert_eq!((&run.clock, run.itl.as_ref().map(|itl| itl.count)), (&Some(Clock::Client.into()), Some(5)));
+    assert_eq!(run.program.as_ref().unwrap().name, "fake-server/1.2");
+    assert!(run.warnings[0].contains("the server ran before"), "{:?}", run.warnings);
+    assert!(run.roofline.is_none() && !run.metrics.keys().any(|name| name.as_str() == "peak_memory"));
+    let bodies = server.bodies.lock().unwrap();
+    let last = bodies.last().unwrap();
+    assert_eq!((&last["max_tokens"], &last["ignore_eos"], &last["min_tokens"]), (&json!(6), &json!(true), &json!(6)));
+    assert_eq!(last["prompt"].as_array().unwrap().len(), 8);
+    assert_ne!(last["cache_salt"], bodies[0]["cache_salt"], "no prompt is looked up");
+}
+
+#[test]
+fn several_tokens_in_one_event_are_one_arrival() {
+    fn merged(_: &Value, tokens: usize) -> Vec<Piece> {
+        vec![text("a"), text(&"b".repeat(tokens - 1)), usage(8, tokens), done()]
+    }
+    let (_, results) = measured(&Server::answering(merged), &[]);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    assert_eq!(run.itl.as_ref().map(|itl| itl.count), Some(1));
+    assert!(run.warnings.iter().any(|warning| warning.contains("several at a time")), "{:?}", run.warnings);
+}
+
+/// CR LF, comments, cuts inside a character, no last empty line, no [DONE].
+#[test]
+fn streams_of_all_makes_are_read() {
+    fn odd(_: &Value, tokens: usize) -> Vec<Piece> {
+        let mut bytes = b": ping\r\n\r\ndata: {\"choices\":[{\"delta\":{\"role\":\"assistant\"}}]}\r\n\r\n".to_vec();
+        for _ in 0..tokens {
+            bytes.extend(format!("data: {}\r\n\r\n", json!({ "choices": [{ "text": "\u{6211}" }] })).into_bytes());
+        }
+        bytes.extend(format!("data: {}\r\n", json!({ "usage": { "completion_tokens": tokens } })).into_bytes());
+        bytes.chunks(7).map(|piece| Piece::Bytes(piece.to_vec())).collect()
+    }
+    let (finished, results) = measured(&Server::answering(odd), &[]);
+    assert_eq!((finished.code, failures(&results)), (Some(0), vec![]), "{}", finished.err);
+}
+
+/// What a server doesn't take is left out, and said to be.
+#[test]
+fn a_strict_server_is_asked_in_its_own_way() {
+    fn strict(body: &Value, tokens: usize) -> Vec<Piece> {
+        match body["prompt"].is_array() || body.get("cache_salt").is_some() {
+            true => vec![Piece::Status(422, "", r#"{"detail": "extra fields"}"#)],
+            false => well(body, tokens),
+        }
+    }
+    fn chat(body: &Value, tokens: usize) -> Vec<Piece> {
+        if body.get("messages").is_none() {
+            return vec![Piece::Status(404, "", "no such route")];
+        }
+        let said = event(&json!({ "choices": [{ "delta": { "content": "a" } }] }));
+        let Piece::Bytes(bytes) = said else { unreachable!("an event") };
+        (0..tokens).map(|_| Piece::Bytes(bytes.clone())).chain([usage(30, tokens), done()]).collect()
+    }
+    let (_, results) = measured(&Server::answering(strict), &[]);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    assert!(run.warnings.iter().any(|warning| warning.contains("sent as text")), "{:?}", run.warnings);
+    assert!(run.warnings.iter().any(|warning| warning.contains("may come from a cache")), "{:?}", run.warnings);
+    let (_, results) = measured(&Server::answering(chat), &[]);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    assert!(run.warnings.iter().any(|warning| warning.contains("only /chat/completions")), "{:?}", run.warnings);
+    assert!(run.warnings.iter().any(|warning| warning.contains("30 tokens in a prompt of 8")), "{:?}", run.warnings);
+}
+
+#[test]
+fn a_prompt_from_a_cache_is_said() {
+    fn cached(body: &Value, tokens: usize) -> Vec<Piece> {
+        let usage = json!({ "prompt_tokens": length_of(body), "completion_tokens": tokens,
+            "prompt_tokens_details": { "cached_tokens": 7 } });
+        texts(tokens).chain([event(&json!({ "choices": [], "usage": usage })), done()]).collect()
+    }
+    let (_, results) = measured(&Server::answering(cached), &[]);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    assert!(run.warnings.iter().any(|warning| warning.contains("7 tokens of the prompt from a cache")));
+}
+
+/// Each is a row with one sentence.
+#[test]
+fn what_a_server_does_wrong_is_its_cases_reason() {
+    let cases: [(Answer, &str); 9] = [
+        (
+            |_, _| vec![Piece::Status(404, "", r#"{"error":{"message":"the model `one` does not exist"}}"#)],
+            "does not exist",
+        ),
+        (|_, _| vec![Piece::Status(401, "", r#"{"error":"no key"}"#)], "`api-key-env`"),
+        (|_, _| vec![Piece::Status(500, "", "<html>oops</html>")], "answered 500"),
+        (|body, tokens| texts(tokens - 1).chain([usage(length_of(body), tokens - 1), done()]).collect(), "instead of"),
+        (|body, tokens| texts(tokens + 2).chain([usage(length_of(body), tokens), done()]).collect(), "pieces of text"),
+        (|_, tokens| texts(tokens - 2).chain([done()]).collect(), "tokens instead of"),
+        (
+            |_, _| vec![text("a"), event(&json!({ "error": { "message": "CUDA error" } }))],
+            "it streamed an error: CUDA error",
+        ),
+        (|_, _| vec![text("a"), Piece::Bytes(b"data: {\"choi\n\n".to_vec())], "something else than JSON"),
+        (|_, _| vec![text("a"), Piece::Cut], "can't be asked"),
+    ];
+    for (answer, reason) in cases {
+        let said = why(answer);
+        assert!(said.contains(reason) && !said.contains('\n'), "{reason}: {said}");
+    }
+}
+
+#[test]
+fn a_server_that_is_down_is_a_failed_case() {
+    let url = {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/v1", listener.local_addr().unwrap())
+    };
+    let server = Server { url, bodies: Arc::default(), headers: Arc::default() };
+    let (finished, results) = measured(&server, &[]);
+    let [(_, reason)] = &failures(&results)[..] else { panic!("one failed run: {}", finished.err) };
+    assert!(reason.contains("Connection refused"), "{reason}");
+}
+
+/// Before measuring it is waited for.
+#[test]
+fn a_server_that_is_busy_is_asked_later() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static ASKED: AtomicU32 = AtomicU32::new(0);
+    fn busy(body: &Value, tokens: usize) -> Vec<Piece> {
+        match ASKED.fetch_add(1, Ordering::Relaxed) {
+            0 => vec![Piece::Status(503, "retry-after: 1\r\n", "loading")],
+            _ => well(body, tokens),
+        }
+    }
+    let (finished, _) = measured(&Server::answering(busy), &[]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    assert!(ASKED.load(Ordering::Relaxed) > 2);
+}
+
+#[test]
+fn the_key_is_sent_and_never_shown() {
+    fn echoes(_: &Value, _: usize) -> Vec<Piece> {
+        vec![Piece::Status(400, "", "your key sk-very-secret is of no use")]
+    }
+    for (answer, code) in [(well as Answer, 0), (echoes, 3)] {
+        let server = Server::answering(answer);
+        let bench = Bench::new();
+        let table = format!("{{ url = {:?}, api-key-env = \"A_SERVERS_KEY\", model = \"served\" }}", server.url);
+        bench.write("bench-diff.toml", &format!("engine = \"server\"\nserver = {table}\n{CONFIG}"));
+        let (finished, _) = run_in(&bench, &["-v"]);
+        assert_eq!(finished.code, Some(code), "{}", finished.err);
+        assert!(server.headers.lock().unwrap().iter().all(|head| head.contains("Bearer sk-very-secret")));
+        assert_eq!(server.bodies.lock().unwrap()[0]["model"], "served");
+        let shown = [finished.out, finished.err, bench.read("results.json")].concat();
+        assert!(!shown.contains("sk-very-secret"), "{shown}");
+    }
+}
+
+#[test]
+fn keys_of_others_and_odd_addresses_are_refused() {
+    for (table, why) in [
+        (r#"{ url = "http://127.0.0.1:1/v1", api-key-env = "GITHUB_TOKEN" }"#, "isn't a server's key"),
+        (r#"{ url = "ftp://127.0.0.1/v1" }"#, "must begin with http"),
+        (r#"{ url = "http://me:pw@127.0.0.1/v1" }"#, "holds no password"),
+        (r#"{ url = "nonsense" }"#, "is no address"),
+    ] {
+        let bench = Bench::new();
+        bench.write("bench-diff.toml", &format!("engine = \"server\"\nserver = {table}\n{CONFIG}"));
+        let finished = Finished::of(bench.plain(&[]).output().unwrap());
+        assert_eq!(finished.code, Some(2));
+        assert!(finished.err.contains(why), "{}", finished.err);
+    }
+}
