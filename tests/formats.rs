@@ -154,8 +154,8 @@ fn a_word_that_isnt_known_is_refused_where_it_has_to_run() {
     let mut spec = bench_diff::engine::ModelSpec::generated("Qwen/Qwen2.5-0.5B", bench_diff::case::DeviceKind::Cpu);
     spec.max_length = 8;
     let refused = |spec| bench_diff::engine::load(&spec, &mut |_, _| {}).err().unwrap().to_string();
-    let server = bench_diff::engine::ModelSpec { engine: "server".into(), ..spec.clone() };
-    assert_eq!(refused(server), "unknown engine `server`: this build has candle, command");
+    let abacus = bench_diff::engine::ModelSpec { engine: "abacus".into(), ..spec.clone() };
+    assert_eq!(refused(abacus), "unknown engine `abacus`: this build has candle, command, server");
     let paged = bench_diff::engine::ModelSpec { implementation: "paged".into(), ..spec };
     let said = "unknown implementation `paged` of the engine `candle`: it has graph, plain, stock";
     assert_eq!(refused(paged), said);
