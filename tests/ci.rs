@@ -15,6 +15,8 @@ mod confirm;
 mod resume;
 #[path = "child/shims.rs"]
 mod shims;
+#[path = "ci/terminal.rs"]
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

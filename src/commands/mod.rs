@@ -6,6 +6,7 @@ pub mod baseline;
 pub mod calibrate;
 pub mod ci;
 pub mod compare;
+pub mod export;
 mod format;
 pub mod generate;
 pub mod guard;
