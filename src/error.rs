@@ -11,12 +11,14 @@ pub enum Exit {
     Success = 0,
     /// A regression was found and the caller asked to fail on it.
     Regression = 1,
-    /// The arguments, the configuration or an input file are wrong.
+    /// The arguments, the configuration or an input file are wrong, or output can't be written.
     Usage = 2,
     /// The measurement itself failed.
     Measurement = 3,
     /// Stopped by Ctrl-C or a signal; what was measured is kept.
     Interrupted = 130,
+    /// Whoever read the output has gone, as `head` does: a shell's code for a program that this ended (SIGPIPE).
+    ClosedPipe = 141,
 }
 
 impl From<Exit> for std::process::ExitCode {
@@ -71,6 +73,12 @@ impl Error {
     /// A file that can't be written.
     pub fn writing(path: &Path, cause: impl Into<Cause>) -> Self {
         Self::usage(format!("can't write {}", path.display())).because(cause)
+    }
+
+    /// The command's own output, which can't be written.
+    pub fn output(cause: io::Error) -> Self {
+        let exit = if cause.kind() == io::ErrorKind::BrokenPipe { Exit::ClosedPipe } else { Exit::Usage };
+        Self::new(exit, "can't write the output").because(cause)
     }
 
     /// Keeps what it comes from.

@@ -54,5 +54,5 @@ impl Writer<'_> {
 
 /// Output that can't be written: a closed pipe, a full disk.
 pub fn unwritable(cause: io::Error) -> Error {
-    Error::usage("can't write the output").because(cause)
+    Error::output(cause)
 }

@@ -166,6 +166,11 @@ pub fn find(name: &str) -> Option<Metric> {
     Metric::ALL.iter().copied().find(|metric| metric.name() == name)
 }
 
+/// The metric that tables head so, in any case: `decode`, `ttft`, `ITL p99`.
+pub fn titled(title: &str) -> Option<Metric> {
+    Metric::ALL.iter().copied().find(|metric| metric.definition().title.eq_ignore_ascii_case(title))
+}
+
 /// A metric's name in a results file: known ones borrow from their definitions, so that millions of samples stay small.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(transparent)]

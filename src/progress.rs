@@ -140,6 +140,8 @@ impl Observer for Bars {
         match update {
             Update::Started { left, total } => {
                 self.progress.start(left, total);
+                // Others may have measured for hours before.
+                self.all.reset_elapsed();
                 self.all.set_length(total as u64);
                 self.all.set_position(self.progress.done as u64);
             }
@@ -228,6 +230,15 @@ fn duration(left: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn waiting_for_others_is_not_counted() {
+        let mut bars = Bars::new(Weights::new());
+        bars.all = bars.all.clone().with_elapsed(Duration::from_secs(1000));
+        bars.update(Update::Waiting { reason: "another process is measuring" });
+        bars.update(Update::Started { left: &["case"], total: 1 });
+        assert!(bars.all.elapsed() < Duration::from_secs(900));
+    }
 
     #[test]
     fn expected_times_divide_the_time_left() {

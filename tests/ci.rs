@@ -17,6 +17,8 @@ mod pages;
 mod resume;
 #[path = "child/shims.rs"]
 mod shims;
+#[path = "ci/terminal.rs"]
+mod terminal;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

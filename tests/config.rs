@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+#[path = "config/problems.rs"]
+mod problems;
+
 use std::path::Path;
 use std::process::Command;
 

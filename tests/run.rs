@@ -4,6 +4,8 @@
 
 #[path = "run/adapters.rs"]
 mod adapters;
+#[path = "run/export.rs"]
+mod export;
 #[path = "run/programs.rs"]
 mod programs;
 #[path = "run/replay.rs"]
@@ -112,6 +114,12 @@ impl Bench {
 
     fn run(&self, args: &[&str]) -> Finished {
         Finished::of(self.command(args).output().unwrap())
+    }
+
+    /// Another command.
+    fn bench_diff(&self, args: &[&str]) -> Finished {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+        Finished::of(command.args(args).current_dir(&self.directory).output().unwrap())
     }
 
     fn results(&self) -> Results {
@@ -352,7 +360,7 @@ fn threads_are_a_setting_like_others() {
     for flags in [["--threads", "2"], ["--iterations", "1"]] {
         let finished = bench.run(&[&["--resume", "results.json"], &flags[..]].concat());
         assert_eq!(finished.code, Some(2), "{flags:?}: {}", finished.err);
-        assert!(finished.err.contains("can't carry on"), "{flags:?}: {}", finished.err);
+        assert!(finished.err.contains("can't resume"), "{flags:?}: {}", finished.err);
     }
 }
 

@@ -26,7 +26,7 @@ const CANNOT_START: i32 = 127;
 static USED: OnceLock<()> = OnceLock::new();
 
 /// From now on, children of this process are started by this program as their guard. For `main` only: another program
-/// that uses the library has no `guard` command, and its children only end with their [`Process`](super::process::Process).
+/// that uses the library has no `guard` command, and its children only end with their `Process`.
 pub fn use_this_program() {
     let _ = USED.set(());
 }

@@ -54,9 +54,8 @@ pub fn begin(directory: &Folder, checkout: &Checkout, resume: bool) -> Result<()
 
 fn may_carry_on(directory: &Path, noted: &Path, now: &Checkout) -> Result<()> {
     let directory = directory.display();
-    let refused = |why: String, hint: &str| {
-        Err(Error::usage(format!("can't carry on with what is in {directory}: {why}")).hint(hint))
-    };
+    let refused =
+        |why: String, hint: &str| Err(Error::usage(format!("can't resume what is in {directory}: {why}")).hint(hint));
     let then = fs::read(noted).ok().and_then(|text| serde_json::from_slice::<Checkout>(&text).ok());
     match then {
         None => refused("nothing says which commit it is of".to_owned(), "start anew without --resume"),

@@ -1,10 +1,11 @@
 //! The command line: parse, run the command, turn its end into an exit code.
 
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use anstream::AutoStream;
+use clap::{ArgMatches, ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand};
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 use crate::child::shield;
@@ -36,16 +37,23 @@ const AFTER_HELP: &str = "Examples:
 Exit codes:
   0    success
   1    a regression was found (with --fail-on regression)
-  2    wrong arguments, configuration or input file
+  2    wrong arguments, configuration or input file; output that can't be written
   3    the measurement failed
-  130  stopped by Ctrl-C; what was measured is kept";
+  130  stopped by Ctrl-C; what was measured is kept
+  141  whoever read the output closed it, as `head` does";
+
+/// Behind the flags of a command itself.
+const GLOBAL: &str = "Global options";
 
 /// Flags of every command.
 #[derive(Debug, clap::Args)]
 pub struct Global {
     /// More output on stderr (-vv for even more)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = 900)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = GLOBAL)]
     pub verbose: u8,
+    /// Colors: `auto` is on a terminal, unless NO_COLOR is set; also in a pipe if CLICOLOR_FORCE is
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", help_heading = GLOBAL)]
+    pub color: ColorChoice,
 }
 
 /// In the order of the help: the main job, what it needs, what a workflow calls, what looks closer.
@@ -58,6 +66,7 @@ enum Command {
     Plan(Box<commands::plan::Args>),
     Baseline(commands::baseline::Args),
     Calibrate(Box<commands::calibrate::Args>),
+    Export(commands::export::Args),
     Base(commands::base::Args),
     Publish(commands::publish::Args),
     Accept(commands::accept::Args),
@@ -88,24 +97,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
     let mut err = secrets.writer(err);
     let parsed = Cli::command().try_get_matches_from(args);
     let prints_data = parsed.as_ref().is_ok_and(prints_data);
+    let quiet = parsed.as_ref().is_ok_and(is_quiet);
     let mut out = if prints_data { Secrets::for_data().writer(out) } else { secrets.writer(out) };
     let cli = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match cli.map_err(|error| error.format(&mut Cli::command())) {
         Ok(cli) => cli,
         Err(error) => return usage(&error, &mut out, &mut err),
     };
-    log(cli.global.verbose, secrets);
+    choose_color(cli.global.color);
+    log(cli.global.verbose, quiet, secrets);
     if cli.command.may_hold_a_token() {
         shield();
     }
     let mut io = Io::new(&mut out, &mut err);
     match dispatch(cli.command, &mut io) {
         Ok(exit) => exit.into(),
-        Err(error) => {
-            // A closed stderr leaves nobody to tell.
-            let _ = tell(&error, &mut io.err);
-            error.exit.into()
-        }
+        Err(error) => ended(&error, &mut io.err),
     }
 }
 
@@ -114,6 +121,15 @@ fn prints_data(matches: &ArgMatches) -> bool {
     let Some((command, matches)) = matches.subcommand() else { return false };
     let format = matches.try_get_raw("format").ok().flatten().and_then(|mut given| given.next());
     command == "schema" || format.is_some_and(|format| format == "json" || format == "csv") || prints_data(matches)
+}
+
+/// Says why, unless that is no news: a reader that wanted no more.
+fn ended(error: &Error, err: &mut Writer) -> ExitCode {
+    if error.exit != Exit::ClosedPipe {
+        // A closed stderr leaves nobody to tell.
+        let _ = tell(error, err);
+    }
+    error.exit.into()
 }
 
 fn tell(error: &Error, err: &mut Writer) -> Result<()> {
@@ -133,6 +149,7 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Init(args) => commands::init::run(&args, io),
         Command::Plan(args) => commands::plan::run(&args, io),
         Command::CheckEngine(args) => commands::check_engine::run(&args, io),
+        Command::Export(args) => commands::export::run(&args, io),
         Command::Schema(args) => commands::schema::run(&args, io),
         Command::Generate(args) => commands::generate::run(&args, io),
         Command::Run(args) => commands::run::run(&args, io),
@@ -151,27 +168,47 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
 /// `--help` and `--version` are results; anything else is a usage error.
 fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let text = error.render();
-    let (to, exit): (&mut dyn Write, _) = if error.use_stderr() { (err, Exit::Usage) } else { (out, Exit::Success) };
-    let _ = write!(to, "{text}");
-    exit.into()
+    let mut io = Io::new(out, err);
+    let written = if error.use_stderr() { &mut io.err } else { &mut io.out }.text(&text.to_string());
+    match written {
+        Err(error) => ended(&error, &mut io.err),
+        Ok(()) if error.use_stderr() => Exit::Usage.into(),
+        Ok(()) => Exit::Success.into(),
+    }
+}
+
+/// What `auto` means is decided where something is written: whether that is a terminal, and what its user wants.
+fn choose_color(color: ColorChoice) {
+    match color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    }
+    .write_global();
+}
+
+/// Does the command have the flag `--quiet`, and was it given?
+fn is_quiet(matches: &ArgMatches) -> bool {
+    let Some((_, matches)) = matches.subcommand() else { return false };
+    matches.try_get_one("quiet").ok().flatten().copied().unwrap_or(false)
 }
 
 /// Logs go to this process's standard error, whatever `err` is.
-#[expect(clippy::disallowed_methods, reason = "NO_COLOR is no setting of ours")]
-fn log(verbose: u8, secrets: Secrets) {
+fn log(verbose: u8, quiet: bool, secrets: Secrets) {
     let level = match verbose {
         0 => tracing::Level::WARN,
         1 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
     };
-    let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let color = AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
     // Ours only: the libraries' own logs drown them.
     let writer = move || secrets.writer(std::io::stderr());
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color).without_time();
-    // Building takes minutes: what is built is always said.
+    // Building takes minutes: what is built is said.
+    let building = if quiet { level } else { level.max(tracing::Level::INFO) };
     let ours = tracing_subscriber::filter::Targets::new()
         .with_target("bench_diff", level)
-        .with_target("bench_diff::programs", level.max(tracing::Level::INFO))
+        .with_target("bench_diff::programs", building)
         .with_target("worker", level);
     let subscriber = tracing_subscriber::registry().with(layer.with_filter(ours));
     // A second command in the same process (a test) keeps the first one's.

@@ -6,6 +6,7 @@ use clap::Subcommand;
 
 use super::format::Format;
 use crate::baseline::{self, Entry, Findings, Store};
+use crate::config;
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
 use crate::page::terminal;
@@ -24,9 +25,13 @@ use crate::suggest;
 pub struct Args {
     #[command(subcommand)]
     action: Action,
-    /// The directory that holds the baselines
-    #[arg(long, global = true, value_name = "DIR", default_value = baseline::DIRECTORY)]
-    baseline: PathBuf,
+    /// The directory that holds the baselines [default: baselines, beside the configuration file]
+    #[arg(long, global = true, value_name = "DIR")]
+    baseline: Option<PathBuf>,
+    /// Configuration file: what has no other place lies beside it [default: bench-diff.toml here or in a parent directory;
+    /// without one, this directory]
+    #[arg(long, global = true, value_name = "FILE", env = "BENCH_DIFF_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -91,13 +96,14 @@ struct Update {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let store = Store::new(&args.baseline);
+    let usual = || config::directory(args.config.as_deref()).join(baseline::DIRECTORY);
+    let store = Store::new(args.baseline.clone().unwrap_or_else(usual));
     match &args.action {
         Action::Update(update) => self::update(&store, update, io),
         Action::List { format } => list(&store, *format, io),
         Action::Show { name } => show(&store, name.as_deref(), io),
-        Action::Verify if !args.baseline.is_dir() && args.baseline != Path::new(baseline::DIRECTORY) => {
-            Err(Error::usage(format!("there is no directory {}", args.baseline.display()))
+        Action::Verify if args.baseline.is_some() && !store.root().is_dir() => {
+            Err(Error::usage(format!("there is no directory {}", store.root().display()))
                 .hint("name the one that holds the baselines with --baseline"))
         }
         Action::Verify => verify(&store, io),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::format::Format;
 use crate::calibrate::{Calibration, calibrate};
 use crate::compare::{Comparison, Options};
-use crate::config::{self, Selection};
+use crate::config::{self, Selection, Suite};
 use crate::device::Machine;
 use crate::duel::{Contender, Duel, Ended};
 use crate::error::{Error, Exit, Result};
@@ -18,12 +18,11 @@ use crate::{plan, progress, render};
 ///
 /// Measures the same build as base and head, interleaved: whatever seems to differ is noise. For each metric it prints the
 /// spread of the runs, the minimum detectable effect, and the runs per side that changes of 1%, 2% and 5% need.
+///
+/// Without --runs it takes 5 runs per side: more runs estimate the noise better.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Runs per side: more runs estimate the noise better
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(2..=100))]
-    rounds: u32,
     /// How to print the result
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -36,7 +35,7 @@ pub struct Args {
 
 const EXAMPLES: &str = "Examples:
   bench-diff calibrate
-  bench-diff calibrate --suite h100-small --rounds 10";
+  bench-diff calibrate --suite h100-small --runs 10";
 
 /// What `--format json` prints.
 #[derive(Serialize)]
@@ -46,9 +45,22 @@ struct Output<'a> {
     self_check: &'a Comparison,
 }
 
+/// Runs per side, where the command doesn't say.
+const RUNS: u32 = 5;
+
+/// The suite as it is measured otherwise, and the runs per side that are measured here.
+fn suite(selection: &Selection) -> Result<(Suite, u32)> {
+    let mut selection = selection.clone();
+    let measured = selection.settings.runs.take().unwrap_or(RUNS);
+    if measured < 2 {
+        return Err(Error::usage("--runs 1: one run per side doesn't show how runs vary").hint("take 2 or more"));
+    }
+    Ok((config::load_suite(&selection, &Machine::here())?, measured))
+}
+
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let mut suite = config::load_suite(&args.selection, &Machine::here())?;
-    let runs = std::mem::replace(&mut suite.settings.runs, args.rounds);
+    let (mut suite, measured) = suite(&args.selection)?;
+    let runs = std::mem::replace(&mut suite.settings.runs, measured);
     let (suite, plan) = plan::here(suite)?;
     let worker = Worker::this_for(&suite)?;
     let check = {
@@ -68,7 +80,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         return Ok(Exit::Interrupted);
     }
     let hardware = measure::environment(&suite).fingerprint();
-    let calibration = calibrate(&suite.name, &hardware, runs, args.rounds, &check.comparison);
+    let calibration = calibrate(&suite.name, &hardware, runs, measured, &check.comparison);
     match args.format {
         Format::Table => io.out.text(&terminal::for_stdout(&render::calibration::page(&calibration)))?,
         Format::Json => io.out.json(&Output { calibration: &calibration, self_check: &check.comparison })?,

@@ -25,6 +25,7 @@ use crate::page::terminal;
 use crate::plan::{self, Plan};
 use crate::programs::Source;
 use crate::publish::publish;
+use crate::render::comparison::Files;
 use crate::report::{Origin, Report};
 use crate::{progress, render};
 
@@ -92,9 +93,9 @@ pub struct Args {
     /// The directory for results.json and report.json [default: .bench-diff/latest, beside the configuration file]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
-    /// What to print if nothing is published
-    #[arg(long, value_enum, default_value_t)]
-    format: Format,
+    /// What to print [default: table on a terminal, else markdown]
+    #[arg(long, value_enum)]
+    format: Option<Format>,
     /// No progress while measuring
     #[arg(short, long)]
     quiet: bool,
@@ -116,19 +117,18 @@ const EXAMPLES: &str = "Examples:
   bench-diff ci --candle ../candle --base-ref origin/main
   bench-diff ci --base-binary main/bench-diff --head-binary pr/bench-diff --output bench-results";
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// The comment
-    #[default]
-    Markdown,
-    /// For a terminal
+    /// For a person at a terminal
     Table,
+    /// The comment, if it isn't posted
+    Markdown,
     /// The report, for programs
     Json,
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let local = Local::in_directory(&config::directory(&args.selection));
+    let local = Local::in_directory(&config::directory(args.selection.config.as_deref()));
     // Before anything is built: another `ci` may be using the folder.
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
     // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
@@ -191,7 +191,7 @@ impl Job<'_> {
         ci::begin(&self.output, &self.checkout(), args.resume)?;
         let commits = commits(args, sides, context.as_ref(), io)?;
         let head = sides.head(&self.suite)?.worker()?;
-        let directory = config::directory(&args.selection);
+        let directory = config::directory(args.selection.config.as_deref());
         let (committed, doubt) = committed(args, &directory, &self.local, &commits, context.is_some())?;
         let base = sides.base(&commits.merge_base)?;
         if let Base::OutOfReach(why) = &base {
@@ -286,7 +286,8 @@ fn commit(text: &str) -> Result<String, String> {
 fn minutes(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(minutes) if minutes > 0.0 && minutes <= 1440.0 => Ok(Duration::from_secs_f64(minutes * 60.0)),
-        _ => Err("not a number of minutes up to 1440 (a day)".into()),
+        Ok(0.0) => Err("must be above 0: with --no-confirm nothing is measured again".into()),
+        _ => Err("must be a number of minutes above 0 and up to 1440 (a day), such as 20".into()),
     }
 }
 
@@ -345,15 +346,21 @@ fn committed(
     Ok((Store::new(base.unwrap_or(here)), doubt))
 }
 
+/// Who sits at a terminal reads tables; what is piped goes where Markdown is read.
+fn format(args: &Args) -> Format {
+    args.format.unwrap_or(if terminal::is_stdout() { Format::Table } else { Format::Markdown })
+}
+
 /// Publishes the report, and prints it in the wanted format.
 fn tell(args: &Args, report: &Report, io: &mut Io) -> Result<Exit> {
     let options = args.publishing.options();
     let reports = std::slice::from_ref(report);
-    if args.format == Format::Markdown {
+    let format = format(args);
+    if format == Format::Markdown {
         return publish(reports, &options, &variable, io);
     }
     let exit = publish(reports, &options, &variable, &mut Io::new(&mut std::io::sink(), io.err.raw()))?;
-    match args.format {
+    match format {
         Format::Json => io.out.json(report)?,
         _ => io.out.text(&table(report))?,
     }
@@ -363,7 +370,10 @@ fn tell(args: &Args, report: &Report, io: &mut Io) -> Result<Exit> {
 fn table(report: &Report) -> String {
     let numbers = || terminal::for_stdout(&render::run::page(&report.head));
     match (report.comparison(), report.calibration()) {
-        (Some(comparison), _) => terminal::for_stdout(&render::comparison::page(comparison)),
+        (Some(comparison), _) => {
+            let files = Files::labelled(report.base().and_then(|base| base.label.as_ref()), report.head.label.as_ref());
+            terminal::for_stdout(&render::comparison::page(comparison, &files))
+        }
         (None, Some(calibration)) => {
             format!("{}\n{}", numbers(), terminal::for_stdout(&render::calibration::page(&calibration)))
         }

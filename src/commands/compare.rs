@@ -1,6 +1,7 @@
 //! `bench-diff compare`
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
@@ -12,10 +13,11 @@ use crate::compare::{self, Comparison, Options, Row};
 use crate::error::{Exit, Result};
 use crate::flags;
 use crate::io::{Io, unwritable};
-use crate::metric::{Better, Definition, Metric};
+use crate::metric::{self, Better, Definition, Metric};
 use crate::page::{github, terminal};
 use crate::publish::FailOn;
 use crate::render;
+use crate::render::comparison::Files;
 use crate::stats::Share;
 use crate::thresholds::{ALPHA, ALPHAS};
 
@@ -42,7 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "WHAT", value_parser = flags::word::<FailOn>(), default_value_t = FailOn::Never)]
     fail_on: FailOn,
 
-    /// Compare only this metric (repeatable); `all` for every one [default: those with a * below, and all of other tools]
+    /// Compare only this metric (repeatable); `all` for every one [default: those with a * below, and all of other tools].
+    /// Also as tables head it: `decode`
     #[arg(long = "metric", value_name = "NAME", help_heading = "What to compare")]
     metrics: Vec<String>,
     /// Compare even if hardware or settings differ
@@ -55,7 +58,8 @@ pub struct Args {
     /// Chance of a false alarm anywhere in the report
     #[arg(long, default_value_t = ALPHA, value_parser = parse_alpha, help_heading = "Statistics")]
     alpha: f64,
-    /// Noise threshold: the smallest change worth reporting, such as `ttft=3` (repeatable) [default: see below]
+    /// Noise threshold: the smallest change worth reporting, such as `ttft=3` (repeatable); `all=3` is for every metric
+    /// that isn't named [default: see below]
     #[arg(
         long = "noise-threshold",
         alias = "margin",
@@ -90,7 +94,7 @@ enum Format {
     /// For a terminal
     #[default]
     Table,
-    /// For a comment or a summary on GitHub
+    /// For a comment on GitHub: as many rows as fit in one
     Markdown,
     /// Everything, for programs
     Json,
@@ -118,25 +122,42 @@ fn parse_noise_threshold(text: &str) -> Result<(String, f64), String> {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let (base, head) = compare::load(&args.base, &args.head)?;
+    let held = [&base, &head].into_iter().flat_map(|side| &side.cases).flat_map(|case| &case.cells);
+    let held: BTreeSet<&str> = held.map(|cell| cell.metric.as_str()).collect();
     let options = Options {
         alpha: args.alpha,
-        metrics: args.metrics.clone(),
-        noise_thresholds: args
-            .noise_thresholds
-            .iter()
-            .map(|(metric, share)| (metric.clone(), Share::new(*share)))
-            .collect(),
+        metrics: args.metrics.iter().map(|name| full_name(name, &held)).collect(),
+        noise_thresholds: noise_thresholds(args, &held),
         allow_mismatch: args.allow_mismatch,
         same_session: args.same_session,
     };
     let mut comparison = compare::compare(&base, &head, &options)?;
+    let files = Files::of(&base, &head);
     drop((base, head));
     let failed = comparison.has_regression();
     if args.only_changed {
         comparison.rows.retain(Row::looks_changed);
     }
-    show(&comparison, args.format, io.out.raw()).map_err(unwritable)?;
+    show(&comparison, &files, args.format, io.out.raw()).map_err(unwritable)?;
     Ok(if failed && args.fail_on == FailOn::Regression { Exit::Regression } else { Exit::Success })
+}
+
+/// A metric's name, where it is called as tables head it; the name of a file's own metric stays.
+fn full_name(given: &str, held: &BTreeSet<&str>) -> String {
+    let titled = metric::titled(given).filter(|_| !held.contains(given));
+    titled.map_or_else(|| given.to_owned(), |metric| metric.name().to_owned())
+}
+
+/// By metric; `all` holds for those that aren't named.
+fn noise_thresholds(args: &Args, held: &BTreeSet<&str>) -> BTreeMap<String, Share> {
+    let given = args.noise_thresholds.iter().map(|(metric, share)| (full_name(metric, held), Share::new(*share)));
+    let mut by_metric: BTreeMap<String, Share> = given.collect();
+    if let Some(share) = by_metric.remove("all").filter(|_| !held.contains("all")) {
+        for metric in held {
+            by_metric.entry((*metric).to_owned()).or_insert(share);
+        }
+    }
+    by_metric
 }
 
 /// The schema of what `--format json` prints.
@@ -148,18 +169,27 @@ const SCHEMA: u32 = 2;
 pub struct Output<'a> {
     /// The version of this format: 2.
     schema: u32,
+    /// What the base stands for, such as a release; absent where its file doesn't say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base_label: Option<&'a str>,
+    /// What the head stands for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head_label: Option<&'a str>,
     #[serde(flatten)]
     comparison: Cow<'a, Comparison>,
 }
 
-fn show(comparison: &Comparison, format: Format, out: &mut dyn Write) -> std::io::Result<()> {
+fn show(comparison: &Comparison, files: &Files, format: Format, out: &mut dyn Write) -> std::io::Result<()> {
     let mut out = BufWriter::new(out);
+    let page = || render::comparison::page(comparison, files);
     match format {
-        Format::Table => write!(out, "{}", terminal::for_stdout(&render::comparison::page(comparison)))?,
-        Format::Markdown => write!(out, "{}", github::write(&render::comparison::page(comparison), github::DOCUMENT))?,
+        Format::Table => write!(out, "{}", terminal::for_stdout(&page()))?,
+        Format::Markdown => write!(out, "{}", github::write(&page(), github::DOCUMENT))?,
         Format::Csv => render::csv::write(&comparison.rows, &mut out)?,
         Format::Json => {
-            serde_json::to_writer_pretty(&mut out, &Output { schema: SCHEMA, comparison: Cow::Borrowed(comparison) })?;
+            let [base_label, head_label] = files.labels();
+            let comparison = Cow::Borrowed(comparison);
+            serde_json::to_writer_pretty(&mut out, &Output { schema: SCHEMA, base_label, head_label, comparison })?;
             writeln!(out)?;
         }
     }

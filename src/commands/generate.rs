@@ -16,9 +16,10 @@ use crate::page::terminal;
 use crate::render;
 
 const EXAMPLES: &str = "Examples:
-  bench-diff generate Qwen/Qwen2.5-0.5B-Instruct --prompt-ids 9707,11,1879 --tokens 8 --top-logits 3
-  bench-diff generate ./my-model --prompt-ids @prompt.json --tokens 1 --dtype f32 --format json
-  bench-diff generate Qwen/Qwen2.5-0.5B --weights generated --prompt-ids 1,2,3 --tokens 4";
+  bench-diff generate Qwen/Qwen2.5-0.5B-Instruct --prompt-ids 9707,11,1879 --generated-length 8 \\
+      --top-logits 3
+  bench-diff generate ./my-model --prompt-ids @prompt.json --generated-length 1 --format json
+  bench-diff generate Qwen/Qwen2.5-0.5B --weights generated --prompt-ids 1,2,3 --generated-length 4";
 
 /// Show a model's greedy tokens, and the logits they were chosen by
 ///
@@ -34,8 +35,8 @@ pub struct Args {
     prompt_ids: String,
 
     /// How many tokens to generate (up to 1048576)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    tokens: u32,
+    #[arg(long, alias = "tokens", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
+    generated_length: u32,
 
     /// Show the K highest logits of each step
     #[arg(long, value_name = "K", default_value_t = 0)]
@@ -173,7 +174,7 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         weights,
         implementation: args.implementation.clone().unwrap_or_else(|| usual.implementation.clone()),
         gpus: super::ordinals(&machine, device, args.gpus.as_ref())?,
-        max_length: prompt_length + args.tokens as usize,
+        max_length: prompt_length + args.generated_length as usize,
         prefill_chunk: args.prefill_chunk,
         ..usual
     })
@@ -219,7 +220,7 @@ fn failed(spec: &ModelSpec, error: EngineError) -> Error {
 fn generate(model: &mut dyn Engine, prompt: &[u32], args: &Args) -> Result<Vec<Step>, EngineError> {
     let forward = model.logits()?;
     let mut logits = forward.start(prompt)?;
-    let mut steps = Vec::with_capacity(args.tokens as usize);
+    let mut steps = Vec::with_capacity(args.generated_length as usize);
     loop {
         let top = highest(logits, args.top_logits.max(1));
         let (token, logit) = top[0];
@@ -228,7 +229,7 @@ fn generate(model: &mut dyn Engine, prompt: &[u32], args: &Args) -> Result<Vec<S
         }
         let shown = top.into_iter().take(args.top_logits);
         steps.push(Step { token, top_logits: shown.map(|(id, logit)| Logit { id, logit }).collect() });
-        if steps.len() == args.tokens as usize {
+        if steps.len() == args.generated_length as usize {
             return Ok(steps);
         }
         logits = forward.append(token)?;

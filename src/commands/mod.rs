@@ -7,6 +7,7 @@ pub mod calibrate;
 pub mod check_engine;
 pub mod ci;
 pub mod compare;
+pub mod export;
 mod format;
 pub mod generate;
 pub mod guard;

@@ -17,8 +17,8 @@ use crate::results::Ceilings;
 
 const EXAMPLES: &str = "Examples:
   bench-diff profile Qwen/Qwen2.5-0.5B-Instruct
-  bench-diff profile Qwen/Qwen2.5-7B-Instruct --context 30720
-  bench-diff profile ./my-model --context 1 --format json";
+  bench-diff profile Qwen/Qwen2.5-7B-Instruct --context-length 30720
+  bench-diff profile ./my-model --context-length 1 --format json";
 
 /// Show where the time of one decode step and one prefill goes
 ///
@@ -31,8 +31,14 @@ pub struct Args {
     model: String,
 
     /// Tokens in the prompt, and in the KV cache before the decode step
-    #[arg(long, value_name = "N", default_value_t = 6144, value_parser = clap::value_parser!(u32).range(1..=1 << 20))]
-    context: u32,
+    #[arg(
+        long,
+        aliases = ["context", "context-lengths"],
+        value_name = "N",
+        default_value_t = 6144,
+        value_parser = clap::value_parser!(u32).range(1..=1 << 20)
+    )]
+    context_length: u32,
 
     /// Which GPU: its number among those that are visible, or its UUID [default: 0]
     #[arg(long, alias = "gpu", value_name = "GPU")]
@@ -54,7 +60,11 @@ struct Output<'a> {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let spec = spec(args)?;
-    let (ceilings, profile) = measure(&spec, args.context as usize).map_err(|error| refused(&spec, error))?;
+    if let Some(lacking) = engine::find(&spec.engine).ok().and_then(|engine| engine.lacks(&spec)) {
+        let gpu = "build it with `--features cuda`: a profile is one of a GPU";
+        return Err(Error::usage(&spec.model).because(lacking).hint(gpu));
+    }
+    let (ceilings, profile) = measure(&spec, args.context_length as usize).map_err(|error| refused(&spec, error))?;
     match args.format {
         Format::Table => {
             let page = render::profile_tables::page(&spec.model, &profile, ceilings.as_ref());
@@ -79,7 +89,7 @@ fn spec(args: &Args) -> Result<ModelSpec> {
         directory: Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model)),
         gpus: super::ordinals(&Machine::here(), DeviceKind::Cuda, args.gpus.as_ref())?,
         // The decode step is the second of two.
-        max_length: args.context as usize + 2,
+        max_length: args.context_length as usize + 2,
         ..ModelSpec::generated(&args.model, DeviceKind::Cuda)
     })
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::config::{self, Selection, Suite, SuiteSettings};
+use crate::config::{self, ModelSettings, Selection, Suite, SuiteSettings};
 use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
 use crate::escape;
@@ -11,7 +11,7 @@ use crate::io::Io;
 use crate::measure::{self, End, MeasuredSide, Request, Stop, Worker};
 use crate::page::terminal;
 use crate::plural::counted;
-use crate::results::{self, FailureKind, Outcome, Results};
+use crate::results::{self, FailureKind, Outcome, Results, Settings};
 use crate::{plan, progress, render};
 
 /// Measure a suite: every run is a process of its own, every sample is kept
@@ -101,7 +101,7 @@ fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
     if !args.force && output.exists() {
         let path = output.path().display();
         return Err(Error::usage(format!("{path} exists already"))
-            .hint(format!("carry on with it (--resume {path}), replace it (--force), or name another --output")));
+            .hint(format!("resume it (--resume {path}), replace it (--force), or name another --output")));
     }
     let side = MeasuredSide::new("", worker, &suite, &measure::session_id());
     Ok((suite, side))
@@ -116,27 +116,39 @@ fn way_on(args: &Args, output: &Output) -> String {
     format!("; continue with: bench-diff run --resume {}{flags}", output.path().display())
 }
 
-/// The file knows its suite and the number of runs; flags of the interrupted command that changed more have to be
-/// given again, and it is an error when they aren't.
+/// The file knows its suite and how it is measured; flags of the interrupted command that changed what is measured have to
+/// be given again, and it is an error when they aren't.
 fn resumed(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suite, MeasuredSide)> {
     if output.is_stream() {
         let path = output.path().display();
-        return Err(Error::usage(format!("can't carry on with {path}: what is written there can't be read again")));
+        return Err(Error::usage(format!("can't resume {path}: what is written there can't be read again")));
     }
     let results = results::read(output.path())?;
     let mut selection = args.selection.clone();
     selection.suite.get_or_insert_with(|| results.suite.clone());
-    selection.settings.runs.get_or_insert(results.settings.runs);
+    remember(&mut selection.settings, &results.settings);
     let suite = config::load_suite(&selection, &Machine::here())?;
     let worker = worker.map_or_else(|| Worker::this_for(&suite), Ok)?;
     let side = MeasuredSide::resume(worker, &suite, results)?;
     Ok((suite, side))
 }
 
+/// How a session was measured holds where the command doesn't say otherwise.
+fn remember(flags: &mut SuiteSettings, kept: &Settings) {
+    let Settings { runs, warmup, warmup_length, iterations, threads, prompt } = kept;
+    flags.runs.get_or_insert(*runs);
+    flags.warmup.get_or_insert(*warmup);
+    flags.iterations.get_or_insert(*iterations);
+    flags.warmup_length = flags.warmup_length.or(*warmup_length);
+    flags.threads = flags.threads.or(*threads);
+    flags.prompt = flags.prompt.or(prompt.known());
+}
+
 /// Flags that the results file doesn't know.
 fn changes_cases(selection: &Selection) -> bool {
-    let settings = SuiteSettings { runs: None, ..selection.settings.clone() };
-    selection.config.is_some() || !selection.models.is_empty() || settings != SuiteSettings::default()
+    let flags = &selection.settings;
+    let changed = flags.model != ModelSettings::default() || flags.device.is_some() || flags.gpus.is_some();
+    selection.config.is_some() || !selection.models.is_empty() || changed
 }
 
 fn report(args: &Args, results: &Results, output: &Output, io: &mut Io) -> Result<Exit> {

@@ -19,7 +19,7 @@ const DRIFT: f64 = 0.01;
 pub(super) enum Design {
     /// The caller knows that all values come from one session, interleaved.
     OneSession,
-    /// Sessions in both files: measured interleaved.
+    /// Sessions that both files hold: each was measured interleaved.
     Shared(Blocks),
     /// Measured at different times.
     Apart { base: Occasions, head: Occasions },
@@ -69,7 +69,7 @@ pub(super) struct Evidence {
 impl Design {
     pub fn of(base: &Side, head: &Side, same_session: bool) -> Self {
         if same_session {
-            return Self::OneSession;
+            return Self::interleaved(base, head);
         }
         let base_ids: HashMap<&str, usize> =
             base.sessions.iter().enumerate().map(|(index, session)| (session.id.as_str(), index)).collect();
@@ -80,6 +80,16 @@ impl Design {
             None => Self::Apart { base: base.occasions.clone(), head: head.occasions.clone() },
             Some(&first) => Self::Shared(Blocks::of(distinct(shared, first, base, head))),
         }
+    }
+
+    /// As the caller says. Plain samples don't name their sessions: the first of one file goes with the first of the other.
+    fn interleaved(base: &Side, head: &Side) -> Self {
+        let sessions = base.occasions.sessions().min(head.occasions.sessions());
+        if sessions < 2 || !base.is_plain_samples() || !head.is_plain_samples() {
+            return Self::OneSession;
+        }
+        let pairs = (0..sessions).map(|session| (session, session)).collect();
+        Self::Shared(Blocks::of(distinct(pairs, (0, 0), base, head)))
     }
 
     /// A cell's values in the sessions that count; of shared sessions in the same order.

@@ -69,12 +69,6 @@ pub fn parse(name: &str, text: Vec<u8>) -> Result<Side> {
     }
     let contents = contents(&side.cases);
     side.occasions = Occasions::declared(&contents);
-    if contents.len() > 1 {
-        side.warnings.push(format!(
-            "{name} doesn't say when its {} sessions were measured: they are taken as hours apart",
-            contents.len()
-        ));
-    }
     Ok(side)
 }
 

@@ -107,7 +107,7 @@ pub enum Settling {
     Sessions(u32),
     /// Only base and head interleaved: sessions drift too much.
     Interleaving,
-    /// More than [`MAX_RUNS`].
+    /// More than `MAX_RUNS`.
     TooMany,
 }
 

@@ -14,9 +14,11 @@ use super::{
 use crate::error::{Error, Result};
 use crate::metric::{self, Better};
 use crate::number::percent;
+use crate::plural::counted;
 use crate::results::Occasions;
 use crate::results::occasions::{HISTORY, more_sessions};
 use crate::stats::{self, LogRatio, Share};
+use crate::suggest;
 
 /// A metric's median shift is worth a warning from this share on, ...
 const SHIFT: Share = Share::new(0.01);
@@ -26,6 +28,7 @@ const SHIFT_CASES: usize = 4;
 /// Compares base and head. Fails on units that don't fit, or metrics that neither side holds.
 pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison> {
     check_selection(base, head, options)?;
+    check_sessions(base, head, options)?;
     let design = Design::of(base, head, options.same_session);
     let differences = mismatch::differences(base, head);
     let Matched { pairs, notes } = match_sides(base, head, &design, options);
@@ -61,14 +64,29 @@ pub(super) fn tests<'a>(base: &'a Side, head: &'a Side, options: &Options) -> Re
 /// A metric asked for by name must exist: a typo would compare nothing, and say that all is well. One that bench-diff
 /// knows may be absent, as energy is on a CPU.
 fn check_selection(base: &Side, head: &Side, options: &Options) -> Result<()> {
-    let held = |name: &String| {
-        let mut cells = base.cases.iter().chain(&head.cases).flat_map(|case| &case.cells);
-        name == "all" || metric::find(name).is_some() || cells.any(|cell| cell.metric.as_str() == name)
-    };
-    match options.metrics.iter().chain(options.noise_thresholds.keys()).find(|name| !held(name)) {
-        Some(name) => Err(Error::usage(format!("neither {} nor {} holds the metric `{name}`", base.name, head.name))),
-        None => Ok(()),
+    let cells = || base.cases.iter().chain(&head.cases).flat_map(|case| &case.cells);
+    let held = |name: &str| metric::find(name).is_some() || cells().any(|cell| cell.metric.as_str() == name);
+    let mut wanted = options.metrics.iter().filter(|name| *name != "all").chain(options.noise_thresholds.keys());
+    let Some(name) = wanted.find(|name| !held(name)) else { return Ok(()) };
+    let error = Error::usage(format!("neither {} nor {} holds the metric `{name}`", base.name, head.name));
+    let names: BTreeSet<&str> = cells().map(|cell| cell.metric.as_str()).collect();
+    match suggest::nearest(name, names) {
+        Some(near) => Err(error.hint(format!("did you mean `{near}`?"))),
+        None => Err(error),
     }
+}
+
+/// Sessions of plain samples have no names: interleaved ones are found by their places.
+fn check_sessions(base: &Side, head: &Side, options: &Options) -> Result<()> {
+    let counts = [base, head].map(|side| side.occasions.sessions());
+    let plain = base.is_plain_samples() && head.is_plain_samples();
+    if !options.same_session || !plain || counts[0] == counts[1] {
+        return Ok(());
+    }
+    let [base, head] =
+        [base, head].map(|side| format!("{} has {}", side.name, counted(side.occasions.sessions(), "session")));
+    Err(Error::usage(format!("--same-session: {base}, {head}"))
+        .hint("give both files the same sessions in the same order, or leave out --same-session"))
 }
 
 /// Why nothing can be compared, if so.
@@ -159,8 +177,11 @@ fn warnings(
         )),
         _ => {}
     }
+    if matches!(design, Design::Apart { .. }) {
+        [base, head].into_iter().filter_map(undated).for_each(&mut warn);
+    }
     if let Design::Shared(blocks) = design {
-        let left_out = base.sessions.len() + head.sessions.len() - 2 * blocks.len();
+        let left_out = (base.sessions.len() + head.sessions.len()).saturating_sub(2 * blocks.len());
         if left_out > 0 {
             warn(format!("only sessions that both sides hold are compared: {left_out} others are left out"));
         }
@@ -190,6 +211,14 @@ fn warnings(
         warn("nothing was compared: no metric of any case has numbers on both sides".to_owned());
     }
     warnings
+}
+
+/// Plain samples of several sessions, of which nothing says when they were.
+fn undated(side: &Side) -> Option<String> {
+    let (name, sessions) = (&side.name, side.occasions.sessions());
+    (side.is_plain_samples() && sessions > 1).then(|| {
+        format!("{name} doesn't say when its {sessions} sessions were measured: they are taken as hours apart")
+    })
 }
 
 /// What a base of few occasions can't show, and what would change that.

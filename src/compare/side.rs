@@ -15,6 +15,8 @@ use crate::word::Word;
 pub struct Side {
     /// What to call it: a path, or "base".
     pub name: String,
+    /// What the results stand for, such as a release, where the file says it.
+    pub label: Option<String>,
     /// Empty for plain samples, which don't say where they come from.
     pub sessions: Vec<SessionFacts>,
     /// Which sessions are independent of each other.
@@ -25,6 +27,13 @@ pub struct Side {
     pub cases: Vec<CaseSide>,
     /// Warnings about the file, one sentence each.
     pub warnings: Vec<String>,
+}
+
+impl Side {
+    /// Samples that another tool measured: they don't say where they come from.
+    pub fn is_plain_samples(&self) -> bool {
+        self.settings.is_none()
+    }
 }
 
 /// A session without its runs.
@@ -141,6 +150,7 @@ impl Side {
     pub fn from_results(name: impl Into<String>, results: &Results) -> Self {
         let mut side = Self {
             name: name.into(),
+            label: results.label.clone(),
             sessions: results.sessions.iter().map(SessionFacts::from).collect(),
             occasions: Occasions::of(&results.sessions),
             settings: Some(results.settings.clone()),

@@ -93,7 +93,8 @@ impl<'a> Checker<'a> {
         for required in schema["required"].as_array().into_iter().flatten().filter_map(Schema::as_str) {
             if !table.contains_key(required) {
                 let place = if key.is_empty() { "the file".into() } else { format!("`{key}`") };
-                self.problem(offset, format!("{place} lacks `{required}`"));
+                let line = Some(self.source.line(offset));
+                self.checked.problems.push(Problem { line, reason: format!("{place} lacks `{required}`") });
             }
         }
     }

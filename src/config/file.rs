@@ -1,5 +1,7 @@
 //! The shape of `bench-diff.toml`, and of the flags that override it: one definition for the parser, the published
 //! JSON Schema (which [`super::check`] enforces) and `--help`.
+//!
+//! What the schema requires has a default for serde all the same: the rest of a file that lacks it is looked at as well.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +32,8 @@ pub struct File {
     /// Build the measured program against this candle [default: the released one]. `bench-diff ci` does.
     pub candle: Option<CandleTable>,
     /// Suites by name. The first one that fits this machine's device is the default.
+    #[serde(default)]
+    #[schemars(!default)]
     pub suites: BTreeMap<String, SuiteTable>,
 }
 
@@ -54,7 +58,8 @@ pub struct SuiteTable {
     #[serde(flatten)]
     pub settings: SuiteSettings,
     /// Each a model's id, or a table with the id and its own settings.
-    #[schemars(length(min = 1))]
+    #[serde(default)]
+    #[schemars(!default, length(min = 1))]
     pub models: Vec<ModelEntry>,
 }
 
@@ -73,6 +78,8 @@ pub enum ModelEntry {
 #[schemars(deny_unknown_fields)]
 pub struct ModelTable {
     /// An id such as `Qwen/Qwen2.5-0.5B-Instruct`, or a directory such as `./my-model`.
+    #[serde(default)]
+    #[schemars(!default)]
     pub model: String,
     /// The last part of its cases' ids: tells a model apart that the suite has several times, with other engines.
     pub name: Option<String>,
@@ -114,11 +121,17 @@ pub struct ModelSettings {
     #[arg(long, value_name = "URL", value_parser = engines::server_at)]
     pub server: Option<ServerSpec>,
     /// Prompt lengths in tokens, each a case [default: 1,6144]
-    #[arg(long, value_delimiter = ',', value_name = "N,...", value_parser = value_parser!(u32).range(1..=131_071))]
+    #[arg(
+        long,
+        aliases = ["context-length", "context"],
+        value_delimiter = ',',
+        value_name = "N,...",
+        value_parser = value_parser!(u32).range(1..=131_071)
+    )]
     #[schemars(length(min = 1), inner(range(min = 1, max = 131_071)))]
     pub context_lengths: Option<Vec<u32>>,
     /// Tokens to generate [default: 2048]
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(2..=131_071))]
+    #[arg(long, alias = "tokens", value_name = "N", value_parser = value_parser!(u32).range(2..=131_071))]
     #[schemars(range(min = 2, max = 131_071))]
     pub generated_length: Option<u32>,
 }
@@ -138,7 +151,7 @@ pub struct SuiteSettings {
     #[arg(long, alias = "gpu", value_name = "GPU,...")]
     pub gpus: Option<GpuList>,
     /// Runs of each case, each in a process of its own [default: 3]
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
+    #[arg(long, alias = "rounds", value_name = "N", value_parser = value_parser!(u32).range(1..=1000))]
     #[schemars(range(min = 1, max = 1000))]
     pub runs: Option<u32>,
     /// Uncounted generations of each case at the start of a run [default: 1]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use candle_source::CandleSource;
-pub use file::{File, Selection, SuiteSettings};
+pub use file::{File, ModelSettings, Selection, SuiteSettings};
 pub use plain_name::is_plain_name;
 
 use crate::case::{Case, DeviceKind};
@@ -173,9 +173,10 @@ pub fn path(selection: &Selection) -> Option<PathBuf> {
     source::locate(selection.config.as_deref())
 }
 
-/// The directory of the configuration file; without one, the working directory.
-pub fn directory(selection: &Selection) -> PathBuf {
-    path(selection).and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default()
+/// Where baselines and what `ci` keeps lie unless another place is named: the directory of the configuration file; without
+/// one, the working directory.
+pub fn directory(config: Option<&Path>) -> PathBuf {
+    source::locate(config).and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default()
 }
 
 /// The selected suite, with the flags applied: what most commands need.

@@ -114,8 +114,10 @@ impl<'a> Resolver<'a> {
         };
         let entries = self.entries(flag_models);
         let gpus = self.gpus(device, &entries);
-        let models: Vec<_> = entries.iter().filter_map(|entry| self.model(entry, device, &gpus)).collect();
+        let models = entries.iter().filter_map(|entry| Some((entry, self.model(entry, device, &gpus)?)));
+        let models: Vec<(&Entry, SuiteModel)> = models.collect();
         self.check_unique(&models);
+        let models: Vec<SuiteModel> = models.into_iter().map(|(_, model)| model).collect();
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
         let settings = self.settings(longest.unwrap_or(WARMUP_LENGTH));
         let (thresholds, limits) = (self.thresholds(), self.limits());
@@ -225,14 +227,13 @@ impl<'a> Resolver<'a> {
         self.refusals.extend(self.problems.drain(before..));
     }
 
-    /// The directory that an entry names: it starts with `.` or `/`, as no id does.
+    /// The directory that an entry names: it starts with `.` or `/`, as no id does, or is there and no id.
     fn model_directory(&self, entry: &Entry) -> Option<PathBuf> {
-        if !entry.model.starts_with(['.', '/']) {
-            return None;
-        }
         // Paths in the file start from the file, those of flags from the working directory.
         let from = if entry.index.is_some() { self.directory } else { Path::new("") };
-        Some(from.join(entry.model).components().collect())
+        let directory: PathBuf = from.join(entry.model).components().collect();
+        let is_meant = || !entry.model.is_empty() && models::find(entry.model).is_none() && directory.is_dir();
+        (entry.model.starts_with(['.', '/']) || is_meant()).then_some(directory)
     }
 
     /// How the weights of a directory are quantized.
@@ -245,6 +246,9 @@ impl<'a> Resolver<'a> {
     }
 
     fn find_id(&mut self, entry: &Entry) -> Option<&'static models::Model> {
+        if entry.model.is_empty() && !self.complete {
+            return None; // The file lacks it, which is said.
+        }
         let Some(model) = models::find(entry.model) else {
             let ids: Vec<_> = models::all().iter().map(|model| model.id.as_str()).collect();
             let hint = match suggest::nearest(entry.model, ids) {
@@ -278,7 +282,7 @@ impl<'a> Resolver<'a> {
     /// Context lengths and the generated length.
     fn lengths(&mut self, entry: &Entry) -> (Vec<u32>, u32) {
         let contexts = self.pick_model(entry, |settings| settings.context_lengths.clone());
-        let contexts = contexts.unwrap_or_else(|| vec![1, 6144]);
+        let mut contexts = contexts.unwrap_or_else(|| vec![1, 6144]);
         let generated = self.pick_model(entry, |settings| settings.generated_length).unwrap_or(2048);
         let too_long = contexts.iter().find(|&&context| context.saturating_add(generated) > MAX_LENGTH);
         if let Some(context) = too_long.filter(|_| self.complete) {
@@ -287,6 +291,12 @@ impl<'a> Resolver<'a> {
             );
             self.report_model(entry, "context-lengths", |settings| settings.context_lengths.is_some(), reason);
         }
+        let mut seen = BTreeSet::new();
+        if let Some(twice) = contexts.iter().find(|context| !seen.insert(**context)) {
+            let reason = format!("`{twice}` is there twice");
+            self.report_model(entry, "context-lengths", |settings| settings.context_lengths.is_some(), reason);
+        }
+        contexts.retain(|context| seen.remove(context));
         (contexts, generated)
     }
 
@@ -312,15 +322,19 @@ impl<'a> Resolver<'a> {
     }
 
     /// Cases are compared by id, so it must say which case is meant.
-    fn check_unique(&mut self, models: &[SuiteModel]) {
+    fn check_unique(&mut self, models: &[(&Entry, SuiteModel)]) {
         let mut seen = BTreeSet::new();
-        for case in models.iter().flat_map(|model| &model.cases) {
+        for (entry, case) in models.iter().flat_map(|(entry, model)| model.cases.iter().map(move |case| (entry, case)))
+        {
             if !seen.insert(&case.id) && self.complete {
-                let reason = format!(
-                    "suite `{}` has the case {} twice: give one of its models a `name`, or put it into another suite",
-                    self.name, case.id
-                );
-                self.report(&["suites", self.name, "models"], reason);
+                let reason = match entry.index {
+                    Some(_) => format!(
+                        "suite `{}` has the case {} twice: give one of its models a `name`, or put it into another suite",
+                        self.name, case.id
+                    ),
+                    None => format!("the case {} is there twice", case.id),
+                };
+                self.report_entry(entry, reason);
             }
         }
     }

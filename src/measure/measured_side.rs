@@ -62,7 +62,7 @@ impl MeasuredSide {
     /// Resumes the last session of `results`. Failed runs are repeated: the cause may be fixed by now.
     pub fn resume(worker: Worker, suite: &Suite, mut results: Results) -> Result<Self> {
         same_plan(suite, &results)?;
-        let session = results.sessions.last_mut().ok_or_else(|| Error::usage("there is no session to carry on"))?;
+        let session = results.sessions.last_mut().ok_or_else(|| Error::usage("there is no session to resume"))?;
         session.runs.retain(|run| matches!(run.outcome, Outcome::Ok(_)));
         session.finished = None;
         results.settings = suite.settings.clone();
@@ -107,7 +107,7 @@ impl MeasuredSide {
         let differs = session.program_sha256.as_ref().zip(now.as_ref()).is_some_and(|(then, now)| then != now);
         if differs && !session.runs.is_empty() {
             return Err(Error::usage(format!(
-                "can't carry on: {path} is another build than the one that the session measured"
+                "can't resume: {path} is another build than the one that the session measured"
             ))
             .hint("give that one, or start anew without --resume"));
         }
@@ -140,7 +140,7 @@ impl MeasuredSide {
         let Some(output) = &self.output else { return Ok(()) };
         self.results.save(output).map_err(|error| {
             let path = output.path().display();
-            Error::measurement(format!("can't save the results to {path}, so nothing more was measured")).because(error)
+            Error::usage(format!("can't save the results to {path}, so nothing more was measured")).because(error)
         })
     }
 }
@@ -152,7 +152,7 @@ fn planned(suite: &Suite) -> Vec<Case> {
 /// Runs under different settings don't belong in one session.
 fn same_plan(suite: &Suite, results: &Results) -> Result<()> {
     let differs = |what: &str, file: &dyn std::fmt::Debug, now: &dyn std::fmt::Debug| {
-        Err(Error::usage(format!("can't carry on: {what} differs (the file has {file:?}, the configuration {now:?})"))
+        Err(Error::usage(format!("can't resume: {what} differs (the file has {file:?}, the configuration {now:?})"))
             .hint("give the file's settings, or start anew without --resume"))
     };
     if results.suite != suite.name {

@@ -182,7 +182,7 @@ impl<'a, 'b> Round<'a, 'b> {
         let known = &self.side.session().program;
         if *known != Program::default() && *known != program {
             return Err(Error::usage(format!(
-                "can't carry on: the session measured {}, this is {}",
+                "can't resume: the session measured {}, this is {}",
                 known.describe(),
                 program.describe()
             ))
@@ -214,7 +214,7 @@ impl<'a, 'b> Round<'a, 'b> {
         let (session, side) = (self.side.session().id.as_str(), self.side.label.as_str());
         trace
             .add(&TraceLine { session, side, case, round: self.round, itl_ms: &gaps })
-            .map_err(|error| Error::measurement("can't write the trace").because(error))
+            .map_err(|error| Error::usage("can't write the trace").because(error))
     }
 
     /// A run that counts, or one to be measured again.

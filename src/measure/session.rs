@@ -62,7 +62,7 @@ impl Session<'_> {
             let session = side.session_mut();
             if !session.runs.is_empty() && session.environment.fingerprint() != here.fingerprint() {
                 return Err(Error::usage(format!(
-                    "can't carry on: the session was started on {}, this is {}",
+                    "can't resume: the session was started on {}, this is {}",
                     session.environment.fingerprint(),
                     here.fingerprint()
                 ))

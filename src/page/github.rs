@@ -11,14 +11,16 @@ pub struct Limits {
     pub rows: usize,
     /// In one fold.
     pub folded_rows: usize,
+    /// Where rows beyond those are.
+    pub rest: &'static str,
 }
 
 /// GitHub refuses comments of more than 65,536 characters; a check run's text has the same limit.
-pub const COMMENT: Limits = Limits { bytes: 58_000, rows: 10, folded_rows: 150 };
-/// A document of no place in particular.
-pub const DOCUMENT: Limits = Limits { bytes: 960_000, rows: 10, folded_rows: 500 };
+pub const COMMENT: Limits = Limits { bytes: 58_000, rows: 10, folded_rows: 150, rest: "in the full report" };
+/// A document of no place in particular: it fits a comment.
+pub const DOCUMENT: Limits = Limits { rest: "with `--format csv`", ..COMMENT };
 /// GitHub shows at most 1 MiB of summaries for a step.
-pub const SUMMARY: Limits = Limits { bytes: 960_000, rows: 10, folded_rows: 5_000 };
+pub const SUMMARY: Limits = Limits { bytes: 960_000, folded_rows: 5_000, ..COMMENT };
 
 /// The page, under `limits.bytes` bytes whatever its body holds.
 pub fn write(page: &Page, limits: Limits) -> String {
@@ -57,7 +59,7 @@ impl Body {
     /// What everybody sees, and the others in a fold of the same form.
     fn push_table(&mut self, table: &Table) {
         let (shown, others) = split(table, self.limits.rows);
-        self.push_text(fitting("", "", &shown, usize::MAX, self.room));
+        self.push_text(fitting(["", ""], &shown, self.limits, self.room));
         if let Some(others) = others {
             let title = Line::from("The other ").and(crate::number::count(others.total));
             self.push_text(fold(&title, &[Block::Table(others)], self.limits, self.room));
@@ -91,7 +93,7 @@ fn whole(block: &Block, limits: Limits) -> String {
             lines.iter().map(|line| format!("> {} {}\n\n", symbol(Icon::Warning), inline(line))).collect()
         }
         Block::List(lines) => lines.iter().map(|line| format!("- {}\n", inline(line))).collect::<String>() + "\n",
-        Block::Table(table) => fitting("", "", table, limits.folded_rows, usize::MAX).unwrap_or_default(),
+        Block::Table(table) => fitting(["", ""], table, limits, usize::MAX).unwrap_or_default(),
         Block::Fold { title, blocks } => fold(title, blocks, limits, usize::MAX).unwrap_or_default(),
         Block::Commands(text) => format!("```sh\n{text}```\n\n"),
         Block::Next(line) => format!("**Next:** {}\n\n", inline(line)),
@@ -106,18 +108,18 @@ fn fold(title: &Line, blocks: &[Block], limits: Limits, room: usize) -> Option<S
     const END: &str = "</details>\n\n";
     let all = |blocks: &[Block]| blocks.iter().map(|block| whole(block, limits)).collect::<String>();
     match blocks {
-        [before @ .., Block::Table(table)] => fitting(&(start + &all(before)), END, table, limits.folded_rows, room),
+        [before @ .., Block::Table(table)] => fitting([&(start + &all(before)), END], table, limits, room),
         blocks => Some(start + &all(blocks) + END),
     }
 }
 
 /// Between `start` and `end`, as many rows as fit, and how many there are beyond them.
-fn fitting(start: &str, end: &str, table: &Table, most: usize, room: usize) -> Option<String> {
-    let mut count = table.rows.len().min(most);
+fn fitting([start, end]: [&str; 2], table: &Table, limits: Limits, room: usize) -> Option<String> {
+    let mut count = table.rows.len().min(limits.folded_rows);
     while count > 0 {
         let rest = match table.total - count {
             0 => String::new(),
-            rest => format!("*{rest} more in the full report.*\n\n"),
+            rest => format!("*{rest} more {}.*\n\n", limits.rest),
         };
         let text = format!("{start}{}\n{rest}{end}", rows(table, count));
         if text.len() <= room {
@@ -297,7 +299,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_counted_and_the_end_stays() {
-        let text = write(&page(10_000), Limits { bytes: 3000, rows: 10, folded_rows: 1000 });
+        let text = write(&page(10_000), Limits { bytes: 3000, folded_rows: 1000, ..COMMENT });
         assert!(text.len() <= 3000, "{}", text.len());
         assert!(text.contains("The other 9990") && text.contains("more in the full report"), "{text}");
         assert!(text.ends_with("The end.\n"), "{text}");

@@ -3,6 +3,7 @@
 use std::env;
 use std::io::IsTerminal;
 
+use anstream::{AutoStream, ColorChoice};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Width};
 use textwrap::core::display_width;
@@ -27,15 +28,12 @@ pub struct Screen {
 }
 
 impl Screen {
-    /// Of standard output. `COLUMNS` and `NO_COLOR` win over what the terminal says; a width of 0 is unknown.
+    /// Of standard output. `COLUMNS` wins over what the terminal says; a width of 0 is unknown.
     #[expect(clippy::disallowed_methods, reason = "what a terminal shows is no setting of ours")]
     pub fn detect() -> Self {
-        let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
         let known = |width: &u16| *width > 0;
         let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(known);
-        let color = std::io::stdout().is_terminal()
-            && !is_set("NO_COLOR")
-            && env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let color = AutoStream::choice(&std::io::stdout()) != ColorChoice::Never;
         let width = columns.or_else(|| comfy_table::Table::new().width().filter(known));
         Self { width, color }
     }
@@ -44,6 +42,11 @@ impl Screen {
     fn columns(self) -> u16 {
         self.width.unwrap_or(DEFAULT_WIDTH)
     }
+}
+
+/// Does a person read standard output?
+pub fn is_stdout() -> bool {
+    std::io::stdout().is_terminal()
 }
 
 /// The page as text for whatever standard output is.
@@ -125,8 +128,12 @@ fn write_table(table: &Table, screen: Screen, out: &mut String) {
     if table.rows.is_empty() {
         return;
     }
-    for columns in bands(table, screen.columns()) {
-        out.push_str(&format!("\n{}\n", draw(table, &columns, screen)));
+    let bands = bands(table, screen.columns());
+    if is_crowded(table, &bands, screen.columns()) {
+        let rows = table.rows.iter().take(MOST_ROWS);
+        rows.for_each(|row| out.push_str(&format!("\n{}\n", draw_row(table, row, screen))));
+    } else {
+        bands.iter().for_each(|columns| out.push_str(&format!("\n{}\n", draw(table, columns, screen))));
     }
     out.push_str(&rest(table.total, MOST_ROWS, "rows"));
 }
@@ -152,6 +159,15 @@ fn bands(table: &Table, width: u16) -> Vec<Vec<usize>> {
     bands
 }
 
+/// Is there no room for two columns beside the first, or not even for one?
+fn is_crowded(table: &Table, bands: &[Vec<usize>], width: u16) -> bool {
+    let alone = |band: &Vec<usize>| band.len() == 2;
+    match bands {
+        [band] => table.wide && alone(band) && least_width(table, 0) + least_width(table, 1) > usize::from(width),
+        bands => bands.first().is_some_and(alone),
+    }
+}
+
 /// What a column needs, with a space on each side: room for its longest word, or line.
 fn least_width(table: &Table, column: usize) -> usize {
     let cells = table.rows.iter().take(MOST_ROWS).map(|row| text_of(&row[column]));
@@ -162,15 +178,8 @@ fn least_width(table: &Table, column: usize) -> usize {
 }
 
 fn draw(table: &Table, columns: &[usize], screen: Screen) -> String {
-    let mut drawn = comfy_table::Table::new();
-    drawn.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(screen.columns());
-    if screen.color {
-        drawn.enforce_styling();
-    } else {
-        drawn.force_no_tty();
-    }
-    let heading = |lines: &[Line]| comfy_table::Cell::new(lines_of(lines)).add_attribute(Attribute::Bold);
-    drawn.set_header(columns.iter().map(|column| heading(&table.columns[*column].lines)));
+    let mut drawn = empty(screen);
+    drawn.set_header(columns.iter().map(|column| bold(&lines_of(&table.columns[*column].lines))));
     for row in table.rows.iter().take(MOST_ROWS) {
         drawn.add_row(columns.iter().map(|column| colored(&row[*column])));
     }
@@ -178,10 +187,61 @@ fn draw(table: &Table, columns: &[usize], screen: Screen) -> String {
         if table.columns[*column].align == Align::Right {
             drawn.set_cell_alignment(CellAlignment::Right);
         }
-        let least = least_width(table, *column).min(usize::from(screen.columns()) / 2);
-        drawn.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least as u16)));
     }
+    keep_words(&mut drawn, screen);
     drawn.trim_fmt().replace(KEPT_SPACE, " ")
+}
+
+/// Lines end between words: where not even these fit, in the terminal's own way.
+fn keep_words(drawn: &mut comfy_table::Table, screen: Screen) {
+    let longest = |column: &comfy_table::Column| -> u16 {
+        let cells =
+            drawn.header().into_iter().chain(drawn.row_iter()).filter_map(|row| row.cell_iter().nth(column.index));
+        let letters = |word: &str| word.chars().count();
+        let letters = cells.filter_map(|cell| cell.content().split_whitespace().map(letters).max());
+        letters.max().unwrap_or(0).try_into().unwrap_or(u16::MAX)
+    };
+    // With a space on each side.
+    let widths: Vec<u16> = drawn.column_iter().map(|column| longest(column).saturating_add(2)).collect();
+    if widths.iter().map(|width| u32::from(*width)).sum::<u32>() > u32::from(screen.columns()) {
+        drawn.set_content_arrangement(ContentArrangement::Disabled);
+        return;
+    }
+    for (column, width) in drawn.column_iter_mut().zip(widths) {
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+    }
+}
+
+/// The first column as a heading, the others as lines below it.
+fn draw_row(table: &Table, row: &[Cell], screen: Screen) -> String {
+    let mut heading = empty(screen);
+    heading.set_content_arrangement(ContentArrangement::Disabled).add_row([bold(&text_of(&row[0]))]);
+    let mut drawn = empty(screen);
+    for (column, cell) in table.columns.iter().zip(row).skip(1).filter(|(_, cell)| !cell.lines.is_empty()) {
+        let name = lines_of(&column.lines).replace('\n', " ");
+        drawn.add_row([comfy_table::Cell::new(format!("  {name}")), colored(cell)]);
+    }
+    if let Some(values) = drawn.column_mut(1) {
+        values.set_cell_alignment(CellAlignment::Right);
+    }
+    keep_words(&mut drawn, screen);
+    format!("{}\n{}", heading.trim_fmt(), drawn.trim_fmt()).trim_end().to_owned()
+}
+
+/// A table without rows.
+fn empty(screen: Screen) -> comfy_table::Table {
+    let mut drawn = comfy_table::Table::new();
+    drawn.load_style(NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(screen.columns());
+    if screen.color {
+        drawn.enforce_styling();
+    } else {
+        drawn.force_no_tty();
+    }
+    drawn
+}
+
+fn bold(text: &str) -> comfy_table::Cell {
+    comfy_table::Cell::new(text).add_attribute(Attribute::Bold)
 }
 
 fn colored(cell: &Cell) -> comfy_table::Cell {
@@ -243,9 +303,30 @@ mod tests {
             vec![Column::left("Case", |id: &&str| code(id, 80)), column("first"), column("second"), column("third")];
         let table = Table { wide: true, ..Table::of(columns, &["one", "two"]) };
         let page = Page { body: vec![Block::Table(table)], ..Page::default() };
-        for (width, bands) in [(80, 1), (40, 2), (25, 3)] {
+        for (width, bands) in [(80, 1), (40, 2)] {
             let text = write(&page, Screen { width: Some(width), color: false });
             assert_eq!(text.matches("Case").count(), bands, "{width}: {text}");
+        }
+        let text = write(&page, Screen { width: Some(25), color: false });
+        let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert!(lines[0] == "one" && lines[4] == "two" && lines.len() == 8, "a case is a heading: {text}");
+        assert!(lines[2].starts_with("second") && lines[2].ends_with("1000 → 2000"), "{text}");
+    }
+
+    /// Whatever the width.
+    #[test]
+    fn names_stay_whole() {
+        const NAME: &str = "a/name/without/any/space-in-it";
+        let why = |_: &&str| Line::from("some words that say why this is so and not otherwise, at length");
+        let table = |wide| {
+            let columns = vec![Column::left("Case", |id: &&str| code(id, 80)), Column::left("Why", why)];
+            Table { wide, ..Table::of(columns, &[NAME, NAME]) }
+        };
+        for (width, wide) in [10, 40, 60, 100].into_iter().flat_map(|width| [(width, true), (width, false)]) {
+            let page = Page { body: vec![Block::Table(table(wide))], ..Page::default() };
+            let text = write(&page, Screen { width: Some(width), color: false });
+            assert_eq!(text.matches(NAME).count(), 2, "{width}: {text}");
+            assert_eq!(text.matches("otherwise,").count(), 2, "{width}: {text}");
         }
     }
 

@@ -10,15 +10,16 @@ use crate::metric::MetricName;
 use crate::number::{count, percent, plus_minus, signed_percent, value};
 use crate::page::{Align, Cell, Column, Icon, Line, Table, line, strong, unbroken};
 
-/// More metrics are only counted: a foreign file may have very many.
-const MOST_METRICS: usize = 16;
+/// More metrics than bench-diff has itself are too many to look through: those that changed come first, and as many have
+/// a column.
+const MOST_METRICS: usize = 12;
 
 /// The rows of a comparison by their cases, worst first.
 pub struct Cases<'a> {
     pub cases: Vec<CaseRows<'a>>,
     metrics: Vec<&'a Compared>,
-    /// Metrics beyond those that have a column.
-    pub metrics_left_out: usize,
+    /// How many metrics there are, with a column or without.
+    pub metrics_in_all: usize,
     pub names: Names,
 }
 
@@ -91,7 +92,12 @@ impl<'a> Cases<'a> {
         }
         let names = Names::of(cases.iter().map(|case| case.id));
         cases.sort_by_key(|case| (case.rank, Reverse((case.size * 1e6) as u64)));
-        Self { cases, metrics_left_out: all.len() - metrics.len(), metrics, names }
+        Self { cases, metrics_in_all: all.len(), metrics, names }
+    }
+
+    /// How many metrics have a column, where that isn't all.
+    pub fn metrics_shown(&self) -> Option<usize> {
+        (self.metrics_in_all > self.metrics.len()).then_some(self.metrics.len())
     }
 
     /// Those that `belongs` chooses by their worst row.
@@ -143,13 +149,9 @@ fn metrics(rows: &[Row]) -> Vec<&Compared> {
         first.1 = first.1.min(Rank::of(row));
     }
     let mut metrics: Vec<(usize, Rank, &Compared)> = found.into_values().collect();
-    if metrics.len() > MOST_METRICS {
-        metrics.sort_by_key(|(at, rank, _)| (*rank, *at));
-        let (shown, _) = metrics.split_at_mut(MOST_METRICS);
-        shown.sort_by_key(|(at, _, cell)| (metric_order(&cell.metric), *at));
-    } else {
-        metrics.sort_by_key(|(at, _, cell)| (metric_order(&cell.metric), *at));
-    }
+    let many = metrics.len() > MOST_METRICS;
+    let rank = |rank: Rank| if many { rank } else { Rank::Unchanged };
+    metrics.sort_by_key(|(at, of, cell)| (rank(*of), metric_order(&cell.metric), *at));
     metrics.into_iter().map(|(_, _, cell)| cell).collect()
 }
 

@@ -2,18 +2,50 @@
 
 use super::case_table::{self, Cases, Rank};
 use super::{SENTENCE, Sides, details, facts, headline, next_step};
-use crate::compare::{Comparison, Difference};
+use crate::compare::{Comparison, Difference, Side};
 use crate::number::count;
 use crate::page::{Block, Icon, Line, Page, foreign, line};
 
 /// Warnings shown; a hostile report may have any number.
 const WARNINGS: usize = 50;
 
+/// What there is to say of two files beside their numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Files {
+    labels: [Option<String>; 2],
+    /// Another tool's, which has no baselines.
+    are_samples: bool,
+}
+
+impl Files {
+    /// What base and head say of themselves.
+    pub fn of(base: &Side, head: &Side) -> Self {
+        Self { labels: [base, head].map(|side| side.label.clone()), are_samples: base.is_plain_samples() }
+    }
+
+    /// Of results that stand for something.
+    pub fn labelled(base: Option<&String>, head: Option<&String>) -> Self {
+        Self { labels: [base.cloned(), head.cloned()], are_samples: false }
+    }
+
+    /// What base and head stand for.
+    pub fn labels(&self) -> [Option<&str>; 2] {
+        self.labels.each_ref().map(Option::as_deref)
+    }
+
+    /// `base v1.2.0`
+    fn facts(&self) -> impl Iterator<Item = Line> {
+        let labels = ["base ", "head "].into_iter().zip(self.labels());
+        labels.filter_map(|(side, label)| Some(line![side, foreign(label?, 60)]))
+    }
+}
+
 /// Of two files.
-pub fn page(comparison: &Comparison) -> Page {
+pub fn page(comparison: &Comparison, files: &Files) -> Page {
     let sides = Sides::FILES;
-    let mut end: Vec<Block> = next_step::of_files(comparison).map(Block::Next).into_iter().collect();
-    end.push(Block::Facts(facts::of_numbers(comparison)));
+    let next = if files.are_samples { next_step::of_samples(comparison) } else { next_step::of_files(comparison) };
+    let mut end: Vec<Block> = next.map(Block::Next).into_iter().collect();
+    end.push(Block::Facts(files.facts().chain(facts::of_numbers(comparison)).collect()));
     Page {
         headline: headline::of_comparison(comparison),
         top: vec![Block::Paragraph(Line::joined(headline::sentences(comparison, sides), " "))],
@@ -58,9 +90,10 @@ pub(super) fn body(comparison: &Comparison, sides: Sides) -> Vec<Block> {
 /// What the names of all rows share, and which metrics have no column.
 fn named(cases: &Cases) -> Option<Block> {
     let pattern = cases.names.pattern().map(|pattern| line!["Cases: ", pattern]);
-    let left_out =
-        (cases.metrics_left_out > 0).then(|| line![count(cases.metrics_left_out), " more metrics aren't shown"]);
-    let said: Vec<Line> = pattern.into_iter().chain(left_out).collect();
+    let of_metrics = cases.metrics_shown().map(|shown| {
+        line![count(shown), " of ", count(cases.metrics_in_all), " metrics have a column, those that changed first"]
+    });
+    let said: Vec<Line> = pattern.into_iter().chain(of_metrics).collect();
     (!said.is_empty()).then(|| Block::Paragraph(Line::joined(said, "; ")))
 }
 

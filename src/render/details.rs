@@ -1,12 +1,12 @@
 //! The tables beside that of the cases: what has no numbers and why, what differs, and every sample.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::case_table::Rank;
 use super::{NAME, SENTENCE, Sides, metric};
 use crate::compare::{CaseNote, Comparison, Difference, Finding, NoteKind, Row, Tier, Verdict, wording};
 use crate::metric::MetricName;
-use crate::number::{count, value};
+use crate::number::{count, counted, value};
 use crate::page::{Block, Column, Icon, Line, Table, code, command, foreign, line};
 use crate::report::Report;
 use crate::results::{Outcome, Results};
@@ -40,20 +40,26 @@ pub fn notes(comparison: &Comparison) -> Vec<Block> {
     KINDS.into_iter().filter_map(fold).collect()
 }
 
-/// The runs that gave no numbers.
+/// The cases of which runs gave no numbers; each once for a reason, with how many runs.
 pub fn failures(results: &Results) -> Option<Block> {
-    let runs = results.sessions.iter().flat_map(|session| &session.runs);
-    let failed: Vec<(&str, &str)> = runs
-        .filter_map(|run| match &run.outcome {
-            Outcome::Failed(failure) => Some((run.case.as_str(), failure.reason.as_str())),
-            Outcome::Ok(_) => None,
-        })
-        .collect();
+    let mut failed: Vec<(&str, &str, usize)> = Vec::new();
+    let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+    for run in results.sessions.iter().flat_map(|session| &session.runs) {
+        let Outcome::Failed(failure) = &run.outcome else { continue };
+        let at = *seen.entry((&run.case, &failure.reason)).or_insert(failed.len());
+        match failed.get_mut(at) {
+            Some((.., runs)) => *runs += 1,
+            None => failed.push((&run.case, &failure.reason, 1)),
+        }
+    }
+    type Row<'a> = (&'a str, &'a str, usize);
     let columns = vec![
-        Column::left("Case", |(case, _): &(&str, &str)| code(case, NAME)),
-        Column::left("Why", |(_, why): &(&str, &str)| foreign(why, SENTENCE)),
+        Column::left("Case", |(case, ..): &Row| code(case, NAME)),
+        Column::left("Why", |(_, why, _): &Row| foreign(why, SENTENCE)),
+        Column::right("Runs", |(.., runs): &Row| count(*runs)),
     ];
-    Block::fold(line![Icon::Failed, count(failed.len()), " failed"], Table::of(columns, &failed))
+    let cases: HashSet<&str> = failed.iter().map(|(case, ..)| *case).collect();
+    Block::fold(line![Icon::Failed, counted(cases.len(), "case"), " failed"], Table::of(columns, &failed))
 }
 
 /// Fields of hardware and settings that differ.

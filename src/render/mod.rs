@@ -1,4 +1,4 @@
-//! Shows what was decided elsewhere. What is read as a page is built here as a [`Page`](crate::page::Page), once for all
+//! Shows what was decided elsewhere. What is read as a page is built here as a `Page`, once for all
 //! places: [`comparison`] of a comparison, [`pull_request`] of a whole report.
 
 pub mod baseline;

@@ -20,6 +20,30 @@ pub fn of_files(comparison: &Comparison) -> Option<Line> {
     None
 }
 
+/// For who compares what another tool measured.
+pub fn of_samples(comparison: &Comparison) -> Option<Line> {
+    if comparison.counts.not_comparable > 0 {
+        return Some("give each metric the same unit and direction in both files.".into());
+    }
+    if !looks_changed(comparison) && comparison.counts.inconclusive == 0 {
+        return None;
+    }
+    if comparison.tier == Tier::SingleBaseline {
+        let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
+        return Some(line![
+            "to be sure, measure base and head in turn and compare with ",
+            command("--same-session"),
+            ", or give ",
+            foreign(&more_sessions(missing, " of the base"), 100),
+            ", as ",
+            command("sessions"),
+            "."
+        ]);
+    }
+    let runs = comparison.rows.iter().filter_map(|row| row.runs_needed()).max()?;
+    Some(line!["to settle ", what_is_open(comparison), ", take ", count(runs as usize), " samples per side."])
+}
+
 /// For who reads a pull request.
 pub fn of_pull_request(report: &Report, accepted: bool) -> Line {
     match &report.answer {
@@ -95,6 +119,12 @@ fn looks_changed(comparison: &Comparison) -> bool {
     comparison.by_metric.iter().any(|tally| tally.what.unconfirmed || changed(tally.what.verdict))
 }
 
+/// All that is open, or only some of it.
+fn what_is_open(comparison: &Comparison) -> &'static str {
+    let hopeless = |row: &Row| row.verdict() == Verdict::Inconclusive && row.runs_needed().is_none();
+    if comparison.rows.iter().any(hopeless) { "what more runs can settle" } else { "what is inconclusive" }
+}
+
 /// What would make sure of what isn't.
 fn settle(comparison: &Comparison) -> Option<Line> {
     let unconfirmed = comparison.by_metric.iter().any(|tally| tally.what.unconfirmed);
@@ -111,7 +141,11 @@ fn settle(comparison: &Comparison) -> Option<Line> {
         ]);
     }
     let runs = comparison.rows.iter().filter_map(|row| row.runs_needed()).max()?;
-    let hopeless = |row: &Row| row.verdict() == Verdict::Inconclusive && row.runs_needed().is_none();
-    let what = if comparison.rows.iter().any(hopeless) { "what more runs can settle" } else { "what is inconclusive" };
-    Some(line!["to settle ", what, ", measure again with ", command(line!["--runs ", count(runs as usize)]), "."])
+    Some(line![
+        "to settle ",
+        what_is_open(comparison),
+        ", measure again with ",
+        command(line!["--runs ", count(runs as usize)]),
+        "."
+    ])
 }

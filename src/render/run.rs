@@ -28,7 +28,8 @@ fn heading(results: &Results, session: &Session) -> Line {
     let device = device.map_or_else(|| "an unknown device".into(), |device| foreign(device, NAME));
     let generated = results.cases.iter().any(|case| case.weights == WeightsSource::Generated);
     let weights = if generated { ", generated weights" } else { "" };
-    line!["Suite ", name(&results.suite, NAME), " on ", device, ": ", program(session), weights]
+    let label = results.label.as_ref().map(|label| line![" (", foreign(label, NAME), ")"]).unwrap_or_default();
+    line!["Suite ", name(&results.suite, NAME), label, " on ", device, ": ", program(session), weights]
 }
 
 /// Nothing is known of one that never ran.

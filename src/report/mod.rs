@@ -1,7 +1,7 @@
 //! The report: all that a comment, a summary and a check run are made from, in one file (`report.json`).
 //!
 //! `ci` writes it where the measuring happens; `publish` reads it on a machine that trusts nothing in it. Here is what it
-//! is in memory; [`report_v3`] is the file, and [`conversion`] goes between them.
+//! is in memory; `report_v3` is the file, and `conversion` goes between them.
 
 mod conversion;
 mod report_v3;

@@ -28,8 +28,9 @@ const PROGRAMS: [&str; 3] = ["transformers", "vllm", "evalscope"];
 const MIB_PER_GB: f64 = 1024.0;
 
 impl Results {
-    /// Writes `transformers/*.csv`, `vllm/*.csv` and `evalscope/MODEL/TIME/speed_benchmark.json` under `directory`.
-    pub fn export(&self, directory: &Path) -> Result<()> {
+    /// Writes `transformers/*.csv`, `vllm/*.csv` and `evalscope/MODEL/TIME/speed_benchmark.json` under `directory`, and
+    /// says what they are.
+    pub fn export(&self, directory: &Path) -> Result<Vec<PathBuf>> {
         let folder = Folder::wait_for(directory)?;
         let rows: Vec<Row> = self.cases.iter().filter_map(|case| self.row(case)).collect();
         let mut now = Timestamp::now();
@@ -39,12 +40,14 @@ impl Results {
             now += SignedDuration::from_secs(1);
             files = exported(&rows, now)?;
         }
+        let mut written = Vec::new();
         for (name, text) in files {
             let path = folder.join(name);
             path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|error| Error::writing(&path, error))?;
             files::write(&path, |out| out.write_all(text.as_bytes()))?;
+            written.push(path);
         }
-        Ok(())
+        Ok(written)
     }
 
     /// Fails where [`export`](Self::export) would: nobody wants to hear of that after having measured.

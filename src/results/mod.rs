@@ -1,6 +1,6 @@
-//! Results: in memory ([`model`]), and in files.
+//! Results: in memory (`model`), and in files.
 //!
-//! A results file names its schema. [`v2`] is what is written; older ones are read through [`upgrade`], a step a schema.
+//! A results file names its schema. `v2` is what is written; older ones are read through `upgrade`, a step a schema.
 //! A schema that was released only gains optional fields: what changes a meaning is a new schema. `schemas/` holds them
 //! as JSON Schema, `tests/fixtures/schemas/` a file of each.
 

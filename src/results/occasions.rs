@@ -80,6 +80,11 @@ impl Occasions {
         Self { count: if of.is_empty() { 0 } else { occasion + 1 }, of }
     }
 
+    /// Of how many sessions.
+    pub fn sessions(&self) -> usize {
+        self.of.len()
+    }
+
     /// How many there are.
     pub fn count(&self) -> usize {
         self.count

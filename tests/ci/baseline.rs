@@ -1,5 +1,7 @@
 //! Committed baselines: how they grow, what they refuse, and how they are shown.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::{Place, Said, read};
@@ -38,6 +40,32 @@ impl Place {
         std::fs::write(self.path("results.json"), results.to_string()).unwrap();
         self.run(&[&["baseline", "update", "results.json"], flags].concat())
     }
+}
+
+/// Where `ci` looks: beside the configuration file. Paths that are given start from the working directory.
+#[test]
+fn baselines_lie_beside_the_configuration() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("below/here")).unwrap();
+    std::fs::create_dir(place.path("other")).unwrap();
+    std::fs::write(place.path("below/results.json"), results("s1", 9).to_string()).unwrap();
+    let below = |args: &[&str], config: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+        command.args(args).current_dir(place.path("below/here")).env_remove("BENCH_DIFF_CONFIG");
+        let output = command.envs(config.map(|file| ("BENCH_DIFF_CONFIG", file))).output().unwrap();
+        assert!(output.status.success(), "{args:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let file = "h100-small/nvidia-h100-80gb-hbm3.json";
+    below(&["baseline", "update", "../results.json"], None);
+    assert!(place.path("baselines").join(file).is_file());
+    assert!(below(&["baseline", "list"], None).contains("h100-small"));
+    below(&["baseline", "update", "../results.json", "--baseline", "mine"], None);
+    assert!(place.path("below/here/mine").join(file).is_file());
+    std::fs::copy(place.path("bench-diff.toml"), place.path("other/bench-diff.toml")).unwrap();
+    below(&["baseline", "update", "../results.json"], Some("../../other/bench-diff.toml"));
+    assert!(place.path("other/baselines").join(file).is_file());
+    below(&["baseline", "verify", "--config", "../../other/bench-diff.toml"], None);
 }
 
 #[test]

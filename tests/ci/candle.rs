@@ -40,16 +40,21 @@ impl Place {
     }
 
     fn ci_with_cargo(&self, args: &[&str]) -> Said {
+        self.with_cargo(&["ci", "--quiet"], args)
+    }
+
+    fn with_cargo(&self, command: &[&str], args: &[&str]) -> Said {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
         let source = self.path("source");
-        let flags = ["ci", "--quiet", "--source", source.to_str().unwrap()];
-        self.run_with(&[&flags, args].concat(), &[("PATH", &path)])
+        let source = ["--source", source.to_str().unwrap()];
+        self.run_with(&[command, &source, args].concat(), &[("PATH", &path)])
     }
 
     /// The candle of the head, after a `ci` that must end well.
     fn measures(&self, args: &[&str]) -> Value {
         let (exit, _, err) = self.ci_with_cargo(args);
         assert_eq!(exit, 0, "{err}");
+        assert!(!err.contains("building"), "quiet: {err}");
         self.measured("head")
     }
 
@@ -212,7 +217,7 @@ fn a_pull_request_to_candle_is_measured_against_its_base() {
     let base = place.commit_candle("candle", "100");
     place.git(&["-C", "candle", "switch", "--quiet", "--create", "slower"]);
     let head = place.commit_candle("candle", "80");
-    let (exit, out, err) = place.ci_with_cargo(&["--base-ref", "main", "--fail-on", "regression"]);
+    let (exit, out, err) = place.with_cargo(&["ci"], &["--base-ref", "main", "--fail-on", "regression"]);
     assert_eq!(exit, 1, "{err}");
     assert_eq!((place.measured("base"), place.measured("head")), (json!(base), json!(head)));
     assert!(err.contains(&format!("building bench-diff against candle {head} in ")), "{err}");

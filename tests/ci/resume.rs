@@ -33,7 +33,7 @@ impl Place {
     fn refuses(&self, program: &str, kept: &Value, why: &str, hint: &str) {
         let (exit, _, err) = self.resumed(program);
         assert_eq!(exit, 2, "{err}");
-        assert!(err.starts_with("error: can't carry on") && err.contains(why), "{err}");
+        assert!(err.starts_with("error: can't resume") && err.contains(why), "{err}");
         assert!(err.ends_with(&format!("  hint: {hint}\n")), "{err}");
         assert_eq!((err.lines().count(), self.kept("results.json")), (2, kept.clone()), "{err}");
         let told = format!("{why}; {hint}");

@@ -76,18 +76,34 @@ fn what_is_no_file_is_refused_and_stays() {
 fn a_full_disk_is_said_where_it_is() {
     let place = Place::new();
     let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());
-    for args in [&["plan"][..], &["plan", "--format", "json"], &["schema", "config"], &["init", "new.toml"]] {
+    let plan = &["plan"][..];
+    for args in [plan, &["plan", "--format", "json"], &["schema", "config"], &["init", "new.toml"], &["run", "--help"]]
+    {
         let said = Said::of(&place.command(args).stdout(full()).output().unwrap());
         let why = "error: can't write the output: No space left on device (os error 28)\n";
         assert_eq!((said.code, said.err.as_str()), (Some(2), why), "{args:?}");
     }
     fs::write(place.path("taken"), "").unwrap();
+    let said = place.run(&["--output", "/dev/full"]);
+    assert!(said.code == Some(2) && said.err.contains("error: can't save the results to /dev/full"), "{said:?}");
     let said = place.run(&["--output", "results.json", "--csv", "taken"]);
     assert_eq!(said.code, Some(2));
     assert!(
         said.err.ends_with("error: can't write files to taken/transformers: Not a directory (os error 20)\n"),
         "{said:?}"
     );
+}
+
+/// `bench-diff ... | head` has seen what it wanted.
+#[test]
+fn a_reader_that_goes_is_no_error() {
+    let place = Place::new();
+    for args in [&["plan"][..], &["plan", "--format", "json"], &["schema", "config"], &["--help"], &["--version"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let said = Said::of(&place.command(args).stdout(writer).output().unwrap());
+        assert_eq!((said.code, said.err.as_str()), (Some(141), ""), "{args:?}");
+    }
 }
 
 /// A trace is only added to: what is something else stays as it is.

@@ -6,8 +6,7 @@ use std::os::unix::fs::symlink;
 use super::{Place, Said, numbers, together};
 
 fn held(said: &Said) -> bool {
-    said.code == Some(2)
-        && (said.err.contains(" is writing ") || said.err.contains(" exists already\n  hint: carry on"))
+    said.code == Some(2) && (said.err.contains(" is writing ") || said.err.contains(" exists already\n  hint: resume"))
 }
 
 #[test]

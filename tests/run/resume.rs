@@ -64,8 +64,24 @@ fn other_settings_cant_be_carried_on() {
     for flags in [["--generated-length", "3"], ["--warmup", "2"], ["--model", "./one"], ["--prompt", "vllm"]] {
         let finished = bench.run(&[&["--resume", "results.json"], &flags[..]].concat());
         assert_eq!(finished.code, Some(2), "{flags:?}: {}", finished.err);
-        assert!(finished.err.contains("can't carry on"), "{flags:?}: {}", finished.err);
+        assert!(finished.err.contains("can't resume"), "{flags:?}: {}", finished.err);
     }
+}
+
+/// How a session is measured stands in its file.
+#[test]
+fn flags_that_say_how_to_measure_need_not_be_given_again() {
+    let bench = Bench::new();
+    let flags = ["--iterations", "3", "--warmup", "2", "--warmup-length", "3", "--threads", "1", "--prompt", "vllm"];
+    let first = bench.run(&[&["--runs", "1"], &flags[..]].concat());
+    assert_eq!(first.code, Some(0), "{}", first.err);
+    let settings = bench.results().settings;
+    assert_eq!((settings.iterations, settings.warmup, settings.threads), (3, 2, Some(1)));
+    let resumed = bench.run(&["--resume", "results.json", "--runs", "2"]);
+    assert_eq!(resumed.code, Some(0), "{}", resumed.err);
+    let results = bench.results();
+    assert_eq!(results.settings, results::Settings { runs: 2, ..settings });
+    assert_eq!(runs(&results).len(), 8);
 }
 
 /// It says the same of itself, and no commit.
@@ -85,7 +101,7 @@ fn another_build_of_the_program_cant_be_carried_on() {
     build("# rebuilt\n");
     let refused = run(&["--resume", "results.json", "--runs", "2"]);
     assert_eq!(refused.code, Some(2), "{}", refused.err);
-    assert!(refused.err.contains("can't carry on: ") && refused.err.contains("is another build"), "{}", refused.err);
+    assert!(refused.err.contains("can't resume: ") && refused.err.contains("is another build"), "{}", refused.err);
     assert_eq!(bench.read("results.json"), kept);
     build("");
     assert_eq!(run(&["--resume", "results.json", "--runs", "2"]).code, Some(0));

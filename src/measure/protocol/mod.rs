@@ -2,7 +2,7 @@
 //!
 //! The measured program may be another build of bench-diff, and both sides name the number of the protocol that they
 //! speak (without one it is 1). A job and an event only ever gain fields, and what one side doesn't know it ignores: so a
-//! worker reads the jobs of newer sessions, and a session what older workers say. [`v1`] is what was said otherwise.
+//! worker reads the jobs of newer sessions, and a session what older workers say. `protocol_v1` is what was said otherwise.
 //!
 //! It is internal, and carries finished numbers. Programs of others should speak `docs/engine-protocol.md` instead.
 
