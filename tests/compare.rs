@@ -2,6 +2,10 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
+#[path = "compare/auto.rs"]
+mod auto;
+#[path = "compare/certain.rs"]
+mod certain;
 mod compare_support;
 #[path = "compare/confirm.rs"]
 mod confirm;
@@ -15,8 +19,12 @@ mod foreign;
 mod noise;
 #[path = "compare/occasions.rs"]
 mod occasions;
+#[path = "compare/screens.rs"]
+mod screens;
 #[path = "compare/sessions.rs"]
 mod sessions;
+#[path = "compare/sums.rs"]
+mod sums;
 
 use std::process::ExitCode;
 

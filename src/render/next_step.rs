@@ -1,6 +1,6 @@
 //! What to do now.
 
-use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
+use crate::compare::{Comparison, NoteKind, Outlook, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Line, command, foreign, line};
 use crate::report::{Answer, Report};
@@ -110,8 +110,11 @@ fn settle(comparison: &Comparison) -> Option<Line> {
             "."
         ]);
     }
-    let runs = comparison.rows.iter().filter_map(|row| row.runs_needed()).max()?;
-    let hopeless = |row: &Row| row.verdict() == Verdict::Inconclusive && row.runs_needed().is_none();
-    let what = if comparison.rows.iter().any(hopeless) { "what more runs can settle" } else { "what is inconclusive" };
+    let Outlook { runs, settled, open } = comparison.outlook();
+    let what = match settled == open {
+        true => "what is inconclusive".into(),
+        false => line![count(settled), " of ", count(open), " inconclusive rows"],
+    };
+    let runs = runs?;
     Some(line!["to settle ", what, ", measure again with ", command(line!["--runs ", count(runs as usize)]), "."])
 }

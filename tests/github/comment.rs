@@ -66,8 +66,9 @@ fn a_first_run_on_a_noisy_machine() {
     let rows = [("decode_throughput", 0.001), ("ttft", 0.031), ("itl_p99", 0.240), ("peak_memory", 0.0)];
     let rows = rows.map(|(metric, change)| Row {
         sides: Sides {
-            base: Some(Summary { n: 3, mean: 40.0, sd: Some(2.0) }),
-            head: Some(Summary { n: 3, mean: 40.0 * (1.0 + change), sd: Some(2.0) }),
+            base: Some(Summary { n: 3, mean: 40.0, geometric_mean: None, sd: Some(2.0) }),
+            head: Some(Summary { n: 3, mean: 40.0 * (1.0 + change), geometric_mean: None, sd: Some(2.0) }),
+            dropped: [0, 0],
         },
         ..row(SMALL, metric, Verdict::Inconclusive, change)
     });
