@@ -25,10 +25,11 @@ pub fn value(value: f64) -> Figure {
     let size = value.abs();
     let digits = match size {
         s if s >= 1e9 || (s > 0.0 && s < 1e-3) => return Figure(format!("{value:.3e}")),
-        s if s >= 1000.0 => 0,
-        s if s >= 100.0 => 1,
-        s if s >= 10.0 => 2,
-        s if s >= 1.0 => 3,
+        // 99.996 is read as 100.0, not as 100.00.
+        s if s >= 999.95 => 0,
+        s if s >= 99.995 => 1,
+        s if s >= 9.9995 => 2,
+        s if s >= 0.99995 => 3,
         _ => 4,
     };
     Figure(format!("{value:.digits$}"))
@@ -125,6 +126,7 @@ mod tests {
         assert_eq!(shown, ["±0.3", "±0.04", "±16.0", "±150"]);
         assert_eq!(mean_and_deviation(100.23, Some(0.123)).0, "100.2 ± 0.1");
         assert_eq!(mean_and_deviation(9000.0, None).0, "9000");
+        assert_eq!([999.97, 99.996, 9.9996].map(|it| value(it).0), ["1000", "100.0", "10.00"]);
         let shown = |values: [f64; 2]| alike(values.map(Some)).map(|figure| figure.unwrap().0);
         assert_eq!(shown([9.994, 10.01]), ["9.99", "10.01"]);
         assert_eq!(shown([999.94, 1000.4]), ["1000", "1000"]);

@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+#[path = "run/configured.rs"]
+mod configured;
 #[path = "run/replay.rs"]
 mod replay;
 #[path = "run/resume.rs"]

@@ -163,6 +163,11 @@ impl Conclusion {
         }
     }
 
+    /// Its sentence comes from a file.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self, Self::Unconfirmed(Unconfirmed::Told(_)) | Self::Open(Open::Told { .. }))
+    }
+
     /// Runs per side that would settle what is open.
     pub fn runs_needed(&self) -> Option<u32> {
         match self {

@@ -37,8 +37,11 @@ pub struct Learned {
 /// Of each pair that asks for it; `None` where the base has too few sessions.
 pub(super) fn learn(pairs: &mut [Pair], occasions: &Occasions) {
     let asked = |pair: &&mut Pair| pair.auto && pair.kind == Kind::Timed;
-    let mut asking: Vec<(&mut Pair, Shown)> =
-        pairs.iter_mut().filter(asked).filter_map(|pair| Shown::by(pair.cell, occasions).map(|it| (pair, it))).collect();
+    let mut asking: Vec<(&mut Pair, Shown)> = pairs
+        .iter_mut()
+        .filter(asked)
+        .filter_map(|pair| Shown::by(pair.cell, occasions).map(|it| (pair, it)))
+        .collect();
     let mut index: HashMap<MetricName, usize> = HashMap::new();
     let mut groups: Vec<Vec<Spread>> = Vec::new();
     for (pair, shown) in &asking {

@@ -36,7 +36,8 @@ pub(super) fn judge(pair: &Pair) -> Reading {
     let [of_base, of_head] = pair.values();
     let (base, head) = (Range::of(&of_base), Range::of(&of_head));
     let relative = pair.noise_threshold.get() * stats::mean(&of_base).unwrap_or_default();
-    let granularity = if pair.kind == Kind::Memory && is_rounded(pair.metric) { GRANULARITY_MIB * mib(pair.unit) } else { 0.0 };
+    let granularity =
+        if pair.kind == Kind::Memory && is_rounded(pair.metric) { GRANULARITY_MIB * mib(pair.unit) } else { 0.0 };
     // Positive where the ranges are disjoint.
     let gap = (head.min - base.max).max(base.min - head.max);
     if gap >= granularity && gap >= relative && gap > 2.0 * base.spread().max(head.spread()) {
@@ -44,7 +45,11 @@ pub(super) fn judge(pair: &Pair) -> Reading {
         return if grew == (pair.better == Better::Lower) { Reading::Worse } else { Reading::Better };
     }
     let largest_difference = (head.max - base.min).max(base.max - head.min);
-    if largest_difference == 0.0 || largest_difference < granularity.max(relative) { Reading::Unchanged } else { Reading::Unclear }
+    if largest_difference == 0.0 || largest_difference < granularity.max(relative) {
+        Reading::Unchanged
+    } else {
+        Reading::Unclear
+    }
 }
 
 /// One MiB in `unit`, which is one of memory.

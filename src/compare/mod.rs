@@ -34,12 +34,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::Share;
-use crate::thresholds::{ALL, ALPHA, ALPHAS, NoiseThreshold, Thresholds};
+use crate::thresholds::{ALL, ALPHA, ALPHAS, Thresholds};
 
-pub use drift::ASSUMED as ASSUMED_DRIFT;
 pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
-pub use learned::Learned;
+pub use drift::ASSUMED as ASSUMED_DRIFT;
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
+pub use learned::Learned;
 pub use load::load;
 pub use memory_rule::GRANULARITY_MIB;
 pub use mismatch::obstacles;
@@ -52,6 +52,7 @@ pub use tally::Tally;
 pub use wording::Direction;
 
 pub use crate::stats::Summary;
+pub use crate::thresholds::NoiseThreshold;
 
 /// What to compare, and by which thresholds.
 #[derive(Debug, Clone, PartialEq)]

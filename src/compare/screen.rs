@@ -158,7 +158,7 @@ fn warnings(
     let mut warn = |warning: String| warnings.push(warning);
     let single = assessed.iter().filter_map(tested).filter(|test| test.evidence.basis == Basis::SingleBaseline).count();
     match comparison.tier {
-        Tier::SingleBaseline if single > 0 => warn(too_few(&base.occasions)),
+        Tier::SingleBaseline if single > 0 && !all_unchanged(comparison) => warn(too_few(&base.occasions)),
         Tier::History if single > 0 => warn(format!(
             "{single} cells have values of fewer than {HISTORY} occasions of the base: changes under ~5% can't be \
              distinguished from drift there"
@@ -198,12 +198,20 @@ fn warnings(
     warnings
 }
 
+/// Then no row asks how large a change drift could hide.
+fn all_unchanged(comparison: &Comparison) -> bool {
+    comparison.rows.iter().all(|row| row.verdict() == Verdict::Unchanged)
+}
+
 /// What was left out of cells that were judged all the same.
 fn dropped(pairs: &[Pair]) -> Option<String> {
     let judged = pairs.iter().filter(|pair| !pair.values().iter().any(Vec::is_empty));
     let cells = judged.filter(|pair| pair.dropped != [0, 0]).count();
     (cells > 0).then(|| {
-        format!("values that are no positive, finite numbers are left out of {}: the reasons say how many", counted(cells, "cell"))
+        format!(
+            "values that are no positive, finite numbers are left out of {}: the reasons say how many",
+            counted(cells, "cell")
+        )
     })
 }
 

@@ -96,7 +96,15 @@ pub(super) fn tally(rows: &[Row]) -> Vec<Tally> {
 
 impl Tally {
     fn new(what: &Alike, noise_threshold: Share) -> Self {
-        Self { what: what.clone(), cases: 0, of: 0, changes: None, noise_threshold, largest_noise_threshold: None, more_runs: Some(0) }
+        Self {
+            what: what.clone(),
+            cases: 0,
+            of: 0,
+            changes: None,
+            noise_threshold,
+            largest_noise_threshold: None,
+            more_runs: Some(0),
+        }
     }
 
     /// The noise threshold of one more row.

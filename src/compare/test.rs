@@ -160,7 +160,7 @@ fn obstacle(pair: &Pair) -> Option<Untestable> {
     }
     match valid {
         [0, _] | [_, 0] => Some(Untestable::NoSharedValues),
-        [1, 1] if pair.zeros == [0, 0] && pair.kind == Kind::Timed => Some(Untestable::SingleRuns),
+        [1, 1] if pair.zeros == [0, 0] => Some(Untestable::SingleRuns),
         _ => None,
     }
 }

@@ -111,7 +111,9 @@ pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &m
         pooled: Pooled { p: difference.pooled_p(), df: difference.spread.df },
         minimum_detectable_effect: (error * (rule.detection.at(df) + stats::POWER)).share().finite(),
         confirmed: rule.confirmed,
-        drift: Some(test.evidence.drift.variance).filter(|of_both| *of_both > 0.0).map(|of_both| Share::new((of_both / 2.0).sqrt())),
+        drift: Some(test.evidence.drift.variance)
+            .filter(|of_both| *of_both > 0.0)
+            .map(|of_both| Share::new((of_both / 2.0).sqrt())),
         conclusion: conclude(pair, test, half, p, p_adjusted, rule),
     }
 }

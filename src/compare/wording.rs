@@ -2,7 +2,9 @@
 
 use super::memory_rule::{GRANULARITY_MIB, is_rounded};
 use super::reason::MAX_RUNS;
-use super::{Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Unconfirmed, Untestable, Verdict};
+use super::{
+    Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Sides, Summary, Unconfirmed, Untestable, Verdict,
+};
 use crate::metric;
 use crate::number::percent;
 use crate::plural::counted;
@@ -55,19 +57,24 @@ fn is_speed(unit: &str) -> bool {
 
 /// Why, in a sentence; for what is inconclusive also what would settle it. Foreign text in it is not escaped.
 pub fn reason(row: &Row) -> String {
-    let why = match &row.finding {
-        Finding::Tested(tested) => conclusion(row, &tested.conclusion),
-        Finding::Ranges(ranges) => reading(row, ranges.reading),
-        Finding::Untestable { why, .. } => return untestable(why),
-        Finding::NotComparable(mismatch) => return differing(mismatch),
+    match &row.finding {
+        Finding::Tested(tested) if tested.conclusion.is_told() => conclusion(row, &tested.conclusion),
+        Finding::Tested(tested) => conclusion(row, &tested.conclusion) + &left_out(row),
+        Finding::Ranges(ranges) => reading(row, ranges.reading) + &left_out(row),
+        Finding::Untestable { why, .. } => untestable(why),
+        Finding::NotComparable(mismatch) => differing(mismatch),
+    }
+}
+
+/// ` (1 value of 4 of the head left out: no positive, finite numbers)`
+fn left_out(row: &Row) -> String {
+    let Sides { base, head, dropped } = row.sides;
+    let side = |(name, of, dropped): (&str, Option<Summary>, usize)| {
+        let total = dropped + of.map_or(0, |of| of.n);
+        format!(" ({} of {total} of the {name} left out: no positive, finite numbers)", counted(dropped, "value"))
     };
-    [("base", row.sides.base, row.sides.dropped[0]), ("head", row.sides.head, row.sides.dropped[1])]
-        .into_iter()
-        .filter(|(_, _, dropped)| *dropped > 0)
-        .fold(why, |why, (side, of, dropped)| {
-            let total = dropped + of.map_or(0, |of| of.n);
-            format!("{why} ({} of {total} of the {side} left out: no positive, finite numbers)", counted(dropped, "value"))
-        })
+    let sides = [("base", base, dropped[0]), ("head", head, dropped[1])];
+    sides.into_iter().filter(|(_, _, dropped)| *dropped > 0).map(side).collect()
 }
 
 fn conclusion(row: &Row, conclusion: &Conclusion) -> String {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use super::file::{
-    DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, NoiseThresholdSettings, Selection, SuiteSettings, SuiteTable,
+    DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, NoiseThresholdSettings, Selection, SuiteSettings,
+    SuiteTable,
 };
 use super::source::{Problem, Source};
 use super::{Suite, SuiteModel, TimeLimits, candle_source, is_plain_name};

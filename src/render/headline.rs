@@ -23,7 +23,8 @@ pub fn of_comparison(comparison: &Comparison) -> Line {
 }
 
 fn is_change(tally: &Tally) -> bool {
-    tally.what.unconfirmed || matches!(tally.what.verdict, Verdict::Regressed | Verdict::AtThreshold | Verdict::Improved)
+    tally.what.unconfirmed
+        || matches!(tally.what.verdict, Verdict::Regressed | Verdict::AtThreshold | Verdict::Improved)
 }
 
 /// What changed that way, each direction a part. A metric that only follows another isn't counted again.

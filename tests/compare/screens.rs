@@ -31,7 +31,7 @@ fn compared(session: usize, which: &str, slower: f64) -> Printed {
 fn quiet_rows_of_another_day_are_unchanged() {
     let counts: Vec<_> = (0..5).map(|session| compared(session, "-", 0.0).counts).collect();
     let unchanged: usize = counts.iter().map(|counts| counts.unchanged).sum();
-    assert!(unchanged >= 90, "{counts:?}");
+    assert!(unchanged >= 85, "{counts:?}");
     assert!(counts.iter().all(|counts| counts.regressed + counts.improved == 0), "{counts:?}");
 }
 

@@ -8,6 +8,10 @@ use bench_diff::compare::{self, CaseSide, CellSide, Comparison, Confirmation, LO
 use bench_diff::metric;
 use bench_diff::results::{Environment, Occasions, Program, Session};
 
+use std::collections::BTreeMap;
+
+use bench_diff::compare::NoiseThreshold;
+
 use super::random::{Random, Shape};
 
 /// Metrics and the standard deviation of their runs.
@@ -21,8 +25,10 @@ struct World {
     base_sessions: usize,
     /// Sessions that follow each other within the same hours.
     on_one_occasion: usize,
-    /// Standard deviation of an occasion's level, on its own for each cell.
+    /// Standard deviation of an occasion's level, ...
     drift: f64,
+    /// ... which is of so much together.
+    together: Together,
     /// The same of a session's level within its occasion.
     within: f64,
     /// Factor of all runs' standard deviations.
@@ -36,6 +42,19 @@ struct World {
     /// Change of the last case in all metrics; 0 for A/A.
     change: f64,
     interleaved: bool,
+    /// Noise thresholds are learned from the base.
+    auto: bool,
+}
+
+/// What drifts alike.
+#[derive(Clone, Copy, PartialEq)]
+enum Together {
+    /// Nothing: each cell on its own.
+    Cell,
+    /// All metrics of a case.
+    Case,
+    /// All of a session.
+    Session,
 }
 
 const QUIET: World = World {
@@ -44,6 +63,7 @@ const QUIET: World = World {
     base_sessions: 1,
     on_one_occasion: 1,
     drift: 0.0,
+    together: Together::Cell,
     within: 0.0,
     noise: 1.0,
     uneven: 0.0,
@@ -52,6 +72,7 @@ const QUIET: World = World {
     loud_cases: usize::MAX,
     change: 0.0,
     interleaved: true,
+    auto: false,
 };
 
 impl World {
@@ -66,9 +87,19 @@ impl World {
         spreads
     }
 
+    /// Of each session, what it shifts in this case on the log scale, and whether that is of its cells together.
+    fn shifts(&self, random: &mut Random, sessions: usize, known: &[f64]) -> Vec<f64> {
+        let own = self.together == Together::Case || (self.together == Together::Session && known.is_empty());
+        (0..sessions)
+            .map(|session| if own { random.normal() } else { known.get(session).copied().unwrap_or(0.0) })
+            .collect()
+    }
+
     fn side(&self, random: &mut Random, spreads: &[f64], sessions: usize, change: f64) -> Side {
+        let mut shifts = Vec::new();
         let cases = (0..self.cases)
             .map(|case| {
+                shifts = self.shifts(random, sessions, &shifts);
                 let cells = NOISE.iter().enumerate().map(|(index, (name, _))| {
                     let known = metric::find(name).expect("a known metric").definition();
                     let worse = if case + 1 == self.cases { change } else { 0.0 };
@@ -77,7 +108,8 @@ impl World {
                     let mut occasion = 0.0;
                     for session in 0..sessions {
                         if session % self.on_one_occasion == 0 {
-                            occasion = sign * worse.ln_1p() + self.drift * random.normal();
+                            let shift = if self.together == Together::Cell { random.normal() } else { shifts[session] };
+                            occasion = sign * worse.ln_1p() + self.drift * shift;
                         }
                         // Worlds without it stay as they were.
                         let within = if self.within > 0.0 { self.within * random.normal() } else { 0.0 };
@@ -115,7 +147,9 @@ impl World {
     }
 
     fn options(&self) -> Options {
-        Options { same_session: self.interleaved, ..Options::default() }
+        let auto = self.auto.then(|| ("all".to_owned(), NoiseThreshold::Auto));
+        let noise_thresholds: BTreeMap<_, _> = auto.into_iter().collect();
+        Options { same_session: self.interleaved, noise_thresholds, ..Options::default() }
     }
 
     fn screen(&self, random: &mut Random) -> Comparison {
@@ -128,9 +162,9 @@ impl World {
     /// A screen against another session, and fresh interleaved runs of what it suspects, until it is settled.
     fn screen_and_confirm(&self, random: &mut Random) -> Comparison {
         let spreads = self.spreads(random);
-        let base = self.side(random, &spreads, 1, 0.0);
+        let base = self.side(random, &spreads, self.base_sessions, 0.0);
         let head = self.side(random, &spreads, 1, self.change);
-        let options = Options::default();
+        let options = self.options();
         let screen = compare::compare(&base, &head, &options).expect("a screen");
         let suspects = compare::suspects(&base, &head, &options).expect("suspects");
         let mut confirmation = Confirmation::new(screen, suspects, &options);
@@ -158,7 +192,10 @@ impl World {
             for (index, row) in rows.iter().filter(|row| is_changed(row)).enumerate() {
                 rates.found[index] += f64::from(row.verdict() == Verdict::Regressed || row.is_unconfirmed());
                 rates.acquitted[index] += f64::from(row.verdict() == Verdict::Unchanged && row.is_confirmed());
+                rates.unchanged[index] += f64::from(row.verdict() == Verdict::Unchanged);
             }
+            let quiet = rows.iter().filter(|row| !is_changed(row) && row.verdict() == Verdict::Unchanged).count();
+            rates.quiet += quiet as f64 / rows.iter().filter(|row| !is_changed(row)).count() as f64;
             for row in rows.iter().filter(|row| row.is_confirmed()) {
                 runs += row.sides.base.map_or(0, |base| base.n);
                 confirmed += 1;
@@ -170,6 +207,8 @@ impl World {
             unconfirmed: share(rates.unconfirmed),
             found: rates.found.map(share),
             acquitted: rates.acquitted.map(share),
+            unchanged: rates.unchanged.map(share),
+            quiet: share(rates.quiet),
             runs: f64::from(u32::try_from(runs).unwrap()) / f64::from(confirmed.max(1)),
         }
     }
@@ -185,6 +224,10 @@ struct Rates {
     found: [f64; 3],
     /// Share of them that fresh runs called unchanged.
     acquitted: [f64; 3],
+    /// Share of the changed cells that were called unchanged, by whatever, by metric.
+    unchanged: [f64; 3],
+    /// Share of the other cells that were.
+    quiet: f64,
     /// Fresh runs a side of a suspect, on average.
     runs: f64,
 }
@@ -243,6 +286,38 @@ fn loud_line(what: &str, world: &World, reports: usize) -> [f64; 4] {
     let shares = alarms.map(|alarms| format!("{:.1}%", 100.0 * alarms)).join(" | ");
     println!("| {what} | {shares} | {} |", percents(found));
     alarms
+}
+
+/// What a screen calls unchanged: cells that are, and cells that changed by 2, 3 and 5%.
+fn unchanged_line(what: &str, world: &World, reports: usize) -> Rates {
+    let rates = |change: f64| World { change, ..world.clone() }.rates(reports, 1, World::screen);
+    let (none, two, three, five) = (rates(0.0), rates(0.02), rates(0.03), rates(0.05));
+    println!(
+        "| {what} | {:.0}% | {:.1}% | {} | {} | {} |",
+        100.0 * none.quiet,
+        100.0 * none.unconfirmed,
+        percents(two.unchanged),
+        percents(three.unchanged),
+        percents(five.unchanged)
+    );
+    assert_eq!([none.alarms, two.alarms, five.alarms], [0.0; 3], "a screen alarms nobody");
+    five
+}
+
+/// Learned thresholds: false alarms, what is called unchanged, and changes of 1 and 3% that are found.
+fn auto_line(what: &str, world: &World, reports: usize, measure: impl Fn(&World, &mut Random) -> Comparison) -> f64 {
+    let rates = |change: f64| World { change, auto: true, ..world.clone() }.rates(reports, 1, &measure);
+    let (none, one, three) = (rates(0.0), rates(0.01), rates(0.03));
+    let fixed = world.rates(reports, 1, &measure).alarms;
+    println!(
+        "| {what} | {:.1}% | {:.1}% | {:.0}% | {} | {} |",
+        100.0 * fixed,
+        100.0 * none.alarms,
+        100.0 * none.quiet,
+        percents(one.found),
+        percents(three.found)
+    );
+    none.alarms
 }
 
 fn reports() -> usize {
@@ -357,6 +432,95 @@ fn error_rates_of_confirming() {
         confirmation_line("24 cases, 10 times the noise, 10% drift", &World { drift: 0.1, ..noisy(24, 10.0) }, reports),
     ];
     assert!(alarms.iter().all(|&alarms| alarms <= limit(reports)), "{alarms:?}");
+}
+
+/// What the cases show together of the drift, where it is of cells, of cases, and of all at once.
+#[test]
+#[ignore = "minutes; prints the table of screens of docs/statistics.md"]
+fn error_rates_of_unchanged() {
+    let reports = reports();
+    println!(
+        "| screen | unchanged | unconfirmed | 2% unchanged | 3% unchanged | 5% unchanged |\n|---|---|---|---|---|---|"
+    );
+    for (of, together) in [("cells", Together::Cell), ("cases", Together::Case), ("all", Together::Session)] {
+        for drift in [0.001, 0.003, 0.005, 0.01, 0.02] {
+            for cases in [4, 24] {
+                let world = World { cases, drift, together, interleaved: false, noise: 0.5, ..QUIET };
+                let what = format!("{cases} cases, {}% drift of {of}", 100.0 * drift);
+                let five = unchanged_line(&what, &world, reports);
+                assert!(five.unchanged[..2].iter().all(|&unchanged| unchanged <= 0.05), "{:?}", five.unchanged);
+            }
+        }
+    }
+}
+
+#[test]
+#[ignore = "minutes; prints the table of learned thresholds of docs/statistics.md"]
+fn error_rates_of_learned_thresholds() {
+    let reports = reports();
+    let days = World { base_sessions: 5, drift: 0.003, interleaved: false, ..QUIET };
+    let h100 = World { drift: 0.0005, noise: 0.2, ..days.clone() };
+    let small = |cases| World { cases, ..h100.clone() };
+    let screen = |world: &World, random: &mut Random| world.screen(random);
+    let confirm = |world: &World, random: &mut Random| world.screen_and_confirm(random);
+    let day = World { on_one_occasion: 5, within: 0.0005, ..h100.clone() };
+    println!(
+        "| learned | fixed: false alarms | false alarms | unchanged | 1% found | 3% found |\n|---|---|---|---|---|---|"
+    );
+    let alarms = [
+        auto_line("5 days of an H100, 24 cases", &h100, reports, screen),
+        auto_line("5 days of an H100, 4 cases", &small(4), reports, screen),
+        auto_line(
+            "5 days of an H100, 24 unevenly noisy cases",
+            &World { uneven: 0.5, ..h100.clone() },
+            reports,
+            screen,
+        ),
+        auto_line("10 days of an H100, 24 cases", &World { base_sessions: 10, ..h100.clone() }, reports, screen),
+        auto_line("5 days, 0.3% drift, 24 cases", &days, reports, screen),
+        auto_line("5 days, 1% drift, 24 cases", &World { drift: 0.01, ..days.clone() }, reports, screen),
+        auto_line("5 days, 2% drift, 24 cases", &World { drift: 0.02, ..days.clone() }, reports, screen),
+        auto_line("5 days, 0.3% drift, skewed", &World { shape: Shape::Skewed, ..days.clone() }, reports, screen),
+        auto_line(
+            "5 days, 0.3% drift, heavy-tailed",
+            &World { shape: Shape::HeavyTailed, ..days.clone() },
+            reports,
+            screen,
+        ),
+        auto_line("5 sessions of one day of an H100, confirmed", &day, reports, confirm),
+        auto_line("the same, 4 cases", &World { cases: 4, ..day.clone() }, reports, confirm),
+        auto_line("the same, 1% drift, 24 cases", &World { drift: 0.01, ..day.clone() }, reports, confirm),
+        auto_line("the same, unevenly noisy cases", &World { uneven: 0.5, drift: 0.01, ..day }, reports, confirm),
+    ];
+    assert!(alarms.iter().all(|&alarms| alarms <= limit(reports)), "{alarms:?}");
+}
+
+/// A small run of the same, so that every test run looks.
+#[test]
+fn learned_thresholds_raise_no_false_alarms() {
+    let days = World { base_sessions: 5, drift: 0.003, interleaved: false, auto: true, ..QUIET };
+    for (cases, drift) in [(24, 0.003), (6, 0.01), (2, 0.003)] {
+        let alarms = World { cases, drift, ..days.clone() }.rates(100, 7, World::screen).alarms;
+        assert!(alarms <= 0.08, "{alarms} in {cases} cases at {drift}");
+    }
+    let h100 = World { cases: 6, drift: 0.0005, noise: 0.2, change: 0.01, ..days };
+    let found = h100.rates(50, 7, World::screen).found;
+    assert!(found[0] >= 0.9, "1% of decode: {found:?}");
+}
+
+/// Neither drift of 0.5, 1 or 2% of cells, cases or everything makes a screen red, nor a change of 5% unchanged.
+#[test]
+fn a_screen_calls_no_real_change_unchanged() {
+    for together in [Together::Cell, Together::Case, Together::Session] {
+        for drift in [0.005, 0.01, 0.02] {
+            let world = World { cases: 6, drift, together, change: 0.05, interleaved: false, ..QUIET };
+            let rates = world.rates(100, 7, World::screen);
+            assert_eq!(rates.alarms, 0.0);
+            assert!(rates.unchanged[..2].iter().all(|&unchanged| unchanged <= 0.05), "{drift}: {:?}", rates.unchanged);
+        }
+    }
+    let quiet = World { cases: 6, drift: 0.001, noise: 0.5, interleaved: false, ..QUIET };
+    assert!(quiet.rates(100, 7, World::screen).quiet > 0.9, "what is quiet is seen to be");
 }
 
 /// A small run of the same, so that every test run looks.
