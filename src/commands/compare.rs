@@ -128,7 +128,7 @@ fn parse_noise_threshold(text: &str) -> Result<(String, NoiseThreshold), String>
 
 /// What was asked for; else what the new results were configured with, or the old ones.
 fn options(args: &Args, base: &Side, head: &Side) -> Options {
-    let configured = [head, base].into_iter().find_map(|side| side.settings.as_ref()?.thresholds.as_ref());
+    let configured = [head, base].into_iter().find_map(|side| side.settings.as_ref()?.thresholds.as_deref());
     let usual = configured.map(Options::from).unwrap_or_default();
     let mut noise_thresholds = usual.noise_thresholds;
     if args.noise_thresholds.iter().any(|(name, _)| name == ALL) {

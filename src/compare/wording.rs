@@ -3,7 +3,8 @@
 use super::memory_rule::{GRANULARITY_MIB, is_rounded};
 use super::reason::MAX_RUNS;
 use super::{
-    Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Sides, Summary, Unconfirmed, Untestable, Verdict,
+    Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Sides, Summary, Unconfirmed, Untestable,
+    Verdict,
 };
 use crate::metric;
 use crate::number::percent;

@@ -118,7 +118,7 @@ impl<'a> Resolver<'a> {
         self.check_unique(&models);
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
         let (thresholds, limits) = (self.thresholds(), self.limits());
-        let kept = (thresholds != Thresholds::default()).then(|| thresholds.clone());
+        let kept = (thresholds != Thresholds::default()).then(|| Box::new(thresholds.clone()));
         let settings = Settings { thresholds: kept, ..self.settings(longest.unwrap_or(WARMUP_LENGTH)) };
         let name = self.name.to_owned();
         let suite = Suite { name, settings, gpus, models, thresholds, limits, candle: None };

@@ -71,18 +71,18 @@ same_fields! {
     Run = model::Run { case, round, started; types outcome; options; lists }
 }
 
-impl From<v2::Thresholds> for Thresholds {
+impl From<v2::Thresholds> for Box<Thresholds> {
     fn from(disk: v2::Thresholds) -> Self {
         let fixed = disk.noise_thresholds.into_iter().map(|(name, share)| (name, NoiseThreshold::Fixed(share)));
         let auto = disk.auto_noise_thresholds.into_iter().map(|name| (name, NoiseThreshold::Auto));
         let v2::Thresholds { alpha, metrics, gate_at_threshold, .. } = disk;
-        Self { alpha, metrics, noise_thresholds: fixed.chain(auto).collect(), gate_at_threshold }
+        Self::new(Thresholds { alpha, metrics, noise_thresholds: fixed.chain(auto).collect(), gate_at_threshold })
     }
 }
 
-impl From<&Thresholds> for v2::Thresholds {
-    fn from(memory: &Thresholds) -> Self {
-        let Thresholds { alpha, metrics, noise_thresholds, gate_at_threshold } = memory.clone();
+impl From<&Box<Thresholds>> for v2::Thresholds {
+    fn from(memory: &Box<Thresholds>) -> Self {
+        let Thresholds { alpha, metrics, noise_thresholds, gate_at_threshold } = (**memory).clone();
         let mut disk = Self {
             alpha,
             metrics,

@@ -40,7 +40,7 @@ pub struct Settings {
     /// How the prompt is built: a rule of `measure::prompt`.
     pub prompt: Word<PromptRule>,
     /// What the configuration takes for a change; absent where it says nothing of it. The numbers mean the same without it.
-    pub thresholds: Option<Thresholds>,
+    pub thresholds: Option<Box<Thresholds>>,
 }
 
 impl Default for Settings {

@@ -106,9 +106,9 @@ impl World {
                     let sign = if known.better == metric::Better::Lower { 1.0 } else { -1.0 };
                     let mut cell = CellSide::new((*name).into(), known.unit.into(), known.better);
                     let mut occasion = 0.0;
-                    for session in 0..sessions {
+                    for (session, together) in shifts.iter().enumerate() {
                         if session % self.on_one_occasion == 0 {
-                            let shift = if self.together == Together::Cell { random.normal() } else { shifts[session] };
+                            let shift = if self.together == Together::Cell { random.normal() } else { *together };
                             occasion = sign * worse.ln_1p() + self.drift * shift;
                         }
                         // Worlds without it stay as they were.
