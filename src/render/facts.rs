@@ -46,6 +46,8 @@ fn intervals(comparison: &Comparison) -> Option<Line> {
 fn drift(comparison: &Comparison) -> Line {
     let drifts = comparison.rows.iter().filter_map(|row| row.finding.tested()?.drift);
     match drifts.reduce(|a, b| if b > a { b } else { a }).map(percent) {
+        // Files of older versions don't say it.
+        None if comparison.tier == Tier::SingleBaseline => line![", if sessions drift by ", percent(ASSUMED)],
         None => Line::default(),
         Some(most) if most == percent(ASSUMED) => line![", if sessions drift by ", most],
         Some(most) => line![", if sessions drift by ", most, ", as the cases together show"],
