@@ -7,15 +7,12 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::compare::{Comparison, Row, Verdict};
+use crate::compare::{Comparison, MAX_RUNS, Row, Verdict};
 use crate::metric::{Kind, Metric};
 use crate::stats::{self, LogRatio, Share, Summary};
 
 /// The changes that calibration reports about.
 pub const CHANGES: [Share; 3] = [Share::new(0.01), Share::new(0.02), Share::new(0.05)];
-
-/// More runs than this aren't useful advice.
-const MAX_RUNS: u32 = 200;
 
 /// What a machine can detect.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

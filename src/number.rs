@@ -25,19 +25,34 @@ pub fn value(value: f64) -> Figure {
     let size = value.abs();
     let digits = match size {
         s if s >= 1e9 || (s > 0.0 && s < 1e-3) => return Figure(format!("{value:.3e}")),
-        s if s >= 1000.0 => 0,
-        s if s >= 100.0 => 1,
-        s if s >= 10.0 => 2,
-        s if s >= 1.0 => 3,
+        // 99.996 is read as 100.0, not as 100.00.
+        s if s >= 999.95 => 0,
+        s if s >= 99.995 => 1,
+        s if s >= 9.9995 => 2,
+        s if s >= 0.99995 => 3,
         _ => 4,
     };
     Figure(format!("{value:.digits$}"))
 }
 
+/// Numbers that are read together have the decimals of the largest: `9.99 → 10.01`.
+pub fn alike<const N: usize>(values: [Option<f64>; N]) -> [Option<Figure>; N] {
+    let decimals = values.iter().flatten().map(|number| decimals(&value(*number))).min().unwrap_or(0);
+    // Two digits of the smallest must be left.
+    let least = 10.0 * 0.1_f64.powi(i32::try_from(decimals).unwrap_or(0));
+    let shows = |number: &f64| *number == 0.0 || (least..1e9).contains(&number.abs());
+    let all_show = values.iter().flatten().all(shows);
+    values.map(|number| number.map(|number| if all_show { decimal(number, decimals) } else { value(number) }))
+}
+
+fn decimals(figure: &Figure) -> usize {
+    figure.0.split_once('.').map_or(0, |(_, decimals)| decimals.len())
+}
+
 /// `100.2 ± 0.1`: the deviation has the mean's decimals, as more would pretend to know it.
 pub fn mean_and_deviation(mean: f64, deviation: Option<f64>) -> Figure {
     let shown = value(mean);
-    let decimals = shown.0.split_once('.').map_or(0, |(_, decimals)| decimals.len());
+    let decimals = decimals(&shown);
     match deviation {
         Some(deviation) => Figure(format!("{shown} ± {deviation:.decimals$}")),
         None => shown,
@@ -111,5 +126,11 @@ mod tests {
         assert_eq!(shown, ["±0.3", "±0.04", "±16.0", "±150"]);
         assert_eq!(mean_and_deviation(100.23, Some(0.123)).0, "100.2 ± 0.1");
         assert_eq!(mean_and_deviation(9000.0, None).0, "9000");
+        assert_eq!([999.97, 99.996, 9.9996].map(|it| value(it).0), ["1000", "100.0", "10.00"]);
+        let shown = |values: [f64; 2]| alike(values.map(Some)).map(|figure| figure.unwrap().0);
+        assert_eq!(shown([9.994, 10.01]), ["9.99", "10.01"]);
+        assert_eq!(shown([999.94, 1000.4]), ["1000", "1000"]);
+        assert_eq!(shown([3.0, 0.0]), ["3.000", "0.000"]);
+        assert_eq!(shown([1e-5, 10.0]), ["1.000e-5", "10.00"]);
     }
 }

@@ -7,6 +7,10 @@ use std::ops::RangeInclusive;
 pub const ALPHAS: RangeInclusive<f64> = 0.0001..=0.5;
 /// The one that holds where none is.
 pub const ALPHA: f64 = 0.05;
+/// In place of a metric's name: every metric that isn't named.
+pub const ALL: &str = "all";
+/// In place of a percentage: what the base's sessions show.
+pub const AUTO: &str = "auto";
 
 /// What counts as a change.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,12 +19,23 @@ pub struct Thresholds {
     pub alpha: f64,
     /// Metrics to test; empty means the default ones.
     pub metrics: Vec<String>,
-    /// Noise threshold by metric name, as a share (0.02 is 2%); the metric's own where absent.
-    pub noise_thresholds: BTreeMap<String, f64>,
+    /// By metric name or [`ALL`]; the metric's own where absent.
+    pub noise_thresholds: BTreeMap<String, NoiseThreshold>,
+    /// A certain change that is about as large as the noise threshold counts as one beyond it.
+    pub gate_at_threshold: bool,
+}
+
+/// The smallest change worth reporting.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NoiseThreshold {
+    /// As a share: 0.02 is 2%.
+    Fixed(f64),
+    /// For each case what sessions of the base differ by.
+    Auto,
 }
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { alpha: ALPHA, metrics: Vec::new(), noise_thresholds: BTreeMap::new() }
+        Self { alpha: ALPHA, metrics: Vec::new(), noise_thresholds: BTreeMap::new(), gate_at_threshold: false }
     }
 }

@@ -4,6 +4,10 @@
 
 #[path = "compare/asked.rs"]
 mod asked;
+#[path = "compare/auto.rs"]
+mod auto;
+#[path = "compare/certain.rs"]
+mod certain;
 mod compare_support;
 #[path = "compare/confirm.rs"]
 mod confirm;
@@ -17,8 +21,12 @@ mod foreign;
 mod noise;
 #[path = "compare/occasions.rs"]
 mod occasions;
+#[path = "compare/screens.rs"]
+mod screens;
 #[path = "compare/sessions.rs"]
 mod sessions;
+#[path = "compare/sums.rs"]
+mod sums;
 
 use std::process::ExitCode;
 
@@ -144,11 +152,11 @@ fn json_has_the_documented_shape() {
     assert_eq!(value["verdict"], "regressed");
     assert_eq!(
         value["counts"],
-        json!({"regressed": 2, "improved": 1, "inconclusive": 1, "unchanged": 14, "not_comparable": 0})
+        json!({"regressed": 2, "improved": 1, "at_threshold": 1, "inconclusive": 0, "unchanged": 14, "not_comparable": 0})
     );
     assert_eq!((&value["tier"], &value["alpha"], &value["family"]), (&json!("same-session"), &json!(0.05), &json!(12)));
     let rows = value["rows"].as_array().expect("rows");
-    assert_eq!(rows.len(), 3);
+    assert_eq!(rows.len(), 4);
     let memory = rows.iter().find(|row| row["metric"] == "peak_memory").expect("a memory row");
     let keys: Vec<&String> = memory.as_object().expect("an object").keys().collect();
     assert_eq!(
@@ -167,7 +175,7 @@ fn json_has_the_documented_shape() {
             "verdict"
         ]
     );
-    assert_eq!(memory["base"], json!({"n": 3, "mean": 15750.0, "sd": 0.0}));
+    assert_eq!(memory["base"], json!({"n": 3, "mean": 15750.0, "geometric_mean": 15750.0, "sd": 0.0}));
 }
 
 #[test]
@@ -253,10 +261,15 @@ fn values_that_are_no_numbers_are_reported() {
         let files = Files::of_text(&base, &head);
         let comparison = compare_json(&files, &["--same-session"]);
         let row = &comparison.rows[0];
-        assert_eq!((row.verdict, row.p), (Verdict::Inconclusive, None), "{bad}");
-        assert_eq!(row.reason, "error: 1 of 3 values of the head are not positive, finite numbers", "{bad}");
-        assert_eq!(row.reason_code, Some(ReasonCode::InvalidValues.into()), "{bad}");
+        assert_eq!((row.verdict, row.head_dropped), (Verdict::Unchanged, 1), "{bad}: the others are judged");
+        assert!(row.reason.ends_with("(1 value of 3 of the head left out: no positive, finite numbers)"), "{bad}");
         assert_eq!(row.head.expect("the good values").n, 2);
+        // Without any on the base's side, there is nothing to judge.
+        let none = format!(r#"[{{"case": "a", "metric": "ttft", "samples": [{bad}]}}]"#);
+        let row = &compare_json(&Files::of_text(&none, &base), &["--same-session"]).rows[0];
+        assert_eq!((row.verdict, row.p), (Verdict::Inconclusive, None), "{bad}");
+        assert_eq!(row.reason, "error: 1 of 1 values of the base are not positive, finite numbers", "{bad}");
+        assert_eq!(row.reason_code, Some(ReasonCode::InvalidValues.into()), "{bad}");
     }
     let text_is_no_number =
         format!(r#"[{{"case": "NaN \" 1e999", "metric": "ttft", "samples": [{}]}}]"#, "NaN, 10, 11");
@@ -285,7 +298,8 @@ fn what_is_open_says_why_for_programs() {
     for (level, spread, why) in [
         (10.0, 0.001, ReasonCode::WithinThreshold),
         (11.0, 0.001, ReasonCode::BeyondThreshold),
-        (10.18, 0.003, ReasonCode::SizeUnclear),
+        (10.18, 0.003, ReasonCode::AtThreshold),
+        (10.14, 0.006, ReasonCode::SizeUnclear),
         (10.6, 0.05, ReasonCode::MaybeNoise),
         (10.1, 0.05, ReasonCode::TooImprecise),
     ] {

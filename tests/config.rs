@@ -211,6 +211,14 @@ fn broken_toml_has_its_line() {
     insta::assert_snapshot!(error_of(""));
     insta::assert_snapshot!(error_of(&suite("[suites.gpu.noise-thresholds]\nttft = \"2\"")));
     insta::assert_snapshot!(error_of(&suite("[suites.gpu.noise-thresholds]\nttft = 2")));
+    assert!(error_of(&suite("noise-thresholds = \"aut\"")).contains("write one such as \"2%\", or \"auto\""));
+    for good in [
+        "noise-thresholds = \"auto\"",
+        "noise-thresholds = { all = \"auto\", ttft = \"3%\" }",
+        "gate-at-threshold = true",
+    ] {
+        assert_eq!(plan_of(&suite(good)).0, 0, "{good}");
+    }
 }
 
 #[test]

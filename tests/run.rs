@@ -4,6 +4,8 @@
 
 #[path = "run/adapters.rs"]
 mod adapters;
+#[path = "run/configured.rs"]
+mod configured;
 #[path = "run/export.rs"]
 mod export;
 #[path = "run/programs.rs"]

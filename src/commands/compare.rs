@@ -1,7 +1,7 @@
 //! `bench-diff compare`
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::compare::{self, Comparison, Options, Row};
+use crate::compare::{self, Comparison, Options, Row, Side};
 use crate::error::{Exit, Result};
 use crate::flags;
 use crate::io::{Io, unwritable};
@@ -18,8 +18,7 @@ use crate::page::{github, terminal};
 use crate::publish::FailOn;
 use crate::render;
 use crate::render::comparison::Files;
-use crate::stats::Share;
-use crate::thresholds::{ALPHA, ALPHAS};
+use crate::thresholds::{ALL, ALPHAS, AUTO, NoiseThreshold};
 
 /// Compare two result files: did speed, latency or memory change?
 ///
@@ -56,18 +55,22 @@ pub struct Args {
     #[arg(long, help_heading = "Statistics")]
     same_session: bool,
     /// Chance of a false alarm anywhere in the report
-    #[arg(long, default_value_t = ALPHA, value_parser = parse_alpha, help_heading = "Statistics")]
-    alpha: f64,
-    /// Noise threshold: the smallest change worth reporting, such as `ttft=3` (repeatable); `all=3` is for every metric
-    /// that isn't named [default: see below]
+    /// [default: as the results were configured, else 0.05]
+    #[arg(long, value_parser = parse_alpha, help_heading = "Statistics")]
+    alpha: Option<f64>,
+    /// Noise threshold: the smallest change worth reporting, such as `ttft=3` (repeatable); `all=3` is for every metric that
+    /// isn't named, `auto` for what sessions of the base differ by [default: as the results were configured, else see below]
     #[arg(
         long = "noise-threshold",
         alias = "margin",
-        value_name = "METRIC=PERCENT",
+        value_name = "METRIC=PERCENT|auto",
         value_parser = parse_noise_threshold,
         help_heading = "Statistics"
     )]
-    noise_thresholds: Vec<(String, f64)>,
+    noise_thresholds: Vec<(String, NoiseThreshold)>,
+    /// A certain change that is about as large as the noise threshold is a regression, too
+    #[arg(long, help_heading = "Statistics")]
+    gate_at_threshold: bool,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -109,29 +112,49 @@ fn parse_alpha(text: &str) -> Result<f64, String> {
     }
 }
 
-/// `METRIC=PERCENT` to a share. The last `=` counts: a foreign metric's name may hold others.
-fn parse_noise_threshold(text: &str) -> Result<(String, f64), String> {
-    let (metric, percent) = text.rsplit_once('=').ok_or("must be METRIC=PERCENT, such as ttft=3")?;
-    match percent.trim_end_matches('%').parse::<f64>() {
-        Ok(percent) if percent > 0.0 && percent <= 1000.0 && !metric.is_empty() => {
-            Ok((metric.to_owned(), percent / 100.0))
-        }
-        _ => Err("must be METRIC=PERCENT with a percentage above 0, such as ttft=3".to_owned()),
+/// `METRIC=PERCENT`, `METRIC=auto`, or `auto` for every metric. The last `=` counts: a foreign metric's name may hold others.
+fn parse_noise_threshold(text: &str) -> Result<(String, NoiseThreshold), String> {
+    if text == AUTO {
+        return Ok((ALL.to_owned(), NoiseThreshold::Auto));
+    }
+    let (metric, value) = text.rsplit_once('=').ok_or("must be METRIC=PERCENT, such as ttft=3, or auto")?;
+    let threshold = match (value, value.trim_end_matches('%').parse::<f64>()) {
+        (AUTO, _) => NoiseThreshold::Auto,
+        (_, Ok(percent)) if percent > 0.0 && percent <= 1000.0 => NoiseThreshold::Fixed(percent / 100.0),
+        _ => return Err("must be METRIC=PERCENT with a percentage above 0, such as ttft=3, or METRIC=auto".to_owned()),
+    };
+    match metric {
+        "" => Err("must be METRIC=PERCENT, such as ttft=3".to_owned()),
+        metric => Ok((metric.to_owned(), threshold)),
+    }
+}
+
+/// What was asked for; else what the new results were configured with, or the old ones.
+fn options(args: &Args, base: &Side, head: &Side) -> Options {
+    let configured = [head, base].into_iter().find_map(|side| side.settings.as_ref()?.thresholds.as_deref());
+    let usual = configured.map(Options::from).unwrap_or_default();
+    let mut noise_thresholds = usual.noise_thresholds;
+    if args.noise_thresholds.iter().any(|(name, _)| name == ALL) {
+        noise_thresholds.clear();
+    }
+    let held = [base, head].into_iter().flat_map(|side| &side.cases).flat_map(|case| &case.cells);
+    let held: BTreeSet<&str> = held.map(|cell| cell.metric.as_str()).collect();
+    let named = |name: &String| full_name(name, &held);
+    noise_thresholds.extend(args.noise_thresholds.iter().map(|(name, threshold)| (named(name), *threshold)));
+    let metrics: Vec<String> = args.metrics.iter().map(named).collect();
+    Options {
+        alpha: args.alpha.unwrap_or(usual.alpha),
+        metrics: if metrics.is_empty() { usual.metrics } else { metrics },
+        noise_thresholds,
+        gate_at_threshold: args.gate_at_threshold || usual.gate_at_threshold,
+        allow_mismatch: args.allow_mismatch,
+        same_session: args.same_session,
     }
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let (base, head) = compare::load(&args.base, &args.head)?;
-    let held = [&base, &head].into_iter().flat_map(|side| &side.cases).flat_map(|case| &case.cells);
-    let held: BTreeSet<&str> = held.map(|cell| cell.metric.as_str()).collect();
-    let options = Options {
-        alpha: args.alpha,
-        metrics: args.metrics.iter().map(|name| full_name(name, &held)).collect(),
-        noise_thresholds: noise_thresholds(args, &held),
-        allow_mismatch: args.allow_mismatch,
-        same_session: args.same_session,
-    };
-    let mut comparison = compare::compare(&base, &head, &options)?;
+    let mut comparison = compare::compare(&base, &head, &options(args, &base, &head))?;
     let files = Files::of(&base, &head);
     drop((base, head));
     let failed = comparison.has_regression();
@@ -146,18 +169,6 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 fn full_name(given: &str, held: &BTreeSet<&str>) -> String {
     let titled = metric::titled(given).filter(|_| !held.contains(given));
     titled.map_or_else(|| given.to_owned(), |metric| metric.name().to_owned())
-}
-
-/// By metric; `all` holds for those that aren't named.
-fn noise_thresholds(args: &Args, held: &BTreeSet<&str>) -> BTreeMap<String, Share> {
-    let given = args.noise_thresholds.iter().map(|(metric, share)| (full_name(metric, held), Share::new(*share)));
-    let mut by_metric: BTreeMap<String, Share> = given.collect();
-    if let Some(share) = by_metric.remove("all").filter(|_| !held.contains("all")) {
-        for metric in held {
-            by_metric.entry((*metric).to_owned()).or_insert(share);
-        }
-    }
-    by_metric
 }
 
 /// The schema of what `--format json` prints.

@@ -135,7 +135,8 @@ fn resumed(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
 
 /// How a session was measured holds where the command doesn't say otherwise.
 fn remember(flags: &mut SuiteSettings, kept: &Settings) {
-    let Settings { runs, warmup, warmup_length, iterations, threads, prompt } = kept;
+    // What counts as a change is the configuration's to say, now as before.
+    let Settings { runs, warmup, warmup_length, iterations, threads, prompt, thresholds: _ } = kept;
     flags.runs.get_or_insert(*runs);
     flags.warmup.get_or_insert(*warmup);
     flags.iterations.get_or_insert(*iterations);

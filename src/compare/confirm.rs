@@ -11,7 +11,7 @@ use super::pair::Pair;
 use super::screen;
 use super::test::{Assessment, Test};
 use super::verdict::{self, Rule};
-use super::{Comparison, Conclusion, Finding, Options, Row, Side, Tier, Verdict};
+use super::{Comparison, Conclusion, Finding, Learned, Options, Row, Side, Tier, Verdict};
 use crate::error::Result;
 use crate::metric::MetricName;
 use crate::stats::{self, Prior};
@@ -34,6 +34,10 @@ pub struct Suspect {
 impl Suspect {
     fn of(pair: &Pair) -> Self {
         Self { case: pair.case.to_owned(), metric: pair.metric.clone() }
+    }
+
+    fn of_row(row: &Row) -> Self {
+        Self { case: row.cell.case.clone(), metric: row.cell.metric.clone() }
     }
 }
 
@@ -100,7 +104,8 @@ impl Confirmation {
             Design::Apart { .. } => Design::OneSession,
             design => design,
         };
-        let pairs = match_sides(base, head, &design, &self.options).pairs;
+        let mut pairs = match_sides(base, head, &design, &self.options).pairs;
+        self.lend_thresholds(&mut pairs);
         let by_name: HashMap<Suspect, &Pair> = pairs.iter().map(|pair| (Suspect::of(pair), pair)).collect();
         self.looks += 1;
         let mut tested = Vec::new();
@@ -113,12 +118,22 @@ impl Confirmation {
         }
         let p: Vec<f64> = self.cells.iter().map(|cell| cell.p).collect();
         let adjusted = stats::holm(&p);
-        let mut rule = Rule::confirm(self.options.alpha, self.cells.len(), LOOKS.len());
+        let mut rule = Rule::confirm(&self.options, self.cells.len(), LOOKS.len());
         for (index, pair, test) in tested {
             let tested = verdict::tested(pair, &test, test.p(), adjusted[index], &mut rule);
-            self.cells[index].row = Some(verdict::row(pair, |_| Finding::Tested(tested)));
+            self.cells[index].row = Some(verdict::row(pair, &design, |_| Finding::Tested(tested)));
         }
         Ok(())
+    }
+
+    /// Fresh sessions show nothing of what sessions differ by: the screen's base does.
+    fn lend_thresholds(&self, pairs: &mut [Pair]) {
+        let rows = self.screen.rows.iter().filter_map(|row| Some((Suspect::of_row(row), row.cell.learned?)));
+        let learned: HashMap<Suspect, Learned> = rows.collect();
+        for pair in pairs {
+            pair.learned = learned.get(&Suspect::of(pair)).copied();
+            pair.adopt();
+        }
     }
 
     /// The screen with the suspects' rows replaced by what the fresh runs say. One that couldn't be measured again
@@ -131,8 +146,7 @@ impl Confirmation {
         let cells = self.cells.into_iter().map(|cell| (cell.suspect, cell.row));
         let mut fresh: HashMap<Suspect, Option<Row>> = cells.collect();
         for row in &mut self.screen.rows {
-            let name = Suspect { case: row.cell.case.clone(), metric: row.cell.metric.clone() };
-            let Some(decided) = fresh.remove(&name) else { continue };
+            let Some(decided) = fresh.remove(&Suspect::of_row(row)) else { continue };
             match decided {
                 Some(fresh) => *row = fresh,
                 None => leave_open(&mut row.finding),
@@ -155,6 +169,5 @@ fn leave_open(finding: &mut Finding) {
 
 fn test(pair: &Pair, design: &Design) -> Option<Test> {
     let evidence = design.evidence(pair).filter(|evidence| evidence.difference.spread.df > 0.0)?;
-    let clean = pair.dropped == [0, 0];
-    clean.then(|| Test { evidence, moderated: Prior::NONE.moderate(evidence.difference.spread) })
+    (pair.zeros == [0, 0]).then(|| Test { evidence, moderated: Prior::NONE.moderate(evidence.difference.spread) })
 }

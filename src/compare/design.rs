@@ -3,16 +3,14 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::drift;
 use super::history::History;
 use super::pair::Pair;
 use super::side::{CellSide, SessionValues, Side};
 use crate::metric::Better;
 use crate::results::Occasions;
 use crate::results::occasions::HISTORY;
-use crate::stats::{self, LogRatio, MeanDifference, Share};
-
-/// Assumed standard deviation of an occasion's level where nothing tells it: 1%.
-const DRIFT: f64 = 0.01;
+use crate::stats::{self, LogRatio, MeanDifference, Share, Spread};
 
 /// Which sessions are compared with which.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,8 +58,8 @@ pub(super) enum Basis {
 pub(super) struct Evidence {
     pub difference: MeanDifference,
     pub basis: Basis,
-    /// Variance of the difference from drift between sessions, taken as known.
-    pub drift: f64,
+    /// What drift between sessions adds to the variance of the difference.
+    pub drift: Spread,
     /// The noise of runs, where the spread is that of occasions.
     pub history: Option<History>,
 }
@@ -110,6 +108,11 @@ impl Design {
         Selected { base, head, occasions }
     }
 
+    /// Whether the drift between the pair's sides is only assumed.
+    pub fn is_screen(&self, pair: &Pair) -> bool {
+        matches!(self, Self::Apart { .. }) && pair.base.len() < HISTORY
+    }
+
     /// The evidence of a pair; `None` when a side is empty.
     pub fn evidence(&self, pair: &Pair) -> Option<Evidence> {
         let base: Vec<Vec<f64>> = pair.base.iter().map(|values| log_costs(values, pair.better)).collect();
@@ -121,6 +124,38 @@ impl Design {
             Self::Apart { .. } => single_baseline(&base.concat(), &head.concat()),
         }
     }
+
+    /// The sides' geometric means, of which the difference that [`evidence`](Self::evidence) finds is made.
+    pub fn levels(&self, pair: &Pair) -> [Option<f64>; 2] {
+        let sides = [&pair.base, &pair.head];
+        let references = sides.map(|groups| groups.iter().find_map(|group| group.first()).copied());
+        let [base, head] = sides.map(relative_logs);
+        let together = |groups: &[Vec<f64>]| stats::mean(&groups.concat());
+        let means = match self {
+            Self::Shared(_) => shared(&base, &head).map(|groups| mean_of_means(&groups)),
+            Self::Apart { .. } if base.len() >= HISTORY => [mean_of_means(&base), mean_of_means(&head)],
+            Self::OneSession | Self::Apart { .. } => [together(&base), together(&head)],
+        };
+        [0, 1].map(|side| Some(references[side]? * means[side]?.exp()))
+    }
+}
+
+/// Logarithms of the values in units of the first: equal values have exactly their value as mean.
+fn relative_logs(groups: &Groups) -> Vec<Vec<f64>> {
+    let reference = groups.iter().find_map(|group| group.first()).map_or(0.0, |first| first.ln());
+    groups.iter().map(|group| group.iter().map(|value| value.ln() - reference).collect()).collect()
+}
+
+/// The blocks that hold both sides; all where none does.
+fn shared(base: &[Vec<f64>], head: &[Vec<f64>]) -> [Vec<Vec<f64>>; 2] {
+    let both = |(base, head): &(&Vec<f64>, &Vec<f64>)| !base.is_empty() && !head.is_empty();
+    let (of_base, of_head): (Vec<_>, Vec<_>) =
+        base.iter().zip(head).filter(both).map(|(base, head)| (base.clone(), head.clone())).unzip();
+    if of_base.is_empty() { [base.to_vec(), head.to_vec()] } else { [of_base, of_head] }
+}
+
+fn mean_of_means(groups: &[Vec<f64>]) -> Option<f64> {
+    stats::mean(&groups.iter().filter_map(|group| stats::mean(group)).collect::<Vec<_>>())
 }
 
 impl Blocks {
@@ -183,7 +218,7 @@ fn log_costs(values: &[f64], better: Better) -> Vec<f64> {
 
 fn interleaved<'a>(blocks: impl IntoIterator<Item = (&'a [f64], &'a [f64])>) -> Option<Evidence> {
     let difference = MeanDifference::of_blocks(blocks)?;
-    Some(Evidence { difference, basis: Basis::Interleaved, drift: 0.0, history: None })
+    Some(Evidence { difference, basis: Basis::Interleaved, drift: Spread::NONE, history: None })
 }
 
 /// The occasion is the unit: with K of the base and one of the head, K - 1 degrees of freedom and k = 1 + 1/K.
@@ -192,10 +227,10 @@ fn history(base: &[Vec<f64>], head: &[Vec<f64>]) -> Option<Evidence> {
     let mut difference = MeanDifference::of(&means(base), &means(head))?;
     let history = History::of(base, head);
     difference.k = history.k();
-    Some(Evidence { difference, basis: Basis::History, drift: 0.0, history: Some(history) })
+    Some(Evidence { difference, basis: Basis::History, drift: Spread::NONE, history: Some(history) })
 }
 
 fn single_baseline(base: &[f64], head: &[f64]) -> Option<Evidence> {
     let difference = MeanDifference::of(base, head)?;
-    Some(Evidence { difference, basis: Basis::SingleBaseline, drift: 2.0 * DRIFT * DRIFT, history: None })
+    Some(Evidence { difference, basis: Basis::SingleBaseline, drift: drift::assumed(), history: None })
 }

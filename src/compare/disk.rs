@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
+use super::learned::Learned;
 use super::reason::{Mismatch, Open, ReasonCode, Told, Unconfirmed, Untestable};
 use super::row::{self, Cell, Sides};
 use super::{Verdict, wording};
@@ -44,6 +45,12 @@ pub struct Row {
     /// The head's values; absent where it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Summary>,
+    /// Values of the base that are no positive, finite numbers: the others are judged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub base_dropped: usize,
+    /// The same of the head.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub head_dropped: usize,
     /// Relative, in native units: -0.03 of a throughput is 3% slower.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub change: Option<f64>,
@@ -71,12 +78,25 @@ pub struct Row {
     /// The noise threshold that was used, as a share.
     #[serde(alias = "margin")]
     pub noise_threshold: f64,
+    /// What the base's sessions show of it, where the configuration says `auto`. Against a base of fewer than five occasions
+    /// only rows that were measured again go by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned: Option<Learned>,
+    /// How much an occasion is taken to drift, as a standard deviation, where the sides were measured apart and no history
+    /// shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drift: Option<f64>,
     /// The minimum detectable effect: the smallest relative change that these data could have shown.
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "detectable")]
     pub minimum_detectable_effect: Option<f64>,
     /// Runs per side that would settle an inconclusive row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs_needed: Option<u32>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 impl Serialize for row::Row {
@@ -112,6 +132,8 @@ impl From<&row::Row> for Row {
             unconfirmed: row.is_unconfirmed(),
             base: row.sides.base,
             head: row.sides.head,
+            base_dropped: row.sides.dropped[0],
+            head_dropped: row.sides.dropped[1],
             change: row.change().map(Share::get),
             interval: row.interval().map(|ends| ends.map(Share::get)),
             confidence: tested.map(|tested| tested.confidence),
@@ -127,6 +149,8 @@ impl From<&row::Row> for Row {
             unit: row.cell.unit.clone(),
             better: row.cell.better,
             noise_threshold: row.cell.noise_threshold.get(),
+            learned: row.cell.learned,
+            drift: tested.and_then(|tested| tested.drift).map(Share::get),
         }
     }
 }
@@ -134,7 +158,7 @@ impl From<&row::Row> for Row {
 /// A row that contradicts itself is untestable; its reason is the file's own.
 impl From<Row> for row::Row {
     fn from(row: Row) -> Self {
-        let sides = Sides { base: row.base, head: row.head };
+        let sides = Sides { base: row.base, head: row.head, dropped: [row.base_dropped, row.head_dropped] };
         let finding = row.finding();
         let cell = Cell {
             metric: row.metric.as_str().into(),
@@ -142,6 +166,7 @@ impl From<Row> for row::Row {
             unit: row.unit,
             better: row.better,
             noise_threshold: Share::new(row.noise_threshold),
+            learned: row.learned,
         };
         Self { cell, sides, finding }
     }
@@ -179,6 +204,7 @@ impl Row {
             pooled: Pooled { p: self.p_pooled, df: self.df_pooled? },
             minimum_detectable_effect: self.minimum_detectable_effect.map(Share::new),
             confirmed: self.confirmed,
+            drift: self.drift.map(Share::new),
             conclusion: self.conclusion()?,
         })
     }
@@ -188,6 +214,7 @@ impl Row {
             (Verdict::Unchanged, false) => Some(Conclusion::Unchanged),
             (Verdict::Regressed, false) => Some(Conclusion::Worse),
             (Verdict::Improved, false) => Some(Conclusion::Better),
+            (Verdict::AtThreshold, false) => Some(Conclusion::AtThreshold),
             (Verdict::Inconclusive, true) => Some(Conclusion::Unconfirmed(Unconfirmed::Told(self.told()))),
             (Verdict::Inconclusive, false) => {
                 Some(Conclusion::Open(Open::Told { told: self.told(), runs_needed: self.runs_needed }))
@@ -205,7 +232,7 @@ impl Row {
             Verdict::Improved => Some(Reading::Better),
             Verdict::Unchanged => Some(Reading::Unchanged),
             Verdict::Inconclusive if overlap => Some(Reading::Unclear),
-            Verdict::Inconclusive | Verdict::NotComparable => None,
+            Verdict::AtThreshold | Verdict::Inconclusive | Verdict::NotComparable => None,
         }
     }
 }

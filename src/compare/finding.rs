@@ -44,6 +44,9 @@ pub struct Tested {
     pub minimum_detectable_effect: Option<Share>,
     /// Measured again with base and head interleaved.
     pub confirmed: bool,
+    /// How much an occasion is taken to drift, as a standard deviation, where the sides were measured apart and no history
+    /// shows it.
+    pub drift: Option<Share>,
     /// What follows from all of it.
     pub conclusion: Conclusion,
 }
@@ -66,6 +69,8 @@ pub enum Conclusion {
     Worse,
     /// The same in the good direction.
     Better,
+    /// Significant, and about as large as the noise threshold: whether it is beyond or below makes no difference to anybody.
+    AtThreshold,
     /// Looks changed, which the drift between sessions may explain: inconclusive until base and head are measured
     /// interleaved, or the base has a history.
     Unconfirmed(Unconfirmed),
@@ -144,6 +149,7 @@ impl Conclusion {
             Self::Unchanged => Verdict::Unchanged,
             Self::Worse => Verdict::Regressed,
             Self::Better => Verdict::Improved,
+            Self::AtThreshold => Verdict::AtThreshold,
             Self::Unconfirmed(_) | Self::Open(_) | Self::NotMeasuredAgain(_) => Verdict::Inconclusive,
         }
     }
@@ -153,8 +159,13 @@ impl Conclusion {
         match self {
             Self::Unconfirmed(_) => true,
             Self::NotMeasuredAgain(screen) => matches!(**screen, Self::Worse | Self::Better) || screen.is_unconfirmed(),
-            Self::Unchanged | Self::Worse | Self::Better | Self::Open(_) => false,
+            Self::Unchanged | Self::Worse | Self::Better | Self::AtThreshold | Self::Open(_) => false,
         }
+    }
+
+    /// Its sentence comes from a file.
+    pub(super) fn is_told(&self) -> bool {
+        matches!(self, Self::Unconfirmed(Unconfirmed::Told(_)) | Self::Open(Open::Told { .. }))
     }
 
     /// Runs per side that would settle what is open.
@@ -162,7 +173,7 @@ impl Conclusion {
         match self {
             Self::Open(open) => open.runs_needed(),
             Self::NotMeasuredAgain(screen) => screen.runs_needed(),
-            Self::Unchanged | Self::Worse | Self::Better | Self::Unconfirmed(_) => None,
+            Self::Unchanged | Self::Worse | Self::Better | Self::AtThreshold | Self::Unconfirmed(_) => None,
         }
     }
 
@@ -170,6 +181,7 @@ impl Conclusion {
         match self {
             Self::Unchanged => Some(ReasonCode::WithinThreshold.into()),
             Self::Worse | Self::Better => Some(ReasonCode::BeyondThreshold.into()),
+            Self::AtThreshold => Some(ReasonCode::AtThreshold.into()),
             Self::Unconfirmed(unconfirmed) => unconfirmed.code(),
             Self::Open(open) => open.code(),
             Self::NotMeasuredAgain(_) => Some(ReasonCode::NotMeasuredAgain.into()),

@@ -45,7 +45,7 @@ impl Forecast<'_> {
 
     fn against(&self, history: History) -> bool {
         let occasion = self.spread(history.df());
-        self.settles(standard(occasion.times(history.k()), history.excess(occasion.variance), 0.0))
+        self.settles(standard(occasion.times(history.k()), history.excess(occasion.variance), Spread::NONE))
     }
 
     fn of_both_sides(&self) -> Settling {
@@ -61,7 +61,7 @@ impl Forecast<'_> {
         let low = base.max(head) + 1;
         match fewest(low, MAX_RUNS.max(low), enough) {
             Some(total) => Settling::Runs { total, more: total - base.min(head) },
-            None if evidence.drift > 0.0 => Settling::Interleaving,
+            None if evidence.drift.variance > 0.0 => Settling::Interleaving,
             None => Settling::TooMany,
         }
     }

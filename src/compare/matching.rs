@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::design::{Design, Selected};
+use super::learned;
 use super::pair::Pair;
 use super::side::{CaseSide, CellSide, Side};
 use super::{CaseNote, Mismatch, NoteKind, Options};
@@ -32,6 +33,8 @@ pub(super) fn match_sides<'a>(base: &'a Side, head: &'a Side, design: &Design, o
         };
         matched.note(&head_case.id, NoteKind::New, false, reason);
     }
+    learned::learn(&mut matched.pairs, &base.occasions);
+    matched.pairs.iter_mut().filter(|pair| !design.is_screen(pair)).for_each(Pair::adopt);
     matched
 }
 
@@ -140,11 +143,15 @@ fn pair<'a>(
         unit: &base.unit,
         better: base.better,
         kind: base.kind,
-        noise_threshold: options.noise_thresholds.get(base.metric.as_str()).copied().unwrap_or(base.noise_threshold),
+        noise_threshold: options.noise_threshold(base),
+        auto: options.is_auto(base),
+        learned: None,
+        cell: base,
         base: base_values,
         head: head_values.collect(),
         occasions,
-        dropped: [base.dropped, head.dropped],
+        zeros: [base.good_zeros(), head.good_zeros()],
+        dropped: [base, head].map(|cell| cell.dropped - cell.good_zeros()),
         incomparable: None,
     }
 }

@@ -1,10 +1,9 @@
-//! Memory doesn't vary like time: it is the same in every run, up to an allocator's rounding. So ranges are compared.
-
-use std::borrow::Cow;
+//! Memory doesn't vary like time: it is the same in every run, up to an allocator's rounding. So ranges are compared; and
+//! so are values among which there are zeros, as these have no ratio.
 
 use super::finding::Reading;
 use super::pair::Pair;
-use crate::metric::{Better, MetricName};
+use crate::metric::{Better, Kind, MetricName};
 use crate::stats;
 use crate::unit;
 
@@ -34,10 +33,11 @@ pub(super) fn is_rounded(metric: &MetricName) -> bool {
 
 /// Both sides must hold values.
 pub(super) fn judge(pair: &Pair) -> Reading {
-    let range = |sessions: &[Cow<[f64]>]| Range::of(sessions.iter().flat_map(|values| values.iter()));
-    let (base, head) = (range(&pair.base), range(&pair.head));
-    let relative = pair.noise_threshold.get() * stats::mean(&pair.base.concat()).unwrap_or_default();
-    let granularity = if is_rounded(pair.metric) { GRANULARITY_MIB * mib(pair.unit) } else { 0.0 };
+    let [of_base, of_head] = pair.values();
+    let (base, head) = (Range::of(&of_base), Range::of(&of_head));
+    let relative = pair.noise_threshold.get() * stats::mean(&of_base).unwrap_or_default();
+    let granularity =
+        if pair.kind == Kind::Memory && is_rounded(pair.metric) { GRANULARITY_MIB * mib(pair.unit) } else { 0.0 };
     // Positive where the ranges are disjoint.
     let gap = (head.min - base.max).max(base.min - head.max);
     if gap >= granularity && gap >= relative && gap > 2.0 * base.spread().max(head.spread()) {
@@ -45,7 +45,11 @@ pub(super) fn judge(pair: &Pair) -> Reading {
         return if grew == (pair.better == Better::Lower) { Reading::Worse } else { Reading::Better };
     }
     let largest_difference = (head.max - base.min).max(base.max - head.min);
-    if largest_difference < granularity.max(relative) { Reading::Unchanged } else { Reading::Unclear }
+    if largest_difference == 0.0 || largest_difference < granularity.max(relative) {
+        Reading::Unchanged
+    } else {
+        Reading::Unclear
+    }
 }
 
 /// One MiB in `unit`, which is one of memory.

@@ -7,13 +7,16 @@
 mod confirm;
 mod design;
 pub mod disk;
+mod drift;
 mod finding;
 mod forecast;
 mod history;
+mod learned;
 mod load;
 mod matching;
 mod memory_rule;
 mod mismatch;
+mod outlook;
 mod pair;
 mod plain_samples;
 mod reason;
@@ -31,14 +34,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::stats::Share;
-use crate::thresholds::Thresholds;
+use crate::thresholds::{ALL, ALPHA, ALPHAS, Thresholds};
 
 pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
+pub use drift::ASSUMED as ASSUMED_DRIFT;
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
+pub use learned::Learned;
 pub use load::load;
 pub use memory_rule::GRANULARITY_MIB;
 pub use mismatch::obstacles;
-pub use reason::{Doubt, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable};
+pub use outlook::Outlook;
+pub use reason::{Doubt, MAX_RUNS, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable};
 pub use row::{Cell, Row, Sides};
 pub use screen::compare;
 pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
@@ -46,6 +52,7 @@ pub use tally::Tally;
 pub use wording::Direction;
 
 pub use crate::stats::Summary;
+pub use crate::thresholds::NoiseThreshold;
 
 /// What to compare, and by which thresholds.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,8 +61,10 @@ pub struct Options {
     pub alpha: f64,
     /// Metrics to compare; empty means the default ones, `all` means every one.
     pub metrics: Vec<String>,
-    /// Noise threshold by metric name; the metric's own where absent.
-    pub noise_thresholds: BTreeMap<String, Share>,
+    /// Noise threshold by metric name, or `all` for every other one; the metric's own where absent.
+    pub noise_thresholds: BTreeMap<String, NoiseThreshold>,
+    /// A certain change that is about as large as the noise threshold counts as one beyond it.
+    pub gate_at_threshold: bool,
     /// Compare although hardware or settings differ.
     pub allow_mismatch: bool,
     /// The caller knows that both sides were measured interleaved in one session.
@@ -65,25 +74,29 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            alpha: 0.05,
+            alpha: ALPHA,
             metrics: Vec::new(),
             noise_thresholds: BTreeMap::new(),
+            gate_at_threshold: false,
             allow_mismatch: false,
             same_session: false,
         }
     }
 }
 
+/// What makes no sense, in whatever file it stood, doesn't count.
 impl From<&Thresholds> for Options {
     fn from(thresholds: &Thresholds) -> Self {
+        let mut noise_thresholds = thresholds.noise_thresholds.clone();
+        noise_thresholds.retain(|_, threshold| match threshold {
+            NoiseThreshold::Fixed(share) => *share > 0.0 && share.is_finite(),
+            NoiseThreshold::Auto => true,
+        });
         Self {
-            alpha: thresholds.alpha,
+            alpha: if ALPHAS.contains(&thresholds.alpha) { thresholds.alpha } else { ALPHA },
             metrics: thresholds.metrics.clone(),
-            noise_thresholds: thresholds
-                .noise_thresholds
-                .iter()
-                .map(|(name, noise_threshold)| (name.clone(), Share::new(*noise_threshold)))
-                .collect(),
+            noise_thresholds,
+            gate_at_threshold: thresholds.gate_at_threshold,
             ..Self::default()
         }
     }
@@ -93,8 +106,24 @@ impl Options {
     fn selects(&self, cell: &CellSide) -> bool {
         match &self.metrics[..] {
             [] => cell.default,
-            names => names.iter().any(|name| name == "all" || name == cell.metric.as_str()),
+            names => names.iter().any(|name| name == ALL || name == cell.metric.as_str()),
         }
+    }
+
+    fn of_metric(&self, cell: &CellSide) -> Option<NoiseThreshold> {
+        self.noise_thresholds.get(cell.metric.as_str()).or_else(|| self.noise_thresholds.get(ALL)).copied()
+    }
+
+    /// What is to be learned is the metric's own until it is.
+    fn noise_threshold(&self, cell: &CellSide) -> Share {
+        match self.of_metric(cell) {
+            Some(NoiseThreshold::Fixed(share)) => Share::new(share),
+            Some(NoiseThreshold::Auto) | None => cell.noise_threshold,
+        }
+    }
+
+    fn is_auto(&self, cell: &CellSide) -> bool {
+        self.of_metric(cell) == Some(NoiseThreshold::Auto)
     }
 }
 
@@ -156,6 +185,8 @@ pub enum Verdict {
     Unchanged,
     /// Better, by at least the noise threshold.
     Improved,
+    /// Changed for certain, by about as much as the noise threshold.
+    AtThreshold,
     /// The data don't tell.
     Inconclusive,
     /// Other work or another machine.
@@ -171,6 +202,9 @@ pub struct Counts {
     pub regressed: usize,
     /// Rows that are better.
     pub improved: usize,
+    /// Rows that changed for certain, by about as much as the noise threshold.
+    #[serde(default)]
+    pub at_threshold: usize,
     /// Rows that the data don't settle.
     pub inconclusive: usize,
     /// Rows without a change that counts.
@@ -191,6 +225,7 @@ impl Counts {
         match verdict {
             Verdict::Regressed => &mut self.regressed,
             Verdict::Improved => &mut self.improved,
+            Verdict::AtThreshold => &mut self.at_threshold,
             Verdict::Inconclusive => &mut self.inconclusive,
             Verdict::Unchanged => &mut self.unchanged,
             Verdict::NotComparable => &mut self.not_comparable,

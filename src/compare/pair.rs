@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::Mismatch;
+use super::side::CellSide;
+use super::{Learned, Mismatch};
 use crate::metric::{Better, Kind, MetricName};
 use crate::stats::Share;
 
@@ -14,14 +15,40 @@ pub(super) struct Pair<'a> {
     pub unit: &'a str,
     pub better: Better,
     pub kind: Kind,
+    /// That is known beforehand.
     pub noise_threshold: Share,
+    /// One is to be learned from the base.
+    pub auto: bool,
+    /// That was.
+    pub learned: Option<Learned>,
+    /// All that the base holds of it.
+    pub cell: &'a CellSide,
     /// Values by session or, where the sides were measured apart, by occasion; each a run's.
     pub base: Vec<Cow<'a, [f64]>>,
     pub head: Vec<Cow<'a, [f64]>>,
     /// Occasions of the base, where the sides were measured apart.
     pub occasions: usize,
+    /// Values that are exactly zero where that is a number, by side.
+    pub zeros: [usize; 2],
     /// Values that were no numbers, by side.
     pub dropped: [usize; 2],
     /// In what the case's settings differ.
     pub incomparable: Option<Mismatch>,
+}
+
+impl Pair<'_> {
+    /// Goes by the noise threshold that was learned, where one was.
+    pub fn adopt(&mut self) {
+        self.noise_threshold = self.learned.map_or(self.noise_threshold, |learned| learned.noise_threshold);
+    }
+
+    /// All values of each side, zeros at the end.
+    pub fn values(&self) -> [Vec<f64>; 2] {
+        let side = |groups: &[Cow<[f64]>], zeros: usize| {
+            let mut values = groups.concat();
+            values.resize(values.len() + zeros, 0.0);
+            values
+        };
+        [side(&self.base, self.zeros[0]), side(&self.head, self.zeros[1])]
+    }
 }

@@ -12,6 +12,8 @@ words! {
         WithinThreshold = "within-threshold",
         /// Significant, and as large as the noise threshold.
         BeyondThreshold = "beyond-threshold",
+        /// Significant, and about as large as the noise threshold.
+        AtThreshold = "at-threshold",
         /// Looks changed, but base and head were measured apart.
         Unconfirmed = "unconfirmed",
         /// Significant; whether it is as large as the noise threshold is open.

@@ -2,9 +2,13 @@
 
 use super::Verdict;
 use super::finding::{Finding, Tested};
+use super::learned::Learned;
 use super::reason::ReasonCode;
 use crate::metric::{Better, MetricName};
 use crate::stats::{Share, Summary};
+
+/// Adjusted p of what is said to have changed although it is too little to count.
+const CERTAIN: f64 = 0.01;
 
 /// One cell, what its sides hold, and what was found. [`disk`](super::disk) is its JSON.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +34,8 @@ pub struct Cell {
     pub better: Better,
     /// The noise threshold.
     pub noise_threshold: Share,
+    /// What the base shows of it, where it was asked. A screen goes by the fixed one all the same.
+    pub learned: Option<Learned>,
 }
 
 /// The values of base and head; a side is absent where it has none.
@@ -39,6 +45,8 @@ pub struct Sides {
     pub base: Option<Summary>,
     /// What is judged.
     pub head: Option<Summary>,
+    /// Values that were no numbers and have no part in it, by side.
+    pub dropped: [usize; 2],
 }
 
 impl Row {
@@ -62,6 +70,11 @@ impl Row {
         Some(self.finding.tested()?.p_adjusted)
     }
 
+    /// What the base shows, where the row goes by it.
+    pub fn learned(&self) -> Option<Learned> {
+        self.cell.learned.filter(|learned| learned.noise_threshold == self.cell.noise_threshold)
+    }
+
     /// Measured again with base and head interleaved.
     pub fn is_confirmed(&self) -> bool {
         self.finding.tested().is_some_and(|tested| tested.confirmed)
@@ -79,7 +92,12 @@ impl Row {
 
     /// Changed, or looks so until that is confirmed.
     pub fn looks_changed(&self) -> bool {
-        self.is_unconfirmed() || matches!(self.verdict(), Verdict::Regressed | Verdict::Improved)
+        self.is_unconfirmed() || matches!(self.verdict(), Verdict::Regressed | Verdict::AtThreshold | Verdict::Improved)
+    }
+
+    /// Hardly noise, whatever its size.
+    pub fn is_certain(&self) -> bool {
+        self.p_adjusted().is_some_and(|p| p < CERTAIN)
     }
 
     /// The interval excludes zero. In a self-check that is noise.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::design::{Basis, Design, native};
+use super::learned;
 use super::matching::{Matched, match_sides};
 use super::mismatch::Ceilings;
 use super::pair::Pair;
@@ -43,12 +44,14 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
         family: assessed.iter().filter(|assessed| matches!(assessed, Assessment::Tested(_))).count(),
         common_shift: common_shift(&pairs, &assessed),
         by_metric: Vec::new(),
-        rows: rows(&pairs, &assessed, options.alpha),
+        rows: rows(&pairs, &assessed, &design, options),
         notes,
         differences,
         warnings: Vec::new(),
     };
     comparison.warnings = warnings(base, head, &design, &assessed, &comparison, options);
+    comparison.warnings.extend(learned::warnings(&pairs, &base.name));
+    comparison.warnings.extend(dropped(&pairs));
     comparison.summarize();
     Ok(comparison)
 }
@@ -103,11 +106,11 @@ fn blocked(differences: &[Difference], options: &Options) -> Option<Mismatch> {
     (!fields.is_empty()).then_some(Mismatch::Sides(fields))
 }
 
-fn rows(pairs: &[Pair], assessed: &[Assessment], alpha: f64) -> Vec<Row> {
+fn rows(pairs: &[Pair], assessed: &[Assessment], design: &Design, options: &Options) -> Vec<Row> {
     let p: Vec<f64> = assessed.iter().filter_map(tested).map(Test::p).collect();
     let adjusted = stats::holm(&p);
     let mut tests = p.iter().zip(&adjusted);
-    let mut rule = Rule::one_shot(alpha, p.len());
+    let mut rule = Rule::one_shot(options, p.len());
     let mut finding = |pair: &Pair, assessment: &Assessment, change| match assessment {
         Assessment::Tested(test) => {
             let (&p, &adjusted) = tests.next().expect("one p for each test");
@@ -117,7 +120,9 @@ fn rows(pairs: &[Pair], assessed: &[Assessment], alpha: f64) -> Vec<Row> {
         Assessment::Untestable(why) => Finding::Untestable { change, why: why.clone() },
         Assessment::Incomparable(mismatch) => Finding::NotComparable(mismatch.clone()),
     };
-    let row = |(pair, assessment): (&Pair, &Assessment)| verdict::row(pair, |change| finding(pair, assessment, change));
+    let row = |(pair, assessment): (&Pair, &Assessment)| {
+        verdict::row(pair, design, |change| finding(pair, assessment, change))
+    };
     pairs.iter().zip(assessed).map(row).collect()
 }
 
@@ -170,7 +175,7 @@ fn warnings(
     let mut warn = |warning: String| warnings.push(warning);
     let single = assessed.iter().filter_map(tested).filter(|test| test.evidence.basis == Basis::SingleBaseline).count();
     match comparison.tier {
-        Tier::SingleBaseline if single > 0 => warn(too_few(&base.occasions)),
+        Tier::SingleBaseline if single > 0 && !all_unchanged(comparison) => warn(too_few(&base.occasions)),
         Tier::History if single > 0 => warn(format!(
             "{single} cells have values of fewer than {HISTORY} occasions of the base: changes under ~5% can't be \
              distinguished from drift there"
@@ -218,6 +223,23 @@ fn undated(side: &Side) -> Option<String> {
     let (name, sessions) = (&side.name, side.occasions.sessions());
     (side.is_plain_samples() && sessions > 1).then(|| {
         format!("{name} doesn't say when its {sessions} sessions were measured: they are taken as hours apart")
+    })
+}
+
+/// Then no row asks how large a change drift could hide.
+fn all_unchanged(comparison: &Comparison) -> bool {
+    comparison.rows.iter().all(|row| row.verdict() == Verdict::Unchanged)
+}
+
+/// What was left out of cells that were judged all the same.
+fn dropped(pairs: &[Pair]) -> Option<String> {
+    let judged = pairs.iter().filter(|pair| !pair.values().iter().any(Vec::is_empty));
+    let cells = judged.filter(|pair| pair.dropped != [0, 0]).count();
+    (cells > 0).then(|| {
+        format!(
+            "values that are no positive, finite numbers are left out of {}: the reasons say how many",
+            counted(cells, "cell")
+        )
     })
 }
 

@@ -93,6 +93,8 @@ pub struct CellSide {
     pub sessions: Vec<SessionValues>,
     /// Number of values that were none: NaN, infinite, zero or negative.
     pub dropped: usize,
+    /// How many of these were exactly zero.
+    pub zeros: usize,
 }
 
 /// A cell's positive, finite values of one session.
@@ -114,17 +116,23 @@ impl CellSide {
             }
             None => (Kind::Timed, DEFAULT_NOISE_THRESHOLD),
         };
-        Self { metric, unit, better, kind, noise_threshold, default: true, sessions: Vec::new(), dropped: 0 }
+        Self { metric, unit, better, kind, noise_threshold, default: true, sessions: Vec::new(), dropped: 0, zeros: 0 }
     }
 
     pub(super) fn has_values(&self) -> bool {
-        !self.sessions.is_empty()
+        !self.sessions.is_empty() || self.good_zeros() > 0
+    }
+
+    /// Zeros that are numbers: of what somebody else counts nothing may be left. None of our metrics can be zero.
+    pub(super) fn good_zeros(&self) -> usize {
+        if self.better == Better::Lower && self.metric.known().is_none() { self.zeros } else { 0 }
     }
 
     /// Adds a run's value. Sessions come in their order.
     pub fn push(&mut self, session: usize, value: f64) {
         if !(value.is_finite() && value > 0.0) {
             self.dropped += 1;
+            self.zeros += usize::from(value == 0.0);
             return;
         }
         match self.sessions.last_mut() {

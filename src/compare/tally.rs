@@ -32,6 +32,10 @@ pub struct Tally {
     #[serde(alias = "margin")]
     #[schemars(with = "f64")]
     pub noise_threshold: Share,
+    /// The largest, where cases have their own: `noise_threshold` is the smallest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<f64>")]
+    pub largest_noise_threshold: Option<Share>,
     /// More runs a side that would settle all of them; absent where runs wouldn't.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub more_runs: Option<u32>,
@@ -54,9 +58,14 @@ pub struct Alike {
 }
 
 impl Tally {
+    /// Of all its rows.
+    pub fn largest_noise_threshold(&self) -> Share {
+        self.largest_noise_threshold.unwrap_or(self.noise_threshold)
+    }
+
     /// Unchanged, though by more than the noise threshold: what allocators round is no change of memory.
     pub fn is_below_granularity(&self) -> bool {
-        let beyond = |[_, largest]: [Share; 2]| largest.abs() > self.noise_threshold;
+        let beyond = |[_, largest]: [Share; 2]| largest.abs() > self.largest_noise_threshold();
         self.what.verdict == Verdict::Unchanged && self.changes.is_some_and(beyond)
     }
 }
@@ -87,11 +96,30 @@ pub(super) fn tally(rows: &[Row]) -> Vec<Tally> {
 
 impl Tally {
     fn new(what: &Alike, noise_threshold: Share) -> Self {
-        Self { what: what.clone(), cases: 0, of: 0, changes: None, noise_threshold, more_runs: Some(0) }
+        Self {
+            what: what.clone(),
+            cases: 0,
+            of: 0,
+            changes: None,
+            noise_threshold,
+            largest_noise_threshold: None,
+            more_runs: Some(0),
+        }
+    }
+
+    /// The noise threshold of one more row.
+    fn widen(&mut self, noise_threshold: Share) {
+        let most = self.largest_noise_threshold();
+        if noise_threshold < self.noise_threshold {
+            self.noise_threshold = noise_threshold;
+        }
+        let most = if noise_threshold > most { noise_threshold } else { most };
+        self.largest_noise_threshold = (most > self.noise_threshold).then_some(most);
     }
 
     fn add(&mut self, row: &Row) {
         self.cases += 1;
+        self.widen(row.cell.noise_threshold);
         // One that runs don't settle leaves the others unsettled.
         self.more_runs = self.more_runs.zip(row.more_runs()).map(|(most, more)| most.max(more));
         let Some(change) = row.change() else { return };

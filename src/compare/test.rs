@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::design::{Basis, Design, Evidence};
+use super::drift::{self, Move};
 use super::finding::Reading;
 use super::history;
 use super::memory_rule;
@@ -65,21 +66,24 @@ impl Test {
 
     /// As if nothing had drifted, nor the head been noisy: what a screen asks before measuring again.
     pub fn p_without_drift(&self) -> f64 {
-        let Standard { error, df } = standard(self.measured(), Spread::NONE, 0.0);
+        let Standard { error, df } = standard(self.measured(), Spread::NONE, Spread::NONE);
         stats::two_sided_p(self.delta() / error, df)
     }
 }
 
-/// Satterthwaite's degrees of freedom: the drift's variance is taken as known. `excess` is of a noisy head.
-pub(super) fn standard(measured: Spread, excess: Spread, drift: f64) -> Standard {
+/// With Satterthwaite's degrees of freedom. `excess` is of a noisy head.
+pub(super) fn standard(measured: Spread, excess: Spread, drift: Spread) -> Standard {
     let noise = measured.plus(excess);
-    let total = noise.variance + drift;
-    Standard { error: LogRatio::new(total.sqrt()), df: noise.df * (total / noise.variance).powi(2) }
+    let total = noise.variance + drift.variance;
+    let doubt = noise.variance.powi(2) / noise.df + drift.variance.powi(2) / drift.df;
+    Standard { error: LogRatio::new(total.sqrt()), df: total.powi(2) / doubt }
 }
 
 /// Assesses every pair. `blocked`: why nothing can be compared at all.
 pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&Mismatch>) -> Vec<Assessment> {
-    let evidence: Vec<Result<Evidence, Assessment>> = pairs.iter().map(|pair| gather(pair, design, blocked)).collect();
+    let mut evidence: Vec<Result<Evidence, Assessment>> =
+        pairs.iter().map(|pair| gather(pair, design, blocked)).collect();
+    learn_drift(pairs, &mut evidence);
     let mut index: HashMap<(&MetricName, Basis), usize> = HashMap::new();
     let mut groups: Vec<Vec<Spread>> = Vec::new();
     let mut group_of = Vec::with_capacity(pairs.len());
@@ -111,6 +115,18 @@ pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&Mismatch>
         .collect()
 }
 
+/// What the cells of a screen show together of the drift that none of them can show alone.
+fn learn_drift(pairs: &[Pair], evidence: &mut [Result<Evidence, Assessment>]) {
+    let cells = pairs.iter().zip(evidence).filter_map(|(pair, evidence)| Some((pair, evidence.as_mut().ok()?)));
+    let screened: Vec<_> = cells.filter(|(_, evidence)| evidence.basis == Basis::SingleBaseline).collect();
+    let (mut moves, mut drifts) = (Vec::new(), Vec::new());
+    for (pair, evidence) in screened {
+        moves.push(Move { case: pair.case, metric: pair.metric.as_str(), delta: evidence.difference.delta });
+        drifts.push(&mut evidence.drift);
+    }
+    drifts.into_iter().zip(drift::learned(&moves)).for_each(|(drift, learned)| *drift = learned);
+}
+
 /// How many times as noisy the head's runs are, by cell.
 fn noise_ratios(evidence: &[Result<Evidence, Assessment>]) -> Vec<f64> {
     evidence.iter().flatten().filter_map(|evidence| evidence.history?.ratio()).collect()
@@ -124,7 +140,7 @@ fn gather(pair: &Pair, design: &Design, blocked: Option<&Mismatch>) -> Result<Ev
     if let Some(why) = obstacle(pair) {
         return Err(Assessment::Untestable(why));
     }
-    if pair.kind == Kind::Memory {
+    if pair.kind == Kind::Memory || pair.zeros != [0, 0] {
         return Err(Assessment::Memory(memory_rule::judge(pair)));
     }
     match design.evidence(pair) {
@@ -136,13 +152,15 @@ fn gather(pair: &Pair, design: &Design, blocked: Option<&Mismatch>) -> Result<Ev
 /// What makes any test of the pair impossible.
 fn obstacle(pair: &Pair) -> Option<Untestable> {
     let count = |sessions: &[Cow<[f64]>]| sessions.iter().map(|values| values.len()).sum::<usize>();
-    let counts = [("base", pair.dropped[0], count(&pair.base)), ("head", pair.dropped[1], count(&pair.head))];
-    if let Some((side, invalid, valid)) = counts.into_iter().find(|(_, invalid, _)| *invalid > 0) {
-        return Some(Untestable::InvalidValues { side, invalid, total: invalid + valid });
+    let valid = [count(&pair.base) + pair.zeros[0], count(&pair.head) + pair.zeros[1]];
+    let nothing = |side: &usize| valid[*side] == 0 && pair.dropped[*side] > 0;
+    if let Some(side) = [0, 1].into_iter().find(nothing) {
+        let invalid = pair.dropped[side];
+        return Some(Untestable::InvalidValues { side: ["base", "head"][side], invalid, total: invalid });
     }
-    match counts.map(|(_, _, valid)| valid) {
+    match valid {
         [0, _] | [_, 0] => Some(Untestable::NoSharedValues),
-        [1, 1] => Some(Untestable::SingleRuns),
+        [1, 1] if pair.zeros == [0, 0] => Some(Untestable::SingleRuns),
         _ => None,
     }
 }

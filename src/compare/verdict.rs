@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::design::{Basis, native};
+use super::design::{Basis, Design, native};
 use super::forecast::Forecast;
 use super::pair::Pair;
 use super::reason::{Doubt, Open, Unconfirmed};
 use super::test::{Standard, Test};
-use super::{Cell, Conclusion, Finding, Pooled, Row, Sides, Tested};
+use super::{Cell, Conclusion, Finding, Options, Pooled, Row, Sides, Tested};
 use crate::metric::Better;
 use crate::results::occasions::HISTORY;
 use crate::stats::{self, LogRatio, Share, Summary};
@@ -19,6 +19,7 @@ pub(super) struct Rule {
     /// Confidence of the interval that must lie inside the noise threshold.
     confidence: f64,
     confirmed: bool,
+    gate_at_threshold: bool,
     interval: Quantiles,
     detection: Quantiles,
 }
@@ -41,22 +42,23 @@ impl Quantiles {
 
 impl Rule {
     /// One look at the data. The gate is 0.8 alpha: the rest pays for estimating the prior from the same report.
-    pub fn one_shot(alpha: f64, family: usize) -> Self {
-        Self::new(0.8 * alpha, alpha, 0.90, false, family)
+    pub fn one_shot(options: &Options, family: usize) -> Self {
+        Self::new(options, 0.8 * options.alpha, options.alpha, 0.90, family)
     }
 
     /// Fresh runs of suspects: no prior, but every look takes its share. Adjusted p have paid for the looks already.
-    pub fn confirm(alpha: f64, family: usize, looks: usize) -> Self {
-        let looks = looks as f64;
-        Self::new(alpha, alpha / looks, 1.0 - 0.05 / looks, true, family)
+    pub fn confirm(options: &Options, family: usize, looks: usize) -> Self {
+        let (alpha, looks) = (options.alpha, looks as f64);
+        Self { confirmed: true, ..Self::new(options, alpha, alpha / looks, 1.0 - 0.05 / looks, family) }
     }
 
-    fn new(gate: f64, alpha: f64, confidence: f64, confirmed: bool, family: usize) -> Self {
+    fn new(options: &Options, gate: f64, alpha: f64, confidence: f64, family: usize) -> Self {
         let detection = 1.0 - alpha / (2.0 * family.max(1) as f64);
         Self {
             gate,
             confidence,
-            confirmed,
+            confirmed: false,
+            gate_at_threshold: options.gate_at_threshold,
             interval: Quantiles::new(f64::midpoint(1.0, confidence)),
             detection: Quantiles::new(detection),
         }
@@ -64,22 +66,32 @@ impl Rule {
 }
 
 /// A pair as a row, with what was found.
-pub(super) fn row(pair: &Pair, finding: impl FnOnce(Option<Share>) -> Finding) -> Row {
-    let (base, head) = (pair.base.concat(), pair.head.concat());
-    let delta = log_mean(&base).zip(log_mean(&head)).map(|(base, head)| head - base);
-    let change = delta.and_then(|delta| LogRatio::new(delta).share().finite());
+pub(super) fn row(pair: &Pair, design: &Design, finding: impl FnOnce(Option<Share>) -> Finding) -> Row {
+    let sides = sides(pair, design);
+    let change = sides.base.zip(sides.head).and_then(|(base, head)| ratio(base.center(), head.center()));
     let cell = Cell {
         case: pair.case.to_owned(),
         metric: pair.metric.clone(),
         unit: pair.unit.to_owned(),
         better: pair.better,
         noise_threshold: pair.noise_threshold,
+        learned: pair.learned,
     };
-    Row { cell, sides: Sides { base: Summary::of(&base), head: Summary::of(&head) }, finding: finding(change) }
+    Row { cell, sides, finding: finding(change) }
 }
 
-fn log_mean(values: &[f64]) -> Option<f64> {
-    stats::mean(&values.iter().map(|value| value.ln()).collect::<Vec<_>>())
+/// With the geometric means that the change is of; zeros have none.
+fn sides(pair: &Pair, design: &Design) -> Sides {
+    let levels = if pair.zeros == [0, 0] { design.levels(pair) } else { [None; 2] };
+    let summary = |side: usize| {
+        let summary = Summary::of(&pair.values()[side])?;
+        Some(Summary { geometric_mean: levels[side].filter(|level| level.is_finite()), ..summary })
+    };
+    Sides { base: summary(0), head: summary(1), dropped: pair.dropped }
+}
+
+fn ratio(base: f64, head: f64) -> Option<Share> {
+    (base > 0.0).then(|| Share::new((head - base) / base))?.finite()
 }
 
 pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &mut Rule) -> Tested {
@@ -99,6 +111,9 @@ pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &m
         pooled: Pooled { p: difference.pooled_p(), df: difference.spread.df },
         minimum_detectable_effect: (error * (rule.detection.at(df) + stats::POWER)).share().finite(),
         confirmed: rule.confirmed,
+        drift: Some(test.evidence.drift.variance)
+            .filter(|of_both| *of_both > 0.0)
+            .map(|of_both| Share::new((of_both / 2.0).sqrt())),
         conclusion: conclude(pair, test, half, p, p_adjusted, rule),
     }
 }
@@ -110,7 +125,8 @@ fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, r
     if delta.abs() + half <= noise_threshold {
         return Conclusion::Unchanged;
     }
-    if significant && large {
+    let at_threshold = significant && !large && is_at_threshold(delta.abs(), half, noise_threshold);
+    if significant && large || at_threshold && rule.gate_at_threshold {
         return match test.evidence.basis {
             // How much the machine drifts is an assumption here, and no one is blamed by an assumption.
             Basis::SingleBaseline => {
@@ -120,6 +136,9 @@ fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, r
             _ => Conclusion::Better,
         };
     }
+    if at_threshold && test.evidence.basis != Basis::SingleBaseline {
+        return Conclusion::AtThreshold;
+    }
     let doubt = match (significant, large) {
         (true, _) => Doubt::Size,
         (false, true) => Doubt::Noise,
@@ -128,4 +147,9 @@ fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, r
     let multiplicity = if p > 0.0 { (p_adjusted / p).max(1.0) } else { 1.0 };
     let forecast = Forecast { pair, test, multiplicity, gate: rule.gate, confidence: rule.confidence };
     Conclusion::Open(Open::Doubt { doubt, settling: forecast.settling() })
+}
+
+/// The interval holds the noise threshold, and all of it is more than half of that.
+fn is_at_threshold(delta: LogRatio, half: LogRatio, noise_threshold: LogRatio) -> bool {
+    delta + half >= noise_threshold && delta - half >= noise_threshold * 0.5
 }

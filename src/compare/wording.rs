@@ -2,9 +2,13 @@
 
 use super::memory_rule::{GRANULARITY_MIB, is_rounded};
 use super::reason::MAX_RUNS;
-use super::{Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Unconfirmed, Untestable, Verdict};
+use super::{
+    Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Sides, Summary, Unconfirmed, Untestable,
+    Verdict,
+};
 use crate::metric;
 use crate::number::percent;
+use crate::plural::counted;
 use crate::results::occasions::{HOURS_APART, more_sessions};
 use crate::stats::Share;
 use crate::unit::{self, Quantity};
@@ -55,18 +59,34 @@ fn is_speed(unit: &str) -> bool {
 /// Why, in a sentence; for what is inconclusive also what would settle it. Foreign text in it is not escaped.
 pub fn reason(row: &Row) -> String {
     match &row.finding {
-        Finding::Tested(tested) => conclusion(row, &tested.conclusion),
-        Finding::Ranges(ranges) => reading(row, ranges.reading),
+        Finding::Tested(tested) if tested.conclusion.is_told() => conclusion(row, &tested.conclusion),
+        Finding::Tested(tested) => conclusion(row, &tested.conclusion) + &left_out(row),
+        Finding::Ranges(ranges) => reading(row, ranges.reading) + &left_out(row),
         Finding::Untestable { why, .. } => untestable(why),
         Finding::NotComparable(mismatch) => differing(mismatch),
     }
+}
+
+/// ` (1 value of 4 of the head left out: no positive, finite numbers)`
+fn left_out(row: &Row) -> String {
+    let Sides { base, head, dropped } = row.sides;
+    let side = |(name, of, dropped): (&str, Option<Summary>, usize)| {
+        let total = dropped + of.map_or(0, |of| of.n);
+        format!(" ({} of {total} of the {name} left out: no positive, finite numbers)", counted(dropped, "value"))
+    };
+    let sides = [("base", base, dropped[0]), ("head", head, dropped[1])];
+    sides.into_iter().filter(|(_, _, dropped)| *dropped > 0).map(side).collect()
 }
 
 fn conclusion(row: &Row, conclusion: &Conclusion) -> String {
     let words = || row.change_in_words().unwrap_or_default();
     let noise_threshold = percent(row.cell.noise_threshold);
     match conclusion {
-        Conclusion::Unchanged => format!("within ±{noise_threshold}"),
+        Conclusion::Unchanged => match row.change_in_words().filter(|_| row.is_certain()) {
+            Some(words) => format!("{words}, below {noise_threshold}"),
+            None => format!("within ±{noise_threshold}"),
+        },
+        Conclusion::AtThreshold => format!("{}, at the threshold of {noise_threshold}", words()),
         Conclusion::Worse | Conclusion::Better => format!("{}, beyond ±{noise_threshold}", words()),
         Conclusion::Unconfirmed(Unconfirmed::Occasions(missing)) => format!(
             "{}, unconfirmed: {}, or base and head measured interleaved would settle it",
@@ -104,8 +124,7 @@ fn doubtful(row: &Row, doubt: Doubt) -> String {
 /// What would settle an open row.
 pub fn advice(settling: Settling) -> String {
     match settling {
-        Settling::Runs { more: 1, .. } => "1 more run per side would settle it".to_owned(),
-        Settling::Runs { more, .. } => format!("{more} more runs per side would settle it"),
+        Settling::Runs { total, more } => format!("{total} runs per side would settle it, {more} more than there are"),
         Settling::HeadRuns(1) => "1 more run of the head would settle it".to_owned(),
         Settling::HeadRuns(more) => format!("{more} more runs of the head would settle it"),
         Settling::Sessions(1) => {
@@ -164,11 +183,26 @@ impl Row {
 
     /// Which way it changed; `None` where it didn't.
     pub fn direction(&self) -> Option<Direction> {
-        Direction::of(self.change()?, &self.cell.unit, self.cell.better)
+        let change = self.change().or_else(|| self.boundless())?;
+        Direction::of(change, &self.cell.unit, self.cell.better)
+    }
+
+    /// For its sign, a change that is no number: from nothing, or beyond all bounds.
+    fn boundless(&self) -> Option<Share> {
+        let worse = match self.verdict() {
+            Verdict::Regressed => true,
+            Verdict::Improved => false,
+            _ => return None,
+        };
+        let grew = worse == (self.cell.better == metric::Better::Lower);
+        Some(Share::new(if grew { f64::INFINITY } else { -1.0 }))
     }
 
     /// The change as a person says it; `None` where there is none to say.
     pub fn change_in_words(&self) -> Option<String> {
+        if self.change().is_none() {
+            return self.direction().map(|direction| format!("{} beyond all bounds", direction.word()));
+        }
         self.change().map(|value| change(value, &self.cell.unit, self.cell.better))
     }
 }
@@ -179,6 +213,7 @@ impl Verdict {
         match self {
             Self::Regressed => "regressed",
             Self::Improved => "improved",
+            Self::AtThreshold => "at the threshold",
             Self::Inconclusive => "inconclusive",
             Self::Unchanged => "unchanged",
             Self::NotComparable => "not comparable",

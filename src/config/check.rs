@@ -66,7 +66,7 @@ impl<'a> Checker<'a> {
             }
             ("integer", DeValue::Integer(_)) => self.range(key, offset, value.get_ref(), schema),
             ("number", DeValue::Integer(_) | DeValue::Float(_)) => self.range(key, offset, value.get_ref(), schema),
-            ("string", DeValue::String(_)) => {}
+            ("string", DeValue::String(_)) | ("boolean", DeValue::Boolean(_)) => {}
             (expected, other) => {
                 let (expected, found) = (plain_type(expected), plain_type(other.type_str()));
                 self.problem(offset, format!("`{key}` must be a {expected}, not a {found}"));

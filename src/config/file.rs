@@ -15,6 +15,7 @@ use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantizatio
 use crate::device::GpuList;
 use crate::engine::ServerSpec;
 use crate::flags;
+use crate::thresholds::{AUTO, NoiseThreshold};
 
 /// Longest context that Qwen2.5 supports, prompt and generated tokens together.
 pub const MAX_LENGTH: u32 = 131_072;
@@ -181,9 +182,13 @@ pub struct SuiteSettings {
     #[arg(skip)]
     #[schemars(length(min = 1))]
     pub metrics: Option<Vec<String>>,
-    /// The smallest change worth reporting, by metric: `itl_p99 = "5%"` [default: 2%, itl_p99 5%, memory 1%]
+    /// The smallest change worth reporting: `"auto"` for what the baseline's sessions show, a percentage, or a table of these
+    /// by metric: `itl_p99 = "5%"` [default: 2%, itl_p99 5%, memory 1%]
     #[arg(skip)]
-    pub noise_thresholds: BTreeMap<String, Percent>,
+    pub noise_thresholds: Option<NoiseThresholdSettings>,
+    /// Whether a certain change that is about as large as the noise threshold is a regression [default: false]
+    #[arg(skip)]
+    pub gate_at_threshold: Option<bool>,
     /// When to give up.
     #[arg(skip)]
     pub limits: LimitsTable,
@@ -217,18 +222,31 @@ pub struct LimitsTable {
     pub idle_wait_seconds: Option<u64>,
 }
 
-/// A share, written as a percentage such as `"2.5%"`.
+/// For every metric, or by metric.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-pub struct Percent(#[schemars(regex(pattern = r"^[0-9]+(\.[0-9]+)?%$"))] String);
+#[serde(untagged)]
+pub enum NoiseThresholdSettings {
+    /// One for every metric.
+    All(NoiseThresholdText),
+    /// By metric; `all` is every other one.
+    ByMetric(BTreeMap<String, NoiseThresholdText>),
+}
 
-impl Percent {
+/// A percentage such as `"2.5%"`, or `"auto"`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+pub struct NoiseThresholdText(#[schemars(regex(pattern = r"^([0-9]+(\.[0-9]+)?%|auto)$"))] String);
+
+impl NoiseThresholdText {
     /// `"2.5%"` is 0.025.
-    pub fn share(&self) -> Result<f64, String> {
+    pub fn threshold(&self) -> Result<NoiseThreshold, String> {
         let text = &self.0;
+        if text == AUTO {
+            return Ok(NoiseThreshold::Auto);
+        }
         match text.strip_suffix('%').map(|number| number.trim().parse::<f64>()) {
-            Some(Ok(percent)) if percent > 0.0 && percent < 100.0 => Ok(percent / 100.0),
+            Some(Ok(percent)) if percent > 0.0 && percent < 100.0 => Ok(NoiseThreshold::Fixed(percent / 100.0)),
             Some(Ok(_)) => Err(format!("a noise threshold must be above 0% and below 100%, not `{text}`")),
-            _ => Err(format!("`{text}` is not a percentage: write one such as \"2%\"")),
+            _ => Err(format!("`{text}` is not a percentage: write one such as \"2%\", or \"auto\"")),
         }
     }
 }

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
+use super::file::{
+    DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, NoiseThresholdSettings, Selection, SuiteSettings,
+    SuiteTable,
+};
 use super::plain_name::is_plain_name;
 use super::source::{Problem, Source};
 use super::{Suite, SuiteModel, TimeLimits, candle_source};
@@ -13,7 +16,7 @@ use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
 use crate::error::Advice;
 use crate::metric::Metric;
 use crate::results::Settings;
-use crate::thresholds::{ALPHA, ALPHAS, Thresholds};
+use crate::thresholds::{ALL, ALPHA, ALPHAS, NoiseThreshold, Thresholds};
 use crate::{models, suggest};
 
 /// Tokens that a warm-up generates where the configuration doesn't say.
@@ -119,8 +122,9 @@ impl<'a> Resolver<'a> {
         self.check_unique(&models);
         let models: Vec<SuiteModel> = models.into_iter().map(|(_, model)| model).collect();
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
-        let settings = self.settings(longest.unwrap_or(WARMUP_LENGTH));
         let (thresholds, limits) = (self.thresholds(), self.limits());
+        let kept = (thresholds != Thresholds::default()).then(|| Box::new(thresholds.clone()));
+        let settings = Settings { thresholds: kept, ..self.settings(longest.unwrap_or(WARMUP_LENGTH)) };
         let name = self.name.to_owned();
         let suite = Suite { name, settings, gpus, models, thresholds, limits, candle: None };
         (self.problems.len() == found).then_some(suite)
@@ -349,6 +353,7 @@ impl<'a> Resolver<'a> {
             iterations: self.pick(|settings| settings.iterations).unwrap_or(usual.iterations),
             threads: self.pick(|settings| settings.threads),
             prompt: self.pick(|settings| settings.prompt).map_or(usual.prompt, Into::into),
+            thresholds: None,
         }
     }
 
@@ -367,17 +372,26 @@ impl<'a> Resolver<'a> {
                 self.report_suite("metrics", |settings| settings.metrics.is_some(), reason);
             }
         }
-        Thresholds { alpha, metrics, noise_thresholds: self.noise_thresholds() }
+        let gate_at_threshold = self.pick(|settings| settings.gate_at_threshold).unwrap_or(false);
+        Thresholds { alpha, metrics, noise_thresholds: self.noise_thresholds(), gate_at_threshold }
     }
 
-    /// Noise thresholds add up over the layers.
-    fn noise_thresholds(&mut self) -> BTreeMap<String, f64> {
+    /// Tables of noise thresholds add up over the layers; one for every metric replaces what outer layers say.
+    fn noise_thresholds(&mut self) -> BTreeMap<String, NoiseThreshold> {
         let mut noise_thresholds = BTreeMap::new();
         for (layer, path) in [(self.top, &[][..]), (&self.suite.settings, &["suites", self.name])] {
-            for (name, percent) in &layer.noise_thresholds {
-                let share = unknown_metric(name).map_or_else(|| percent.share(), Err);
-                match share {
-                    Ok(share) => drop(noise_thresholds.insert(name.clone(), share)),
+            let table = match &layer.noise_thresholds {
+                None => continue,
+                Some(NoiseThresholdSettings::All(text)) => {
+                    noise_thresholds.clear();
+                    &BTreeMap::from([(ALL.to_owned(), text.clone())])
+                }
+                Some(NoiseThresholdSettings::ByMetric(table)) => table,
+            };
+            for (name, text) in table {
+                let unknown = unknown_metric(name).filter(|_| name != ALL);
+                match unknown.map_or_else(|| text.threshold(), Err) {
+                    Ok(threshold) => drop(noise_thresholds.insert(name.clone(), threshold)),
                     Err(reason) => self.report(&[path, &["noise-thresholds", name]].concat(), reason),
                 }
             }

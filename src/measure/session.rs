@@ -59,6 +59,7 @@ impl Session<'_> {
         for side in &mut *sides {
             side.note_program()?;
             side.results.settings.runs = suite.settings.runs;
+            side.results.settings.thresholds.clone_from(&suite.settings.thresholds);
             let session = side.session_mut();
             if !session.runs.is_empty() && session.environment.fingerprint() != here.fingerprint() {
                 return Err(Error::usage(format!(

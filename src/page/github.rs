@@ -249,6 +249,7 @@ fn symbol(icon: Icon) -> &'static str {
         Icon::Regressed => "🔴",
         Icon::Improved => "🟢",
         Icon::Unconfirmed => "🟠",
+        Icon::AtThreshold => "🔶",
         Icon::Inconclusive => "🟡",
         Icon::Unchanged => "⚪",
         Icon::NotComparable => "🚫",

@@ -68,6 +68,7 @@ pub enum Icon {
     Regressed,
     Improved,
     Unconfirmed,
+    AtThreshold,
     Inconclusive,
     Unchanged,
     NotComparable,
@@ -101,7 +102,12 @@ impl Icon {
         match self {
             Self::Regressed | Self::Failed | Self::Missing => Tone::Bad,
             Self::Improved | Self::Accepted => Tone::Good,
-            Self::Unconfirmed | Self::Inconclusive | Self::Warning | Self::OutputChanged | Self::FellBack => Tone::Open,
+            Self::Unconfirmed
+            | Self::AtThreshold
+            | Self::Inconclusive
+            | Self::Warning
+            | Self::OutputChanged
+            | Self::FellBack => Tone::Open,
             Self::NotComparable => Tone::Odd,
             _ => Tone::Plain,
         }

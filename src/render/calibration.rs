@@ -2,6 +2,7 @@
 
 use super::{NAME, metric};
 use crate::calibrate::{Apparent, CHANGES, Calibration, Sensitivity};
+use crate::compare::MAX_RUNS;
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, percent, smallest_change};
 use crate::page::{Block, Column, Line, Page, Table, command, line, name};
@@ -41,7 +42,7 @@ fn by_metric(calibration: &Calibration) -> Table {
     columns.extend(CHANGES.iter().enumerate().map(|(index, change)| {
         let needed = move |metric: &Sensitivity| match metric.runs_for[index] {
             Some(runs) => Line::from(count(runs as usize)),
-            None => "over 200".into(),
+            None => line!["over ", count(MAX_RUNS as usize)],
         };
         Column::right(line!["runs for ", percent(*change)], needed)
     }));
@@ -132,7 +133,11 @@ fn advice(calibration: &Calibration) -> Line {
         Some(runs) => {
             line!["would take ", count(runs as usize), " runs per side: rather use a quieter machine, or longer cases."]
         }
-        None => "would take over 200 runs per side: rather use a quieter machine, or longer cases.".into(),
+        None => line![
+            "would take over ",
+            count(MAX_RUNS as usize),
+            " runs per side: rather use a quieter machine, or longer cases."
+        ],
     };
     line!["Smaller changes stay inconclusive. To tell those of the noise thresholds' size (", thresholds, ") ", way]
 }

@@ -7,7 +7,7 @@ use super::case_names::Names;
 use super::{metric_heading, metric_order};
 use crate::compare::{Cell as Compared, Row, Verdict};
 use crate::metric::MetricName;
-use crate::number::{count, percent, plus_minus, signed_percent, value};
+use crate::number::{alike, count, percent, plus_minus, signed_percent};
 use crate::page::{Align, Cell, Column, Icon, Line, Table, line, strong, unbroken};
 
 /// More metrics than bench-diff has itself are too many to look through: those that changed come first, and as many have
@@ -39,6 +39,7 @@ pub struct CaseRows<'a> {
 pub enum Rank {
     Regressed,
     Unconfirmed,
+    AtThreshold,
     Improved,
     Inconclusive,
     NotComparable,
@@ -50,6 +51,7 @@ impl Rank {
         match row.verdict() {
             _ if row.is_unconfirmed() => Self::Unconfirmed,
             Verdict::Regressed => Self::Regressed,
+            Verdict::AtThreshold => Self::AtThreshold,
             Verdict::Improved => Self::Improved,
             Verdict::Inconclusive => Self::Inconclusive,
             Verdict::NotComparable => Self::NotComparable,
@@ -61,6 +63,7 @@ impl Rank {
         match self {
             Self::Regressed => Icon::Regressed,
             Self::Unconfirmed => Icon::Unconfirmed,
+            Self::AtThreshold => Icon::AtThreshold,
             Self::Improved => Icon::Improved,
             Self::Inconclusive => Icon::Inconclusive,
             Self::NotComparable => Icon::NotComparable,
@@ -164,6 +167,7 @@ pub fn change(row: &Row) -> Cell {
     let word = match Rank::of(row) {
         Rank::Regressed | Rank::Improved => row.direction().map_or("", |direction| direction.word()),
         Rank::Unconfirmed => "unconfirmed",
+        Rank::AtThreshold => "at the threshold",
         Rank::Inconclusive if runs.is_none() => "inconclusive",
         Rank::Inconclusive | Rank::NotComparable | Rank::Unchanged => "",
     };
@@ -186,7 +190,8 @@ fn change_line(row: &Row) -> Option<Line> {
 
 /// Once, where both read the same.
 fn values(row: &Row) -> Option<Line> {
-    let [base, head] = [row.sides.base, row.sides.head].map(|side| side.map(|side| value(side.mean)));
+    let centers = [row.sides.base, row.sides.head].map(|side| side.map(|side| side.center()));
+    let [base, head] = alike(centers);
     match (base, head) {
         (Some(base), Some(head)) if base == head => Some(base.into()),
         (Some(base), Some(head)) => Some(unbroken(line![base, " → ", head])),

@@ -99,7 +99,7 @@ fn named(cases: &Cases) -> Option<Block> {
 
 /// The cases that everybody sees: those that look changed; where none does, those that are open.
 fn attention<'a, 'b>(cases: &'b Cases<'a>) -> (Vec<&'b case_table::CaseRows<'a>>, bool) {
-    let changed = cases.ranked(|rank| matches!(rank, Rank::Regressed | Rank::Unconfirmed | Rank::Improved));
+    let changed = cases.ranked(|rank| rank <= Rank::Improved);
     match changed.is_empty() {
         true => (cases.ranked(|rank| rank == Rank::Inconclusive), true),
         false => (changed, false),
@@ -109,6 +109,6 @@ fn attention<'a, 'b>(cases: &'b Cases<'a>) -> (Vec<&'b case_table::CaseRows<'a>>
 /// The cases of another comparison that look changed.
 pub(super) fn changed(comparison: &Comparison) -> (usize, crate::page::Table) {
     let cases = Cases::of(&comparison.rows);
-    let changed = cases.ranked(|rank| matches!(rank, Rank::Regressed | Rank::Unconfirmed | Rank::Improved));
+    let changed = cases.ranked(|rank| rank <= Rank::Improved);
     (changed.len(), cases.table(&changed, case_table::change))
 }

@@ -110,7 +110,7 @@ fn is_unsaid(comparison: &Comparison, row: &Row) -> bool {
             }
             _ => true,
         },
-        Verdict::Regressed | Verdict::Improved | Verdict::Unchanged => false,
+        Verdict::Regressed | Verdict::Improved | Verdict::AtThreshold | Verdict::Unchanged => false,
     }
 }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::commit_names::program;
 use super::{metric, metric_order};
 use crate::case::WeightsSource;
-use crate::compare::{Comparison, GRANULARITY_MIB, Tally, Tier, Verdict};
+use crate::compare::{ASSUMED_DRIFT as ASSUMED, Comparison, GRANULARITY_MIB, Learned, Row, Tally, Tier, Verdict};
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, percent};
 use crate::page::{Icon, Line, foreign, line};
@@ -21,6 +21,7 @@ pub fn of_numbers(comparison: &Comparison) -> Vec<Line> {
     facts.extend(intervals(comparison));
     facts.extend(tests(comparison));
     facts.extend(thresholds(comparison));
+    facts.extend(learned(comparison));
     facts
 }
 
@@ -31,7 +32,7 @@ fn intervals(comparison: &Comparison) -> Option<Line> {
         let mut chosen = tested.filter(|tested| tested.confirmed == confirmed && tested.interval.is_some());
         chosen.next().map(|tested| percent(Share::new(tested.confidence)))
     };
-    let drift = if comparison.tier == Tier::SingleBaseline { ", if sessions drift by 1%" } else { "" };
+    let drift = drift(comparison);
     Some(match (level(false), level(true)) {
         (Some(level), Some(again)) if level != again => {
             line!["± is the ", level, " interval", drift, " (measured again: ", again, ")"]
@@ -39,6 +40,18 @@ fn intervals(comparison: &Comparison) -> Option<Line> {
         (Some(level), _) | (None, Some(level)) => line!["± is the ", level, " interval", drift],
         (None, None) => return None,
     })
+}
+
+/// `, if sessions drift by 0.6%, as the cases together show`
+fn drift(comparison: &Comparison) -> Line {
+    let drifts = comparison.rows.iter().filter_map(|row| row.finding.tested()?.drift);
+    match drifts.reduce(|a, b| if b > a { b } else { a }).map(percent) {
+        // Files of older versions don't say it.
+        None if comparison.tier == Tier::SingleBaseline => line![", if sessions drift by ", percent(ASSUMED)],
+        None => Line::default(),
+        Some(most) if most == percent(ASSUMED) => line![", if sessions drift by ", most],
+        Some(most) => line![", if sessions drift by ", most, ", as the cases together show"],
+    }
 }
 
 /// How sure the verdicts are: a rate of errors where one holds, with its condition.
@@ -55,19 +68,18 @@ fn tests(comparison: &Comparison) -> Option<Line> {
 
 /// `changes under 2% (decode, TTFT), 5% (ITL p99) aren't reported`
 fn thresholds(comparison: &Comparison) -> Option<Line> {
-    let mut by_noise_threshold: BTreeMap<u64, (Share, Vec<&MetricName>)> = BTreeMap::new();
+    let mut by_noise_threshold: BTreeMap<[u64; 2], ([Share; 2], Vec<&MetricName>)> = BTreeMap::new();
     for tally in comparison.by_metric.iter().filter(|tally| tally.what.verdict != Verdict::NotComparable) {
-        let metrics = &mut by_noise_threshold
-            .entry(tally.noise_threshold.get().to_bits())
-            .or_insert((tally.noise_threshold, Vec::new()))
-            .1;
+        let range = [tally.noise_threshold, tally.largest_noise_threshold()];
+        let key = range.map(|share| share.get().to_bits());
+        let metrics = &mut by_noise_threshold.entry(key).or_insert((range, Vec::new())).1;
         if !metrics.contains(&&tally.what.metric) && metrics.len() < MOST_NAMES {
             metrics.push(&tally.what.metric);
         }
     }
     let parts = match by_noise_threshold.len() {
         0 => return None,
-        1 => by_noise_threshold.into_values().map(|(noise_threshold, _)| percent(noise_threshold).into()).collect(),
+        1 => by_noise_threshold.into_values().map(|(range, _)| in_words(range)).collect(),
         _ => by_noise_threshold.into_values().take(MOST_NAMES).map(of_metrics).collect::<Vec<_>>(),
     };
     let shares = line!["changes under ", Line::joined(parts, ", "), " aren't reported"];
@@ -75,12 +87,26 @@ fn thresholds(comparison: &Comparison) -> Option<Line> {
     Some(if rounded { line![shares, ", nor of memory under ", decimal(GRANULARITY_MIB, 0), " MiB"] } else { shares })
 }
 
+/// `2%`; `0.5% to 0.8%` where cases have their own.
+fn in_words([least, most]: [Share; 2]) -> Line {
+    if least == most { percent(least).into() } else { line![percent(least), " to ", percent(most)] }
+}
+
+/// `0.5% to 0.8% as 5 sessions of the base show`
+fn learned(comparison: &Comparison) -> Option<Line> {
+    let learned: Vec<Learned> = comparison.rows.iter().filter_map(Row::learned).collect();
+    let fewest = learned.iter().min_by_key(|learned| (learned.occasions, learned.sessions))?;
+    let of = counted(fewest.sessions, "session");
+    let occasions = counted(fewest.occasions, "occasion");
+    Some(line!["thresholds of ", counted(learned.len(), "row"), " learned from ", of, " of the base on ", occasions])
+}
+
 /// A foreign file may have very many metrics.
 const MOST_NAMES: usize = 8;
 
-fn of_metrics((noise_threshold, mut metrics): (Share, Vec<&MetricName>)) -> Line {
+fn of_metrics((range, mut metrics): ([Share; 2], Vec<&MetricName>)) -> Line {
     metrics.sort_by_key(|name| metric_order(name));
-    line![percent(noise_threshold), " (", Line::joined(metrics.into_iter().map(metric), ", "), ")"]
+    line![in_words(range), " (", Line::joined(metrics.into_iter().map(metric), ", "), ")"]
 }
 
 /// `NVIDIA H100`, `2× NVIDIA H100`

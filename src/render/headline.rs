@@ -14,6 +14,7 @@ pub fn of_comparison(comparison: &Comparison) -> Line {
     let mut parts = changed(comparison, Rank::Regressed);
     parts.extend(noted(comparison));
     parts.extend(changed(comparison, Rank::Unconfirmed));
+    parts.extend(changed(comparison, Rank::AtThreshold));
     parts.extend(changed(comparison, Rank::Improved));
     if !comparison.by_metric.iter().any(is_change) {
         parts.push(no_change(comparison));
@@ -22,7 +23,8 @@ pub fn of_comparison(comparison: &Comparison) -> Line {
 }
 
 fn is_change(tally: &Tally) -> bool {
-    tally.what.unconfirmed || matches!(tally.what.verdict, Verdict::Regressed | Verdict::Improved)
+    tally.what.unconfirmed
+        || matches!(tally.what.verdict, Verdict::Regressed | Verdict::AtThreshold | Verdict::Improved)
 }
 
 /// What changed that way, each direction a part. A metric that only follows another isn't counted again.
@@ -33,6 +35,7 @@ fn changed(comparison: &Comparison, rank: Rank) -> Vec<Line> {
             && what.follows.is_none()
             && match rank {
                 Rank::Unconfirmed => what.unconfirmed,
+                Rank::AtThreshold => tally.what.verdict == Verdict::AtThreshold,
                 Rank::Regressed => !what.unconfirmed && what.verdict == Verdict::Regressed,
                 _ => !what.unconfirmed && what.verdict == Verdict::Improved,
             }
@@ -42,22 +45,27 @@ fn changed(comparison: &Comparison, rank: Rank) -> Vec<Line> {
     for direction in DIRECTIONS {
         let same: Vec<&Tally> = sorted(tallies.iter().copied().filter(|tally| direction_of(tally) == direction.0));
         if !same.is_empty() {
-            let word = if rank == Rank::Unconfirmed { direction.2 } else { direction.1 };
+            let word = match rank {
+                Rank::Unconfirmed => direction.2,
+                Rank::AtThreshold => direction.3,
+                _ => direction.1,
+            };
             parts.push(line![rank.icon(), word, most_of(&same)]);
         }
     }
     parts
 }
 
-/// With what each starts a part of the headline: for what is certain, and for what isn't confirmed.
-const DIRECTIONS: [(Option<Direction>, &str, &str); 7] = [
-    (Some(Direction::Slower), "Slower: ", "Perhaps slower, unconfirmed: "),
-    (Some(Direction::More), "More: ", "Perhaps more, unconfirmed: "),
-    (Some(Direction::Worse), "Worse: ", "Perhaps worse, unconfirmed: "),
-    (Some(Direction::Faster), "Faster: ", "Perhaps faster, unconfirmed: "),
-    (Some(Direction::Less), "Less: ", "Perhaps less, unconfirmed: "),
-    (Some(Direction::Better), "Better: ", "Perhaps better, unconfirmed: "),
-    (None, "Changed: ", "Perhaps changed, unconfirmed: "),
+/// With what each starts a part of the headline: for what counts, for what isn't confirmed, and for what is certain and about
+/// as large as the threshold.
+const DIRECTIONS: [(Option<Direction>, &str, &str, &str); 7] = [
+    (Some(Direction::Slower), "Slower: ", "Perhaps slower, unconfirmed: ", "Slower, at the threshold: "),
+    (Some(Direction::More), "More: ", "Perhaps more, unconfirmed: ", "More, at the threshold: "),
+    (Some(Direction::Worse), "Worse: ", "Perhaps worse, unconfirmed: ", "Worse, at the threshold: "),
+    (Some(Direction::Faster), "Faster: ", "Perhaps faster, unconfirmed: ", "Faster, at the threshold: "),
+    (Some(Direction::Less), "Less: ", "Perhaps less, unconfirmed: ", "Less, at the threshold: "),
+    (Some(Direction::Better), "Better: ", "Perhaps better, unconfirmed: ", "Better, at the threshold: "),
+    (None, "Changed: ", "Perhaps changed, unconfirmed: ", "Changed, at the threshold: "),
 ];
 
 fn direction_of(tally: &Tally) -> Option<Direction> {
@@ -148,27 +156,38 @@ fn difference(comparison: &Comparison) -> Line {
     }
 }
 
-/// `6 more runs per side would settle decode in 1 of 4 cases`
+/// `13 runs per side would settle decode in 1 of 4 cases`
 fn open(comparison: &Comparison) -> Line {
     let is_open = |tally: &&Tally| tally.what.verdict == Verdict::Inconclusive && !tally.what.unconfirmed;
     let open = sorted(comparison.by_metric.iter().filter(is_open));
-    let named = |(index, tally): (usize, &&Tally)| metric(&tally.what.metric).and(extent(tally, index == 0));
-    let which = Line::listed(at_most(open.iter().enumerate().map(named).collect()));
-    let more: Option<Vec<u32>> = open.iter().map(|tally| tally.more_runs).collect();
-    match more.and_then(|more| more.into_iter().max()) {
-        Some(more) => line![counted(more as usize, "more run"), " per side would settle ", which],
-        None => which,
+    let (settled, others): (Vec<&Tally>, Vec<&Tally>) = open.into_iter().partition(|tally| tally.more_runs.is_some());
+    match comparison.outlook().runs.filter(|_| !settled.is_empty()) {
+        None => which(&[settled, others].concat()),
+        Some(runs) => {
+            let rest = if others.is_empty() { Line::default() } else { line!["; also open: ", which(&others)] };
+            line![counted(runs as usize, "run"), " per side would settle ", which(&settled), rest]
+        }
     }
+}
+
+/// `decode in 1 of 4 cases and TTFT in 2 of 4`
+fn which(tallies: &[&Tally]) -> Line {
+    let named = |(index, tally): (usize, &&Tally)| metric(&tally.what.metric).and(extent(tally, index == 0));
+    Line::listed(at_most(tallies.iter().enumerate().map(named).collect()))
 }
 
 /// `2%`, `1% to 5%, by metric`
 fn thresholds(tallies: &[Tally]) -> Line {
     let noise_thresholds = || tallies.iter().map(|tally| tally.noise_threshold);
+    let largest = || tallies.iter().map(Tally::largest_noise_threshold);
     let least = noise_thresholds().reduce(|a, b| if b < a { b } else { a }).unwrap_or_default();
-    let most = noise_thresholds().reduce(|a, b| if b > a { b } else { a }).unwrap_or_default();
+    let most = largest().reduce(|a, b| if b > a { b } else { a }).unwrap_or_default();
     match least == most {
         true => percent(least).into(),
-        false => line![percent(least), " to ", percent(most), ", by metric"],
+        false => {
+            let own = tallies.iter().any(|tally| tally.largest_noise_threshold.is_some());
+            line![percent(least), " to ", percent(most), if own { ", by case and metric" } else { ", by metric" }]
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What to do now.
 
-use crate::compare::{Comparison, NoteKind, Row, Tier, Verdict};
+use crate::compare::{Comparison, NoteKind, Outlook, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Line, command, foreign, line};
 use crate::report::{Answer, Report};
@@ -40,8 +40,8 @@ pub fn of_samples(comparison: &Comparison) -> Option<Line> {
             "."
         ]);
     }
-    let runs = comparison.rows.iter().filter_map(|row| row.runs_needed()).max()?;
-    Some(line!["to settle ", what_is_open(comparison), ", take ", count(runs as usize), " samples per side."])
+    let (what, runs) = open_rows(comparison)?;
+    Some(line!["to settle ", what, ", take ", count(runs as usize), " samples per side."])
 }
 
 /// For who reads a pull request.
@@ -119,10 +119,14 @@ fn looks_changed(comparison: &Comparison) -> bool {
     comparison.by_metric.iter().any(|tally| tally.what.unconfirmed || changed(tally.what.verdict))
 }
 
-/// All that is open, or only some of it.
-fn what_is_open(comparison: &Comparison) -> &'static str {
-    let hopeless = |row: &Row| row.verdict() == Verdict::Inconclusive && row.runs_needed().is_none();
-    if comparison.rows.iter().any(hopeless) { "what more runs can settle" } else { "what is inconclusive" }
+/// The open rows that more runs can settle, and how many runs per side.
+fn open_rows(comparison: &Comparison) -> Option<(Line, u32)> {
+    let Outlook { runs, settled, open } = comparison.outlook();
+    let what = match settled == open {
+        true => "what is inconclusive".into(),
+        false => line![count(settled), " of ", count(open), " inconclusive rows"],
+    };
+    Some((what, runs?))
 }
 
 /// What would make sure of what isn't.
@@ -140,12 +144,6 @@ fn settle(comparison: &Comparison) -> Option<Line> {
             "."
         ]);
     }
-    let runs = comparison.rows.iter().filter_map(|row| row.runs_needed()).max()?;
-    Some(line![
-        "to settle ",
-        what_is_open(comparison),
-        ", measure again with ",
-        command(line!["--runs ", count(runs as usize)]),
-        "."
-    ])
+    let (what, runs) = open_rows(comparison)?;
+    Some(line!["to settle ", what, ", measure again with ", command(line!["--runs ", count(runs as usize)]), "."])
 }

@@ -2,12 +2,14 @@
 //! program (a plan, an event of a worker, a report) has one form for one thing.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{model, v2};
 use crate::case::Case;
+use crate::thresholds::{NoiseThreshold, Thresholds};
 
 /// Structs of the same names: fields of the same type, fields whose types differ as well, and options and lists of such.
 macro_rules! same_fields {
@@ -43,7 +45,9 @@ same_fields! {
         id, model, revision, weights, quantization, dtype, engine, implementation, device, gpus, batch_size,
         context_length, generated_length; types; options; lists
     }
-    Settings = model::Settings { runs, warmup, warmup_length, iterations, threads, prompt; types; options; lists }
+    Settings = model::Settings {
+        runs, warmup, warmup_length, iterations, threads, prompt; types; options thresholds; lists
+    }
     Discarded = model::Discarded { why; types run; options; lists }
     Component = model::Component { version, commit; types; options; lists }
     Environment = model::Environment {
@@ -65,6 +69,35 @@ same_fields! {
     Roofline = model::Roofline { decode, prefill; types; options; lists }
     Failure = model::Failure { reason; types kind; options; lists }
     Run = model::Run { case, round, started; types outcome; options; lists }
+}
+
+impl From<v2::Thresholds> for Box<Thresholds> {
+    fn from(disk: v2::Thresholds) -> Self {
+        let fixed = disk.noise_thresholds.into_iter().map(|(name, share)| (name, NoiseThreshold::Fixed(share)));
+        let auto = disk.auto_noise_thresholds.into_iter().map(|name| (name, NoiseThreshold::Auto));
+        let v2::Thresholds { alpha, metrics, gate_at_threshold, .. } = disk;
+        Self::new(Thresholds { alpha, metrics, noise_thresholds: fixed.chain(auto).collect(), gate_at_threshold })
+    }
+}
+
+impl From<&Box<Thresholds>> for v2::Thresholds {
+    fn from(memory: &Box<Thresholds>) -> Self {
+        let Thresholds { alpha, metrics, noise_thresholds, gate_at_threshold } = (**memory).clone();
+        let mut disk = Self {
+            alpha,
+            metrics,
+            noise_thresholds: BTreeMap::new(),
+            auto_noise_thresholds: Vec::new(),
+            gate_at_threshold,
+        };
+        for (name, threshold) in noise_thresholds {
+            match threshold {
+                NoiseThreshold::Fixed(share) => drop(disk.noise_thresholds.insert(name, share)),
+                NoiseThreshold::Auto => disk.auto_noise_thresholds.push(name),
+            }
+        }
+        disk
+    }
 }
 
 impl From<v2::Outcome> for model::Outcome {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::case::{Case, Clock, ImplementationName, PromptRule};
 use crate::metric::MetricName;
+use crate::thresholds::Thresholds;
 use crate::word::Word;
 
 /// One suite on one machine, in one or more sessions.
@@ -24,7 +25,7 @@ pub struct Results {
 }
 
 /// Settings that change what the numbers mean.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Runs of each case in a session.
     pub runs: u32,
@@ -38,6 +39,8 @@ pub struct Settings {
     pub threads: Option<u32>,
     /// How the prompt is built: a rule of `measure::prompt`.
     pub prompt: Word<PromptRule>,
+    /// What the configuration takes for a change; absent where it says nothing of it. The numbers mean the same without it.
+    pub thresholds: Option<Box<Thresholds>>,
 }
 
 impl Default for Settings {
@@ -49,6 +52,7 @@ impl Default for Settings {
             iterations: 1,
             threads: None,
             prompt: PromptRule::Transformers.into(),
+            thresholds: None,
         }
     }
 }

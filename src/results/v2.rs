@@ -63,7 +63,7 @@ pub struct Case {
 }
 
 /// Settings that change what the numbers mean.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Settings {
     /// Runs of each case in a session.
     pub runs: u32,
@@ -80,6 +80,28 @@ pub struct Settings {
     pub threads: Option<u32>,
     /// How the prompt is built.
     pub prompt: Word<PromptRule>,
+    /// What the configuration takes for a change; absent where it says nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thresholds: Option<Thresholds>,
+}
+
+/// What counts as a change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Thresholds {
+    /// Chance of a false alarm anywhere in a report.
+    pub alpha: f64,
+    /// Metrics to compare; the default ones when absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<String>,
+    /// Noise thresholds as shares, by metric; `all` is every other one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub noise_thresholds: BTreeMap<String, f64>,
+    /// Metrics whose noise threshold is what the baseline's sessions show; `all` is every other one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auto_noise_thresholds: Vec<String>,
+    /// Whether a certain change that is about as large as the noise threshold is a regression.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gate_at_threshold: bool,
 }
 
 /// What files from before there were iterations mean.

@@ -12,6 +12,10 @@ pub struct Summary {
     pub n: usize,
     /// Their arithmetic mean, in their unit.
     pub mean: f64,
+    /// Their geometric mean; of values by session, that of the sessions' means. Changes of time and throughput are of these.
+    /// Absent in files of older versions, and where a value is zero.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geometric_mean: Option<f64>,
     /// Absent for a single sample.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sd: Option<f64>,
@@ -21,6 +25,11 @@ impl Summary {
     /// `None` of nothing.
     pub fn of(values: &[f64]) -> Option<Self> {
         let sd = standard_deviation(values).filter(|sd| sd.is_finite());
-        Some(Self { n: values.len(), mean: mean(values)?, sd })
+        Some(Self { n: values.len(), mean: mean(values)?, geometric_mean: None, sd })
+    }
+
+    /// What changes are of.
+    pub fn center(&self) -> f64 {
+        self.geometric_mean.unwrap_or(self.mean)
     }
 }

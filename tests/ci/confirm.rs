@@ -176,7 +176,10 @@ fn when_the_budget_is_spent_the_rest_stays_open_with_what_would_tell() {
     assert_eq!(exit, 0, "{err}");
     let open = &place.confirmed_rows()[0];
     assert_eq!((&open["verdict"], runs(open)), (&json!("inconclusive"), [2, 2]));
-    assert!(open["reason"].as_str().unwrap().contains("run per side would settle it"), "{open}");
+    assert!(
+        open["reason"].as_str().unwrap().contains("3 runs per side would settle it, 1 more than there are"),
+        "{open}"
+    );
     let warnings = place.warnings();
     assert!(warnings.contains("2 cases could not be settled: the budget of 0.01 min was spent"), "{warnings}");
     let (exit, _, err) = place.confirmed(["100", "97.7"], &["--confirm-budget", "0"]);

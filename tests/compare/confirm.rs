@@ -60,11 +60,11 @@ fn what_did_not_change_is_no_suspect() {
 fn what_is_open_is_looked_at_again() {
     let options = Options { same_session: true, ..Options::default() };
     let cells = |clear: f64, close: f64, n: usize| {
-        let spread = |level: f64| (0..n).map(|i| level * (1.0 + 0.004 * (i % 2) as f64)).collect();
+        let spread = |level: f64| (0..n).map(|i| level * (1.0 + 0.012 * (i % 2) as f64)).collect();
         json!([cell("clear", "ttft", spread(clear)), cell("close", "ttft", spread(close))])
     };
     let sides = |clear: f64, n: usize| {
-        let files = Files::new(&cells(10.0, 10.0, n), &cells(clear, 10.17, n));
+        let files = Files::new(&cells(10.0, 10.0, n), &cells(clear, 10.11, n));
         compare::load(&files.base(), &files.head()).expect("samples")
     };
     let (base, head) = sides(11.0, 4);

@@ -85,10 +85,10 @@ fn numbers_that_are_lost_are_lost_however_they_are_written() {
 /// A case whose only metric is lost did run.
 #[test]
 fn a_case_without_numbers_is_not_said_to_be_cut_off() {
-    let file = |value: f64| json!([{"case": "enc", "metric": "allocations", "unit": "1", "better": "lower", "samples": [value, value]}]);
+    let file = |value: f64| json!([{"case": "enc", "metric": "requests", "unit": "1/s", "better": "higher", "samples": [value, value]}]);
     let (exit, out, _) = run(&Files::new(&file(3.0), &file(0.0)), &["--fail-on", "regression"]);
     assert_ne!(exit, SUCCESS);
-    assert!(out.contains("`allocations` is lost: of 2 values of the head, none is a positive, finite number"), "{out}");
+    assert!(out.contains("`requests` is lost: of 2 values of the head, none is a positive, finite number"), "{out}");
     assert!(!out.contains("never ran") && !out.contains("no case and metric in common"), "{out}");
 }
 

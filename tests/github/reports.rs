@@ -137,6 +137,7 @@ pub fn judged(verdict: Verdict) -> Report {
         Verdict::Improved => in_turn(&base, &head(0.05), &options),
         Verdict::Inconclusive => in_turn(&base.clone().noise(0.04), &head(-0.03).noise(0.04), &options),
         Verdict::NotComparable => screened(base.history(16..=20), &head(0.0).power_limit(500.0), &options),
+        Verdict::AtThreshold => in_turn(&base.clone().noise(0.001), &head(-0.0195).noise(0.001), &options),
         Verdict::Regressed => in_turn(&base, &head(-0.05), &options),
     };
     assert_eq!(verdicts(report.comparison().unwrap()), [verdict]);
