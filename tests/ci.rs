@@ -11,10 +11,14 @@ mod candle;
 mod children;
 #[path = "ci/confirm.rs"]
 mod confirm;
+#[path = "ci/relation.rs"]
+mod relation;
 #[path = "ci/resume.rs"]
 mod resume;
 #[path = "child/shims.rs"]
 mod shims;
+#[path = "ci/unjudged.rs"]
+mod unjudged;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -11,10 +11,14 @@ mod differences;
 mod files;
 #[path = "compare/foreign.rs"]
 mod foreign;
+#[path = "compare/gate.rs"]
+mod gate;
 #[path = "compare/noise.rs"]
 mod noise;
 #[path = "compare/occasions.rs"]
 mod occasions;
+#[path = "compare/same_program.rs"]
+mod same_program;
 #[path = "compare/sessions.rs"]
 mod sessions;
 
@@ -381,13 +385,4 @@ fn metrics_without_a_column_are_counted() {
     let (_, out, _) = run(&Files::new(&side(10.0), &side(12.0)), &["--same-session"]);
     assert!(out.starts_with("Worse: m29 +20.0%\n"), "{out}");
     assert!(out.contains("14 more metrics aren't shown") && out.contains("m29 ↓") && !out.contains("m15 ↓"), "{out}");
-}
-
-/// A metric that bench-diff knows may be asked for where nobody measured it.
-#[test]
-fn a_known_metric_may_be_absent() {
-    let files = Files::new(&report(|_, _| 1.0), &report(|_, _| 1.0));
-    let comparison = compare_json(&files, &["--metric", "energy_per_token", "--margin", "energy_per_token=3"]);
-    assert!(comparison.rows.is_empty());
-    assert!(comparison.warnings.iter().any(|warning| warning.starts_with("nothing was compared")));
 }

@@ -94,12 +94,15 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let store = Store::new(&args.baseline);
     match &args.action {
         Action::Update(update) => self::update(&store, update, io),
-        Action::List { format } => list(&store, *format, io),
-        Action::Show { name } => show(&store, name.as_deref(), io),
-        Action::Verify if !args.baseline.is_dir() && args.baseline != Path::new(baseline::DIRECTORY) => {
+        // One that is named, and isn't the default that may not be there yet.
+        Action::List { .. } | Action::Show { .. } | Action::Verify
+            if !args.baseline.is_dir() && args.baseline != Path::new(baseline::DIRECTORY) =>
+        {
             Err(Error::usage(format!("there is no directory {}", args.baseline.display()))
                 .hint("name the one that holds the baselines with --baseline"))
         }
+        Action::List { format } => list(&store, *format, io),
+        Action::Show { name } => show(&store, name.as_deref(), io),
         Action::Verify => verify(&store, io),
     }
 }

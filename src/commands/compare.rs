@@ -1,6 +1,7 @@
 //! `bench-diff compare`
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
@@ -8,15 +9,15 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::compare::{self, Comparison, Options, Row};
-use crate::error::{Exit, Result};
-use crate::flags;
+use crate::compare::{self, Comparison, Options, Row, Side};
+use crate::error::{Error, Exit, Result};
 use crate::io::{Io, unwritable};
 use crate::metric::{Better, Definition, Metric};
 use crate::page::{github, terminal};
 use crate::publish::FailOn;
 use crate::render;
 use crate::stats::Share;
+use crate::suggest;
 use crate::thresholds::{ALPHA, ALPHAS};
 
 /// Compare two result files: did speed, latency or memory change?
@@ -37,9 +38,9 @@ pub struct Args {
     /// Show only rows that changed or look changed (unconfirmed); the counts are still those of all rows
     #[arg(long)]
     only_changed: bool,
-    /// What makes the exit code 1. What looks changed against a base of fewer than five occasions is unconfirmed, which
-    /// is not a regression
-    #[arg(long, value_name = "WHAT", value_parser = flags::word::<FailOn>(), default_value_t = FailOn::Never)]
+    /// What makes the exit code 1: regression, missing, not-comparable, inconclusive (several with commas), or never.
+    /// What looks changed against a base of fewer than five occasions is unconfirmed, which is not a regression
+    #[arg(long, value_name = "WHAT", default_value = FailOn::DEFAULT)]
     fail_on: FailOn,
 
     /// Compare only this metric (repeatable); `all` for every one [default: those with a * below, and all of other tools]
@@ -129,15 +130,31 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         allow_mismatch: args.allow_mismatch,
         same_session: args.same_session,
     };
+    check_metrics(&args.metrics, &base, &head)?;
     let mut comparison = compare::compare(&base, &head, &options)?;
+    comparison.acquit(compare::same_program(&base, &head));
     drop((base, head));
-    let failed = comparison.has_regression();
+    let failed = args.fail_on.fails(&comparison.failings());
     if args.only_changed {
         comparison.rows.retain(Row::looks_changed);
     }
     show(&comparison, args.format, io.out.raw()).map_err(unwritable)?;
-    Ok(if failed && args.fail_on == FailOn::Regression { Exit::Regression } else { Exit::Success })
+    Ok(if failed { Exit::Regression } else { Exit::Success })
 }
+
+/// A metric that is asked for by name, and that neither file holds, would be compared as if all were well.
+fn check_metrics(names: &[String], base: &Side, head: &Side) -> Result<()> {
+    let cells = || base.cases.iter().chain(&head.cases).flat_map(|case| &case.cells);
+    let absent = |name: &&String| *name != "all" && !cells().any(|cell| cell.metric.as_str() == *name);
+    let Some(name) = names.iter().find(absent) else { return Ok(()) };
+    let held: BTreeSet<&str> = cells().map(|cell| cell.metric.as_str()).collect();
+    let held: Vec<&str> = held.into_iter().take(MOST_NAMED).collect();
+    Err(Error::usage(format!("neither {} nor {} has numbers of the metric `{name}`", base.name, head.name))
+        .hint(format!("they have {}", suggest::one_of(&held).replace(" or ", " and "))))
+}
+
+/// A file of other tools may have very many metrics.
+const MOST_NAMED: usize = 20;
 
 /// The schema of what `--format json` prints.
 const SCHEMA: u32 = 2;

@@ -71,6 +71,8 @@ pub enum Conclusion {
     Unconfirmed(Unconfirmed),
     /// The data don't settle it.
     Open(Open),
+    /// Both sides are of one program: what differs is the machine's.
+    SameProgram,
     /// What a screen concluded about a suspect of which no fresh runs came.
     NotMeasuredAgain(Box<Conclusion>),
 }
@@ -95,6 +97,8 @@ pub enum Reading {
     Unchanged,
     /// The ranges overlap, or are close.
     Unclear,
+    /// Both sides are of one program: what differs is the machine's.
+    SameProgram,
 }
 
 impl Finding {
@@ -141,7 +145,7 @@ impl Conclusion {
     /// What the conclusion means for a reader.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Unchanged => Verdict::Unchanged,
+            Self::Unchanged | Self::SameProgram => Verdict::Unchanged,
             Self::Worse => Verdict::Regressed,
             Self::Better => Verdict::Improved,
             Self::Unconfirmed(_) | Self::Open(_) | Self::NotMeasuredAgain(_) => Verdict::Inconclusive,
@@ -153,7 +157,7 @@ impl Conclusion {
         match self {
             Self::Unconfirmed(_) => true,
             Self::NotMeasuredAgain(screen) => matches!(**screen, Self::Worse | Self::Better) || screen.is_unconfirmed(),
-            Self::Unchanged | Self::Worse | Self::Better | Self::Open(_) => false,
+            Self::Unchanged | Self::Worse | Self::Better | Self::Open(_) | Self::SameProgram => false,
         }
     }
 
@@ -162,7 +166,7 @@ impl Conclusion {
         match self {
             Self::Open(open) => open.runs_needed(),
             Self::NotMeasuredAgain(screen) => screen.runs_needed(),
-            Self::Unchanged | Self::Worse | Self::Better | Self::Unconfirmed(_) => None,
+            Self::Unchanged | Self::Worse | Self::Better | Self::Unconfirmed(_) | Self::SameProgram => None,
         }
     }
 
@@ -173,6 +177,7 @@ impl Conclusion {
             Self::Unconfirmed(unconfirmed) => unconfirmed.code(),
             Self::Open(open) => open.code(),
             Self::NotMeasuredAgain(_) => Some(ReasonCode::NotMeasuredAgain.into()),
+            Self::SameProgram => Some(ReasonCode::SameProgram.into()),
         }
     }
 }
@@ -182,7 +187,7 @@ impl Reading {
         match self {
             Self::Worse => Verdict::Regressed,
             Self::Better => Verdict::Improved,
-            Self::Unchanged => Verdict::Unchanged,
+            Self::Unchanged | Self::SameProgram => Verdict::Unchanged,
             Self::Unclear => Verdict::Inconclusive,
         }
     }
@@ -192,6 +197,7 @@ impl Reading {
             Self::Worse | Self::Better => ReasonCode::BeyondSpread,
             Self::Unchanged => ReasonCode::RunsWithinThreshold,
             Self::Unclear => ReasonCode::RunsOverlap,
+            Self::SameProgram => ReasonCode::SameProgram,
         }
     }
 }

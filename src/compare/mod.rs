@@ -7,6 +7,7 @@
 mod confirm;
 mod design;
 pub mod disk;
+mod failing;
 mod finding;
 mod forecast;
 mod history;
@@ -18,6 +19,7 @@ mod pair;
 mod plain_samples;
 mod reason;
 mod row;
+mod same_program;
 mod screen;
 mod side;
 mod tally;
@@ -34,12 +36,14 @@ use crate::stats::Share;
 use crate::thresholds::Thresholds;
 
 pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
+pub use failing::Failing;
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 pub use load::load;
 pub use memory_rule::GRANULARITY_MIB;
-pub use mismatch::obstacles;
+pub use mismatch::{case_differences, obstacles, settings_differences};
 pub use reason::{Doubt, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable};
 pub use row::{Cell, Row, Sides};
+pub use same_program::{SameProgram, same_program, same_program_of};
 pub use screen::compare;
 pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
 pub use tally::Tally;
@@ -128,14 +132,12 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
     /// Reasons to trust the verdict less, one sentence each.
     pub warnings: Vec<String>,
+    /// Both sides are of one program: what differs is the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_program: Option<SameProgram>,
 }
 
 impl Comparison {
-    /// Something got worse or was lost.
-    pub fn has_regression(&self) -> bool {
-        self.counts.regressed > 0 || self.notes.iter().any(|note| note.fails)
-    }
-
     /// Derives from the rows what follows from them: a file may claim anything else. Nothing compared is nothing
     /// comparable.
     pub fn summarize(&mut self) {

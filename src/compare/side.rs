@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::case::{Case, Clock, ImplementationName};
 use crate::metric::{Better, DEFAULT_NOISE_THRESHOLD, Kind, Metric, MetricName};
-use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Results, Settings};
+use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Program, Results, Settings};
 use crate::stats::Share;
 use crate::unit::{self, Quantity};
 use crate::word::Word;
@@ -38,6 +38,10 @@ pub struct SessionFacts {
     pub environment: Environment,
     /// What the device can do at most, where that was measured.
     pub ceilings: Option<Ceilings>,
+    /// What was measured.
+    pub program: Program,
+    /// Of its file, where that was read.
+    pub program_sha256: Option<String>,
 }
 
 /// What one side holds of a case.
@@ -226,6 +230,8 @@ impl From<&crate::results::Session> for SessionFacts {
             finished: session.finished.is_some(),
             environment: session.environment.clone(),
             ceilings: session.ceilings,
+            program: session.program.clone(),
+            program_sha256: session.program_sha256.clone(),
         }
     }
 }

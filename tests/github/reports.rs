@@ -79,6 +79,7 @@ pub fn comparison(rows: Vec<Row>) -> Comparison {
         notes: vec![],
         differences: vec![],
         warnings: vec![],
+        same_program: None,
     };
     comparison.summarize();
     comparison
