@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::compare::{Comparison, MAX_RUNS, Row, Verdict};
+use crate::compare::{Comparison, MAX_RUNS, ReasonCode, Row, Verdict};
 use crate::metric::{Kind, Metric};
 use crate::stats::{self, LogRatio, Share, Summary};
 
@@ -121,9 +121,12 @@ pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check
     }
     let metrics: Vec<_> =
         noisiest.into_values().map(|(row, spread)| sensitivity(row, spread, runs, self_check)).collect();
-    let alarm = |row: &&Row| matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
-    let false_alarms: Vec<_> =
-        self_check.rows.iter().filter(alarm).map(|row| format!("{} {}", row.cell.case, row.cell.metric)).collect();
+    let false_alarms: Vec<_> = self_check
+        .rows
+        .iter()
+        .filter(|row| is_false_alarm(row))
+        .map(|row| format!("{} {}", row.cell.case, row.cell.metric))
+        .collect();
     Calibration {
         suite: suite.to_owned(),
         hardware: hardware.to_owned(),
@@ -134,6 +137,14 @@ pub fn calibrate(suite: &str, hardware: &str, runs: u32, rounds: u32, self_check
         apparent: Apparent::of(self_check),
         false_alarms,
     }
+}
+
+/// Of two programs, this would have been called changed.
+fn is_false_alarm(row: &Row) -> bool {
+    let acquitted = row.finding.reason_code().is_some_and(|code| code == ReasonCode::SameProgram);
+    let large = row.change().is_some_and(|change| change.abs() >= row.cell.noise_threshold);
+    matches!(row.verdict(), Verdict::Regressed | Verdict::Improved)
+        || (acquitted && large && (row.seems_to_differ() || row.interval().is_none()))
 }
 
 /// The relative standard deviation of both sides, pooled.

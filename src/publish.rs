@@ -3,6 +3,7 @@
 //! The reports are complete before this starts. Whatever GitHub refuses, or the runner's files, becomes a warning; the
 //! exit code depends on the verdict alone.
 
+mod gate;
 mod nothing;
 mod outcome;
 mod policy;
@@ -22,7 +23,7 @@ use crate::report::{Acceptance, Report};
 pub use policy::{FailOn, IfNoBaseline, Options};
 
 pub use nothing::publish_nothing;
-use outcome::{StepOutcome, annotations, regressed, worth_saying};
+use outcome::{StepOutcome, annotations, worth_saying};
 
 /// The pull request on GitHub, where there is one and a token to reach it.
 struct Target {
@@ -78,7 +79,7 @@ impl<'a, 'b> Step<'a, 'b> {
             let surroundings = self.surroundings(report, target.as_ref())?;
             let accepted = surroundings.accepted.is_some();
             outcome.add(report, accepted);
-            annotated.extend(annotations(report, self.options.fail_on, accepted));
+            annotated.extend(annotations(report, &self.options.fail_on, accepted));
             summaries.push_str(&self.summarize(report, &surroundings)?);
             outcome.comments.extend(self.tell(report, &surroundings, target.as_ref())?);
         }
@@ -132,7 +133,7 @@ impl<'a, 'b> Step<'a, 'b> {
             run_url: context.filter(|context| context.run_id != 0).map(Context::run_url),
             commit: named.or(claimed).or_else(|| Some(target?.pull.head_sha.clone())),
             accepted: match target {
-                Some(target) if regressed(report).next().is_some() => self.accepted(target)?,
+                Some(target) if gate::can_be_accepted(report) => self.accepted(target)?,
                 _ => None,
             },
         })

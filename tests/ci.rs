@@ -13,12 +13,16 @@ mod children;
 mod confirm;
 #[path = "ci/pages.rs"]
 mod pages;
+#[path = "ci/relation.rs"]
+mod relation;
 #[path = "ci/resume.rs"]
 mod resume;
 #[path = "child/shims.rs"]
 mod shims;
 #[path = "ci/terminal.rs"]
 mod terminal;
+#[path = "ci/unjudged.rs"]
+mod unjudged;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

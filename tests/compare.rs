@@ -17,10 +17,14 @@ mod differences;
 mod files;
 #[path = "compare/foreign.rs"]
 mod foreign;
+#[path = "compare/gate.rs"]
+mod gate;
 #[path = "compare/noise.rs"]
 mod noise;
 #[path = "compare/occasions.rs"]
 mod occasions;
+#[path = "compare/same_program.rs"]
+mod same_program;
 #[path = "compare/screens.rs"]
 mod screens;
 #[path = "compare/sessions.rs"]
@@ -400,13 +404,4 @@ fn metrics_without_a_column_are_counted() {
     let columns: Vec<&str> =
         out.split_whitespace().filter(|word| word.starts_with('m')).skip_while(|word| *word != "metrics").collect();
     assert!(columns[1] == "m29" && columns[2] == "m0" && !columns.contains(&"m15"), "{columns:?}\n{out}");
-}
-
-/// A metric that bench-diff knows may be asked for where nobody measured it.
-#[test]
-fn a_known_metric_may_be_absent() {
-    let files = Files::new(&report(|_, _| 1.0), &report(|_, _| 1.0));
-    let comparison = compare_json(&files, &["--metric", "energy_per_token", "--margin", "energy_per_token=3"]);
-    assert!(comparison.rows.is_empty());
-    assert!(comparison.warnings.iter().any(|warning| warning.starts_with("nothing was compared")));
 }

@@ -42,6 +42,15 @@ pub enum BaseError {
 }
 
 impl BaseError {
+    /// There is no base, rather than one that can't be reached: nobody promised one.
+    pub fn is_absence(&self) -> bool {
+        match self {
+            Self::Unsaid | Self::Unnamed | Self::Merged(_) => true,
+            Self::Both(one, other) => one.is_absence() && other.is_absence(),
+            _ => false,
+        }
+    }
+
     /// When another way failed as well.
     pub fn and(self, also: impl Into<Self>) -> Self {
         Self::Both(Box::new(self), Box::new(also.into()))

@@ -15,8 +15,11 @@ mod base_error;
 mod committed;
 mod leftovers;
 mod local;
+mod past_baseline;
+mod relation;
 mod remeasure;
 mod sides;
+mod suite_changes;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,7 +29,9 @@ pub use base_error::BaseError;
 pub use committed::baselines_of;
 pub use leftovers::{Checkout, begin, clear};
 pub use local::Local;
+pub use relation::is_unrelated;
 pub use sides::{Base, BuiltAgainstCandle, BuiltByCommand, Sides};
+pub use suite_changes::SuiteChanges;
 
 use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};
@@ -36,7 +41,7 @@ use crate::error::Result;
 use crate::files::Folder;
 use crate::measure::{self, End, Halt, MeasuredSide, Observer, Saved, Stop, Worker};
 use crate::programs::Program;
-use crate::report::{self, Answer, Origin, ReleaseComparison, Report};
+use crate::report::{self, Answer, Caveats, Origin, ReleaseComparison, Report};
 use crate::results::{Failure, Outcome, Results};
 
 /// What to measure, and what to compare it with.
@@ -57,6 +62,8 @@ pub struct Request<'a> {
     pub confirm_budget: Duration,
     /// Resume the measurement that an interrupted `ci` left in the output directory.
     pub resume: bool,
+    /// Cases of the base's suite that the pull request takes out of it.
+    pub taken_out: Vec<String>,
     /// What the report says of where it is from.
     pub about: About,
     /// The baselines that judge.
@@ -74,6 +81,8 @@ pub struct About {
     pub pull_request: Option<u64>,
     /// The commit and the workflow run.
     pub origin: Origin,
+    /// What keeps this from being a verdict on it, as far as that is known before anything is measured.
+    pub caveats: Caveats,
 }
 
 /// A measurement, finished or stopped.
@@ -90,7 +99,14 @@ pub struct Measured {
 /// Measures and compares.
 pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop: &Stop) -> Result<Measured> {
     let hardware = measure::environment(request.suite).fingerprint();
-    let mut flow = Flow { request, observer, stop, options: Options::from(&request.suite.thresholds) };
+    let mut flow = Flow {
+        request,
+        observer,
+        stop,
+        options: Options::from(&request.suite.thresholds),
+        caveats: request.about.caveats.clone(),
+    };
+    flow.caveats.suite_changes = flow.changes_that_matter(&hardware)?;
     let Draft { head, against, end, remarks } = match flow.draft(&hardware) {
         Ok(draft) => draft,
         Err(Halt::Failed(error)) => return Err(error),
@@ -102,13 +118,17 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
     let answer = if any_numbers(&head) {
         let release = flow.release(&head, &hardware)?;
         match against {
-            Against::Base { base, comparison } => Answer::Compared { base, comparison, release },
+            Against::Base { base, mut comparison } => {
+                flow.note_taken_out(&mut comparison);
+                Answer::Compared { base, comparison, release }
+            }
             Against::Itself(check) => Answer::FirstRun { self_check: Some(check), release },
         }
     } else {
         Answer::Failed { why: why_nothing(&head, end) }
     };
-    let report = write(Report::of(head, hardware, answer), &request.about, request.output)?;
+    let about = About { caveats: flow.caveats, ..request.about.clone() };
+    let report = write(Report::of(head, hardware, answer), &about, request.output)?;
     Ok(Measured { report, end, remarks })
 }
 
@@ -126,8 +146,8 @@ pub fn report_failure(suite: &Suite, about: &About, output: &Folder, why: &str) 
 }
 
 fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
-    let About { pull_request, origin } = about.clone();
-    let report = Report { pull_request, origin: Some(origin), ..report.derived() };
+    let About { pull_request, origin, caveats } = about.clone();
+    let report = Report { pull_request, origin: Some(origin), caveats, ..report.derived() };
     report::write(&report, &output.join(leftovers::REPORT))?;
     Ok(report)
 }
@@ -159,6 +179,7 @@ struct Flow<'a> {
     observer: &'a mut dyn Observer,
     stop: &'a Stop,
     options: Options,
+    caveats: Caveats,
 }
 
 impl<'a> Flow<'a> {
@@ -167,15 +188,21 @@ impl<'a> Flow<'a> {
         let request = self.request;
         let committed = request.committed.find(&request.suite.name, hardware)?;
         Ok(match (committed, &request.base) {
-            (Some(baseline), base) => self.against_baseline(baseline, base)?,
+            (Some(baseline), base) => match self.obstacle(&baseline) {
+                Some(obstacle) => self.past_the_baseline(baseline, base, &obstacle)?,
+                None => self.against_baseline(baseline, base)?,
+            },
             (None, Base::Program(base)) => {
                 let program = self.made(base)?;
                 self.against_program(&program)?
             }
-            (None, _) => match request.local.find(request.suite, hardware)? {
-                Some(baseline) => self.against_local(baseline, hardware)?,
-                None => self.self_check()?,
-            },
+            (None, base) => {
+                self.note_base_out_of_reach(base);
+                match request.local.find(request.suite, hardware)? {
+                    Some(baseline) => self.against_local(baseline, hardware)?,
+                    None => self.self_check()?,
+                }
+            }
         })
     }
 
@@ -188,7 +215,7 @@ impl<'a> Flow<'a> {
     fn against_baseline(&mut self, base: Results, program: &Base) -> Result<Draft> {
         let (head, mut end) = self.measure_head()?;
         let mut comparison = self.compare(&base, &head)?;
-        if self.request.confirm && end == End::Complete {
+        if self.request.confirm && end == End::Complete && comparison.same_program.is_none() {
             (comparison, end) = self.confirm(comparison, program, &base, &head)?;
         }
         comparison.warnings.extend(self.request.warnings.iter().cloned());
@@ -196,7 +223,8 @@ impl<'a> Flow<'a> {
     }
 
     fn against_program(&mut self, program: &Worker) -> Result<Draft> {
-        let Duelled { base, head, comparison, ended } = self.duelled(program)?;
+        let Duelled { base, head, mut comparison, ended } = self.duelled(program)?;
+        comparison.acquit(compare::same_program_of(&base, &head));
         Ok(Draft::compared(base, head, comparison, ended.end()))
     }
 
@@ -228,8 +256,11 @@ impl<'a> Flow<'a> {
     }
 
     fn compare(&self, base: &Results, head: &Results) -> Result<Comparison> {
+        let same = compare::same_program_of(base, head);
         let (base, head) = (compare::Side::from_results("base", base), compare::Side::from_results("head", head));
-        compare::compare(&base, &head, &self.options)
+        let mut comparison = compare::compare(&base, &head, &self.options)?;
+        comparison.acquit(same);
+        Ok(comparison)
     }
 
     /// Against the newest release, if it has a baseline for this hardware.

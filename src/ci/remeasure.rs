@@ -1,7 +1,7 @@
 //! What looks changed against a baseline is measured again, base and head in turn, before anyone is alarmed.
 
 use super::{Base, Flow};
-use crate::compare::{self, Comparison, Confirmation};
+use crate::compare::{self, Comparison, Confirmation, Row};
 use crate::error::{Advice, Result};
 use crate::measure::{End, Halt, Worker};
 use crate::results::Results;
@@ -22,15 +22,24 @@ impl Flow<'_> {
         }
         let why = match program {
             Base::Unwanted => return Ok((screen, End::Complete)),
-            Base::OutOfReach(why) => why.clone(),
+            Base::Absent(why) => why.clone(),
+            Base::OutOfReach(why) => self.out_of_reach(&screen, why.clone()),
             Base::Program(program) => match self.made(program) {
                 Ok(worker) => return self.settle(Confirmation::new(screen, suspects, &self.options), &worker),
                 Err(Halt::Stopped) => return Ok((screen, End::Stopped)),
-                Err(Halt::Failed(error)) => error.in_one_line(),
+                Err(Halt::Failed(error)) => self.out_of_reach(&screen, error.in_one_line()),
             },
         };
         screen.warnings.push(format!("what looks changed was not measured again: {why}"));
         Ok((screen, End::Complete))
+    }
+
+    /// Where the screen leaves open what only the base could tell, that there is none is said before all else.
+    fn out_of_reach(&mut self, screen: &Comparison, why: String) -> String {
+        if screen.rows.iter().any(Row::is_unconfirmed) {
+            self.caveats.base_out_of_reach = Some(why.clone());
+        }
+        why
     }
 
     fn settle(&mut self, confirmation: Confirmation, base: &Worker) -> Result<(Comparison, End)> {

@@ -55,7 +55,9 @@ pub enum Base {
     Program(Program),
     /// Nothing says how to make one.
     Unwanted,
-    /// Why, in one sentence.
+    /// There is none, and why, in one sentence.
+    Absent(String),
+    /// There is one, and why it can't be made, in one sentence.
     OutOfReach(String),
 }
 
@@ -89,6 +91,7 @@ impl Sides {
                 _,
             ) => named(program).map(Base::Program),
             (Self::Binaries { base: None, .. }, _) => Ok(Base::Unwanted),
+            (_, Err(why)) if why.is_absence() => Ok(Base::Absent(why.in_one_line())),
             (_, Err(why)) => Ok(Base::OutOfReach(why.in_one_line())),
             (Self::Command(built), Ok(commit)) => Ok(Base::Program(built.base(self.repository(), commit))),
             (Self::Candle(built), Ok(commit)) => built.base(self.repository(), commit),
@@ -129,10 +132,10 @@ impl BuiltAgainstCandle {
         let place = format!("{name} of {commit}");
         let text = git::file(directory, commit, &name).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let Some(text) = text else {
-            return Ok(Base::OutOfReach(format!("there is no {place}, which would name the base's candle")));
+            return Ok(Base::Absent(format!("there is no {place}, which would name the base's candle")));
         };
         match config::candle_in(&text, place.clone(), directory) {
-            Ok(Some(base)) if base == self.candle => Ok(Base::OutOfReach(format!("{place} names the same candle"))),
+            Ok(Some(base)) if base == self.candle => Ok(Base::Absent(format!("{place} names the same candle"))),
             Ok(Some(base @ CandleSource::Git { .. })) => Ok(Base::Program(self.against(origin(&base)))),
             Ok(Some(base)) => Ok(Base::OutOfReach(format!("{place} names the candle {base}, not a commit"))),
             Ok(None) => Ok(Base::Program(itself()?)),

@@ -36,7 +36,7 @@ const AFTER_HELP: &str = "Examples:
 
 Exit codes:
   0    success
-  1    a regression was found (with --fail-on regression)
+  1    what --fail-on names was found: by default, that something couldn't be compared
   2    wrong arguments, configuration or input file; output that can't be written
   3    the measurement failed
   130  stopped by Ctrl-C; what was measured is kept

@@ -100,12 +100,15 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let store = Store::new(args.baseline.clone().unwrap_or_else(usual));
     match &args.action {
         Action::Update(update) => self::update(&store, update, io),
-        Action::List { format } => list(&store, *format, io),
-        Action::Show { name } => show(&store, name.as_deref(), io),
-        Action::Verify if args.baseline.is_some() && !store.root().is_dir() => {
+        // One that is named, and isn't the usual one, which may not be there yet.
+        Action::List { .. } | Action::Show { .. } | Action::Verify
+            if args.baseline.is_some() && !store.root().is_dir() =>
+        {
             Err(Error::usage(format!("there is no directory {}", store.root().display()))
                 .hint("name the one that holds the baselines with --baseline"))
         }
+        Action::List { format } => list(&store, *format, io),
+        Action::Show { name } => show(&store, name.as_deref(), io),
         Action::Verify => verify(&store, io),
     }
 }

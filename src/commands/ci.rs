@@ -10,7 +10,7 @@ use super::{base, variable};
 use crate::baseline::{self, Store};
 use crate::ci::{
     self, About, Base, BaseCommits, BaseError, BuiltAgainstCandle, BuiltByCommand, Checkout, Local, Measured, Search,
-    Sides,
+    Sides, SuiteChanges,
 };
 use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
@@ -26,7 +26,8 @@ use crate::plan::{self, Plan};
 use crate::programs::Source;
 use crate::publish::publish;
 use crate::render::comparison::Files;
-use crate::report::{Origin, Report};
+use crate::report::{Caveats, Origin, Report};
+use crate::results::Program;
 use crate::{progress, render};
 
 /// Measure this build, compare it with the baseline, and comment on the pull request
@@ -75,6 +76,10 @@ pub struct Args {
     /// The commit where the pull request left that branch, as `bench-diff base` found it
     #[arg(help_heading = SIDES, long, value_name = "COMMIT", value_parser = commit, requires = "base_commit")]
     merge_base: Option<String>,
+    /// Measure also where nothing of the pull request is in the program, as for a check of the machine. Without it, that is
+    /// an error
+    #[arg(help_heading = SIDES, long)]
+    allow_unrelated: bool,
     /// Don't measure again
     #[arg(help_heading = CONFIRMING, long)]
     no_confirm: bool,
@@ -167,7 +172,17 @@ fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
 fn about(context: Option<&Context>, sides: &Sides) -> About {
     let origin = context.map(Context::origin).unwrap_or_default();
     let commit = origin.commit.or_else(|| git::commit(&sides.repository(), "HEAD").ok());
-    About { pull_request: context.and_then(Context::pull_request_number), origin: Origin { commit, ..origin } }
+    let pull_request = context.and_then(Context::pull_request_number);
+    let unrelated =
+        pull_request.is_some() && ci::is_unrelated(sides, &Program::this(), &commits_of_pull_request(commit.as_ref()));
+    let caveats = Caveats { unrelated, ..Caveats::default() };
+    About { pull_request, origin: Origin { commit, ..origin }, caveats }
+}
+
+/// Its head, and what is checked out or started the run: of some events, its merge with its base.
+fn commits_of_pull_request(head: Option<&String>) -> Vec<String> {
+    let checked_out = git::commit(Path::new("."), "HEAD").ok();
+    head.into_iter().cloned().chain(checked_out).chain(variable("GITHUB_SHA")).collect()
 }
 
 /// What the flags, the configuration and the event say.
@@ -189,16 +204,18 @@ impl Job<'_> {
             return Err(Error::measurement(escape::short_line(why, 600)));
         }
         ci::begin(&self.output, &self.checkout(), args.resume)?;
+        self.check_relation()?;
         let commits = commits(args, sides, context.as_ref(), io)?;
-        let head = sides.head(&self.suite)?.worker()?;
         let directory = config::directory(args.selection.config.as_deref());
         let (committed, doubt) = committed(args, &directory, &self.local, &commits, context.is_some())?;
+        let (suite, about, taken_out) = self.as_the_base_judges(&commits);
+        let head = sides.head(&suite)?.worker()?;
         let base = sides.base(&commits.merge_base)?;
-        if let Base::OutOfReach(why) = &base {
+        if let Base::OutOfReach(why) | Base::Absent(why) = &base {
             writeln!(io.err, "not measuring the base: {}", escape::line(why))?;
         }
         let request = ci::Request {
-            suite: &self.suite,
+            suite: &suite,
             refused: self.plan.refused(),
             head,
             base,
@@ -206,13 +223,52 @@ impl Job<'_> {
             confirm: !args.no_confirm,
             confirm_budget: args.confirm_budget,
             resume: args.resume,
-            about: self.about.clone(),
+            taken_out,
+            about,
             committed,
             local: self.local.clone(),
             output: &self.output,
         };
         let mut observer = progress::observer(args.quiet, self.plan.seconds_by_case(), io.err.raw());
         ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())
+    }
+
+    /// Before anything is built: a verdict on another program would be taken for one on the pull request.
+    fn check_relation(&self) -> Result<()> {
+        if !self.about.caveats.unrelated || self.args.allow_unrelated {
+            return Ok(());
+        }
+        let what = Program::this().describe();
+        Err(Error::usage(format!("what would be measured is {what}, and nothing of the pull request is in it")).hint(
+            "for candle or a fork of it, set `candle` (--candle); for another program, `build-command` and `head-binary`; \
+             `allow-unrelated` (--allow-unrelated) measures all the same",
+        ))
+    }
+
+    /// The suite with what counts as a change in the base; what the pull request changes in it.
+    fn as_the_base_judges(&self, commits: &BaseCommits) -> (Suite, About, Vec<String>) {
+        let changes =
+            self.base_suite(commits).map(|base| SuiteChanges::between(&base, &self.suite)).unwrap_or_default();
+        let SuiteChanges { changes, taken_out, thresholds } = changes;
+        let thresholds = thresholds.unwrap_or_else(|| self.suite.thresholds.clone());
+        let caveats = Caveats { suite_changes: changes, ..self.about.caveats.clone() };
+        (Suite { thresholds, ..self.suite.clone() }, About { caveats, ..self.about.clone() }, taken_out)
+    }
+
+    /// The suite as the base has it, where a pull request could have changed it and the base can be read.
+    fn base_suite(&self, commits: &BaseCommits) -> Option<Suite> {
+        if self.context.is_none() && self.args.base_commit.is_none() {
+            return None;
+        }
+        // The base of candle's checkout may be another repository's.
+        let here = self.sides.repository() == Path::new(".");
+        let commit = commits.merge_base.as_ref().ok().filter(|_| here).or(commits.tip.as_ref().ok())?;
+        let path = config::path(&self.args.selection)?;
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name()?.to_str()?;
+        let text = String::from_utf8(git::file(directory, commit, name).ok()?).ok()?;
+        let place = format!("{name} of {commit}");
+        config::suite_in(&text, &place, directory, &self.args.selection, &Machine::here()).ok()
     }
 
     /// Of a pull request that may be another commit than its head: a merge with its base, which moves. What git can't tell
@@ -330,18 +386,24 @@ fn committed(
     in_workflow: bool,
 ) -> Result<(Store, Option<String>)> {
     let here = args.baseline.clone().unwrap_or_else(|| directory.join(baseline::DIRECTORY));
+    let checked = || if args.baseline.is_some() { check_directory(&here) } else { Ok(()) };
     if !in_workflow && args.base_commit.is_none() {
+        checked()?;
         return Ok((Store::new(here), None));
     }
     let tip = match &commits.tip {
         Ok(tip) => tip,
         Err(why) => {
+            checked()?;
             let why = why.in_one_line();
             let doubt = format!("judged by the checkout's baselines, which a pull request could change: {why}");
             return Ok((Store::new(here), Some(doubt)));
         }
     };
     let base = ci::baselines_of(tip, &here, &local.of_base(tip))?;
+    if base.is_none() {
+        checked()?;
+    }
     let doubt = base.is_none().then(|| format!("judged by the checkout's baselines, as the base ({tip}) has none"));
     Ok((Store::new(base.unwrap_or(here)), doubt))
 }
@@ -349,6 +411,17 @@ fn committed(
 /// Who sits at a terminal reads tables; what is piped goes where Markdown is read.
 fn format(args: &Args) -> Format {
     args.format.unwrap_or(if terminal::is_stdout() { Format::Table } else { Format::Markdown })
+}
+
+/// A directory that is asked for by name and isn't there would be taken for one without a baseline.
+fn check_directory(baselines: &Path) -> Result<()> {
+    if baselines.is_dir() {
+        return Ok(());
+    }
+    let place = baselines.display();
+    Err(Error::usage(format!("there is no directory {place}, which --baseline names")).hint(format!(
+        "name the one that holds the baselines; `bench-diff baseline update RESULTS --baseline {place}` makes it"
+    )))
 }
 
 /// Publishes the report, and prints it in the wanted format.

@@ -10,14 +10,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::compare::{self, Comparison, Options, Row, Side};
-use crate::error::{Exit, Result};
-use crate::flags;
+use crate::error::{Error, Exit, Result};
 use crate::io::{Io, unwritable};
 use crate::metric::{self, Better, Definition, Metric};
 use crate::page::{github, terminal};
 use crate::publish::FailOn;
 use crate::render;
 use crate::render::comparison::Files;
+use crate::suggest;
 use crate::thresholds::{ALL, ALPHAS, AUTO, NoiseThreshold};
 
 /// Compare two result files: did speed, latency or memory change?
@@ -38,9 +38,9 @@ pub struct Args {
     /// Show only rows that changed or look changed (unconfirmed); the counts are still those of all rows
     #[arg(long)]
     only_changed: bool,
-    /// What makes the exit code 1. What looks changed against a base of fewer than five occasions is unconfirmed, which
-    /// is not a regression
-    #[arg(long, value_name = "WHAT", value_parser = flags::word::<FailOn>(), default_value_t = FailOn::Never)]
+    /// What makes the exit code 1: regression, missing, not-comparable, inconclusive (several with commas), or never.
+    /// What looks changed against a base of fewer than five occasions is unconfirmed, which is not a regression
+    #[arg(long, value_name = "WHAT", default_value = FailOn::DEFAULT)]
     fail_on: FailOn,
 
     /// Compare only this metric (repeatable); `all` for every one [default: those with a * below, and all of other tools].
@@ -154,15 +154,18 @@ fn options(args: &Args, base: &Side, head: &Side) -> Options {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let (base, head) = compare::load(&args.base, &args.head)?;
-    let mut comparison = compare::compare(&base, &head, &options(args, &base, &head))?;
+    let options = options(args, &base, &head);
+    check_metrics(&args.metrics, &options.metrics, &base, &head)?;
+    let mut comparison = compare::compare(&base, &head, &options)?;
+    comparison.acquit(compare::same_program(&base, &head));
     let files = Files::of(&base, &head);
     drop((base, head));
-    let failed = comparison.has_regression();
+    let failed = args.fail_on.fails(&comparison.failings());
     if args.only_changed {
         comparison.rows.retain(Row::looks_changed);
     }
     show(&comparison, &files, args.format, io.out.raw()).map_err(unwritable)?;
-    Ok(if failed && args.fail_on == FailOn::Regression { Exit::Regression } else { Exit::Success })
+    Ok(if failed { Exit::Regression } else { Exit::Success })
 }
 
 /// A metric's name, where it is called as tables head it; the name of a file's own metric stays.
@@ -170,6 +173,20 @@ fn full_name(given: &str, held: &BTreeSet<&str>) -> String {
     let titled = metric::titled(given).filter(|_| !held.contains(given));
     titled.map_or_else(|| given.to_owned(), |metric| metric.name().to_owned())
 }
+
+/// A metric that is asked for by name, and that neither file holds, would be compared as if all were well.
+fn check_metrics(asked: &[String], names: &[String], base: &Side, head: &Side) -> Result<()> {
+    let cells = || base.cases.iter().chain(&head.cases).flat_map(|case| &case.cells);
+    let absent = |name: &&String| *name != ALL && !cells().any(|cell| cell.metric.as_str() == *name);
+    let Some(name) = names.iter().find(absent).filter(|_| !asked.is_empty()) else { return Ok(()) };
+    let held: BTreeSet<&str> = cells().map(|cell| cell.metric.as_str()).collect();
+    let held: Vec<&str> = held.into_iter().take(MOST_NAMED).collect();
+    Err(Error::usage(format!("neither {} nor {} has numbers of the metric `{name}`", base.name, head.name))
+        .hint(format!("they have {}", suggest::one_of(&held).replace(" or ", " and "))))
+}
+
+/// A file of other tools may have very many metrics.
+const MOST_NAMED: usize = 20;
 
 /// The schema of what `--format json` prints.
 const SCHEMA: u32 = 2;

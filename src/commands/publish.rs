@@ -30,7 +30,7 @@ const MAX_DEPTH: usize = 3;
   bench-diff publish --results bench-results                        # in a workflow
   bench-diff publish --results bench-results --fail-on regression   # and end with exit code 1
   bench-diff publish --results bench-results > comment.md           # outside of a workflow
-  bench-diff publish --failed 'the artifact is missing'             # nothing to compare")]
+  bench-diff publish --failed 'the artifact is missing' --fail-on never   # nothing to compare")]
 pub struct Args {
     #[command(flatten)]
     what: What,
@@ -56,8 +56,8 @@ pub struct Publishing {
     /// When to comment on the pull request
     #[arg(long, value_parser = flags::word::<When>(), default_value = "always", value_name = "WHEN")]
     comment: When,
-    /// What makes the exit code 1
-    #[arg(long, value_parser = flags::word::<FailOn>(), default_value = "never", value_name = "WHAT")]
+    /// What makes the exit code 1: regression, missing, not-comparable, inconclusive (several with commas), or never
+    #[arg(long, default_value = FailOn::DEFAULT, value_name = "WHAT")]
     fail_on: FailOn,
     /// What to do without a baseline for this hardware
     #[arg(long, value_parser = flags::word::<IfNoBaseline>(), default_value = "warn", value_name = "WHAT")]
@@ -82,7 +82,7 @@ impl Publishing {
     pub fn options(&self) -> Options {
         Options {
             comment: self.comment,
-            fail_on: self.fail_on,
+            fail_on: self.fail_on.clone(),
             if_no_baseline: self.if_no_baseline,
             summary: self.summary.clone(),
             pr_number: self.pr_number,

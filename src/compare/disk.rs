@@ -211,6 +211,7 @@ impl Row {
 
     fn conclusion(&self) -> Option<Conclusion> {
         match (self.verdict, self.unconfirmed) {
+            (Verdict::Unchanged, false) if self.is_of_same_program() => Some(Conclusion::SameProgram),
             (Verdict::Unchanged, false) => Some(Conclusion::Unchanged),
             (Verdict::Regressed, false) => Some(Conclusion::Worse),
             (Verdict::Improved, false) => Some(Conclusion::Better),
@@ -223,6 +224,10 @@ impl Row {
         }
     }
 
+    fn is_of_same_program(&self) -> bool {
+        self.reason_code.as_ref().is_some_and(|code| *code == ReasonCode::SameProgram)
+    }
+
     /// A verdict without a test; `None` where that isn't of ranges.
     fn reading(&self) -> Option<Reading> {
         let overlap = self.reason_code.as_ref().is_some_and(|code| *code == ReasonCode::RunsOverlap);
@@ -230,6 +235,7 @@ impl Row {
             _ if self.p.is_some() => None,
             Verdict::Regressed => Some(Reading::Worse),
             Verdict::Improved => Some(Reading::Better),
+            Verdict::Unchanged if self.is_of_same_program() => Some(Reading::SameProgram),
             Verdict::Unchanged => Some(Reading::Unchanged),
             Verdict::Inconclusive if overlap => Some(Reading::Unclear),
             Verdict::AtThreshold | Verdict::Inconclusive | Verdict::NotComparable => None,

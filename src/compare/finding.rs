@@ -76,6 +76,8 @@ pub enum Conclusion {
     Unconfirmed(Unconfirmed),
     /// The data don't settle it.
     Open(Open),
+    /// Both sides are of one program: what differs is the machine's.
+    SameProgram,
     /// What a screen concluded about a suspect of which no fresh runs came.
     NotMeasuredAgain(Box<Conclusion>),
 }
@@ -100,6 +102,8 @@ pub enum Reading {
     Unchanged,
     /// The ranges overlap, or are close.
     Unclear,
+    /// Both sides are of one program: what differs is the machine's.
+    SameProgram,
 }
 
 impl Finding {
@@ -146,7 +150,7 @@ impl Conclusion {
     /// What the conclusion means for a reader.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Unchanged => Verdict::Unchanged,
+            Self::Unchanged | Self::SameProgram => Verdict::Unchanged,
             Self::Worse => Verdict::Regressed,
             Self::Better => Verdict::Improved,
             Self::AtThreshold => Verdict::AtThreshold,
@@ -159,7 +163,9 @@ impl Conclusion {
         match self {
             Self::Unconfirmed(_) => true,
             Self::NotMeasuredAgain(screen) => matches!(**screen, Self::Worse | Self::Better) || screen.is_unconfirmed(),
-            Self::Unchanged | Self::Worse | Self::Better | Self::AtThreshold | Self::Open(_) => false,
+            Self::Unchanged | Self::Worse | Self::Better | Self::AtThreshold | Self::Open(_) | Self::SameProgram => {
+                false
+            }
         }
     }
 
@@ -173,7 +179,12 @@ impl Conclusion {
         match self {
             Self::Open(open) => open.runs_needed(),
             Self::NotMeasuredAgain(screen) => screen.runs_needed(),
-            Self::Unchanged | Self::Worse | Self::Better | Self::AtThreshold | Self::Unconfirmed(_) => None,
+            Self::Unchanged
+            | Self::Worse
+            | Self::Better
+            | Self::AtThreshold
+            | Self::Unconfirmed(_)
+            | Self::SameProgram => None,
         }
     }
 
@@ -185,6 +196,7 @@ impl Conclusion {
             Self::Unconfirmed(unconfirmed) => unconfirmed.code(),
             Self::Open(open) => open.code(),
             Self::NotMeasuredAgain(_) => Some(ReasonCode::NotMeasuredAgain.into()),
+            Self::SameProgram => Some(ReasonCode::SameProgram.into()),
         }
     }
 }
@@ -194,7 +206,7 @@ impl Reading {
         match self {
             Self::Worse => Verdict::Regressed,
             Self::Better => Verdict::Improved,
-            Self::Unchanged => Verdict::Unchanged,
+            Self::Unchanged | Self::SameProgram => Verdict::Unchanged,
             Self::Unclear => Verdict::Inconclusive,
         }
     }
@@ -204,6 +216,7 @@ impl Reading {
             Self::Worse | Self::Better => ReasonCode::BeyondSpread,
             Self::Unchanged => ReasonCode::RunsWithinThreshold,
             Self::Unclear => ReasonCode::RunsOverlap,
+            Self::SameProgram => ReasonCode::SameProgram,
         }
     }
 }

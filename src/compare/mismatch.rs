@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::Difference;
 use super::side::{CaseSide, SessionFacts, Side};
 use crate::case::{Case, DeviceKind};
-use crate::results::Environment;
+use crate::results::{Environment, Settings};
 
 /// A card's memory is reported with or without what the driver reserves.
 const MEMORY_TOLERANCE: f64 = 0.02;
@@ -28,19 +28,23 @@ pub(super) fn differences(base: &Side, head: &Side) -> Vec<Difference> {
     let engines = |side: &Side| side.cases.iter().flat_map(|case| case.engines.iter().cloned()).collect();
     found.extend(difference("engine_program", false, engines(base), engines(head)));
     if let (Some(base), Some(head)) = (&base.settings, &head.settings) {
-        let or = |value: Option<u32>, word: &str| value.map_or(word.to_owned(), |value| value.to_string());
-        let settings = [
-            ("warmup", base.warmup.to_string(), head.warmup.to_string()),
-            ("warmup_length", or(base.warmup_length, "whole"), or(head.warmup_length, "whole")),
-            ("iterations", base.iterations.to_string(), head.iterations.to_string()),
-            ("threads", or(base.threads, "any"), or(head.threads, "any")),
-            ("prompt", base.prompt.to_string(), head.prompt.to_string()),
-        ];
-        for (name, base, head) in settings {
-            found.extend(difference(name, true, BTreeSet::from([base]), BTreeSet::from([head])));
-        }
+        found.extend(settings_differences(base, head));
     }
     found
+}
+
+/// Settings that make numbers mean something else.
+pub fn settings_differences(base: &Settings, head: &Settings) -> Vec<Difference> {
+    let or = |value: Option<u32>, word: &str| value.map_or(word.to_owned(), |value| value.to_string());
+    let settings = [
+        ("warmup", base.warmup.to_string(), head.warmup.to_string()),
+        ("warmup_length", or(base.warmup_length, "whole"), or(head.warmup_length, "whole")),
+        ("iterations", base.iterations.to_string(), head.iterations.to_string()),
+        ("threads", or(base.threads, "any"), or(head.threads, "any")),
+        ("prompt", base.prompt.to_string(), head.prompt.to_string()),
+    ];
+    let differing = |(name, base, head)| difference(name, true, BTreeSet::from([base]), BTreeSet::from([head]));
+    settings.into_iter().filter_map(differing).collect()
 }
 
 /// Why the runs of both sides can't be compared, or belong to one history; empty when they can.
@@ -60,7 +64,8 @@ pub fn obstacles(base: &Side, head: &Side) -> Vec<String> {
 /// In what a case differs: its settings or, if these agree, what ran. Plain samples have neither.
 pub(super) fn case(base: &CaseSide, head: &CaseSide) -> Vec<String> {
     let (Some(base_case), Some(head_case)) = (&base.case, &head.case) else { return Vec::new() };
-    let mut found = settings(base_case, head_case);
+    let words = |it: Difference| format!("{} {} -> {}", it.field, it.base, it.head);
+    let mut found: Vec<String> = case_differences(base_case, head_case).into_iter().map(words).collect();
     if base_case.implementation == head_case.implementation {
         found.extend(differing("implementation that ran", &base.implementations, &head.implementations));
     }
@@ -80,8 +85,8 @@ fn joined(words: &BTreeSet<impl ToString>) -> String {
     words.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and ")
 }
 
-/// Names of the settings in which a case differs, with both values.
-fn settings(base: &Case, head: &Case) -> Vec<String> {
+/// The settings in which a case differs.
+pub fn case_differences(base: &Case, head: &Case) -> Vec<Difference> {
     let revision = |case: &Case| case.revision.clone().unwrap_or_default();
     let mut fields = vec![
         ("model", base.model.clone(), head.model.clone()),
@@ -99,11 +104,8 @@ fn settings(base: &Case, head: &Case) -> Vec<String> {
     if base.revision.is_some() && head.revision.is_some() {
         fields.push(("revision", revision(base), revision(head)));
     }
-    fields
-        .into_iter()
-        .filter(|(_, base, head)| base != head)
-        .map(|(name, base, head)| format!("{name} {base} -> {head}"))
-        .collect()
+    let differing = fields.into_iter().filter(|(_, base, head)| base != head);
+    differing.map(|(field, base, head)| Difference { field: field.to_owned(), base, head, blocks: true }).collect()
 }
 
 /// What the devices' measured limits say about the machines.

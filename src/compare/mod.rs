@@ -8,6 +8,7 @@ mod confirm;
 mod design;
 pub mod disk;
 mod drift;
+mod failing;
 mod finding;
 mod forecast;
 mod history;
@@ -21,6 +22,7 @@ mod pair;
 mod plain_samples;
 mod reason;
 mod row;
+mod same_program;
 mod screen;
 mod side;
 mod tally;
@@ -38,14 +40,16 @@ use crate::thresholds::{ALL, ALPHA, ALPHAS, Thresholds};
 
 pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
 pub use drift::ASSUMED as ASSUMED_DRIFT;
+pub use failing::Failing;
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 pub use learned::Learned;
 pub use load::load;
 pub use memory_rule::GRANULARITY_MIB;
-pub use mismatch::obstacles;
+pub use mismatch::{case_differences, obstacles, settings_differences};
 pub use outlook::Outlook;
 pub use reason::{Doubt, MAX_RUNS, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable};
 pub use row::{Cell, Row, Sides};
+pub use same_program::{SameProgram, same_program, same_program_of};
 pub use screen::compare;
 pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
 pub use tally::Tally;
@@ -157,14 +161,12 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
     /// Reasons to trust the verdict less, one sentence each.
     pub warnings: Vec<String>,
+    /// Both sides are of one program: what differs is the machine's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_program: Option<SameProgram>,
 }
 
 impl Comparison {
-    /// Something got worse or was lost.
-    pub fn has_regression(&self) -> bool {
-        self.counts.regressed > 0 || self.notes.iter().any(|note| note.fails)
-    }
-
     /// Derives from the rows what follows from them: a file may claim anything else. Nothing compared is nothing
     /// comparable.
     pub fn summarize(&mut self) {

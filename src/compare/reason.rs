@@ -38,6 +38,8 @@ words! {
         SingleRuns = "single-runs",
         /// A single run on each side of a session.
         SingleRunsOfSessions = "single-runs-of-sessions",
+        /// Both sides are of one program.
+        SameProgram = "same-program",
         /// The sides' machines or settings differ.
         SidesDiffer = "sides-differ",
         /// The case's settings, or what ran, differ.

@@ -48,6 +48,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
         notes,
         differences,
         warnings: Vec::new(),
+        same_program: None,
     };
     comparison.warnings = warnings(base, head, &design, &assessed, &comparison, options);
     comparison.warnings.extend(learned::warnings(&pairs, &base.name));

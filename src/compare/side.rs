@@ -47,6 +47,10 @@ pub struct SessionFacts {
     pub environment: Environment,
     /// What the device can do at most, where that was measured.
     pub ceilings: Option<Ceilings>,
+    /// What was measured.
+    pub program: Program,
+    /// Of its file, where that was read.
+    pub program_sha256: Option<String>,
 }
 
 /// What one side holds of a case.
@@ -247,6 +251,8 @@ impl From<&crate::results::Session> for SessionFacts {
             finished: session.finished.is_some(),
             environment: session.environment.clone(),
             ceilings: session.ceilings,
+            program: session.program.clone(),
+            program_sha256: session.program_sha256.clone(),
         }
     }
 }

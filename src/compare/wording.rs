@@ -99,11 +99,14 @@ fn conclusion(row: &Row, conclusion: &Conclusion) -> String {
         Conclusion::Unconfirmed(Unconfirmed::Told(told)) | Conclusion::Open(Open::Told { told, .. }) => {
             told.text.clone()
         }
+        Conclusion::SameProgram => SAME_PROGRAM.to_owned(),
         Conclusion::NotMeasuredAgain(screen) => {
             format!("looks changed, and couldn't be measured again: {}", self::conclusion(row, screen))
         }
     }
 }
+
+const SAME_PROGRAM: &str = "the same program on both sides: what differs is the machine's";
 
 /// Why a tested row stays open.
 fn doubtful(row: &Row, doubt: Doubt) -> String {
@@ -148,6 +151,7 @@ fn reading(row: &Row, reading: Reading) -> String {
     match reading {
         Reading::Worse | Reading::Better => format!("{words}, beyond the spread of the runs and {floor}"),
         Reading::Unchanged => format!("every run within {floor}"),
+        Reading::SameProgram => SAME_PROGRAM.to_owned(),
         Reading::Unclear => format!("{words}: not all runs are within {floor}, but base and head overlap or are close"),
     }
 }

@@ -188,6 +188,15 @@ pub fn load_suite(selection: &Selection, machine: &Machine) -> Result<Suite> {
     Config::load(&selection, machine)?.suite(Some(&name), machine).cloned()
 }
 
+/// The suite that the same selection means in a configuration of another commit; `directory` is what its relative paths
+/// start from.
+pub fn suite_in(text: &str, name: &str, directory: &Path, selection: &Selection, machine: &Machine) -> Result<Suite> {
+    let parse = |selection: &Selection| Config::parse(text, name.to_owned(), directory, selection, machine);
+    let suite = parse(&Selection::default())?.suite(selection.suite.as_deref(), machine)?.name.clone();
+    let selection = Selection { suite: Some(suite.clone()), ..selection.clone() };
+    parse(&selection)?.suite(Some(&suite), machine).cloned()
+}
+
 /// The candle that a configuration of another commit names; `directory` is what its relative paths start from.
 pub fn candle_in(text: &str, name: String, directory: &Path) -> Result<Option<CandleSource>> {
     let source = Source::parse(name, text)?;

@@ -61,6 +61,12 @@ pub fn changes(repository: &Path) -> Result<Option<String>, GitError> {
     Ok((!diff.is_empty()).then(hash))
 }
 
+/// Are both in one work tree?
+pub fn same_repository(one: &Path, other: &Path) -> bool {
+    let top = |directory| Place::of(directory).map(|place| place.top);
+    matches!((top(one), top(other)), (Ok(one), Ok(other)) if one == other)
+}
+
 /// Is the directory a checkout, not only a part of one?
 pub fn is_root(directory: &Path) -> bool {
     Place::of(directory).is_ok_and(|place| place.prefix.is_empty())

@@ -53,6 +53,13 @@ pub enum Trigger {
         /// A commit.
         before: Option<String>,
     },
+    /// A merge queue tries a commit. The event names its base.
+    MergeGroup {
+        /// What would be merged.
+        head_sha: String,
+        /// What it would be merged into.
+        base_sha: String,
+    },
     /// Release, schedule: no pull request.
     Other,
 }
@@ -123,7 +130,7 @@ impl Context {
             Trigger::PullRequest(pull) => Some(pull.number),
             Trigger::Comment { number } => Some(*number),
             Trigger::Dispatch { number } => *number,
-            Trigger::WorkflowRun(_) | Trigger::Push { .. } | Trigger::Other => None,
+            Trigger::WorkflowRun(_) | Trigger::Push { .. } | Trigger::MergeGroup { .. } | Trigger::Other => None,
         }
     }
 
@@ -132,6 +139,7 @@ impl Context {
     pub fn head_sha(&self) -> Option<&str> {
         match &self.trigger {
             Trigger::PullRequest(pull) => Some(&pull.head_sha),
+            Trigger::MergeGroup { head_sha, .. } => Some(head_sha),
             Trigger::WorkflowRun(run) => match run.event.as_deref() {
                 None | Some("pull_request" | "push") => Some(&run.head_sha),
                 Some(_) => None,
@@ -158,6 +166,7 @@ impl Context {
         match &self.trigger {
             Trigger::PullRequest(pull) => Some(&pull.base_sha),
             Trigger::Push { before } => before.as_deref(),
+            Trigger::MergeGroup { base_sha, .. } => Some(base_sha),
             _ => None,
         }
     }
@@ -190,7 +199,10 @@ impl Context {
             (_, Some(number)) => self.pull(client, number).map(Some),
             (Trigger::Comment { number }, None) => self.pull(client, *number).map(Some),
             (Trigger::Dispatch { number: Some(number) }, None) => self.pull(client, *number).map(Some),
-            (Trigger::Dispatch { number: None } | Trigger::Push { .. } | Trigger::Other, None) => Ok(None),
+            (
+                Trigger::Dispatch { number: None } | Trigger::Push { .. } | Trigger::MergeGroup { .. } | Trigger::Other,
+                None,
+            ) => Ok(None),
         }
     }
 
@@ -279,6 +291,10 @@ impl Trigger {
                 let is_branch = |sha: &String| sha.bytes().any(|digit| digit != b'0');
                 Self::Push { before: payload.before.filter(is_branch).map(check_sha).transpose()? }
             }
+            "merge_group" => {
+                let group = payload.merge_group.ok_or_else(|| wrong(&"it has no merge group"))?;
+                Self::MergeGroup { head_sha: check_sha(group.head_sha)?, base_sha: check_sha(group.base_sha)? }
+            }
             _ => Self::Other,
         })
     }
@@ -299,6 +315,7 @@ struct Payload {
     pull_request: Option<Pull>,
     issue: Option<Issue>,
     workflow_run: Option<Run>,
+    merge_group: Option<Group>,
     inputs: Option<serde_json::Value>,
     before: Option<String>,
     repository: Option<PayloadRepository>,
@@ -307,6 +324,12 @@ struct Payload {
 #[derive(Deserialize)]
 struct PayloadRepository {
     default_branch: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Group {
+    head_sha: String,
+    base_sha: String,
 }
 
 #[derive(Deserialize)]

@@ -30,7 +30,7 @@ impl Step<'_, '_> {
         let mut outcome = StepOutcome::default();
         outcome.add(&report, false);
         if self.context.is_some() {
-            let annotation = annotation_of_failure(&report, self.options.fail_on);
+            let annotation = annotation_of_failure(&report, &self.options.fail_on);
             write!(self.io.err, "{}", outputs::commands(&annotation.into_iter().collect::<Vec<_>>()))?;
         }
         let summary = self.summarize(&report, &surroundings)?;

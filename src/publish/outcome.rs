@@ -1,14 +1,17 @@
 //! What a step's reports come to: the gate, the outputs, the annotations.
 
+use std::collections::BTreeSet;
 use std::io;
 
+use super::gate;
 use super::policy::{FailOn, IfNoBaseline, Options};
-use crate::compare::{Counts, Row, Verdict};
+use crate::compare::{Counts, Failing, Row, Verdict};
 use crate::error::Exit;
 use crate::escape;
 use crate::github::checks::Conclusion;
 use crate::github::outputs::{Annotation, Files, Level};
 use crate::number::signed_percent;
+use crate::render::pull_request;
 use crate::report::Report;
 
 /// Over all reports of a step.
@@ -16,7 +19,7 @@ use crate::report::Report;
 pub struct StepOutcome {
     verdict: Option<Verdict>,
     counts: Counts,
-    failing: bool,
+    failings: BTreeSet<Failing>,
     /// There is a report without a baseline.
     uncompared: bool,
     /// There is a report of nothing.
@@ -26,9 +29,13 @@ pub struct StepOutcome {
 
 impl StepOutcome {
     pub fn add(&mut self, report: &Report, accepted: bool) {
-        self.failing |= fails(report, accepted);
+        self.failings.extend(gate::failings(report, accepted));
         self.unmeasured |= report.failure().is_some();
         self.uncompared |= report.is_first_run();
+        // Also of a comparison without a row.
+        if gate::failings(report, false).contains(&Failing::NotComparable) {
+            self.verdict = self.verdict.max(Some(Verdict::NotComparable));
+        }
         for row in rows(report) {
             *self.counts.of_mut(row.verdict()) += 1;
             self.verdict = self.verdict.max(Some(row.verdict()));
@@ -37,8 +44,7 @@ impl StepOutcome {
 
     pub fn exit(&self, options: &Options) -> Exit {
         let unjudged = self.uncompared && options.if_no_baseline == IfNoBaseline::Fail;
-        let failed = self.failing && options.fail_on == FailOn::Regression;
-        if failed || unjudged { Exit::Regression } else { Exit::Success }
+        if unjudged || options.fail_on.fails(&self.failings) { Exit::Regression } else { Exit::Success }
     }
 
     pub fn write(&self, files: &Files) -> io::Result<()> {
@@ -48,6 +54,7 @@ impl StepOutcome {
             ("improved", self.counts.improved.to_string()),
             ("inconclusive", self.counts.inconclusive.to_string()),
             ("unchanged", self.counts.unchanged.to_string()),
+            ("failing", self.failings.iter().map(|failing| failing.word()).collect::<Vec<_>>().join(",")),
             ("comment-url", self.comments.join("\n")),
         ] {
             files.set(name, &value)?;
@@ -70,29 +77,19 @@ fn rows(report: &Report) -> impl Iterator<Item = &Row> {
     report.comparison().into_iter().flat_map(|comparison| &comparison.rows)
 }
 
-pub fn regressed(report: &Report) -> impl Iterator<Item = &Row> {
+fn regressed(report: &Report) -> impl Iterator<Item = &Row> {
     rows(report).filter(|row| row.verdict() == Verdict::Regressed)
-}
-
-/// Numbers that the baseline has and this measurement lacks: a gate that lets them pass can be passed by a crash.
-fn lost(report: &Report) -> bool {
-    let mut notes = report.comparison().into_iter().flat_map(|comparison| &comparison.notes);
-    report.failure().is_some() || notes.any(|note| note.fails)
-}
-
-fn fails(report: &Report, accepted: bool) -> bool {
-    lost(report) || (regressed(report).next().is_some() && !accepted)
 }
 
 /// How a report's own check run ends.
 pub fn conclusion(report: &Report, accepted: bool, options: &Options) -> Conclusion {
     let unjudged = report.is_first_run() && options.if_no_baseline == IfNoBaseline::Fail;
-    match (fails(report, accepted), options.fail_on) {
-        (false, _) if unjudged => Conclusion::Failure,
-        (false, _) => Conclusion::Success,
-        (true, FailOn::Regression) => Conclusion::Failure,
-        (true, FailOn::Never) => Conclusion::Neutral,
+    let mut failings = gate::failings(report, accepted);
+    if unjudged || options.fail_on.fails(&failings) {
+        return Conclusion::Failure;
     }
+    failings.remove(&Failing::Inconclusive);
+    if failings.is_empty() { Conclusion::Success } else { Conclusion::Neutral }
 }
 
 /// Something changed, perhaps unconfirmed, or nothing was compared.
@@ -102,13 +99,14 @@ pub fn worth_saying(report: &Report) -> bool {
         .is_none_or(|comparison| comparison.rows.iter().any(Row::looks_changed) || !comparison.notes.is_empty())
 }
 
-fn level(fail_on: FailOn, accepted: bool) -> Level {
-    if fail_on == FailOn::Regression && !accepted { Level::Error } else { Level::Warning }
+/// As loud as the gate.
+fn level(report: &Report, fail_on: &FailOn, accepted: bool) -> Level {
+    if fail_on.fails(&gate::failings(report, accepted)) { Level::Error } else { Level::Warning }
 }
 
 /// Where nothing says of which suite, the message says it all.
-pub fn annotation_of_failure(report: &Report, fail_on: FailOn) -> Option<Annotation> {
-    let (level, why) = (level(fail_on, false), escape::short_line(report.failure()?, 300));
+pub fn annotation_of_failure(report: &Report, fail_on: &FailOn) -> Option<Annotation> {
+    let (level, why) = (level(report, fail_on, false), escape::short_line(report.failure()?, 300));
     Some(match report.suite.as_str() {
         "" => Annotation { level, title: "bench-diff".to_owned(), message: format!("nothing was measured: {why}") },
         suite => Annotation {
@@ -119,8 +117,18 @@ pub fn annotation_of_failure(report: &Report, fail_on: FailOn) -> Option<Annotat
     })
 }
 
-pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Annotation> {
-    let level = level(fail_on, accepted);
+/// A comparison was promised, and all or a part of it didn't take place.
+fn unjudged(report: &Report, level: Level) -> Option<Annotation> {
+    let incomparable = gate::failings(report, false).contains(&Failing::NotComparable);
+    (incomparable && report.failure().is_none()).then(|| Annotation {
+        level,
+        title: format!("bench-diff: no verdict on {}", escape::short_line(&report.suite, 80)),
+        message: pull_request::title(report),
+    })
+}
+
+pub fn annotations(report: &Report, fail_on: &FailOn, accepted: bool) -> Vec<Annotation> {
+    let level = level(report, fail_on, accepted);
     let unmeasured = annotation_of_failure(report, fail_on).into_iter();
     let regressions = regressed(report).map(|row| {
         let change = row.change().map_or_else(String::new, |change| format!(" changed by {}", signed_percent(change)));
@@ -136,5 +144,5 @@ pub fn annotations(report: &Report, fail_on: FailOn, accepted: bool) -> Vec<Anno
         title: format!("bench-diff: no numbers for {}", escape::short_line(&note.case, 80)),
         message: escape::short_line(&note.reason, 300),
     });
-    unmeasured.chain(regressions).chain(lost).collect()
+    unmeasured.chain(unjudged(report, level)).chain(regressions).chain(lost).collect()
 }

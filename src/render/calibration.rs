@@ -77,7 +77,7 @@ fn smallest(calibration: &Calibration) -> Line {
     ]
 }
 
-fn apparent(apparent: &Apparent) -> Line {
+pub(super) fn apparent(apparent: &Apparent) -> Line {
     let Apparent { rows, of, by_chance, largest, .. } = *apparent;
     match (of, largest) {
         (0, _) => Line::default(),

@@ -1,7 +1,7 @@
 //! How commits are named: short, and only as what they are.
 
 use crate::page::{Line, code, line};
-use crate::results::{Program, Results};
+use crate::results::Program;
 
 /// The commit that a program was built from: of candle, where it names that.
 pub fn program(program: &Program) -> Line {
@@ -11,12 +11,6 @@ pub fn program(program: &Program) -> Line {
         (None, None) if program.version.is_empty() => "an unknown build".into(),
         (None, None) => code(&program.version, 30),
     }
-}
-
-/// Of the program that was measured last, unless it is named by its candle.
-pub fn commit_of(results: &Results) -> Option<&str> {
-    let program = &results.sessions.last()?.program;
-    program.commit.as_deref().filter(|_| candle_commit_of(program).is_none())
 }
 
 /// `abc1234`, `abc1234-dirty`; what isn't one isn't shown.

@@ -1,7 +1,7 @@
 //! A comparison as a page: what `compare` prints, and the body of a pull request's comment.
 
 use super::case_table::{self, Cases, Rank};
-use super::{SENTENCE, Sides, details, facts, headline, next_step};
+use super::{SENTENCE, Sides, details, facts, headline, next_step, self_check};
 use crate::compare::{Comparison, Difference, Side};
 use crate::number::count;
 use crate::page::{Block, Icon, Line, Page, foreign, line};
@@ -61,6 +61,9 @@ pub(super) fn warnings(comparison: &Comparison, most: usize) -> Block {
 
 /// What changed; then what has no numbers; then the rest.
 pub(super) fn body(comparison: &Comparison, sides: Sides) -> Vec<Block> {
+    if self_check::applies(comparison) {
+        return self_check::body(comparison).into_iter().chain(details::notes(comparison)).collect();
+    }
     let cases = Cases::of(&comparison.rows);
     let (shown, open) = attention(&cases);
     let mut blocks: Vec<Block> = named(&cases).into_iter().collect();

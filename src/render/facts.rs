@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::caveat_lines;
 use super::commit_names::program;
+use super::surroundings::Surroundings;
 use super::{metric, metric_order};
 use crate::case::WeightsSource;
 use crate::compare::{ASSUMED_DRIFT as ASSUMED, Comparison, GRANULARITY_MIB, Learned, Row, Tally, Tier, Verdict};
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, percent};
-use crate::page::{Icon, Line, foreign, line};
+use crate::page::{Icon, Line, code, foreign, line};
 use crate::report::Report;
 use crate::results::{Outcome, Results, Session};
 use crate::stats::Share;
@@ -122,7 +124,7 @@ pub fn device(report: &Report) -> Line {
 }
 
 /// `driver 580.65 · 1980 MHz, not throttled · base abc1234 (v1.2.0), 3 days old · PR def5678`
-pub fn of_machine(report: &Report) -> Vec<Line> {
+pub fn of_machine(report: &Report, surroundings: &Surroundings) -> Vec<Line> {
     let mut facts: Vec<Line> = Vec::new();
     let session = report.head.sessions.last();
     if let Some(driver) = session.and_then(|session| session.environment.driver_version.as_ref()) {
@@ -130,11 +132,26 @@ pub fn of_machine(report: &Report) -> Vec<Line> {
     }
     facts.extend(clocks(&report.head));
     facts.extend(report.base().map(|base| line!["base ", base_line(base, &report.head)]));
-    facts.extend(session.map(|session| line!["PR ", program(&session.program)]));
+    facts.extend(pull_request(report, surroundings));
     if report.head.cases.iter().any(|case| case.weights == WeightsSource::Generated) {
         facts.push("generated weights".into());
     }
     facts
+}
+
+/// `PR def5678`, and what was measured for it where that is of another commit, such as its merge with its base.
+fn pull_request(report: &Report, surroundings: &Surroundings) -> Option<Line> {
+    let measured = report.head.sessions.last().map(|session| &session.program);
+    let Some(commit) = caveat_lines::pull_request_of(report, surroundings) else {
+        return measured.map(|measured| line!["PR ", program(measured)]);
+    };
+    Some(match measured {
+        Some(measured) if caveat_lines::is_of(measured, &commit) => line!["PR ", program(measured)],
+        Some(measured) => {
+            line!["PR ", code(&commit, 20), ", measured as ", foreign(&measured.name, 40), " ", program(measured)]
+        }
+        None => line!["PR ", code(&commit, 20)],
+    })
 }
 
 /// The clocks that were seen, and whether anything held them down.

@@ -1,6 +1,7 @@
 //! The first line, which answers, and the second, which says what belongs to the answer.
 
 use super::case_table::Rank;
+use super::self_check;
 use super::{Sides, metric, metric_order};
 use crate::compare::{Comparison, Direction, NoteKind, Row, Tally, Tier, Verdict};
 use crate::number::{count, counted, percent, signed_percent};
@@ -11,6 +12,10 @@ const MOST_METRICS: usize = 4;
 
 /// `Slower: decode -9.0% in 4 of 4 cases`. What isn't compared or was lost comes behind what got worse.
 pub fn of_comparison(comparison: &Comparison) -> Line {
+    if self_check::applies(comparison) {
+        let parts = std::iter::once(self_check::answer(comparison)).chain(noted(comparison));
+        return Line::joined(parts, " · ");
+    }
     let mut parts = changed(comparison, Rank::Regressed);
     parts.extend(noted(comparison));
     parts.extend(changed(comparison, Rank::Unconfirmed));
@@ -193,6 +198,9 @@ fn thresholds(tallies: &[Tally]) -> Line {
 
 /// What belongs to the answer: what follows from it, what stays as it was, what is open, and how that was found.
 pub fn sentences(comparison: &Comparison, sides: Sides) -> Vec<Line> {
+    if self_check::applies(comparison) {
+        return self_check::sentence(comparison).into_iter().collect();
+    }
     let mut said = followers(comparison);
     if comparison.by_metric.iter().any(is_change) {
         said.extend(unchanged(comparison));

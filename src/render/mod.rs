@@ -5,6 +5,7 @@ pub mod baseline;
 pub mod calibration;
 mod case_names;
 mod case_table;
+mod caveat_lines;
 mod commit_names;
 pub mod comparison;
 pub mod conformance;
@@ -19,6 +20,8 @@ pub mod profile_tables;
 pub mod pull_request;
 mod reproduce;
 pub mod run;
+mod self_check;
+mod surroundings;
 
 use crate::metric::{Better, MetricName};
 use crate::page::{Line, code, foreign};

@@ -1,5 +1,6 @@
 //! What to do now.
 
+use super::caveat_lines;
 use crate::compare::{Comparison, NoteKind, Outlook, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Line, command, foreign, line};
@@ -46,6 +47,9 @@ pub fn of_samples(comparison: &Comparison) -> Option<Line> {
 
 /// For who reads a pull request.
 pub fn of_pull_request(report: &Report, accepted: bool) -> Line {
+    if let Some(step) = caveat_lines::next_step(report, accepted) {
+        return step;
+    }
     match &report.answer {
         Answer::Failed { .. } => {
             "find out why in the run's log, and run it again; until then nothing is known about this commit.".into()

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::case_table::{self, Cases};
-use super::commit_names::{commit_of, short_commit};
+use super::commit_names::short_commit;
 use super::comparison::{self, changed};
-use super::{SENTENCE, Sides, calibration, details, facts, headline, next_step, reproduce, run};
+pub use super::surroundings::Surroundings;
+use super::{SENTENCE, Sides, calibration, caveat_lines, details, facts, headline, next_step, reproduce, run};
 use crate::compare::Comparison;
 use crate::metric::Metric;
 use crate::number::{count, counted};
@@ -19,17 +20,6 @@ use crate::results::{FailureKind, Outcome, Results};
 
 /// Warnings shown; a hostile report may have any number.
 const WARNINGS: usize = 8;
-
-/// What surrounds the report.
-#[derive(Debug, Clone, Default)]
-pub struct Surroundings {
-    /// The workflow run that measured, with its summary and its artifacts.
-    pub run_url: Option<String>,
-    /// The measured commit of the pull request.
-    pub commit: Option<String>,
-    /// A maintainer's word that the regressions are intended.
-    pub accepted: Option<Acceptance>,
-}
 
 /// The comment's text, under 60,000 bytes whatever the report holds.
 pub fn comment(report: &Report, surroundings: &Surroundings) -> String {
@@ -62,13 +52,20 @@ fn page(report: &Report, surroundings: &Surroundings) -> Page {
     Page {
         headline: answer(report),
         top: top(report, surroundings),
-        body: body(report),
+        body: body(report, surroundings),
         end: end(report, surroundings),
     }
 }
 
 fn answer(report: &Report) -> Line {
+    Line::joined(caveat_lines::first(report).into_iter().chain([verdict(report)]), " · ")
+}
+
+fn verdict(report: &Report) -> Line {
     match &report.answer {
+        Answer::Failed { .. } if report.caveats.unrelated => {
+            line![Icon::Failed, "Nothing of this pull request would be measured"]
+        }
         Answer::Failed { .. } => {
             every_run_failed(&report.head).unwrap_or_else(|| line![Icon::Failed, "Nothing could be measured"])
         }
@@ -127,6 +124,7 @@ fn top(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
         blocks.push(Block::Paragraph(Line::joined(sentences, " ")));
     }
     blocks.extend(report.failure().map(|why| failure(why, surroundings)));
+    blocks.extend(caveat_lines::explained(report, surroundings));
     blocks.extend(report.comparison().map(|comparison| comparison::warnings(comparison, WARNINGS)));
     blocks
 }
@@ -144,7 +142,7 @@ fn failure(why: &str, surroundings: &Surroundings) -> Block {
     Block::Quote(line![what, " could not be measured: ", foreign(why, 600)])
 }
 
-fn body(report: &Report) -> Vec<Block> {
+fn body(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     let mut blocks = Vec::new();
     match &report.answer {
         Answer::Failed { .. } => blocks.extend(details::failures(&report.head)),
@@ -163,7 +161,7 @@ fn body(report: &Report) -> Vec<Block> {
     blocks.extend(details::samples(report));
     if report.failure().is_none() {
         let title = line![Icon::Commands, "Reproduce locally"];
-        blocks.push(Block::Fold { title, blocks: vec![Block::Commands(reproduce::commands(report))] });
+        blocks.push(Block::Fold { title, blocks: vec![Block::Commands(reproduce::commands(report, surroundings))] });
     }
     blocks
 }
@@ -197,13 +195,10 @@ fn self_check(check: &Comparison) -> Option<Block> {
 
 /// The next step, the facts, and where the rest is.
 fn end(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
-    let mut sources = facts::of_machine(report);
+    let mut sources = facts::of_machine(report, surroundings);
     sources.extend(report.comparison().into_iter().flat_map(facts::of_numbers));
     let url = surroundings.run_url.as_deref().and_then(Url::checked);
     sources.extend(url.map(|url| link("full report and results", url)));
-    let commit = surroundings.commit.as_deref().map(short_commit).filter(|hex| !hex.is_empty());
-    let said = |hex: &String| commit_of(&report.head).is_some_and(|own| own.starts_with(hex.as_str()));
-    sources.extend(commit.filter(|hex| !said(hex)).map(|hex| line!["commit ", code(&hex, 20)]));
     sources.push(concat!("bench-diff ", env!("CARGO_PKG_VERSION")).into());
     vec![Block::Next(next_step::of_pull_request(report, surroundings.accepted.is_some())), Block::Facts(sources)]
 }

@@ -1,24 +1,34 @@
 //! How to see the same numbers elsewhere. Only checked words go into a command that people copy.
 
+use super::caveat_lines;
 use super::commit_names::{candle_commit_of, short_commit};
+use super::surroundings::Surroundings;
 use crate::report::Report;
 use crate::results::{Program, Results};
 
 /// Commands for a shell.
-pub fn commands(report: &Report) -> String {
+pub fn commands(report: &Report, surroundings: &Surroundings) -> String {
     let suite = if is_word(&report.suite) { format!(" --suite {}", report.suite) } else { String::new() };
     if let Some(head) = candle_commit(&report.head) {
         let base = report.base().and_then(candle_commit);
         let base = base.map_or_else(String::new, |base| format!(" --base-ref {base}"));
         return format!("# ../candle: a checkout of candle at {head}\nbench-diff ci{suite} --candle ../candle{base}\n");
     }
-    let base = report.base().map(|base| run(base, &suite, "base.json")).unwrap_or_default();
+    let pull_request = caveat_lines::pull_request_of(report, surroundings);
+    let base = report.base().map(|base| run(base, None, &suite, "base.json")).unwrap_or_default();
     let compare = if base.is_empty() { "" } else { "bench-diff compare base.json head.json\n" };
-    format!("{base}{}{compare}", run(&report.head, &suite, "head.json"))
+    format!("{base}{}{compare}", run(&report.head, pull_request, &suite, "head.json"))
 }
 
-fn run(results: &Results, suite: &str, file: &str) -> String {
-    let at = results.sessions.last().map_or_else(String::new, |session| at(&session.program));
+/// The pull request's commit outweighs what the program says: that may be the merge with its base, or another
+/// repository's.
+fn run(results: &Results, pull_request: Option<String>, suite: &str, file: &str) -> String {
+    let last = results.sessions.last();
+    let other = pull_request.filter(|commit| last.is_none_or(|session| !caveat_lines::is_of(&session.program, commit)));
+    let at = match other {
+        Some(commit) => format!("# at {commit}\n"),
+        None => last.map_or_else(String::new, |session| at(&session.program)),
+    };
     format!("{at}bench-diff run{suite} --output {file}\n")
 }
 

@@ -28,7 +28,15 @@ impl From<v3::Report> for Report {
             }
             (None, None) => Answer::FirstRun { self_check, release },
         };
-        Self { suite, hardware, head, answer, pull_request: file.pull_request, origin: file.origin }
+        Self {
+            suite,
+            hardware,
+            head,
+            answer,
+            pull_request: file.pull_request,
+            origin: file.origin,
+            caveats: file.caveats,
+        }
     }
 }
 
@@ -47,6 +55,7 @@ impl From<&Report> for v3::Report {
             levels: report.levels(),
             pull_request: report.pull_request,
             origin: report.origin.clone(),
+            caveats: report.caveats.clone(),
             failure: report.failure().map(str::to_owned),
         }
     }

@@ -3,6 +3,7 @@
 //! `ci` writes it where the measuring happens; `publish` reads it on a machine that trusts nothing in it. Here is what it
 //! is in memory; `report_v3` is the file, and `conversion` goes between them.
 
+mod caveats;
 mod conversion;
 mod report_v3;
 
@@ -14,10 +15,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::{Calibration, calibrate};
-use crate::compare::Comparison;
+use crate::compare::{self, Comparison};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::results::{self, Level, Results};
+pub use caveats::{Caveats, SuiteChange};
 
 /// The schema that is written; 1 and 2 are read as well. 1 held results of schema 1; both had older names of a row's noise
 /// threshold and minimum detectable effect.
@@ -41,6 +43,8 @@ pub struct Report {
     pub pull_request: Option<u64>,
     /// What was measured where, as the measuring job knew it. `publish` refuses what is of something else.
     pub origin: Option<Origin>,
+    /// What keeps it from being the verdict that was asked for.
+    pub caveats: Caveats,
 }
 
 /// What came of a measurement.
@@ -115,7 +119,15 @@ impl fmt::Display for Origin {
 impl Report {
     /// Of what was measured, and what came of it.
     pub fn of(head: Results, hardware: String, answer: Answer) -> Self {
-        Self { suite: head.suite.clone(), hardware, head, answer, pull_request: None, origin: None }
+        Self {
+            suite: head.suite.clone(),
+            hardware,
+            head,
+            answer,
+            pull_request: None,
+            origin: None,
+            caveats: Caveats::default(),
+        }
     }
 
     /// Nothing is known but what it should have been of.
@@ -135,6 +147,11 @@ impl Report {
     /// There was nothing to compare with.
     pub fn is_first_run(&self) -> bool {
         matches!(self.answer, Answer::FirstRun { .. })
+    }
+
+    /// A comparison was promised, and none took place.
+    pub fn is_unjudged(&self) -> bool {
+        self.failure().is_some() || self.caveats.break_a_promise()
     }
 
     /// Of head and base.
@@ -169,10 +186,11 @@ impl Report {
         }
     }
 
-    /// What follows from the self-check.
+    /// What follows from a measurement of one program on both sides.
     pub fn calibration(&self) -> Option<Calibration> {
         let runs = self.head.settings.runs;
-        self.self_check().map(|check| calibrate(&self.suite, &self.hardware, runs, runs, check))
+        let same = self.comparison().filter(|comparison| comparison.same_program.is_some());
+        self.self_check().or(same).map(|check| calibrate(&self.suite, &self.hardware, runs, runs, check))
     }
 
     /// Without a comparison, what was measured in the last session, case by case.
@@ -192,7 +210,10 @@ impl Report {
         let (compared, release) = match &mut self.answer {
             Answer::Failed { .. } => (None, None),
             Answer::FirstRun { self_check, release } => (self_check.as_mut(), release.as_mut()),
-            Answer::Compared { comparison, release, .. } => (Some(comparison), release.as_mut()),
+            Answer::Compared { base, comparison, release } => {
+                comparison.acquit(compare::same_program_of(base, &self.head));
+                (Some(comparison), release.as_mut())
+            }
         };
         let release = release.map(|release| &mut release.comparison);
         compared.into_iter().chain(release).for_each(Comparison::summarize);

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, ReleaseComparison};
+use super::{Caveats, Origin, ReleaseComparison};
 use crate::calibrate::Calibration;
 use crate::compare::Comparison;
 use crate::results::{Level, Results};
@@ -34,7 +34,7 @@ pub struct Report {
     /// Without a baseline, the same build measured as base and head: what this machine can tell apart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub self_check: Option<Comparison>,
-    /// What follows from the self-check.
+    /// What follows from a measurement of one program on both sides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
     /// Without a baseline, what was measured in the last session, case by case.
@@ -46,6 +46,9 @@ pub struct Report {
     /// What was measured where, as the measuring job knew it. `publish` refuses what is of something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// What keeps it from being the verdict that was asked for; absent where nothing does.
+    #[serde(default, skip_serializing_if = "Caveats::is_empty")]
+    pub caveats: Caveats,
     /// Why nothing could be measured: then there are neither numbers nor a comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

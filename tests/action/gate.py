@@ -49,7 +49,7 @@ class Repository:
         check(done.returncode == 0, f"bench-diff {args}: {done.stderr}")
 
     def program(self, speed):
-        text = (ROOT / "tests/ci/program.sh").read_text().replace("SPEED", speed).replace("COMMIT", "aaaaaaa")
+        text = (ROOT / "tests/ci/program.sh").read_text().replace("SPEED", speed).replace("COMMIT", f"aaaaaaa{speed}")
         (self.path / "head").write_text(text)
         (self.path / "head").chmod(0o755)
 

@@ -32,6 +32,7 @@ class Recorder:
         def change(name, job):
             if name == "publish":
                 self.report = self.arguments("publish")
+            job["steps"][-1]["with"].pop("allow-unrelated", None)
             job["steps"][-1]["with"] |= {"binary-path": str(program)} | {"measure": measure, "publish": publish or {}}[name]
         event = {"action": "opened", "number": self.pull["number"], "pull_request": self.pull}
         for command in ["base", "ci", "publish"]:
@@ -50,7 +51,7 @@ def arguments(world):
         {"config": "c d.toml", "suite": "s", "gpus": "1", "baseline": "b", "head-binary": "h", "base-binary": "o",
          "base-ref": "r", "candle": "k", "confirm": "never", "confirm-budget": "3", "results": "out", "pr-number": "7",
          "fail-on": "regression", "if-no-baseline": "fail", "artifact-name": "mine", "build-command": "touch built",
-         "build-env": "CC_one  CC_two"},
+         "build-env": "CC_one  CC_two", "allow-unrelated": "true"},
         {"comment": "changed", "check-run": "false", "pr-number": "8", "fail-on": "never", "if-no-baseline": "pass",
          "artifact-name": "mi*"})
     check(recorder.arguments("base") == "base --base-ref r --pr-number 7 --repository k".split(), recorder.arguments("base"))
@@ -59,7 +60,7 @@ def arguments(world):
     check(source.endswith("bench-diff@v1") or "bench-diff" in source, f"the source is this Action's: {source}")
     check(ci == ["ci", "--output", "out", "--no-publish", "--source", "--config", "c d.toml", "--suite", "s", "--gpus", "1",
                  "--baseline", "b", "--head-binary", "h", "--base-binary", "o", "--build-env", "CC_one", "--build-env", "CC_two", "--base-ref", "r", "--candle", "k",
-                 "--confirm-budget", "3", "--no-confirm"], f"the arguments of ci: {ci}")
+                 "--allow-unrelated", "--confirm-budget", "3", "--no-confirm"], f"the arguments of ci: {ci}")
     report = without_paths(recorder.report)
     check(report == "publish --results --comment never --no-check-run --fail-on regression --if-no-baseline fail --summary",
           f"of the report: {report}")
@@ -83,7 +84,7 @@ def defaults(world):
     check(ci == "ci --output bench-results --no-publish --source --base-commit b1 --merge-base b2".split(), f"of ci: {ci}")
     check(without_paths(recorder.report) == "publish --results --comment never --no-check-run --fail-on never "
           "--if-no-baseline warn --summary", f"of the report: {recorder.report}")
-    check(without_paths(recorder.arguments("publish")) == "publish --results --comment always --fail-on regression "
+    check(without_paths(recorder.arguments("publish")) == "publish --results --comment always --fail-on regression,not-comparable "
           "--if-no-baseline warn --summary", f"of publish: {recorder.arguments('publish')}")
     recorder.run({"upload": "false", "build-command": "true", "head-binary": "h", "base-ref": "r"}, base="base-commit=b1\\n")
     ci = recorder.arguments("ci")

@@ -188,7 +188,7 @@ fn when_the_budget_is_spent_the_rest_stays_open_with_what_would_tell() {
 }
 
 #[test]
-fn a_base_that_cannot_be_built_costs_only_the_confirmation() {
+fn a_base_that_cannot_be_built_costs_the_confirmation_and_is_no_verdict() {
     let place = with_baseline();
     let head = place.program("head", "90", "bbbbbbb");
     place.git(&["init", "--quiet", "--initial-branch", "main"]);
@@ -198,7 +198,8 @@ fn a_base_that_cannot_be_built_costs_only_the_confirmation() {
     place.commit("more");
     let flags = ["--head-binary", "./head", "--build-command", "false", "--base-ref", "main"];
     let (exit, _, err) = place.ci(&flags);
-    assert_eq!(exit, 0, "{head}: {err}");
+    assert_eq!(exit, 1, "{head}: {err}");
+    assert_eq!(place.report()["comparison"]["verdict"], "inconclusive");
     let warnings = place.warnings();
     assert!(warnings.contains("what looks changed was not measured again: can't build the base"), "{warnings}");
 }

@@ -144,6 +144,19 @@ fn every_event_leads_to_its_base_in_a_shallow_clone() {
     }
 }
 
+/// The queue's target need not be the default branch.
+#[test]
+fn a_merge_queue_is_judged_by_the_base_that_its_event_names() {
+    let place = Place::new();
+    let clone = place.clone(&[]);
+    let group = json!({ "head_sha": place.faster, "base_sha": place.parted, "base_ref": "refs/heads/release" });
+    let step = place.step("merge_group", json!({ "merge_group": group }));
+    let output = step.run_in(&clone, &["base"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(step.output("base-commit"), place.parted, "not the default branch's: {}", stderr(&output));
+    assert_eq!(step.output("merge-base"), place.parted);
+}
+
 #[test]
 fn a_push_to_a_branch_is_judged_by_what_was_there_before() {
     let place = Place::new();

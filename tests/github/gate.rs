@@ -1,10 +1,14 @@
 //! The gate: what fails the step, colours the check run, and is worth a comment.
 
-use bench_diff::compare::Verdict;
-use bench_diff::report::Report;
+use bench_diff::compare::{Options, Verdict};
+use bench_diff::report::{Caveats, Report, SuiteChange};
 
-use crate::fake::{Fault, GitHub, HEAD_SHA, pull};
-use crate::reports::{failed, first_run, judged, lost_and_regressed, noted, origin, regressed, unchanged};
+use serde_json::json;
+
+use crate::fake::{BASE_SHA, Fault, GitHub, HEAD_SHA, pull};
+use crate::reports::{
+    SMALL, Samples, failed, first_run, forged, in_turn, judged, lost_and_regressed, noted, origin, regressed, unchanged,
+};
 use crate::step::{Step, stderr};
 
 fn accept(github: &GitHub) {
@@ -24,7 +28,7 @@ fn gate(report: &Report, accepted: bool, fail_on: &str) -> (i32, String) {
 }
 
 #[test]
-fn what_regressed_or_was_lost_fails_and_only_a_regression_can_be_accepted() {
+fn what_regressed_or_was_lost_fails_and_what_was_decided_can_be_accepted() {
     let (regressed, lost) = (judged(Verdict::Regressed), noted(true));
     let both = lost_and_regressed();
     for (report, alone, accepted) in [
@@ -35,7 +39,7 @@ fn what_regressed_or_was_lost_fails_and_only_a_regression_can_be_accepted() {
         (&noted(false), "success", "success"),
         (&judged(Verdict::Improved), "success", "success"),
         (&judged(Verdict::Inconclusive), "success", "success"),
-        (&judged(Verdict::NotComparable), "success", "success"),
+        (&judged(Verdict::NotComparable), "neutral", "success"),
         (&unchanged(), "success", "success"),
         (&first_run(), "success", "success"),
     ] {
@@ -43,7 +47,7 @@ fn what_regressed_or_was_lost_fails_and_only_a_regression_can_be_accepted() {
             let code = i32::from(conclusion == "failure");
             assert_eq!(gate(report, is_accepted, "regression"), (code, conclusion.to_owned()));
         }
-        let told = if alone == "failure" { "neutral" } else { "success" };
+        let told = if alone == "success" { "success" } else { "neutral" };
         assert_eq!(gate(report, false, "never"), (0, told.to_owned()));
     }
 }
@@ -143,7 +147,8 @@ fn annotations_are_as_loud_as_the_gate() {
 #[test]
 fn a_missing_baseline_is_the_only_one_that_if_no_baseline_is_about() {
     for (report, code) in [(first_run(), 1), (unchanged(), 0), (judged(Verdict::Regressed), 0), (failed(), 0)] {
-        let output = Step::pull_request(&GitHub::start()).publish(&report, &["--if-no-baseline", "fail"]);
+        let output =
+            Step::pull_request(&GitHub::start()).publish(&report, &["--if-no-baseline", "fail", "--fail-on", "never"]);
         assert_eq!(output.status.code(), Some(code), "{}", stderr(&output));
         assert_eq!(stderr(&output).contains("nothing was compared"), code == 1, "{}", stderr(&output));
     }
@@ -199,5 +204,103 @@ fn a_check_run_whose_answer_was_lost_is_found() {
         assert!(output.status.success());
         assert_eq!(github.state().check_runs.len(), runs, "{fault:?}: {}", stderr(&output));
         assert_eq!(stderr(&output).contains("no check run: "), runs == 0, "{fault:?}: {}", stderr(&output));
+    }
+}
+
+/// What the pull request keeps from being compared: told first, failed by default, and a maintainer's to accept.
+#[test]
+fn what_was_promised_and_not_judged_fails_by_default() {
+    let with = |report: Report, caveats: Caveats| Report { caveats, ..report };
+    let changed =
+        |setting: &str| SuiteChange { setting: setting.into(), base: "1".into(), head: "2".into(), overruled: false };
+    let out_of_reach = Caveats { base_out_of_reach: Some("no compiler".into()), ..Caveats::default() };
+    let another = Caveats { suite_changes: vec![changed("suite")], ..Caveats::default() };
+    let other_settings = Caveats { suite_changes: vec![changed("warmup")], ..Caveats::default() };
+    let nothing = forged(&unchanged(), |json| json["comparison"]["rows"] = json!([]));
+    for (report, verdict, failing, says) in [
+        (judged(Verdict::NotComparable), "not_comparable", "not-comparable", "Nothing was compared"),
+        (nothing, "not_comparable", "not-comparable", "Nothing was compared"),
+        (with(first_run(), out_of_reach.clone()), "not_comparable", "not-comparable", "The base couldn't be run"),
+        (with(unchanged(), out_of_reach), "not_comparable", "not-comparable", "The base couldn't be run"),
+        (with(first_run(), another), "not_comparable", "not-comparable", "this pull request measures another suite"),
+        // Said, and judged all the same.
+        (with(unchanged(), other_settings), "unchanged", "", "No change"),
+        (first_run(), "no_baseline", "", "no baseline yet"),
+    ] {
+        for accepted in [false, true] {
+            let github = GitHub::start();
+            if accepted {
+                accept(&github);
+            }
+            let step = Step::pull_request(&github);
+            let output = step.publish(&report, &[]);
+            let failing = if accepted { "" } else { failing };
+            assert_eq!(output.status.code(), Some(i32::from(!failing.is_empty())), "{says}: {}", stderr(&output));
+            assert_eq!(
+                (step.output("verdict").as_str(), step.output("failing").as_str()),
+                (verdict, failing),
+                "{says}"
+            );
+            let conclusion = if failing.is_empty() { "success" } else { "failure" };
+            let state = github.state();
+            assert_eq!(state.check_runs[0]["conclusion"], conclusion, "{says}");
+            assert!(state.check_runs[0]["output"]["title"].as_str().unwrap().contains(says), "{says}");
+            let comment = &state.marked()[0];
+            assert!(comment.lines().find(|line| line.starts_with("### ")).unwrap().contains(says), "{comment}");
+            assert_eq!(comment.contains("Accepted by"), accepted && verdict == "not_comparable", "{comment}");
+            assert!(step.read("summary").contains(says), "{says}");
+            let loud = stderr(&output).contains("::error title=bench-diff%3A no verdict on smoke::");
+            assert_eq!(loud, !failing.is_empty(), "{says}: {}", stderr(&output));
+        }
+    }
+}
+
+/// A case that the pull request takes out of the suite is a decision; one that crashed isn't.
+#[test]
+fn a_case_that_was_taken_out_can_be_accepted() {
+    let (base, head) = (Samples::of(BASE_SHA, &[SMALL]).with_case("taken-out"), Samples::of(HEAD_SHA, &[SMALL]));
+    let taken_out = in_turn(&base, &head, &Options::default());
+    for (report, accepted) in [(taken_out, 0), (noted(true), 1)] {
+        assert_eq!(gate(&report, false, "missing").0, 1);
+        assert_eq!(gate(&report, true, "missing").0, accepted);
+    }
+}
+
+/// The same commit was measured as base and as head: the report of a job is held to what its sessions say.
+#[test]
+fn a_report_of_one_program_is_a_self_check() {
+    assert!(regressed().comparison().unwrap().same_program.is_none());
+    let report = forged(&regressed(), |json| {
+        let program = json["head"]["sessions"][0]["program"].clone();
+        for session in json["base"]["sessions"].as_array_mut().unwrap() {
+            session["program"] = program.clone();
+        }
+    });
+    let github = GitHub::start();
+    let step = Step::pull_request(&github);
+    let output = step.publish(&report, &["--fail-on", "regression,missing,not-comparable,inconclusive"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(["verdict", "regressed", "failing"].map(|name| step.output(name)), ["unchanged", "0", ""]);
+    let state = github.state();
+    let comment = state.marked()[0];
+    insta::assert_snapshot!("one_program", comment);
+}
+
+/// Several words, and what each of them is about.
+#[test]
+fn each_word_of_fail_on_is_about_its_own() {
+    for (report, words) in [
+        (judged(Verdict::Regressed), &["regression"][..]),
+        (noted(true), &["regression", "missing"]),
+        (judged(Verdict::Inconclusive), &["inconclusive"]),
+        (judged(Verdict::NotComparable), &["not-comparable"]),
+        (failed(), &["regression", "missing", "not-comparable"]),
+        (unchanged(), &[]),
+    ] {
+        for word in ["regression", "missing", "inconclusive", "not-comparable"] {
+            let code = i32::from(words.contains(&word));
+            assert_eq!(gate(&report, false, word).0, code, "{word}");
+        }
+        assert_eq!(gate(&report, false, "none").0, 0);
     }
 }

@@ -29,6 +29,7 @@ elif [[ -n "$WITH_BASE_REF" ]]; then
   args+=(--base-ref "$WITH_BASE_REF")
 fi
 [[ -z "$WITH_CANDLE" ]] || args+=(--candle "$WITH_CANDLE")
+[[ "$WITH_ALLOW_UNRELATED" != true ]] || args+=(--allow-unrelated)
 [[ -z "$WITH_CONFIRM_BUDGET" ]] || args+=(--confirm-budget "$WITH_CONFIRM_BUDGET")
 # shellcheck disable=SC2153 # action.yml sets it
 case "$WITH_CONFIRM" in

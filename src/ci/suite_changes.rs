@@ -1,0 +1,111 @@
+//! What a pull request changes in the suite that it is measured by. What counts as a change stays the base's to say: a pull
+//! request must not choose by what it is judged. What is measured is the pull request's to choose, and said.
+
+use std::collections::BTreeSet;
+
+use super::Flow;
+use crate::compare::{self, CaseNote, Comparison, Difference, NoteKind};
+use crate::config::Suite;
+use crate::error::Result;
+use crate::report::SuiteChange;
+use crate::thresholds::{AUTO, NoiseThreshold, Thresholds};
+
+/// More are cut: a suite may have very many cases.
+const MOST: usize = 20;
+
+/// The base's suite against the pull request's.
+#[derive(Debug, Default)]
+pub struct SuiteChanges {
+    /// To be said.
+    pub changes: Vec<SuiteChange>,
+    /// Cases that the base's suite has and the pull request's hasn't.
+    pub taken_out: Vec<String>,
+    /// What counts as a change.
+    pub thresholds: Option<Thresholds>,
+}
+
+impl SuiteChanges {
+    /// Of one suite, or of which suite is measured.
+    pub fn between(base: &Suite, head: &Suite) -> Self {
+        if base.name != head.name {
+            let changes = vec![change(SuiteChange::SUITE, &base.name, &head.name)];
+            return Self { changes, ..Self::default() };
+        }
+        let mut changes = measured_differently(base, head);
+        let kept: BTreeSet<&str> = head.cases().map(|case| case.id.as_str()).collect();
+        let ids = base.cases().map(|case| case.id.as_str());
+        let taken_out: Vec<String> = ids.filter(|id| !kept.contains(id)).map(str::to_owned).collect();
+        changes.extend(taken_out.iter().map(|id| change("case", id, "none")));
+        changes.extend(judged_differently(&base.thresholds, &head.thresholds));
+        changes.truncate(MOST);
+        Self { changes, taken_out, thresholds: Some(base.thresholds.clone()) }
+    }
+}
+
+fn change(setting: &str, base: &str, head: &str) -> SuiteChange {
+    SuiteChange { setting: setting.replace('_', "-"), base: base.to_owned(), head: head.to_owned(), overruled: false }
+}
+
+fn measured_differently(base: &Suite, head: &Suite) -> Vec<SuiteChange> {
+    let runs = [base, head].map(|suite| suite.settings.runs.to_string());
+    let mut found: Vec<SuiteChange> =
+        (runs[0] != runs[1]).then(|| change("runs", &runs[0], &runs[1])).into_iter().collect();
+    let said = |it: Difference| change(&it.field, &it.base, &it.head);
+    found.extend(compare::settings_differences(&base.settings, &head.settings).into_iter().map(said));
+    for case in head.cases() {
+        let Some(before) = base.cases().find(|before| before.id == case.id) else { continue };
+        for differing in compare::case_differences(before, case).into_iter().map(said) {
+            if !found.contains(&differing) {
+                found.push(differing);
+            }
+        }
+    }
+    found
+}
+
+fn judged_differently(base: &Thresholds, head: &Thresholds) -> Vec<SuiteChange> {
+    let metrics = |of: &Thresholds| if of.metrics.is_empty() { "default".to_owned() } else { of.metrics.join(", ") };
+    let mut pairs = vec![
+        ("metrics".to_owned(), metrics(base), metrics(head)),
+        ("alpha".to_owned(), base.alpha.to_string(), head.alpha.to_string()),
+        ("gate-at-threshold".to_owned(), base.gate_at_threshold.to_string(), head.gate_at_threshold.to_string()),
+    ];
+    let names: BTreeSet<&String> = base.noise_thresholds.keys().chain(head.noise_thresholds.keys()).collect();
+    let threshold = |of: &Thresholds, name: &String| match of.noise_thresholds.get(name) {
+        Some(NoiseThreshold::Fixed(share)) => format!("{}%", share * 100.0),
+        Some(NoiseThreshold::Auto) => AUTO.to_owned(),
+        None => "default".to_owned(),
+    };
+    pairs.extend(
+        names
+            .into_iter()
+            .map(|name| (format!("noise-thresholds.{name}"), threshold(base, name), threshold(head, name))),
+    );
+    let differing = pairs.into_iter().filter(|(_, base, head)| base != head);
+    differing.map(|(setting, base, head)| SuiteChange { setting, base, head, overruled: true }).collect()
+}
+
+impl Flow<'_> {
+    /// Another suite than the base's matters where the base's has a baseline, and the pull request's has none.
+    pub(super) fn changes_that_matter(&self, hardware: &str) -> Result<Vec<SuiteChange>> {
+        let (store, suite) = (&self.request.committed, &self.request.suite.name);
+        let mut kept = Vec::new();
+        for change in &self.caveats.suite_changes {
+            let renamed = change.setting == SuiteChange::SUITE;
+            if !renamed || (store.find(suite, hardware)?.is_none() && store.find(&change.base, hardware)?.is_some()) {
+                kept.push(change.clone());
+            }
+        }
+        Ok(kept)
+    }
+
+    /// What isn't measured any more is lost, whatever the rest is compared with.
+    pub(super) fn note_taken_out(&self, comparison: &mut Comparison) {
+        for case in &self.request.taken_out {
+            if !comparison.notes.iter().any(|note| note.case == *case) {
+                let reason = "the pull request takes it out of the suite".to_owned();
+                comparison.notes.push(CaseNote { case: case.clone(), kind: NoteKind::Missing, fails: true, reason });
+            }
+        }
+    }
+}

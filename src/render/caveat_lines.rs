@@ -1,0 +1,130 @@
+//! What keeps a report from being the verdict that was asked for: said first, and then why.
+
+use super::commit_names::{program, short_commit};
+use super::surroundings::Surroundings;
+use super::{NAME, SENTENCE};
+use crate::page::{Block, Icon, Line, code, command, foreign, line};
+use crate::report::{Report, SuiteChange};
+use crate::results::Program;
+
+/// Changes shown; a hostile report may have any number.
+const MOST: usize = 8;
+
+/// What the first line says before all else.
+pub fn first(report: &Report) -> Vec<Line> {
+    let caveats = &report.caveats;
+    let mut parts = Vec::new();
+    if is_not_in_it(report) {
+        parts.push(line![Icon::Warning, "Nothing of this pull request was measured"]);
+    }
+    if caveats.base_out_of_reach.is_some() {
+        parts.push(line![Icon::NotComparable, "The base couldn't be run"]);
+    }
+    if caveats.measures_another_suite() && report.is_first_run() {
+        parts.push(line![Icon::NotComparable, "Nothing was compared: this pull request measures another suite"]);
+    }
+    parts
+}
+
+/// Why, and what changes it.
+pub fn explained(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
+    let caveats = &report.caveats;
+    let mut said: Vec<Line> = Vec::new();
+    if is_not_in_it(report) {
+        said.extend(not_in_it(report, surroundings));
+    }
+    if let Some(why) = &caveats.base_out_of_reach {
+        said.push(line!["The base couldn't be run, so nobody knows what it would give here: ", foreign(why, SENTENCE)]);
+    }
+    said.extend(suite_changes(&caveats.suite_changes));
+    said.into_iter().map(Block::Quote).collect()
+}
+
+/// What to do about them.
+pub fn next_step(report: &Report, accepted: bool) -> Option<Line> {
+    let caveats = &report.caveats;
+    if report.failure().is_some() {
+        return None;
+    }
+    let incomparable = report.is_first_run() || report.comparison().is_some_and(|all| all.counts.not_comparable > 0);
+    let suite = (caveats.measures_another_suite() || !caveats.suite_changes.is_empty()) && incomparable;
+    if caveats.base_out_of_reach.is_some() && !accepted {
+        return Some("mend what keeps the base from being run, and run this again.".into());
+    }
+    if is_not_in_it(report) {
+        return Some("put the pull request into what is measured, as said above, and run this again.".into());
+    }
+    if suite && accepted {
+        let replace = command("bench-diff baseline update --replace results.json");
+        return Some(line![
+            "nothing: the change is accepted. After merging, start the baseline anew with ",
+            replace,
+            "."
+        ]);
+    }
+    suite.then(|| {
+        line![
+            "if the other suite is wanted, a maintainer comments ",
+            command("bench-accept: <reason>"),
+            " and re-runs the check. Where the base can be run (",
+            command("build-command"),
+            ", ",
+            command("base-binary"),
+            "), it is measured with the new suite instead."
+        ]
+    })
+}
+
+/// The pull request isn't in the program: as the job says, or because both sides are of another commit.
+fn is_not_in_it(report: &Report) -> bool {
+    let same = report.comparison().is_some_and(|comparison| comparison.same_program.is_some());
+    let of = pull_request_of(report, &Surroundings::default());
+    let measured = report.head.sessions.last().map(|session| &session.program);
+    let other = of.zip(measured).is_some_and(|(of, measured)| measured.commit.is_some() && !is_of(measured, &of));
+    report.failure().is_none() && (report.caveats.unrelated || (same && other && report.pull_request.is_some()))
+}
+
+fn not_in_it(report: &Report, surroundings: &Surroundings) -> Option<Line> {
+    let measured = &report.head.sessions.last()?.program;
+    let pull_request = pull_request_of(report, surroundings)?;
+    Some(line![
+        "The measured program is ",
+        foreign(&measured.name, NAME),
+        " ",
+        program(measured),
+        ", and nothing of ",
+        code(&pull_request, 20),
+        " is in it: for candle or a fork of it set ",
+        command("candle: ."),
+        ", for another program ",
+        command("build-command"),
+        " and ",
+        command("head-binary"),
+        "."
+    ])
+}
+
+/// The pull request's commit where the job or the event names it, short.
+pub fn pull_request_of(report: &Report, surroundings: &Surroundings) -> Option<String> {
+    let claimed = report.origin.as_ref().and_then(|origin| origin.commit.as_deref());
+    let commit = surroundings.commit.as_deref().or(claimed)?;
+    Some(short_commit(commit)).filter(|hex| !hex.is_empty())
+}
+
+/// Was the program, or a part of it, built from that commit?
+pub fn is_of(program: &Program, commit: &str) -> bool {
+    let parts = program.components.values().filter_map(|component| component.commit.as_deref());
+    program.commit.as_deref().into_iter().chain(parts).any(|own| short_commit(own) == commit)
+}
+
+/// `This pull request changes the suite: warmup 1 → 2.`
+fn suite_changes(changes: &[SuiteChange]) -> Option<Line> {
+    let said = |change: &SuiteChange| {
+        let values = line![foreign(&change.base, NAME), " → ", foreign(&change.head, NAME)];
+        let kept = if change.overruled { " (here the base's counts)" } else { "" };
+        line![foreign(&change.setting, NAME), " ", values, kept]
+    };
+    let mut shown: Vec<Line> = changes.iter().take(MOST).map(said).collect();
+    shown.extend((changes.len() > MOST).then(|| "and more".into()));
+    (!changes.is_empty()).then(|| line!["This pull request changes the suite: ", Line::joined(shown, ", "), "."])
+}
