@@ -25,7 +25,8 @@ use crate::page::terminal;
 use crate::plan::{self, Plan};
 use crate::programs::Source;
 use crate::publish::publish;
-use crate::report::{Origin, Report};
+use crate::render::reproduce::Again;
+use crate::report::{Contenders, Origin, Report, Reproduction};
 use crate::{progress, render};
 
 /// Measure this build, compare it with the baseline, and comment on the pull request
@@ -167,7 +168,8 @@ fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
 fn about(context: Option<&Context>, sides: &Sides) -> About {
     let origin = context.map(Context::origin).unwrap_or_default();
     let commit = origin.commit.or_else(|| git::commit(&sides.repository(), "HEAD").ok());
-    About { pull_request: context.and_then(Context::pull_request_number), origin: Origin { commit, ..origin } }
+    let origin = Origin { commit, ..origin };
+    About { pull_request: context.and_then(Context::pull_request_number), origin, reproduction: None }
 }
 
 /// What the flags, the configuration and the event say.
@@ -206,13 +208,38 @@ impl Job<'_> {
             confirm: !args.no_confirm,
             confirm_budget: args.confirm_budget,
             resume: args.resume,
-            about: self.about.clone(),
+            about: About { reproduction: Some(self.reproduction(&commits)), ..self.about.clone() },
             committed,
             local: self.local.clone(),
             output: &self.output,
         };
         let mut observer = progress::observer(args.quiet, self.plan.seconds_by_case(), io.err.raw());
         ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())
+    }
+
+    /// How to measure the same again, in this repository.
+    fn reproduction(&self, commits: &BaseCommits) -> Reproduction {
+        let Self { args, suite, sides, about, .. } = self;
+        let contenders = match sides {
+            Sides::Command(_) => Contenders::Commits,
+            Sides::Candle(built) if built.base.is_none() => Contenders::Candles,
+            Sides::Binaries { base: Some(_), .. } | Sides::Candle(_) => Contenders::Programs,
+            Sides::Binaries { head: Some(_), .. } => Contenders::Program,
+            Sides::Binaries { .. } => Contenders::ThisProgram,
+        };
+        let repository = sides.repository();
+        // The programs know which candle a configuration's address and name stood for.
+        let named = matches!(sides, Sides::Candle(BuiltAgainstCandle { candle: CandleSource::Git { .. }, .. }));
+        let checked_out = git::head_commit(&repository).ok();
+        // What is checked out may be a merge that no clone has.
+        let here = about.origin.commit.clone().filter(|_| repository == Path::new("."));
+        let changed = checked_out.as_ref().is_some_and(|commit| commit.ends_with("-dirty"));
+        let head = if changed { checked_out } else { here.or(checked_out) };
+        let selection = Selection { suite: Some(suite.name.clone()), ..args.selection.clone() };
+        let mut flags = selection.flags();
+        flags.extend(args.candle.iter().flat_map(|candle| ["--candle".to_owned(), candle.display().to_string()]));
+        let base = commits.merge_base.as_ref().ok().cloned().filter(|_| !named);
+        Reproduction { contenders: contenders.into(), base, head: head.filter(|_| !named), flags }
     }
 
     /// Of a pull request that may be another commit than its head: a merge with its base, which moves. What git can't tell
@@ -363,7 +390,9 @@ fn tell(args: &Args, report: &Report, io: &mut Io) -> Result<Exit> {
 fn table(report: &Report) -> String {
     let numbers = || terminal::for_stdout(&render::run::page(&report.head));
     match (report.comparison(), report.calibration()) {
-        (Some(comparison), _) => terminal::for_stdout(&render::comparison::page(comparison)),
+        (Some(comparison), _) => {
+            terminal::for_stdout(&render::comparison::page(comparison, Some(&Again::of_report(report))))
+        }
         (None, Some(calibration)) => {
             format!("{}\n{}", numbers(), terminal::for_stdout(&render::calibration::page(&calibration)))
         }

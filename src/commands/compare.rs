@@ -15,7 +15,7 @@ use crate::io::{Io, unwritable};
 use crate::metric::{Better, Definition, Metric};
 use crate::page::{github, terminal};
 use crate::publish::FailOn;
-use crate::render;
+use crate::render::{self, reproduce::Again};
 use crate::stats::Share;
 use crate::thresholds::{ALPHA, ALPHAS};
 
@@ -86,7 +86,7 @@ fn after_help() -> String {
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For a terminal
     #[default]
     Table,
@@ -106,7 +106,7 @@ fn parse_alpha(text: &str) -> Result<f64, String> {
 }
 
 /// `METRIC=PERCENT` to a share. The last `=` counts: a foreign metric's name may hold others.
-fn parse_noise_threshold(text: &str) -> Result<(String, f64), String> {
+pub(super) fn parse_noise_threshold(text: &str) -> Result<(String, f64), String> {
     let (metric, percent) = text.rsplit_once('=').ok_or("must be METRIC=PERCENT, such as ttft=3")?;
     match percent.trim_end_matches('%').parse::<f64>() {
         Ok(percent) if percent > 0.0 && percent <= 1000.0 && !metric.is_empty() => {
@@ -135,7 +135,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     if args.only_changed {
         comparison.rows.retain(Row::looks_changed);
     }
-    show(&comparison, args.format, io.out.raw()).map_err(unwritable)?;
+    show(&comparison, None, args.format, io.out.raw()).map_err(unwritable)?;
     Ok(if failed && args.fail_on == FailOn::Regression { Exit::Regression } else { Exit::Success })
 }
 
@@ -152,11 +152,18 @@ pub struct Output<'a> {
     comparison: Cow<'a, Comparison>,
 }
 
-fn show(comparison: &Comparison, format: Format, out: &mut dyn Write) -> std::io::Result<()> {
+/// `again`: what measures both sides again, where that is known.
+pub(super) fn show(
+    comparison: &Comparison,
+    again: Option<&Again>,
+    format: Format,
+    out: &mut dyn Write,
+) -> std::io::Result<()> {
     let mut out = BufWriter::new(out);
+    let page = || render::comparison::page(comparison, again);
     match format {
-        Format::Table => write!(out, "{}", terminal::for_stdout(&render::comparison::page(comparison)))?,
-        Format::Markdown => write!(out, "{}", github::write(&render::comparison::page(comparison), github::DOCUMENT))?,
+        Format::Table => write!(out, "{}", terminal::for_stdout(&page()))?,
+        Format::Markdown => write!(out, "{}", github::write(&page(), github::DOCUMENT))?,
         Format::Csv => render::csv::write(&comparison.rows, &mut out)?,
         Format::Json => {
             serde_json::to_writer_pretty(&mut out, &Output { schema: SCHEMA, comparison: Cow::Borrowed(comparison) })?;

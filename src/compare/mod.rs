@@ -22,6 +22,7 @@ mod screen;
 mod side;
 mod tally;
 mod test;
+mod trial;
 mod verdict;
 pub(crate) mod wording;
 
@@ -43,6 +44,7 @@ pub use row::{Cell, Row, Sides};
 pub use screen::compare;
 pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
 pub use tally::Tally;
+pub use trial::Trial;
 pub use wording::Direction;
 
 pub use crate::stats::Summary;

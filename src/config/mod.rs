@@ -5,6 +5,7 @@ mod check;
 pub(crate) mod engines;
 mod file;
 mod resolve;
+mod selection_flags;
 mod source;
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! A comparison as a page: what `compare` prints, and the body of a pull request's comment.
 
 use super::case_table::{self, Cases, Rank};
+use super::reproduce::Again;
 use super::{SENTENCE, Sides, details, facts, headline, next_step};
 use crate::compare::{Comparison, Difference};
 use crate::number::count;
@@ -9,10 +10,10 @@ use crate::page::{Block, Icon, Line, Page, foreign, line};
 /// Warnings shown; a hostile report may have any number.
 const WARNINGS: usize = 50;
 
-/// Of two files.
-pub fn page(comparison: &Comparison) -> Page {
+/// Of two files; or with `again` of two programs, which can be measured again.
+pub fn page(comparison: &Comparison, again: Option<&Again>) -> Page {
     let sides = Sides::FILES;
-    let mut end: Vec<Block> = next_step::of_files(comparison).map(Block::Next).into_iter().collect();
+    let mut end = next_step::of_comparison(comparison, again);
     end.push(Block::Facts(facts::of_numbers(comparison)));
     Page {
         headline: headline::of_comparison(comparison),

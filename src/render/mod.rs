@@ -15,7 +15,7 @@ mod next_step;
 pub mod planned_cases;
 pub mod profile_tables;
 pub mod pull_request;
-mod reproduce;
+pub mod reproduce;
 pub mod run;
 
 use comfy_table::{CellAlignment, LineStyle, TableStyle, presets};

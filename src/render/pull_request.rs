@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use super::case_table::{self, Cases};
 use super::commit_names::{commit_of, short_commit};
 use super::comparison::{self, changed};
-use super::{SENTENCE, Sides, calibration, details, facts, headline, next_step, reproduce, run};
+use super::reproduce::Again;
+use super::{SENTENCE, Sides, calibration, details, facts, headline, next_step, run};
 use crate::compare::Comparison;
 use crate::metric::Metric;
 use crate::number::{count, counted};
@@ -163,7 +164,7 @@ fn body(report: &Report) -> Vec<Block> {
     blocks.extend(details::samples(report));
     if report.failure().is_none() {
         let title = line![Icon::Commands, "Reproduce locally"];
-        blocks.push(Block::Fold { title, blocks: vec![Block::Commands(reproduce::commands(report))] });
+        blocks.push(Block::Fold { title, blocks: vec![Block::Commands(Again::of_report(report).command(None))] });
     }
     blocks
 }
@@ -205,5 +206,7 @@ fn end(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     let said = |hex: &String| commit_of(&report.head).is_some_and(|own| own.starts_with(hex.as_str()));
     sources.extend(commit.filter(|hex| !said(hex)).map(|hex| line!["commit ", code(&hex, 20)]));
     sources.push(concat!("bench-diff ", env!("CARGO_PKG_VERSION")).into());
-    vec![Block::Next(next_step::of_pull_request(report, surroundings.accepted.is_some())), Block::Facts(sources)]
+    let mut blocks = next_step::of_pull_request(report, surroundings.accepted.is_some());
+    blocks.push(Block::Facts(sources));
+    blocks
 }

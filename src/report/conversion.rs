@@ -28,7 +28,16 @@ impl From<v3::Report> for Report {
             }
             (None, None) => Answer::FirstRun { self_check, release },
         };
-        Self { suite, hardware, head, answer, pull_request: file.pull_request, origin: file.origin }
+        Self {
+            suite,
+            hardware,
+            head,
+            answer,
+            pull_request: file.pull_request,
+            origin: file.origin,
+            measured_again: file.measured_again,
+            reproduction: file.reproduction,
+        }
     }
 }
 
@@ -47,6 +56,8 @@ impl From<&Report> for v3::Report {
             levels: report.levels(),
             pull_request: report.pull_request,
             origin: report.origin.clone(),
+            measured_again: report.measured_again.clone(),
+            reproduction: report.reproduction.clone(),
             failure: report.failure().map(str::to_owned),
         }
     }

@@ -5,6 +5,7 @@
 
 mod conversion;
 mod report_v3;
+mod reproduction;
 
 use std::fmt::{self, Write as _};
 use std::io::Read;
@@ -12,6 +13,8 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use reproduction::{Contenders, Reproduction};
 
 use crate::calibrate::{Calibration, calibrate};
 use crate::compare::Comparison;
@@ -41,6 +44,19 @@ pub struct Report {
     pub pull_request: Option<u64>,
     /// What was measured where, as the measuring job knew it. `publish` refuses what is of something else.
     pub origin: Option<Origin>,
+    /// The runs that decided what looked changed, base and head in turn. Absent where nothing was measured again.
+    pub measured_again: Option<MeasuredAgain>,
+    /// How to measure the same again. Absent in reports of older versions, and where nothing was measured.
+    pub reproduction: Option<Reproduction>,
+}
+
+/// Base and head of one session: the cases that looked changed against a baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MeasuredAgain {
+    /// What the head was measured against.
+    pub base: Results,
+    /// What is judged.
+    pub head: Results,
 }
 
 /// What came of a measurement.
@@ -115,7 +131,16 @@ impl fmt::Display for Origin {
 impl Report {
     /// Of what was measured, and what came of it.
     pub fn of(head: Results, hardware: String, answer: Answer) -> Self {
-        Self { suite: head.suite.clone(), hardware, head, answer, pull_request: None, origin: None }
+        Self {
+            suite: head.suite.clone(),
+            hardware,
+            head,
+            answer,
+            pull_request: None,
+            origin: None,
+            measured_again: None,
+            reproduction: None,
+        }
     }
 
     /// Nothing is known but what it should have been of.
@@ -142,6 +167,14 @@ impl Report {
         match &self.answer {
             Answer::Compared { comparison, .. } => Some(comparison),
             Answer::Failed { .. } | Answer::FirstRun { .. } => None,
+        }
+    }
+
+    /// The runs behind the comparison's confirmed rows, or behind the others: base and head.
+    pub fn deciding(&self, confirmed: bool) -> (Option<&Results>, &Results) {
+        match &self.measured_again {
+            Some(again) if confirmed => (Some(&again.base), &again.head),
+            _ => (self.base(), &self.head),
         }
     }
 

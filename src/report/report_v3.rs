@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Origin, ReleaseComparison};
+use super::{MeasuredAgain, Origin, ReleaseComparison, Reproduction};
 use crate::calibrate::Calibration;
 use crate::compare::Comparison;
 use crate::results::{Level, Results};
@@ -46,6 +46,12 @@ pub struct Report {
     /// What was measured where, as the measuring job knew it. `publish` refuses what is of something else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
+    /// The runs that decided what looked changed, base and head in turn; absent where nothing was measured again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_again: Option<MeasuredAgain>,
+    /// How to measure the same again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reproduction: Option<Reproduction>,
     /// Why nothing could be measured: then there are neither numbers nor a comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

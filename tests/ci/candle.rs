@@ -32,6 +32,7 @@ impl Place {
         for krate in ["candle-core", "candle-nn", "candle-transformers"] {
             std::fs::create_dir_all(self.path(name).join(krate)).unwrap();
             std::fs::write(self.path(name).join(krate).join("speed"), speed).unwrap();
+            std::fs::write(self.path(name).join(krate).join("Cargo.toml"), "").unwrap();
         }
         self.git(&["init", "--quiet", "--initial-branch", "main", name]);
         self.git(&["-C", name, "add", "--all"]);
@@ -40,9 +41,14 @@ impl Place {
     }
 
     fn ci_with_cargo(&self, args: &[&str]) -> Said {
+        self.with_cargo("ci", args)
+    }
+
+    /// A command that builds with the script for cargo.
+    pub fn with_cargo(&self, command: &str, args: &[&str]) -> Said {
         let path = format!("{}:{}", self.path("bin").display(), std::env::var("PATH").unwrap());
         let source = self.path("source");
-        let flags = ["ci", "--quiet", "--source", source.to_str().unwrap()];
+        let flags = [command, "--quiet", "--source", source.to_str().unwrap()];
         self.run_with(&[&flags, args].concat(), &[("PATH", &path)])
     }
 
