@@ -30,8 +30,8 @@ use crate::stats::Share;
 ///   a checkout        a directory: of candle, of bench-diff, or of what --build-command builds
 ///   a revision        a branch, tag or commit of the repository here (of candle, with --candle)
 ///   . or WORKTREE     the repository here as it is, with its changes
-/// A checkout or a revision is built first; of a revision, the build is kept. Where a name is both a file and a revision,
-/// write ./NAME for the file.
+/// A checkout or a revision is built first; of a revision, the build is kept. Where a name is both a path and a revision,
+/// write ./NAME for the path.
 ///
 /// Both are measured in turn, and looked at after 4, 6, 8, 12 and 16 runs per side. What is settled isn't measured further.
 /// With --runs there is one look, at that many runs.

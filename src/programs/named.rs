@@ -77,8 +77,8 @@ impl Workshop {
         let says_path = name.starts_with('/') || [".", ".."].iter().any(|dots| says(name, dots));
         let revision = if says_path { None } else { self.revision(name) };
         match (path.exists(), revision) {
-            (true, Some(Meant::Commit(commit))) => Err(Error::usage(format!("`{name}` is both a file and a revision"))
-                .hint(format!("say ./{name} for the file, or {commit} for the revision"))),
+            (true, Some(Meant::Commit(commit))) => Err(Error::usage(format!("`{name}` is both a path and a revision"))
+                .hint(format!("say ./{name} for the path, or {commit} for the revision"))),
             (true, _) if path.is_dir() => Ok(Meant::Directory(path.to_owned())),
             (true, _) => Ok(Meant::Program(path.to_owned())),
             (false, Some(revision)) => Ok(revision),
@@ -113,8 +113,9 @@ impl Workshop {
     }
 
     fn of_directory(&self, directory: PathBuf) -> Result<Program> {
-        // A directory within a checkout stands for it.
-        let root = git::top(&directory).unwrap_or(directory);
+        // A directory within a checkout stands for it, unless it is one of these, copied there.
+        let is_known = is_candle(&directory) || is_bench_diff(&directory);
+        let root = if is_known { directory } else { git::top(&directory).unwrap_or(directory) };
         if self.build.is_none() && is_candle(&root) {
             return Ok(self.against(Origin::Checkout(root)));
         }
