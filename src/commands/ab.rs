@@ -26,15 +26,16 @@ use crate::stats::Share;
 /// Measure two versions on this machine, in turn, until it is clear whether they differ
 ///
 /// OLD and NEW are each one of
-///   a program         a file that can be executed: a build of bench-diff
-///   a checkout        a directory: of candle, of bench-diff, or of what --build-command builds
-///   a revision        a branch, tag or commit of the repository here (of candle, with --candle)
-///   . or WORKTREE     the repository here as it is, with its changes
-/// A checkout or a revision is built first; of a revision, the build is kept. Where a name is both a path and a revision,
-/// write ./NAME for the path.
+///   a program       a file that can be executed: a build of bench-diff
+///   a checkout      a directory: of candle, of bench-diff, or of what --build-command builds
+///   a revision      a branch, tag or commit of the repository here (of candle, with --candle)
+///   . or WORKTREE   the repository here as it is, with its changes
 ///
-/// Both are measured in turn, and looked at after 4, 6, 8, 12 and 16 runs per side. What is settled isn't measured further.
-/// With --runs there is one look, at that many runs.
+/// Checkouts and revisions are built first; builds of revisions are kept. Where a name is both a
+/// path and a revision, write ./NAME for the path.
+///
+/// Both are measured in turn, and looked at after 4, 6, 8, 12 and 16 runs per side. What is settled
+/// isn't measured further. With --runs there is one look, at that many runs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub struct Args {
