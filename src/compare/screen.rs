@@ -154,7 +154,7 @@ fn warnings(
     match comparison.tier {
         Tier::SingleBaseline if single > 0 => warn(too_few(&base.occasions)),
         Tier::History if single > 0 => {
-            warn(format!("{single} cells have values of fewer than {HISTORY} occasions of the base: {DRIFT} there"))
+            warn(format!("{single} cells have values of fewer than {HISTORY} occasions of the base: {DRIFT} there"));
         }
         _ => {}
     }

@@ -7,15 +7,15 @@ use crate::page::{Block, Line, command, foreign, line};
 use crate::report::{Answer, Report};
 use crate::results::occasions::{HISTORY, more_sessions};
 
-/// What to do, in words, and with how many runs to measure again, where that is it.
+/// What to do, in words; and the command that does it, where one does.
 struct Step {
     words: Line,
-    again: Option<Option<u32>>,
+    command: Option<String>,
 }
 
 impl From<Line> for Step {
     fn from(words: Line) -> Self {
-        Self { words, again: None }
+        Self { words, command: None }
     }
 }
 
@@ -27,9 +27,8 @@ impl From<&'static str> for Step {
 
 impl Step {
     /// The words, and under them the command.
-    fn blocks(self, again: Option<&Again>) -> Vec<Block> {
-        let command = self.again.and_then(|runs| Some(Block::Commands(again?.command(runs))));
-        std::iter::once(Block::Next(self.words)).chain(command).collect()
+    fn blocks(self) -> Vec<Block> {
+        std::iter::once(Block::Next(self.words)).chain(self.command.map(Block::Commands)).collect()
     }
 }
 
@@ -44,7 +43,7 @@ pub fn of_comparison(comparison: &Comparison, again: Option<&Again>) -> Vec<Bloc
     } else {
         None
     };
-    step.map_or_else(Vec::new, |step| step.blocks(again))
+    step.map_or_else(Vec::new, Step::blocks)
 }
 
 /// For who reads a pull request.
@@ -64,7 +63,7 @@ pub fn of_pull_request(report: &Report, accepted: bool) -> Vec<Block> {
         .into(),
         Answer::Compared { comparison, .. } => of_change(comparison, accepted, &again),
     };
-    step.blocks(Some(&again))
+    step.blocks()
 }
 
 fn of_change(comparison: &Comparison, accepted: bool, again: &Again) -> Step {
@@ -139,7 +138,10 @@ fn settle(comparison: &Comparison, again: Option<&Again>) -> Option<Step> {
     let hopeless = |row: &Row| row.verdict() == Verdict::Inconclusive && row.runs_needed().is_none();
     let what = if comparison.rows.iter().any(hopeless) { "what more runs can settle" } else { "what is inconclusive" };
     Some(match again {
-        Some(_) => Step { words: line!["to settle ", what, ", measure again:"], again: Some(Some(runs)) },
+        Some(again) => {
+            let command = Some(again.command(Some(runs)));
+            Step { words: line!["to settle ", what, ", measure again:"], command }
+        }
         None => line!["to settle ", what, ", measure again with ", count(runs as usize), " runs per side."].into(),
     })
 }
@@ -147,15 +149,15 @@ fn settle(comparison: &Comparison, again: Option<&Again>) -> Option<Step> {
 /// More sessions of the base tell, and so does measuring both in turn.
 fn confirm(comparison: &Comparison, again: Option<&Again>) -> Step {
     let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
-    let in_turn = again.is_some_and(|again| again.in_turn);
+    let in_turn = again.filter(|again| again.in_turn);
     let words = line![
         "to be sure, measure base and head interleaved in one session",
-        if in_turn { " (below)" } else { "" },
+        if in_turn.is_some() { " (below)" } else { "" },
         ", or add ",
         foreign(&more_sessions(missing, ""), 100),
         ", to the baseline with ",
         update(),
         "."
     ];
-    Step { words, again: in_turn.then_some(None) }
+    Step { words, command: in_turn.map(|again| again.command(None)) }
 }
