@@ -62,7 +62,7 @@ impl Again {
         let built = short_commit(built.unwrap_or_default());
         match (told.contenders.known(), commits) {
             (Some(Contenders::Commits), Some(sides)) => {
-                let note = "# in a clone; with --build-command and --product, unless it is candle or bench-diff";
+                let note = "# in a clone; add --build-command and --product, unless it is candle or bench-diff";
                 Self::in_turn(sides, vec![note.to_owned()], flags, report)
             }
             (Some(Contenders::Candles), Some(sides)) => Self::in_turn(sides, Vec::new(), flags, report),

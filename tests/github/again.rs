@@ -35,7 +35,7 @@ fn a_comment_prints_commands_that_the_program_knows() {
     let report = with(regressed(), Contenders::Commits, BASE, HEAD, &flags);
     let found = calls(&report);
     let expected = [&["bench-diff", "ab", BASE, HEAD][..], &flags].concat();
-    assert_eq!(found, [expected.clone()], "what looked changed was measured until it was settled");
+    assert_eq!(found, std::slice::from_ref(&expected), "what looked changed was measured until it was settled");
     // What drift may explain is measured in turn.
     let found = calls(&with(unconfirmed(), Contenders::Commits, BASE, HEAD, &flags));
     assert_eq!(found, [expected.clone(), expected], "Next, and Reproduce");
