@@ -222,7 +222,7 @@ fn a_pull_request_to_candle_is_measured_against_its_base() {
     assert_eq!(exit, 1, "{err}");
     assert_eq!((place.measured("base"), place.measured("head")), (json!(base), json!(head)));
     assert!(err.contains(&format!("building bench-diff against candle {head} in ")), "{err}");
-    let again = format!("bench-diff ci --suite small --candle ../candle --base-ref {}\n", &base[..9]);
+    let again = format!("bench-diff ab {base} {head} --suite small --runs 3\n");
     assert!(out.contains(&again), "{out}");
 }
 
