@@ -159,6 +159,20 @@ pub fn html(text: &str) -> String {
     })
 }
 
+/// One word of a command for a shell, which makes nothing else of it; `None` for what a reader could mistake, or what a
+/// fence of Markdown or a shell of another kind could: only printable ASCII is shown, and no quote within quotes.
+pub fn shell(word: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:@+".contains(c);
+    let quotable = |c: char| (' '..='~').contains(&c) && !"'`!\\".contains(c);
+    match word {
+        "" => None,
+        _ if word.len() > 300 => None,
+        _ if word.chars().all(plain) => Some(word.to_owned()),
+        _ if word.chars().all(quotable) => Some(format!("'{word}'")),
+        _ => None,
+    }
+}
+
 /// A link's address as a server gave it, if it can be nothing else.
 pub fn address(text: &str) -> Option<&str> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~:/?#@%&=+,".contains(c);
@@ -183,6 +197,16 @@ fn is_hidden(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_word_for_a_shell_stays_one_word_or_is_left_out() {
+        assert_eq!(shell("../my-model").as_deref(), Some("../my-model"));
+        assert_eq!(shell("a b; $(c)").as_deref(), Some("'a b; $(c)'"));
+        assert_eq!(shell("HEAD~1").as_deref(), Some("'HEAD~1'"));
+        for hostile in ["", "it's", "a`b`", "a\nb", "a\u{202e}b", "!!", "\\", "\u{1b}[2J", "é"] {
+            assert_eq!(shell(hostile), None, "{hostile:?}");
+        }
+    }
 
     #[test]
     fn a_line_can_not_move_the_cursor_or_hide_text() {

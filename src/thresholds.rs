@@ -1,6 +1,7 @@
 //! What counts as a change: what a configuration says and a comparison goes by.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 
 /// The chances of a false alarm that can be asked for.
@@ -32,6 +33,16 @@ pub enum NoiseThreshold {
     Fixed(f64),
     /// For each case what sessions of the base differ by.
     Auto,
+}
+
+/// As it is written after `METRIC=`.
+impl fmt::Display for NoiseThreshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(share) => write!(f, "{}%", share * 100.0),
+            Self::Auto => f.write_str(AUTO),
+        }
+    }
 }
 
 impl Default for Thresholds {

@@ -3,6 +3,10 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+#[path = "ci/ab.rs"]
+mod ab;
+#[path = "ci/again.rs"]
+mod again;
 #[path = "ci/baseline.rs"]
 mod baseline;
 #[path = "ci/candle.rs"]

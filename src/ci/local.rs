@@ -27,6 +27,11 @@ impl Local {
         self.directory.join("latest")
     }
 
+    /// Where the last measurement of two programs that somebody named goes.
+    pub fn between_two(&self) -> PathBuf {
+        self.directory.join("ab")
+    }
+
     /// Where programs that were built to be measured are kept.
     pub fn builds(&self) -> PathBuf {
         self.directory.join("builds")
@@ -108,7 +113,7 @@ impl Local {
     }
 
     /// Makes git ignore the directory, wherever it is.
-    fn hide(&self) -> Result<()> {
+    pub fn hide(&self) -> Result<()> {
         let file = self.directory.join(".gitignore");
         if file.exists() {
             return Ok(());

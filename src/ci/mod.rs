@@ -41,7 +41,7 @@ use crate::error::Result;
 use crate::files::Folder;
 use crate::measure::{self, End, Halt, MeasuredSide, Observer, Saved, Stop, Worker};
 use crate::programs::Program;
-use crate::report::{self, Answer, Caveats, Origin, ReleaseComparison, Report};
+use crate::report::{self, Answer, Caveats, MeasuredAgain, Origin, ReleaseComparison, Report, Reproduction};
 use crate::results::{Failure, Outcome, Results};
 
 /// What to measure, and what to compare it with.
@@ -83,6 +83,8 @@ pub struct About {
     pub origin: Origin,
     /// What keeps this from being a verdict on it, as far as that is known before anything is measured.
     pub caveats: Caveats,
+    /// How to measure the same again.
+    pub reproduction: Option<Reproduction>,
 }
 
 /// A measurement, finished or stopped.
@@ -107,7 +109,7 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
         caveats: request.about.caveats.clone(),
     };
     flow.caveats.suite_changes = flow.changes_that_matter(&hardware)?;
-    let Draft { head, against, end, remarks } = match flow.draft(&hardware) {
+    let Draft { head, against, measured_again, end, remarks } = match flow.draft(&hardware) {
         Ok(draft) => draft,
         Err(Halt::Failed(error)) => return Err(error),
         Err(Halt::Stopped) => {
@@ -128,7 +130,8 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
         Answer::Failed { why: why_nothing(&head, end) }
     };
     let about = About { caveats: flow.caveats, ..request.about.clone() };
-    let report = write(Report::of(head, hardware, answer), &about, request.output)?;
+    let report = Report { measured_again, ..Report::of(head, hardware, answer) };
+    let report = write(report, &about, request.output)?;
     Ok(Measured { report, end, remarks })
 }
 
@@ -146,8 +149,8 @@ pub fn report_failure(suite: &Suite, about: &About, output: &Folder, why: &str) 
 }
 
 fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
-    let About { pull_request, origin, caveats } = about.clone();
-    let report = Report { pull_request, origin: Some(origin), caveats, ..report.derived() };
+    let About { pull_request, origin, caveats, reproduction } = about.clone();
+    let report = Report { pull_request, origin: Some(origin), caveats, reproduction, ..report.derived() };
     report::write(&report, &output.join(leftovers::REPORT))?;
     Ok(report)
 }
@@ -156,6 +159,7 @@ fn write(report: Report, about: &About, output: &Folder) -> Result<Report> {
 struct Draft {
     head: Results,
     against: Against,
+    measured_again: Option<MeasuredAgain>,
     end: End,
     remarks: Vec<String>,
 }
@@ -170,7 +174,8 @@ enum Against {
 
 impl Draft {
     fn compared(base: Results, head: Results, comparison: Comparison, end: End) -> Self {
-        Self { head, against: Against::Base { base, comparison }, end, remarks: Vec::new() }
+        let against = Against::Base { base, comparison };
+        Self { head, against, measured_again: None, end, remarks: Vec::new() }
     }
 }
 
@@ -214,12 +219,12 @@ impl<'a> Flow<'a> {
 
     fn against_baseline(&mut self, base: Results, program: &Base) -> Result<Draft> {
         let (head, mut end) = self.measure_head()?;
-        let mut comparison = self.compare(&base, &head)?;
+        let (mut comparison, mut measured_again) = (self.compare(&base, &head)?, None);
         if self.request.confirm && end == End::Complete && comparison.same_program.is_none() {
-            (comparison, end) = self.confirm(comparison, program, &base, &head)?;
+            (comparison, measured_again, end) = self.confirm(comparison, program, &base, &head)?;
         }
         comparison.warnings.extend(self.request.warnings.iter().cloned());
-        Ok(Draft::compared(base, head, comparison, end))
+        Ok(Draft { measured_again, ..Draft::compared(base, head, comparison, end) })
     }
 
     fn against_program(&mut self, program: &Worker) -> Result<Draft> {
@@ -252,7 +257,7 @@ impl<'a> Flow<'a> {
         let end = ended.end();
         let keep = end == End::Complete && any_numbers(&head);
         let remarks = if keep { vec![self.request.local.start(&head, &itself)?] } else { Vec::new() };
-        Ok(Draft { head, against: Against::Itself(comparison), end, remarks })
+        Ok(Draft { head, against: Against::Itself(comparison), measured_again: None, end, remarks })
     }
 
     fn compare(&self, base: &Results, head: &Results) -> Result<Comparison> {

@@ -2,36 +2,41 @@
 
 use super::{Base, Flow};
 use crate::compare::{self, Comparison, Confirmation, Row};
+use crate::duel::Duelled;
 use crate::error::{Advice, Result};
 use crate::measure::{End, Halt, Worker};
+use crate::report::MeasuredAgain;
 use crate::results::Results;
 
+/// What was found, by which fresh runs, and how measuring them ended.
+type Confirmed = (Comparison, Option<MeasuredAgain>, End);
+
 impl Flow<'_> {
-    /// The comparison with the suspects' rows decided by fresh runs, as far as these got.
+    /// The comparison with the suspects' rows decided by fresh runs, as far as these got; and those runs.
     pub(super) fn confirm(
         &mut self,
         mut screen: Comparison,
         program: &Base,
         base: &Results,
         head: &Results,
-    ) -> Result<(Comparison, End)> {
+    ) -> Result<Confirmed> {
         let (base, head) = (compare::Side::from_results("base", base), compare::Side::from_results("head", head));
         let suspects = compare::suspects(&base, &head, &self.options)?;
         if suspects.is_empty() {
-            return Ok((screen, End::Complete));
+            return Ok((screen, None, End::Complete));
         }
         let why = match program {
-            Base::Unwanted => return Ok((screen, End::Complete)),
+            Base::Unwanted => return Ok((screen, None, End::Complete)),
             Base::Absent(why) => why.clone(),
             Base::OutOfReach(why) => self.out_of_reach(&screen, why.clone()),
             Base::Program(program) => match self.made(program) {
                 Ok(worker) => return self.settle(Confirmation::new(screen, suspects, &self.options), &worker),
-                Err(Halt::Stopped) => return Ok((screen, End::Stopped)),
+                Err(Halt::Stopped) => return Ok((screen, None, End::Stopped)),
                 Err(Halt::Failed(error)) => self.out_of_reach(&screen, error.in_one_line()),
             },
         };
         screen.warnings.push(format!("what looks changed was not measured again: {why}"));
-        Ok((screen, End::Complete))
+        Ok((screen, None, End::Complete))
     }
 
     /// Where the screen leaves open what only the base could tell, that there is none is said before all else.
@@ -42,9 +47,10 @@ impl Flow<'_> {
         why
     }
 
-    fn settle(&mut self, confirmation: Confirmation, base: &Worker) -> Result<(Comparison, End)> {
+    fn settle(&mut self, confirmation: Confirmation, base: &Worker) -> Result<Confirmed> {
         let time = self.request.confirm_budget;
-        let duelled = self.duel(base, "confirm-").until_settled(confirmation, time)?;
-        Ok((duelled.comparison, duelled.ended.end()))
+        let Duelled { base, head, comparison, ended } =
+            self.duel(base, "confirm-").until_settled(confirmation, time)?;
+        Ok((comparison, Some(MeasuredAgain { base, head }), ended.end()))
     }
 }

@@ -8,7 +8,7 @@ use crate::compare::{self, CaseNote, Comparison, Difference, NoteKind};
 use crate::config::Suite;
 use crate::error::Result;
 use crate::report::SuiteChange;
-use crate::thresholds::{AUTO, NoiseThreshold, Thresholds};
+use crate::thresholds::Thresholds;
 
 /// More are cut: a suite may have very many cases.
 const MOST: usize = 20;
@@ -72,8 +72,7 @@ fn judged_differently(base: &Thresholds, head: &Thresholds) -> Vec<SuiteChange> 
     ];
     let names: BTreeSet<&String> = base.noise_thresholds.keys().chain(head.noise_thresholds.keys()).collect();
     let threshold = |of: &Thresholds, name: &String| match of.noise_thresholds.get(name) {
-        Some(NoiseThreshold::Fixed(share)) => format!("{}%", share * 100.0),
-        Some(NoiseThreshold::Auto) => AUTO.to_owned(),
+        Some(threshold) => threshold.to_string(),
         None => "default".to_owned(),
     };
     pairs.extend(

@@ -31,6 +31,7 @@ struct Cli {
 
 const AFTER_HELP: &str = "Examples:
   bench-diff ci                          # measure this build, and compare it with an earlier one
+  bench-diff ab main .                   # measure two versions on this machine, until it is clear
   bench-diff run --output new.json       # only measure
   bench-diff compare old.json new.json   # compare two measurements
 
@@ -60,6 +61,7 @@ pub struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     Ci(Box<commands::ci::Args>),
+    Ab(Box<commands::ab::Args>),
     Run(Box<commands::run::Args>),
     Compare(commands::compare::Args),
     Init(commands::init::Args),
@@ -157,6 +159,7 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Worker(args) => commands::worker::run(&args),
         Command::Guard(args) => commands::guard::run(&args),
         Command::Ci(args) => commands::ci::run(&args, io),
+        Command::Ab(args) => commands::ab::run(&args, io),
         Command::Base(args) => commands::base::run(&args, io),
         Command::Calibrate(args) => commands::calibrate::run(&args, io),
         Command::Baseline(args) => commands::baseline::run(&args, io),

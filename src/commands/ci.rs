@@ -1,5 +1,8 @@
 //! `bench-diff ci`
 
+mod judging;
+mod measured_how;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,10 +10,9 @@ use clap::ValueEnum;
 
 use super::publish::Publishing;
 use super::{base, variable};
-use crate::baseline::{self, Store};
 use crate::ci::{
     self, About, Base, BaseCommits, BaseError, BuiltAgainstCandle, BuiltByCommand, Checkout, Local, Measured, Search,
-    Sides, SuiteChanges,
+    Sides,
 };
 use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
@@ -26,6 +28,7 @@ use crate::plan::{self, Plan};
 use crate::programs::Source;
 use crate::publish::publish;
 use crate::render::comparison::Files;
+use crate::render::reproduce::Again;
 use crate::report::{Caveats, Origin, Report};
 use crate::results::Program;
 use crate::{progress, render};
@@ -176,7 +179,7 @@ fn about(context: Option<&Context>, sides: &Sides) -> About {
     let unrelated =
         pull_request.is_some() && ci::is_unrelated(sides, &Program::this(), &commits_of_pull_request(commit.as_ref()));
     let caveats = Caveats { unrelated, ..Caveats::default() };
-    About { pull_request, origin: Origin { commit, ..origin }, caveats }
+    About { pull_request, origin: Origin { commit, ..origin }, caveats, reproduction: None }
 }
 
 /// Its head, and what is checked out or started the run: of some events, its merge with its base.
@@ -207,7 +210,7 @@ impl Job<'_> {
         self.check_relation()?;
         let commits = commits(args, sides, context.as_ref(), io)?;
         let directory = config::directory(args.selection.config.as_deref());
-        let (committed, doubt) = committed(args, &directory, &self.local, &commits, context.is_some())?;
+        let (committed, doubt) = self.committed(&directory, &commits)?;
         let (suite, about, taken_out) = self.as_the_base_judges(&commits);
         let head = sides.head(&suite)?.worker()?;
         let base = sides.base(&commits.merge_base)?;
@@ -224,51 +227,13 @@ impl Job<'_> {
             confirm_budget: args.confirm_budget,
             resume: args.resume,
             taken_out,
-            about,
+            about: About { reproduction: Some(self.reproduction(&commits)), ..about },
             committed,
             local: self.local.clone(),
             output: &self.output,
         };
         let mut observer = progress::observer(args.quiet, self.plan.seconds_by_case(), io.err.raw());
         ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())
-    }
-
-    /// Before anything is built: a verdict on another program would be taken for one on the pull request.
-    fn check_relation(&self) -> Result<()> {
-        if !self.about.caveats.unrelated || self.args.allow_unrelated {
-            return Ok(());
-        }
-        let what = Program::this().describe();
-        Err(Error::usage(format!("what would be measured is {what}, and nothing of the pull request is in it")).hint(
-            "for candle or a fork of it, set `candle` (--candle); for another program, `build-command` and `head-binary`; \
-             `allow-unrelated` (--allow-unrelated) measures all the same",
-        ))
-    }
-
-    /// The suite with what counts as a change in the base; what the pull request changes in it.
-    fn as_the_base_judges(&self, commits: &BaseCommits) -> (Suite, About, Vec<String>) {
-        let changes =
-            self.base_suite(commits).map(|base| SuiteChanges::between(&base, &self.suite)).unwrap_or_default();
-        let SuiteChanges { changes, taken_out, thresholds } = changes;
-        let thresholds = thresholds.unwrap_or_else(|| self.suite.thresholds.clone());
-        let caveats = Caveats { suite_changes: changes, ..self.about.caveats.clone() };
-        (Suite { thresholds, ..self.suite.clone() }, About { caveats, ..self.about.clone() }, taken_out)
-    }
-
-    /// The suite as the base has it, where a pull request could have changed it and the base can be read.
-    fn base_suite(&self, commits: &BaseCommits) -> Option<Suite> {
-        if self.context.is_none() && self.args.base_commit.is_none() {
-            return None;
-        }
-        // The base of candle's checkout may be another repository's.
-        let here = self.sides.repository() == Path::new(".");
-        let commit = commits.merge_base.as_ref().ok().filter(|_| here).or(commits.tip.as_ref().ok())?;
-        let path = config::path(&self.args.selection)?;
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = path.file_name()?.to_str()?;
-        let text = String::from_utf8(git::file(directory, commit, name).ok()?).ok()?;
-        let place = format!("{name} of {commit}");
-        config::suite_in(&text, &place, directory, &self.args.selection, &Machine::here()).ok()
     }
 
     /// Of a pull request that may be another commit than its head: a merge with its base, which moves. What git can't tell
@@ -376,52 +341,9 @@ fn commits(args: &Args, sides: &Sides, context: Option<&Context>, io: &mut Io) -
     Ok(BaseCommits { tip: here.tip, merge_base: there.merge_base })
 }
 
-/// The baselines that count: in a workflow those of the pull request's base, because the pull request could have changed
-/// those of the checkout. If only these can be had, also a warning.
-fn committed(
-    args: &Args,
-    directory: &Path,
-    local: &Local,
-    commits: &BaseCommits,
-    in_workflow: bool,
-) -> Result<(Store, Option<String>)> {
-    let here = args.baseline.clone().unwrap_or_else(|| directory.join(baseline::DIRECTORY));
-    let checked = || if args.baseline.is_some() { check_directory(&here) } else { Ok(()) };
-    if !in_workflow && args.base_commit.is_none() {
-        checked()?;
-        return Ok((Store::new(here), None));
-    }
-    let tip = match &commits.tip {
-        Ok(tip) => tip,
-        Err(why) => {
-            checked()?;
-            let why = why.in_one_line();
-            let doubt = format!("judged by the checkout's baselines, which a pull request could change: {why}");
-            return Ok((Store::new(here), Some(doubt)));
-        }
-    };
-    let base = ci::baselines_of(tip, &here, &local.of_base(tip))?;
-    if base.is_none() {
-        checked()?;
-    }
-    let doubt = base.is_none().then(|| format!("judged by the checkout's baselines, as the base ({tip}) has none"));
-    Ok((Store::new(base.unwrap_or(here)), doubt))
-}
-
 /// Who sits at a terminal reads tables; what is piped goes where Markdown is read.
 fn format(args: &Args) -> Format {
     args.format.unwrap_or(if terminal::is_stdout() { Format::Table } else { Format::Markdown })
-}
-
-/// A directory that is asked for by name and isn't there would be taken for one without a baseline.
-fn check_directory(baselines: &Path) -> Result<()> {
-    if baselines.is_dir() {
-        return Ok(());
-    }
-    let place = baselines.display();
-    Err(Error::usage(format!("there is no directory {place}, which --baseline names")).hint(format!(
-        "name the one that holds the baselines; `bench-diff baseline update RESULTS --baseline {place}` makes it"
-    )))
 }
 
 /// Publishes the report, and prints it in the wanted format.
@@ -444,7 +366,8 @@ fn table(report: &Report) -> String {
     let numbers = || terminal::for_stdout(&render::run::page(&report.head));
     match (report.comparison(), report.calibration()) {
         (Some(comparison), _) => {
-            let files = Files::labelled(report.base().and_then(|base| base.label.as_ref()), report.head.label.as_ref());
+            let labels = [report.base().and_then(|base| base.label.as_ref()), report.head.label.as_ref()];
+            let files = Files::labelled(labels).measured_again_by(Again::of_report(report));
             terminal::for_stdout(&render::comparison::page(comparison, &files))
         }
         (None, Some(calibration)) => {

@@ -93,7 +93,7 @@ fn after_help() -> String {
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For a terminal
     #[default]
     Table,
@@ -113,7 +113,7 @@ fn parse_alpha(text: &str) -> Result<f64, String> {
 }
 
 /// `METRIC=PERCENT`, `METRIC=auto`, or `auto` for every metric. The last `=` counts: a foreign metric's name may hold others.
-fn parse_noise_threshold(text: &str) -> Result<(String, NoiseThreshold), String> {
+pub(super) fn parse_noise_threshold(text: &str) -> Result<(String, NoiseThreshold), String> {
     if text == AUTO {
         return Ok((ALL.to_owned(), NoiseThreshold::Auto));
     }
@@ -207,7 +207,7 @@ pub struct Output<'a> {
     comparison: Cow<'a, Comparison>,
 }
 
-fn show(comparison: &Comparison, files: &Files, format: Format, out: &mut dyn Write) -> std::io::Result<()> {
+pub(super) fn show(comparison: &Comparison, files: &Files, format: Format, out: &mut dyn Write) -> std::io::Result<()> {
     let mut out = BufWriter::new(out);
     let page = || render::comparison::page(comparison, files);
     match format {

@@ -1,5 +1,6 @@
 //! One file a command: its flags, and what it does with the library.
 
+pub mod ab;
 pub mod accept;
 pub mod base;
 pub mod baseline;

@@ -1,5 +1,8 @@
 //! Screen and confirm: what looks changed is measured again, base and head interleaved, before anyone is alarmed.
 //!
+//! A case is measured again as a whole, and then the fresh runs decide all of its rows, memory too: what stands side by
+//! side is of the same runs.
+//!
 //! The fresh runs are looked at several times, so that a clear case is settled early. Every look pays its share of
 //! alpha: see docs/statistics.md.
 
@@ -7,27 +10,31 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::design::Design;
 use super::matching::match_sides;
+use super::memory_rule;
 use super::pair::Pair;
 use super::screen;
 use super::test::{Assessment, Test};
 use super::verdict::{self, Rule};
-use super::{Comparison, Conclusion, Finding, Learned, Options, Row, Side, Tier, Verdict};
+use super::{
+    Comparison, Conclusion, Finding, Learned, Options, Ranges, Reading, ReasonCode, Row, Side, Tier, Told, Untestable,
+    Verdict,
+};
 use crate::error::Result;
-use crate::metric::MetricName;
+use crate::metric::{Kind, Metric, MetricName};
 use crate::stats::{self, Prior};
 
 /// Fresh runs per side at which there is a look. All even, because A B B A is two runs per side.
 pub const LOOKS: [u32; 5] = [4, 6, 8, 12, 16];
 
-/// Unadjusted p below which a cell is measured again.
+/// Unadjusted p below which a cell's case is measured again.
 const SUSPECT_P: f64 = 0.10;
 
-/// A cell that looks changed.
+/// A cell to measure again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Suspect {
     /// The case's id.
     pub case: String,
-    /// The metric that looks changed.
+    /// The metric.
     pub metric: MetricName,
 }
 
@@ -36,26 +43,54 @@ impl Suspect {
         Self { case: pair.case.to_owned(), metric: pair.metric.clone() }
     }
 
+    fn is_memory(&self) -> bool {
+        self.metric.known().map(Metric::definition).is_some_and(|known| known.kind == Kind::Memory)
+    }
+
     fn of_row(row: &Row) -> Self {
         Self { case: row.cell.case.clone(), metric: row.cell.metric.clone() }
     }
 }
 
-/// The timed cells of a screen to measure again. Drift isn't assumed here: what it could explain is measured again, too.
+/// All cells of the cases in which one looks changed. Drift isn't assumed here: what it could explain is measured again,
+/// too.
 pub fn suspects(base: &Side, head: &Side, options: &Options) -> Result<Vec<Suspect>> {
-    let suspect = |(pair, assessment): (Pair, Assessment)| match assessment {
-        Assessment::Tested(test) if test.p_without_drift() < SUSPECT_P => Some(Suspect::of(&pair)),
-        _ => None,
-    };
-    Ok(screen::tests(base, head, options)?.into_iter().filter_map(suspect).collect())
+    let tests = screen::tests(base, head, options)?;
+    let looks_changed =
+        |(pair, assessment): &(Pair, Assessment)| looks_changed(assessment).then(|| pair.case.to_owned());
+    let cases: BTreeSet<String> = tests.iter().filter_map(looks_changed).collect();
+    Ok(measurable(&tests).filter(|suspect| cases.contains(&suspect.case)).collect())
+}
+
+/// All cells that more runs could say more about.
+pub(super) fn everything(base: &Side, head: &Side, options: &Options) -> Result<Vec<Suspect>> {
+    Ok(measurable(&screen::tests(base, head, options)?).collect())
+}
+
+fn measurable(tests: &[(Pair, Assessment)]) -> impl Iterator<Item = Suspect> {
+    let can_be = |assessment: &Assessment| matches!(assessment, Assessment::Tested(_) | Assessment::Memory(_));
+    tests.iter().filter(move |(_, assessment)| can_be(assessment)).map(|(pair, _)| Suspect::of(pair))
+}
+
+fn looks_changed(assessment: &Assessment) -> bool {
+    match assessment {
+        Assessment::Tested(test) => test.p_without_drift() < SUSPECT_P,
+        Assessment::Memory(reading) => *reading != Reading::Unchanged,
+        Assessment::Incomparable(_) | Assessment::Untestable(_) => false,
+    }
 }
 
 /// The suspects of a screen, and what fresh runs have said about them so far.
 #[derive(Debug)]
 pub struct Confirmation {
-    screen: Comparison,
+    pub(super) screen: Comparison,
+    /// The timed ones first.
     cells: Vec<Confirmed>,
+    /// How many of them are timed: those are tested, and their tests adjusted for each other.
+    family: usize,
     options: Options,
+    /// Fresh runs per side at each look.
+    plan: Vec<u32>,
     looks: usize,
 }
 
@@ -78,16 +113,24 @@ impl Confirmed {
 impl Confirmation {
     /// No fresh run is there yet: every suspect is open.
     pub fn new(screen: Comparison, suspects: Vec<Suspect>, options: &Options) -> Self {
-        let cells = suspects.into_iter().map(|suspect| Confirmed { suspect, row: None, p: 1.0 }).collect();
+        Self::planned(screen, suspects, &LOOKS, options)
+    }
+
+    /// With looks at so many runs per side.
+    pub(super) fn planned(screen: Comparison, suspects: Vec<Suspect>, plan: &[u32], options: &Options) -> Self {
+        let (timed, memory): (Vec<Suspect>, Vec<_>) = suspects.into_iter().partition(|suspect| !suspect.is_memory());
+        let family = timed.len();
+        let open = |suspect| Confirmed { suspect, row: None, p: 1.0 };
+        let cells = timed.into_iter().chain(memory).map(open).collect();
         // The suspects say what is compared, whatever the selection.
         let options = Options { metrics: vec!["all".to_owned()], ..options.clone() };
-        Self { screen, cells, options, looks: 0 }
+        Self { screen, cells, family, options, plan: plan.to_vec(), looks: 0 }
     }
 
     /// Fresh runs per side that the next look asks for; `None` when all is settled, or no look is left.
     pub fn wanted(&self) -> Option<u32> {
         let open = self.cells.iter().any(Confirmed::is_open);
-        LOOKS.get(self.looks).copied().filter(|_| open)
+        self.plan.get(self.looks).copied().filter(|_| open)
     }
 
     /// The cases that have an open cell.
@@ -109,16 +152,19 @@ impl Confirmation {
         let by_name: HashMap<Suspect, &Pair> = pairs.iter().map(|pair| (Suspect::of(pair), pair)).collect();
         self.looks += 1;
         let mut tested = Vec::new();
+        let looks = self.plan.len();
         for (index, cell) in self.cells.iter_mut().enumerate().filter(|(_, cell)| cell.is_open()) {
             let Some(pair) = by_name.get(&cell.suspect) else { continue };
-            if let Some(test) = test(pair, &design) {
-                cell.p = (test.p() * LOOKS.len() as f64).min(1.0);
+            if index >= self.family {
+                cell.row = memory(pair, &design).or(cell.row.take());
+            } else if let Some(test) = test(pair, &design) {
+                cell.p = (test.p() * looks as f64).min(1.0);
                 tested.push((index, pair, test));
             }
         }
-        let p: Vec<f64> = self.cells.iter().map(|cell| cell.p).collect();
+        let p: Vec<f64> = self.cells[..self.family].iter().map(|cell| cell.p).collect();
         let adjusted = stats::holm(&p);
-        let mut rule = Rule::confirm(&self.options, self.cells.len(), LOOKS.len());
+        let mut rule = Rule::confirm(&self.options, self.family, looks);
         for (index, pair, test) in tested {
             let tested = verdict::tested(pair, &test, test.p(), adjusted[index], &mut rule);
             self.cells[index].row = Some(verdict::row(pair, &design, |_| Finding::Tested(tested)));
@@ -142,7 +188,6 @@ impl Confirmation {
         if self.cells.is_empty() {
             return self.screen;
         }
-        let suspects = self.cells.len();
         let cells = self.cells.into_iter().map(|cell| (cell.suspect, cell.row));
         let mut fresh: HashMap<Suspect, Option<Row>> = cells.collect();
         for row in &mut self.screen.rows {
@@ -152,8 +197,12 @@ impl Confirmation {
                 None => leave_open(&mut row.finding),
             }
         }
-        self.screen.family = suspects;
+        self.screen.family = self.family;
         self.screen.tier = Tier::Confirmed;
+        if !self.screen.rows.iter().any(Row::is_not_measured_again) {
+            // Drift between sessions doesn't touch what was measured in one.
+            self.screen.warnings.retain(|warning| !screen::is_about_drift(warning));
+        }
         self.screen.summarize();
         self.screen
     }
@@ -161,10 +210,28 @@ impl Confirmation {
 
 /// Without fresh runs, a suspect isn't called changed, whatever the screen found.
 fn leave_open(finding: &mut Finding) {
-    if let Finding::Tested(tested) = finding {
-        let screen = std::mem::replace(&mut tested.conclusion, Conclusion::Unchanged);
-        tested.conclusion = Conclusion::NotMeasuredAgain(Box::new(screen));
+    match finding {
+        Finding::Tested(tested) => {
+            let screen = std::mem::replace(&mut tested.conclusion, Conclusion::Unchanged);
+            tested.conclusion = Conclusion::NotMeasuredAgain(Box::new(screen));
+        }
+        Finding::Ranges(Ranges { change, reading, .. }) if *reading != Reading::Unchanged => {
+            let told = Told {
+                code: Some(ReasonCode::NotMeasuredAgain.into()),
+                text: "looks changed, and couldn't be measured again".to_owned(),
+            };
+            *finding = Finding::Untestable { change: *change, why: Untestable::Told(told) };
+        }
+        Finding::Ranges(_) | Finding::Untestable { .. } | Finding::NotComparable(_) => {}
     }
+}
+
+/// What the fresh runs say of memory; `None` where they hold no values, or some that are none.
+fn memory(pair: &Pair, design: &Design) -> Option<Row> {
+    let clean = pair.zeros == [0, 0];
+    let held = [&pair.base, &pair.head].iter().all(|values| values.iter().any(|values| !values.is_empty()));
+    let reading = (clean && held).then(|| memory_rule::judge(pair))?;
+    Some(verdict::row(pair, design, |change| Finding::Ranges(Ranges { change, reading, confirmed: true })))
 }
 
 fn test(pair: &Pair, design: &Design) -> Option<Test> {

@@ -178,7 +178,8 @@ impl Row {
             return Finding::NotComparable(Mismatch::Told(self.told()));
         }
         let tested = self.tested().map(Finding::Tested);
-        let ranges = || Some(Finding::Ranges(Ranges { change: self.change(), reading: self.reading()? }));
+        let (change, confirmed) = (self.change(), self.confirmed);
+        let ranges = || Some(Finding::Ranges(Ranges { change, reading: self.reading()?, confirmed }));
         tested
             .or_else(ranges)
             .unwrap_or_else(|| Finding::Untestable { change: self.change(), why: Untestable::Told(self.told()) })

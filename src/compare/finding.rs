@@ -89,6 +89,8 @@ pub struct Ranges {
     pub change: Option<Share>,
     /// How the ranges lie to each other.
     pub reading: Reading,
+    /// Measured again with base and head interleaved.
+    pub confirmed: bool,
 }
 
 /// How the ranges lie to each other.

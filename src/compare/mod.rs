@@ -27,6 +27,7 @@ mod screen;
 mod side;
 mod tally;
 mod test;
+mod trial;
 mod verdict;
 pub(crate) mod wording;
 
@@ -53,6 +54,7 @@ pub use same_program::{SameProgram, same_program, same_program_of};
 pub use screen::compare;
 pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
 pub use tally::Tally;
+pub use trial::Trial;
 pub use wording::Direction;
 
 pub use crate::stats::Summary;

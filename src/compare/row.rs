@@ -77,7 +77,11 @@ impl Row {
 
     /// Measured again with base and head interleaved.
     pub fn is_confirmed(&self) -> bool {
-        self.finding.tested().is_some_and(|tested| tested.confirmed)
+        match &self.finding {
+            Finding::Tested(tested) => tested.confirmed,
+            Finding::Ranges(ranges) => ranges.confirmed,
+            Finding::Untestable { .. } | Finding::NotComparable(_) => false,
+        }
     }
 
     /// Looks changed, which the drift between sessions may explain.

@@ -117,7 +117,7 @@ fn rows(pairs: &[Pair], assessed: &[Assessment], design: &Design, options: &Opti
             let (&p, &adjusted) = tests.next().expect("one p for each test");
             Finding::Tested(verdict::tested(pair, test, p, adjusted, &mut rule))
         }
-        Assessment::Memory(reading) => Finding::Ranges(Ranges { change, reading: *reading }),
+        Assessment::Memory(reading) => Finding::Ranges(Ranges { change, reading: *reading, confirmed: false }),
         Assessment::Untestable(why) => Finding::Untestable { change, why: why.clone() },
         Assessment::Incomparable(mismatch) => Finding::NotComparable(mismatch.clone()),
     };
@@ -177,10 +177,9 @@ fn warnings(
     let single = assessed.iter().filter_map(tested).filter(|test| test.evidence.basis == Basis::SingleBaseline).count();
     match comparison.tier {
         Tier::SingleBaseline if single > 0 && !all_unchanged(comparison) => warn(too_few(&base.occasions)),
-        Tier::History if single > 0 => warn(format!(
-            "{single} cells have values of fewer than {HISTORY} occasions of the base: changes under ~5% can't be \
-             distinguished from drift there"
-        )),
+        Tier::History if single > 0 => {
+            warn(format!("{single} cells have values of fewer than {HISTORY} occasions of the base: {DRIFT} there"));
+        }
         _ => {}
     }
     if matches!(design, Design::Apart { .. }) {
@@ -251,7 +250,15 @@ fn too_few(occasions: &Occasions) -> String {
         words => format!("the base has {words}"),
     };
     let more = more_sessions(occasions.missing(), " of the base");
-    format!("{base}: changes under ~5% can't be distinguished from drift between sessions; {more}, would show it")
+    format!("{base}: {DRIFT} between sessions; {more}, would show it")
+}
+
+/// What drift between sessions hides.
+const DRIFT: &str = "changes under ~5% can't be distinguished from drift";
+
+/// Does the warning only hold for sides that were measured apart?
+pub(super) fn is_about_drift(warning: &str) -> bool {
+    warning.contains(DRIFT) || warning.ends_with(MACHINE)
 }
 
 /// What weakens the numbers of one side.
@@ -298,11 +305,14 @@ fn throttling_warning(side: &Side, other: &Side) -> Option<String> {
     Some(format!("{}: the device was throttled in {runs} ({reasons}): their numbers may be low", side.name))
 }
 
+/// What everything that moves together hints at.
+const MACHINE: &str = ": the machine may be the cause";
+
 /// When nearly everything moves together, a shared cause is likely: the machine, unless its limits haven't moved.
 fn shift_warnings(comparison: &Comparison, ceilings: &Ceilings) -> Vec<String> {
     let suspicion = match ceilings {
         Ceilings::Alike => ", while the device's measured limits are alike: a shared cause is likely",
-        Ceilings::Unknown | Ceilings::Differ(_) => ": the machine may be the cause",
+        Ceilings::Unknown | Ceilings::Differ(_) => MACHINE,
     };
     let mut changes: HashMap<&str, Vec<Share>> = HashMap::new();
     for row in &comparison.rows {

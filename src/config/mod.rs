@@ -6,6 +6,7 @@ pub(crate) mod engines;
 mod file;
 mod plain_name;
 mod resolve;
+mod selection_flags;
 mod source;
 
 use std::collections::BTreeMap;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::compare::{Comparison, Confirmation, LOOKS, Side};
+use crate::compare::{Comparison, Confirmation, LOOKS, Side, Trial};
 use crate::error::Result;
 
 /// What is to be settled by measuring in turn.
@@ -34,6 +34,29 @@ impl Question for Confirmation {
 
     fn most_runs(&self) -> u32 {
         LOOKS[LOOKS.len() - 1]
+    }
+
+    fn open_cases(&self) -> BTreeSet<String> {
+        self.open_cases()
+    }
+
+    fn look(&mut self, base: &Side, head: &Side) -> Result<()> {
+        self.look(base, head)
+    }
+
+    fn comparison(self) -> Comparison {
+        self.finish()
+    }
+}
+
+/// Does anything differ?
+impl Question for Trial {
+    fn wanted(&self) -> Option<u32> {
+        self.wanted()
+    }
+
+    fn most_runs(&self) -> u32 {
+        self.most_runs()
     }
 
     fn open_cases(&self) -> BTreeSet<String> {

@@ -7,7 +7,7 @@ mod stdout;
 mod view;
 mod work_tree;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -70,6 +70,11 @@ pub fn same_repository(one: &Path, other: &Path) -> bool {
 /// Is the directory a checkout, not only a part of one?
 pub fn is_root(directory: &Path) -> bool {
     Place::of(directory).is_ok_and(|place| place.prefix.is_empty())
+}
+
+/// The root of the work tree that the directory is in, or the bare repository.
+pub fn top(directory: &Path) -> Result<PathBuf, GitError> {
+    Place::of(directory).map(|place| place.top)
 }
 
 /// The files under `directory/name` that a commit has, as paths from `directory`.

@@ -1,10 +1,10 @@
 //! Running builds, and why there is no program in the end.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use crate::child::Launch;
+use crate::child::{Environment, Launch};
 use crate::error::{Advice, Error};
 use crate::escape;
 
@@ -57,4 +57,10 @@ pub fn run(launch: &Launch) -> Result<String, BuildError> {
     let reason = lines.iter().find(|line| line.starts_with("error")).or(lines.last());
     let reason = reason.map_or_else(|| "no reason given".to_owned(), |line| (*line).to_owned());
     Err(BuildError::Failed { status: output.status, reason })
+}
+
+/// A command of bash, run in a directory to the end, with these variables of ours.
+pub fn run_in(directory: &Path, command: &str, env: &[String]) -> Result<String, BuildError> {
+    let bash = Launch::of("bash", Environment::building(env)).args(["-euo", "pipefail", "-c", command]);
+    run(&bash.in_directory(directory))
 }

@@ -1,5 +1,6 @@
 //! bench-diff, built against another candle than the released one.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -70,7 +71,9 @@ const CRATES: [&str; 3] = ["candle-core", "candle-nn", "candle-transformers"];
 impl Candle {
     pub(super) fn worker(&self) -> Result<Worker> {
         let candle = self.find()?;
-        let program = self.cache.join(format!("bench-diff-{}-candle-{}", self.source.state()?, candle.commit));
+        // Two checkouts of one commit may have other changes.
+        let which = if candle.fixed { String::new() } else { format!("-{}", short_hash(&candle.directory)) };
+        let program = self.cache.join(format!("bench-diff-{}-candle-{}{which}", self.source.state()?, candle.commit));
         // A checkout with changes is built again each time: cargo knows what is up to date.
         if !candle.fixed || !program.is_file() {
             let place = candle.directory.display();
@@ -153,6 +156,10 @@ impl Source {
         ))
         .hint("run it again"))
     }
+}
+
+fn short_hash(path: &Path) -> String {
+    hex(&Sha256::digest(path.as_os_str().as_bytes())[..4])
 }
 
 /// What makes cargo take candle's crates from there.

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-use super::building::run;
-use crate::child::{Environment, Launch};
+use super::building::run_in;
 use crate::error::{Error, Result};
 use crate::git;
 use crate::hex::hex;
@@ -35,10 +34,8 @@ impl Build {
         if !program.is_file() {
             git::work_tree(&self.repository, &self.commit, &directory)?;
             tracing::info!("building {} with `{}`", self.commit, self.command);
-            let bash =
-                Launch::of("bash", Environment::building(&self.env)).args(["-euo", "pipefail", "-c", &self.command]);
-            run(&bash.in_directory(&directory))
-                .map_err(|why| Error::measurement(format!("can't build the base {}", self.commit)).because_of(why))?;
+            run_in(&directory, &self.command, &self.env)
+                .map_err(|why| Error::measurement(format!("can't build {}", self.commit)).because_of(why))?;
         }
         if !program.is_file() {
             return Err(Error::usage(format!("the build command made no {}", self.product.display())));

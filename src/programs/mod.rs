@@ -5,10 +5,14 @@
 
 mod building;
 mod candle;
+mod checkout;
 mod commit;
+mod named;
 
 pub use candle::{Candle, Origin, Source};
+pub use checkout::CheckoutBuild;
 pub use commit::Build;
+pub use named::{Repository, Workshop};
 
 use crate::error::Result;
 use crate::files::Folder;
@@ -21,6 +25,8 @@ pub enum Program {
     Built(Worker),
     /// Built from a commit of a repository, by a command.
     Commit(Build),
+    /// Built in a checkout, by a command.
+    Checkout(CheckoutBuild),
     /// bench-diff, built against another candle than the released one.
     Candle(Candle),
 }
@@ -30,6 +36,7 @@ impl Program {
     pub fn worker(&self) -> Result<Worker> {
         match self {
             Self::Built(worker) => Ok(worker.clone()),
+            Self::Checkout(build) => build.worker(),
             // One build at a time: they share work trees and sources.
             Self::Commit(build) => Folder::wait_for(&build.cache).and_then(|_alone| build.worker()),
             Self::Candle(candle) => Folder::wait_for(&candle.cache).and_then(|_alone| candle.worker()),

@@ -1,6 +1,7 @@
 //! A comparison as a page: what `compare` prints, and the body of a pull request's comment.
 
 use super::case_table::{self, Cases, Rank};
+use super::reproduce::Again;
 use super::{SENTENCE, Sides, details, facts, headline, next_step, self_check};
 use crate::compare::{Comparison, Difference, Side};
 use crate::number::count;
@@ -9,23 +10,32 @@ use crate::page::{Block, Icon, Line, Page, foreign, line};
 /// Warnings shown; a hostile report may have any number.
 const WARNINGS: usize = 50;
 
-/// What there is to say of two files beside their numbers.
+/// What there is to say of two files, or programs, beside their numbers.
 #[derive(Debug, Clone, Default)]
 pub struct Files {
     labels: [Option<String>; 2],
     /// Another tool's, which has no baselines.
     are_samples: bool,
+    /// What measures both again, where that is known.
+    again: Option<Again>,
 }
 
 impl Files {
     /// What base and head say of themselves.
     pub fn of(base: &Side, head: &Side) -> Self {
-        Self { labels: [base, head].map(|side| side.label.clone()), are_samples: base.is_plain_samples() }
+        let labels = [base, head].map(|side| side.label.clone());
+        Self { labels, are_samples: base.is_plain_samples(), again: None }
     }
 
     /// Of results that stand for something.
-    pub fn labelled(base: Option<&String>, head: Option<&String>) -> Self {
-        Self { labels: [base.cloned(), head.cloned()], are_samples: false }
+    pub fn labelled(labels: [Option<&String>; 2]) -> Self {
+        Self { labels: labels.map(Option::<&String>::cloned), ..Self::default() }
+    }
+
+    /// The same, of programs that can be measured again.
+    #[must_use]
+    pub fn measured_again_by(self, again: impl Into<Option<Again>>) -> Self {
+        Self { again: again.into(), ..self }
     }
 
     /// What base and head stand for.
@@ -38,13 +48,19 @@ impl Files {
         let labels = ["base ", "head "].into_iter().zip(self.labels());
         labels.filter_map(|(side, label)| Some(line![side, foreign(label?, 60)]))
     }
+
+    fn next_step(&self, comparison: &Comparison) -> Vec<Block> {
+        match self.are_samples {
+            true => next_step::of_samples(comparison).map(Block::Next).into_iter().collect(),
+            false => next_step::of_comparison(comparison, self.again.as_ref()),
+        }
+    }
 }
 
-/// Of two files.
+/// Of two files or programs.
 pub fn page(comparison: &Comparison, files: &Files) -> Page {
     let sides = Sides::FILES;
-    let next = if files.are_samples { next_step::of_samples(comparison) } else { next_step::of_files(comparison) };
-    let mut end: Vec<Block> = next.map(Block::Next).into_iter().collect();
+    let mut end = files.next_step(comparison);
     end.push(Block::Facts(files.facts().chain(facts::of_numbers(comparison)).collect()));
     Page {
         headline: headline::of_comparison(comparison),

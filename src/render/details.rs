@@ -119,12 +119,17 @@ pub fn samples(report: &Report) -> Option<Block> {
     let rows = report.comparison().map_or(&[][..], |comparison| &comparison.rows);
     let is_doubtful = |row: &&Row| !matches!(row.verdict(), Verdict::Unchanged | Verdict::NotComparable);
     let doubtful: Vec<&Row> = rows.iter().filter(is_doubtful).collect();
-    let (base, head) = (report.base().map(Samples::of).unwrap_or_default(), Samples::of(&report.head));
+    // Those that decided: fresh ones where the row was measured again.
+    let sides = [false, true].map(|confirmed| {
+        let (base, head) = report.deciding(confirmed);
+        [base.map(Samples::of).unwrap_or_default(), Samples::of(head)]
+    });
+    let of = |row: &Row, side: usize| sides[usize::from(row.is_confirmed())][side].list(row);
     let columns = vec![
         Column::left("Case", |row: &&Row| code(&row.cell.case, NAME)),
         Column::left("Metric", |row: &&Row| metric(&row.cell.metric)),
-        Column::left("Base", |row: &&Row| base.list(row)),
-        Column::left("PR", |row: &&Row| head.list(row)),
+        Column::left("Base", |row: &&Row| of(row, 0)),
+        Column::left("PR", |row: &&Row| of(row, 1)),
     ];
     let title = line![Icon::Samples, "Samples, a value for each run (", count(doubtful.len()), ")"];
     let mut fold = Block::fold(title, Table::of(columns, &doubtful))?;

@@ -131,7 +131,7 @@ pub fn of_machine(report: &Report, surroundings: &Surroundings) -> Vec<Line> {
         facts.push(line!["driver ", foreign(driver, 40)]);
     }
     facts.extend(clocks(&report.head));
-    facts.extend(report.base().map(|base| line!["base ", base_line(base, &report.head)]));
+    facts.extend(bases(report));
     facts.extend(pull_request(report, surroundings));
     if report.head.cases.iter().any(|case| case.weights == WeightsSource::Generated) {
         facts.push("generated weights".into());
@@ -152,6 +152,20 @@ fn pull_request(report: &Report, surroundings: &Surroundings) -> Option<Line> {
         }
         None => line!["PR ", code(&commit, 20)],
     })
+}
+
+/// What the head was compared with: one thing, or the program that decided, and the baseline that had cases measured again.
+fn bases(report: &Report) -> Vec<Line> {
+    let compared = report.base().map(|base| base_line(base, &report.head));
+    let decided = report.measured_again.as_ref().and_then(|again| again.base.sessions.last());
+    match (decided, compared) {
+        (Some(session), compared) => {
+            let baseline = compared.map(|baseline| line!["baseline ", baseline]);
+            std::iter::once(line!["base ", program(&session.program)]).chain(baseline).collect()
+        }
+        (None, Some(base)) => vec![line!["base ", base]],
+        (None, None) => Vec::new(),
+    }
 }
 
 /// The clocks that were seen, and whether anything held them down.

@@ -18,7 +18,7 @@ mod next_step;
 pub mod planned_cases;
 pub mod profile_tables;
 pub mod pull_request;
-mod reproduce;
+pub mod reproduce;
 pub mod run;
 mod self_check;
 mod surroundings;

@@ -1,24 +1,50 @@
 //! What to do now.
 
 use super::caveat_lines;
+use super::reproduce::Again;
 use crate::compare::{Comparison, NoteKind, Outlook, Tier, Verdict};
 use crate::number::count;
-use crate::page::{Line, command, foreign, line};
+use crate::page::{Block, Line, command, foreign, line};
 use crate::report::{Answer, Report};
 use crate::results::occasions::{HISTORY, more_sessions};
 
-/// For who compares files; `None` when there is nothing to do.
-pub fn of_files(comparison: &Comparison) -> Option<Line> {
-    if noted(comparison, NoteKind::FellBack) {
-        return Some(FELL_BACK.into());
+/// What to do, in words; and the command that does it, where one does.
+struct Step {
+    words: Line,
+    command: Option<String>,
+}
+
+impl From<Line> for Step {
+    fn from(words: Line) -> Self {
+        Self { words, command: None }
     }
-    if comparison.counts.not_comparable > 0 {
-        return Some("measure base and head on the same hardware with the same settings.".into());
+}
+
+impl From<&'static str> for Step {
+    fn from(words: &'static str) -> Self {
+        Line::from(words).into()
     }
-    if looks_changed(comparison) || comparison.counts.inconclusive > 0 {
-        return settle(comparison);
+}
+
+impl Step {
+    /// The words, and under them the command.
+    fn blocks(self) -> Vec<Block> {
+        std::iter::once(Block::Next(self.words)).chain(self.command.map(Block::Commands)).collect()
     }
-    None
+}
+
+/// For who compares files, or with `again` programs; nothing when there is nothing to do.
+pub fn of_comparison(comparison: &Comparison, again: Option<&Again>) -> Vec<Block> {
+    let step: Option<Step> = if noted(comparison, NoteKind::FellBack) {
+        Some(FELL_BACK.into())
+    } else if comparison.counts.not_comparable > 0 {
+        Some("measure base and head on the same hardware with the same settings.".into())
+    } else if looks_changed(comparison) || comparison.counts.inconclusive > 0 {
+        settle(comparison, again)
+    } else {
+        None
+    };
+    step.map_or_else(Vec::new, Step::blocks)
 }
 
 /// For who compares what another tool measured.
@@ -46,11 +72,12 @@ pub fn of_samples(comparison: &Comparison) -> Option<Line> {
 }
 
 /// For who reads a pull request.
-pub fn of_pull_request(report: &Report, accepted: bool) -> Line {
+pub fn of_pull_request(report: &Report, accepted: bool) -> Vec<Block> {
     if let Some(step) = caveat_lines::next_step(report, accepted) {
-        return step;
+        return vec![Block::Next(step)];
     }
-    match &report.answer {
+    let again = Again::of_report(report);
+    let step: Step = match &report.answer {
         Answer::Failed { .. } => {
             "find out why in the run's log, and run it again; until then nothing is known about this commit.".into()
         }
@@ -60,26 +87,30 @@ pub fn of_pull_request(report: &Report, accepted: bool) -> Line {
             " from the run, then ",
             update(),
             "."
-        ],
-        Answer::Compared { comparison, .. } => of_change(comparison, accepted),
-    }
+        ]
+        .into(),
+        Answer::Compared { comparison, .. } => of_change(comparison, accepted, &again),
+    };
+    step.blocks()
 }
 
-fn of_change(comparison: &Comparison, accepted: bool) -> Line {
+fn of_change(comparison: &Comparison, accepted: bool, again: &Again) -> Step {
     let counts = comparison.counts;
     if counts.regressed > 0 && accepted {
         return line![
             "nothing: the regression is accepted for this pull request. After merging, start the baseline anew with ",
             replace(),
             "."
-        ];
+        ]
+        .into();
     }
     if counts.regressed > 0 {
         return line![
             "find the cause, or, if it is worth it, a maintainer comments ",
             command("bench-accept: <reason>"),
             " and re-runs the check."
-        ];
+        ]
+        .into();
     }
     if noted(comparison, NoteKind::Failed) || noted(comparison, NoteKind::Missing) {
         return "see above why cases gave no numbers: they are not covered by this verdict.".into();
@@ -91,14 +122,14 @@ fn of_change(comparison: &Comparison, accepted: bool) -> Line {
         return "check that the changed output is intended: the same input gave other tokens than before.".into();
     }
     if counts.not_comparable > 0 {
-        return line!["measure a baseline on this hardware and commit it: ", update(), "."];
+        return line!["measure a baseline on this hardware and commit it: ", update(), "."].into();
     }
-    if let Some(step) = settle(comparison) {
+    if let Some(step) = settle(comparison, Some(again)) {
         return step;
     }
     match (counts.inconclusive, counts.improved) {
         (0, 0) => "nothing to do.".into(),
-        (0, _) => line!["after merging, keep the gain: ", replace(), "."],
+        (0, _) => line!["after merging, keep the gain: ", replace(), "."].into(),
         _ => "see above what would settle the inconclusive rows.".into(),
     }
 }
@@ -134,20 +165,35 @@ fn open_rows(comparison: &Comparison) -> Option<(Line, u32)> {
 }
 
 /// What would make sure of what isn't.
-fn settle(comparison: &Comparison) -> Option<Line> {
+fn settle(comparison: &Comparison, again: Option<&Again>) -> Option<Step> {
     let unconfirmed = comparison.by_metric.iter().any(|tally| tally.what.unconfirmed);
     let screened =
         comparison.tier == Tier::SingleBaseline && (looks_changed(comparison) || comparison.counts.inconclusive > 0);
     if unconfirmed || screened {
-        let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
-        return Some(line![
-            "to be sure, measure base and head interleaved in one session, or add ",
-            foreign(&more_sessions(missing, ""), 100),
-            ", to the baseline with ",
-            command("bench-diff baseline update"),
-            "."
-        ]);
+        return Some(confirm(comparison, again));
     }
     let (what, runs) = open_rows(comparison)?;
-    Some(line!["to settle ", what, ", measure again with ", command(line!["--runs ", count(runs as usize)]), "."])
+    Some(match again {
+        Some(again) => {
+            let command = Some(again.command(Some(runs)));
+            Step { words: line!["to settle ", what, ", measure again:"], command }
+        }
+        None => line!["to settle ", what, ", measure again with ", count(runs as usize), " runs per side."].into(),
+    })
+}
+
+/// More sessions of the base tell, and so does measuring both in turn.
+fn confirm(comparison: &Comparison, again: Option<&Again>) -> Step {
+    let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
+    let in_turn = again.filter(|again| again.in_turn);
+    let words = line![
+        "to be sure, measure base and head interleaved in one session",
+        if in_turn.is_some() { " (below)" } else { "" },
+        ", or add ",
+        foreign(&more_sessions(missing, ""), 100),
+        ", to the baseline with ",
+        update(),
+        "."
+    ];
+    Step { words, command: in_turn.map(|again| again.command(None)) }
 }

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use super::case_table::{self, Cases};
 use super::commit_names::short_commit;
 use super::comparison::{self, changed};
+use super::reproduce::Again;
 pub use super::surroundings::Surroundings;
-use super::{SENTENCE, Sides, calibration, caveat_lines, details, facts, headline, next_step, reproduce, run};
+use super::{SENTENCE, Sides, calibration, caveat_lines, details, facts, headline, next_step, run};
 use crate::compare::Comparison;
 use crate::metric::Metric;
 use crate::number::{count, counted};
@@ -52,7 +53,7 @@ fn page(report: &Report, surroundings: &Surroundings) -> Page {
     Page {
         headline: answer(report),
         top: top(report, surroundings),
-        body: body(report, surroundings),
+        body: body(report),
         end: end(report, surroundings),
     }
 }
@@ -142,7 +143,7 @@ fn failure(why: &str, surroundings: &Surroundings) -> Block {
     Block::Quote(line![what, " could not be measured: ", foreign(why, 600)])
 }
 
-fn body(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
+fn body(report: &Report) -> Vec<Block> {
     let mut blocks = Vec::new();
     match &report.answer {
         Answer::Failed { .. } => blocks.extend(details::failures(&report.head)),
@@ -161,7 +162,7 @@ fn body(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     blocks.extend(details::samples(report));
     if report.failure().is_none() {
         let title = line![Icon::Commands, "Reproduce locally"];
-        blocks.push(Block::Fold { title, blocks: vec![Block::Commands(reproduce::commands(report, surroundings))] });
+        blocks.push(Block::Fold { title, blocks: vec![Block::Commands(Again::of_report(report).command(None))] });
     }
     blocks
 }
@@ -200,5 +201,7 @@ fn end(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     let url = surroundings.run_url.as_deref().and_then(Url::checked);
     sources.extend(url.map(|url| link("full report and results", url)));
     sources.push(concat!("bench-diff ", env!("CARGO_PKG_VERSION")).into());
-    vec![Block::Next(next_step::of_pull_request(report, surroundings.accepted.is_some())), Block::Facts(sources)]
+    let mut blocks = next_step::of_pull_request(report, surroundings.accepted.is_some());
+    blocks.push(Block::Facts(sources));
+    blocks
 }

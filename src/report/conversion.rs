@@ -36,6 +36,8 @@ impl From<v3::Report> for Report {
             pull_request: file.pull_request,
             origin: file.origin,
             caveats: file.caveats,
+            measured_again: file.measured_again,
+            reproduction: file.reproduction,
         }
     }
 }
@@ -56,6 +58,8 @@ impl From<&Report> for v3::Report {
             pull_request: report.pull_request,
             origin: report.origin.clone(),
             caveats: report.caveats.clone(),
+            measured_again: report.measured_again.clone(),
+            reproduction: report.reproduction.clone(),
             failure: report.failure().map(str::to_owned),
         }
     }

@@ -6,6 +6,7 @@
 mod caveats;
 mod conversion;
 mod report_v3;
+mod reproduction;
 
 use std::fmt::{self, Write as _};
 use std::io::Read;
@@ -13,6 +14,8 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use reproduction::{Contenders, Reproduction};
 
 use crate::calibrate::{Calibration, calibrate};
 use crate::compare::{self, Comparison};
@@ -45,6 +48,19 @@ pub struct Report {
     pub origin: Option<Origin>,
     /// What keeps it from being the verdict that was asked for.
     pub caveats: Caveats,
+    /// The runs that decided what looked changed, base and head in turn. Absent where nothing was measured again.
+    pub measured_again: Option<MeasuredAgain>,
+    /// How to measure the same again. Absent in reports of older versions, and where nothing was measured.
+    pub reproduction: Option<Reproduction>,
+}
+
+/// Base and head of one session: the cases that looked changed against a baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MeasuredAgain {
+    /// What the head was measured against.
+    pub base: Results,
+    /// What is judged.
+    pub head: Results,
 }
 
 /// What came of a measurement.
@@ -127,6 +143,8 @@ impl Report {
             pull_request: None,
             origin: None,
             caveats: Caveats::default(),
+            measured_again: None,
+            reproduction: None,
         }
     }
 
@@ -159,6 +177,14 @@ impl Report {
         match &self.answer {
             Answer::Compared { comparison, .. } => Some(comparison),
             Answer::Failed { .. } | Answer::FirstRun { .. } => None,
+        }
+    }
+
+    /// The runs behind the comparison's confirmed rows, or behind the others: base and head.
+    pub fn deciding(&self, confirmed: bool) -> (Option<&Results>, &Results) {
+        match &self.measured_again {
+            Some(again) if confirmed => (Some(&again.base), &again.head),
+            _ => (self.base(), &self.head),
         }
     }
 

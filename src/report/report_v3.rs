@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caveats, Origin, ReleaseComparison};
+use super::{Caveats, MeasuredAgain, Origin, ReleaseComparison, Reproduction};
 use crate::calibrate::Calibration;
 use crate::compare::Comparison;
 use crate::results::{Level, Results};
@@ -49,6 +49,12 @@ pub struct Report {
     /// What keeps it from being the verdict that was asked for; absent where nothing does.
     #[serde(default, skip_serializing_if = "Caveats::is_empty")]
     pub caveats: Caveats,
+    /// The runs that decided what looked changed, base and head in turn; absent where nothing was measured again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_again: Option<MeasuredAgain>,
+    /// How to measure the same again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reproduction: Option<Reproduction>,
     /// Why nothing could be measured: then there are neither numbers nor a comparison.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<String>,

@@ -54,8 +54,13 @@ impl Place {
 
     /// Starts `ci` and stops it as Ctrl-C does, once `file` holds a run.
     pub fn interrupted(&self, args: &[&str], file: &str) -> Output {
+        self.interrupted_in("ci", args, file)
+    }
+
+    /// The same of another command.
+    pub fn interrupted_in(&self, command: &str, args: &[&str], file: &str) -> Output {
         let child = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
-            .args([&["ci", "--quiet"], args].concat())
+            .args([&[command, "--quiet"], args].concat())
             .current_dir(self.0.path())
             .env_remove("GITHUB_REPOSITORY")
             .stdout(Stdio::piped())
@@ -97,7 +102,8 @@ fn a_clear_regression_is_settled_by_the_first_look() {
         (&json!("confirmed"), &json!("regressed"))
     );
     for row in &place.confirmed_rows() {
-        assert_eq!((&row["verdict"], runs(row)), (&json!("regressed"), [4, 4]));
+        let verdict = if row["metric"] == "peak_memory" { "unchanged" } else { "regressed" };
+        assert_eq!((&row["verdict"], runs(row)), (&json!(verdict), [4, 4]), "{row}");
     }
     insta::assert_snapshot!("confirmed_comment", place.plain(&out).lines().take(14).collect::<Vec<_>>().join("\n"));
 }
@@ -110,6 +116,51 @@ fn what_the_machine_did_is_acquitted() {
     assert_eq!(exit, 0, "{err}");
     assert_eq!(place.report()["comparison"]["tier"], "confirmed");
     assert_eq!(place.report()["comparison"]["verdict"], "unchanged");
+}
+
+/// Memory as well: a newer driver takes more of it from the base, too.
+#[test]
+fn memory_is_judged_by_the_base_of_today() {
+    let place = with_baseline();
+    for (head, exit, verdict) in [("900", 0, "unchanged"), ("1200", 1, "regressed"), ("700", 0, "improved")] {
+        place.note("base", "memory", "900");
+        place.note("head", "memory", head);
+        let (ended, out, err) = place.confirmed(["100", "100"], &[]);
+        assert_eq!(ended, exit, "{out}{err}");
+        for row in place.rows().iter().filter(|row| row["metric"] == "peak_memory" && row["confirmed"] == true) {
+            assert_eq!((&row["verdict"], &row["base"]["mean"]), (&json!(verdict), &json!(900.0)), "{row}");
+        }
+        let memory = place.confirmed_rows().iter().filter(|row| row["metric"] == "peak_memory").count();
+        assert_eq!(memory, 2, "of both cases");
+    }
+}
+
+/// The comment shows the runs that decided, and doubts nothing that the drift of a baseline would explain.
+#[test]
+fn what_decided_is_what_is_shown() {
+    let place = with_baseline();
+    let (exit, out, err) = place.confirmed(["80", "60"], &[]);
+    assert_eq!(exit, 1, "{err}");
+    let rows = place.confirmed_rows();
+    assert_eq!(rows.len(), place.rows().len(), "a case is measured again as a whole");
+    let decode = &rows[0];
+    assert!((decode["base"]["mean"].as_f64().unwrap() - 80.0).abs() < 1.0, "{decode}");
+    let samples = out.split("Samples").nth(1).unwrap().lines().find(|line| line.contains("decode")).unwrap().to_owned();
+    let values = |column: usize| -> Vec<f64> {
+        let cell = samples.split('|').nth(column).unwrap();
+        cell.split_whitespace().map(|value| value.parse().unwrap()).collect()
+    };
+    assert!(values(3).len() == 4 && values(3).iter().all(|value| (79.0..81.0).contains(value)), "{samples}");
+    assert!(values(4).len() == 4 && values(4).iter().all(|value| (59.0..61.0).contains(value)), "{samples}");
+    assert!(
+        !place.warnings().contains("drift") && !place.warnings().contains("may be the cause"),
+        "{}",
+        place.warnings()
+    );
+    // What couldn't be measured again is in doubt.
+    place.note("base", "throttled", &ALWAYS);
+    place.confirmed(["100", "90"], &[]);
+    assert!(place.warnings().contains("drift"), "{}", place.warnings());
 }
 
 /// Two in a row: the second and the third are the same run's, the fourth counts.
@@ -201,7 +252,7 @@ fn a_base_that_cannot_be_built_costs_the_confirmation_and_is_no_verdict() {
     assert_eq!(exit, 1, "{head}: {err}");
     assert_eq!(place.report()["comparison"]["verdict"], "inconclusive");
     let warnings = place.warnings();
-    assert!(warnings.contains("what looks changed was not measured again: can't build the base"), "{warnings}");
+    assert!(warnings.contains("what looks changed was not measured again: can't build "), "{warnings}");
 }
 
 /// Ctrl-C while confirming: what is known is reported, and `--resume` carries on where it stopped.

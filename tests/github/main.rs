@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+mod again;
 mod base;
 mod children;
 mod comment;

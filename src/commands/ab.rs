@@ -1,0 +1,263 @@
+//! `bench-diff ab`
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::compare::{Format, parse_noise_threshold, show};
+use crate::ci::Local;
+use crate::compare::{LOOKS, Options, Trial};
+use crate::config::{self, CandleSource, Selection, Suite};
+use crate::device::Machine;
+use crate::duel::{Contender, Duel, Duelled, Ended};
+use crate::error::{Error, Exit, Result};
+use crate::escape;
+use crate::files::Folder;
+use crate::io::{Io, unwritable};
+use crate::measure::{Request, Saved, Stop, Worker};
+use crate::plan::{self, Plan};
+use crate::programs::{Repository, Source, Workshop};
+use crate::progress;
+use crate::publish::FailOn;
+use crate::render::comparison::Files;
+use crate::render::reproduce::Again;
+use crate::results::{Outcome, Results};
+use crate::thresholds::NoiseThreshold;
+
+/// Measure two versions on this machine, in turn, until it is clear whether they differ
+///
+/// OLD and NEW are each one of
+///   a program       a file that can be executed: a build of bench-diff
+///   a checkout      a directory: of candle, of bench-diff, or of what --build-command builds
+///   a revision      a branch, tag or commit of the repository here (of candle, with --candle)
+///   . or WORKTREE   the repository here as it is, with its changes
+///
+/// Checkouts and revisions are built first; builds of revisions are kept. Where a name is both a
+/// path and a revision, write ./NAME for the path.
+///
+/// Both are measured in turn, and looked at after 4, 6, 8, 12 and 16 runs per side. What is settled
+/// isn't measured further. With --runs there is one look, at that many runs.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, verbatim_doc_comment)]
+pub struct Args {
+    /// What to measure against
+    old: String,
+    /// What is judged
+    new: String,
+
+    /// The time that measuring may take, such as 90s, 10m or 1h [default: 10m; with --runs, no limit]
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    budget: Option<Duration>,
+    /// The directory for what is measured, old.json and new.json [default: .bench-diff/ab, beside the configuration file]
+    #[arg(short, long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    /// Resume an interrupted `ab` of the same builds: keep the runs that its output directory holds
+    #[arg(long)]
+    resume: bool,
+    /// How to show the comparison
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+    /// What makes the exit code 1
+    #[arg(long, value_name = "WHAT", default_value = "regression,not-comparable")]
+    fail_on: FailOn,
+    /// No progress while measuring
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// The command that builds a checkout or a revision, run at its root [default: for candle and bench-diff, their own]
+    #[arg(help_heading = BUILDING, long, value_name = "COMMAND", requires = "product")]
+    build_command: Option<String>,
+    /// The program that this command leaves there
+    #[arg(help_heading = BUILDING, long, value_name = "PATH", requires = "build_command")]
+    product: Option<PathBuf>,
+    /// An environment variable to hand to builds (repeatable)
+    #[arg(help_heading = BUILDING, long, value_name = "NAME")]
+    build_env: Vec<String>,
+    /// A clone of candle, whose revisions OLD and NEW are [default: `candle` in the configuration file]
+    #[arg(help_heading = BUILDING, long, value_name = "DIR", conflicts_with = "build_command")]
+    candle: Option<PathBuf>,
+    /// bench-diff's own source, to build against candle [default: where this program was built]
+    #[arg(help_heading = BUILDING, long, value_name = "DIR", default_value = env!("CARGO_MANIFEST_DIR"), hide_default_value = true)]
+    source: PathBuf,
+
+    /// Compare only this metric (repeatable); `all` for every one [default: those of the suite]
+    #[arg(help_heading = COMPARING, long = "metric", value_name = "NAME")]
+    metrics: Vec<String>,
+    /// Noise threshold: the smallest change worth reporting, such as `ttft=3` (repeatable) [default: those of the suite]
+    #[arg(
+        help_heading = COMPARING,
+        long = "noise-threshold",
+        value_name = "METRIC=PERCENT|auto",
+        value_parser = parse_noise_threshold
+    )]
+    noise_thresholds: Vec<(String, NoiseThreshold)>,
+
+    #[command(flatten)]
+    selection: Selection,
+}
+
+/// Headings of the help.
+const BUILDING: &str = "Building";
+const COMPARING: &str = "Comparing";
+
+const EXAMPLES: &str = "Examples:
+  bench-diff ab main .                        # what is in the working tree, against main
+  bench-diff ab v1.0 HEAD --suite h100-small --budget 30m
+  bench-diff ab ../candle-main ../candle-mine # two checkouts of candle
+  bench-diff ab old/bench-diff target/release/bench-diff --runs 12 --context-lengths 1,6144
+  bench-diff ab main HEAD --build-command 'make engine' --product build/engine";
+
+/// Where no budget is named.
+const BUDGET: Duration = Duration::from_secs(600);
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let local = Local::in_directory(&config::directory(args.selection.config.as_deref()));
+    local.hide()?;
+    // Before anything is built: another `ab` may be using the folder.
+    let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.between_two()))?;
+    let suite = config::load_suite(&args.selection, &Machine::here())?;
+    let (suite, plan) = plan::here(suite)?;
+    let workshop = args.workshop(&suite, &local);
+    // Both names are looked at before the first is built.
+    let [old, new] = [workshop.program(&args.old)?, workshop.program(&args.new)?];
+    let stop = Stop::on_signals();
+    let built = || Ok([old.worker()?, new.worker()?]);
+    let workers: Result<[Worker; 2]> = built();
+    let [old, new] = match workers {
+        Err(_) if stop.is_requested() => return stopped_early(io),
+        workers => workers?,
+    };
+    let duelled = measure(args, &suite, &plan, [old, new], &output, io)?;
+    tell(args, &suite, &duelled, &output, io)
+}
+
+fn measure(
+    args: &Args,
+    suite: &Suite,
+    plan: &Plan,
+    [old, new]: [Worker; 2],
+    output: &Folder,
+    io: &mut Io,
+) -> Result<Duelled> {
+    let contender = |program, name| {
+        let saved = Saved { path: output.join(name), resume: args.resume };
+        Contender { program, saved: Some(saved) }
+    };
+    let runs = args.selection.settings.runs;
+    let looks = runs.map_or_else(|| LOOKS.to_vec(), |runs| vec![runs]);
+    let cases = suite.cases().map(|case| case.id.clone()).collect();
+    let trial = Trial::new(cases, &looks, &args.options(suite));
+    let time = args.budget.unwrap_or(if runs.is_some() { Duration::MAX } else { BUDGET });
+    let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err.raw());
+    let duel = Duel {
+        request: Request { refused: plan.refused(), ..Request::new(suite) },
+        base: contender(old, "old.json"),
+        head: contender(new, "new.json"),
+        observer: observer.as_mut(),
+        stop: Stop::on_signals(),
+    };
+    duel.until_settled(trial, time)
+}
+
+fn tell(args: &Args, suite: &Suite, duelled: &Duelled, output: &Folder, io: &mut Io) -> Result<Exit> {
+    let Duelled { base, head, comparison, ended } = duelled;
+    let stopped = *ended == Ended::Stopped;
+    if stopped && runs(base).chain(runs(head)).next().is_none() {
+        return stopped_early(io);
+    }
+    let again = Again::of_ab(&args.old, &args.new, &args.flags(suite));
+    show(comparison, &Files::default().measured_again_by(again), args.format, io.out.raw()).map_err(unwritable)?;
+    let place = output.path().display();
+    if stopped {
+        writeln!(io.err, "stopped; what was measured is in {place}; continue with the same command and --resume")?;
+        return Ok(Exit::Interrupted);
+    }
+    for (name, results) in [(&args.old, base), (&args.new, head)] {
+        if let Some(why) = nothing(results) {
+            let name = escape::short_line(name, 100);
+            return Err(Error::measurement(format!("every run of {name} failed: {}", escape::short_line(why, 600))));
+        }
+    }
+    if !args.quiet {
+        writeln!(io.err, "the runs are in {place}")?;
+    }
+    let failed = args.fail_on.fails(&comparison.failings());
+    Ok(if failed { Exit::Regression } else { Exit::Success })
+}
+
+fn stopped_early(io: &mut Io) -> Result<Exit> {
+    writeln!(io.err, "stopped before anything was measured")?;
+    Ok(Exit::Interrupted)
+}
+
+fn runs(results: &Results) -> impl Iterator<Item = &Outcome> {
+    results.sessions.iter().flat_map(|session| &session.runs).map(|run| &run.outcome)
+}
+
+/// Why no run gave numbers, if so.
+fn nothing(results: &Results) -> Option<&str> {
+    if runs(results).any(|outcome| matches!(outcome, Outcome::Ok(_))) {
+        return None;
+    }
+    runs(results).find_map(|outcome| match outcome {
+        Outcome::Failed(failure) => Some(failure.reason.as_str()),
+        Outcome::Ok(_) => None,
+    })
+}
+
+impl Args {
+    fn workshop(&self, suite: &Suite, local: &Local) -> Workshop {
+        let build = self.build_command.clone().zip(self.product.clone());
+        let candle = self.candle.clone().map(|path| CandleSource::Checkout { path });
+        // A command that builds something else outweighs the configuration's candle.
+        let repository = match candle.or_else(|| suite.candle.clone().filter(|_| build.is_none())) {
+            None => Repository::Clone(".".into()),
+            Some(CandleSource::Checkout { path }) => Repository::CandleClone(path),
+            Some(CandleSource::Git { git, .. }) => Repository::CandleAt(git),
+        };
+        let (source, env, cache) = (Source::at(&self.source), self.build_env.clone(), local.builds());
+        Workshop { repository, build, source, env, cache }
+    }
+
+    /// The suite's, but for what flags say.
+    fn options(&self, suite: &Suite) -> Options {
+        let mut options = Options::from(&suite.thresholds);
+        if !self.metrics.is_empty() {
+            options.metrics.clone_from(&self.metrics);
+        }
+        options.noise_thresholds.extend(self.noise_thresholds.iter().cloned());
+        options
+    }
+
+    /// Those that make the same measurement, each with its value.
+    fn flags(&self, suite: &Suite) -> Vec<String> {
+        let selection = Selection { suite: Some(suite.name.clone()), ..self.selection.clone() };
+        let mut flags = selection.flags();
+        let mut add = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
+        let path = |path: &Path| path.display().to_string();
+        self.build_command.iter().for_each(|command| add("--build-command", command.clone()));
+        self.product.iter().for_each(|product| add("--product", path(product)));
+        self.build_env.iter().for_each(|name| add("--build-env", name.clone()));
+        self.candle.iter().for_each(|candle| add("--candle", path(candle)));
+        self.metrics.iter().for_each(|name| add("--metric", name.clone()));
+        for (name, threshold) in &self.noise_thresholds {
+            add("--noise-threshold", format!("{name}={threshold}"));
+        }
+        self.budget.iter().for_each(|time| add("--budget", format!("{}s", time.as_secs_f64())));
+        flags
+    }
+}
+
+/// `90s`, `10m`, `1.5h`
+fn time(text: &str) -> Result<Duration, String> {
+    let wrong = || "not a time such as 90s, 10m or 1h, up to a week".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1.0,
+        'm' => 60.0,
+        'h' => 3600.0,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let seconds = number * seconds;
+    if seconds > 0.0 && seconds <= 7.0 * 86_400.0 { Ok(Duration::from_secs_f64(seconds)) } else { Err(wrong()) }
+}

@@ -1,0 +1,90 @@
+//! By what a pull request is judged: nothing that it could have changed itself.
+
+use std::path::Path;
+
+use super::Job;
+use crate::baseline::{self, Store};
+use crate::ci::{self, About, BaseCommits, SuiteChanges};
+use crate::config::{self, Suite};
+use crate::device::Machine;
+use crate::error::{Advice, Error, Result};
+use crate::git;
+use crate::report::Caveats;
+use crate::results::Program;
+
+impl Job<'_> {
+    /// Before anything is built: a verdict on another program would be taken for one on the pull request.
+    pub(super) fn check_relation(&self) -> Result<()> {
+        if !self.about.caveats.unrelated || self.args.allow_unrelated {
+            return Ok(());
+        }
+        let what = Program::this().describe();
+        Err(Error::usage(format!("what would be measured is {what}, and nothing of the pull request is in it")).hint(
+            "for candle or a fork of it, set `candle` (--candle); for another program, `build-command` and `head-binary`; \
+             `allow-unrelated` (--allow-unrelated) measures all the same",
+        ))
+    }
+
+    /// The suite with what counts as a change in the base; what the pull request changes in it.
+    pub(super) fn as_the_base_judges(&self, commits: &BaseCommits) -> (Suite, About, Vec<String>) {
+        let changes =
+            self.base_suite(commits).map(|base| SuiteChanges::between(&base, &self.suite)).unwrap_or_default();
+        let SuiteChanges { changes, taken_out, thresholds } = changes;
+        let thresholds = thresholds.unwrap_or_else(|| self.suite.thresholds.clone());
+        let caveats = Caveats { suite_changes: changes, ..self.about.caveats.clone() };
+        (Suite { thresholds, ..self.suite.clone() }, About { caveats, ..self.about.clone() }, taken_out)
+    }
+
+    /// The suite as the base has it, where a pull request could have changed it and the base can be read.
+    fn base_suite(&self, commits: &BaseCommits) -> Option<Suite> {
+        if self.context.is_none() && self.args.base_commit.is_none() {
+            return None;
+        }
+        // The base of candle's checkout may be another repository's.
+        let here = self.sides.repository() == Path::new(".");
+        let commit = commits.merge_base.as_ref().ok().filter(|_| here).or(commits.tip.as_ref().ok())?;
+        let path = config::path(&self.args.selection)?;
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name()?.to_str()?;
+        let text = String::from_utf8(git::file(directory, commit, name).ok()?).ok()?;
+        let place = format!("{name} of {commit}");
+        config::suite_in(&text, &place, directory, &self.args.selection, &Machine::here()).ok()
+    }
+
+    /// The baselines that count: in a workflow those of the pull request's base, because the pull request could have changed
+    /// those of the checkout. If only these can be had, also a warning.
+    pub(super) fn committed(&self, directory: &Path, commits: &BaseCommits) -> Result<(Store, Option<String>)> {
+        let here = self.args.baseline.clone().unwrap_or_else(|| directory.join(baseline::DIRECTORY));
+        let checked = || if self.args.baseline.is_some() { check_directory(&here) } else { Ok(()) };
+        if self.context.is_none() && self.args.base_commit.is_none() {
+            checked()?;
+            return Ok((Store::new(here), None));
+        }
+        let tip = match &commits.tip {
+            Ok(tip) => tip,
+            Err(why) => {
+                checked()?;
+                let why = why.in_one_line();
+                let doubt = format!("judged by the checkout's baselines, which a pull request could change: {why}");
+                return Ok((Store::new(here), Some(doubt)));
+            }
+        };
+        let base = ci::baselines_of(tip, &here, &self.local.of_base(tip))?;
+        if base.is_none() {
+            checked()?;
+        }
+        let doubt = base.is_none().then(|| format!("judged by the checkout's baselines, as the base ({tip}) has none"));
+        Ok((Store::new(base.unwrap_or(here)), doubt))
+    }
+}
+
+/// A directory that is asked for by name and isn't there would be taken for one without a baseline.
+fn check_directory(baselines: &Path) -> Result<()> {
+    if baselines.is_dir() {
+        return Ok(());
+    }
+    let place = baselines.display();
+    Err(Error::usage(format!("there is no directory {place}, which --baseline names")).hint(format!(
+        "name the one that holds the baselines; `bench-diff baseline update RESULTS --baseline {place}` makes it"
+    )))
+}
