@@ -182,6 +182,7 @@ fn a_dirty_build_is_no_history() {
     assert_eq!(kept["sessions"].as_array().unwrap().len(), 1);
 }
 
+/// What is slower there is measured again, beside the base again.
 #[test]
 fn a_base_program_is_measured_interleaved() {
     let place = Place::new();
@@ -193,10 +194,14 @@ fn a_base_program_is_measured_interleaved() {
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
         (&report["comparison"]["tier"], &report["comparison"]["verdict"]),
-        (&json!("same-session"), &json!("regressed"))
+        (&json!("confirmed"), &json!("regressed"))
     );
+    let rows = report["comparison"]["rows"].as_array().unwrap();
+    assert!(rows.iter().filter(|row| row["verdict"] == "regressed").all(|row| row["base_again"]["n"] == 4));
     assert_eq!(report["base"]["sessions"][0]["id"], report["head"]["sessions"][0]["id"]);
     assert_eq!(report["base"]["sessions"][0]["program"]["commit"], "aaaaaaa");
+    let (exit, _, err) = place.ci(&["--base-binary", &base, "--head-binary", &head, "--no-confirm"]);
+    assert_eq!((exit, &place.report()["comparison"]["tier"]), (0, &json!("same-session")), "{err}");
 }
 
 #[test]
@@ -317,7 +322,7 @@ fn the_base_is_built_from_the_commit_where_the_branch_began() {
     let (exit, _, err) = place.ci(&flags);
     assert_eq!(exit, 1, "{err}");
     assert_eq!(place.report()["base"]["sessions"][0]["program"]["commit"], json!(base));
-    assert_eq!(place.report()["comparison"]["tier"], "same-session");
+    assert_eq!(place.report()["comparison"]["tier"], "confirmed");
     // What is built is kept.
     let (exit, _, err) = place.ci(&[&flags[..], &["--build-command", "false"]].concat()[2..]);
     assert_eq!(exit, 3, "another command is another build: {err}");

@@ -33,9 +33,22 @@ impl Flow<'_> {
         Ok((screen, End::Complete))
     }
 
+    /// What an interleaved session calls changed, measured again in another: only there the base is compared with itself,
+    /// too.
+    pub(super) fn confirm_changes(&mut self, found: Comparison, end: End, base: &Worker) -> Result<(Comparison, End)> {
+        let changed = compare::changed(&found);
+        if changed.is_empty() || !self.request.confirm || end == End::Stopped {
+            return Ok((found, end));
+        }
+        self.settle(Confirmation::new(found, changed, &self.options), base)
+    }
+
     fn settle(&mut self, confirmation: Confirmation, base: &Worker) -> Result<(Comparison, End)> {
         let time = self.request.confirm_budget;
-        let duelled = self.duel(base, "confirm-").until_settled(confirmation, time)?;
+        let again = self.contender(base, "confirm-base-again.json");
+        let head = self.contender(&self.request.head, "confirm-results.json");
+        let base = self.contender(base, "confirm-base.json");
+        let duelled = self.duel(base, head, Some(again)).until_settled(confirmation, time)?;
         Ok((duelled.comparison, duelled.ended.end()))
     }
 }

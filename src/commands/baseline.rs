@@ -11,6 +11,7 @@ use crate::io::Io;
 use crate::page::terminal;
 use crate::plural::counted;
 use crate::render;
+use crate::results::occasions::HOURS_APART;
 use crate::results::{self, Occasions};
 use crate::suggest;
 
@@ -54,6 +55,9 @@ const VERIFY_EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Add the sessions of results files to the baselines of their suites and hardware
+    ///
+    /// Sessions of another build whose numbers differ by more than noise are refused, and the cells are named: mixed, they
+    /// would pass for drift of the machine. --replace starts anew; a new --label keeps them together.
     Update(Update),
     /// List all baselines
     #[command(after_help = LIST_EXAMPLES)]
@@ -113,11 +117,25 @@ fn update(store: &Store, args: &Update, io: &mut Io) -> Result<Exit> {
     };
     for change in &changes {
         writeln!(io.out, "{}", told(change))?;
-        if let Some(remark) = baseline::lacking(&change.occasions) {
+        for remark in close_in_time(change).into_iter().chain(baseline::lacking(&change.occasions)) {
             writeln!(io.out, "  {remark}")?;
         }
     }
     Ok(Exit::Success)
+}
+
+/// What a session of an afternoon adds to others of it.
+fn close_in_time(change: &Change) -> Option<String> {
+    match change.on_known_occasions {
+        0 => None,
+        1 => Some(format!(
+            "measured within {HOURS_APART} hours of another session, or a copy of it: both count as one occasion"
+        )),
+        several => Some(format!(
+            "{several} of them were measured within {HOURS_APART} hours of another session, or are copies: they make no \
+             occasion of their own"
+        )),
+    }
 }
 
 fn told(change: &Change) -> String {

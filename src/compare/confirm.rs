@@ -5,7 +5,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::design::Design;
+use super::design::{Design, native};
+use super::itself::{BaseAgain, Itself};
 use super::matching::match_sides;
 use super::pair::Pair;
 use super::screen;
@@ -46,6 +47,15 @@ pub fn suspects(base: &Side, head: &Side, options: &Options) -> Result<Vec<Suspe
     Ok(screen::tests(base, head, options)?.into_iter().filter_map(suspect).collect())
 }
 
+/// The timed cells that a comparison calls changed.
+pub fn changed(comparison: &Comparison) -> Vec<Suspect> {
+    let is_changed = |row: &&Row| {
+        row.finding.tested().is_some() && matches!(row.verdict(), Verdict::Regressed | Verdict::Improved)
+    };
+    let named = |row: &Row| Suspect { case: row.cell.case.clone(), metric: row.cell.metric.clone() };
+    comparison.rows.iter().filter(is_changed).map(named).collect()
+}
+
 /// The suspects of a screen, and what fresh runs have said about them so far.
 #[derive(Debug)]
 pub struct Confirmation {
@@ -53,6 +63,7 @@ pub struct Confirmation {
     cells: Vec<Confirmed>,
     options: Options,
     looks: usize,
+    itself: Itself,
 }
 
 /// A suspect's state.
@@ -77,7 +88,7 @@ impl Confirmation {
         let cells = suspects.into_iter().map(|suspect| Confirmed { suspect, row: None, p: 1.0 }).collect();
         // The suspects say what is compared, whatever the selection.
         let options = Options { metrics: vec!["all".to_owned()], ..options.clone() };
-        Self { screen, cells, options, looks: 0 }
+        Self { screen, cells, options, looks: 0, itself: Itself::default() }
     }
 
     /// Fresh runs per side that the next look asks for; `None` when all is settled, or no look is left.
@@ -91,15 +102,28 @@ impl Confirmation {
         self.cells.iter().filter(|cell| cell.is_open()).map(|cell| cell.suspect.case.clone()).collect()
     }
 
+    /// Looks at the fresh runs of the base against those of the same program as a third contender: before the look at base
+    /// and head, whose test and cells these are.
+    pub fn look_at_itself(&mut self, base: &Side, again: &Side) {
+        let design = interleaved(base, again, &self.options);
+        for pair in match_sides(base, again, &design, &self.options).pairs {
+            let name = Suspect::of(&pair);
+            if !self.cells.iter().any(|cell| cell.suspect == name) {
+                continue;
+            }
+            if let Some(test) = test(&pair, &design) {
+                let n = pair.head.iter().map(|values| values.len()).sum();
+                self.itself.note(name, BaseAgain { n, change: native(test.delta(), pair.better), p: test.p() });
+            }
+        }
+    }
+
     /// Looks at all fresh runs of the open cells. `base` and `head` hold only those, measured interleaved.
     ///
     /// A plain pooled t-test: suspects were chosen for looking extreme, so the screen's prior isn't used. What is
     /// settled stays as it is, with its p in the family.
     pub fn look(&mut self, base: &Side, head: &Side) -> Result<()> {
-        let design = match Design::of(base, head, self.options.same_session) {
-            Design::Apart { .. } => Design::OneSession,
-            design => design,
-        };
+        let design = interleaved(base, head, &self.options);
         let pairs = match_sides(base, head, &design, &self.options).pairs;
         let by_name: HashMap<Suspect, &Pair> = pairs.iter().map(|pair| (Suspect::of(pair), pair)).collect();
         self.looks += 1;
@@ -115,10 +139,20 @@ impl Confirmation {
         let adjusted = stats::holm(&p);
         let mut rule = Rule::confirm(self.options.alpha, self.cells.len(), LOOKS.len());
         for (index, pair, test) in tested {
-            let tested = verdict::tested(pair, &test, test.p(), adjusted[index], &mut rule);
+            let mut tested = verdict::tested(pair, &test, test.p(), adjusted[index], &mut rule);
+            self.itself.judge(&self.cells[index].suspect, &mut tested);
             self.cells[index].row = Some(verdict::row(pair, |_| Finding::Tested(tested)));
         }
         Ok(())
+    }
+
+    /// What was settled early may be doubted for what other cells have shown since.
+    fn look_back(&mut self) {
+        for Confirmed { suspect, row, .. } in &mut self.cells {
+            if let Some(Row { finding: Finding::Tested(tested), .. }) = row {
+                self.itself.judge(suspect, tested);
+            }
+        }
     }
 
     /// The screen with the suspects' rows replaced by what the fresh runs say. One that couldn't be measured again
@@ -127,6 +161,7 @@ impl Confirmation {
         if self.cells.is_empty() {
             return self.screen;
         }
+        self.look_back();
         let suspects = self.cells.len();
         let cells = self.cells.into_iter().map(|cell| (cell.suspect, cell.row));
         let mut fresh: HashMap<Suspect, Option<Row>> = cells.collect();
@@ -153,8 +188,17 @@ fn leave_open(finding: &mut Finding) {
     }
 }
 
+/// Fresh runs are of one session, also where two files don't say so.
+fn interleaved(base: &Side, head: &Side, options: &Options) -> Design {
+    match Design::of(base, head, options.same_session) {
+        Design::Apart { .. } => Design::OneSession,
+        design => design,
+    }
+}
+
 fn test(pair: &Pair, design: &Design) -> Option<Test> {
     let evidence = design.evidence(pair).filter(|evidence| evidence.difference.spread.df > 0.0)?;
     let clean = pair.dropped == [0, 0];
-    clean.then(|| Test { evidence, moderated: Prior::NONE.moderate(evidence.difference.spread) })
+    let moderated = Prior::NONE.moderate(evidence.difference.spread);
+    clean.then_some(Test { evidence, moderated, unsteady: false })
 }

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
+use super::itself::BaseAgain;
 use super::reason::{Mismatch, Open, ReasonCode, Told, Unconfirmed, Untestable};
 use super::row::{self, Cell, Sides};
 use super::{Verdict, wording};
@@ -34,6 +35,9 @@ pub struct Row {
     /// Measured again with base and head interleaved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirmed: bool,
+    /// What the base showed against itself meanwhile, as a third contender; absent where it wasn't one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_again: Option<BaseAgain>,
     /// Looks changed, which the drift between sessions may explain: inconclusive until base and head are measured
     /// interleaved, or the base has a history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -109,6 +113,7 @@ impl From<&row::Row> for Row {
             reason: wording::reason(row),
             reason_code: row.finding.reason_code(),
             confirmed: row.is_confirmed(),
+            base_again: tested.and_then(|tested| tested.base_again),
             unconfirmed: row.is_unconfirmed(),
             base: row.sides.base,
             head: row.sides.head,
@@ -179,6 +184,7 @@ impl Row {
             pooled: Pooled { p: self.p_pooled, df: self.df_pooled? },
             minimum_detectable_effect: self.minimum_detectable_effect.map(Share::new),
             confirmed: self.confirmed,
+            base_again: self.base_again,
             conclusion: self.conclusion()?,
         })
     }

@@ -1,6 +1,7 @@
 //! What is found about a cell: the kind of evidence, and what follows from it. The verdict is derived, never stored.
 
 use super::Verdict;
+use super::itself::{BaseAgain, LikeItself};
 use super::reason::{Mismatch, Open, ReasonCode, Unconfirmed, Untestable};
 use crate::stats::Share;
 use crate::word::Word;
@@ -44,6 +45,8 @@ pub struct Tested {
     pub minimum_detectable_effect: Option<Share>,
     /// Measured again with base and head interleaved.
     pub confirmed: bool,
+    /// What the base showed against itself meanwhile; absent where it wasn't measured twice.
+    pub base_again: Option<BaseAgain>,
     /// What follows from all of it.
     pub conclusion: Conclusion,
 }
@@ -67,8 +70,10 @@ pub enum Conclusion {
     /// The same in the good direction.
     Better,
     /// Looks changed, which the drift between sessions may explain: inconclusive until base and head are measured
-    /// interleaved, or the base has a history.
+    /// interleaved, or the base has a history of a machine that drifts little.
     Unconfirmed(Unconfirmed),
+    /// Looks changed, but the base looks so as well, against itself.
+    LikeItself(LikeItself),
     /// The data don't settle it.
     Open(Open),
     /// What a screen concluded about a suspect of which no fresh runs came.
@@ -144,7 +149,9 @@ impl Conclusion {
             Self::Unchanged => Verdict::Unchanged,
             Self::Worse => Verdict::Regressed,
             Self::Better => Verdict::Improved,
-            Self::Unconfirmed(_) | Self::Open(_) | Self::NotMeasuredAgain(_) => Verdict::Inconclusive,
+            Self::Unconfirmed(_) | Self::LikeItself(_) | Self::Open(_) | Self::NotMeasuredAgain(_) => {
+                Verdict::Inconclusive
+            }
         }
     }
 
@@ -153,7 +160,7 @@ impl Conclusion {
         match self {
             Self::Unconfirmed(_) => true,
             Self::NotMeasuredAgain(screen) => matches!(**screen, Self::Worse | Self::Better) || screen.is_unconfirmed(),
-            Self::Unchanged | Self::Worse | Self::Better | Self::Open(_) => false,
+            Self::Unchanged | Self::Worse | Self::Better | Self::LikeItself(_) | Self::Open(_) => false,
         }
     }
 
@@ -162,7 +169,7 @@ impl Conclusion {
         match self {
             Self::Open(open) => open.runs_needed(),
             Self::NotMeasuredAgain(screen) => screen.runs_needed(),
-            Self::Unchanged | Self::Worse | Self::Better | Self::Unconfirmed(_) => None,
+            Self::Unchanged | Self::Worse | Self::Better | Self::Unconfirmed(_) | Self::LikeItself(_) => None,
         }
     }
 
@@ -171,6 +178,7 @@ impl Conclusion {
             Self::Unchanged => Some(ReasonCode::WithinThreshold.into()),
             Self::Worse | Self::Better => Some(ReasonCode::BeyondThreshold.into()),
             Self::Unconfirmed(unconfirmed) => unconfirmed.code(),
+            Self::LikeItself(_) => Some(ReasonCode::LikeItself.into()),
             Self::Open(open) => open.code(),
             Self::NotMeasuredAgain(_) => Some(ReasonCode::NotMeasuredAgain.into()),
         }

@@ -10,6 +10,7 @@ pub mod disk;
 mod finding;
 mod forecast;
 mod history;
+mod itself;
 mod load;
 mod matching;
 mod memory_rule;
@@ -33,8 +34,9 @@ use serde::{Deserialize, Serialize};
 use crate::stats::Share;
 use crate::thresholds::Thresholds;
 
-pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
+pub use confirm::{Confirmation, LOOKS, Suspect, changed, suspects};
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
+pub use itself::{BaseAgain, LikeItself};
 pub use load::load;
 pub use memory_rule::GRANULARITY_MIB;
 pub use mismatch::obstacles;

@@ -99,6 +99,7 @@ pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &m
         pooled: Pooled { p: difference.pooled_p(), df: difference.spread.df },
         minimum_detectable_effect: (error * (rule.detection.at(df) + stats::POWER)).share().finite(),
         confirmed: rule.confirmed,
+        base_again: None,
         conclusion: conclude(pair, test, half, p, p_adjusted, rule),
     }
 }
@@ -116,6 +117,7 @@ fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, r
             Basis::SingleBaseline => {
                 Conclusion::Unconfirmed(Unconfirmed::Occasions(HISTORY.saturating_sub(pair.occasions)))
             }
+            Basis::History if test.unsteady => Conclusion::Unconfirmed(Unconfirmed::Unsteady),
             _ if delta.get() > 0.0 => Conclusion::Worse,
             _ => Conclusion::Better,
         };

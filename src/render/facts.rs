@@ -11,7 +11,7 @@ use crate::compare::{Comparison, GRANULARITY_MIB, Tally, Tier, Verdict};
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, percent};
 use crate::page::{Icon, Line, foreign, line};
-use crate::report::Report;
+use crate::report::{EqualBuilds, Report};
 use crate::results::{Outcome, Results, Session};
 use crate::stats::Share;
 
@@ -109,6 +109,13 @@ pub fn of_machine(report: &Report) -> Vec<Line> {
         facts.push("generated weights".into());
     }
     facts
+}
+
+/// `of 400 comparisons of equal builds on this hardware, 0 looked changed`
+pub fn of_equal_builds(report: &Report) -> Option<Line> {
+    let EqualBuilds { comparisons, looked_changed } = report.equal_builds()?;
+    let compared = counted(comparisons, "comparison");
+    Some(line!["of ", compared, " of equal builds on this hardware, ", count(looked_changed), " looked changed"])
 }
 
 /// The clocks that were seen, and whether anything held them down.

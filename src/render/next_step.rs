@@ -100,6 +100,9 @@ fn settle(comparison: &Comparison) -> Option<Line> {
     let unconfirmed = comparison.by_metric.iter().any(|tally| tally.what.unconfirmed);
     let screened =
         comparison.tier == Tier::SingleBaseline && (looks_changed(comparison) || comparison.counts.inconclusive > 0);
+    if unconfirmed && comparison.tier == Tier::History {
+        return Some("to be sure, measure base and head interleaved in one session.".into());
+    }
     if unconfirmed || screened {
         let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
         return Some(line![

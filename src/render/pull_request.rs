@@ -199,6 +199,7 @@ fn self_check(check: &Comparison) -> Option<Block> {
 fn end(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     let mut sources = facts::of_machine(report);
     sources.extend(report.comparison().into_iter().flat_map(facts::of_numbers));
+    sources.extend(facts::of_equal_builds(report));
     let url = surroundings.run_url.as_deref().and_then(Url::checked);
     sources.extend(url.map(|url| link("full report and results", url)));
     let commit = surroundings.commit.as_deref().map(short_commit).filter(|hex| !hex.is_empty());

@@ -4,6 +4,7 @@
 //! is in memory; [`report_v3`] is the file, and [`conversion`] goes between them.
 
 mod conversion;
+mod equal_builds;
 mod report_v3;
 
 use std::fmt::{self, Write as _};
@@ -12,6 +13,8 @@ use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use equal_builds::EqualBuilds;
 
 use crate::calibrate::{Calibration, calibrate};
 use crate::compare::Comparison;
@@ -173,6 +176,15 @@ impl Report {
     pub fn calibration(&self) -> Option<Calibration> {
         let runs = self.head.settings.runs;
         self.self_check().map(|check| calibrate(&self.suite, &self.hardware, runs, runs, check))
+    }
+
+    /// How often the comparison was wrong about builds that are equal, as far as the report holds such.
+    pub fn equal_builds(&self) -> Option<EqualBuilds> {
+        match &self.answer {
+            Answer::Compared { base, comparison, .. } => EqualBuilds::of(base, comparison),
+            Answer::FirstRun { self_check, .. } => EqualBuilds::of_self_check(self_check.as_ref()?),
+            Answer::Failed { .. } => None,
+        }
     }
 
     /// Without a comparison, what was measured in the last session, case by case.

@@ -33,6 +33,7 @@ pub fn written(case: &str, metric: &str, verdict: Verdict, change: f64) -> disk:
         },
         reason_code: None,
         confirmed: verdict == Verdict::Regressed,
+        base_again: None,
         unconfirmed: false,
         base: Some(Summary { n: 3, mean: base, sd: Some(base * 0.004) }),
         head: Some(Summary { n: 3, mean: base * (1.0 + change), sd: Some(base * 0.004) }),
