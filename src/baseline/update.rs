@@ -116,9 +116,7 @@ fn keep(path: PathBuf, mut new: Results) -> Result<Change> {
     let on_known_occasions = sessions.saturating_sub(occasions.count());
     let output = claimed(&path)?;
     match read_if_there(&path)? {
-        Some(old) if old == new => {
-            Ok(Change { path, sessions, occasions, added: 0, on_known_occasions: 0, dropped })
-        }
+        Some(old) if old == new => Ok(Change { path, sessions, occasions, added: 0, on_known_occasions: 0, dropped }),
         Some(_) => Err(Error::usage(format!(
             "{} holds other results, and the baseline of a release is never changed",
             path.display()

@@ -263,14 +263,7 @@ impl<'a> Flow<'a> {
     }
 
     fn duel(&mut self, base: Contender, head: Contender, base_again: Option<Contender>) -> Duel<'_> {
-        Duel {
-            base,
-            head,
-            base_again,
-            request: self.measuring(),
-            observer: self.observer,
-            stop: self.stop,
-        }
+        Duel { base, head, base_again, request: self.measuring(), observer: self.observer, stop: self.stop }
     }
 
     fn measuring(&self) -> measure::Request<'a> {

@@ -3,18 +3,20 @@
 //! The fresh runs are looked at several times, so that a clear case is settled early. Every look pays its share of
 //! alpha: see docs/statistics.md.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use super::base_again::BaseAgain;
 use super::design::{Design, native};
-use super::itself::{BaseAgain, Itself};
+use super::itself::Itself;
 use super::matching::match_sides;
 use super::pair::Pair;
 use super::screen;
+use super::suspect::Suspect;
 use super::test::{Assessment, Test};
 use super::verdict::{self, Rule};
 use super::{Comparison, Conclusion, Finding, Options, Row, Side, Tier, Verdict};
 use crate::error::Result;
-use crate::metric::MetricName;
+use crate::metric::Kind;
 use crate::stats::{self, Prior};
 
 /// Fresh runs per side at which there is a look. All even, because A B B A is two runs per side.
@@ -22,21 +24,6 @@ pub const LOOKS: [u32; 5] = [4, 6, 8, 12, 16];
 
 /// Unadjusted p below which a cell is measured again.
 const SUSPECT_P: f64 = 0.10;
-
-/// A cell that looks changed.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Suspect {
-    /// The case's id.
-    pub case: String,
-    /// The metric that looks changed.
-    pub metric: MetricName,
-}
-
-impl Suspect {
-    fn of(pair: &Pair) -> Self {
-        Self { case: pair.case.to_owned(), metric: pair.metric.clone() }
-    }
-}
 
 /// The timed cells of a screen to measure again. Drift isn't assumed here: what it could explain is measured again, too.
 pub fn suspects(base: &Side, head: &Side, options: &Options) -> Result<Vec<Suspect>> {
@@ -49,11 +36,9 @@ pub fn suspects(base: &Side, head: &Side, options: &Options) -> Result<Vec<Suspe
 
 /// The timed cells that a comparison calls changed.
 pub fn changed(comparison: &Comparison) -> Vec<Suspect> {
-    let is_changed = |row: &&Row| {
-        row.finding.tested().is_some() && matches!(row.verdict(), Verdict::Regressed | Verdict::Improved)
-    };
-    let named = |row: &Row| Suspect { case: row.cell.case.clone(), metric: row.cell.metric.clone() };
-    comparison.rows.iter().filter(is_changed).map(named).collect()
+    let is_changed =
+        |row: &&Row| row.finding.tested().is_some() && matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
+    comparison.rows.iter().filter(is_changed).map(Suspect::of_row).collect()
 }
 
 /// The suspects of a screen, and what fresh runs have said about them so far.
@@ -103,12 +88,13 @@ impl Confirmation {
     }
 
     /// Looks at the fresh runs of the base against those of the same program as a third contender: before the look at base
-    /// and head, whose test and cells these are.
+    /// and head, whose test this is. All cells that are reported count, also those that nobody suspects.
     pub fn look_at_itself(&mut self, base: &Side, again: &Side) {
         let design = interleaved(base, again, &self.options);
+        let reported: HashSet<Suspect> = self.screen.rows.iter().map(Suspect::of_row).collect();
         for pair in match_sides(base, again, &design, &self.options).pairs {
             let name = Suspect::of(&pair);
-            if !self.cells.iter().any(|cell| cell.suspect == name) {
+            if pair.kind == Kind::Memory || !reported.contains(&name) {
                 continue;
             }
             if let Some(test) = test(&pair, &design) {
@@ -166,8 +152,7 @@ impl Confirmation {
         let cells = self.cells.into_iter().map(|cell| (cell.suspect, cell.row));
         let mut fresh: HashMap<Suspect, Option<Row>> = cells.collect();
         for row in &mut self.screen.rows {
-            let name = Suspect { case: row.cell.case.clone(), metric: row.cell.metric.clone() };
-            let Some(decided) = fresh.remove(&name) else { continue };
+            let Some(decided) = fresh.remove(&Suspect::of_row(row)) else { continue };
             match decided {
                 Some(fresh) => *row = fresh,
                 None => leave_open(&mut row.finding),

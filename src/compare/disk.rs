@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::base_again::BaseAgain;
 use super::finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
-use super::itself::BaseAgain;
 use super::reason::{Mismatch, Open, ReasonCode, Told, Unconfirmed, Untestable};
 use super::row::{self, Cell, Sides};
 use super::{Verdict, wording};

@@ -1,7 +1,7 @@
 //! What is found about a cell: the kind of evidence, and what follows from it. The verdict is derived, never stored.
 
 use super::Verdict;
-use super::itself::{BaseAgain, LikeItself};
+use super::base_again::{BaseAgain, LikeItself};
 use super::reason::{Mismatch, Open, ReasonCode, Unconfirmed, Untestable};
 use crate::stats::Share;
 use crate::word::Word;

@@ -5,54 +5,17 @@
 
 use std::collections::HashMap;
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-use super::confirm::Suspect;
+use super::base_again::{BaseAgain, DIFFERS_P, LikeItself};
 use super::finding::{Conclusion, Tested};
-use crate::stats::{self, LogRatio, Share};
-
-/// The base's arms differ if chance makes them do so this rarely. Not corrected for anything: a false alarm here only makes a
-/// report more careful.
-const DIFFERS_P: f64 = 0.05;
+use super::suspect::Suspect;
+use crate::stats::{self, LogRatio};
 
 /// A change is believed if it is so many times what the base differs from itself.
 const TIMES: f64 = 3.0;
 
-/// What the base shows against itself in a cell.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct BaseAgain {
-    /// Its runs as the third contender.
-    pub n: usize,
-    /// By how much they differ from its other runs: relative, in native units.
-    #[schemars(with = "f64")]
-    pub change: Share,
-    /// Two-sided p-value of no difference, by the test that the row's change has to pass; not adjusted.
-    pub p: f64,
-}
-
-/// Why a change is none: as much happens without any.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum LikeItself {
-    /// The base differs from itself in this cell.
-    Here(Share),
-    /// It does in more cells than chance explains, by this on average (root mean square).
-    InMany(Share),
-}
-
 /// What the base shows against itself, as of the last look at each cell.
 #[derive(Debug, Default)]
 pub(super) struct Itself(HashMap<Suspect, BaseAgain>);
-
-impl BaseAgain {
-    fn differs(&self) -> bool {
-        self.p <= DIFFERS_P
-    }
-
-    fn size(&self) -> f64 {
-        self.change.log_ratio().get().abs()
-    }
-}
 
 impl Itself {
     pub fn note(&mut self, cell: Suspect, again: BaseAgain) {

@@ -4,6 +4,7 @@
 //! design (how the sides relate) -> test -> verdict -> [`Row`] -> [`Comparison`]; a [`Confirmation`] replaces findings by
 //! those of fresh runs. `disk` is a row in JSON, `wording` says it.
 
+mod base_again;
 mod confirm;
 mod design;
 pub mod disk;
@@ -21,6 +22,7 @@ mod reason;
 mod row;
 mod screen;
 mod side;
+mod suspect;
 mod tally;
 mod test;
 mod verdict;
@@ -34,9 +36,9 @@ use serde::{Deserialize, Serialize};
 use crate::stats::Share;
 use crate::thresholds::Thresholds;
 
-pub use confirm::{Confirmation, LOOKS, Suspect, changed, suspects};
+pub use base_again::{BaseAgain, LikeItself};
+pub use confirm::{Confirmation, LOOKS, changed, suspects};
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
-pub use itself::{BaseAgain, LikeItself};
 pub use load::load;
 pub use memory_rule::GRANULARITY_MIB;
 pub use mismatch::obstacles;
@@ -44,6 +46,7 @@ pub use reason::{Doubt, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed,
 pub use row::{Cell, Row, Sides};
 pub use screen::compare;
 pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
+pub use suspect::Suspect;
 pub use tally::Tally;
 pub use wording::Direction;
 

@@ -102,7 +102,8 @@ pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&Mismatch>
     let ratio = history::usual_ratio(&noise_ratios(&evidence));
     let prior = |group: Option<usize>| group.map_or(Prior::NONE, |group| priors[group]);
     let unsteady = |evidence: &Evidence, group: Option<usize>, noise_threshold: Share| {
-        evidence.basis == Basis::History && group.is_some_and(|group| history::is_unsteady(levels[group], noise_threshold))
+        evidence.basis == Basis::History
+            && group.is_some_and(|group| history::is_unsteady(levels[group], noise_threshold))
     };
     let of_pairs = pairs.iter().zip(evidence).zip(group_of);
     of_pairs

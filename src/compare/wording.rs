@@ -2,7 +2,9 @@
 
 use super::memory_rule::{GRANULARITY_MIB, is_rounded};
 use super::reason::MAX_RUNS;
-use super::{Conclusion, Doubt, Finding, LikeItself, Mismatch, Open, Reading, Row, Settling, Unconfirmed, Untestable, Verdict};
+use super::{
+    Conclusion, Doubt, Finding, LikeItself, Mismatch, Open, Reading, Row, Settling, Unconfirmed, Untestable, Verdict,
+};
 use crate::metric;
 use crate::number::percent;
 use crate::results::occasions::{HOURS_APART, more_sessions};

@@ -63,7 +63,12 @@ fn of_change(comparison: &Comparison, accepted: bool) -> Line {
         return "check that the changed output is intended: the same input gave other tokens than before.".into();
     }
     if counts.not_comparable > 0 {
-        return line!["measure a baseline on this hardware and commit it: ", update(), "."];
+        // A baseline with other settings takes no sessions.
+        return line![
+            "measure the base on this hardware with these settings, and start its baseline anew: ",
+            replace(),
+            "."
+        ];
     }
     if let Some(step) = settle(comparison) {
         return step;

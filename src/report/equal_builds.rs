@@ -37,10 +37,7 @@ impl EqualBuilds {
     }
 
     fn and(self, looked_changed: bool) -> Self {
-        Self {
-            comparisons: self.comparisons + 1,
-            looked_changed: self.looked_changed + usize::from(looked_changed),
-        }
+        Self { comparisons: self.comparisons + 1, looked_changed: self.looked_changed + usize::from(looked_changed) }
     }
 }
 

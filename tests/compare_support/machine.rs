@@ -27,16 +27,29 @@ pub struct Habits {
     pub second: f64,
     /// What a program loses that follows itself: it finds its caches as it left them, or a warmer chip.
     pub repeated: f64,
+    /// Standard deviation of what a contender gains or loses for a whole session, whatever it runs, in each cell.
+    pub sticky: f64,
 }
 
-pub const QUIET: Habits =
-    Habits { days: 0.003, walk: 0.0, steps: 0.0, load: 0.0, bursts: 0.0, burst: 0.0, second: 0.0, repeated: 0.0 };
+pub const QUIET: Habits = Habits {
+    days: 0.003,
+    walk: 0.0,
+    steps: 0.0,
+    load: 0.0,
+    bursts: 0.0,
+    burst: 0.0,
+    second: 0.0,
+    repeated: 0.0,
+    sticky: 0.0,
+};
 /// Others compile beside it.
 pub const BUSY: Habits = Habits { days: 0.02, walk: 0.002, steps: 0.08, load: 0.6, bursts: 0.1, burst: 0.3, ..QUIET };
 /// Gets slower and slower, or faster.
 pub const DRIFTING: Habits = Habits { days: 0.02, walk: 0.01, ..QUIET };
 /// Its order of runs matters.
 pub const BIASED: Habits = Habits { second: 0.04, repeated: 0.02, ..QUIET };
+/// Something sticks to a contender for a session: no order of runs can help against that.
+pub const STICKY: Habits = Habits { sticky: 0.02, ..QUIET };
 pub const WORST: Habits = Habits { second: 0.04, repeated: 0.02, ..BUSY };
 
 /// Whose turn it is.
@@ -64,6 +77,8 @@ pub struct Machine {
 pub struct Session {
     id: String,
     pub sides: Vec<Side>,
+    /// What sticks to each contender, by cell.
+    sticky: Vec<Vec<f64>>,
     rounds: u32,
 }
 
@@ -100,12 +115,23 @@ impl Machine {
             runs: 1,
             ..CaseSide::default()
         };
-        let side = Side { cases: (0..CASES).map(case).collect(), occasions: Occasions::declared(&[0]), ..Side::default() };
-        Session { id: self.session.to_string(), sides: vec![side; contenders], rounds: 0 }
+        let side =
+            Side { cases: (0..CASES).map(case).collect(), occasions: Occasions::declared(&[0]), ..Side::default() };
+        let sticky = self.habits.sticky;
+        let mut cells = || (0..CASES * METRICS.len()).map(|_| sticky * self.random.normal()).collect();
+        let sticky = (0..contenders).map(|_| cells()).collect();
+        Session { id: self.session.to_string(), sides: vec![side; contenders], sticky, rounds: 0 }
     }
 
     /// Until each contender has so many runs of the cases in `of`. The head, the second contender, is slower by `change`.
-    pub fn measure(&mut self, session: &mut Session, rounds: u32, order: Order, change: f64, of: &dyn Fn(&str) -> bool) {
+    pub fn measure(
+        &mut self,
+        session: &mut Session,
+        rounds: u32,
+        order: Order,
+        change: f64,
+        of: &dyn Fn(&str) -> bool,
+    ) {
         for round in session.rounds + 1..=rounds {
             let contenders = session.sides.len();
             let turns = match order {
@@ -115,7 +141,7 @@ impl Machine {
             for (place, contender) in turns.into_iter().enumerate() {
                 let slower = if contender == 1 { change.ln_1p() } else { 0.0 };
                 let order_matters = self.order_effect(place, contender);
-                self.run(&mut session.sides[contender], slower + order_matters, of);
+                self.run(&mut session.sides[contender], slower + order_matters, &session.sticky[contender], of);
             }
         }
         session.rounds = session.rounds.max(rounds);
@@ -127,11 +153,12 @@ impl Machine {
         if again { self.habits.repeated - gain } else { -gain }
     }
 
-    fn run(&mut self, side: &mut Side, slower: f64, of: &dyn Fn(&str) -> bool) {
+    fn run(&mut self, side: &mut Side, slower: f64, sticky: &[f64], of: &dyn Fn(&str) -> bool) {
         for (index, case) in side.cases.iter_mut().enumerate().filter(|(_, case)| of(&case.id)) {
             let level = slower + self.now();
             for (cell, (metric, (_, noise))) in case.cells.iter_mut().zip(METRICS.iter().enumerate()) {
-                let cost = level + self.today[index * METRICS.len() + metric] + noise * self.random.normal();
+                let at = index * METRICS.len() + metric;
+                let cost = level + self.today[at] + sticky[at] + noise * self.random.normal();
                 let sign = if cell.better == Better::Lower { 1.0 } else { -1.0 };
                 cell.push(0, 100.0 * (sign * cost).exp());
             }
