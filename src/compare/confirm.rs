@@ -49,6 +49,8 @@ pub struct Confirmation {
     options: Options,
     looks: usize,
     itself: Itself,
+    /// The base's other arm, as of the next look.
+    again: Option<Side>,
 }
 
 /// A suspect's state.
@@ -65,6 +67,14 @@ impl Confirmed {
     fn is_open(&self) -> bool {
         self.row.as_ref().is_none_or(|row| row.verdict() == Verdict::Inconclusive)
     }
+
+    /// What was called changed is looked at again if its case was measured on for the sake of another cell: more runs may
+    /// take it back.
+    fn wants_a_look(&self, pair: &Pair) -> bool {
+        let known = self.row.as_ref().and_then(|row| row.sides.base).map_or(0, |base| base.n);
+        let more = pair.base.iter().map(|values| values.len()).sum::<usize>() > known;
+        self.is_open() || more && self.row.as_ref().is_some_and(|row| row.verdict() != Verdict::Unchanged)
+    }
 }
 
 impl Confirmation {
@@ -73,7 +83,7 @@ impl Confirmation {
         let cells = suspects.into_iter().map(|suspect| Confirmed { suspect, row: None, p: 1.0 }).collect();
         // The suspects say what is compared, whatever the selection.
         let options = Options { metrics: vec!["all".to_owned()], ..options.clone() };
-        Self { screen, cells, options, looks: 0, itself: Itself::default() }
+        Self { screen, cells, options, looks: 0, itself: Itself::default(), again: None }
     }
 
     /// Fresh runs per side that the next look asks for; `None` when all is settled, or no look is left.
@@ -90,6 +100,7 @@ impl Confirmation {
     /// Looks at the fresh runs of the base against those of the same program as a third contender: before the look at base
     /// and head, whose test this is. All cells that are reported count, also those that nobody suspects.
     pub fn look_at_itself(&mut self, base: &Side, again: &Side) {
+        self.again = Some(again.clone());
         let design = interleaved(base, again, &self.options);
         let reported: HashSet<Suspect> = self.screen.rows.iter().map(Suspect::of_row).collect();
         for pair in match_sides(base, again, &design, &self.options).pairs {
@@ -114,22 +125,32 @@ impl Confirmation {
         let by_name: HashMap<Suspect, &Pair> = pairs.iter().map(|pair| (Suspect::of(pair), pair)).collect();
         self.looks += 1;
         let mut tested = Vec::new();
-        for (index, cell) in self.cells.iter_mut().enumerate().filter(|(_, cell)| cell.is_open()) {
-            let Some(pair) = by_name.get(&cell.suspect) else { continue };
+        let again = self.against_the_other_arm(head);
+        for (index, cell) in self.cells.iter_mut().enumerate() {
+            let Some(pair) = by_name.get(&cell.suspect).filter(|pair| cell.wants_a_look(pair)) else { continue };
             if let Some(test) = test(pair, &design) {
-                cell.p = (test.p() * LOOKS.len() as f64).min(1.0);
-                tested.push((index, pair, test));
+                let p = again.get(&cell.suspect).map_or(test.p(), |again| larger_p(&test, again));
+                cell.p = (p * LOOKS.len() as f64).min(1.0);
+                tested.push((index, pair, test, p));
             }
         }
         let p: Vec<f64> = self.cells.iter().map(|cell| cell.p).collect();
         let adjusted = stats::holm(&p);
         let mut rule = Rule::confirm(self.options.alpha, self.cells.len(), LOOKS.len());
-        for (index, pair, test) in tested {
-            let mut tested = verdict::tested(pair, &test, test.p(), adjusted[index], &mut rule);
+        for (index, pair, test, p) in tested {
+            let mut tested = verdict::tested(pair, &test, p, adjusted[index], &mut rule);
             self.itself.judge(&self.cells[index].suspect, &mut tested);
             self.cells[index].row = Some(verdict::row(pair, |_| Finding::Tested(tested)));
         }
         Ok(())
+    }
+
+    /// The head against the base again, where that is measured.
+    fn against_the_other_arm(&self, head: &Side) -> HashMap<Suspect, Test> {
+        let Some(again) = &self.again else { return HashMap::new() };
+        let design = interleaved(again, head, &self.options);
+        let pairs = match_sides(again, head, &design, &self.options).pairs;
+        pairs.iter().filter_map(|pair| Some((Suspect::of(pair), test(pair, &design)?))).collect()
     }
 
     /// What was settled early may be doubted for what other cells have shown since.
@@ -171,6 +192,12 @@ fn leave_open(finding: &mut Finding) {
         let screen = std::mem::replace(&mut tested.conclusion, Conclusion::Unchanged);
         tested.conclusion = Conclusion::NotMeasuredAgain(Box::new(screen));
     }
+}
+
+/// The head has to differ from each arm of the base, in the same direction.
+fn larger_p(base: &Test, again: &Test) -> f64 {
+    let same_direction = base.delta().get() * again.delta().get() > 0.0;
+    if same_direction { base.p().max(again.p()) } else { 1.0 }
 }
 
 /// Fresh runs are of one session, also where two files don't say so.

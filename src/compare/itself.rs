@@ -7,6 +7,7 @@ use std::collections::HashMap;
 
 use super::base_again::{BaseAgain, DIFFERS_P, LikeItself};
 use super::finding::{Conclusion, Tested};
+use super::reason::{Doubt, Open};
 use super::suspect::Suspect;
 use crate::stats::{self, LogRatio};
 
@@ -17,6 +18,12 @@ const TIMES: f64 = 3.0;
 #[derive(Debug, Default)]
 pub(super) struct Itself(HashMap<Suspect, BaseAgain>);
 
+/// As large as the noise threshold: also what doesn't differ from both arms of the base.
+fn looks_changed(conclusion: &Conclusion) -> bool {
+    let maybe = matches!(conclusion, Conclusion::Open(Open::Doubt { doubt: Doubt::Noise, .. }));
+    maybe || matches!(conclusion, Conclusion::Worse | Conclusion::Better)
+}
+
 impl Itself {
     pub fn note(&mut self, cell: Suspect, again: BaseAgain) {
         self.0.insert(cell, again);
@@ -25,8 +32,8 @@ impl Itself {
     /// Takes back what the base itself shows as well.
     pub fn judge(&self, cell: &Suspect, tested: &mut Tested) {
         tested.base_again = self.0.get(cell).copied();
-        let changed = matches!(tested.conclusion, Conclusion::Worse | Conclusion::Better);
-        let size = tested.change.filter(|_| changed).map(|change| change.log_ratio().get().abs());
+        let size =
+            tested.change.filter(|_| looks_changed(&tested.conclusion)).map(|change| change.log_ratio().get().abs());
         if let Some(as_much) = size.and_then(|size| self.as_much(cell, size)) {
             tested.conclusion = Conclusion::LikeItself(as_much);
         }
