@@ -155,6 +155,9 @@ fn a_slower_build_is_told_and_does_not_become_the_baseline() {
     for _ in 0..5 {
         assert_eq!(place.ci(&["--head-binary", &head]).0, 0);
     }
+    // Its next run is the second of two that are alike, so that those of confirming are pairs.
+    let hardware = place.report()["hardware"].as_str().unwrap().to_owned();
+    std::fs::write(place.path(&format!(".bench-diff/programs/small/{hardware}.count")), "1").unwrap();
     let slower = place.program("slower", "90", "bbbbbbb");
     let (exit, out, err) = place.ci(&["--head-binary", &slower, "--fail-on", "regression"]);
     assert_eq!(exit, 1, "{err}");
@@ -194,6 +197,7 @@ fn a_dirty_build_is_no_history() {
     assert_eq!(kept["sessions"].as_array().unwrap().len(), 1);
 }
 
+/// What is slower there is measured again, beside the base again.
 #[test]
 fn a_base_program_is_measured_interleaved() {
     let place = Place::new();
@@ -205,10 +209,14 @@ fn a_base_program_is_measured_interleaved() {
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
         (&report["comparison"]["tier"], &report["comparison"]["verdict"]),
-        (&json!("same-session"), &json!("regressed"))
+        (&json!("confirmed"), &json!("regressed"))
     );
+    let rows = report["comparison"]["rows"].as_array().unwrap();
+    assert!(rows.iter().filter(|row| row["verdict"] == "regressed").all(|row| row["base_again"]["n"] == 4));
     assert_eq!(report["base"]["sessions"][0]["id"], report["head"]["sessions"][0]["id"]);
     assert_eq!(report["base"]["sessions"][0]["program"]["commit"], "aaaaaaa");
+    let (exit, _, err) = place.ci(&["--base-binary", &base, "--head-binary", &head, "--no-confirm"]);
+    assert_eq!((exit, &place.report()["comparison"]["tier"]), (0, &json!("same-session")), "{err}");
 }
 
 #[test]
@@ -329,7 +337,7 @@ fn the_base_is_built_from_the_commit_where_the_branch_began() {
     let (exit, _, err) = place.ci(&flags);
     assert_eq!(exit, 1, "{err}");
     assert_eq!(place.report()["base"]["sessions"][0]["program"]["commit"], json!(base));
-    assert_eq!(place.report()["comparison"]["tier"], "same-session");
+    assert_eq!(place.report()["comparison"]["tier"], "confirmed");
     // What is built is kept.
     let (exit, _, err) = place.ci(&[&flags[..], &["--build-command", "false"]].concat()[2..]);
     assert_eq!(exit, 3, "another command is another build: {err}");

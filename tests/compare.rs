@@ -13,6 +13,8 @@ mod compare_support;
 mod confirm;
 #[path = "compare/differences.rs"]
 mod differences;
+#[path = "compare/equal_builds.rs"]
+mod equal_builds;
 #[path = "compare/files.rs"]
 mod files;
 #[path = "compare/foreign.rs"]

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use bench_diff::compare::{self, Comparison, Options};
+use bench_diff::compare::{self, Comparison, Confirmation, Options, Row, Verdict};
 use bench_diff::config::{Selection, Suite, load_suite};
 use bench_diff::device::Machine;
 use bench_diff::duel::{Contender, Duel, Duelled, Ended, Question};
@@ -35,16 +35,17 @@ const MODEL: &str = r#"{
   "rms_norm_eps": 1e-06, "tie_word_embeddings": true, "use_sliding_window": false
 }"#;
 
-/// Speaks the worker protocol, and notes its name and the cases that it was given.
+/// Speaks the worker protocol, and notes its name and the cases that it was given. A file beside it may say its speed.
 const PROGRAM: &str = r#"#!/bin/sh
 echo '{"event":"hello","program":{"name":"fake","version":"1.0","candle_version":"none"}}'
 job=$(cat)
 echo '{"event":"loaded","loaded":{"revision":null,"warnings":[],"decode_weight_bytes":1,"kv_bytes_per_token":1,"flops_per_token":1,"attention_flops_per_token_squared":1}}'
 cases=$(printf '%s' "$job" | grep -o '"id":"[^"]*"' | cut -d'"' -f4)
 echo "$(basename "$0")" $(printf '%s\n' "$cases" | sed 's|.*/||') >> "$(dirname "$0")/log"
+speed=$(cat "$0.speed" 2>/dev/null || echo 100)
 for case in $cases; do
     echo "{\"event\":\"case_started\",\"case\":\"$case\"}"
-    echo "{\"event\":\"case_measured\",\"case\":\"$case\",\"measurement\":{\"metrics\":{\"decode_throughput\":100,\"ttft\":20}}}"
+    echo "{\"event\":\"case_measured\",\"case\":\"$case\",\"measurement\":{\"metrics\":{\"decode_throughput\":$speed,\"ttft\":20}}}"
 done
 echo '{"event":"done"}'
 "#;
@@ -61,7 +62,7 @@ impl Place {
         fs::write(path("bench-diff.toml"), CONFIG).unwrap();
         fs::create_dir(path("small")).unwrap();
         fs::write(path("small/config.json"), MODEL).unwrap();
-        for program in ["base", "head"] {
+        for program in ["base", "head", "again"] {
             // Written elsewhere and copied: executing a file that a forked child still has open for writing fails.
             fs::write(path("source"), PROGRAM).unwrap();
             assert!(
@@ -77,6 +78,16 @@ impl Place {
         self.directory.path().join(name)
     }
 
+    /// In tokens a second.
+    fn set_speed(&self, program: &str, speed: u32) {
+        fs::write(self.path(&format!("{program}.speed")), speed.to_string()).unwrap();
+    }
+
+    /// The base once more: a program of its own here, so that a test can say what the base seems to differ by from itself.
+    fn again(&self) -> Contender {
+        Contender { program: Worker::at(self.path("again")), saved: None }
+    }
+
     /// Saved as `base.json` and `head.json` where there is a `resume`.
     fn duel(&self, resume: Option<bool>, of: impl FnOnce(Duel) -> Result<Duelled>) -> Duelled {
         let contender = |name: &str| Contender {
@@ -86,7 +97,19 @@ impl Place {
         // Its own lock files: these tests run side by side.
         let request = Request { locks: self.directory.path().to_owned(), ..Request::new(&self.suite) };
         let (base, head) = (contender("base"), contender("head"));
-        of(Duel { request, base, head, observer: &mut Silent, stop: Stop::on_signals() }).unwrap()
+        of(Duel { request, base, head, base_again: None, observer: &mut Silent, stop: Stop::on_signals() }).unwrap()
+    }
+
+    /// What is confirmed of a head that is slower than the base, with a base that is as fast again as it is said.
+    fn confirmed(&self, head: u32, again: u32) -> Duelled {
+        self.set_speed("head", head);
+        self.set_speed("again", again);
+        let found = self.duel(None, |duel| duel.complete(&Options::default())).comparison;
+        fs::remove_file(self.path("log")).unwrap();
+        let suspects = compare::changed(&found);
+        assert_eq!(suspects.len(), 2, "decode of both cases: {suspects:?}");
+        let question = Confirmation::new(found, suspects, &Options::default());
+        self.duel(None, |duel| Duel { base_again: Some(self.again()), ..duel }.until_settled(question, LONG))
     }
 
     /// Who was measured, and which context lengths.
@@ -143,6 +166,18 @@ impl Question for &mut Counting {
     }
 }
 
+/// So many blocks, each A B B A, in any order of the contenders.
+#[track_caller]
+fn assert_in_turns(log: &[String], contenders: &[&str], blocks: usize) {
+    let names: Vec<&str> = log.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    assert_eq!(names.len(), 2 * contenders.len() * blocks, "{names:?}");
+    for block in names.chunks(2 * contenders.len()) {
+        let (there, back) = block.split_at(contenders.len());
+        assert!(there.iter().eq(back.iter().rev()), "{block:?}");
+        assert_eq!(BTreeSet::from_iter(there), BTreeSet::from_iter(contenders));
+    }
+}
+
 const LONG: Duration = Duration::from_secs(3600);
 
 #[test]
@@ -152,8 +187,9 @@ fn only_what_is_open_is_measured_until_it_is_settled() {
     let duelled = place.duel(None, |duel| duel.until_settled(&mut question, LONG));
     assert_eq!(duelled.ended, Ended::Settled);
     assert_eq!(question.looks, [[2, 2], [2, 4]]);
-    let turns = ["base 1 8", "head 1 8", "head 1 8", "base 1 8", "base 8", "head 8", "head 8", "base 8"];
-    assert_eq!(place.log(), turns);
+    let log = place.log();
+    assert!(log[..4].iter().all(|line| line.ends_with(" 1 8")) && log[4..].iter().all(|line| line.ends_with(" 8")));
+    assert_in_turns(&log, &["base", "head"], 2);
     assert_eq!(duelled.comparison.warnings, [""; 0]);
 }
 
@@ -196,6 +232,49 @@ fn a_complete_duel_has_the_runs_that_the_suite_says() {
         assert_eq!(side.sessions[0].runs.len(), 6);
     }
     assert_eq!(duelled.base.sessions[0].id, duelled.head.sessions[0].id, "one session");
-    let turns = ["base 1 8", "head 1 8", "head 1 8", "base 1 8", "base 1 8", "head 1 8"];
-    assert_eq!(place.log(), turns);
+    let mut turns = place.log();
+    assert_eq!(turns.len(), 6);
+    // The third round is the first half of a block: it ends as the fourth would begin.
+    turns.extend([turns[5].clone(), turns[4].clone()]);
+    assert_in_turns(&turns, &["base", "head"], 2);
+}
+
+#[track_caller]
+fn decode(duelled: &Duelled) -> &Row {
+    duelled.comparison.rows.iter().find(|row| row.cell.metric.as_str() == "decode_throughput").unwrap()
+}
+
+/// A third contender, which is the base once more, takes its turns with the others.
+#[test]
+fn a_change_that_the_base_does_not_show_against_itself_is_confirmed() {
+    let place = Place::new();
+    let duelled = place.confirmed(90, 100);
+    assert_in_turns(&place.log(), &["base", "head", "again"], 2);
+    let (row, again) = (decode(&duelled), duelled.base_again.as_ref().unwrap());
+    assert_eq!((row.verdict(), duelled.ended), (Verdict::Regressed, Ended::Settled));
+    let shown = row.finding.tested().unwrap().base_again.unwrap();
+    assert_eq!((shown.n, shown.change.get(), shown.p), (4, 0.0, 1.0));
+    assert_eq!(again.sessions[0].id, duelled.base.sessions[0].id, "one session");
+}
+
+/// The base differs from itself by 9%, and the head by 10%: whatever it is, it isn't the change.
+#[test]
+fn a_change_that_the_base_shows_against_itself_is_none() {
+    let place = Place::new();
+    let duelled = place.confirmed(90, 91);
+    let row = decode(&duelled);
+    assert_eq!((row.verdict(), duelled.ended), (Verdict::Inconclusive, Ended::OutOfLooks));
+    assert_eq!(duelled.comparison.counts.regressed, 0);
+    let written = compare::disk::Row::from(row);
+    assert_eq!(written.reason_code.unwrap().as_str(), "like-itself");
+    let told = "10% slower, but the base differs from itself by 9%, measured just so: this machine can't tell";
+    assert_eq!(written.reason, told);
+    assert_eq!(written.base_again.unwrap().n, 16);
+}
+
+/// A machine that tells equal programs apart by 1% can still tell a change of 40%.
+#[test]
+fn a_change_far_beyond_what_the_base_shows_is_confirmed() {
+    let place = Place::new();
+    assert_eq!(decode(&place.confirmed(60, 99)).verdict(), Verdict::Regressed);
 }

@@ -352,6 +352,16 @@ fn the_measured_program_sees_no_secrets() {
     }
 }
 
+/// Where a program's memory lies is no one's advantage: its environment, which lies there too, has another length each run.
+#[test]
+fn each_run_lies_elsewhere_in_memory() {
+    let bench = Bench::new();
+    assert_eq!(bench.run(&["--runs", "4"]).code, Some(0));
+    let lengths = bench.read("padding");
+    let lengths: std::collections::BTreeSet<&str> = lengths.lines().collect();
+    assert!(lengths.len() >= 6, "two models in four rounds: {lengths:?}");
+}
+
 #[test]
 fn threads_are_a_setting_like_others() {
     let bench = Bench::new();

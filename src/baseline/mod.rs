@@ -8,6 +8,7 @@
 //! `HARDWARE` is a readable name such as `nvidia-h100-80gb-hbm3` (`Environment::fingerprint`).
 
 mod list;
+mod mixing;
 mod update;
 mod verify;
 

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use super::{MAX_BYTES, Store, hardware, read_if_there};
+use super::{MAX_BYTES, Store, hardware, mixing, read_if_there};
 use crate::compare::{self, Side};
 use crate::error::{Error, Result};
 use crate::files::Output;
@@ -24,6 +24,8 @@ pub struct Change {
     pub occasions: Occasions,
     /// Sessions that weren't there before; 0 when the file is as it was.
     pub added: usize,
+    /// Those of them that make no occasion of their own: another session was measured within hours, or they are copies.
+    pub on_known_occasions: usize,
     /// Old sessions that were dropped.
     pub dropped: usize,
 }
@@ -32,7 +34,8 @@ impl Store {
     /// Adds the sessions of `results` to the current baseline of their suite and hardware, or starts one. With
     /// `replace`, whatever was there is gone.
     ///
-    /// Sessions that the baseline holds already are left as they are, so doing it twice changes nothing.
+    /// Sessions that the baseline holds already are left as they are, so doing it twice changes nothing. Those of another
+    /// build that are at another level are refused, unless a new `label` says that they are meant to stand together.
     pub fn update(&self, results: Results, label: Option<&str>, replace: bool) -> Result<Change> {
         let path = self.current(&results.suite, &hardware(&results)?)?;
         add(path, presentable(results)?, label, replace)
@@ -40,27 +43,37 @@ impl Store {
 
     /// The same with several files, whose sessions become one baseline for each suite and hardware.
     pub fn update_all(&self, files: Vec<Results>, label: Option<&str>, replace: bool) -> Result<Vec<Change>> {
-        let baselines = by_path(files, |results| self.current(&results.suite, &hardware(results)?))?;
+        let path = |results: &Results| self.current(&results.suite, &hardware(results)?);
+        let baselines = by_path(files, path, label.is_some())?;
         baselines.into_iter().map(|(path, new)| add(path, new, label, replace)).collect()
     }
 
     /// Keeps all `files` together as the baselines of a release, one for each suite and hardware. The same results again
     /// are fine; others are refused.
     pub fn keep_release(&self, files: Vec<Results>, tag: &str, label: Option<&str>) -> Result<Vec<Change>> {
-        let baselines = by_path(files, |results| self.release(&results.suite, tag, &hardware(results)?))?;
+        let path = |results: &Results| self.release(&results.suite, tag, &hardware(results)?);
+        let baselines = by_path(files, path, false)?;
         let labelled = |new| Results { label: Some(label.unwrap_or(tag).to_owned()), ..new };
         baselines.into_iter().map(|(path, new)| keep(path, labelled(new))).collect()
     }
 }
 
 /// One baseline for each path, with the sessions of all files that belong to it.
-fn by_path(files: Vec<Results>, path_of: impl Fn(&Results) -> Result<PathBuf>) -> Result<BTreeMap<PathBuf, Results>> {
+fn by_path(
+    files: Vec<Results>,
+    path_of: impl Fn(&Results) -> Result<PathBuf>,
+    may_mix: bool,
+) -> Result<BTreeMap<PathBuf, Results>> {
     let mut baselines: BTreeMap<PathBuf, Results> = BTreeMap::new();
     for results in files {
         let path = path_of(&results)?;
         let mut new = presentable(results)?;
         if let Some(others) = baselines.get(&path) {
             check_agreement(others, &new, &path)?;
+            if !may_mix {
+                let what = format!("the results for {} are of different builds, at different levels", path.display());
+                mixing::refuse(what, mixing::differences(others, &new)?, "give only those of one build")?;
+            }
             new.sessions = joined(&others.sessions, new.sessions, &path)?;
         }
         baselines.insert(path, new);
@@ -76,26 +89,34 @@ fn add(path: PathBuf, mut new: Results, label: Option<&str>, replace: bool) -> R
     let known = old.as_ref().map_or(0, |old| old.sessions.len());
     if let Some(old) = &old {
         check_agreement(old, &new, &path)?;
+        if label.is_none() || label == old.label.as_deref() {
+            check_level(old, &new, &path)?;
+        }
         new.label = label.map(str::to_owned).or_else(|| old.label.clone()).or(new.label);
         new.sessions = joined(&old.sessions, new.sessions, &path)?;
     } else if let Some(label) = label {
         new.label = Some(label.to_owned());
     }
     let added = new.sessions.len() - known;
+    let occasions = |results: &Results| Occasions::of(&results.sessions).count();
+    let new_occasions = occasions(&new).saturating_sub(old.as_ref().map_or(0, occasions));
     let dropped = shrink(&mut new)?;
     if old.as_ref() != Some(&new) {
         save(&new, &output)?;
     }
-    Ok(Change { path, sessions: new.sessions.len(), occasions: Occasions::of(&new.sessions), added, dropped })
+    let (sessions, occasions) = (new.sessions.len(), Occasions::of(&new.sessions));
+    let on_known_occasions = added.saturating_sub(new_occasions);
+    Ok(Change { path, sessions, occasions, added, on_known_occasions, dropped })
 }
 
 /// Writes the baseline of a release, once.
 fn keep(path: PathBuf, mut new: Results) -> Result<Change> {
     let dropped = shrink(&mut new)?;
     let (sessions, occasions) = (new.sessions.len(), Occasions::of(&new.sessions));
+    let on_known_occasions = sessions.saturating_sub(occasions.count());
     let output = claimed(&path)?;
     match read_if_there(&path)? {
-        Some(old) if old == new => Ok(Change { path, sessions, occasions, added: 0, dropped }),
+        Some(old) if old == new => Ok(Change { path, sessions, occasions, added: 0, on_known_occasions: 0, dropped }),
         Some(_) => Err(Error::usage(format!(
             "{} holds other results, and the baseline of a release is never changed",
             path.display()
@@ -103,7 +124,7 @@ fn keep(path: PathBuf, mut new: Results) -> Result<Change> {
         .hint("name another release")),
         None => {
             save(&new, &output)?;
-            Ok(Change { path, sessions, occasions, added: sessions, dropped })
+            Ok(Change { path, sessions, occasions, added: sessions, on_known_occasions, dropped })
         }
     }
 }
@@ -126,6 +147,14 @@ fn presentable(mut results: Results) -> Result<Results> {
     results.compact();
     results.sessions.sort_by(|a, b| a.started.cmp(&b.started));
     Ok(results)
+}
+
+/// A baseline that is a history takes the difference of two levels for drift.
+fn check_level(old: &Results, new: &Results, path: &Path) -> Result<()> {
+    let what = format!("the results are of another build than {} holds, and at another level", path.display());
+    let hint = "if a change of speed was merged, start the baseline anew with --replace; if all of it is the machine's \
+                drift, keep both under a new --label";
+    mixing::refuse(what, mixing::differences(old, new)?, hint)
 }
 
 /// All sessions of a baseline have the same cases, settings and hardware.

@@ -13,7 +13,8 @@ use crate::files::{self, Folder};
 /// What is made from the measurements, and made anew also when these are carried on.
 pub const REPORT: &str = "report.json";
 /// The measurements that `--resume` carries on.
-const MEASUREMENTS: [&str; 4] = ["results.json", "base.json", "confirm-results.json", "confirm-base.json"];
+const MEASUREMENTS: [&str; 5] =
+    ["results.json", "base.json", "confirm-results.json", "confirm-base.json", "confirm-base-again.json"];
 /// What they are of.
 const CHECKOUT: &str = "checkout.json";
 

@@ -4,7 +4,7 @@
 //! Head is compared with the first of these that there is:
 //! 1. a committed baseline of the suite on this hardware. With a base program at hand, what looks changed is then
 //!    measured again, base and head interleaved;
-//! 2. a base program: both are measured interleaved in one session;
+//! 2. a base program: both are measured interleaved in one session, and what changed is measured again;
 //! 3. the local baseline that an earlier `ci` left on this machine: its program, interleaved, or where that is gone its
 //!    sessions;
 //! 4. itself: the same program as base and head, interleaved. That says nothing about a change, but shows the
@@ -228,9 +228,10 @@ impl<'a> Flow<'a> {
     }
 
     fn against_program(&mut self, program: &Worker) -> Result<Draft> {
-        let Duelled { base, head, mut comparison, ended } = self.duelled(program)?;
+        let Duelled { base, head, mut comparison, ended, .. } = self.duelled(program)?;
         comparison.acquit(compare::same_program_of(&base, &head));
-        Ok(Draft::compared(base, head, comparison, ended.end()))
+        let (comparison, measured_again, end) = self.confirm_changes(comparison, ended.end(), program)?;
+        Ok(Draft { measured_again, ..Draft::compared(base, head, comparison, end) })
     }
 
     /// The machine may be slower or faster now, so the baseline's program is measured again if it still exists.
@@ -287,22 +288,18 @@ impl<'a> Flow<'a> {
     /// All runs of the suite, base and head in turn.
     fn duelled(&mut self, base: &Worker) -> Result<Duelled> {
         let options = self.options.clone();
-        self.duel(base, "").complete(&options)
+        let contender = |program: &Worker, name: &str| self.contender(program, name);
+        let (base, head) = (contender(base, "base.json"), contender(&self.request.head, "results.json"));
+        self.duel(base, head, None).complete(&options)
     }
 
-    /// Base against head, saved as `PREFIXbase.json` and `PREFIXresults.json`.
-    fn duel(&mut self, base: &Worker, prefix: &str) -> Duel<'_> {
-        let contender = |program: &Worker, name: &str| Contender {
-            program: program.clone(),
-            saved: Some(self.saved(&format!("{prefix}{name}"))),
-        };
-        Duel {
-            base: contender(base, "base.json"),
-            head: contender(&self.request.head, "results.json"),
-            request: self.measuring(),
-            observer: self.observer,
-            stop: self.stop,
-        }
+    /// A program whose results are saved under this name.
+    fn contender(&self, program: &Worker, name: &str) -> Contender {
+        Contender { program: program.clone(), saved: Some(self.saved(name)) }
+    }
+
+    fn duel(&mut self, base: Contender, head: Contender, base_again: Option<Contender>) -> Duel<'_> {
+        Duel { base, head, base_again, request: self.measuring(), observer: self.observer, stop: self.stop }
     }
 
     fn measuring(&self) -> measure::Request<'a> {

@@ -47,10 +47,24 @@ impl Flow<'_> {
         why
     }
 
+    /// What an interleaved session calls changed, measured again in another: only there the base is compared with itself,
+    /// too.
+    pub(super) fn confirm_changes(&mut self, found: Comparison, end: End, base: &Worker) -> Result<Confirmed> {
+        let changed = compare::changed(&found);
+        let is_decided = changed.is_empty() || found.same_program.is_some();
+        if is_decided || !self.request.confirm || end == End::Stopped {
+            return Ok((found, None, end));
+        }
+        self.settle(Confirmation::new(found, changed, &self.options), base)
+    }
+
     fn settle(&mut self, confirmation: Confirmation, base: &Worker) -> Result<Confirmed> {
         let time = self.request.confirm_budget;
-        let Duelled { base, head, comparison, ended } =
-            self.duel(base, "confirm-").until_settled(confirmation, time)?;
+        let again = self.contender(base, "confirm-base-again.json");
+        let head = self.contender(&self.request.head, "confirm-results.json");
+        let base = self.contender(base, "confirm-base.json");
+        let Duelled { base, head, comparison, ended, .. } =
+            self.duel(base, head, Some(again)).until_settled(confirmation, time)?;
         Ok((comparison, Some(MeasuredAgain { base, head }), ended.end()))
     }
 }

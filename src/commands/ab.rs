@@ -152,6 +152,7 @@ fn measure(
         request: Request { refused: plan.refused(), ..Request::new(suite) },
         base: contender(old, "old.json"),
         head: contender(new, "new.json"),
+        base_again: None,
         observer: observer.as_mut(),
         stop: Stop::on_signals(),
     };
@@ -159,7 +160,7 @@ fn measure(
 }
 
 fn tell(args: &Args, suite: &Suite, duelled: &Duelled, output: &Folder, io: &mut Io) -> Result<Exit> {
-    let Duelled { base, head, comparison, ended } = duelled;
+    let Duelled { base, head, comparison, ended, .. } = duelled;
     let stopped = *ended == Ended::Stopped;
     if stopped && runs(base).chain(runs(head)).next().is_none() {
         return stopped_early(io);

@@ -59,6 +59,9 @@ const VERIFY_EXAMPLES: &str = "Examples:
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Add the sessions of results files to the baselines of their suites and hardware
+    ///
+    /// Sessions of another build whose numbers differ by more than noise are refused, and the cells are named: mixed, they
+    /// would pass for drift of the machine. --replace starts anew; a new --label keeps them together.
     Update(Update),
     /// List all baselines
     #[command(after_help = LIST_EXAMPLES)]

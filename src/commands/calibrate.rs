@@ -70,6 +70,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
             request: Request { refused: plan.refused(), ..Request::new(&suite) },
             base: itself.clone(),
             head: itself,
+            base_again: None,
             observer: observer.as_mut(),
             stop: Stop::on_signals(),
         };

@@ -6,13 +6,16 @@
 //! The fresh runs are looked at several times, so that a clear case is settled early. Every look pays its share of
 //! alpha: see docs/statistics.md.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::design::Design;
+use super::base_again::BaseAgain;
+use super::design::{Design, native};
+use super::itself::Itself;
 use super::matching::match_sides;
 use super::memory_rule;
 use super::pair::Pair;
 use super::screen;
+use super::suspect::Suspect;
 use super::test::{Assessment, Test};
 use super::verdict::{self, Rule};
 use super::{
@@ -20,7 +23,7 @@ use super::{
     Verdict,
 };
 use crate::error::Result;
-use crate::metric::{Kind, Metric, MetricName};
+use crate::metric::Kind;
 use crate::stats::{self, Prior};
 
 /// Fresh runs per side at which there is a look. All even, because A B B A is two runs per side.
@@ -28,29 +31,6 @@ pub const LOOKS: [u32; 5] = [4, 6, 8, 12, 16];
 
 /// Unadjusted p below which a cell's case is measured again.
 const SUSPECT_P: f64 = 0.10;
-
-/// A cell to measure again.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Suspect {
-    /// The case's id.
-    pub case: String,
-    /// The metric.
-    pub metric: MetricName,
-}
-
-impl Suspect {
-    fn of(pair: &Pair) -> Self {
-        Self { case: pair.case.to_owned(), metric: pair.metric.clone() }
-    }
-
-    fn is_memory(&self) -> bool {
-        self.metric.known().map(Metric::definition).is_some_and(|known| known.kind == Kind::Memory)
-    }
-
-    fn of_row(row: &Row) -> Self {
-        Self { case: row.cell.case.clone(), metric: row.cell.metric.clone() }
-    }
-}
 
 /// All cells of the cases in which one looks changed. Drift isn't assumed here: what it could explain is measured again,
 /// too.
@@ -80,6 +60,13 @@ fn looks_changed(assessment: &Assessment) -> bool {
     }
 }
 
+/// The timed cells that a comparison calls changed.
+pub fn changed(comparison: &Comparison) -> Vec<Suspect> {
+    let is_changed =
+        |row: &&Row| row.finding.tested().is_some() && matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
+    comparison.rows.iter().filter(is_changed).map(Suspect::of_row).collect()
+}
+
 /// The suspects of a screen, and what fresh runs have said about them so far.
 #[derive(Debug)]
 pub struct Confirmation {
@@ -92,6 +79,9 @@ pub struct Confirmation {
     /// Fresh runs per side at each look.
     plan: Vec<u32>,
     looks: usize,
+    itself: Itself,
+    /// The base's other arm, as of the next look.
+    again: Option<Side>,
 }
 
 /// A suspect's state.
@@ -107,6 +97,14 @@ struct Confirmed {
 impl Confirmed {
     fn is_open(&self) -> bool {
         self.row.as_ref().is_none_or(|row| row.verdict() == Verdict::Inconclusive)
+    }
+
+    /// What was called changed is looked at again if its case was measured on for the sake of another cell: more runs may
+    /// take it back.
+    fn wants_a_look(&self, pair: &Pair) -> bool {
+        let known = self.row.as_ref().and_then(|row| row.sides.base).map_or(0, |base| base.n);
+        let more = pair.base.iter().map(|values| values.len()).sum::<usize>() > known;
+        self.is_open() || more && self.row.as_ref().is_some_and(|row| row.verdict() != Verdict::Unchanged)
     }
 }
 
@@ -124,7 +122,7 @@ impl Confirmation {
         let cells = timed.into_iter().chain(memory).map(open).collect();
         // The suspects say what is compared, whatever the selection.
         let options = Options { metrics: vec!["all".to_owned()], ..options.clone() };
-        Self { screen, cells, family, options, plan: plan.to_vec(), looks: 0 }
+        Self { screen, cells, family, options, plan: plan.to_vec(), looks: 0, itself: Itself::default(), again: None }
     }
 
     /// Fresh runs per side that the next look asks for; `None` when all is settled, or no look is left.
@@ -138,35 +136,52 @@ impl Confirmation {
         self.cells.iter().filter(|cell| cell.is_open()).map(|cell| cell.suspect.case.clone()).collect()
     }
 
+    /// Looks at the fresh runs of the base against those of the same program as a third contender: before the look at base
+    /// and head, whose test this is. All cells that are reported count, also those that nobody suspects.
+    pub fn look_at_itself(&mut self, base: &Side, again: &Side) {
+        self.again = Some(again.clone());
+        let design = interleaved(base, again, &self.options);
+        let reported: HashSet<Suspect> = self.screen.rows.iter().map(Suspect::of_row).collect();
+        for pair in match_sides(base, again, &design, &self.options).pairs {
+            let name = Suspect::of(&pair);
+            if pair.kind == Kind::Memory || !reported.contains(&name) {
+                continue;
+            }
+            if let Some(test) = test(&pair, &design) {
+                let n = pair.head.iter().map(|values| values.len()).sum();
+                self.itself.note(name, BaseAgain { n, change: native(test.delta(), pair.better), p: test.p() });
+            }
+        }
+    }
+
     /// Looks at all fresh runs of the open cells. `base` and `head` hold only those, measured interleaved.
     ///
     /// A plain pooled t-test: suspects were chosen for looking extreme, so the screen's prior isn't used. What is
     /// settled stays as it is, with its p in the family.
     pub fn look(&mut self, base: &Side, head: &Side) -> Result<()> {
-        let design = match Design::of(base, head, self.options.same_session) {
-            Design::Apart { .. } => Design::OneSession,
-            design => design,
-        };
+        let design = interleaved(base, head, &self.options);
         let mut pairs = match_sides(base, head, &design, &self.options).pairs;
         self.lend_thresholds(&mut pairs);
         let by_name: HashMap<Suspect, &Pair> = pairs.iter().map(|pair| (Suspect::of(pair), pair)).collect();
         self.looks += 1;
         let mut tested = Vec::new();
-        let looks = self.plan.len();
-        for (index, cell) in self.cells.iter_mut().enumerate().filter(|(_, cell)| cell.is_open()) {
-            let Some(pair) = by_name.get(&cell.suspect) else { continue };
+        let (looks, again) = (self.plan.len(), self.against_the_other_arm(head));
+        for (index, cell) in self.cells.iter_mut().enumerate() {
+            let Some(pair) = by_name.get(&cell.suspect).filter(|pair| cell.wants_a_look(pair)) else { continue };
             if index >= self.family {
                 cell.row = memory(pair, &design).or(cell.row.take());
             } else if let Some(test) = test(pair, &design) {
-                cell.p = (test.p() * looks as f64).min(1.0);
-                tested.push((index, pair, test));
+                let p = again.get(&cell.suspect).map_or(test.p(), |again| larger_p(&test, again));
+                cell.p = (p * looks as f64).min(1.0);
+                tested.push((index, pair, test, p));
             }
         }
         let p: Vec<f64> = self.cells[..self.family].iter().map(|cell| cell.p).collect();
         let adjusted = stats::holm(&p);
         let mut rule = Rule::confirm(&self.options, self.family, looks);
-        for (index, pair, test) in tested {
-            let tested = verdict::tested(pair, &test, test.p(), adjusted[index], &mut rule);
+        for (index, pair, test, p) in tested {
+            let mut tested = verdict::tested(pair, &test, p, adjusted[index], &mut rule);
+            self.itself.judge(&self.cells[index].suspect, &mut tested);
             self.cells[index].row = Some(verdict::row(pair, &design, |_| Finding::Tested(tested)));
         }
         Ok(())
@@ -182,12 +197,30 @@ impl Confirmation {
         }
     }
 
+    /// The head against the base again, where that is measured.
+    fn against_the_other_arm(&self, head: &Side) -> HashMap<Suspect, Test> {
+        let Some(again) = &self.again else { return HashMap::new() };
+        let design = interleaved(again, head, &self.options);
+        let pairs = match_sides(again, head, &design, &self.options).pairs;
+        pairs.iter().filter_map(|pair| Some((Suspect::of(pair), test(pair, &design)?))).collect()
+    }
+
+    /// What was settled early may be doubted for what other cells have shown since.
+    fn look_back(&mut self) {
+        for Confirmed { suspect, row, .. } in &mut self.cells {
+            if let Some(Row { finding: Finding::Tested(tested), .. }) = row {
+                self.itself.judge(suspect, tested);
+            }
+        }
+    }
+
     /// The screen with the suspects' rows replaced by what the fresh runs say. One that couldn't be measured again
     /// stays open.
     pub fn finish(mut self) -> Comparison {
         if self.cells.is_empty() {
             return self.screen;
         }
+        self.look_back();
         let cells = self.cells.into_iter().map(|cell| (cell.suspect, cell.row));
         let mut fresh: HashMap<Suspect, Option<Row>> = cells.collect();
         for row in &mut self.screen.rows {
@@ -234,7 +267,22 @@ fn memory(pair: &Pair, design: &Design) -> Option<Row> {
     Some(verdict::row(pair, design, |change| Finding::Ranges(Ranges { change, reading, confirmed: true })))
 }
 
+/// The head has to differ from each arm of the base, in the same direction.
+fn larger_p(base: &Test, again: &Test) -> f64 {
+    let same_direction = base.delta().get() * again.delta().get() > 0.0;
+    if same_direction { base.p().max(again.p()) } else { 1.0 }
+}
+
+/// Fresh runs are of one session, also where two files don't say so.
+fn interleaved(base: &Side, head: &Side, options: &Options) -> Design {
+    match Design::of(base, head, options.same_session) {
+        Design::Apart { .. } => Design::OneSession,
+        design => design,
+    }
+}
+
 fn test(pair: &Pair, design: &Design) -> Option<Test> {
     let evidence = design.evidence(pair).filter(|evidence| evidence.difference.spread.df > 0.0)?;
-    (pair.zeros == [0, 0]).then(|| Test { evidence, moderated: Prior::NONE.moderate(evidence.difference.spread) })
+    let moderated = Prior::NONE.moderate(evidence.difference.spread);
+    (pair.zeros == [0, 0]).then_some(Test { evidence, moderated, unsteady: false })
 }

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::base_again::BaseAgain;
 use super::finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 use super::learned::Learned;
 use super::reason::{Mismatch, Open, ReasonCode, Told, Unconfirmed, Untestable};
@@ -35,6 +36,9 @@ pub struct Row {
     /// Measured again with base and head interleaved.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub confirmed: bool,
+    /// What the base showed against itself meanwhile, as a third contender; absent where it wasn't one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_again: Option<BaseAgain>,
     /// Looks changed, which the drift between sessions may explain: inconclusive until base and head are measured
     /// interleaved, or the base has a history.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -129,6 +133,7 @@ impl From<&row::Row> for Row {
             reason: wording::reason(row),
             reason_code: row.finding.reason_code(),
             confirmed: row.is_confirmed(),
+            base_again: tested.and_then(|tested| tested.base_again),
             unconfirmed: row.is_unconfirmed(),
             base: row.sides.base,
             head: row.sides.head,
@@ -206,6 +211,7 @@ impl Row {
             minimum_detectable_effect: self.minimum_detectable_effect.map(Share::new),
             confirmed: self.confirmed,
             drift: self.drift.map(Share::new),
+            base_again: self.base_again,
             conclusion: self.conclusion()?,
         })
     }

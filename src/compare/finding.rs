@@ -1,6 +1,7 @@
 //! What is found about a cell: the kind of evidence, and what follows from it. The verdict is derived, never stored.
 
 use super::Verdict;
+use super::base_again::{BaseAgain, LikeItself};
 use super::reason::{Mismatch, Open, ReasonCode, Unconfirmed, Untestable};
 use crate::stats::Share;
 use crate::word::Word;
@@ -47,6 +48,8 @@ pub struct Tested {
     /// How much an occasion is taken to drift, as a standard deviation, where the sides were measured apart and no history
     /// shows it.
     pub drift: Option<Share>,
+    /// What the base showed against itself meanwhile; absent where it wasn't measured twice.
+    pub base_again: Option<BaseAgain>,
     /// What follows from all of it.
     pub conclusion: Conclusion,
 }
@@ -72,8 +75,10 @@ pub enum Conclusion {
     /// Significant, and about as large as the noise threshold: whether it is beyond or below makes no difference to anybody.
     AtThreshold,
     /// Looks changed, which the drift between sessions may explain: inconclusive until base and head are measured
-    /// interleaved, or the base has a history.
+    /// interleaved, or the base has a history of a machine that drifts little.
     Unconfirmed(Unconfirmed),
+    /// Looks changed, but the base looks so as well, against itself.
+    LikeItself(LikeItself),
     /// The data don't settle it.
     Open(Open),
     /// Both sides are of one program: what differs is the machine's.
@@ -156,7 +161,9 @@ impl Conclusion {
             Self::Worse => Verdict::Regressed,
             Self::Better => Verdict::Improved,
             Self::AtThreshold => Verdict::AtThreshold,
-            Self::Unconfirmed(_) | Self::Open(_) | Self::NotMeasuredAgain(_) => Verdict::Inconclusive,
+            Self::Unconfirmed(_) | Self::LikeItself(_) | Self::Open(_) | Self::NotMeasuredAgain(_) => {
+                Verdict::Inconclusive
+            }
         }
     }
 
@@ -165,9 +172,13 @@ impl Conclusion {
         match self {
             Self::Unconfirmed(_) => true,
             Self::NotMeasuredAgain(screen) => matches!(**screen, Self::Worse | Self::Better) || screen.is_unconfirmed(),
-            Self::Unchanged | Self::Worse | Self::Better | Self::AtThreshold | Self::Open(_) | Self::SameProgram => {
-                false
-            }
+            Self::Unchanged
+            | Self::Worse
+            | Self::Better
+            | Self::AtThreshold
+            | Self::LikeItself(_)
+            | Self::Open(_)
+            | Self::SameProgram => false,
         }
     }
 
@@ -186,6 +197,7 @@ impl Conclusion {
             | Self::Better
             | Self::AtThreshold
             | Self::Unconfirmed(_)
+            | Self::LikeItself(_)
             | Self::SameProgram => None,
         }
     }
@@ -196,6 +208,7 @@ impl Conclusion {
             Self::Worse | Self::Better => Some(ReasonCode::BeyondThreshold.into()),
             Self::AtThreshold => Some(ReasonCode::AtThreshold.into()),
             Self::Unconfirmed(unconfirmed) => unconfirmed.code(),
+            Self::LikeItself(_) => Some(ReasonCode::LikeItself.into()),
             Self::Open(open) => open.code(),
             Self::NotMeasuredAgain(_) => Some(ReasonCode::NotMeasuredAgain.into()),
             Self::SameProgram => Some(ReasonCode::SameProgram.into()),

@@ -3,7 +3,7 @@
 //! The spread of the base's occasions holds the noise of the base's runs. Where the head's runs vary more, that spread
 //! says too little of the head's mean. docs/statistics.md has the formulas and what they were weighed against.
 
-use crate::stats::{self, Spread};
+use crate::stats::{self, Share, Spread};
 
 /// A cell's ratio of noise counts as at most so many times the median of the report.
 const MOST: f64 = 20.0;
@@ -117,6 +117,19 @@ pub(super) fn usual_ratio(ratios: &[f64]) -> f64 {
     let most = MOST * stats::median(ratios).unwrap_or(0.0);
     let limited: Vec<f64> = ratios.iter().map(|ratio| ratio.min(most)).collect();
     stats::mean(&limited).unwrap_or(0.0)
+}
+
+/// How much the levels of occasions vary in a metric: the standard deviation, over all its cells. One cell of five occasions
+/// may look steady by luck; a machine doesn't in all of them.
+pub(super) fn usual_drift(spreads: &[Spread]) -> f64 {
+    let variances: Vec<f64> = spreads.iter().map(|spread| spread.variance).collect();
+    stats::mean(&variances).unwrap_or(0.0).sqrt()
+}
+
+/// Where levels vary by more than half the noise threshold, a few occasions show too little of what the machine may do on
+/// the next: a load that comes and goes isn't normal.
+pub(super) fn is_unsteady(drift: f64, noise_threshold: Share) -> bool {
+    drift > noise_threshold.log_ratio().get() / 2.0
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! design (how the sides relate) -> test -> verdict -> [`Row`] -> [`Comparison`]; a [`Confirmation`] replaces findings by
 //! those of fresh runs. `disk` is a row in JSON, `wording` says it.
 
+mod base_again;
 mod confirm;
 mod design;
 pub mod disk;
@@ -12,6 +13,7 @@ mod failing;
 mod finding;
 mod forecast;
 mod history;
+mod itself;
 mod learned;
 mod load;
 mod matching;
@@ -25,6 +27,7 @@ mod row;
 mod same_program;
 mod screen;
 mod side;
+mod suspect;
 mod tally;
 mod test;
 mod trial;
@@ -39,7 +42,8 @@ use serde::{Deserialize, Serialize};
 use crate::stats::Share;
 use crate::thresholds::{ALL, ALPHA, ALPHAS, Thresholds};
 
-pub use confirm::{Confirmation, LOOKS, Suspect, suspects};
+pub use base_again::{BaseAgain, LikeItself};
+pub use confirm::{Confirmation, LOOKS, changed, suspects};
 pub use drift::ASSUMED as ASSUMED_DRIFT;
 pub use failing::Failing;
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
@@ -53,6 +57,7 @@ pub use row::{Cell, Row, Sides};
 pub use same_program::{SameProgram, same_program, same_program_of};
 pub use screen::compare;
 pub use side::{CaseSide, CellSide, SessionFacts, SessionValues, Side};
+pub use suspect::Suspect;
 pub use tally::Tally;
 pub use trial::Trial;
 pub use wording::Direction;

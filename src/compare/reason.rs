@@ -22,6 +22,8 @@ words! {
         MaybeNoise = "maybe-noise",
         /// The interval is too wide for a verdict.
         TooImprecise = "too-imprecise",
+        /// Looks changed, but the base differs from itself by as much.
+        LikeItself = "like-itself",
         /// A suspect of a screen without fresh runs.
         NotMeasuredAgain = "not-measured-again",
         /// Memory: the ranges are apart, beyond spread and threshold.
@@ -61,6 +63,8 @@ pub struct Told {
 pub enum Unconfirmed {
     /// Measuring interleaved, or sessions of the base on this many occasions more.
     Occasions(usize),
+    /// Measuring interleaved: the base has a history, whose occasions vary too much.
+    Unsteady,
     /// As a file says it.
     Told(Told),
 }
@@ -152,7 +156,7 @@ impl Unconfirmed {
     /// For programs; `None` where a file doesn't say.
     pub fn code(&self) -> Option<Word<ReasonCode>> {
         match self {
-            Self::Occasions(_) => Some(ReasonCode::Unconfirmed.into()),
+            Self::Occasions(_) | Self::Unsteady => Some(ReasonCode::Unconfirmed.into()),
             Self::Told(told) => told.code.clone(),
         }
     }

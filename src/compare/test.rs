@@ -11,7 +11,7 @@ use super::memory_rule;
 use super::pair::Pair;
 use super::reason::{Mismatch, Untestable};
 use crate::metric::{Kind, MetricName};
-use crate::stats::{self, LogRatio, Prior, Spread};
+use crate::stats::{self, LogRatio, Prior, Share, Spread};
 
 /// What can be said about a pair.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) struct Test {
     pub evidence: Evidence,
     /// Variance of one value, with what was borrowed from other cells.
     pub moderated: Spread,
+    /// The machine drifts too much for a history to convict anybody.
+    pub unsteady: bool,
 }
 
 /// A normal error of known degrees of freedom.
@@ -100,15 +102,20 @@ pub(super) fn assess(pairs: &[Pair], design: &Design, blocked: Option<&Mismatch>
         group_of.push(Some(group));
     }
     let priors = stats::priors(&groups);
+    let levels: Vec<f64> = groups.iter().map(|group| history::usual_drift(group)).collect();
     let ratio = history::usual_ratio(&noise_ratios(&evidence));
     let prior = |group: Option<usize>| group.map_or(Prior::NONE, |group| priors[group]);
-    evidence
-        .into_iter()
-        .zip(group_of)
-        .map(|(evidence, group)| match evidence {
+    let unsteady = |evidence: &Evidence, group: Option<usize>, noise_threshold: Share| {
+        evidence.basis == Basis::History
+            && group.is_some_and(|group| history::is_unsteady(levels[group], noise_threshold))
+    };
+    let of_pairs = pairs.iter().zip(evidence).zip(group_of);
+    of_pairs
+        .map(|((pair, evidence), group)| match evidence {
             Ok(evidence) => Assessment::Tested(Box::new(Test {
                 evidence: Evidence { history: evidence.history.map(|history| history.no_quieter(ratio)), ..evidence },
                 moderated: prior(group).moderate(evidence.difference.spread),
+                unsteady: unsteady(&evidence, group, pair.noise_threshold),
             })),
             Err(assessment) => assessment,
         })

@@ -114,6 +114,7 @@ pub(super) fn tested(pair: &Pair, test: &Test, p: f64, p_adjusted: f64, rule: &m
         drift: Some(test.evidence.drift.variance)
             .filter(|of_both| *of_both > 0.0)
             .map(|of_both| Share::new((of_both / 2.0).sqrt())),
+        base_again: None,
         conclusion: conclude(pair, test, half, p, p_adjusted, rule),
     }
 }
@@ -132,6 +133,7 @@ fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, r
             Basis::SingleBaseline => {
                 Conclusion::Unconfirmed(Unconfirmed::Occasions(HISTORY.saturating_sub(pair.occasions)))
             }
+            Basis::History if test.unsteady => Conclusion::Unconfirmed(Unconfirmed::Unsteady),
             _ if delta.get() > 0.0 => Conclusion::Worse,
             _ => Conclusion::Better,
         };

@@ -3,8 +3,8 @@
 use super::memory_rule::{GRANULARITY_MIB, is_rounded};
 use super::reason::MAX_RUNS;
 use super::{
-    Conclusion, Doubt, Finding, Mismatch, Open, Reading, Row, Settling, Sides, Summary, Unconfirmed, Untestable,
-    Verdict,
+    Conclusion, Doubt, Finding, LikeItself, Mismatch, Open, Reading, Row, Settling, Sides, Summary, Unconfirmed,
+    Untestable, Verdict,
 };
 use crate::metric;
 use crate::number::percent;
@@ -93,6 +93,12 @@ fn conclusion(row: &Row, conclusion: &Conclusion) -> String {
             words(),
             more_sessions(*missing, " of the base")
         ),
+        Conclusion::Unconfirmed(Unconfirmed::Unsteady) => format!(
+            "{}, unconfirmed: the machine drifts by more than half of {noise_threshold} from session to session; base and \
+             head measured interleaved would settle it",
+            words()
+        ),
+        Conclusion::LikeItself(as_much) => format!("{}, but {}", words(), like_itself(*as_much)),
         Conclusion::Open(Open::Doubt { doubt, settling }) => {
             format!("{}; {}", doubtful(row, *doubt), advice(*settling))
         }
@@ -107,6 +113,18 @@ fn conclusion(row: &Row, conclusion: &Conclusion) -> String {
 }
 
 const SAME_PROGRAM: &str = "the same program on both sides: what differs is the machine's";
+/// What the base does without any change.
+fn like_itself(as_much: LikeItself) -> String {
+    match as_much {
+        LikeItself::Here(share) => {
+            format!("the base differs from itself by {}, measured just so: this machine can't tell", percent(share))
+        }
+        LikeItself::InMany(share) => format!(
+            "the base differs from itself in more cases than by chance, by {} on average: this machine can't tell",
+            percent(share)
+        ),
+    }
+}
 
 /// Why a tested row stays open.
 fn doubtful(row: &Row, doubt: Doubt) -> String {

@@ -11,6 +11,8 @@ pub struct Duelled {
     pub base: Results,
     /// All runs of the head.
     pub head: Results,
+    /// All runs of the base as the third contender; absent where it wasn't one.
+    pub base_again: Option<Results>,
     /// What they say.
     pub comparison: Comparison,
     /// Why there are no more of them.
@@ -38,8 +40,11 @@ impl Ended {
 }
 
 impl Duelled {
-    pub(super) fn of(sides: [MeasuredSide; 2], comparison: Comparison, ended: Ended) -> Self {
-        let [base, head] = sides.map(|side| side.results);
-        Self { base, head, comparison, ended }
+    /// `sides` are base, head, and perhaps the base again.
+    pub(super) fn of(sides: Vec<MeasuredSide>, comparison: Comparison, ended: Ended) -> Self {
+        let mut sides = sides.into_iter().map(|side| side.results);
+        let mut next = || sides.next();
+        let (base, head) = next().zip(next()).expect("a duel has two sides");
+        Self { base, head, base_again: next(), comparison, ended }
     }
 }

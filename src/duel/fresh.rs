@@ -1,4 +1,4 @@
-//! The runs of both sides so far, by case, and which of them are evidence.
+//! The runs of all contenders so far, by case, and which of them are evidence.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -8,9 +8,9 @@ use crate::measure::{self, MeasuredSide};
 use crate::plural::counted;
 use crate::results::{Outcome, Run};
 
-/// Base and head of one session.
+/// Base and head of one session, and perhaps the base again.
 pub struct Fresh {
-    pub sides: [MeasuredSide; 2],
+    pub sides: Vec<MeasuredSide>,
 }
 
 impl Fresh {
@@ -23,7 +23,8 @@ impl Fresh {
         let mut cases: HashMap<&str, Measured> = HashMap::new();
         for (side, of) in self.sides.iter().enumerate() {
             for run in &of.session().runs {
-                cases.entry(run.case.as_str()).or_default().sides[side].push(run);
+                let nothing = || Measured { sides: vec![Vec::new(); self.sides.len()] };
+                cases.entry(run.case.as_str()).or_insert_with(nothing).sides[side].push(run);
             }
         }
         cases
@@ -34,16 +35,17 @@ impl Fresh {
         self.by_case().into_iter().map(|(case, measured)| (case, measured.always())).collect()
     }
 
-    /// Both sides without the runs that were throttled now and then: those say something about the machine only.
-    pub fn evidence(&self) -> [compare::Side; 2] {
+    /// All sides without the runs that were throttled now and then: those say something about the machine only.
+    pub fn evidence(&self) -> Vec<compare::Side> {
         let always = self.always();
-        self.sides.each_ref().map(|side| {
+        let evidence = |side: &MeasuredSide| {
             let mut results = side.results.clone();
             for session in &mut results.sessions {
                 session.runs.retain(|run| counts(run, &always[run.case.as_str()]));
             }
             compare::Side::from_results(side.label.as_str(), &results)
-        })
+        };
+        self.sides.iter().map(evidence).collect()
     }
 
     /// What throttling did to the runs, one sentence each.
@@ -54,7 +56,7 @@ impl Fresh {
             let (case, reasons) = (&case.id, always.join(", "));
             let remark = || {
                 format!(
-                    "`{case}` was throttled in every fresh run of both sides ({reasons}): that is how this device runs \
+                    "`{case}` was throttled in every fresh run of all sides ({reasons}): that is how this device runs \
                      it"
                 )
             };
@@ -70,10 +72,9 @@ impl Fresh {
     }
 }
 
-/// The runs of one case, base and head.
-#[derive(Default)]
+/// The runs of one case, by side.
 pub struct Measured<'a> {
-    sides: [Vec<&'a Run>; 2],
+    sides: Vec<Vec<&'a Run>>,
 }
 
 impl<'a> Measured<'a> {
@@ -93,7 +94,7 @@ impl<'a> Measured<'a> {
         self.sides.iter().any(few) && !failed && self.rounds() < most_rounds
     }
 
-    /// How the device always runs it, base and head alike.
+    /// How the device always runs it, all sides alike.
     fn always(&self) -> BTreeSet<&'a str> {
         measure::always_throttled(self.runs())
     }

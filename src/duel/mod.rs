@@ -28,13 +28,16 @@ pub struct Duel<'a> {
     pub base: Contender,
     /// What is judged.
     pub head: Contender,
+    /// The base's program once more, as a third contender that takes its turns like the head: what it seems to differ by
+    /// from itself is no change. Only where something is [to be settled](Self::until_settled).
+    pub base_again: Option<Contender>,
     /// Who is told of progress.
     pub observer: &'a mut dyn Observer,
     /// Ends it early.
     pub stop: &'a Stop,
 }
 
-/// One of the two.
+/// One that takes its turns.
 #[derive(Debug, Clone)]
 pub struct Contender {
     /// How to start it.
@@ -47,7 +50,7 @@ impl Duel<'_> {
     /// As many runs as the suite says, and one look at them all.
     pub fn complete(mut self, options: &Options) -> Result<Duelled> {
         let suite = self.request.suite;
-        let mut sides = self.sides(suite)?;
+        let mut sides = self.base_and_head(suite)?;
         let end = self.measure(suite, &mut sides)?;
         let [base, head] = sides.each_ref().map(|side| compare::Side::from_results(side.label.as_str(), &side.results));
         let comparison = compare::compare(&base, &head, options)?;
@@ -56,7 +59,7 @@ impl Duel<'_> {
             End::Complete if comparison.counts.inconclusive > 0 => Ended::OutOfLooks,
             End::Complete => Ended::Settled,
         };
-        Ok(Duelled::of(sides, comparison, ended))
+        Ok(Duelled::of(sides.into(), comparison, ended))
     }
 
     /// Only the open cases of `question`, until it is settled or `time` is spent.
@@ -67,20 +70,31 @@ impl Duel<'_> {
         Settling::new(question, suite, sides, time).run(|suite, sides| self.measure(suite, sides))
     }
 
-    /// Both sides of one session: new, or as they were left.
-    fn sides(&self, suite: &Suite) -> Result<[MeasuredSide; 2]> {
+    fn base_and_head(&self, suite: &Suite) -> Result<[MeasuredSide; 2]> {
         let id = measure::session_id();
-        let side = |label: &str, Contender { program, saved }: &Contender| {
-            let side = MeasuredSide::new(label, program.clone(), suite, &id);
-            match saved {
-                Some(saved) => side.kept(saved, suite),
-                None => Ok(side),
-            }
-        };
-        Ok([side("base", &self.base)?, side("head", &self.head)?])
+        Ok([side("base", &self.base, suite, &id)?, side("head", &self.head, suite, &id)?])
+    }
+
+    /// All that take their turns: base, head, and the base again if it does.
+    fn sides(&self, suite: &Suite) -> Result<Vec<MeasuredSide>> {
+        let mut sides = Vec::from(self.base_and_head(suite)?);
+        if let Some(again) = &self.base_again {
+            let id = sides[0].session().id.clone();
+            sides.push(side("base again", again, suite, &id)?);
+        }
+        Ok(sides)
     }
 
     fn measure(&mut self, suite: &Suite, sides: &mut [MeasuredSide]) -> Result<End> {
         measure::run(&Request { suite, ..self.request.clone() }, sides, self.observer, self.stop)
+    }
+}
+
+/// One side of a session: new, or as it was left.
+fn side(label: &str, Contender { program, saved }: &Contender, suite: &Suite, session: &str) -> Result<MeasuredSide> {
+    let side = MeasuredSide::new(label, program.clone(), suite, session);
+    match saved {
+        Some(saved) => side.kept(saved, suite),
+        None => Ok(side),
     }
 }

@@ -19,6 +19,11 @@ pub trait Question {
     /// The ids of the cases that aren't settled.
     fn open_cases(&self) -> BTreeSet<String>;
 
+    /// Looks at what the base shows against itself, where it is measured twice: before the look at the head.
+    fn look_at_itself(&mut self, _base: &Side, _again: &Side) -> Result<()> {
+        Ok(())
+    }
+
     /// Looks at all runs so far.
     fn look(&mut self, base: &Side, head: &Side) -> Result<()>;
 
@@ -38,6 +43,11 @@ impl Question for Confirmation {
 
     fn open_cases(&self) -> BTreeSet<String> {
         self.open_cases()
+    }
+
+    fn look_at_itself(&mut self, base: &Side, again: &Side) -> Result<()> {
+        self.look_at_itself(base, again);
+        Ok(())
     }
 
     fn look(&mut self, base: &Side, head: &Side) -> Result<()> {

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::measure::{End, MeasuredSide};
 use crate::plural::counted;
 
-/// A B B A: two runs per side, which a slow drift of the machine affects alike.
+/// A B B A: two runs of each side, which a slow drift of the machine affects alike.
 const BLOCK: u32 = 2;
 
 /// How measuring until the next look ended.
@@ -34,7 +34,7 @@ pub struct Settling<Q> {
 }
 
 impl<Q: Question> Settling<Q> {
-    pub fn new(question: Q, suite: Suite, sides: [MeasuredSide; 2], time: Duration) -> Self {
+    pub fn new(question: Q, suite: Suite, sides: Vec<MeasuredSide>, time: Duration) -> Self {
         Self { question, suite, fresh: Fresh { sides }, budget: Budget::new(time) }
     }
 
@@ -53,8 +53,7 @@ impl<Q: Question> Settling<Q> {
             let pause = self.until_look(measure, runs)?;
             // A look that comes early, because nothing more will be measured, is corrected for as well.
             if self.fresh.count() > before || pause == Pause::Ready {
-                let [base, head] = self.fresh.evidence();
-                self.question.look(&base, &head)?;
+                self.look()?;
             }
             match pause {
                 Pause::Ready => {}
@@ -65,7 +64,16 @@ impl<Q: Question> Settling<Q> {
         Ok(if self.question.open_cases().is_empty() { Ended::Settled } else { Ended::OutOfLooks })
     }
 
-    /// Measures blocks of the open cases until each has `runs` on both sides.
+    fn look(&mut self) -> Result<()> {
+        let evidence = self.fresh.evidence();
+        let [base, head, others @ ..] = &evidence[..] else { return Ok(()) };
+        for again in others {
+            self.question.look_at_itself(base, again)?;
+        }
+        self.question.look(base, head)
+    }
+
+    /// Measures blocks of the open cases until each has `runs` on all sides.
     fn until_look(
         &mut self,
         measure: &mut impl FnMut(&Suite, &mut [MeasuredSide]) -> Result<End>,

@@ -6,8 +6,6 @@ use super::metrics_of_run::Sampled;
 use super::protocol::Job;
 use super::seen::Seen;
 use crate::case::{Case, Clock, DeviceKind};
-use crate::config::{Suite, SuiteModel, TimeLimits};
-use crate::device::Gpus;
 use crate::engine::{Costs, Generation, Loaded, ModelSpec};
 use crate::results::{Ceilings, DeviceState, Environment, Gpu, Outcome, Program, Results, Run, Session, Settings};
 
@@ -24,20 +22,6 @@ pub fn job() -> Job {
     let settings = Settings { warmup: 2, warmup_length: Some(4), ..Settings::default() };
     let model = ModelSpec { max_length: 15, ..model() };
     Job { model, cases: vec![case(5, 10)], settings, ceilings: None, trace: false }
-}
-
-/// The job as a suite.
-pub fn suite() -> Suite {
-    let Job { model: spec, cases, settings, .. } = job();
-    Suite {
-        name: "test".into(),
-        settings,
-        gpus: Gpus::default(),
-        models: vec![SuiteModel { spec, cases }],
-        thresholds: Default::default(),
-        limits: TimeLimits { case_seconds: 1, load_seconds: 1, idle_wait_seconds: 0 },
-        candle: None,
-    }
 }
 
 /// As a GPU gives them, with every field that a run can have.

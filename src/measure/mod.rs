@@ -9,8 +9,8 @@
 //! let [base, head] = &sides; // compare base.results with head.results
 //! ```
 //!
-//! - The order is round, model, side, case: run 1 of all cases comes before run 2 of any. With two sides the order
-//!   of the sides turns around every round: A B, B A, ... A slow drift of the machine falls on both alike.
+//! - The order is round, model, side, case: run 1 of all cases comes before run 2 of any. The order of the sides is
+//!   drawn, and turns around every second round: A B, B A, ... A slow drift of the machine falls on all alike ([`turns`]).
 //! - (case, round) pairs that a side's results already hold are not measured again. So [`MeasuredSide::resume`] continues
 //!   after a crash, and calling [`run`] again with more `settings.runs` adds rounds to the same session.
 //! - To measure only some cases, give a suite that holds only those.
@@ -40,6 +40,7 @@ mod seen;
 mod session;
 mod throttle;
 mod trace;
+pub mod turns;
 mod watch;
 pub mod worker;
 

@@ -21,6 +21,9 @@ use crate::results::{Component, Program};
 const MAX_WORD: usize = 100;
 const MAX_COMPONENTS: usize = 20;
 
+/// The variable that holds a run's padding.
+const PADDING: &str = "BENCH_DIFF_PADDING";
+
 /// A program that speaks the [protocol](super::protocol): it is started once for each model and round.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Worker {
@@ -30,6 +33,8 @@ pub struct Worker {
     pub args: Vec<OsString>,
     /// The GPUs that it sees, as `CUDA_VISIBLE_DEVICES`; those that we see where absent.
     pub visible_devices: Option<String>,
+    /// Bytes of padding in its environment, which move its stack.
+    pub padding: usize,
 }
 
 /// A started worker.
@@ -55,13 +60,19 @@ impl Worker {
 
     /// Another build of bench-diff, or anything that takes `worker` as its argument and speaks the protocol.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), args: vec!["worker".into()], visible_devices: None }
+        Self { path: path.into(), args: vec!["worker".into()], visible_devices: None, padding: 0 }
     }
 
     /// The same program, which sees no other GPUs than these.
     #[must_use]
     pub fn seeing(&self, gpus: &Gpus) -> Self {
         Self { visible_devices: gpus.visible_devices(), ..self.clone() }
+    }
+
+    /// The same program with its stack elsewhere.
+    #[must_use]
+    pub fn padded(self, padding: usize) -> Self {
+        Self { padding, ..self }
     }
 
     /// As a user names it: a bare name is a program in the current directory, or else on the PATH.
@@ -95,6 +106,7 @@ impl Worker {
         let launch = Launch::of(&self.path, environment).args(&self.args);
         // NVML's order of GPUs, so that both mean the same card by its number.
         let launch = launch.with("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        let launch = if self.padding > 0 { launch.with(PADDING, "-".repeat(self.padding)) } else { launch };
         let launch = match &self.visible_devices {
             Some(uuids) => launch.with("CUDA_VISIBLE_DEVICES", uuids),
             None => launch,

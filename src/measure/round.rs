@@ -9,6 +9,7 @@ use super::program::Child;
 use super::protocol::{Event, Job};
 use super::request::Session;
 use super::trace::TraceLine;
+use super::turns;
 use crate::case::Case;
 use crate::child::{Next, clean};
 use crate::config::TimeLimits;
@@ -80,7 +81,9 @@ impl<'a, 'b> Round<'a, 'b> {
             ceilings: self.side.session().ceilings,
             trace: self.session.trace.is_some(),
         };
-        let worker = self.side.worker.seeing(&self.session.request.suite.gpus);
+        let (session, label) = (&self.side.session().id, &self.side.label);
+        let padding = turns::padding(session, label, &self.spec.model, self.round);
+        let worker = self.side.worker.seeing(&self.session.request.suite.gpus).padded(padding);
         let mut child = worker.start(&job).map_err(|error| {
             Error::measurement(format!("can't start {}", self.side.worker.path.display()))
                 .because(error)

@@ -10,6 +10,7 @@ use super::request::{Request, Session};
 use super::round::Round;
 use super::throttle::Throttling;
 use super::trace::Trace;
+use super::turns;
 use crate::case::{Case, DeviceKind};
 use crate::child::{Stop, shield};
 use crate::config::SuiteModel;
@@ -37,13 +38,12 @@ pub fn run(request: &Request, sides: &mut [MeasuredSide], observer: &mut dyn Obs
     Ok(end)
 }
 
-/// A B in odd rounds, B A in even ones.
-fn in_turn(sides: &mut [MeasuredSide], round: u32) -> Vec<&mut MeasuredSide> {
-    let mut order: Vec<&mut MeasuredSide> = sides.iter_mut().collect();
-    if round.is_multiple_of(2) {
-        order.reverse();
-    }
-    order
+/// In the order of their turns.
+fn in_turn<'a>(sides: &'a mut [MeasuredSide], model: &str, round: u32) -> Vec<&'a mut MeasuredSide> {
+    let session = sides.first().map(|side| side.session().id.clone()).unwrap_or_default();
+    let order = turns::order(&session, model, sides.len(), round);
+    let mut sides: Vec<Option<&mut MeasuredSide>> = sides.iter_mut().map(Some).collect();
+    order.into_iter().filter_map(|index| sides[index].take()).collect()
 }
 
 impl Session<'_> {
@@ -85,7 +85,7 @@ impl Session<'_> {
         self.ceilings(sides)?;
         for round in 1..=self.request.suite.settings.runs {
             for model in &self.request.suite.models {
-                for side in in_turn(sides, round) {
+                for side in in_turn(sides, &model.spec.model, round) {
                     self.measure(side, model, round)?;
                 }
             }
@@ -120,23 +120,5 @@ impl Session<'_> {
             round.record(case.id, Outcome::Failed(failure))?;
         }
         round.run()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::fixture;
-    use super::*;
-
-    #[test]
-    fn sides_swap_places_every_round() {
-        let suite = fixture::suite();
-        let worker = super::super::Worker::at("/nowhere");
-        let mut sides = ["base", "head"].map(|label| MeasuredSide::new(label, worker.clone(), &suite, "id"));
-        let mut order = Vec::new();
-        for round in 1..=4 {
-            order.extend(in_turn(&mut sides, round).iter().map(|side| side.label.clone()));
-        }
-        assert_eq!(order, ["base", "head", "head", "base", "base", "head", "head", "base"]);
     }
 }

@@ -6,6 +6,7 @@ use super::{NAME, SENTENCE, run};
 use crate::baseline::{self, Change, Entry, Findings};
 use crate::number::{count, counted};
 use crate::page::{Block, Column, Line, Page, Table, code, foreign, line, name};
+use crate::results::occasions::HOURS_APART;
 use crate::results::{Occasions, Results};
 
 /// One row for each baseline of a directory.
@@ -38,10 +39,30 @@ pub fn show(results: &Results, file: &Path) -> Page {
 /// What an update did to each file, and what these still lack.
 pub fn update(changes: &[Change]) -> Page {
     let blocks = |change: &Change| {
-        let lacks = lacking(&change.occasions).map(|lacks| Block::List(vec![lacks]));
-        [Block::Paragraph(told(change))].into_iter().chain(lacks)
+        let remarks: Vec<Line> = close_in_time(change).into_iter().chain(lacking(&change.occasions)).collect();
+        let remarks = (!remarks.is_empty()).then_some(Block::List(remarks));
+        [Block::Paragraph(told(change))].into_iter().chain(remarks)
     };
     Page { body: changes.iter().flat_map(blocks).collect(), ..Page::default() }
+}
+
+/// What a session of an afternoon adds to others of it.
+fn close_in_time(change: &Change) -> Option<Line> {
+    let hours = count(HOURS_APART as usize);
+    match change.on_known_occasions {
+        0 => None,
+        1 => Some(line![
+            "measured within ",
+            hours,
+            " hours of another session, or a copy of it: both count as one occasion"
+        ]),
+        several => Some(line![
+            count(several),
+            " of them were measured within ",
+            hours,
+            " hours of another session, or are copies: they make no occasion of their own"
+        ]),
+    }
 }
 
 fn lacking(occasions: &Occasions) -> Option<Line> {

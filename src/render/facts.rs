@@ -13,7 +13,7 @@ use crate::compare::{ASSUMED_DRIFT as ASSUMED, Comparison, GRANULARITY_MIB, Lear
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, percent};
 use crate::page::{Icon, Line, code, foreign, line};
-use crate::report::Report;
+use crate::report::{EqualBuilds, Report};
 use crate::results::{Outcome, Results, Session};
 use crate::stats::Share;
 
@@ -166,6 +166,13 @@ fn bases(report: &Report) -> Vec<Line> {
         (None, Some(base)) => vec![line!["base ", base]],
         (None, None) => Vec::new(),
     }
+}
+
+/// `of 400 comparisons of equal builds on this hardware, 0 looked changed`
+pub fn of_equal_builds(report: &Report) -> Option<Line> {
+    let EqualBuilds { comparisons, looked_changed } = report.equal_builds()?;
+    let compared = counted(comparisons, "comparison");
+    Some(line!["of ", compared, " of equal builds on this hardware, ", count(looked_changed), " looked changed"])
 }
 
 /// The clocks that were seen, and whether anything held them down.

@@ -122,7 +122,13 @@ fn of_change(comparison: &Comparison, accepted: bool, again: &Again) -> Step {
         return "check that the changed output is intended: the same input gave other tokens than before.".into();
     }
     if counts.not_comparable > 0 {
-        return line!["measure a baseline on this hardware and commit it: ", update(), "."].into();
+        // A baseline with other settings takes no sessions.
+        return line![
+            "measure the base on this hardware with these settings, and start its baseline anew: ",
+            replace(),
+            "."
+        ]
+        .into();
     }
     if let Some(step) = settle(comparison, Some(again)) {
         return step;
@@ -169,6 +175,9 @@ fn settle(comparison: &Comparison, again: Option<&Again>) -> Option<Step> {
     let unconfirmed = comparison.by_metric.iter().any(|tally| tally.what.unconfirmed);
     let screened =
         comparison.tier == Tier::SingleBaseline && (looks_changed(comparison) || comparison.counts.inconclusive > 0);
+    if unconfirmed && comparison.tier == Tier::History {
+        return Some("to be sure, measure base and head interleaved in one session.".into());
+    }
     if unconfirmed || screened {
         return Some(confirm(comparison, again));
     }

@@ -198,6 +198,7 @@ fn self_check(check: &Comparison) -> Option<Block> {
 fn end(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     let mut sources = facts::of_machine(report, surroundings);
     sources.extend(report.comparison().into_iter().flat_map(facts::of_numbers));
+    sources.extend(facts::of_equal_builds(report));
     let url = surroundings.run_url.as_deref().and_then(Url::checked);
     sources.extend(url.map(|url| link("full report and results", url)));
     sources.push(concat!("bench-diff ", env!("CARGO_PKG_VERSION")).into());

@@ -7,7 +7,7 @@
 //!    base, and the comparison stays what it is;
 //! 3. else it is a first run, and a base is passed over: nothing was compared with it.
 //!
-//! What follows from other parts (the calibration, the levels) is written, and passed over when it is read.
+//! What follows from other parts (the calibration, the equal builds, the levels) is written, and passed over when it is read.
 
 use std::borrow::Cow;
 
@@ -54,6 +54,7 @@ impl From<&Report> for v3::Report {
             release: report.release().cloned(),
             self_check: report.self_check().cloned(),
             calibration: report.calibration(),
+            equal_builds: report.equal_builds(),
             levels: report.levels(),
             pull_request: report.pull_request,
             origin: report.origin.clone(),

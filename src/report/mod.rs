@@ -5,6 +5,7 @@
 
 mod caveats;
 mod conversion;
+mod equal_builds;
 mod report_v3;
 mod reproduction;
 
@@ -15,6 +16,7 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use equal_builds::EqualBuilds;
 pub use reproduction::{Contenders, Reproduction};
 
 use crate::calibrate::{Calibration, calibrate};
@@ -217,6 +219,15 @@ impl Report {
         let runs = self.head.settings.runs;
         let same = self.comparison().filter(|comparison| comparison.same_program.is_some());
         self.self_check().or(same).map(|check| calibrate(&self.suite, &self.hardware, runs, runs, check))
+    }
+
+    /// How often the comparison was wrong about builds that are equal, as far as the report holds such.
+    pub fn equal_builds(&self) -> Option<EqualBuilds> {
+        match &self.answer {
+            Answer::Compared { base, comparison, .. } => EqualBuilds::of(base, comparison),
+            Answer::FirstRun { self_check, .. } => EqualBuilds::of_self_check(self_check.as_ref()?),
+            Answer::Failed { .. } => None,
+        }
     }
 
     /// Without a comparison, what was measured in the last session, case by case.

@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Caveats, MeasuredAgain, Origin, ReleaseComparison, Reproduction};
+use super::{Caveats, EqualBuilds, MeasuredAgain, Origin, ReleaseComparison, Reproduction};
 use crate::calibrate::Calibration;
 use crate::compare::Comparison;
 use crate::results::{Level, Results};
@@ -37,6 +37,9 @@ pub struct Report {
     /// What follows from a measurement of one program on both sides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration: Option<Calibration>,
+    /// How often the comparison was wrong about builds that are equal, as far as the report holds such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equal_builds: Option<EqualBuilds>,
     /// Without a baseline, what was measured in the last session, case by case.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub levels: Vec<Level>,

@@ -4,6 +4,7 @@
 //! A schema that was released only gains optional fields: what changes a meaning is a new schema. `schemas/` holds them
 //! as JSON Schema, `tests/fixtures/schemas/` a file of each.
 
+mod builds;
 mod compact;
 mod convert;
 mod described;

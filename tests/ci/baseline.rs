@@ -205,6 +205,64 @@ fn the_committed_baseline_is_one_occasion() {
     assert!(out.contains("5 sessions on 1 occasion: a screen"), "{out}");
 }
 
+/// Results of another commit, on another day, whose decode is so many times as fast.
+fn of_another_commit(id: &str, day: u32, speed: f64) -> Value {
+    let mut results = results(id, day);
+    results["sessions"][0]["program"]["commit"] = json!(format!("{day:010}"));
+    for (index, run) in results["sessions"][0]["runs"].as_array_mut().unwrap().iter_mut().enumerate() {
+        run["metrics"]["decode_throughput"] = json!(1500.5 * speed * (1.0 + 0.001 * index as f64));
+    }
+    results
+}
+
+/// Two levels in one baseline would pass for drift, and hide every change as large.
+#[test]
+fn a_session_at_another_level_needs_a_word() {
+    let place = Place::new();
+    assert_eq!(place.update(&of_another_commit("s1", 9, 1.0), &[]).0, 0);
+    assert_eq!(place.update(&of_another_commit("s2", 10, 1.005), &[]).0, 0, "another commit at the same level");
+    let slower = of_another_commit("s3", 11, 0.85);
+    let (exit, out, err) = place.update(&slower, &[]);
+    assert_eq!((exit, out.as_str()), (2, ""), "{err}");
+    insta::assert_snapshot!("another_level", err);
+    let kept = |place: &Place| {
+        let kept = read(&place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json"));
+        (kept["sessions"].as_array().unwrap().len(), kept["label"].clone())
+    };
+    assert_eq!(kept(&place), (2, Value::Null), "as it was");
+    // Somebody knows better, and says so.
+    assert_eq!(place.update(&slower, &["--label", "both"]).0, 0);
+    assert_eq!(kept(&place), (3, json!("both")));
+    let faster = of_another_commit("s4", 12, 1.4);
+    assert_eq!(place.update(&faster, &["--label", "both"]).0, 2, "that was said of the others");
+    assert_eq!(place.update(&faster, &["--replace"]).0, 0);
+    assert_eq!(kept(&place), (1, Value::Null));
+}
+
+/// However different: that is the machine, and a history is there to show it.
+#[test]
+fn sessions_of_one_commit_belong_together() {
+    let place = Place::new();
+    let mut slow = of_another_commit("s2", 10, 0.7);
+    slow["sessions"][0]["program"]["commit"] = json!("0000000009");
+    assert_eq!([of_another_commit("s1", 9, 1.0), slow].map(|results| place.update(&results, &[]).0), [0, 0]);
+}
+
+/// Also among files that are given together: a release is one build.
+#[test]
+fn files_of_two_levels_are_not_one_baseline() {
+    let place = Place::new();
+    for (name, day, speed) in [("a.json", 9, 1.0), ("b.json", 10, 0.8)] {
+        std::fs::write(place.path(name), of_another_commit(name, day, speed).to_string()).unwrap();
+    }
+    for flags in [&["--replace"][..], &["--release", "v1.0.0"], &[]] {
+        let (exit, _, err) = place.run(&[&["baseline", "update", "a.json", "b.json"], flags].concat());
+        assert_eq!(exit, 2, "{err}");
+        assert!(err.contains("decode_throughput: 20% slower") && err.contains("give only those of one build"), "{err}");
+    }
+    assert!(!place.path("baselines").exists());
+}
+
 /// As the release workflow does it: all sessions make one baseline.
 #[test]
 fn a_release_is_made_of_several_sessions() {

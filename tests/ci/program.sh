@@ -7,7 +7,8 @@ job=$(cat)
 count=$(cat "$0.count" 2>/dev/null || echo 0)
 count=$((count + 1))
 echo "$count" > "$0.count"
-jitter=$((count * 37 % 11))
+# Two runs in turn are alike: where two contenders are this program, it doesn't matter which of them goes first.
+jitter=$(((count + 1) / 2 * 37 % 11))
 # Files beside it name runs in which the device is throttled, how long a run takes, and its memory.
 memory=$(cat "$0.memory" 2>/dev/null || echo 512)
 grep -qx "$count" "$0.throttled" 2>/dev/null && throttled=1

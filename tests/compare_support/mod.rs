@@ -1,6 +1,7 @@
 //! Files to compare, and results of a small machine that never was.
 
 mod error_rates;
+pub mod machine;
 mod random;
 
 use std::collections::BTreeMap;

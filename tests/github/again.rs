@@ -1,10 +1,10 @@
 //! The commands of a comment: nothing of a pull request makes one do something else when it is pasted.
 
-use bench_diff::compare::{Tier, Verdict};
+use bench_diff::compare::Verdict;
 use bench_diff::render::pull_request::{Surroundings, comment};
 use bench_diff::report::{Contenders, Report, Reproduction};
 
-use super::reports::{compared, first_run, regressed, row, unchanged, unconfirmed};
+use super::reports::{first_run, judged, regressed, unchanged, unconfirmed};
 
 const BASE: &str = "0123456789abcdef0123456789abcdef01234567";
 const HEAD: &str = "89abcdef0123456789abcdef0123456789abcdef";
@@ -46,16 +46,14 @@ fn a_comment_prints_commands_that_the_program_knows() {
         }
     }
     // As many runs as were one session's.
-    let mut report = with(regressed(), Contenders::Candles, BASE, HEAD, &["--runs", "9"]);
-    compared(&mut report).1.tier = Tier::SameSession;
+    let report = with(judged(Verdict::Regressed), Contenders::Candles, BASE, HEAD, &["--runs", "9"]);
     assert_eq!(calls(&report)[0][4..], ["--runs", "3"]);
 }
 
 /// Also those within a sentence.
 #[test]
 fn what_a_sentence_says_to_run_can_be_run() {
-    let improved = super::reports::report(vec![row(super::reports::LONG, "ttft", Verdict::Improved, -0.1)]);
-    let strange = super::reports::report(vec![row(super::reports::LONG, "ttft", Verdict::NotComparable, 0.0)]);
+    let (improved, strange) = (judged(Verdict::Improved), judged(Verdict::NotComparable));
     let mut found = 0;
     for report in [first_run(), regressed(), unchanged(), unconfirmed(), improved, strange] {
         let text = comment(&report, &Surroundings::default());

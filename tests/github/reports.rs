@@ -1,7 +1,7 @@
 //! Reports to publish, made of samples on the ways that `ci` makes them. What they say is bench-diff's own.
 
 use bench_diff::compare::{self, Comparison, Confirmation, Options, Verdict};
-use bench_diff::report::{Answer, Origin, ReleaseComparison, Report};
+use bench_diff::report::{Answer, MeasuredAgain, Origin, ReleaseComparison, Report};
 use bench_diff::results::{FailureKind, Results};
 use serde_json::Value;
 
@@ -35,9 +35,12 @@ pub fn confirmed(baseline: Results, base: &Samples, head: &Samples, options: &Op
     let Answer::Compared { base: baseline, comparison, .. } = &mut report.answer else { unreachable!() };
     let suspects = compare::suspects(&side("base", baseline), &side("head", &report.head), options).unwrap();
     let mut confirmation = Confirmation::new(comparison.clone(), suspects, options);
+    let again = base.clone().seed("base again");
     while let Some(runs) = confirmation.wanted() {
-        let [base, head] = [base, head].map(|side| side.runs(runs).session("confirm", NOW));
+        let [base, again, head] = [base, &again, head].map(|side| side.runs(runs).session("confirm", NOW));
+        confirmation.look_at_itself(&side("base", &base), &side("base again", &again));
         confirmation.look(&side("base", &base), &side("head", &head)).unwrap();
+        report.measured_again = Some(MeasuredAgain { base, head });
     }
     *comparison = confirmation.finish();
     report

@@ -151,6 +151,8 @@ fn a_results_file_holds_no_secret() {
     std::fs::write(step.path("bench-diff.toml"), suite).unwrap();
     let program = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ci/program.sh");
     let script = std::fs::read_to_string(program).unwrap().replace("SPEED", "100000").replace("COMMIT", TOKEN);
+    // Every run gives the number that is a secret as well.
+    let script = script.replace("(count + 1) / 2 * 37 % 11", "8");
     std::fs::write(step.path("built"), script).unwrap();
     let mut install = std::process::Command::new("install");
     assert!(install.args(["-m755", "built", "program"]).current_dir(step.directory.path()).status().unwrap().success());

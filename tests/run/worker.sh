@@ -8,6 +8,7 @@
 echo '{"event":"hello","program":{"name":"fake","version":"1.0","candle_version":"none"}}'
 job=$(cat)
 env | cut -d= -f1 | sort > environment
+echo "${#BENCH_DIFF_PADDING}" >> padding
 printf '%s\n' "$job" > job
 round=$(( $(cat starts 2>/dev/null || echo 0) + 1 ))
 echo "$round" > starts

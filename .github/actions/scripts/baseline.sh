@@ -21,7 +21,8 @@ as_the_bot
 ! has_pull_request "$branch" || from="$branch"
 git fetch --quiet --depth=1 origin "$from"
 git switch --quiet --force-create "$branch" FETCH_HEAD
-env -u GH_TOKEN "$BENCH_DIFF" "${update[@]}" "${results[@]}"
+env -u GH_TOKEN "$BENCH_DIFF" "${update[@]}" "${results[@]}" ||
+  fail "the baselines stay as they are: see why in the log. If a change of speed was merged, run this workflow once with replace"
 git add baselines
 if git diff --cached --quiet; then
   echo "the baselines have these sessions already"
