@@ -177,7 +177,7 @@ fn full_name(given: &str, held: &BTreeSet<&str>) -> String {
 /// A metric that is asked for by name, and that neither file holds, would be compared as if all were well.
 fn check_metrics(asked: &[String], names: &[String], base: &Side, head: &Side) -> Result<()> {
     let cells = || base.cases.iter().chain(&head.cases).flat_map(|case| &case.cells);
-    let absent = |name: &&String| *name != ALL && !cells().any(|cell| cell.metric.as_str() == *name);
+    let absent = |name: &&String| metric::find(name).is_some() && !cells().any(|cell| cell.metric.as_str() == *name);
     let Some(name) = names.iter().find(absent).filter(|_| !asked.is_empty()) else { return Ok(()) };
     let held: BTreeSet<&str> = cells().map(|cell| cell.metric.as_str()).collect();
     let held: Vec<&str> = held.into_iter().take(MOST_NAMED).collect();

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use super::Difference;
 use super::side::{CaseSide, SessionFacts, Side};
 use crate::case::{Case, DeviceKind};
-use crate::results::{Environment, Settings};
+use crate::results::{Environment, Program, Settings};
 
 /// A card's memory is reported with or without what the driver reserves.
 const MEMORY_TOLERANCE: f64 = 0.02;
@@ -25,7 +25,7 @@ pub(super) fn differences(base: &Side, head: &Side) -> Vec<Difference> {
         };
         found.extend(difference(field.name, field.blocks, values(base), values(head)));
     }
-    let engines = |side: &Side| side.cases.iter().flat_map(|case| case.engines.iter().cloned()).collect();
+    let engines = |side: &Side| side.cases.iter().flat_map(|case| case.engines.iter().map(Program::describe)).collect();
     found.extend(difference("engine_program", false, engines(base), engines(head)));
     if let (Some(base), Some(head)) = (&base.settings, &head.settings) {
         found.extend(settings_differences(base, head));

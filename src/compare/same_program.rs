@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Comparison, Conclusion, Finding, Reading, Side};
-use crate::results::{Program, Results};
+use crate::results::{Outcome, Program, Results};
 
 /// What both sides are of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -19,12 +19,29 @@ pub struct SameProgram {
 /// The program of both sides, if it is certainly one: the same file, or the same commit without local changes and with the
 /// same components. Two files of one commit that were measured in turn are two builds, and what differs is theirs.
 pub fn same_program(base: &Side, head: &Side) -> Option<SameProgram> {
-    one_program(&of_side(base), &of_side(head))
+    let engines = |side: &Side| side.cases.iter().flat_map(|case| case.engines.clone()).collect::<Vec<Program>>();
+    are_one(&engines(base), &engines(head)).then(|| one_program(&of_side(base), &of_side(head)))?
 }
 
 /// The same of results.
 pub fn same_program_of(base: &Results, head: &Results) -> Option<SameProgram> {
-    one_program(&of_results(base), &of_results(head))
+    are_one(&engines(base), &engines(head)).then(|| one_program(&of_results(base), &of_results(head)))?
+}
+
+fn engines(results: &Results) -> Vec<Program> {
+    let runs = results.sessions.iter().flat_map(|session| &session.runs);
+    let measured = runs.filter_map(|run| match &run.outcome {
+        Outcome::Ok(measured) => measured.program.clone(),
+        Outcome::Failed(_) => None,
+    });
+    measured.collect()
+}
+
+/// Engines that are programs of their own: what they are is theirs to say, so only a clean commit makes them one.
+fn are_one(base: &[Program], head: &[Program]) -> bool {
+    let known =
+        |of: &[Program], other: &[Program]| of.iter().all(|engine| is_certain(engine) && other.contains(engine));
+    known(base, head) && known(head, base)
 }
 
 /// A session, and what it is of.

@@ -20,6 +20,7 @@ use crate::results::Occasions;
 use crate::results::occasions::{HISTORY, more_sessions};
 use crate::stats::{self, LogRatio, Share};
 use crate::suggest;
+use crate::thresholds::ALL;
 
 /// A metric's median shift is worth a warning from this share on, ...
 const SHIFT: Share = Share::new(0.01);
@@ -70,7 +71,11 @@ pub(super) fn tests<'a>(base: &'a Side, head: &'a Side, options: &Options) -> Re
 fn check_selection(base: &Side, head: &Side, options: &Options) -> Result<()> {
     let cells = || base.cases.iter().chain(&head.cases).flat_map(|case| &case.cells);
     let held = |name: &str| metric::find(name).is_some() || cells().any(|cell| cell.metric.as_str() == name);
-    let mut wanted = options.metrics.iter().filter(|name| *name != "all").chain(options.noise_thresholds.keys());
+    let mut wanted = options
+        .metrics
+        .iter()
+        .filter(|name| *name != "all")
+        .chain(options.noise_thresholds.keys().filter(|name| *name != ALL));
     let Some(name) = wanted.find(|name| !held(name)) else { return Ok(()) };
     let error = Error::usage(format!("neither {} nor {} holds the metric `{name}`", base.name, head.name));
     let names: BTreeSet<&str> = cells().map(|cell| cell.metric.as_str()).collect();
@@ -84,7 +89,8 @@ fn check_selection(base: &Side, head: &Side, options: &Options) -> Result<()> {
 fn check_sessions(base: &Side, head: &Side, options: &Options) -> Result<()> {
     let counts = [base, head].map(|side| side.occasions.sessions());
     let plain = base.is_plain_samples() && head.is_plain_samples();
-    if !options.same_session || !plain || counts[0] == counts[1] {
+    // Without any number there are no sessions, either.
+    if !options.same_session || !plain || counts[0] == counts[1] || counts.contains(&0) {
         return Ok(());
     }
     let [base, head] =

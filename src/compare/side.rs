@@ -70,8 +70,8 @@ pub struct CaseSide {
     pub token_hashes: BTreeSet<String>,
     /// What ran in the runs that gave numbers.
     pub implementations: BTreeSet<ImplementationName>,
-    /// Engines of those runs that are programs of their own, as people call them.
-    pub engines: BTreeSet<String>,
+    /// Engines of those runs that are programs of their own, each once.
+    pub engines: Vec<Program>,
     /// Whose clocks those runs were timed by, as far as they say.
     pub clocks: BTreeSet<Word<Clock>>,
     /// Why the run was throttled, for each run that gave numbers.
@@ -223,7 +223,9 @@ impl CaseSide {
         if let Some(clock) = measured.clock.as_ref().filter(|clock| !self.clocks.contains(*clock)) {
             self.clocks.insert(clock.clone());
         }
-        self.engines.extend(measured.program.iter().map(Program::describe));
+        if let Some(engine) = measured.program.as_ref().filter(|engine| !self.engines.contains(engine)) {
+            self.engines.push(engine.clone());
+        }
         self.throttle_reasons.push(measured.throttle_reasons().iter().cloned().collect());
         for (name, &value) in &measured.metrics {
             let Some(known) = name.known().map(Metric::definition) else {

@@ -1,22 +1,21 @@
 //! Flags over a model's settings over its suite's over the file's: the one place where they meet.
 
+mod suite_settings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::file::{
-    DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, NoiseThresholdSettings, Selection, SuiteSettings,
-    SuiteTable,
-};
+use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::plain_name::is_plain_name;
 use super::source::{Problem, Source};
-use super::{Suite, SuiteModel, TimeLimits, candle_source};
+use super::{Suite, SuiteModel, candle_source};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
 use crate::error::Advice;
 use crate::metric::Metric;
 use crate::results::Settings;
-use crate::thresholds::{ALL, ALPHA, ALPHAS, NoiseThreshold, Thresholds};
+use crate::thresholds::Thresholds;
 use crate::{models, suggest};
 
 /// Tokens that a warm-up generates where the configuration doesn't say.
@@ -340,70 +339,6 @@ impl<'a> Resolver<'a> {
                 };
                 self.report_entry(entry, reason);
             }
-        }
-    }
-
-    fn settings(&self, generated_length: u32) -> Settings {
-        let warmup_length = self.pick(|settings| settings.warmup_length).unwrap_or(WARMUP_LENGTH);
-        let usual = Settings::default();
-        Settings {
-            runs: self.pick(|settings| settings.runs).unwrap_or(usual.runs),
-            warmup: self.pick(|settings| settings.warmup).unwrap_or(usual.warmup),
-            warmup_length: (warmup_length < generated_length).then_some(warmup_length),
-            iterations: self.pick(|settings| settings.iterations).unwrap_or(usual.iterations),
-            threads: self.pick(|settings| settings.threads),
-            prompt: self.pick(|settings| settings.prompt).map_or(usual.prompt, Into::into),
-            thresholds: None,
-        }
-    }
-
-    fn thresholds(&mut self) -> Thresholds {
-        let alpha = self.pick(|settings| settings.alpha).unwrap_or(ALPHA);
-        if !ALPHAS.contains(&alpha) {
-            self.report_suite(
-                "alpha",
-                |settings| settings.alpha.is_some(),
-                "`alpha` must be from 0.0001 to 0.5".into(),
-            );
-        }
-        let metrics = self.pick(|settings| settings.metrics.clone()).unwrap_or_default();
-        for name in &metrics {
-            if let Some(reason) = unknown_metric(name) {
-                self.report_suite("metrics", |settings| settings.metrics.is_some(), reason);
-            }
-        }
-        let gate_at_threshold = self.pick(|settings| settings.gate_at_threshold).unwrap_or(false);
-        Thresholds { alpha, metrics, noise_thresholds: self.noise_thresholds(), gate_at_threshold }
-    }
-
-    /// Tables of noise thresholds add up over the layers; one for every metric replaces what outer layers say.
-    fn noise_thresholds(&mut self) -> BTreeMap<String, NoiseThreshold> {
-        let mut noise_thresholds = BTreeMap::new();
-        for (layer, path) in [(self.top, &[][..]), (&self.suite.settings, &["suites", self.name])] {
-            let table = match &layer.noise_thresholds {
-                None => continue,
-                Some(NoiseThresholdSettings::All(text)) => {
-                    noise_thresholds.clear();
-                    &BTreeMap::from([(ALL.to_owned(), text.clone())])
-                }
-                Some(NoiseThresholdSettings::ByMetric(table)) => table,
-            };
-            for (name, text) in table {
-                let unknown = unknown_metric(name).filter(|_| name != ALL);
-                match unknown.map_or_else(|| text.threshold(), Err) {
-                    Ok(threshold) => drop(noise_thresholds.insert(name.clone(), threshold)),
-                    Err(reason) => self.report(&[path, &["noise-thresholds", name]].concat(), reason),
-                }
-            }
-        }
-        noise_thresholds
-    }
-
-    fn limits(&self) -> TimeLimits {
-        TimeLimits {
-            case_seconds: self.pick(|settings| settings.limits.case_seconds).unwrap_or(1800),
-            load_seconds: self.pick(|settings| settings.limits.load_seconds).unwrap_or(3600),
-            idle_wait_seconds: self.pick(|settings| settings.limits.idle_wait_seconds).unwrap_or(600),
         }
     }
 

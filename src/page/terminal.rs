@@ -143,7 +143,7 @@ fn bands(table: &Table, width: u16) -> Vec<Vec<usize>> {
     let count = table.columns.len();
     let widths: Vec<usize> = (0..count).map(|column| least_width(table, column)).collect();
     let Some((first, others)) = widths.split_first() else { return Vec::new() };
-    let room = usize::from(width).saturating_sub((*first).min(usize::from(width) / 2));
+    let room = usize::from(width).saturating_sub(*first);
     let mut bands: Vec<Vec<usize>> = vec![vec![0]];
     let mut left = room;
     for (column, width) in (1..).zip(others) {

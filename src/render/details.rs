@@ -135,13 +135,14 @@ pub fn samples(report: &Report) -> Option<Block> {
     let mut fold = Block::fold(title, Table::of(columns, &doubtful))?;
     if let Block::Fold { blocks, .. } = &mut fold
         && doubtful.iter().any(|row| row.is_confirmed())
+        && report.measured_again.is_none()
     {
         blocks.insert(0, Block::Paragraph(measured_again()));
     }
     Some(fold)
 }
 
-/// A report holds the runs that raised the suspicion, not those that settled it.
+/// A report of an older version holds the runs that raised the suspicion, not those that settled it.
 fn measured_again() -> Line {
     line![
         "What was measured again is judged by runs that aren't listed here: those of ",

@@ -160,7 +160,9 @@ fn bases(report: &Report) -> Vec<Line> {
     let decided = report.measured_again.as_ref().and_then(|again| again.base.sessions.last());
     match (decided, compared) {
         (Some(session), compared) => {
-            let baseline = compared.map(|baseline| line!["baseline ", baseline]);
+            let first = report.base().and_then(|base| base.sessions.last()).map(|session| &session.program);
+            let baseline = compared.filter(|_| first != Some(&session.program));
+            let baseline = baseline.map(|baseline| line!["baseline ", baseline]);
             std::iter::once(line!["base ", program(&session.program)]).chain(baseline).collect()
         }
         (None, Some(base)) => vec![line!["base ", base]],

@@ -54,6 +54,7 @@ fn two_programs_are_measured_until_it_is_clear() {
 fn what_stays_open_says_how_to_go_on() {
     let place = Place::new();
     let (old, new) = (place.program("old", "100", "aaaaaaa"), place.program("new", "98.1", "bbbbbbb"));
+    ["old", "new"].into_iter().for_each(|name| place.note(name, "noise", "8"));
     let flags = [&*old, &new, "--context-lengths", "1", "--metric", "ttft", "--noise-threshold", "ttft=2"];
     let comparison = place.compared(0, &flags);
     assert_eq!(runs(&comparison), [[16, 16]], "one case, one metric: {comparison}");
@@ -75,6 +76,7 @@ fn what_stays_open_says_how_to_go_on() {
 fn when_the_budget_is_spent_it_says_what_is_known() {
     let place = Place::new();
     let (old, new) = (place.program("old", "100", "aaaaaaa"), place.program("new", "97.95", "bbbbbbb"));
+    ["old", "new"].into_iter().for_each(|name| place.note(name, "noise", "8"));
     place.note("old", "sleep", "0.3");
     let comparison = place.compared(0, &[&old, &new, "--budget", "1s"]);
     assert!(comparison["warnings"].to_string().contains("2 cases could not be settled: the budget of"), "{comparison}");

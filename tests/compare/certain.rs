@@ -90,7 +90,7 @@ fn advice_does_not_contradict_itself() {
     let most = needed.iter().flatten().max().expect("runs that settle a row");
     assert_eq!(needed[2], None, "that noise takes more than 100 runs");
     let (_, out, _) = run(&files, &["--same-session"]);
-    assert!(out.contains(&format!("to settle 2 of 3 inconclusive rows, measure again with `--runs {most}`.")), "{out}");
+    assert!(out.contains(&format!("to settle 2 of 3 inconclusive rows, take {most} samples per side.")), "{out}");
     assert!(!out.contains("more run"), "totals only: {out}");
     for (row, runs) in comparison.rows.iter().zip(needed) {
         let said = runs.map_or("more than 100 runs per side".to_owned(), |runs| format!("{runs} runs per side"));

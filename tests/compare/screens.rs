@@ -17,6 +17,7 @@ fn compared(session: usize, which: &str, slower: f64) -> Printed {
     other.finished = other.finished.as_deref().map(later);
     let value = |results: &Results| serde_json::to_value(results).expect("JSON");
     let mut head = value(&head);
+    head["sessions"][0]["program"]["commit"] = "another".into();
     for run in head["sessions"][0]["runs"].as_array_mut().expect("runs") {
         if run["case"].as_str().is_some_and(|case| case.contains(which)) {
             let decode = &mut run["metrics"]["decode_throughput"];
