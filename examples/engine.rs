@@ -70,6 +70,7 @@ fn load(request: &Value) -> Result<Loaded> {
     let weights = match request["weights"].as_str() {
         Some("generated") => VarBuilder::from_varmap(&VarMap::new(), dtype, &device),
         #[expect(unsafe_code, reason = "nobody changes the files while they are mapped")]
+        // SAFETY: nobody changes a model's files while it is measured.
         _ => unsafe { VarBuilder::from_mmaped_safetensors(&files(directory)?, dtype, &device)? },
     };
     Ok((ModelForCausalLM::new(&config, weights)?, device))

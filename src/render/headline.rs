@@ -181,7 +181,7 @@ fn which(tallies: &[&Tally]) -> Line {
     Line::listed(at_most(tallies.iter().enumerate().map(named).collect()))
 }
 
-/// `2%`, `1% to 5%, by metric`
+/// `2%`, `the noise threshold of each metric, 1% to 5%`
 fn thresholds(tallies: &[Tally]) -> Line {
     let noise_thresholds = || tallies.iter().map(|tally| tally.noise_threshold);
     let largest = || tallies.iter().map(Tally::largest_noise_threshold);
@@ -191,7 +191,8 @@ fn thresholds(tallies: &[Tally]) -> Line {
         true => percent(least).into(),
         false => {
             let own = tallies.iter().any(|tally| tally.largest_noise_threshold.is_some());
-            line![percent(least), " to ", percent(most), if own { ", by case and metric" } else { ", by metric" }]
+            let of = if own { "each case and metric" } else { "each metric" };
+            line!["the noise threshold of ", of, ", ", percent(least), " to ", percent(most)]
         }
     }
 }

@@ -59,6 +59,7 @@ fn what_stays_open_says_how_to_go_on() {
     let comparison = place.compared(0, &flags);
     assert_eq!(runs(&comparison), [[16, 16]], "one case, one metric: {comparison}");
     // One look at few runs of a smaller change.
+    ["old", "new"].into_iter().for_each(|name| place.note(name, "noise", "1"));
     let new = place.program("new", "98.5", "bbbbbbb");
     let flags = [&*old, &new, "--context-lengths", "1", "--metric", "ttft", "--noise-threshold", "ttft=2"];
     let few = [&flags[..], &["--runs", "2"]].concat();
@@ -67,7 +68,7 @@ fn what_stays_open_says_how_to_go_on() {
     let (_, out, _) = place.ab(&few);
     let needed = out.split("needs ").nth(1).unwrap().split(' ').next().unwrap();
     let next = format!(
-        "bench-diff ab {old} {new} --suite small --context-lengths 1 --metric ttft --noise-threshold 'ttft=2' --runs {needed}\n"
+        "bench-diff ab {old} {new} --suite small --context-lengths 1 --metric ttft --noise-threshold 'ttft=2%' --runs {needed}\n"
     );
     assert!(out.contains(&next), "{next}{out}");
 }
@@ -98,10 +99,10 @@ fn what_is_stopped_is_carried_on() {
     assert!(out.contains("could not be settled: measuring was stopped"), "{out}");
     let told = "stopped; what was measured is in kept; continue with the same command and --resume\n";
     assert!(err.ends_with(told), "{err}");
-    let first = read(&place.path("kept/old.json"))["sessions"][0].clone();
+    let first = read(&place.path("kept/new.json"))["sessions"][0].clone();
     let (exit, _, err) = place.ab(&[&old, &new, "--output", "kept", "--resume"]);
     assert_eq!(exit, 1, "{err}");
-    let session = read(&place.path("kept/old.json"))["sessions"][0].clone();
+    let session = read(&place.path("kept/new.json"))["sessions"][0].clone();
     assert_eq!((&session["id"], &session["runs"][0]), (&first["id"], &first["runs"][0]));
     // Another build is not carried on with.
     let other = place.program("new", "80", "ccccccc");

@@ -10,7 +10,11 @@ echo "$count" > "$0.count"
 # Two runs in turn are alike: where two contenders are this program, it doesn't matter which of them goes first.
 jitter=$(((count + 1) / 2 * 37 % 11))
 # Files beside it name runs in which the device is throttled, how long a run takes, its memory, and how much more it jitters.
-noise=$(cat "$0.noise" 2>/dev/null || echo 1)
+noise=1
+if [ -f "$0.noise" ]; then
+    noise=$(cat "$0.noise")
+    jitter=$((count * 37 % 11))
+fi
 memory=$(cat "$0.memory" 2>/dev/null || echo 512)
 grep -qx "$count" "$0.throttled" 2>/dev/null && throttled=1
 [ ! -f "$0.sleep" ] || sleep "$(cat "$0.sleep")"

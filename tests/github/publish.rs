@@ -247,7 +247,7 @@ fn two_thousand_hostile_rows_are_told_whatever_the_limit() {
     assert_eq!(github.state().count("POST /repos/acme/candle/issues"), 1, "accepted at once");
 
     // The update is refused, then the first comment of a pull request is.
-    github.state().longest_comment = 1000;
+    github.state().longest_comment = 1200;
     let short = posted(&step);
     insta::assert_snapshot!("too_long_comment", short.split_once('\n').unwrap().1);
     github.state().comments.clear();
