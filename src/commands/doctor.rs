@@ -13,7 +13,7 @@ use crate::io::Io;
 use crate::page::terminal;
 use crate::render;
 
-/// Say what a pull request would be measured with here, against what, and what is missing
+/// Say what would be measured here, against what, with which rights, and what is missing
 ///
 /// Looks at this repository and this machine: the configuration, what would be measured and whether anything of the
 /// repository is in it, the base and the baseline, the device, the models, and the rights of the workflow's jobs. It runs

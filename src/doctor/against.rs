@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::found::{Check, listed, short};
 use super::inputs::Inputs;
-use super::{Check, head, listed, short};
 use crate::baseline::{self, Store};
 use crate::ci::{self, Base, BaseError, Sides};
 use crate::config::{self, Selection, Suite};
@@ -27,9 +27,11 @@ pub fn checks(
     let tip = Tip::find(&repository, inputs, context);
     let (program, can_run) = base_program(sides, &tip);
     let store = Directory::of(inputs, selection);
-    let (mut kept, judges) = store.checks(suite);
-    kept.extend(store.at_the_base(&tip).filter(|_| judges));
-    let nothing = (!can_run && !judges).then(|| {
+    let (mut kept, judge) = store.checks(suite);
+    // The baselines are here, the base may be elsewhere.
+    let here = Tip::find(Path::new("."), inputs, context);
+    kept.extend(judge.as_ref().and_then(|name| store.at_the_base(&here, name)));
+    let nothing = (!can_run && judge.is_none()).then(|| {
         Check::missing("compared with", "neither a committed baseline for this hardware nor a base that can be run")
             .hint("commit a baseline (`bench-diff baseline update`), or let the base be built: `candle`, or `build-command` and `head-binary`")
     });
@@ -41,6 +43,8 @@ struct Tip {
     /// As it was named, and by whom.
     name: String,
     commit: Option<String>,
+    /// What is checked out.
+    head: Option<String>,
     /// Where the checkout's branch left it.
     merge_base: Result<String, BaseError>,
     shallow: bool,
@@ -55,23 +59,24 @@ impl Tip {
         };
         let candidates = names(inputs, context);
         let found = candidates.iter().find_map(|name| Some((name.clone(), known(name)?)));
-        let first = candidates.into_iter().next().unwrap_or_default();
+        let first = candidates.join(", ");
         let (name, commit) = found.map_or((first, None), |(name, commit)| (name, Some(commit)));
         let merge_base = match &commit {
             Some(tip) => git::merge_base(repository, tip).map_err(BaseError::from),
             None => Err(BaseError::Unnamed),
         };
-        Self { name, commit, merge_base, shallow: git::is_shallow(repository).unwrap_or(false) }
+        let (head, shallow) = (git::commit(repository, "HEAD").ok(), git::is_shallow(repository).unwrap_or(false));
+        Self { name, commit, head, merge_base, shallow }
     }
 
     fn check(&self) -> Check {
-        let Self { name, commit, merge_base, shallow } = self;
+        let Self { name, commit, head, merge_base, shallow } = self;
         match (commit, merge_base) {
             (None, _) => {
-                Check::note(BASE, format!("the branch that pull requests go into ({name}) isn't in this clone"))
+                Check::note(BASE, format!("the branch that pull requests go into isn't in this clone ({name})"))
                     .hint("the Action takes it from the event, and fetches it")
             }
-            (Some(tip), Ok(at)) if at == tip && head().as_ref() == Some(tip) => {
+            (Some(tip), Ok(at)) if at == tip && head.as_ref() == Some(tip) => {
                 let said = format!(
                     "{name} is checked out ({}): a pull request is compared with where it leaves that",
                     short(tip)
@@ -91,7 +96,7 @@ impl Tip {
 
     /// A commit to build the base of, for the question whether it can be built at all.
     fn any(&self) -> Result<String, BaseError> {
-        self.merge_base.clone().or_else(|why| head().ok_or(why))
+        self.merge_base.clone().or_else(|why| self.head.clone().ok_or(why))
     }
 }
 
@@ -144,37 +149,37 @@ impl Directory {
         Self { named: named.is_some(), path: named.unwrap_or_else(usual) }
     }
 
-    /// And whether there is one that this machine's pull requests are judged by.
-    fn checks(&self, suite: &Suite) -> (Vec<Check>, bool) {
+    /// And the one that pull requests on this machine are judged by.
+    fn checks(&self, suite: &Suite) -> (Vec<Check>, Option<String>) {
         if self.named && !self.path.is_dir() {
             let said = format!("the workflow names {}, which isn't there", self.path.display());
-            return (vec![Check::missing(BASELINE, said).hint("name the directory that holds the baselines")], false);
+            return (vec![Check::missing(BASELINE, said).hint("name the directory that holds the baselines")], None);
         }
         let hardware = measure::environment(suite).fingerprint();
         let store = Store::new(&self.path);
         let results = match store.find(&suite.name, &hardware) {
             Ok(Some(results)) => results,
-            Ok(None) => return (vec![none(&store, suite, &hardware)], false),
-            Err(why) => return (vec![Check::missing(BASELINE, why.in_one_line())], false),
+            Ok(None) => return (vec![none(&store, suite, &hardware)], None),
+            Err(why) => return (vec![Check::missing(BASELINE, why.in_one_line())], None),
         };
         let name = format!("{}/{hardware}", suite.name);
         if let Some(why) = ci::obstacle(suite, &results) {
-            let check = Check::missing(BASELINE, format!("{name} can't be compared with: {why}"));
-            return (vec![check.hint("measure it anew: `bench-diff baseline update --replace`")], false);
+            let check = Check::note(BASELINE, format!("{name} can't be compared with: {why}"));
+            return (vec![check.hint("measure it anew: `bench-diff baseline update --replace`")], None);
         }
         let occasions = Occasions::of(&results.sessions);
         let check = match baseline::lacking(&occasions) {
             Some(lacking) => Check::note(BASELINE, format!("{name}: {lacking}")),
             None => Check::fine(BASELINE, format!("{name}: {}: a history", occasions.in_words())),
         };
-        (vec![check], true)
+        (vec![check], Some(name))
     }
 
     /// A pull request is judged by what the base has, not by what the checkout has.
-    fn at_the_base(&self, tip: &Tip) -> Option<Check> {
+    fn at_the_base(&self, tip: &Tip, baseline: &str) -> Option<Check> {
         let (commit, name) = (tip.commit.as_ref()?, self.path.file_name()?.to_str()?);
         let parent = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let committed = git::files(parent, commit, name).is_ok_and(|files| !files.is_empty());
+        let committed = git::file(parent, commit, &format!("{name}/{baseline}.json")).is_ok();
         (!committed).then(|| {
             Check::note(
                 BASELINE,

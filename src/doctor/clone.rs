@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Check, short};
+use super::found::{Check, short};
 use crate::error::{Advice, sentence};
 use crate::git;
 

@@ -1,6 +1,6 @@
 //! The configuration: where it is, whether it is valid, and what it says.
 
-use super::{Check, listed};
+use super::found::{Check, listed};
 use crate::config::{self, FILE_NAME, Selection, Suite};
 use crate::error::{Advice, Error, sentence};
 use crate::plural::counted;

@@ -1,6 +1,6 @@
 //! The machine, and whether the suite fits on it.
 
-use super::Check;
+use super::found::Check;
 use crate::case::DeviceKind;
 use crate::config::Suite;
 use crate::device::{self, Capacity, Card, Ours};

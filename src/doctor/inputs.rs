@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::Check;
+use super::found::Check;
 use super::workflow::Step;
 use crate::config::Selection;
 use crate::git;

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use super::found::{Check, short};
 use super::inputs::Inputs;
-use super::{Check, is_unrelated, short};
 use crate::child::beside_the_caller;
-use crate::ci::{BuiltAgainstCandle, BuiltByCommand, Sides};
+use crate::ci::{self, BuiltAgainstCandle, BuiltByCommand, Sides};
 use crate::config::{CandleSource, Suite};
 use crate::error::Advice;
 use crate::git;
@@ -19,17 +19,21 @@ const MEASURED: &str = "measured";
 const SAY_WHAT: &str = "give the Action `candle: .` in candle or a fork of it; elsewhere `build-command` and \
                         `head-binary`: a program that is built from the pull request";
 
-pub fn checks(sides: &Sides, inputs: &Inputs, suite: &Suite) -> Vec<Check> {
+pub fn checks(sides: &Sides, inputs: &Inputs, source: &Path, suite: &Suite) -> Vec<Check> {
     match sides {
-        Sides::Candle(built) => against_candle(sides, built, inputs),
+        Sides::Candle(built) => {
+            let tools = ["cargo", "nvcc"].into_iter().take(if cfg!(feature = "cuda") { 2 } else { 1 });
+            let lacking = own_source(source).into_iter().chain(tools.filter_map(tool));
+            vec![against_candle(sides, built, inputs)].into_iter().chain(lacking).collect()
+        }
         Sides::Command(built) => vec![by_command(built)].into_iter().chain(tool("bash")).collect(),
         Sides::Binaries { head: Some(program), .. } => vec![program_of(program)],
         Sides::Binaries { head: None, .. } => vec![itself(sides, inputs)].into_iter().chain(lacking(suite)).collect(),
     }
 }
 
-fn against_candle(sides: &Sides, built: &BuiltAgainstCandle, inputs: &Inputs) -> Vec<Check> {
-    let check = match &built.candle {
+fn against_candle(sides: &Sides, built: &BuiltAgainstCandle, inputs: &Inputs) -> Check {
+    match &built.candle {
         CandleSource::Checkout { path } if !is_candle(path) => {
             Check::missing(MEASURED, format!("{} is no checkout of candle: it has no candle-core", shown(path)))
                 .hint(SAY_WHAT)
@@ -46,9 +50,17 @@ fn against_candle(sides: &Sides, built: &BuiltAgainstCandle, inputs: &Inputs) ->
         CandleSource::Git { .. } => {
             Check::fine(MEASURED, format!("bench-diff, built against candle: {}", built.candle))
         }
-    };
-    let compiler = if cfg!(feature = "cuda") { tool("nvcc") } else { None };
-    vec![check].into_iter().chain(tool("cargo")).chain(compiler).collect()
+    }
+}
+
+fn own_source(source: &Path) -> Option<Check> {
+    (!source.join("Cargo.toml").is_file()).then(|| {
+        Check::note(
+            "tools",
+            format!("bench-diff's own source isn't in {}: it is built against candle", source.display()),
+        )
+        .hint("the Action brings it; for `bench-diff ci` here, name it with --source")
+    })
 }
 
 fn by_command(BuiltByCommand { command, product, .. }: &BuiltByCommand) -> Check {
@@ -121,4 +133,10 @@ fn shown(path: &Path) -> String {
     } else {
         path.display().to_string()
     }
+}
+
+/// Is certainly nothing of what is checked out in it?
+fn is_unrelated(sides: &Sides) -> bool {
+    let checked_out: Vec<String> = git::commit(Path::new("."), "HEAD").into_iter().collect();
+    ci::is_unrelated(sides, &Program::this(), &checked_out)
 }

@@ -6,78 +6,27 @@
 mod against;
 mod clone;
 mod configured;
+mod found;
 mod hardware;
 mod inputs;
 mod measured;
+mod model_files;
 mod publishing;
 mod rights;
-mod weights;
 mod workflow;
 mod yaml;
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+pub use found::{Check, Found};
 
-use crate::ci::{self, Local, Said, Sides};
+use crate::ci::{Local, Said, Sides};
 use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
 use crate::git;
 use crate::github::event::Context;
 use crate::programs::Source;
 use inputs::Inputs;
-
-/// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Check {
-    /// What was looked at, in a word or two.
-    pub about: &'static str,
-    #[serde(rename = "status")]
-    pub found: Found,
-    /// What was found, in one sentence.
-    pub said: String,
-    /// What to do about it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub hint: Option<String>,
-}
-
-/// What was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Found {
-    #[serde(rename = "ok")]
-    Fine,
-    /// Something that is needed.
-    Missing,
-    /// Worth knowing; it stops nothing.
-    Note,
-}
-
-impl Check {
-    fn new(about: &'static str, found: Found, said: impl Into<String>) -> Self {
-        Self { about, found, said: said.into(), hint: None }
-    }
-
-    fn fine(about: &'static str, said: impl Into<String>) -> Self {
-        Self::new(about, Found::Fine, said)
-    }
-
-    fn note(about: &'static str, said: impl Into<String>) -> Self {
-        Self::new(about, Found::Note, said)
-    }
-
-    fn missing(about: &'static str, said: impl Into<String>) -> Self {
-        Self::new(about, Found::Missing, said)
-    }
-
-    fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-
-    pub fn is_missing(&self) -> bool {
-        self.found == Found::Missing
-    }
-}
 
 /// What to look at.
 pub struct Asked<'a> {
@@ -106,12 +55,12 @@ pub fn examine(asked: &Asked) -> Vec<Check> {
     checks.extend(configured::checks(&selection, &suite));
     if let Ok(suite) = &suite {
         let sides = sides(asked, &inputs, &selection, suite);
-        checks.extend(measured::checks(&sides, &inputs, suite));
+        checks.extend(measured::checks(&sides, &inputs, asked.source, suite));
         checks.extend(against::checks(asked.context, &sides, &inputs, &selection, suite));
     }
     checks.extend(hardware::checks(suite.as_ref().ok()));
     if let Ok(suite) = &suite {
-        checks.extend(weights::checks(suite));
+        checks.extend(model_files::checks(suite));
     }
     checks.extend(unreadable.into_iter().map(|why| Check::note("workflow", format!("can't read {why}"))));
     checks.extend(rights::checks(measuring, &workflows));
@@ -142,30 +91,4 @@ fn sides(asked: &Asked, inputs: &Inputs, selection: &Selection, suite: &Suite) -
         source: Source::at(asked.source),
         cache: Local::in_directory(&config::directory(selection.config.as_deref())).builds(),
     })
-}
-
-/// The commit that is checked out.
-fn head() -> Option<String> {
-    git::commit(Path::new("."), "HEAD").ok()
-}
-
-/// Is certainly nothing of this repository in what would be measured?
-fn is_unrelated(sides: &Sides) -> bool {
-    let commits: Vec<String> = head().into_iter().collect();
-    ci::is_unrelated(sides, &crate::results::Program::this(), &commits)
-}
-
-/// Names of others, the first of them.
-fn listed(names: &[&str]) -> String {
-    const MOST: usize = 6;
-    let shown = names.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(MOST) {
-        0 => shown,
-        more => format!("{shown} and {more} more"),
-    }
-}
-
-/// The start of a commit's name.
-fn short(commit: &str) -> &str {
-    commit.get(..9).unwrap_or(commit)
 }

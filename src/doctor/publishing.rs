@@ -1,6 +1,6 @@
 //! The job that publishes: its token can write, so nothing of a pull request may run there.
 
-use super::Check;
+use super::found::Check;
 use super::workflow::{Action, Job, Measuring, Step, Workflow};
 
 const PUBLISHING: &str = "publishing job";
@@ -24,7 +24,7 @@ pub fn checks(measuring: Option<Measuring>, workflows: &[Workflow]) -> Vec<Check
 
 fn none() -> Check {
     Check::missing(PUBLISHING, "no job uses `bench-diff/.github/actions/publish`: nobody would see the verdict")
-        .hint("README.md has one to copy; without it, the result is only in the run's summary")
+        .hint("bench-diff's README has one to copy; without it, the result is only in the run's summary")
 }
 
 fn rights(job: &Job) -> Check {

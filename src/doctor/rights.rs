@@ -1,12 +1,12 @@
 //! The job that measures: what starts it, where it runs, and what its token may do (docs/security.md).
 
-use super::Check;
+use super::found::Check;
 use super::workflow::{Action, Job, Measuring, Permissions, Step, Workflow};
 
 const WORKFLOW: &str = "workflow";
 const MEASURING: &str = "measuring job";
 
-const EXAMPLE: &str = "README.md has one to copy: `.github/workflows/benchmark.yml`";
+const EXAMPLE: &str = "bench-diff's README has one to copy, as `.github/workflows/benchmark.yml`";
 
 pub fn checks(measuring: Option<Measuring>, workflows: &[Workflow]) -> Vec<Check> {
     let Some((workflow, job, step)) = measuring else { return vec![none(workflows)] };
@@ -114,7 +114,12 @@ fn runner(workflow: &Workflow, job: &Job) -> Check {
             "give the job the `if` of docs/action.md: `github.event.pull_request.head.repo.full_name == github.repository`",
         );
     }
-    Check::note(MEASURING, format!("{name} runs on your runner ({labels}), and its `if` keeps forks out")).hint(
+    let said = if workflow.is_started_by("workflow_call") {
+        format!("{name} runs on your runner ({labels}); who calls {} isn't looked at", workflow.file)
+    } else {
+        format!("{name} runs on your runner ({labels}), and its `if` says whose code runs there")
+    };
+    Check::note(MEASURING, said).hint(
         "if the repository is public: Settings, Actions, General, require approval for all external contributors \
          (a fork can change this file)",
     )

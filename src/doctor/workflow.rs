@@ -29,7 +29,7 @@ pub struct Job {
     /// Its `if`, without white space.
     pub condition: String,
     pub steps: Vec<Step>,
-    /// Every text of it, wherever it stands.
+    /// Every text of it and of the workflow's environment, wherever it stands.
     pub texts: Vec<String>,
 }
 
@@ -92,25 +92,28 @@ fn read(path: &Path) -> Result<String, String> {
 }
 
 fn workflow(file: String, node: &Node, root: &Path) -> Option<Workflow> {
-    let default = node.get("permissions");
     let jobs = node.get("jobs").map(Node::entries).unwrap_or_default();
-    let jobs = jobs.iter().filter_map(|(name, node)| job(name, node, default, root));
+    let jobs = jobs.iter().filter_map(|(name, job_node)| job(name, job_node, node, root));
     let jobs: Vec<Job> = jobs.collect();
     let events = node.get("on").map(Node::words).unwrap_or_default().into_iter().map(str::to_owned).collect();
     (!jobs.is_empty()).then_some(Workflow { file, events, jobs })
 }
 
-fn job(name: &str, node: &Rc<Node>, default: Option<&Node>, root: &Path) -> Option<Job> {
+/// With what the workflow says for all its jobs.
+fn job(name: &str, node: &Rc<Node>, workflow: &Node, root: &Path) -> Option<Job> {
     let steps = node.get("steps").map(Node::items).unwrap_or_default();
     let steps: Vec<Step> = steps.iter().map(|node| step(node, root)).collect();
     steps.iter().find(|step| step.action.is_some())?;
-    let mut texts = Vec::new();
-    collect_texts(node, &mut HashSet::new(), &mut texts);
+    let (mut seen, mut texts) = (HashSet::new(), Vec::new());
+    for (_, node) in workflow.entries().iter().filter(|(name, _)| name == "env") {
+        collect_texts(node, &mut seen, &mut texts);
+    }
+    collect_texts(node, &mut seen, &mut texts);
     let condition = node.get("if").and_then(Node::text).unwrap_or_default();
     Some(Job {
         name: name.to_owned(),
         runs_on: runners(node.get("runs-on")),
-        permissions: permissions(node.get("permissions").or(default)),
+        permissions: permissions(node.get("permissions").or_else(|| workflow.get("permissions"))),
         condition: condition.split_whitespace().collect(),
         steps,
         texts,
@@ -228,7 +231,7 @@ impl Permissions {
 pub type Measuring<'a> = (&'a Workflow, &'a Job, &'a Step);
 
 /// What starts a workflow for a pull request.
-const EVENTS: [&str; 4] = ["pull_request", "pull_request_target", "issue_comment", "merge_group"];
+const EVENTS: [&str; 5] = ["pull_request", "pull_request_target", "issue_comment", "merge_group", "workflow_call"];
 
 /// The first workflow that measures pull requests; a dangerous one before the others.
 pub fn of_pull_requests(workflows: &[Workflow]) -> Option<Measuring<'_>> {

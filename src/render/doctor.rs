@@ -19,8 +19,8 @@ pub fn page(checks: &[Check]) -> Page {
 fn table(checks: &[Check]) -> Table {
     let columns = vec![
         Column::left("", |check: &Check| mark(check.found)),
-        Column::left("", |check: &Check| Line::from(check.about)),
-        Column::left("", said),
+        Column::left("Checked", |check: &Check| Line::from(check.about)),
+        Column::left("Found", said),
     ];
     Table::of(columns, checks)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Check;
+use super::found::Check;
 use crate::case::WeightsSource;
 use crate::child::beside_the_caller;
 use crate::config::Suite;
