@@ -43,7 +43,7 @@ fn described(suite: &Suite) -> Check {
     let mut engines: Vec<&str> = suite.models.iter().map(|model| model.spec.engine.as_str()).collect();
     engines.dedup();
     let said = format!(
-        "suite {} on {}: {} with the engine {}, {} each: {}",
+        "{}, on {}: {} with the engine {}, {} each: {}",
         suite.name,
         suite.device(),
         counted(cases.len(), "case"),

@@ -39,7 +39,7 @@ impl Inputs {
 
     /// Paths start from the repository's root, where a workflow runs.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
-        self.get(name).map(|path| self.root.join(path))
+        self.get(name).map(|path| self.root.join(path).components().collect())
     }
 
     pub fn allows_unrelated(&self) -> bool {

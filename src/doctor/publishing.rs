@@ -1,6 +1,7 @@
 //! The job that publishes: its token can write, so nothing of a pull request may run there.
 
 use super::found::Check;
+use super::rights::placeholder;
 use super::workflow::{Action, Job, Measuring, Step, Workflow};
 
 const PUBLISHING: &str = "publishing job";
@@ -18,7 +19,7 @@ pub fn checks(measuring: Option<Measuring>, workflows: &[Workflow]) -> Vec<Check
         ];
     }
     let mut checks = vec![rights(job), place(job)];
-    checks.extend([check_run(job, step), company(job)].into_iter().flatten());
+    checks.extend([placeholder(step), check_run(job, step), company(job)].into_iter().flatten());
     checks
 }
 

@@ -46,7 +46,7 @@ fn trigger(workflow: &Workflow) -> Check {
 }
 
 /// As the README's workflow has it.
-fn placeholder(step: &Step) -> Option<Check> {
+pub fn placeholder(step: &Step) -> Option<Check> {
     step.uses.starts_with("OWNER/").then(|| {
         Check::missing(WORKFLOW, format!("`{}` is no repository", step.uses))
             .hint("replace OWNER with the account that holds the bench-diff you use")

@@ -188,8 +188,24 @@ fn a_token_is_noted_and_not_shown() {
 
 /// What to replace in the documented workflow, by what, and what it then lacks.
 const WRONG: &[(&str, &str, &str)] = &[
+    (
+        "permissions: # nothing that writes: the pull request's code runs here\n      contents: read",
+        "permissions: write-all",
+        "measuring job: measure lacks a token that only reads: the pull request's code runs there, and it may write everything",
+    ),
+    (
+        "      - uses: acme/bench-diff@",
+        "      - uses: acme/bench-diff/.github/actions/publish@v1\n      - uses: acme/bench-diff@",
+        "publishing job: measure measures and publishes",
+    ),
+    (
+        "      - uses: acme/bench-diff/.github/actions/publish@",
+        "      - uses: actions/cache@v4\n      - uses: acme/bench-diff/.github/actions/publish@",
+        "publishing job: publish isn't free of caches",
+    ),
     ("on: pull_request", "on: [pull_request_target]", "workflow: no safe trigger: with `pull_request_target`"),
     ("on: pull_request", "on: {schedule: [{cron: '1 1 * * *'}]}", "workflow: none measures pull requests: "),
+    ("acme/bench-diff/", "OWNER/bench-diff/", "workflow: `OWNER/bench-diff/.github/actions/publish` is no repository"),
     ("acme/bench-diff@", "OWNER/bench-diff@", "workflow: `OWNER/bench-diff` is no repository"),
     ("contents: read", "contents: write", "measuring job: measure lacks a token that only reads"),
     ("contents: read", "metadata: read", "measuring job: measure may not read the repository"),
@@ -240,6 +256,23 @@ fn every_right_that_is_wrong_is_missing() {
     }
     place.workflow(&of_readme());
     assert_eq!(place.findings(&[], &[]).of("missing"), [""; 0]);
+    place.workflow(&of_readme().replace("persist-credentials: false", "fetch-depth: 0"));
+    place.findings(&[], &[]).has("note", "measuring job: `actions/checkout` leaves the token in the clone");
+}
+
+/// What the runner has is seldom the whole history.
+#[test]
+fn a_shallow_clone_says_what_it_lacks() {
+    let place = fork();
+    place.workflow(&of_readme());
+    place.commit("a workflow");
+    let origin = format!("file://{}", place.path("").display());
+    let clone = Place(tempfile::tempdir().unwrap());
+    clone.git(&["clone", "--quiet", "--depth", "1", &origin, "."]);
+    let found = clone.findings(&[], &[]);
+    found.has("note", "git: a shallow clone: the Action fetches what it lacks");
+    found.has("note", "base: origin/HEAD is checked out (");
+    assert_eq!(found.of("missing"), [""; 0], "{:#}", found.0);
 }
 
 /// Whatever a file or a branch is called, nothing of it reaches the terminal but visible text.
