@@ -13,6 +13,7 @@ mod commands;
 pub mod compare;
 pub mod config;
 pub mod device;
+mod doctor;
 pub mod duel;
 pub mod engine;
 pub mod error;

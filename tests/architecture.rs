@@ -87,6 +87,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("hf_hub", &["engine"]),
     ("nvml_wrapper", &["device"]),
     ("octocrab", &["github"]),
+    ("saphyr_parser", &["doctor"]),
     ("http", &["github"]),
     // Whatever is laid out for a reader is a page.
     ("comfy_table", &["page"]),

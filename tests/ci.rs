@@ -15,6 +15,8 @@ mod candle;
 mod children;
 #[path = "ci/confirm.rs"]
 mod confirm;
+#[path = "ci/doctor.rs"]
+mod doctor;
 #[path = "ci/pages.rs"]
 mod pages;
 #[path = "ci/relation.rs"]

@@ -162,6 +162,39 @@ fn only_the_wanted_suite_needs_its_cards() {
     assert_eq!(machine.run(&["plan", "--suite", "other"]).0, 2);
 }
 
+impl Machine {
+    /// What `doctor` says of the machine and of what fits there.
+    fn doctor(&self, flags: &[&str]) -> Vec<[String; 3]> {
+        let (exit, out, err) = self.run(&[&["doctor", "--format", "json", "--suite", "gpu"], flags].concat());
+        assert_eq!((exit, err.as_str()), (1, ""), "this is no repository: {out}");
+        let found: Value = serde_json::from_str(&out).unwrap();
+        let checks = found["checks"].as_array().unwrap().iter();
+        let of_machine =
+            checks.filter(|check| ["machine", "plan", "configuration"].iter().any(|of| check["about"] == *of));
+        of_machine.map(|check| ["status", "about", "said"].map(|of| check[of].as_str().unwrap().to_owned())).collect()
+    }
+}
+
+#[test]
+fn doctor_says_who_uses_the_card_and_what_does_not_fit() {
+    let says = |checks: &[[String; 3]], status: &str, about: &str, said: &str| {
+        let found = checks.iter().any(|check| check[0] == status && check[1] == about && check[2].contains(said));
+        assert!(found, "no {status} {about} {said:?} in {checks:#?}");
+    };
+    let machine = Machine::new();
+    let checks = machine.doctor(&["--gpus", "1"]);
+    says(&checks, "ok", "machine", "GPU 1, Large, driver ");
+    says(&checks, "ok", "machine", "; nobody uses it");
+    says(&checks, "ok", "plan", "every case fits");
+    let too_large = machine.doctor(&["--model", "Qwen/Qwen2.5-32B-Instruct"]);
+    says(&too_large, "missing", "plan", "but the device has 24.0 GiB");
+    let busy = Machine::new().with("BENCH_DIFF_WORKER_BUSY", "1");
+    says(&busy.doctor(&["--gpus", "1"]), "note", "machine", "GPU 1 is busy: ");
+    says(&busy.doctor(&["--gpus", "0"]), "ok", "machine", "; nobody uses it");
+    let hidden = Machine::new().with("CUDA_VISIBLE_DEVICES", "");
+    says(&hidden.doctor(&[]), "missing", "configuration", "CUDA_VISIBLE_DEVICES shows none");
+}
+
 #[test]
 fn only_the_card_that_is_measured_must_be_idle() {
     let machine = Machine::new().with("BENCH_DIFF_WORKER_BUSY", "1");

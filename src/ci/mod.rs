@@ -29,8 +29,9 @@ pub use base_error::BaseError;
 pub use committed::baselines_of;
 pub use leftovers::{Checkout, begin, clear};
 pub use local::Local;
+pub use past_baseline::obstacle;
 pub use relation::is_unrelated;
-pub use sides::{Base, BuiltAgainstCandle, BuiltByCommand, Sides};
+pub use sides::{Base, BuiltAgainstCandle, BuiltByCommand, Said, Sides};
 pub use suite_changes::SuiteChanges;
 
 use crate::baseline::Store;

@@ -2,6 +2,7 @@
 
 use super::{Base, Draft, Flow};
 use crate::compare::{self, CaseNote, NoteKind, Side};
+use crate::config::Suite;
 use crate::error::Advice;
 use crate::measure::{self, Halt};
 use crate::results::{Results, Session};
@@ -9,21 +10,24 @@ use crate::results::{Results, Session};
 /// Reasons named.
 const MOST: usize = 3;
 
+/// Why nothing of this suite on this machine can be compared with the baseline, if so.
+pub fn obstacle(suite: &Suite, baseline: &Results) -> Option<String> {
+    let last = baseline.sessions.last()?;
+    let environment = measure::environment(suite);
+    let session = Session { environment, runs: Vec::new(), discarded: Vec::new(), ..last.clone() };
+    let (cases, settings) = (suite.cases().cloned().collect(), suite.settings.clone());
+    let now = Results { cases, settings, sessions: vec![session], ..baseline.clone() };
+    let in_common = now.cases.iter().any(|case| baseline.cases.iter().any(|kept| kept.id == case.id));
+    if !in_common {
+        return Some("it has no case of this suite".to_owned());
+    }
+    let obstacles = compare::obstacles(&Side::from_results("base", baseline), &Side::from_results("head", &now));
+    (!obstacles.is_empty()).then(|| obstacles.into_iter().take(MOST).collect::<Vec<_>>().join(", "))
+}
+
 impl Flow<'_> {
-    /// Why nothing of this suite on this machine can be compared with the baseline, if so.
     pub(super) fn obstacle(&self, baseline: &Results) -> Option<String> {
-        let suite = self.request.suite;
-        let last = baseline.sessions.last()?;
-        let environment = measure::environment(suite);
-        let session = Session { environment, runs: Vec::new(), discarded: Vec::new(), ..last.clone() };
-        let (cases, settings) = (suite.cases().cloned().collect(), suite.settings.clone());
-        let now = Results { cases, settings, sessions: vec![session], ..baseline.clone() };
-        let in_common = now.cases.iter().any(|case| baseline.cases.iter().any(|kept| kept.id == case.id));
-        if !in_common {
-            return Some("it has no case of this suite".to_owned());
-        }
-        let obstacles = compare::obstacles(&Side::from_results("base", baseline), &Side::from_results("head", &now));
-        (!obstacles.is_empty()).then(|| obstacles.into_iter().take(MOST).collect::<Vec<_>>().join(", "))
+        obstacle(self.request.suite, baseline)
     }
 
     /// Base and head in turn; without a base, what the baseline allows to be said: nothing.

@@ -21,6 +21,22 @@ pub enum Sides {
     Candle(BuiltAgainstCandle),
 }
 
+/// What was said, before it is known what follows from it.
+#[derive(Debug)]
+pub struct Said {
+    pub head: Option<PathBuf>,
+    pub base: Option<PathBuf>,
+    pub build_command: Option<String>,
+    /// Variables of ours that building gets, beside those that it always gets.
+    pub env: Vec<String>,
+    pub candle: Option<CandleSource>,
+    /// The configuration file.
+    pub config: Option<PathBuf>,
+    pub source: Source,
+    /// Where builds are kept.
+    pub cache: PathBuf,
+}
+
 /// The base is built from a commit.
 #[derive(Debug)]
 pub struct BuiltByCommand {
@@ -59,6 +75,17 @@ pub enum Base {
     Absent(String),
     /// There is one, and why it can't be made, in one sentence.
     OutOfReach(String),
+}
+
+/// A head that is named outweighs the configuration's candle.
+impl From<Said> for Sides {
+    fn from(Said { head, base, build_command, env, candle, config, source, cache }: Said) -> Self {
+        match (head, build_command, candle) {
+            (Some(product), Some(command), _) => Self::Command(BuiltByCommand { command, product, env, cache }),
+            (None, _, Some(candle)) => Self::Candle(BuiltAgainstCandle { candle, base, config, source, env, cache }),
+            (head, _, _) => Self::Binaries { head, base },
+        }
+    }
 }
 
 impl Sides {

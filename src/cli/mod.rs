@@ -64,6 +64,7 @@ enum Command {
     Ab(Box<commands::ab::Args>),
     Run(Box<commands::run::Args>),
     Compare(commands::compare::Args),
+    Doctor(Box<commands::doctor::Args>),
     Init(commands::init::Args),
     Plan(Box<commands::plan::Args>),
     Baseline(commands::baseline::Args),
@@ -148,6 +149,7 @@ fn tell(error: &Error, err: &mut Writer) -> Result<()> {
 fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
     match command {
         Command::Compare(args) => commands::compare::run(&args, io),
+        Command::Doctor(args) => commands::doctor::run(&args, io),
         Command::Init(args) => commands::init::run(&args, io),
         Command::Plan(args) => commands::plan::run(&args, io),
         Command::CheckEngine(args) => commands::check_engine::run(&args, io),

@@ -10,10 +10,7 @@ use clap::ValueEnum;
 
 use super::publish::Publishing;
 use super::{base, variable};
-use crate::ci::{
-    self, About, Base, BaseCommits, BaseError, BuiltAgainstCandle, BuiltByCommand, Checkout, Local, Measured, Search,
-    Sides,
-};
+use crate::ci::{self, About, Base, BaseCommits, BaseError, Checkout, Local, Measured, Said, Search, Sides};
 use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
 use crate::error::{Advice, Error, Exit, Result};
@@ -157,18 +154,18 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     }
 }
 
-/// A head that is named outweighs the configuration's candle.
 fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
     let candle = args.candle.clone().map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone());
-    let (base, env, cache) = (args.base_binary.clone(), args.build_env.clone(), local.builds());
-    match (args.head_binary.clone(), args.build_command.clone(), candle) {
-        (Some(product), Some(command), _) => Sides::Command(BuiltByCommand { command, product, env, cache }),
-        (None, _, Some(candle)) => {
-            let (config, source) = (config::path(&args.selection), Source::at(&args.source));
-            Sides::Candle(BuiltAgainstCandle { candle, base, config, source, env, cache })
-        }
-        (head, _, _) => Sides::Binaries { head, base },
-    }
+    Sides::from(Said {
+        head: args.head_binary.clone(),
+        base: args.base_binary.clone(),
+        build_command: args.build_command.clone(),
+        env: args.build_env.clone(),
+        candle,
+        config: config::path(&args.selection),
+        source: Source::at(&args.source),
+        cache: local.builds(),
+    })
 }
 
 /// The commit that the event names; else the one that is checked out.

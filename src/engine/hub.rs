@@ -24,8 +24,21 @@ pub struct Snapshot {
 
 /// Downloads config.json and the safetensors of `model`, as far as they aren't in the cache.
 pub fn download(model: &str, revision: Option<&str>, progress: Progress) -> Result<Snapshot, EngineError> {
+    snapshot(model, revision, is_offline(), progress)
+}
+
+/// Is all of `model` in the cache? Nothing is asked of the hub.
+pub fn is_cached(model: &str, revision: Option<&str>) -> bool {
+    snapshot(model, revision, true, &mut |_, _| {}).is_ok()
+}
+
+/// Has somebody said that nothing is to be downloaded?
+pub fn is_offline() -> bool {
+    is_set("HF_HUB_OFFLINE")
+}
+
+fn snapshot(model: &str, revision: Option<&str>, offline: bool, progress: Progress) -> Result<Snapshot, EngineError> {
     let (owner, name) = split_id(model)?;
-    let offline = is_set("HF_HUB_OFFLINE");
     let client = HFClientSync::new().map_err(|error| EngineError::Failed(format!("Hugging Face Hub: {error}")))?;
     let mut repository = Repository {
         files: client.model(owner, name),

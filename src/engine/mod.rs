@@ -7,7 +7,7 @@ pub mod command;
 mod engine_error;
 mod generation;
 pub mod greedy;
-mod hub;
+pub mod hub;
 mod loaded;
 mod needs;
 pub mod profile;

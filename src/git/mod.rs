@@ -52,6 +52,11 @@ pub fn head_commit(repository: &Path) -> Result<String> {
     ask().map_err(failed)
 }
 
+/// Does the clone lack the beginning of its history?
+pub fn is_shallow(repository: &Path) -> Result<bool, GitError> {
+    View::of(repository).map(|view| view.is_shallow())
+}
+
 /// What tells the changes in a checkout from others, in files that git knows; `None` where there are none.
 pub fn changes(repository: &Path) -> Result<Option<String>, GitError> {
     let view = View::of(repository)?;

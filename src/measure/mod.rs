@@ -47,6 +47,7 @@ pub mod worker;
 pub use crate::child::Stop;
 pub use environment::environment;
 pub use halt::{End, Halt};
+pub use idle::busy;
 pub use measured_side::{MeasuredSide, Saved, session_id};
 pub use observer::{At, Observer, Silent, Update};
 pub use program::Worker;

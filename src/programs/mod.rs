@@ -12,7 +12,7 @@ mod named;
 pub use candle::{Candle, Origin, Source};
 pub use checkout::CheckoutBuild;
 pub use commit::Build;
-pub use named::{Repository, Workshop};
+pub use named::{Repository, Workshop, is_candle};
 
 use crate::error::Result;
 use crate::files::Folder;

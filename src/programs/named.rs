@@ -172,7 +172,7 @@ fn says(name: &str, dots: &str) -> bool {
     name.strip_prefix(dots).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn is_candle(root: &Path) -> bool {
+pub fn is_candle(root: &Path) -> bool {
     root.join("candle-core/Cargo.toml").is_file()
 }
 

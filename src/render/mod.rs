@@ -11,6 +11,7 @@ pub mod comparison;
 pub mod conformance;
 pub mod csv;
 mod details;
+pub mod doctor;
 mod facts;
 pub mod greedy_tokens;
 mod headline;

@@ -1,0 +1,80 @@
+//! The machine, and whether the suite fits on it.
+
+use super::found::Check;
+use crate::case::DeviceKind;
+use crate::config::Suite;
+use crate::device::{self, Capacity, Card, Ours};
+use crate::error::Advice;
+use crate::measure;
+use crate::plan::{self, Plan};
+use crate::plural::counted;
+
+const MACHINE: &str = "machine";
+/// More cases that can't run are counted.
+const MOST_CASES: usize = 10;
+
+pub fn checks(suite: Option<&Suite>) -> Vec<Check> {
+    let Some(suite) = suite else { return visible().into_iter().collect() };
+    let mut checks = match suite.device() {
+        DeviceKind::Cpu => vec![cpu(suite)],
+        DeviceKind::Cuda => gpus(suite),
+    };
+    checks.extend(fit(suite));
+    checks
+}
+
+fn visible() -> Option<Check> {
+    let cards = device::driver().map(|driver| driver.cards()).filter(|cards| !cards.is_empty())?;
+    Some(Check::fine(MACHINE, format!("{}, the first of them {}", counted(cards.len(), "GPU"), cards[0].name)))
+}
+
+fn cpu(suite: &Suite) -> Check {
+    let name = Capacity::of(DeviceKind::Cpu, &suite.gpus).name;
+    match device::driver().map_or(0, |driver| driver.cards().len()) {
+        0 => Check::fine(MACHINE, format!("{name}; no GPU is visible, and the suite needs none")),
+        count => Check::note(MACHINE, format!("{name}; the suite doesn't use the {} here", counted(count, "GPU"))),
+    }
+}
+
+fn gpus(suite: &Suite) -> Vec<Check> {
+    let cards = suite.gpus.open();
+    if cards.is_empty() || cards.len() < suite.gpus.count() {
+        let check = Check::missing(MACHINE, format!("the suite {} needs a GPU, and none is visible", suite.name));
+        return vec![
+            check.hint("install NVIDIA's driver, and look at CUDA_VISIBLE_DEVICES; or choose a suite for the CPU"),
+        ];
+    }
+    cards.iter().map(|card| gpu(card.as_ref(), suite)).collect()
+}
+
+fn gpu(card: &dyn Card, suite: &Suite) -> Check {
+    let versions = device::driver().map(|driver| driver.versions()).unwrap_or_default();
+    let driver = versions.driver.as_deref().unwrap_or("unknown");
+    let what = format!("{}, {}, driver {driver}", card.id(), card.hardware().name);
+    match measure::busy(card, &Ours::this_process()) {
+        None => Check::fine(MACHINE, format!("{what}; nobody uses it")),
+        Some(why) => Check::note(MACHINE, format!("{what}; {why}"))
+            .hint(format!("measuring waits up to {} s for it (`idle-wait-seconds`)", suite.limits.idle_wait_seconds)),
+    }
+}
+
+/// By the plan: what is hopeless isn't tried.
+fn fit(suite: &Suite) -> Vec<Check> {
+    match plan::here(suite.clone()) {
+        Ok((_, plan)) => planned(&plan),
+        Err(why) => vec![Check::missing("plan", why.in_one_line())],
+    }
+}
+
+fn planned(plan: &Plan) -> Vec<Check> {
+    let refused = plan.refused();
+    if refused.is_empty() {
+        let minutes = (plan.seconds / 60.0).ceil() as usize;
+        let said = format!("every case fits; a session takes about {}, without downloads", counted(minutes, "minute"));
+        return vec![Check::fine("plan", said)];
+    }
+    let more = refused.len().saturating_sub(MOST_CASES);
+    let more = (more > 0).then(|| Check::missing("plan", format!("{} more can't run", counted(more, "case"))));
+    let cases = refused.iter().take(MOST_CASES);
+    cases.map(|(id, failure)| Check::missing("plan", format!("{id}: {}", failure.reason))).chain(more).collect()
+}
