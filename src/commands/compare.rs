@@ -9,12 +9,15 @@ use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::published;
 use crate::compare::{self, Comparison, Options, Row, Side};
 use crate::error::{Error, Exit, Result};
+use crate::flags;
 use crate::io::{Io, unwritable};
 use crate::metric::{self, Better, Definition, Metric};
 use crate::page::{github, terminal};
 use crate::publish::FailOn;
+use crate::published::Software;
 use crate::render;
 use crate::render::comparison::Files;
 use crate::suggest;
@@ -30,7 +33,20 @@ pub struct Args {
     /// The old results
     base: PathBuf,
     /// The new results
-    head: PathBuf,
+    #[arg(required_unless_present = "published")]
+    head: Option<PathBuf>,
+
+    /// Show BASE beside the numbers that Qwen published, by one software or by all. They are of another machine: the
+    /// ratios are no verdict
+    #[arg(
+        long,
+        value_name = "SOFTWARE",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = flags::word::<Software>(),
+        conflicts_with_all = NOT_BESIDE
+    )]
+    published: Option<Option<Software>>,
 
     /// How to show the comparison
     #[arg(long, value_enum, default_value_t)]
@@ -73,11 +89,25 @@ pub struct Args {
     gate_at_threshold: bool,
 }
 
+/// What decides a verdict has nothing to say where there is none.
+const NOT_BESIDE: [&str; 9] = [
+    "head",
+    "only_changed",
+    "fail_on",
+    "metrics",
+    "allow_mismatch",
+    "same_session",
+    "alpha",
+    "noise_thresholds",
+    "gate_at_threshold",
+];
+
 const EXAMPLES: &str = "Examples:
   bench-diff compare old.json new.json
   bench-diff compare old.json new.json --metric all --only-changed
   bench-diff compare old.json new.json --format markdown --fail-on regression
-  bench-diff compare old.json new.json --same-session --noise-threshold ttft=3 --format json";
+  bench-diff compare old.json new.json --same-session --noise-threshold ttft=3 --format json
+  bench-diff compare results.json --published=vllm";
 
 /// The examples, and the metrics with what holds for each by default.
 fn after_help() -> String {
@@ -153,7 +183,10 @@ fn options(args: &Args, base: &Side, head: &Side) -> Options {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let (base, head) = compare::load(&args.base, &args.head)?;
+    let Some(head) = &args.head else {
+        return published::beside(&args.base, args.published.flatten(), args.format, io);
+    };
+    let (base, head) = compare::load(&args.base, head)?;
     let options = options(args, &base, &head);
     check_metrics(&args.metrics, &options.metrics, &base, &head)?;
     let mut comparison = compare::compare(&base, &head, &options)?;

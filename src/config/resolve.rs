@@ -120,6 +120,7 @@ impl<'a> Resolver<'a> {
         let models = entries.iter().filter_map(|entry| Some((entry, self.model(entry, device, &gpus)?)));
         let models: Vec<(&Entry, SuiteModel)> = models.collect();
         self.check_unique(&models);
+        self.report_refused(&models);
         let models: Vec<SuiteModel> = models.into_iter().map(|(_, model)| model).collect();
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
         let (thresholds, limits) = (self.thresholds(), self.limits());
@@ -181,7 +182,9 @@ impl<'a> Resolver<'a> {
             gpus: gpus.ordinals(),
             ..ModelSpec::generated(name, device)
         };
-        for refusal in engine.refusals(&spec) {
+        let of_model = |refusal: &Refusal| self.is_of_model(entry, refusal);
+        let (own, of_settings): (Vec<_>, Vec<_>) = engine.refusals(&spec).into_iter().partition(of_model);
+        for refusal in of_settings {
             self.report_refusal(entry, refusal);
         }
         let (contexts, generated_length) = self.lengths(entry);
@@ -190,7 +193,7 @@ impl<'a> Resolver<'a> {
             |case: Case| Case { id: name.map_or(case.id.clone(), |name| format!("{}/{name}", case.id)), ..case };
         let cases: Vec<Case> = contexts.iter().map(|&context| named(spec.case(context, generated_length))).collect();
         let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
-        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases })
+        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases, refused: own.into_iter().next() })
     }
 
     fn case_name(&mut self, entry: &Entry<'a>) -> Option<&'a str> {
@@ -208,6 +211,23 @@ impl<'a> Resolver<'a> {
             self.report_model(entry, "engine", |settings| settings.engine.is_some(), error.in_one_line());
             ENGINES[0]
         })
+    }
+
+    /// Is it the model itself that the engine can't run, whatever is set?
+    fn is_of_model(&self, entry: &Entry, refusal: &Refusal) -> bool {
+        refusal.setting == "quantization" && self.pick_model(entry, |settings| settings.quantization).is_none()
+    }
+
+    /// A model that the engine can't run fails its own cases; a suite of nothing else is a mistake.
+    fn report_refused(&mut self, models: &[(&Entry, SuiteModel)]) {
+        if self.complete && models.iter().any(|(_, model)| model.refused.is_none()) {
+            return;
+        }
+        for (entry, model) in models {
+            if let Some(refusal) = model.refused.clone() {
+                self.report_refusal(entry, refusal);
+            }
+        }
     }
 
     /// What the engine can't do. With settings left out it may be their absence's fault, unless it is a setting's own.
