@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::format::ReportFormat as Format;
 use super::published;
 use crate::compare::{self, Comparison, Options, Row, Side};
 use crate::error::{Error, Exit, Result};
@@ -120,19 +120,6 @@ fn after_help() -> String {
     };
     let rows: Vec<String> = Metric::ALL.iter().map(row).collect();
     format!("{EXAMPLES}\n\nMetrics, with unit, better direction and noise threshold:\n{}", rows.join("\n"))
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(super) enum Format {
-    /// For a terminal
-    #[default]
-    Table,
-    /// For a comment on GitHub: as many rows as fit in one
-    Markdown,
-    /// Everything, for programs
-    Json,
-    /// All rows, for spreadsheets
-    Csv,
 }
 
 fn parse_alpha(text: &str) -> Result<f64, String> {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::compare::Format;
+use super::format::ReportFormat as Format;
 use crate::case::Quantization;
 use crate::error::{Error, Exit, Result};
 use crate::flags;

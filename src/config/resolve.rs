@@ -12,12 +12,14 @@ use super::source::{Problem, Source};
 use super::{Suite, SuiteModel, TimeLimits, candle_source};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
-use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
+use crate::engine::{self, ENGINES, EngineKind, ModelSpec};
 use crate::error::Advice;
 use crate::metric::Metric;
 use crate::results::Settings;
 use crate::thresholds::{ALL, ALPHA, ALPHAS, NoiseThreshold, Thresholds};
 use crate::{models, suggest};
+
+mod refusing;
 
 /// Tokens that a warm-up generates where the configuration doesn't say.
 const WARMUP_LENGTH: u32 = 128;
@@ -182,18 +184,14 @@ impl<'a> Resolver<'a> {
             gpus: gpus.ordinals(),
             ..ModelSpec::generated(name, device)
         };
-        let of_model = |refusal: &Refusal| self.is_of_model(entry, refusal);
-        let (own, of_settings): (Vec<_>, Vec<_>) = engine.refusals(&spec).into_iter().partition(of_model);
-        for refusal in of_settings {
-            self.report_refusal(entry, refusal);
-        }
+        let refused = self.refused(entry, engine.refusals(&spec));
         let (contexts, generated_length) = self.lengths(entry);
         let name = self.case_name(entry);
         let named =
             |case: Case| Case { id: name.map_or(case.id.clone(), |name| format!("{}/{name}", case.id)), ..case };
         let cases: Vec<Case> = contexts.iter().map(|&context| named(spec.case(context, generated_length))).collect();
         let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
-        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases, refused: own.into_iter().next() })
+        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases, refused })
     }
 
     fn case_name(&mut self, entry: &Entry<'a>) -> Option<&'a str> {
@@ -211,44 +209,6 @@ impl<'a> Resolver<'a> {
             self.report_model(entry, "engine", |settings| settings.engine.is_some(), error.in_one_line());
             ENGINES[0]
         })
-    }
-
-    /// Is it the model itself that the engine can't run, whatever is set?
-    fn is_of_model(&self, entry: &Entry, refusal: &Refusal) -> bool {
-        refusal.setting == "quantization" && self.pick_model(entry, |settings| settings.quantization).is_none()
-    }
-
-    /// A model that the engine can't run fails its own cases; a suite of nothing else is a mistake.
-    fn report_refused(&mut self, models: &[(&Entry, SuiteModel)]) {
-        if self.complete && models.iter().any(|(_, model)| model.refused.is_none()) {
-            return;
-        }
-        for (entry, model) in models {
-            if let Some(refusal) = model.refused.clone() {
-                self.report_refusal(entry, refusal);
-            }
-        }
-    }
-
-    /// What the engine can't do. With settings left out it may be their absence's fault, unless it is a setting's own.
-    fn report_refusal(&mut self, entry: &Entry, Refusal { setting, reason }: Refusal) {
-        let set: fn(&ModelSettings) -> bool = match setting {
-            "quantization" => |settings| settings.quantization.is_some(),
-            "dtype" => |settings| settings.dtype.is_some(),
-            "command" => |settings| settings.command.is_some(),
-            "server" => |settings| settings.server.is_some(),
-            _ => |settings| settings.implementation.is_some(),
-        };
-        if !self.complete && setting != "quantization" {
-            return;
-        }
-        let before = self.problems.len();
-        if self.pick_model(entry, |settings| set(settings).then_some(())).is_some() {
-            self.report_model(entry, setting, set, reason);
-        } else {
-            self.report_entry(entry, reason);
-        }
-        self.refusals.extend(self.problems.drain(before..));
     }
 
     /// The directory that an entry names: it starts with `.` or `/`, as no id does, or is there and no id.
