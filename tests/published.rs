@@ -101,6 +101,12 @@ fn a_refused_model_fails_its_cases_and_not_the_file() {
     assert!(out.contains(reason), "{out}");
 }
 
+/// Programs don't say beforehand what they need.
+#[test]
+fn a_time_that_nobody_knows_is_not_a_short_one() {
+    insta::assert_snapshot!("plan", good(&["plan", "--config", SUITES, "--suite", "transformers-3-gpus"]));
+}
+
 #[test]
 fn a_model_is_shown_with_how_it_was_measured() {
     insta::assert_snapshot!("table", good(&["published", "32B", "--context-lengths", "1,129024"]));

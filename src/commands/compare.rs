@@ -9,15 +9,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::format::ReportFormat as Format;
-use super::published;
+use super::published::{self, Whose};
 use crate::compare::{self, Comparison, Options, Row, Side};
 use crate::error::{Error, Exit, Result};
-use crate::flags;
 use crate::io::{Io, unwritable};
 use crate::metric::{self, Better, Definition, Metric};
 use crate::page::{github, terminal};
 use crate::publish::FailOn;
-use crate::published::Software;
 use crate::render;
 use crate::render::comparison::Files;
 use crate::suggest;
@@ -43,10 +41,11 @@ pub struct Args {
         value_name = "SOFTWARE",
         num_args = 0..=1,
         require_equals = true,
-        value_parser = flags::word::<Software>(),
+        default_missing_value = "all",
+        value_enum,
         conflicts_with_all = NOT_BESIDE
     )]
-    published: Option<Option<Software>>,
+    published: Option<Whose>,
 
     /// How to show the comparison
     #[arg(long, value_enum, default_value_t)]
@@ -171,7 +170,7 @@ fn options(args: &Args, base: &Side, head: &Side) -> Options {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let Some(head) = &args.head else {
-        return published::beside(&args.base, args.published.flatten(), args.format, io);
+        return published::beside(&args.base, args.published.unwrap_or_default(), args.format, io);
     };
     let (base, head) = compare::load(&args.base, head)?;
     let options = options(args, &base, &head);

@@ -73,10 +73,32 @@ fn wanted(args: &Args) -> Result<Vec<Published>> {
     Ok(found)
 }
 
+/// Whose published numbers results are shown beside.
+#[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+pub(super) enum Whose {
+    /// Those of all software
+    #[default]
+    All,
+    /// Those of Hugging Face transformers
+    Transformers,
+    /// Those of vLLM
+    Vllm,
+}
+
+impl Whose {
+    fn software(self) -> Option<Software> {
+        match self {
+            Self::All => None,
+            Self::Transformers => Some(Software::Transformers),
+            Self::Vllm => Some(Software::Vllm),
+        }
+    }
+}
+
 /// Results beside the published numbers. Whatever the ratios are, that is a success.
-pub(super) fn beside(path: &Path, software: Option<Software>, format: Format, io: &mut Io) -> Result<Exit> {
+pub(super) fn beside(path: &Path, whose: Whose, format: Format, io: &mut Io) -> Result<Exit> {
     let results = results::read(path)?;
-    let beside = published::beside(&results, software);
+    let beside = published::beside(&results, whose.software());
     match format {
         Format::Json => io.out.json(&beside)?,
         Format::Csv => io.out.text(&beside_csv(&beside))?,

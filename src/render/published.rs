@@ -73,6 +73,9 @@ pub fn beside_page(results: &Results, beside: &Beside) -> Page {
     let rows = || beside.cases.iter().flat_map(|case| &case.published).map(|ratio| &ratio.published);
     let mut said: Vec<Line> = beside.unmatched.iter().map(why).collect();
     said.extend(memories(&beside.cases));
+    let by_vllm = rows().any(|row| row.software == Software::Vllm);
+    let untold = by_vllm && beside.cases.iter().any(|case| case.memory.is_some());
+    said.extend(untold.then(|| "memory of vLLM was not published: it takes its share of a GPU at once".into()));
     said.extend(notes(rows()));
     let used = Software::ALL.into_iter().filter(|software| rows().any(|row| row.software == *software));
     said.extend(used.map(how));
