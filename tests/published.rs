@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use bench_diff::published::{Published, Software, rows};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -82,6 +83,82 @@ fn our_engine_measures_every_published_case_once() {
     let ours = measured("candle");
     assert_eq!(ours.len(), published.len());
     assert_eq!(ours.into_iter().map(without_gpus).collect::<BTreeSet<_>>(), published);
+}
+
+/// vLLM's share of the memory, its length, and whether it has no CUDA graphs.
+type Setting = (String, u64, bool);
+
+/// As Qwen's script chooses it.
+fn usual_length(longest: u64) -> u64 {
+    [32_768, 65_536, 131_072].into_iter().find(|length| *length >= longest + 2048).unwrap()
+}
+
+fn published_setting(row: &Published) -> Setting {
+    let settings = Software::Vllm.table().settings.iter();
+    let meaning = settings.filter(|setting| Some(setting.note) == row.note).map(|setting| setting.meaning).next();
+    let words: Vec<&str> = meaning.unwrap_or_default().split([' ', ',']).collect();
+    let after = |name: &str| words.iter().position(|word| *word == name).map(|at| words[at + 1]);
+    let length = after("max_model_len").map(|length| length.parse().unwrap());
+    (
+        after("gpu_memory_utilization").unwrap_or("0.9").to_owned(),
+        length.unwrap_or_else(|| usual_length(u64::from(row.context_length))),
+        meaning.is_some_and(|meaning| meaning.contains("no CUDA graphs")),
+    )
+}
+
+fn called_with(command: &[&str], contexts: &[u64]) -> Setting {
+    let after = |flag: &str| command.iter().position(|word| *word == flag).map(|at| command[at + 1]);
+    let length = after("--max-model-len").map(|length| length.parse().unwrap());
+    (
+        after("--gpu-memory-utilization").unwrap_or("0.9").to_owned(),
+        length.unwrap_or_else(|| usual_length(*contexts.iter().max().unwrap())),
+        command.contains(&"--enforce-eager"),
+    )
+}
+
+/// Model, context, number of GPUs, and the command of each case of the suites that call an adapter.
+fn called(adapter: &str) -> Vec<(String, u64, usize, Vec<u64>, Vec<String>)> {
+    let suites: toml::Table = toml::from_str(&fs::read_to_string(SUITES).unwrap()).unwrap();
+    let mut called = Vec::new();
+    for suite in suites["suites"].as_table().unwrap().values() {
+        for model in suite["models"].as_array().unwrap() {
+            let own = |key: &str| model.get(key).or_else(|| suite.get(key));
+            let Some(command) = own("command").and_then(toml::Value::as_array) else { continue };
+            let command: Vec<String> = command.iter().map(|word| word.as_str().unwrap().to_owned()).collect();
+            let contexts = own("context-lengths").unwrap().as_array().unwrap().iter();
+            let contexts: Vec<u64> = contexts.map(|context| context.as_integer().unwrap() as u64).collect();
+            let id = model.as_str().or_else(|| model["model"].as_str()).unwrap();
+            let gpus = own("gpus").map_or(1, |gpus| gpus.as_array().unwrap().len());
+            if command[1] == adapter {
+                let case = |context: &u64| (id.to_owned(), *context, gpus, contexts.clone(), command.clone());
+                called.extend(contexts.iter().map(case));
+            }
+        }
+    }
+    called
+}
+
+#[test]
+fn vllm_is_measured_with_the_settings_that_were_published() {
+    let called = called("adapters/vllm.py");
+    for row in rows().iter().filter(|row| row.software == Software::Vllm) {
+        let key = (row.model, u64::from(row.context_length), row.gpus as usize);
+        let case = called.iter().find(|(id, context, gpus, ..)| (id.as_str(), *context, *gpus) == key);
+        let (.., contexts, command) = case.unwrap();
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        assert_eq!(called_with(&command, contexts), published_setting(row), "{row:?}");
+    }
+}
+
+#[test]
+fn the_suites_call_the_adapters_with_flags_that_they_have() {
+    for (adapter, cases) in [("adapters/transformers.py", 112), ("adapters/vllm.py", 147)] {
+        let (source, called) = (fs::read_to_string(adapter).unwrap(), called(adapter));
+        assert_eq!(called.len(), cases);
+        for flag in called.iter().flat_map(|(.., command)| command).filter(|word| word.starts_with("--")) {
+            assert!(source.contains(&format!("add_argument(\"{flag}\"")), "{adapter} {flag}");
+        }
+    }
 }
 
 /// The engine can't run quantized models: their cases fail, and the others are planned.
