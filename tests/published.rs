@@ -332,6 +332,13 @@ fn flags_of_verdicts_and_published_numbers_exclude_each_other() {
         let (exit, _, err) = run(&[&["compare", "docs/samples/old.json", "--published"], flags].concat());
         assert!(exit == 2 && err.contains("cannot be used with"), "{flags:?}: {err}");
     }
+    let (exit, _, err) = run(&["compare", "docs/samples/old.json", "--published"]);
+    assert_eq!(exit, 2);
+    assert_eq!(
+        err,
+        "error: docs/samples/old.json is a list, as of samples, and not a results file\n  hint: name a file that \
+         `bench-diff run` or `bench-diff ci` wrote\n"
+    );
     let (exit, _, err) = run(&["compare", "docs/samples/old.json"]);
     assert!(exit == 2 && err.contains("<HEAD>"), "{err}");
     assert!(Path::new(SUITES).is_file());
