@@ -116,8 +116,17 @@ fn called_with(command: &[&str], contexts: &[u64]) -> Setting {
     )
 }
 
-/// Model, context, number of GPUs, and the command of each case of the suites that call an adapter.
-fn called(adapter: &str) -> Vec<(String, u64, usize, Vec<u64>, Vec<String>)> {
+/// A case of a suite that calls an adapter.
+struct Called {
+    model: String,
+    context: u64,
+    gpus: usize,
+    /// All of its entry: the model is loaded for the longest.
+    contexts: Vec<u64>,
+    command: Vec<String>,
+}
+
+fn called(adapter: &str) -> Vec<Called> {
     let suites: toml::Table = toml::from_str(&fs::read_to_string(SUITES).unwrap()).unwrap();
     let mut called = Vec::new();
     for suite in suites["suites"].as_table().unwrap().values() {
@@ -130,8 +139,13 @@ fn called(adapter: &str) -> Vec<(String, u64, usize, Vec<u64>, Vec<String>)> {
             let id = model.as_str().or_else(|| model["model"].as_str()).unwrap();
             let gpus = own("gpus").map_or(1, |gpus| gpus.as_array().unwrap().len());
             if command[1] == adapter {
-                let case = |context: &u64| (id.to_owned(), *context, gpus, contexts.clone(), command.clone());
-                called.extend(contexts.iter().map(case));
+                called.extend(contexts.iter().map(|&context| Called {
+                    model: id.to_owned(),
+                    context,
+                    gpus,
+                    contexts: contexts.clone(),
+                    command: command.clone(),
+                }));
             }
         }
     }
@@ -143,10 +157,9 @@ fn vllm_is_measured_with_the_settings_that_were_published() {
     let called = called("adapters/vllm.py");
     for row in rows().iter().filter(|row| row.software == Software::Vllm) {
         let key = (row.model, u64::from(row.context_length), row.gpus as usize);
-        let case = called.iter().find(|(id, context, gpus, ..)| (id.as_str(), *context, *gpus) == key);
-        let (.., contexts, command) = case.unwrap();
-        let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        assert_eq!(called_with(&command, contexts), published_setting(row), "{row:?}");
+        let case = called.iter().find(|case| (case.model.as_str(), case.context, case.gpus) == key).unwrap();
+        let command: Vec<&str> = case.command.iter().map(String::as_str).collect();
+        assert_eq!(called_with(&command, &case.contexts), published_setting(row), "{row:?}");
     }
 }
 
@@ -155,7 +168,7 @@ fn the_suites_call_the_adapters_with_flags_that_they_have() {
     for (adapter, cases) in [("adapters/transformers.py", 112), ("adapters/vllm.py", 147)] {
         let (source, called) = (fs::read_to_string(adapter).unwrap(), called(adapter));
         assert_eq!(called.len(), cases);
-        for flag in called.iter().flat_map(|(.., command)| command).filter(|word| word.starts_with("--")) {
+        for flag in called.iter().flat_map(|case| &case.command).filter(|word| word.starts_with("--")) {
             assert!(source.contains(&format!("add_argument(\"{flag}\"")), "{adapter} {flag}");
         }
     }
