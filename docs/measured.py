@@ -10,7 +10,7 @@ import pathlib
 import statistics
 import sys
 
-PUBLISHED = pathlib.Path(__file__).parent / "published" / "qwen25_speed.csv"
+PUBLISHED = pathlib.Path(__file__).parent.parent / "src" / "published" / "qwen25_speed.csv"
 
 
 def published():

@@ -34,6 +34,7 @@ mod plural;
 mod programs;
 mod progress;
 mod publish;
+pub mod published;
 mod recognize;
 mod redact;
 pub mod render;

@@ -96,6 +96,16 @@ pub fn smallest_change(share: Share) -> Figure {
     if share > Share::new(1.0) { Figure("over 100%".to_owned()) } else { percent(share) }
 }
 
+/// So many times another number: `34.3×`, `5.22×`.
+pub fn times(ratio: f64) -> Figure {
+    let digits = match ratio.abs() {
+        size if size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        _ => 2,
+    };
+    Figure(format!("{ratio:.digits$}×"))
+}
+
 /// `3`
 pub fn count(count: usize) -> Figure {
     Figure(count.to_string())
@@ -124,6 +134,7 @@ mod tests {
         assert_eq!(shown, ["-2.9%", "+3.0%", "0%", "+128%", "+0.04%", "-0.00%", "+inf%"]);
         let shown: Vec<_> = [0.003, -0.0004, 0.16, 1.5].map(|it| plus_minus(Share::new(it)).0).into();
         assert_eq!(shown, ["±0.3", "±0.04", "±16.0", "±150"]);
+        assert_eq!([0.123, 5.2246, 34.33, 128.4].map(|it| times(it).0), ["0.12×", "5.22×", "34.3×", "128×"]);
         assert_eq!(mean_and_deviation(100.23, Some(0.123)).0, "100.2 ± 0.1");
         assert_eq!(mean_and_deviation(9000.0, None).0, "9000");
         assert_eq!([999.97, 99.996, 9.9996].map(|it| value(it).0), ["1000", "100.0", "10.00"]);

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::case::Case;
 use crate::config::{CandleSource, Suite, SuiteModel};
 use crate::device::Capacity;
-use crate::engine::{self, EngineError, Memory, Needs};
+use crate::engine::{self, EngineError, Memory, Needs, Refusal};
 use crate::error::{Error, Exit, Result};
 use crate::measure::prompt::prompt;
 use crate::results::{Failure, FailureKind, Settings};
@@ -33,7 +33,7 @@ pub struct Plan {
     pub runs: u32,
     /// In the order of the configuration.
     pub cases: Vec<PlannedCase>,
-    /// For everything, loading included, downloads excluded.
+    /// For everything that the engines can tell, loading included, downloads excluded.
     pub seconds: f64,
 }
 
@@ -45,8 +45,9 @@ pub struct PlannedCase {
     /// Absent where the engine can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
-    /// For one run of the case, warm-up included, loading excluded.
-    pub seconds: f64,
+    /// For one run of the case, warm-up included, loading excluded. Absent where the engine can't tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<f64>,
     /// Why it can't run: the case becomes this failure without being tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -59,9 +60,9 @@ impl Plan {
         failures.collect()
     }
 
-    /// Expected seconds of a run, by case.
+    /// Expected seconds of a run, by case, where the engine can tell.
     pub fn seconds_by_case(&self) -> BTreeMap<String, f64> {
-        self.cases.iter().map(|case| (case.case.id.clone(), case.seconds)).collect()
+        self.cases.iter().filter_map(|case| Some((case.case.id.clone(), case.seconds?))).collect()
     }
 
     /// The suite with each model's length cut to the longest of its cases that can run: the KV cache is made for it.
@@ -88,6 +89,10 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
     let mut cases = Vec::new();
     let mut seconds = 0.0;
     for model in &suite.models {
+        if let Some(refusal) = &model.refused {
+            cases.extend(model.cases.iter().map(|case| refused(case, refusal)));
+            continue;
+        }
         let needs = needs(model, &device).map_err(|error| Error::of(Exit::Usage, error))?;
         let planned: Vec<_> = model
             .cases
@@ -98,7 +103,7 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
         let running = || planned.iter().filter(|case| case.failure.is_none());
         if running().next().is_some() {
             let load = START_SECONDS + needs[0].load_seconds;
-            seconds += f64::from(suite.settings.runs) * (load + running().map(|case| case.seconds).sum::<f64>());
+            seconds += f64::from(suite.settings.runs) * (load + running().filter_map(|case| case.seconds).sum::<f64>());
         }
         cases.extend(planned);
     }
@@ -112,6 +117,12 @@ fn needs(model: &SuiteModel, device: &Capacity) -> Result<Vec<Needs>, EngineErro
     model.cases.iter().map(|case| engine.needs(&model.spec, case, device)).collect()
 }
 
+/// A case of a model that its engine can't run.
+fn refused(case: &Case, refusal: &Refusal) -> PlannedCase {
+    let failure = Failure { kind: FailureKind::Error, reason: refusal.reason.clone() };
+    PlannedCase { case: case.clone(), memory: None, seconds: None, failure: Some(failure) }
+}
+
 fn plan_case(case: &Case, needs: &Needs, settings: &Settings, device: &Capacity) -> PlannedCase {
     let reason = needs.obstacle.clone().or_else(|| too_large(needs.memory?, device.memory?));
     let failure = reason.map(|reason| Failure { kind: FailureKind::DoesNotFit, reason });
@@ -121,8 +132,9 @@ fn plan_case(case: &Case, needs: &Needs, settings: &Settings, device: &Capacity)
     });
     let warmup_length = settings.warmup_length.unwrap_or(case.generated_length);
     let generation = |length| needs.generation_seconds(case.context_length, length);
-    let seconds = f64::from(settings.iterations) * generation(case.generated_length)
-        + f64::from(settings.warmup) * generation(warmup_length);
+    let seconds = generation(case.generated_length)
+        .zip(generation(warmup_length))
+        .map(|(measured, warmup)| f64::from(settings.iterations) * measured + f64::from(settings.warmup) * warmup);
     PlannedCase { case: case.clone(), memory: needs.memory, seconds, failure }
 }
 

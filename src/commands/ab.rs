@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::compare::{Format, parse_noise_threshold, show};
+use super::compare::{parse_noise_threshold, show};
+use super::format::ReportFormat as Format;
 use crate::ci::Local;
 use crate::compare::{LOOKS, Options, Trial};
 use crate::config::{self, CandleSource, Selection, Suite};

@@ -5,10 +5,11 @@ use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::format::ReportFormat as Format;
+use super::published::{self, Whose};
 use crate::compare::{self, Comparison, Options, Row, Side};
 use crate::error::{Error, Exit, Result};
 use crate::io::{Io, unwritable};
@@ -30,7 +31,21 @@ pub struct Args {
     /// The old results
     base: PathBuf,
     /// The new results
-    head: PathBuf,
+    #[arg(required_unless_present = "published")]
+    head: Option<PathBuf>,
+
+    /// Show BASE beside the numbers that Qwen published, by one software or by all. They are of another machine: the
+    /// ratios are no verdict
+    #[arg(
+        long,
+        value_name = "SOFTWARE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        value_enum,
+        conflicts_with_all = NOT_BESIDE
+    )]
+    published: Option<Whose>,
 
     /// How to show the comparison
     #[arg(long, value_enum, default_value_t)]
@@ -73,11 +88,25 @@ pub struct Args {
     gate_at_threshold: bool,
 }
 
+/// What decides a verdict has nothing to say where there is none.
+const NOT_BESIDE: [&str; 9] = [
+    "head",
+    "only_changed",
+    "fail_on",
+    "metrics",
+    "allow_mismatch",
+    "same_session",
+    "alpha",
+    "noise_thresholds",
+    "gate_at_threshold",
+];
+
 const EXAMPLES: &str = "Examples:
   bench-diff compare old.json new.json
   bench-diff compare old.json new.json --metric all --only-changed
   bench-diff compare old.json new.json --format markdown --fail-on regression
-  bench-diff compare old.json new.json --same-session --noise-threshold ttft=3 --format json";
+  bench-diff compare old.json new.json --same-session --noise-threshold ttft=3 --format json
+  bench-diff compare results.json --published=vllm";
 
 /// The examples, and the metrics with what holds for each by default.
 fn after_help() -> String {
@@ -90,19 +119,6 @@ fn after_help() -> String {
     };
     let rows: Vec<String> = Metric::ALL.iter().map(row).collect();
     format!("{EXAMPLES}\n\nMetrics, with unit, better direction and noise threshold:\n{}", rows.join("\n"))
-}
-
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub(super) enum Format {
-    /// For a terminal
-    #[default]
-    Table,
-    /// For a comment on GitHub: as many rows as fit in one
-    Markdown,
-    /// Everything, for programs
-    Json,
-    /// All rows, for spreadsheets
-    Csv,
 }
 
 fn parse_alpha(text: &str) -> Result<f64, String> {
@@ -153,7 +169,10 @@ fn options(args: &Args, base: &Side, head: &Side) -> Options {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let (base, head) = compare::load(&args.base, &args.head)?;
+    let Some(head) = &args.head else {
+        return published::beside(&args.base, args.published.unwrap_or_default(), args.format, io);
+    };
+    let (base, head) = compare::load(&args.base, head)?;
     let options = options(args, &base, &head);
     check_metrics(&args.metrics, &options.metrics, &base, &head)?;
     let mut comparison = compare::compare(&base, &head, &options)?;

@@ -17,6 +17,7 @@ pub mod init;
 pub mod plan;
 pub mod profile;
 pub mod publish;
+pub mod published;
 pub mod run;
 pub mod schema;
 pub mod worker;

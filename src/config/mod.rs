@@ -18,7 +18,7 @@ pub use plain_name::is_plain_name;
 
 use crate::case::{Case, DeviceKind};
 use crate::device::{Gpus, Machine};
-use crate::engine::ModelSpec;
+use crate::engine::{ModelSpec, Refusal};
 use crate::error::{Error, Result};
 use crate::results::Settings;
 use crate::suggest;
@@ -73,6 +73,8 @@ pub struct SuiteModel {
     pub spec: ModelSpec,
     /// What is then measured, in this order.
     pub cases: Vec<Case>,
+    /// Why the engine can't run the model: its cases fail without being tried, and the rest of the suite goes on.
+    pub refused: Option<Refusal>,
 }
 
 /// When to give up.

@@ -11,12 +11,14 @@ use super::source::{Problem, Source};
 use super::{Suite, SuiteModel, candle_source};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
-use crate::engine::{self, ENGINES, EngineKind, ModelSpec, Refusal};
+use crate::engine::{self, ENGINES, EngineKind, ModelSpec};
 use crate::error::Advice;
 use crate::metric::Metric;
 use crate::results::Settings;
 use crate::thresholds::Thresholds;
 use crate::{models, suggest};
+
+mod refusing;
 
 /// Tokens that a warm-up generates where the configuration doesn't say.
 const WARMUP_LENGTH: u32 = 128;
@@ -119,6 +121,7 @@ impl<'a> Resolver<'a> {
         let models = entries.iter().filter_map(|entry| Some((entry, self.model(entry, device, &gpus)?)));
         let models: Vec<(&Entry, SuiteModel)> = models.collect();
         self.check_unique(&models);
+        self.report_refused(&models);
         let models: Vec<SuiteModel> = models.into_iter().map(|(_, model)| model).collect();
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
         let (thresholds, limits) = (self.thresholds(), self.limits());
@@ -180,16 +183,14 @@ impl<'a> Resolver<'a> {
             gpus: gpus.ordinals(),
             ..ModelSpec::generated(name, device)
         };
-        for refusal in engine.refusals(&spec) {
-            self.report_refusal(entry, refusal);
-        }
+        let refused = self.refused(entry, engine.refusals(&spec));
         let (contexts, generated_length) = self.lengths(entry);
         let name = self.case_name(entry);
         let named =
             |case: Case| Case { id: name.map_or(case.id.clone(), |name| format!("{}/{name}", case.id)), ..case };
         let cases: Vec<Case> = contexts.iter().map(|&context| named(spec.case(context, generated_length))).collect();
         let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
-        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases })
+        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases, refused })
     }
 
     fn case_name(&mut self, entry: &Entry<'a>) -> Option<&'a str> {
@@ -207,27 +208,6 @@ impl<'a> Resolver<'a> {
             self.report_model(entry, "engine", |settings| settings.engine.is_some(), error.in_one_line());
             ENGINES[0]
         })
-    }
-
-    /// What the engine can't do. With settings left out it may be their absence's fault, unless it is a setting's own.
-    fn report_refusal(&mut self, entry: &Entry, Refusal { setting, reason }: Refusal) {
-        let set: fn(&ModelSettings) -> bool = match setting {
-            "quantization" => |settings| settings.quantization.is_some(),
-            "dtype" => |settings| settings.dtype.is_some(),
-            "command" => |settings| settings.command.is_some(),
-            "server" => |settings| settings.server.is_some(),
-            _ => |settings| settings.implementation.is_some(),
-        };
-        if !self.complete && setting != "quantization" {
-            return;
-        }
-        let before = self.problems.len();
-        if self.pick_model(entry, |settings| set(settings).then_some(())).is_some() {
-            self.report_model(entry, setting, set, reason);
-        } else {
-            self.report_entry(entry, reason);
-        }
-        self.refusals.extend(self.problems.drain(before..));
     }
 
     /// The directory that an entry names: it starts with `.` or `/`, as no id does, or is there and no id.

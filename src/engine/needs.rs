@@ -22,11 +22,11 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// Prefill and decode of one generation.
-    pub fn generation_seconds(&self, context_length: u32, generated_length: u32) -> f64 {
+    /// Prefill and decode of one generation; `None` where the engine can't tell.
+    pub fn generation_seconds(&self, context_length: u32, generated_length: u32) -> Option<f64> {
         let (context, generated) = (f64::from(context_length), f64::from(generated_length));
         let step = self.step_seconds + self.cached_token_seconds * (context + generated / 2.0);
-        self.prefill_seconds + generated * step
+        (step > 0.0).then_some(self.prefill_seconds + generated * step)
     }
 }
 

@@ -64,7 +64,7 @@ fn of_test(row: &Row, value: fn(&Tested) -> Option<f64>) -> String {
 }
 
 /// A text cell: quoted where RFC 4180 asks for it, and never taken for a formula by a spreadsheet.
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     let text = crate::escape::line(text);
     let guard = if text.starts_with(['=', '+', '-', '@']) { "'" } else { "" };
     if text.contains([',', '"']) {

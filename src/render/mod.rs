@@ -18,6 +18,7 @@ mod headline;
 mod next_step;
 pub mod planned_cases;
 pub mod profile_tables;
+pub mod published;
 pub mod pull_request;
 pub mod reproduce;
 pub mod run;

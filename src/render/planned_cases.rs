@@ -47,22 +47,37 @@ fn table(cases: &[PlannedCase], names: &Names) -> Table {
 fn time(planned: &PlannedCase) -> Cell {
     match planned.failure {
         Some(_) => Cell { mark: Some((Icon::Failed, "won't run")), lines: Vec::new() },
-        None => duration(planned.seconds).into(),
+        None => planned.seconds.map_or_else(Cell::default, |seconds| duration(seconds).into()),
     }
 }
 
 fn summary(plan: &Plan) -> Line {
-    let running = plan.cases.iter().filter(|case| case.failure.is_none()).count();
+    let running = || plan.cases.iter().filter(|case| case.failure.is_none());
     let (all, runs) = (count(plan.cases.len()), count(plan.runs as usize));
-    line![count(running), " of ", all, " cases will run, ", runs, " runs each: ", duration(plan.seconds)]
+    let untold = running().filter(|case| case.seconds.is_none()).count();
+    let time = match untold {
+        0 => line![": ", duration(plan.seconds)],
+        _ if untold == running().count() => ": their engine can't tell how long that takes".into(),
+        untold => {
+            line![": ", duration(plan.seconds), ", and ", count(untold), " whose engine can't tell how long they take"]
+        }
+    };
+    line![count(running().count()), " of ", all, " cases will run, ", runs, " runs each"].and(time)
 }
 
+/// Neighbours that share a reason, as the contexts of a model do, share a line.
 fn refused(cases: &[PlannedCase]) -> Vec<Line> {
-    let why = |planned: &PlannedCase| {
-        let reason = foreign(&planned.failure.as_ref()?.reason, SENTENCE);
-        Some(line!["won't run: ", name(&planned.case.id, NAME), ": ", reason])
+    let failed = cases.iter().filter_map(|planned| Some((planned, &planned.failure.as_ref()?.reason)));
+    let failed: Vec<(&PlannedCase, &String)> = failed.collect();
+    let why = |alike: &[(&PlannedCase, &String)]| {
+        let (first, reason) = alike.first()?;
+        let more = match alike.len() - 1 {
+            0 => Line::default(),
+            more => line![" and ", count(more), " more"],
+        };
+        Some(line!["won't run: ", name(&first.case.id, NAME), more, ": ", foreign(reason, SENTENCE)])
     };
-    cases.iter().filter_map(why).collect()
+    failed.chunk_by(|(_, one), (_, next)| one == next).filter_map(why).collect()
 }
 
 fn gib(bytes: u64) -> Figure {

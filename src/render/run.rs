@@ -22,7 +22,8 @@ pub fn page(results: &Results) -> Page {
     }
 }
 
-fn heading(results: &Results, session: &Session) -> Line {
+/// Which suite, on which device, of which program.
+pub(super) fn heading(results: &Results, session: &Session) -> Line {
     let environment = &session.environment;
     let device = environment.gpus.first().map(|gpu| &gpu.name).or(environment.cpu.as_ref());
     let device = device.map_or_else(|| "an unknown device".into(), |device| foreign(device, NAME));

@@ -89,17 +89,24 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn transformers(&self) -> String {
+    /// Their flag says which attention ran: `graph` has a flash kernel, and adapters/transformers.py names its own.
+    fn has_flash_attention(&self) -> bool {
+        let implementation = self.implementation.as_str();
+        implementation == "graph" || implementation.starts_with("flash_attention")
+    }
+
+    /// `comment` is what whoever measured calls the row.
+    fn transformers(&self, comment: &str) -> String {
         let case = self.case;
-        // Their flag says which attention ran; of ours only `graph` has a flash kernel.
-        let flash = if self.implementation.as_str() == "graph" { "True" } else { "False" };
+        let flash = if self.has_flash_attention() { "True" } else { "False" };
         let memory = self.allocated_gb.map_or_else(String::new, |gb| format!("{gb:.4}"));
         format!(
-            "{},{},{},{},{flash},default,{:.4},{memory}",
+            "{},{},{},{},{flash},{},{:.4},{memory}",
             field(&case.model),
             case.batch_size,
             case.context_length,
             case.generated_length,
+            field(comment),
             self.speed
         )
     }
@@ -123,7 +130,10 @@ fn exported(rows: &[Row], now: Timestamp) -> Result<BTreeMap<PathBuf, String>> {
     let stamp = now.strftime("%m%d%H%M%S").to_string();
     let mut files = BTreeMap::new();
     for (name, rows) in by_file(rows, &stamp) {
-        files.insert(Path::new("transformers").join(&name), csv(TRANSFORMERS_HEADER, &rows, |row| row.transformers()));
+        // Theirs hold one row. Where several engines ran the same, a reader must know which row is whose.
+        let comment = |row: &Row| if rows.len() == 1 { "default".to_owned() } else { row.case.id.clone() };
+        let transformers = csv(TRANSFORMERS_HEADER, &rows, |row| row.transformers(&comment(row)));
+        files.insert(Path::new("transformers").join(&name), transformers);
         files.insert(Path::new("vllm").join(&name), csv(VLLM_HEADER, &rows, |row| row.vllm()));
     }
     let stamp = now.strftime("%Y%m%d_%H%M%S").to_string();

@@ -40,6 +40,10 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
 /// Parses and checks results; `name` stands for the file in errors.
 pub fn parse(name: &str, text: Vec<u8>) -> Result<Results> {
     let what = "a results file";
+    if text.trim_ascii_start().starts_with(b"[") && recognize(&text).is_none() {
+        return Err(Error::usage(format!("{name} is a list, as of samples, and not {what}"))
+            .hint("name a file that `bench-diff run` or `bench-diff ci` wrote"));
+    }
     let schema = schema_of(&text).or_else(|| schema_of(&null_for_bad_numbers(&text)?));
     check_schema(name, schema.unwrap_or(SCHEMA))?;
     let parsed = match schema {

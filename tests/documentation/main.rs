@@ -30,6 +30,8 @@ impl Place {
             ("docs/samples/new.json", "new.json"),
             ("docs/samples/old.json", "docs/samples/old.json"),
             ("docs/samples/new.json", "docs/samples/new.json"),
+            ("docs/measured/h100-full.json", "docs/measured/h100-full.json"),
+            ("suites/qwen2.5-speed-benchmark.toml", "suites/qwen2.5-speed-benchmark.toml"),
             ("tests/fixtures/schemas/results.v2.json", "results.json"),
             ("tests/fixtures/schemas/results.v2.json", ".bench-diff/latest/results.json"),
             ("tests/fixtures/schemas/report.v3.json", "bench-results/report.json"),

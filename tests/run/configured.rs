@@ -23,6 +23,23 @@ fn results_keep_the_thresholds_of_their_configuration() {
     assert_eq!((rows.len(), &comparison["alpha"]), (4, &serde_json::json!(0.01)));
 }
 
+/// The engine can't run the one model; the other is measured.
+#[test]
+fn a_refused_model_fails_its_cases_and_the_rest_is_measured() {
+    let bench = Bench::new();
+    bench.write("bench-diff.toml", &CONFIG.replace("\"./two\"", "\"Qwen/Qwen2.5-0.5B-Instruct-AWQ\""));
+    let finished = bench.run(&["--runs", "1"]);
+    assert_eq!(finished.code, Some(3), "{}", finished.err);
+    let results = bench.results();
+    let awq = |context: u32| format!("Qwen2.5-0.5B-Instruct-AWQ/awq/{context} 1 Error");
+    let mut runs = runs(&results);
+    runs.sort();
+    assert_eq!(runs, [awq(1), awq(8), "one/f32/1 1".to_owned(), "one/f32/8 1".to_owned()]);
+    let reason = "`Qwen/Qwen2.5-0.5B-Instruct-AWQ` with awq weights is not supported yet: use an unquantized model";
+    assert!(failures(&results).iter().all(|(_, said)| said == reason), "{:?}", failures(&results));
+    assert_eq!(bench.read("log"), "start\none/f32/1\none/f32/8\n", "nothing is started for it");
+}
+
 /// Without any, the file is what it always was.
 #[test]
 fn nothing_is_kept_of_the_usual_thresholds() {

@@ -1,5 +1,7 @@
 //! Results that are there, as the files of the programs that measured Qwen's published numbers.
 
+use serde_json::{Value, json};
+
 use super::*;
 
 fn files(bench: &Bench, folder: &str) -> Vec<(String, String)> {
@@ -41,4 +43,72 @@ fn what_cant_be_exported_is_said() {
     bench.write("taken", "");
     let taken = bench.bench_diff(&["export", "results.json", "taken"]);
     assert!(taken.code == Some(2) && taken.err.starts_with("error: can't write files to taken/"), "{}", taken.err);
+}
+
+/// A results file of that case, run by other engines, in a bench of its own.
+fn of_engines(engines: &[Value]) -> Bench {
+    let bench = Bench::new();
+    assert_eq!(bench.run(&["--runs", "2", "--model", "./one", "--context-lengths", "8"]).code, Some(0));
+    let mut results: Value = serde_json::from_str(&bench.read("results.json")).unwrap();
+    let (case, runs) = (results["cases"][0].take(), results["sessions"][0]["runs"].take());
+    let merged = |into: &Value, own: &Value| {
+        let mut all = into.as_object().unwrap().clone();
+        all.extend(own.as_object().unwrap().clone());
+        Value::Object(all)
+    };
+    let id = |engine: &Value| json!({ "id": format!("one/f32/8/{}", engine["case"]["engine"].as_str().unwrap()) });
+    results["cases"] = engines.iter().map(|engine| merged(&merged(&case, &engine["case"]), &id(engine))).collect();
+    let runs_of = |engine: &Value| {
+        let named = json!({ "case": id(engine)["id"] });
+        let all = runs.as_array().unwrap().iter();
+        all.map(|run| merged(&merged(run, &engine["run"]), &named)).collect::<Vec<_>>()
+    };
+    results["sessions"][0]["runs"] = engines.iter().flat_map(runs_of).collect();
+    bench.write("results.json", &results.to_string());
+    bench
+}
+
+fn of_command() -> Value {
+    let speeds = json!({ "speed": 47.5, "e2e_latency": 43_116.0, "ttft": 43_116.0, "allocated_memory": 1259.52 });
+    json!({
+        "case": { "engine": "command", "implementation": "default", "model": "Qwen/Qwen2.5-0.5B-Instruct", "device": "cuda",
+                  "gpus": 1, "context_length": 6144, "generated_length": 2048 },
+        "run": { "implementation": "flash_attention_2", "metrics": speeds },
+    })
+}
+
+fn of_server() -> Value {
+    let mut server = of_command();
+    server["case"]["engine"] = json!("server");
+    server["case"]["gpus"] = json!(2);
+    server["run"] = json!({ "metrics": { "speed": 300.0, "e2e_latency": 6826.667, "peak_memory": 70_000.0 } });
+    server["run"]["implementation"] = Value::Null;
+    server
+}
+
+fn exported(bench: &Bench) -> String {
+    assert_eq!(bench.bench_diff(&["export", "results.json", "out"]).code, Some(0));
+    let mut shown = String::new();
+    for (name, text) in files(bench, "out") {
+        shown += &format!("== {name}\n{text}");
+    }
+    let reports = fs::read_dir(bench.path("out/evalscope/Qwen2.5-0.5B-Instruct")).unwrap();
+    reports.for_each(|time| shown += &fs::read_to_string(time.unwrap().path().join("speed_benchmark.json")).unwrap());
+    shown
+}
+
+/// A program and a server write what Qwen's scripts write; memory that nobody knows is empty.
+#[test]
+fn results_of_programs_and_servers_are_exported_too() {
+    insta::assert_snapshot!("exported_command", exported(&of_engines(&[of_command()])));
+    insta::assert_snapshot!("exported_server", exported(&of_engines(&[of_server()])));
+}
+
+/// The files have no column for the engine, so the comment says whose a row is.
+#[test]
+fn engines_that_share_a_file_stay_distinguishable() {
+    let shown = exported(&of_engines(&[of_command(), of_server()]));
+    let ours =
+        ["1,6144,2048,True,one/f32/8/command,47.5000,1.2300\n", "1,6144,2048,False,one/f32/8/server,300.0000,\n"];
+    assert!(ours.iter().all(|row| shown.contains(row)), "{shown}");
 }

@@ -1,0 +1,56 @@
+//! What an engine can't do: of a setting it is a mistake of the file, of a model the failure of its cases.
+
+use super::{Entry, Resolver};
+use crate::config::SuiteModel;
+use crate::config::file::ModelSettings;
+use crate::engine::Refusal;
+
+impl Resolver<'_> {
+    /// Why the model itself can't be run. What is of settings is reported.
+    pub(super) fn refused(&mut self, entry: &Entry, refusals: Vec<Refusal>) -> Option<Refusal> {
+        let (of_model, of_settings): (Vec<_>, Vec<_>) =
+            refusals.into_iter().partition(|refusal| self.is_of_model(entry, refusal));
+        for refusal in of_settings {
+            self.report_refusal(entry, refusal);
+        }
+        of_model.into_iter().next()
+    }
+
+    /// Is it the model itself that the engine can't run, whatever is set?
+    fn is_of_model(&self, entry: &Entry, refusal: &Refusal) -> bool {
+        refusal.setting == "quantization" && self.pick_model(entry, |settings| settings.quantization).is_none()
+    }
+
+    /// A model that the engine can't run fails its own cases; a suite of nothing else is a mistake.
+    pub(super) fn report_refused(&mut self, models: &[(&Entry, SuiteModel)]) {
+        if self.complete && models.iter().any(|(_, model)| model.refused.is_none()) {
+            return;
+        }
+        for (entry, model) in models {
+            if let Some(refusal) = model.refused.clone() {
+                self.report_refusal(entry, refusal);
+            }
+        }
+    }
+
+    /// What the engine can't do. With settings left out it may be their absence's fault, unless it is a setting's own.
+    fn report_refusal(&mut self, entry: &Entry, Refusal { setting, reason }: Refusal) {
+        let set: fn(&ModelSettings) -> bool = match setting {
+            "quantization" => |settings| settings.quantization.is_some(),
+            "dtype" => |settings| settings.dtype.is_some(),
+            "command" => |settings| settings.command.is_some(),
+            "server" => |settings| settings.server.is_some(),
+            _ => |settings| settings.implementation.is_some(),
+        };
+        if !self.complete && setting != "quantization" {
+            return;
+        }
+        let before = self.problems.len();
+        if self.pick_model(entry, |settings| set(settings).then_some(())).is_some() {
+            self.report_model(entry, setting, set, reason);
+        } else {
+            self.report_entry(entry, reason);
+        }
+        self.refusals.extend(self.problems.drain(before..));
+    }
+}
