@@ -19,6 +19,7 @@ pub mod error;
 mod escape;
 pub mod files;
 mod flags;
+mod formats;
 mod git;
 pub mod github;
 mod hex;

@@ -6,11 +6,13 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::compare::{self, Comparison, Options, Row, Side};
 use crate::error::{Error, Exit, Result};
+use crate::formats::{self, FORMATS};
 use crate::io::{Io, unwritable};
 use crate::metric::{self, Better, Definition, Metric};
 use crate::page::{github, terminal};
@@ -22,8 +24,9 @@ use crate::thresholds::{ALL, ALPHAS, AUTO, NoiseThreshold};
 
 /// Compare two result files: did speed, latency or memory change?
 ///
-/// Reads results that bench-diff wrote, and samples of other tools: a JSON array of
+/// Reads results that bench-diff wrote, files of other tools (see --from), and samples: a JSON array of
 /// {"case", "metric", "unit", "better": "higher"|"lower", "samples": [..]} (or "sessions": [[..], ..]).
+/// `-` is standard input; a folder's files are read together.
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub struct Args {
@@ -43,6 +46,9 @@ pub struct Args {
     #[arg(long, value_name = "WHAT", default_value = FailOn::DEFAULT)]
     fail_on: FailOn,
 
+    /// The format of both files [default: what they look like]
+    #[arg(long, value_name = "FORMAT", value_parser = foreign_format(), hide_possible_values = true, help_heading = "What to compare")]
+    from: Option<&'static formats::Format>,
     /// Compare only this metric (repeatable); `all` for every one [default: those with a * below, and all of other tools].
     /// Also as tables head it: `decode`
     #[arg(long = "metric", value_name = "NAME", help_heading = "What to compare")]
@@ -89,7 +95,12 @@ fn after_help() -> String {
         format!("{mark} {name:<18}  {unit:<6} {better:<6} {percent:>2}%  {}", metric.meaning())
     };
     let rows: Vec<String> = Metric::ALL.iter().map(row).collect();
-    format!("{EXAMPLES}\n\nMetrics, with unit, better direction and noise threshold:\n{}", rows.join("\n"))
+    let formats: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
+    let formats = formats.join(", ");
+    format!(
+        "{EXAMPLES}\n\nFormats of other tools, for --from:\n{formats}\n\nMetrics, with unit, better direction and noise threshold:\n{}",
+        rows.join("\n")
+    )
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -103,6 +114,12 @@ pub(super) enum Format {
     Json,
     /// All rows, for spreadsheets
     Csv,
+}
+
+/// The name of another tool's format.
+fn foreign_format() -> impl TypedValueParser<Value = &'static formats::Format> {
+    let names = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name));
+    names.map(|name| formats::named(&name).expect("a possible value is a format"))
 }
 
 fn parse_alpha(text: &str) -> Result<f64, String> {
@@ -153,7 +170,7 @@ fn options(args: &Args, base: &Side, head: &Side) -> Options {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let (base, head) = compare::load(&args.base, &args.head)?;
+    let (base, head) = compare::load(&args.base, &args.head, args.from)?;
     let options = options(args, &base, &head);
     check_metrics(&args.metrics, &options.metrics, &base, &head)?;
     let mut comparison = compare::compare(&base, &head, &options)?;
