@@ -2,6 +2,7 @@
 
 use csv::{ReaderBuilder, StringRecord};
 
+use super::cells::Cells;
 use super::foreign_file::ForeignFile;
 use crate::error::{Error, Result};
 
@@ -21,11 +22,14 @@ impl Table {
     /// A row that is shorter or longer than the header is an error: the last one of a file that was cut off.
     ///
     /// Headers of files that were put together one after the other are left out.
-    pub fn read(file: &ForeignFile) -> Result<Self> {
+    pub fn read(file: &ForeignFile, cells: &mut Cells) -> Result<Self> {
         let text = file.text();
+        file.warn_of_open_end(&text, cells);
         let mut reader = ReaderBuilder::new().from_reader(text.as_bytes());
-        let unreadable =
-            |error: csv::Error| file.error("has a row that doesn't fit its header: it looks cut off").because(error);
+        let unreadable = |error: csv::Error| {
+            let line = error.position().map_or(0, csv::Position::line);
+            file.error(&format!("line {line} doesn't fit the header: the file looks cut off"))
+        };
         let header = reader.headers().map_err(unreadable)?.clone();
         let rows: Result<Vec<StringRecord>, csv::Error> = reader.into_records().collect();
         let rows = rows.map_err(unreadable)?.into_iter().filter(|row| *row != header).collect();

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 
+use super::cells::Cells;
 use crate::error::{Error, Result};
 use crate::results::without_bad_numbers;
 
@@ -37,6 +38,13 @@ impl ForeignFile<'_> {
     /// Lines, also of Windows. What isn't UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(self.text).replace("\r\n", "\n")
+    }
+
+    /// Tools end their last line. Without that, its last number may be the half of one.
+    pub fn warn_of_open_end(&self, text: &str, cells: &mut Cells) {
+        if !text.ends_with('\n') {
+            cells.warn(format!("{} ends in the middle of a line: its last value may be cut off", self.name));
+        }
     }
 
     fn tolerant<T>(&self, parse: impl Fn(&[u8]) -> serde_json::Result<T>) -> Result<T> {

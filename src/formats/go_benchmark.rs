@@ -40,6 +40,7 @@ fn is_name(word: &str) -> bool {
 
 fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
     let text = file.text();
+    file.warn_of_open_end(&text, cells);
     let mut reader = Reader::default();
     for (index, line) in text.lines().enumerate() {
         reader.line(line, cells).map_err(|problem| file.error(&format!("line {} {problem}", index + 1)))?;

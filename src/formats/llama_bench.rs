@@ -64,7 +64,7 @@ struct Test {
 
 fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
     let json = matches!(file.text.trim_ascii_start().first(), Some(b'{' | b'['));
-    let tests = if json { file.documents()? } else { from_csv(file)? };
+    let tests = if json { file.documents()? } else { from_csv(file, cells)? };
     let varying: Vec<&str> = SETTINGS.into_iter().filter(|name| varies(&tests, name)).collect();
     for test in tests {
         let case = test.case(&varying);
@@ -80,7 +80,7 @@ fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
 }
 
 fn varies(tests: &[Test], setting: &str) -> bool {
-    let values: BTreeSet<String> = tests.iter().map(|test| test.setting(setting)).collect();
+    let values: BTreeSet<String> = tests.iter().filter_map(|test| test.setting(setting)).collect();
     values.len() > 1
 }
 
@@ -91,26 +91,22 @@ impl Test {
         parts.extend((self.n_prompt > 0).then(|| format!("pp{}", self.n_prompt)));
         parts.extend((self.n_gen > 0).then(|| format!("tg{}", self.n_gen)));
         let depth = if self.n_depth > 0 { format!(" @ d{}", self.n_depth) } else { String::new() };
-        let settings: String = varying.iter().map(|name| format!(", {name} {}", self.setting(name))).collect();
+        let settings = varying.iter().filter_map(|name| Some(format!(", {name} {}", self.setting(name)?)));
+        let settings: String = settings.collect();
         format!("{}, {}{depth}{settings}", self.model_type, parts.join("+"))
     }
 
-    fn setting(&self, name: &str) -> String {
-        match self.settings.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
-            None => String::new(),
-        }
+    /// Absent in files of other versions.
+    fn setting(&self, name: &str) -> Option<String> {
+        self.settings.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
     }
 }
 
-fn from_csv(file: &ForeignFile) -> Result<Vec<Test>> {
-    let table = Table::read(file)?;
+fn from_csv(file: &ForeignFile, cells: &mut Cells) -> Result<Vec<Test>> {
+    let table = Table::read(file, cells)?;
     let test = |row: &Row| {
         let count = |column: &str| row.number(column).map(|number| number as u64);
-        let settings = SETTINGS
-            .iter()
-            .map(|name| ((*name).to_owned(), Value::String(row.text(name).unwrap_or_default().to_owned())));
+        let setting = |name: &&str| Some(((*name).to_owned(), Value::from(row.text(name)?)));
         Some(Test {
             samples_ts: None,
             avg_ts: row.number("avg_ts"),
@@ -118,7 +114,7 @@ fn from_csv(file: &ForeignFile) -> Result<Vec<Test>> {
             n_gen: count("n_gen")?,
             n_depth: count("n_depth").unwrap_or(0),
             model_type: row.text("model_type")?.to_owned(),
-            settings: settings.collect(),
+            settings: SETTINGS.iter().filter_map(setting).collect(),
         })
     };
     table.rows().map(|row| test(&row).ok_or_else(|| row.error(file, "has no test of a model"))).collect()

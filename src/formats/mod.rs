@@ -114,7 +114,7 @@ impl Format {
         }
         if self.repeats == Repeats::WithinProgram && reading.has_samples() {
             reading.warnings.push(format!(
-                "{name}: {} repeats within one process: its samples don't show how processes differ",
+                "{name}: samples of {} are repetitions within one process: they don't show how processes differ",
                 self.tool
             ));
         }

@@ -19,7 +19,7 @@ pub(super) const FORMAT: Format = Format {
 const HEADERS: [&str; 2] = ["model_id_or_path,batch_size,", "Model ID,Input Length,"];
 
 fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
-    let table = Table::read(file)?;
+    let table = Table::read(file, cells)?;
     let add = if table.has("Model ID") { vllm } else { transformers };
     table.rows().try_for_each(|row| add(&row, cells).ok_or_else(|| row.error(file, "lacks its model or its speed")))
 }

@@ -225,7 +225,7 @@ fn an_average_is_never_significant() {
 fn repetitions_within_a_process_are_said_to_be_that() {
     let warns = |name: &str| {
         let printed = compare_json(&Files::of_bytes(&fixture(name), &fixture(name)), &[]);
-        printed.warnings.iter().any(|warning| warning.contains("repeats within one process"))
+        printed.warnings.iter().any(|warning| warning.contains("are repetitions within one process"))
     };
     assert!(warns("criterion-sample.json") && warns("llama-bench.json") && warns("vllm-latency.json"));
     assert!(!warns("hyperfine-1.json") && !warns("criterion-estimates.json") && !warns("qwen-transformers.csv"));
@@ -269,7 +269,7 @@ fn faults_of_foreign_files_in_one_sentence() {
     let cut = |name: &str, at: usize| String::from_utf8(fixture(name)[..at].to_vec()).unwrap();
     let faults = [
         ("a failed llama-bench", "[\n".to_owned()),
-        ("llama-bench, cut off", cut("llama-bench.json", 1400)),
+        ("llama-bench, cut off", cut("llama-bench.json", 1100)),
         ("llama-bench's CSV, cut off", cut("llama-bench.csv", 300)),
         ("llama-bench's header alone", cut("llama-bench.csv", 143)),
         ("llama-bench without a model", r#"[{"n_prompt": 1, "n_gen": 0, "samples_ts": [1.0]}]"#.to_owned()),
@@ -303,6 +303,20 @@ fn faults_of_foreign_files_in_one_sentence() {
         said += &format!("{what}\n  {}\n", shown.trim_end().replace('\n', "\n  "));
     }
     insta::assert_snapshot!(said);
+}
+
+/// Half a number is one as well: `12.5` of `12.58`.
+#[test]
+fn a_last_line_that_doesnt_end_is_warned_of() {
+    for name in ["go.txt", "qwen-vllm.csv", "llama-bench.csv"] {
+        let whole = fixture(name);
+        let open = whole.trim_ascii_end();
+        let warns = |head: &[u8]| {
+            let printed = compare_json(&Files::of_bytes(&whole, head), &[]);
+            printed.warnings.iter().any(|warning| warning.contains("its last value may be cut off"))
+        };
+        assert!(warns(open) && !warns(&whole), "{name}");
+    }
 }
 
 #[test]
