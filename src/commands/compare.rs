@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::compare::{self, Comparison, Options, Row, Side};
 use crate::error::{Error, Exit, Result};
-use crate::formats::{self, FORMATS};
+use crate::formats::{self, FORMATS, Format as ForeignFormat};
 use crate::io::{Io, unwritable};
 use crate::metric::{self, Better, Definition, Metric};
 use crate::page::{github, terminal};
@@ -48,7 +48,7 @@ pub struct Args {
 
     /// The format of both files [default: what they look like]
     #[arg(long, value_name = "FORMAT", value_parser = foreign_format(), hide_possible_values = true, help_heading = "What to compare")]
-    from: Option<&'static formats::Format>,
+    from: Option<&'static ForeignFormat>,
     /// Compare only this metric (repeatable); `all` for every one [default: those with a * below, and all of other tools].
     /// Also as tables head it: `decode`
     #[arg(long = "metric", value_name = "NAME", help_heading = "What to compare")]
@@ -95,8 +95,9 @@ fn after_help() -> String {
         format!("{mark} {name:<18}  {unit:<6} {better:<6} {percent:>2}%  {}", metric.meaning())
     };
     let rows: Vec<String> = Metric::ALL.iter().map(row).collect();
-    let formats: Vec<&str> = FORMATS.iter().map(|format| format.name).collect();
-    let formats = formats.join(", ");
+    let formats: Vec<String> =
+        FORMATS.iter().map(|ForeignFormat { name, tool, .. }| format!("  {name:<28}  {tool}")).collect();
+    let formats = formats.join("\n");
     format!(
         "{EXAMPLES}\n\nFormats of other tools, for --from:\n{formats}\n\nMetrics, with unit, better direction and noise threshold:\n{}",
         rows.join("\n")
@@ -117,7 +118,7 @@ pub(super) enum Format {
 }
 
 /// The name of another tool's format.
-fn foreign_format() -> impl TypedValueParser<Value = &'static formats::Format> {
+fn foreign_format() -> impl TypedValueParser<Value = &'static ForeignFormat> {
     let names = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name));
     names.map(|name| formats::named(&name).expect("a possible value is a format"))
 }

@@ -139,6 +139,25 @@ const FORMATS: [(&str, &[&str]); 18] = [
     ),
 ];
 
+/// The formats in the order of the help, and a file of each.
+const NAMED: [(&str, &str); 15] = [
+    ("llama-bench", "llama-bench.json"),
+    ("vllm-latency", "vllm-latency.json"),
+    ("vllm-throughput", "vllm-throughput.json"),
+    ("vllm-serve", "vllm-serve.json"),
+    ("hyperfine", "hyperfine-2.json"),
+    ("criterion", "criterion-sample.json"),
+    ("pytest-benchmark", "pytest-benchmark.json"),
+    ("go", "go.txt"),
+    ("github-action-benchmark-data", "data.js"),
+    ("github-action-benchmark", "github-action-benchmark.json"),
+    ("customSmallerIsBetter", "github-action-benchmark.json"),
+    ("customBiggerIsBetter", "github-action-benchmark.json"),
+    ("evalscope", "speed_benchmark.json"),
+    ("qwen-csv", "qwen-vllm.csv"),
+    ("bencher", "bencher.json"),
+];
+
 /// The rows of a file that is compared with itself.
 fn rows(content: &[u8], flags: &[&str]) -> Vec<String> {
     let printed = compare_json(&Files::of_bytes(content, content), flags);
@@ -162,30 +181,24 @@ fn values_units_and_directions_of_every_format() {
 /// Else a format could be added that no test has a file of.
 #[test]
 fn every_format_of_the_help_has_a_fixture_that_is_read_when_it_is_named() {
-    let named = [
-        ("llama-bench", "llama-bench.json"),
-        ("vllm-latency", "vllm-latency.json"),
-        ("vllm-throughput", "vllm-throughput.json"),
-        ("vllm-serve", "vllm-serve.json"),
-        ("hyperfine", "hyperfine-2.json"),
-        ("criterion", "criterion-sample.json"),
-        ("pytest-benchmark", "pytest-benchmark.json"),
-        ("go", "go.txt"),
-        ("github-action-benchmark-data", "data.js"),
-        ("github-action-benchmark", "github-action-benchmark.json"),
-        ("customSmallerIsBetter", "github-action-benchmark.json"),
-        ("customBiggerIsBetter", "github-action-benchmark.json"),
-        ("evalscope", "speed_benchmark.json"),
-        ("qwen-csv", "qwen-vllm.csv"),
-        ("bencher", "bencher.json"),
-    ];
     let files = Files::of_bytes(b"", b"");
     let (_, help, _) = run(&files, &["--help"]);
-    let names: Vec<&str> = named.iter().map(|(format, _)| *format).collect();
-    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(help.contains(&names.join(", ")), "{help}");
-    for (format, name) in named {
+    let listed = help.lines().skip_while(|line| !line.starts_with("Formats of other tools")).skip(1);
+    let listed: Vec<&str> = listed.map_while(|line| line.split_whitespace().next()).collect();
+    assert_eq!(listed, NAMED.map(|(format, _)| format), "{help}");
+    for (format, name) in NAMED {
         assert!(!rows(&fixture(name), &["--from", format]).is_empty(), "{format}");
+    }
+}
+
+#[test]
+fn a_file_that_is_read_as_another_format_ends_in_words() {
+    for (format, _) in NAMED {
+        for (name, _) in FORMATS {
+            let content = fixture(name);
+            let (exit, ..) = run(&Files::of_bytes(&content, &content), &["--from", format, "--fail-on", "never"]);
+            assert!([SUCCESS, usage_error()].contains(&exit), "{name} as {format}");
+        }
     }
 }
 
@@ -263,6 +276,11 @@ fn a_damaged_file_ends_in_words() {
     }
 }
 
+const DIRECTIONS: &str = r#"window.BENCHMARK_DATA = {"entries": {
+    "a": [{"tool": "cargo", "benches": [{"name": "x", "value": 1, "unit": "points"}]}],
+    "b": [{"tool": "pytest", "benches": [{"name": "x", "value": 1, "unit": "points"}]}]
+}}"#;
+
 #[test]
 fn faults_of_foreign_files_in_one_sentence() {
     let deep = format!("{{\"a\": {{\"b\": {{\"value\": {}1{}}}}}}}", "[".repeat(100_000), "]".repeat(100_000));
@@ -271,7 +289,7 @@ fn faults_of_foreign_files_in_one_sentence() {
         ("a failed llama-bench", "[\n".to_owned()),
         ("llama-bench, cut off", cut("llama-bench.json", 1100)),
         ("llama-bench's CSV, cut off", cut("llama-bench.csv", 300)),
-        ("llama-bench's header alone", cut("llama-bench.csv", 143)),
+        ("llama-bench's header alone", cut("llama-bench.csv", 137)),
         ("llama-bench without a model", r#"[{"n_prompt": 1, "n_gen": 0, "samples_ts": [1.0]}]"#.to_owned()),
         (
             "a server that answered nothing",
@@ -292,8 +310,8 @@ fn faults_of_foreign_files_in_one_sentence() {
         ("Bencher, a name twice", r#"{"a": {"latency": {"value": 1}, "latency": {"value": 2}}}"#.to_owned()),
         ("Bencher, deep", deep),
         ("a name that is empty", r#"[{"name": "", "value": 1, "unit": "ms"}]"#.to_owned()),
-        ("two units", "BenchmarkA 1 5 ns/op\nBenchmarkA 1 5 us/op\nUnit x better=lower\n".to_owned()),
-        ("Qwen's CSV without a speed", cut("qwen-vllm.csv", 88) + "m,1,2,1,1.0,\r\n"),
+        ("two directions", DIRECTIONS.to_owned()),
+        ("Qwen's CSV without a speed", cut("qwen-vllm.csv", 92) + "m,1,2,1,1.0,\r\n"),
         ("Qwen's CSV, cut off", cut("qwen-vllm.csv", 120)),
     ];
     let mut said = String::new();
