@@ -71,7 +71,7 @@ fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
                 return Err(file.error(&format!("`{name}` of `{benchmark}` occurs twice")));
             }
             match measure(&name) {
-                Some(measure) => cells.average(&benchmark, measure, value),
+                Some(measure) => cells.value(&benchmark, measure, value),
                 None => cells.leave_out(&name),
             }
         }

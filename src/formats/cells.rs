@@ -89,6 +89,11 @@ impl Cells {
         }
     }
 
+    /// Adds an average that must be there: a `null` was no number.
+    pub fn value(&mut self, case: &str, measure: Measure, value: Option<f64>) {
+        self.average(case, measure, Some(value.unwrap_or(f64::NAN)));
+    }
+
     /// Adds the samples, or else their average.
     pub fn samples_or(&mut self, case: &str, measure: Measure, samples: Option<Vec<Option<f64>>>, mean: Option<f64>) {
         match samples {

@@ -49,7 +49,7 @@ pub(super) fn add(file: &ForeignFile, case: &str, cells: &mut Cells) -> Result<(
             let each = times.iter().zip(&iters).map(|(time, count)| Some((*time)? / (*count)?));
             cells.samples(case, TIME, each);
         }
-        Document::Estimates { mean } => cells.average(case, TIME, mean.point_estimate),
+        Document::Estimates { mean } => cells.value(case, TIME, mean.point_estimate),
     }
     Ok(())
 }

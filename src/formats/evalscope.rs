@@ -30,7 +30,7 @@ struct Row {
 fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
     for Row { prompt_tokens, speed, memory } in file.json::<Vec<Row>>()? {
         let case = format!("context {prompt_tokens}");
-        cells.average(&case, Measure::of(Metric::Speed, "tok/s"), speed);
+        cells.value(&case, Measure::of(Metric::Speed, "tok/s"), speed);
         let measured = memory.filter(|gib| *gib != 0.0);
         cells.average(&case, Measure::of(Metric::AllocatedMemory, "GiB"), measured);
     }

@@ -100,7 +100,7 @@ fn add(benches: &[Bench], suite: &str, better: Option<Better>, cells: &mut Cells
         }
         let metric = if unit.is_empty() { "value" } else { unit };
         match better.or_else(|| direction::of_unit(unit)) {
-            Some(better) => cells.average(&format!("{suite}{name}"), Measure { name: metric, unit, better }, *value),
+            Some(better) => cells.value(&format!("{suite}{name}"), Measure { name: metric, unit, better }, *value),
             None => cells.leave_out(metric),
         }
     }
