@@ -20,6 +20,7 @@ pub mod error;
 mod escape;
 pub mod files;
 mod flags;
+mod formats;
 mod git;
 pub mod github;
 mod hex;

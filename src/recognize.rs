@@ -61,8 +61,8 @@ pub fn recognize(content: &[u8]) -> Option<Foreign> {
     }
     let head = String::from_utf8_lossy(&text[..text.len().min(HEAD)]);
     let (_, tool) = TOOLS.iter().find(|(key, _)| head.contains(key))?;
-    let what = format!("is of {tool}, whose files can't be read yet");
-    Some(Foreign { what, hint: "write its values as plain samples; `bench-diff compare --help` shows how" })
+    let what = format!("is of {tool}, whose files only `bench-diff compare` reads");
+    Some(Foreign { what, hint: "compare it with another one of its kind" })
 }
 
 /// Git writes these at the start of lines.

@@ -81,6 +81,7 @@ fn libraries_stay_in_their_rooms() {
 const LIBRARIES: &[(&str, &[&str])] = &[
     // The crate's face shows the command line, for its documentation to be held to it.
     ("clap", &["", "cli", "commands", "config", "flags"]),
+    ("csv", &["formats"]),
     ("candle_core", &["engine"]),
     ("candle_nn", &["engine"]),
     ("candle_transformers", &["engine"]),

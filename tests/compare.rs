@@ -33,6 +33,8 @@ mod screens;
 mod sessions;
 #[path = "compare/sums.rs"]
 mod sums;
+#[path = "compare/tools.rs"]
+mod tools;
 
 use std::process::ExitCode;
 

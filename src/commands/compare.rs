@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -12,6 +13,7 @@ use super::format::ReportFormat as Format;
 use super::published::{self, Whose};
 use crate::compare::{self, Comparison, Options, Row, Side};
 use crate::error::{Error, Exit, Result};
+use crate::formats::{self, FORMATS, Format as ForeignFormat};
 use crate::io::{Io, unwritable};
 use crate::metric::{self, Better, Definition, Metric};
 use crate::page::{github, terminal};
@@ -23,8 +25,9 @@ use crate::thresholds::{ALL, ALPHAS, AUTO, NoiseThreshold};
 
 /// Compare two result files: did speed, latency or memory change?
 ///
-/// Reads results that bench-diff wrote, and samples of other tools: a JSON array of
+/// Reads results that bench-diff wrote, files of other tools (see --from), and samples: a JSON array of
 /// {"case", "metric", "unit", "better": "higher"|"lower", "samples": [..]} (or "sessions": [[..], ..]).
+/// `-` is standard input; a folder's files are read together.
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub struct Args {
@@ -58,6 +61,9 @@ pub struct Args {
     #[arg(long, value_name = "WHAT", default_value = FailOn::DEFAULT)]
     fail_on: FailOn,
 
+    /// The format of both files [default: what they look like]
+    #[arg(long, value_name = "FORMAT", value_parser = foreign_format(), hide_possible_values = true, help_heading = "What to compare")]
+    from: Option<&'static ForeignFormat>,
     /// Compare only this metric (repeatable); `all` for every one [default: those with a * below, and all of other tools].
     /// Also as tables head it: `decode`
     #[arg(long = "metric", value_name = "NAME", help_heading = "What to compare")]
@@ -118,7 +124,19 @@ fn after_help() -> String {
         format!("{mark} {name:<18}  {unit:<6} {better:<6} {percent:>2}%  {}", metric.meaning())
     };
     let rows: Vec<String> = Metric::ALL.iter().map(row).collect();
-    format!("{EXAMPLES}\n\nMetrics, with unit, better direction and noise threshold:\n{}", rows.join("\n"))
+    let formats: Vec<String> =
+        FORMATS.iter().map(|ForeignFormat { name, tool, .. }| format!("  {name:<28}  {tool}")).collect();
+    let formats = formats.join("\n");
+    format!(
+        "{EXAMPLES}\n\nFormats of other tools, for --from:\n{formats}\n\nMetrics, with unit, better direction and noise threshold:\n{}",
+        rows.join("\n")
+    )
+}
+
+/// The name of another tool's format.
+fn foreign_format() -> impl TypedValueParser<Value = &'static ForeignFormat> {
+    let names = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name));
+    names.map(|name| formats::named(&name).expect("a possible value is a format"))
 }
 
 fn parse_alpha(text: &str) -> Result<f64, String> {
@@ -172,7 +190,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let Some(head) = &args.head else {
         return published::beside(&args.base, args.published.unwrap_or_default(), args.format, io);
     };
-    let (base, head) = compare::load(&args.base, head)?;
+    let (base, head) = compare::load(&args.base, head, args.from)?;
     let options = options(args, &base, &head);
     check_metrics(&args.metrics, &options.metrics, &base, &head)?;
     let mut comparison = compare::compare(&base, &head, &options)?;

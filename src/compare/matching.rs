@@ -152,6 +152,7 @@ fn pair<'a>(
         occasions,
         zeros: [base.good_zeros(), head.good_zeros()],
         dropped: [base, head].map(|cell| cell.dropped - cell.good_zeros()),
+        has_average: base.is_average || head.is_average,
         incomparable: None,
     }
 }

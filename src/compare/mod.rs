@@ -12,6 +12,7 @@ mod drift;
 mod failing;
 mod finding;
 mod forecast;
+mod foreign_side;
 mod history;
 mod itself;
 mod learned;

@@ -32,6 +32,8 @@ pub(super) struct Pair<'a> {
     pub zeros: [usize; 2],
     /// Values that were no numbers, by side.
     pub dropped: [usize; 2],
+    /// A side's only value is an average.
+    pub has_average: bool,
     /// In what the case's settings differ.
     pub incomparable: Option<Mismatch>,
 }

@@ -40,6 +40,8 @@ words! {
         SingleRuns = "single-runs",
         /// A single run on each side of a session.
         SingleRunsOfSessions = "single-runs-of-sessions",
+        /// A file of another tool holds an average without its samples.
+        OnlyAverages = "only-averages",
         /// Both sides are of one program.
         SameProgram = "same-program",
         /// The sides' machines or settings differ.
@@ -137,6 +139,8 @@ pub enum Untestable {
     SingleRuns,
     /// Nor has one run a side in each session.
     SingleRunsOfSessions,
+    /// Nor has an average without its samples.
+    OnlyAverages,
     /// As a file says it.
     Told(Told),
 }
@@ -191,6 +195,7 @@ impl Untestable {
             Self::NoSharedValues => Some(ReasonCode::NoSharedValues.into()),
             Self::SingleRuns => Some(ReasonCode::SingleRuns.into()),
             Self::SingleRunsOfSessions => Some(ReasonCode::SingleRunsOfSessions.into()),
+            Self::OnlyAverages => Some(ReasonCode::OnlyAverages.into()),
             Self::Told(told) => told.code.clone(),
         }
     }

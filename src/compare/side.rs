@@ -99,6 +99,8 @@ pub struct CellSide {
     pub dropped: usize,
     /// How many of these were exactly zero.
     pub zeros: usize,
+    /// Its only value is an average without its samples: nothing tells how they varied.
+    pub is_average: bool,
 }
 
 /// A cell's positive, finite values of one session.
@@ -120,7 +122,18 @@ impl CellSide {
             }
             None => (Kind::Timed, DEFAULT_NOISE_THRESHOLD),
         };
-        Self { metric, unit, better, kind, noise_threshold, default: true, sessions: Vec::new(), dropped: 0, zeros: 0 }
+        Self {
+            metric,
+            unit,
+            better,
+            kind,
+            noise_threshold,
+            default: true,
+            sessions: Vec::new(),
+            dropped: 0,
+            zeros: 0,
+            is_average: false,
+        }
     }
 
     pub(super) fn has_values(&self) -> bool {

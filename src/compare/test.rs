@@ -167,6 +167,7 @@ fn obstacle(pair: &Pair) -> Option<Untestable> {
     }
     match valid {
         [0, _] | [_, 0] => Some(Untestable::NoSharedValues),
+        _ if pair.has_average => Some(Untestable::OnlyAverages),
         [1, 1] if pair.zeros == [0, 0] => Some(Untestable::SingleRuns),
         _ => None,
     }

@@ -186,6 +186,9 @@ fn untestable(why: &Untestable) -> String {
         Untestable::SingleRunsOfSessions => {
             "one run on each side of a session can't be distinguished from noise".to_owned()
         }
+        Untestable::OnlyAverages => {
+            "an average without its samples can't be distinguished from noise: how it varies is unknown".to_owned()
+        }
         Untestable::Told(told) => told.text.clone(),
     }
 }

@@ -24,7 +24,7 @@ mod write;
 pub use levels::{Level, levels};
 pub use model::*;
 pub use occasions::Occasions;
-pub(crate) use read::{from_json, read_bytes};
+pub(crate) use read::{from_json, read_bounded, read_bytes, schema_of, without_bad_numbers};
 pub use read::{parse, read};
 
 /// The schema that is written. Those from 1 on are read.

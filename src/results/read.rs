@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::Read;
 use std::path::Path;
 
 use serde::de::{self, Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
@@ -24,10 +24,14 @@ pub fn read(path: &Path) -> Result<Results> {
 
 /// The file's content, of bounded size.
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| Error::reading(path, error);
-    let file = File::open(path).map_err(failed)?;
+    let file = File::open(path).map_err(|error| Error::reading(path, error))?;
+    read_bounded(file, path)
+}
+
+/// What there is to read, of bounded size; `path` stands for it in errors.
+pub fn read_bounded(from: impl Read, path: &Path) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    from.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| Error::reading(path, error))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Error::usage(format!("{} is larger than 1 GiB: not a file to compare", path.display())));
     }
@@ -44,7 +48,7 @@ pub fn parse(name: &str, text: Vec<u8>) -> Result<Results> {
         return Err(Error::usage(format!("{name} is a list, as of samples, and not {what}"))
             .hint("name a file that `bench-diff run` or `bench-diff ci` wrote"));
     }
-    let schema = schema_of(&text).or_else(|| schema_of(&null_for_bad_numbers(&text)?));
+    let schema = schema_of(&text).or_else(|| schema_of(&without_bad_numbers(&text)?));
     check_schema(name, schema.unwrap_or(SCHEMA))?;
     let parsed = match schema {
         Some(1) => from_json::<v1::Results>(name, text, what).map(v2::Results::from),
@@ -77,7 +81,7 @@ pub(crate) fn from_json<T: de::DeserializeOwned>(name: &str, text: Vec<u8>, what
         Ok(value) => return Ok(value),
         Err(error) => error,
     };
-    let error = match null_for_bad_numbers(&text).map(|repaired| serde_json::from_slice(&repaired)) {
+    let error = match without_bad_numbers(&text).map(|repaired| serde_json::from_slice(&repaired)) {
         Some(Ok(value)) => return Ok(value),
         Some(Err(error)) => error,
         None => first,
@@ -95,7 +99,7 @@ pub(crate) fn from_json<T: de::DeserializeOwned>(name: &str, text: Vec<u8>, what
 }
 
 /// The text with `null` in place of numbers that have no finite f64; `None` if there are none.
-fn null_for_bad_numbers(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn without_bad_numbers(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len());
     let mut at = 0;
     let mut repaired = false;
@@ -140,7 +144,7 @@ fn is_bad_number(token: &[u8]) -> bool {
 }
 
 /// The schema that the text names. Files of ours name it first, and reading stops there.
-fn schema_of(text: &[u8]) -> Option<u32> {
+pub(crate) fn schema_of(text: &[u8]) -> Option<u32> {
     struct First<'a>(&'a mut Option<u32>);
     impl<'de> Visitor<'de> for First<'_> {
         type Value = ();

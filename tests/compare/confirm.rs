@@ -66,7 +66,7 @@ fn what_is_open_is_looked_at_again() {
     };
     let sides = |clear: f64, n: usize| {
         let files = Files::new(&cells(10.0, 10.0, n), &cells(clear, 10.11, n));
-        compare::load(&files.base(), &files.head()).expect("samples")
+        compare::load(&files.base(), &files.head(), None).expect("samples")
     };
     let (base, head) = sides(11.0, 4);
     let screen = compare::compare(&base, &head, &options).expect("a comparison");
