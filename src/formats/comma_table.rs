@@ -51,6 +51,12 @@ impl Row<'_> {
         Some(self.fields.get(at)?.trim()).filter(|text| !text.is_empty())
     }
 
+    /// Each column that isn't empty, and what it holds.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &str)> {
+        let pairs = self.header.iter().zip(self.fields.iter());
+        pairs.map(|(name, text)| (name.trim(), text.trim())).filter(|(_, text)| !text.is_empty())
+    }
+
     pub fn number(&self, column: &str) -> Option<f64> {
         self.text(column)?.parse().ok()
     }

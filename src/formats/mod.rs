@@ -8,6 +8,7 @@ mod comma_table;
 mod criterion;
 mod direction;
 mod evalscope;
+mod flat;
 mod folder_of_files;
 mod foreign_file;
 mod github_action_benchmark;

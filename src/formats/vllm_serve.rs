@@ -3,12 +3,8 @@
 //! A document is a run: several of one name, as `--append-result` writes them, are samples. The requests of a run aren't,
 //! since they wait for each other; of `--save-detailed` only the summaries are read.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_json::Value;
-
 use super::cells::{Cells, Measure};
+use super::flat::Flat;
 use super::foreign_file::ForeignFile;
 use super::{Format, Repeats};
 use crate::error::Result;
@@ -32,59 +28,35 @@ const STATISTICS: [&str; 5] = ["mean", "median", "p90", "p95", "p99"];
 /// What they are of; `e2e_latency` is SGLang's.
 const TIMES: [&str; 5] = ["ttft", "tpot", "itl", "e2el", "e2e_latency"];
 
-#[derive(Deserialize)]
-struct Document {
-    #[serde(default)]
-    model_id: Option<String>,
-    #[serde(default)]
-    max_concurrency: Option<Value>,
-    #[serde(default)]
-    request_rate: Option<Value>,
-    #[serde(default)]
-    completed: Option<u64>,
-    #[serde(default)]
-    failed: Option<u64>,
-    #[serde(flatten)]
-    numbers: BTreeMap<String, Value>,
-}
-
 fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
-    for document in file.documents::<Document>()? {
-        let case = document.case();
-        match (document.completed, document.failed) {
-            (Some(0), _) => return Err(file.error(&format!("no request of `{case}` was completed"))),
-            (_, Some(failed @ 1..)) => cells.warn(format!("{}: {failed} requests of `{case}` failed", file.name)),
-            _ => {}
+    for document in file.documents::<Flat>()? {
+        let case = case(&document);
+        if document.number("completed") == Some(0.0) {
+            return Err(file.error(&format!("no request of `{case}` was completed")));
         }
-        document.add(&case, cells);
+        if let Some(failed) = document.number("failed").filter(|failed| *failed > 0.0) {
+            cells.warn(format!("{}: {failed} requests of `{case}` failed", file.name));
+        }
+        add(&document, &case, cells);
     }
     Ok(())
 }
 
-impl Document {
-    /// The model and its load.
-    fn case(&self) -> String {
-        let mut case = self.model_id.clone().unwrap_or_else(|| "serve".to_owned());
-        for (name, value) in [("concurrency", &self.max_concurrency), ("rate", &self.request_rate)] {
-            match value {
-                None | Some(Value::Null) => {}
-                Some(Value::String(text)) => case += &format!(", {name} {text}"),
-                Some(value) => case += &format!(", {name} {value}"),
-            }
-        }
-        case
-    }
+/// The model and its load.
+fn case(document: &Flat) -> String {
+    let load = [("concurrency", "max_concurrency"), ("rate", "request_rate")];
+    let load = load.into_iter().filter_map(|(word, name)| Some(format!(", {word} {}", document.text(name)?)));
+    document.text("model_id").unwrap_or_else(|| "serve".to_owned()) + &load.collect::<String>()
+}
 
-    fn add(&self, case: &str, cells: &mut Cells) {
-        let number = |name: &str| self.numbers.get(name).and_then(Value::as_f64);
-        for (name, unit) in RATES {
-            cells.average(case, Measure::higher(name, unit), number(name));
-        }
-        for time in TIMES {
-            for statistic in STATISTICS {
-                let name = format!("{statistic}_{time}");
-                cells.average(case, Measure::lower(&name, "ms"), number(&format!("{name}_ms")));
-            }
+fn add(document: &Flat, case: &str, cells: &mut Cells) {
+    for (name, unit) in RATES {
+        cells.average(case, Measure::higher(name, unit), document.number(name));
+    }
+    for time in TIMES {
+        for statistic in STATISTICS {
+            let name = format!("{statistic}_{time}");
+            cells.average(case, Measure::lower(&name, "ms"), document.number(&format!("{name}_ms")));
         }
     }
 }
