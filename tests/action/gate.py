@@ -190,6 +190,7 @@ def accepted(world):
 def inconclusive(world):
     """A machine that is another one every day."""
     repository = Repository(world, "noisy", drift=0.1)
+    repository.program("101")
     pull, jobs = repository.run()
     expect(world, "noisy", pull, jobs, "inconclusive", [False, False, True], ("success", "success"), "success", "Can't tell yet: ")
 
@@ -202,9 +203,11 @@ def not_comparable(world):
 
 
 def unchanged(world):
-    """A program beside itself."""
+    """Two builds that are as fast as each other."""
     repository = Repository(world, "same", days=0)
-    pull, jobs = repository.run(measure={"base-binary": "./head"})
+    (repository.path / "head").rename(repository.path / "base")
+    repository.program("100.0")
+    pull, jobs = repository.run(measure={"base-binary": "./base"})
     expect(world, "same", pull, jobs, "unchanged", [False] * 3, ("success", "success"), "success", "No change (nothing over ")
 
 
