@@ -208,7 +208,7 @@ fn without_time_nothing_is_measured_and_the_comparison_says_so() {
     let duelled = place.duel(None, |duel| duel.until_settled(&mut question, Duration::ZERO));
     assert_eq!((duelled.ended, place.log().len(), question.looks.len()), (Ended::OutOfTime, 0, 0));
     let warnings = duelled.comparison.warnings.join("\n");
-    assert!(warnings.contains("2 cases could not be settled: the budget of 0 min was spent"), "{warnings}");
+    assert!(warnings.contains("2 cases could not be settled: the budget of 0 s was spent"), "{warnings}");
 }
 
 #[test]

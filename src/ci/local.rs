@@ -8,7 +8,7 @@ use crate::config::Suite;
 use crate::error::{Error, Result, sentence};
 use crate::files::{self, Folder, Output};
 use crate::measure::Worker;
-use crate::results::{Program, Results};
+use crate::results::Results;
 
 /// The directory that bench-diff keeps to itself, beside the configuration. Git ignores it.
 #[derive(Debug, Clone)]
@@ -93,8 +93,9 @@ impl Local {
     /// Adds a session, if it is of the same program as the baseline; five occasions make a history. The baseline judges
     /// other programs, so it must not contain their sessions.
     pub fn extend(&self, base: &Results, head: &Results) -> Result<String> {
-        let programs = base.sessions.iter().chain(&head.sessions).map(|session| &session.program);
-        if !same_build(programs) {
+        let mut sessions = base.sessions.iter().chain(&head.sessions);
+        let is_one = sessions.next().is_some_and(|first| sessions.all(|other| first.is_named_as_one_build_with(other)));
+        if !is_one {
             // Two builds with local changes may differ although they name the same commit.
             let path = self.store().current(&base.suite, &crate::baseline::hardware(base)?)?;
             return Ok(format!(
@@ -128,11 +129,4 @@ fn copy(program: &Path, to: &Path) -> Result<()> {
     let failed = |error| Error::writing(to, error);
     std::fs::create_dir_all(to.parent().unwrap_or(to)).map_err(failed)?;
     Output::wait_for(to)?.copy(program).map_err(failed)
-}
-
-/// Certainly the same build: all programs report the same commit, without local changes.
-fn same_build<'a>(mut programs: impl Iterator<Item = &'a Program>) -> bool {
-    let Some(first) = programs.next() else { return false };
-    let known = first.commit.as_ref().is_some_and(|commit| !commit.ends_with("-dirty"));
-    known && programs.all(|program| program == first)
 }

@@ -238,7 +238,8 @@ impl<'a> Flow<'a> {
     /// The machine may be slower or faster now, so the baseline's program is measured again if it still exists.
     fn against_local(&mut self, kept: Results, hardware: &str) -> Result<Draft> {
         self.request.local.check(&self.request.suite.name)?;
-        let draft = match self.request.local.program(&self.request.suite.name, hardware) {
+        let kept_program = self.request.local.program(&self.request.suite.name, hardware);
+        let draft = match kept_program.filter(|_| !self.request.suite.has_engines_of_others()) {
             Some(program) => self.against_program(&program)?,
             None => {
                 let (head, end) = self.measure_head()?;

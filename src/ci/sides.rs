@@ -88,6 +88,20 @@ impl From<Said> for Sides {
     }
 }
 
+impl Base {
+    /// A base that would start the head's engine says nothing about it.
+    #[must_use]
+    pub fn without_engines_of_others(self, suite: &Suite) -> Self {
+        match self {
+            Self::Program(_) if suite.has_engines_of_others() => Self::OutOfReach(
+                "the suite's engine is a program of its own, and the base would start the head's: compare it with a baseline"
+                    .to_owned(),
+            ),
+            base => base,
+        }
+    }
+}
+
 impl Sides {
     pub fn head(&self, suite: &Suite) -> Result<Program> {
         match self {

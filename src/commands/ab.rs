@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::compare::{parse_noise_threshold, show};
 use super::format::ReportFormat as Format;
 use crate::ci::Local;
-use crate::compare::{LOOKS, Options, Trial};
+use crate::compare::{self, LOOKS, Options, Trial};
 use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
 use crate::duel::{Contender, Duel, Duelled, Ended};
@@ -162,6 +162,9 @@ fn measure(
 
 fn tell(args: &Args, suite: &Suite, duelled: &Duelled, output: &Folder, io: &mut Io) -> Result<Exit> {
     let Duelled { base, head, comparison, ended, .. } = duelled;
+    let mut comparison = comparison.clone();
+    comparison.acquit(compare::same_program_of(base, head));
+    let comparison = &comparison;
     let stopped = *ended == Ended::Stopped;
     if stopped && runs(base).chain(runs(head)).next().is_none() {
         return stopped_early(io);

@@ -210,7 +210,7 @@ impl Job<'_> {
         let (committed, doubt) = self.committed(&directory, &commits)?;
         let (suite, about, taken_out) = self.as_the_base_judges(&commits);
         let head = sides.head(&suite)?.worker()?;
-        let base = sides.base(&commits.merge_base)?;
+        let base = sides.base(&commits.merge_base)?.without_engines_of_others(&suite);
         if let Base::OutOfReach(why) | Base::Absent(why) = &base {
             writeln!(io.err, "not measuring the base: {}", escape::line(why))?;
         }

@@ -94,6 +94,12 @@ impl Suite {
         self.models[0].spec.device
     }
 
+    /// Some of its models run on programs of others, which are the same whatever build of bench-diff measures them.
+    pub fn has_engines_of_others(&self) -> bool {
+        let of_others = |name| crate::engine::find(name).is_ok_and(|engine| engine.is_of_others());
+        self.models.iter().any(|model| of_others(&model.spec.engine))
+    }
+
     /// Those of all models.
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.models.iter().flat_map(|model| &model.cases)

@@ -29,8 +29,11 @@ impl Budget {
         measured
     }
 
-    /// All of it.
-    pub fn minutes(&self) -> f64 {
-        self.total.as_secs_f64() / 60.0
+    /// All of it, for a person: `20 min`, `5 s`.
+    pub fn in_words(&self) -> String {
+        match self.total.as_secs_f64() {
+            seconds if seconds < 60.0 => format!("{seconds} s"),
+            seconds => format!("{} min", (seconds / 6.0).round() / 10.0),
+        }
     }
 }

@@ -112,7 +112,7 @@ impl<Q: Question> Settling<Q> {
         let mut remarks = self.fresh.remarks(&self.suite);
         let why = match ended {
             Ended::Settled | Ended::OutOfLooks => return remarks,
-            Ended::OutOfTime => format!("the budget of {} min was spent", self.budget.minutes()),
+            Ended::OutOfTime => format!("the budget of {} was spent", self.budget.in_words()),
             Ended::Stopped => "measuring was stopped".to_owned(),
         };
         let open = self.question.open_cases().len();

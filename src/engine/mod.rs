@@ -46,6 +46,11 @@ pub trait EngineKind: Sync {
         false
     }
 
+    /// It runs a program of somebody else, which another build of bench-diff would run just so.
+    fn is_of_others(&self) -> bool {
+        false
+    }
+
     /// The default implementation and type of weights and activations.
     fn usual(&self, device: DeviceKind) -> (&'static str, Dtype);
 

@@ -35,9 +35,10 @@ pub(super) fn heading(results: &Results, session: &Session) -> Line {
 
 /// Nothing is known of one that never ran.
 fn program(session: &Session) -> Line {
+    let engines = session.engines().into_iter().map(|engine| line![", engine ", foreign(&engine.describe(), NAME)]);
     match session.program.describe() {
         said if said.trim().is_empty() => "no program ran".into(),
-        said => foreign(&said, NAME),
+        said => engines.fold(foreign(&said, NAME), Line::and),
     }
 }
 

@@ -1,12 +1,43 @@
 //! Which sessions are of one build.
 
-use super::Session;
+use super::{Outcome, Program, Session};
 
 impl Session {
     /// Certainly of the same build: of one file, or of one commit without local changes.
     pub fn is_surely_of_one_build_with(&self, other: &Self) -> bool {
         let same_file = self.program_sha256.is_some() && self.program_sha256 == other.program_sha256;
-        let named = self.program.commit.as_ref().is_some_and(|commit| !commit.ends_with("-dirty"));
-        same_file || named && self.program == other.program
+        self.has_engines_of(other) && (same_file || self.program.is_certain() && self.program == other.program)
+    }
+
+    /// By what the programs say alone: of one commit without local changes.
+    pub fn is_named_as_one_build_with(&self, other: &Self) -> bool {
+        self.has_engines_of(other) && self.program.is_certain() && self.program == other.program
+    }
+
+    /// Engines that are programs of their own: only a clean commit makes two of them one.
+    fn has_engines_of(&self, other: &Self) -> bool {
+        let (own, others) = (self.engines(), other.engines());
+        let known = |of: &[&Program], among: &[&Program]| of.iter().all(|it| it.is_certain() && among.contains(it));
+        known(&own, &others) && known(&others, &own)
+    }
+
+    /// Each once.
+    pub fn engines(&self) -> Vec<&Program> {
+        let mut engines: Vec<&Program> = Vec::new();
+        for run in &self.runs {
+            let Outcome::Ok(measured) = &run.outcome else { continue };
+            let Some(engine) = &measured.program else { continue };
+            if !engines.contains(&engine) {
+                engines.push(engine);
+            }
+        }
+        engines
+    }
+}
+
+impl Program {
+    /// Its commit says all about it: nothing of it was changed locally.
+    pub fn is_certain(&self) -> bool {
+        self.commit.as_ref().is_some_and(|commit| !commit.is_empty() && !commit.ends_with("-dirty"))
     }
 }

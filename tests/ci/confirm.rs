@@ -244,7 +244,7 @@ fn when_the_budget_is_spent_the_rest_stays_open_with_what_would_tell() {
         "{open}"
     );
     let warnings = place.warnings();
-    assert!(warnings.contains("2 cases could not be settled: the budget of 0.01 min was spent"), "{warnings}");
+    assert!(warnings.contains("2 cases could not be settled: the budget of 0.6 s was spent"), "{warnings}");
     let (exit, _, err) = place.confirmed(["100", "97.7"], &["--confirm-budget", "0"]);
     assert_eq!(exit, 2);
     assert!(err.contains("must be above 0: with --no-confirm nothing is measured again"), "{err}");

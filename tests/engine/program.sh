@@ -60,7 +60,9 @@ case $mode in
   child) sleep 600 & ;;
 esac
 trap '' TERM
-say '{"answer":"hello","protocol":7,"name":"fake","version":"1.0","commit":"0123456789abcdef","mood":"good"}'
+version=1.0
+if [ "$mode" = newer ]; then version=2.0; fi
+say '{"answer":"hello","protocol":7,"name":"fake","version":"'"$version"'","commit":"0123456789abcdef","mood":"good"}'
 turn=0
 while read -r line; do
   turn=$((turn + 1))

@@ -29,6 +29,10 @@ impl EngineKind for CommandKind {
         &[]
     }
 
+    fn is_of_others(&self) -> bool {
+        true
+    }
+
     fn usual(&self, device: DeviceKind) -> (&'static str, Dtype) {
         match device {
             DeviceKind::Cuda => (ImplementationName::UNNAMED, Dtype::Bf16),

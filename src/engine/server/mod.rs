@@ -38,6 +38,10 @@ impl EngineKind for ServerKind {
         &[]
     }
 
+    fn is_of_others(&self) -> bool {
+        true
+    }
+
     fn usual(&self, device: DeviceKind) -> (&'static str, Dtype) {
         let dtype = if device == DeviceKind::Cuda { Dtype::Bf16 } else { Dtype::F32 };
         (ImplementationName::UNNAMED, dtype)
