@@ -17,6 +17,8 @@ mod children;
 mod confirm;
 #[path = "ci/doctor.rs"]
 mod doctor;
+#[path = "ci/engine.rs"]
+mod engine;
 #[path = "ci/pages.rs"]
 mod pages;
 #[path = "ci/relation.rs"]

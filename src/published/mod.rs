@@ -1,7 +1,7 @@
 //! What Qwen published: the tables of the Speed Benchmark of Qwen2.5, as data.
 //!
 //! From the page `docs/source/benchmark/speed_benchmark.rst` of QwenLM/Qwen3 at commit a912d23 (2024-11-06). The numbers are
-//! Qwen's and stand in `qwen25_speed.csv`; what was measured how, in [`tables`].
+//! Qwen's and stand in `qwen25_speed.csv`; what was measured how, in `tables.rs`.
 
 mod beside;
 mod tables;

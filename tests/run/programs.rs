@@ -111,26 +111,6 @@ fn what_runs_is_shown_and_a_difference_of_it_too() {
     assert!(said.contains("fake 1.0 (0123456)") && said.contains("fake 2.0 (0123456)"), "{said}");
 }
 
-/// Another build of bench-diff would start the same engine: it is no base for it, and no session of it is another's.
-#[test]
-fn an_engine_is_judged_by_a_baseline_alone() {
-    let bench = Bench::new();
-    let ci = |mode: &str, args: &[&str]| {
-        let command = format!("engine = \"command\"\ncommand = [{:?}, {mode:?}]\n", program());
-        bench.write("bench-diff.toml", &format!("{command}{CONFIG}"));
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
-        command.args(["ci", "--quiet"]).args(args).current_dir(&bench.directory).env("TMPDIR", bench.directory.path());
-        Finished::of(command.output().unwrap())
-    };
-    let first = ci("well", &[]);
-    assert!(first.err.contains("kept as the local baseline"), "{}", first.err);
-    let second = ci("newer", &[]);
-    assert!(second.err.contains("stays as it is"), "{}", second.err);
-    assert!(second.out.contains("fake 2.0"), "what ran is shown: {}", second.out);
-    let beside = ci("newer", &["--base-binary", env!("CARGO_BIN_EXE_bench-diff")]);
-    assert!(beside.err.contains("the base would start the head's"), "{}", beside.err);
-}
-
 fn checked(mode: &str) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
     command.args(["check-engine", "--limit", "5", "--"]).arg(program()).arg(mode).env("COLUMNS", "100");

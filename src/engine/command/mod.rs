@@ -1,4 +1,4 @@
-//! The engine `command`: a program of its own, by anybody, that speaks the [engine protocol](super::protocol).
+//! The engine `command`: a program of its own, by anybody, that speaks the engine protocol (`protocol.rs`).
 
 mod answers;
 mod promises;
