@@ -14,14 +14,11 @@ impl Session {
         self.has_engines_of(other) && self.program.is_certain() && self.program == other.program
     }
 
-    /// Engines that are programs of their own: only a clean commit makes two of them one.
     fn has_engines_of(&self, other: &Self) -> bool {
-        let (own, others) = (self.engines(), other.engines());
-        let known = |of: &[&Program], among: &[&Program]| of.iter().all(|it| it.is_certain() && among.contains(it));
-        known(&own, &others) && known(&others, &own)
+        are_surely_the_same(&self.engines(), &other.engines())
     }
 
-    /// Each once.
+    /// The engines that are programs of their own, each once.
     pub fn engines(&self) -> Vec<&Program> {
         let mut engines: Vec<&Program> = Vec::new();
         for run in &self.runs {
@@ -36,8 +33,16 @@ impl Session {
 }
 
 impl Program {
-    /// Its commit says all about it: nothing of it was changed locally.
+    /// Its commit says all about it: nothing of it, or of what it is built on, was changed locally.
     pub fn is_certain(&self) -> bool {
-        self.commit.as_ref().is_some_and(|commit| !commit.is_empty() && !commit.ends_with("-dirty"))
+        let clean = |commit: &String| !commit.is_empty() && !commit.ends_with("-dirty");
+        let mut components = self.components.values().filter_map(|component| component.commit.as_ref());
+        self.commit.as_ref().is_some_and(clean) && components.all(clean)
     }
+}
+
+/// The same engines on both sides: what a program is, is its own to say, so only a clean commit makes two of them one.
+pub fn are_surely_the_same(base: &[&Program], head: &[&Program]) -> bool {
+    let known = |of: &[&Program], among: &[&Program]| of.iter().all(|it| it.is_certain() && among.contains(it));
+    known(base, head) && known(head, base)
 }

@@ -21,6 +21,7 @@ pub(crate) mod v1;
 pub(crate) mod v2;
 mod write;
 
+pub use builds::are_surely_the_same;
 pub use levels::{Level, levels};
 pub use model::*;
 pub use occasions::Occasions;
