@@ -36,7 +36,8 @@ use crate::thresholds::NoiseThreshold;
 /// path and a revision, write ./NAME for the path.
 ///
 /// Both are measured in turn, and looked at after 4, 6, 8, 12 and 16 runs per side. What is settled
-/// isn't measured further. With --runs there is one look, at that many runs.
+/// isn't measured further. With --runs there is one look, at that many runs per side; an odd number
+/// is made even, as turns come in pairs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub struct Args {
