@@ -42,6 +42,9 @@ fn the_committed_schemas_are_what_the_program_prints() {
         ("results", "results.v2.json"),
         ("report", "report.v3.json"),
         ("comparison", "comparison.v2.json"),
+        ("findings", "findings.v1.json"),
+        ("published", "published.v1.json"),
+        ("beside", "beside.v1.json"),
         ("engine-protocol", "engine-protocol.v1.json"),
     ] {
         let (_, printed, _) = bench_diff(&["schema", format]);

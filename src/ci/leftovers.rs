@@ -3,12 +3,13 @@
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::files::{self, Folder};
+use crate::report;
 
 /// What is made from the measurements, and made anew also when these are carried on.
 pub const REPORT: &str = "report.json";
@@ -36,12 +37,44 @@ impl fmt::Display for Checkout {
     }
 }
 
-/// Removes the files that this `ci` will write, and nothing else: what isn't a regular file is somebody's.
+/// The last report of numbers, while a measurement that is carried on has none.
+const PREVIOUS: &str = "previous-report.json";
+
+/// Removes the files that this `ci` will write, and nothing else: what isn't a regular file is somebody's. A measurement that
+/// is carried on may be refused: until it has a report, the one of before stays, under a name that nobody publishes.
 pub fn clear(directory: &Path, resume: bool) -> Result<()> {
-    let (kept, made) = if resume { (&MEASUREMENTS[..], &[REPORT][..]) } else { (&[][..], &[REPORT, CHECKOUT][..]) };
+    let (kept, made) =
+        if resume { (&MEASUREMENTS[..], &[REPORT][..]) } else { (&[][..], &[REPORT, PREVIOUS, CHECKOUT][..]) };
+    if resume {
+        put_by(directory)?;
+    }
     kept.iter().try_for_each(|name| is_regular(&directory.join(name)).map(drop))?;
     let measured = if resume { &[][..] } else { &MEASUREMENTS[..] };
     made.iter().chain(measured).try_for_each(|name| remove(&directory.join(name)))
+}
+
+#[expect(clippy::disallowed_methods, reason = "a report that is whole, from one of our names to another")]
+fn put_by(directory: &Path) -> Result<()> {
+    let [report, previous] = [REPORT, PREVIOUS].map(|name| directory.join(name));
+    if !is_regular(&report)? || !has_numbers(&report) {
+        return Ok(());
+    }
+    is_regular(&previous)?;
+    fs::rename(&report, &previous)
+        .map_err(|error| Error::usage(format!("can't keep the report {}", report.display())).because(error))
+}
+
+fn has_numbers(path: &Path) -> bool {
+    report::read(path).is_ok_and(|report| report.failure().is_none())
+}
+
+/// The report of before, where this measurement has none of numbers; else it has had its time.
+pub fn previous_report(directory: &Path) -> Result<Option<PathBuf>> {
+    let previous = directory.join(PREVIOUS);
+    if has_numbers(&directory.join(REPORT)) {
+        remove(&previous)?;
+    }
+    Ok(is_regular(&previous)?.then_some(previous))
 }
 
 /// Notes what the measurements that follow are of. Those of something else are not carried on.

@@ -1,5 +1,6 @@
-//! What a pull request changes in the suite that it is measured by. What counts as a change stays the base's to say: a pull
-//! request must not choose by what it is judged. What is measured is the pull request's to choose, and said.
+//! What a pull request changes in the suite that it is measured by. What counts as a change stays the base's to say, and how
+//! many runs there are at least, as few tell nothing: a pull request must not choose by what it is judged. What is measured is
+//! the pull request's to choose, and said.
 
 use std::collections::BTreeSet;
 
@@ -22,6 +23,8 @@ pub struct SuiteChanges {
     pub taken_out: Vec<String>,
     /// What counts as a change.
     pub thresholds: Option<Thresholds>,
+    /// How often it is measured at least: with fewer runs, nothing could be told.
+    pub least_runs: u32,
 }
 
 impl SuiteChanges {
@@ -38,7 +41,7 @@ impl SuiteChanges {
         changes.extend(taken_out.iter().map(|id| change("case", id, "none")));
         changes.extend(judged_differently(&base.thresholds, &head.thresholds));
         changes.truncate(MOST);
-        Self { changes, taken_out, thresholds: Some(base.thresholds.clone()) }
+        Self { changes, taken_out, thresholds: Some(base.thresholds.clone()), least_runs: base.settings.runs }
     }
 }
 
@@ -47,9 +50,9 @@ fn change(setting: &str, base: &str, head: &str) -> SuiteChange {
 }
 
 fn measured_differently(base: &Suite, head: &Suite) -> Vec<SuiteChange> {
-    let runs = [base, head].map(|suite| suite.settings.runs.to_string());
-    let mut found: Vec<SuiteChange> =
-        (runs[0] != runs[1]).then(|| change("runs", &runs[0], &runs[1])).into_iter().collect();
+    let runs = [base, head].map(|suite| suite.settings.runs);
+    let fewer = SuiteChange { overruled: runs[1] < runs[0], ..change("runs", &runs[0].to_string(), &runs[1].to_string()) };
+    let mut found: Vec<SuiteChange> = (runs[0] != runs[1]).then_some(fewer).into_iter().collect();
     let said = |it: Difference| change(&it.field, &it.base, &it.head);
     found.extend(compare::settings_differences(&base.settings, &head.settings).into_iter().map(said));
     for case in head.cases() {

@@ -110,6 +110,9 @@ pub struct Args {
     selection: Selection,
 }
 
+/// As long as a `ci` measures again that isn't told.
+const CONFIRM_BUDGET: Duration = Duration::from_secs(20 * 60);
+
 /// Headings of the help.
 const SIDES: &str = "What to compare";
 const CONFIRMING: &str = "Measuring again what looks changed";
@@ -138,6 +141,14 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
     // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
     ci::clear(output.path(), args.resume)?;
+    let ended = measure(args, local, &output, io);
+    if let Some(previous) = ci::previous_report(output.path())? {
+        writeln!(io.err, "the report of before is kept: {}", previous.display())?;
+    }
+    ended
+}
+
+fn measure(args: &Args, local: Local, output: &Folder, io: &mut Io) -> Result<Exit> {
     args.publishing.check()?;
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     let (suite, plan) = plan::here(suite)?;
@@ -191,7 +202,7 @@ struct Job<'a> {
     suite: Suite,
     plan: Plan,
     local: Local,
-    output: Folder,
+    output: &'a Folder,
     context: Option<Context>,
     sides: Sides,
     about: About,
@@ -203,7 +214,7 @@ impl Job<'_> {
         if let Some(why) = &args.failed {
             return Err(Error::measurement(escape::short_line(why, 600)));
         }
-        ci::begin(&self.output, &self.checkout(), args.resume)?;
+        ci::begin(self.output, &self.checkout(), args.resume)?;
         self.check_relation()?;
         let commits = commits(args, sides, context.as_ref(), io)?;
         let directory = config::directory(args.selection.config.as_deref());
@@ -227,7 +238,7 @@ impl Job<'_> {
             about: About { reproduction: Some(self.reproduction(&commits)), ..about },
             committed,
             local: self.local.clone(),
-            output: &self.output,
+            output: self.output,
         };
         let mut observer = progress::observer(args.quiet, self.plan.seconds_by_case(), io.err.raw());
         ci::measure_and_compare(&request, observer.as_mut(), Stop::on_signals())
@@ -277,7 +288,7 @@ impl Job<'_> {
 
     /// The error that ended the measurement is reported last; what else goes wrong must not hide it.
     fn tell_failure(&self, why: &str, io: &mut Io) -> Result<()> {
-        match ci::report_failure(&self.suite, &self.about, &self.output, why) {
+        match ci::report_failure(&self.suite, &self.about, self.output, why) {
             Ok(report) => self.publish_failure(&report, io),
             Err(error) => writeln!(io.err, "warning: {}", escape::line(&error.in_one_line())),
         }

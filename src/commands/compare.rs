@@ -96,7 +96,7 @@ pub struct Args {
 
 /// What decides a verdict has nothing to say where there is none.
 const NOT_BESIDE: [&str; 9] = [
-    "head",
+    "from",
     "only_changed",
     "fail_on",
     "metrics",
@@ -187,6 +187,9 @@ fn options(args: &Args, base: &Side, head: &Side) -> Options {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    if args.published.is_some() {
+        published::check_alone(args.head.as_deref())?;
+    }
     let Some(head) = &args.head else {
         return published::beside(&args.base, args.published.unwrap_or_default(), args.format, io);
     };

@@ -1,7 +1,9 @@
 //! `bench-diff doctor`
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::format::Format;
@@ -39,10 +41,13 @@ const EXAMPLES: &str = "Examples:
   bench-diff doctor --format json   # for programs";
 
 /// What was found, for programs.
-#[derive(Serialize)]
-struct Findings<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(title = "Findings", description = "What `bench-diff doctor --format json` prints.")]
+pub struct Findings<'a> {
+    /// Nothing that is needed is missing.
     ready: bool,
-    checks: &'a [Check],
+    /// What was looked at, in the order of the table.
+    checks: Cow<'a, [Check]>,
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
@@ -59,7 +64,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let ready = !checks.iter().any(Check::is_missing);
     match args.format {
         Format::Table => io.out.text(&terminal::for_stdout(&render::doctor::page(&checks)))?,
-        Format::Json => io.out.json(&Findings { ready, checks: &checks })?,
+        Format::Json => io.out.json(&Findings { ready, checks: Cow::Borrowed(&checks) })?,
     }
     Ok(if ready { Exit::Success } else { Exit::Regression })
 }

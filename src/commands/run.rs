@@ -101,7 +101,7 @@ fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
     if !args.force && output.exists() {
         let path = output.path().display();
         return Err(Error::usage(format!("{path} exists already"))
-            .hint(format!("resume it (--resume {path}), replace it (--force), or name another --output")));
+            .hint(format!("`bench-diff run --resume {path}` resumes it; --force replaces it; --output names another")));
     }
     let side = MeasuredSide::new("", worker, &suite, &measure::session_id());
     Ok((suite, side))
@@ -109,11 +109,16 @@ fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
 
 /// How to resume, if that is possible.
 fn way_on(args: &Args, output: &Output) -> String {
-    let flags = if changes_cases(&args.selection) { ", with the flags of this command" } else { "" };
     if output.is_stream() {
         return String::new();
     }
-    format!("; continue with: bench-diff run --resume {}{flags}", output.path().display())
+    let path = output.path().display();
+    let flags = if changes_cases(&args.selection) { args.selection.flags() } else { Vec::new() };
+    let words = ["bench-diff", "run", "--resume"].map(str::to_owned).into_iter().chain([path.to_string()]).chain(flags);
+    match words.map(|word| escape::shell(&word)).collect::<Option<Vec<String>>>() {
+        Some(words) => format!("; continue with: {}", words.join(" ")),
+        None => format!("; continue with the same command, and --resume {path} in place of --output"),
+    }
 }
 
 /// The file knows its suite and how it is measured; flags of the interrupted command that changed what is measured have to

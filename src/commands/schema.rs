@@ -4,10 +4,12 @@ use clap::ValueEnum;
 use schemars::{Schema, schema_for};
 
 use super::compare::Output;
+use super::doctor::Findings;
 use crate::config::File;
 use crate::engine::protocol::Line;
 use crate::error::{Exit, Result};
 use crate::io::Io;
+use crate::published::{Beside, Published};
 use crate::report::Report;
 use crate::results::Results;
 
@@ -34,6 +36,12 @@ enum Format {
     Report,
     /// What `compare --format json` prints
     Comparison,
+    /// What `doctor --format json` prints
+    Findings,
+    /// What `published --format json` prints
+    Published,
+    /// What `compare --published --format json` prints
+    Beside,
     /// A line of the protocol between bench-diff and an engine that is a program of its own
     EngineProtocol,
 }
@@ -45,9 +53,20 @@ impl Format {
             Self::Results => schema_for!(Results),
             Self::Report => schema_for!(Report),
             Self::Comparison => schema_for!(Output),
+            Self::Findings => schema_for!(Findings),
+            Self::Published => published(),
+            Self::Beside => schema_for!(Beside),
             Self::EngineProtocol => schema_for!(Line),
         }
     }
+}
+
+/// A list has no name or words of its own.
+fn published() -> Schema {
+    let mut schema = schema_for!(Vec<Published>);
+    schema.insert("title".into(), "Published".into());
+    schema.insert("description".into(), "What `bench-diff published --format json` prints.".into());
+    schema
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {

@@ -3,7 +3,7 @@
 use super::design::Basis;
 use super::history::History;
 use super::pair::Pair;
-use super::reason::{MAX_RUNS, Settling};
+use super::reason::{MAX_RUNS, Settling, in_turn};
 use super::test::{Standard, Test, standard};
 use crate::stats::{self, LogRatio, Spread};
 
@@ -52,14 +52,16 @@ impl Forecast<'_> {
         let Test { evidence, .. } = self.test;
         let [base, head] =
             [&self.pair.base, &self.pair.head].map(|side| side.iter().map(|it| it.len()).sum::<usize>() as u32);
-        let blocks = if evidence.basis == Basis::Interleaved { self.pair.base.len() } else { 1 };
+        let interleaved = evidence.basis == Basis::Interleaved;
+        let blocks = if interleaved { self.pair.base.len() } else { 1 };
         let enough = |runs: u32| {
             let runs = f64::from(runs);
             let spread = self.spread(2.0 * (runs - blocks as f64));
             self.settles(standard(spread.times(2.0 / runs), Spread::NONE, evidence.drift))
         };
         let low = base.max(head) + 1;
-        match fewest(low, MAX_RUNS.max(low), enough) {
+        let total = fewest(low, MAX_RUNS.max(low), enough);
+        match total.map(|total| if interleaved { in_turn(total) } else { total }) {
             Some(total) => Settling::Runs { total, more: total - base.min(head) },
             None if evidence.drift.variance > 0.0 => Settling::Interleaving,
             None => Settling::TooMany,

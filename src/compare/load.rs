@@ -63,7 +63,8 @@ fn load_one(path: &Path, from: Option<&'static Format>) -> Result<(Kind, Side)> 
 fn parse(name: &str, text: Vec<u8>, from: Option<&'static Format>) -> Result<(Kind, Side)> {
     let ours = || text.trim_ascii_start().starts_with(b"{") && results::schema_of(&text).is_some();
     if let Some(format) = from.or_else(|| if ours() { None } else { formats::recognize(&text) }) {
-        let side = foreign_side::side(name, format.read(name, &text)?);
+        let reading = format.read(name, &text).map_err(|error| mistaken(name, &text, format).unwrap_or(error))?;
+        let side = foreign_side::side(name, reading);
         return Ok((Kind::Samples(format!("is of {}", format.tool)), side));
     }
     match text.trim_ascii_start().first() {
@@ -72,6 +73,16 @@ fn parse(name: &str, text: Vec<u8>, from: Option<&'static Format>) -> Result<(Ki
         None => Err(Error::usage(format!("{name} is empty"))),
         _ => Err(foreign(name, &text)),
     }
+}
+
+/// A file that holds nothing of the format that it is said to have, but looks like another.
+fn mistaken(name: &str, text: &[u8], said: &Format) -> Option<Error> {
+    let error = |what: &str| Error::usage(format!("{name} is {what}, not a file of {}", said.tool));
+    if text.trim_ascii_start().starts_with(b"{") && results::schema_of(text).is_some() {
+        return Some(error("a results file of bench-diff").hint("leave out --from"));
+    }
+    let looks = formats::recognize(text).filter(|looks| looks.tool != said.tool)?;
+    Some(error(&format!("of {}", looks.tool)).hint(format!("leave out --from, or say `--from {}`", looks.name)))
 }
 
 /// Nothing that can be compared.

@@ -6,7 +6,7 @@ use super::design::{Design, Selected};
 use super::learned;
 use super::pair::Pair;
 use super::side::{CaseSide, CellSide, Side};
-use super::{CaseNote, Mismatch, NoteKind, Options};
+use super::{CaseNote, Difference, Mismatch, NoteKind, Options, settings_differences};
 use crate::plural::counted;
 use crate::unit;
 
@@ -14,12 +14,18 @@ use crate::unit;
 pub(super) struct Matched<'a> {
     pub pairs: Vec<Pair<'a>>,
     pub notes: Vec<CaseNote>,
+    /// In what cases differ that are compared all the same.
+    pub allowed: Vec<Difference>,
+    /// Both sides were measured with other settings, whatever the case.
+    other_settings: bool,
 }
 
 /// All pairs of selected metrics in the base's order, and a note for every case or metric on one side only.
 pub(super) fn match_sides<'a>(base: &'a Side, head: &'a Side, design: &Design, options: &Options) -> Matched<'a> {
     let (base_cases, head_cases) = (base.by_id(), head.by_id());
-    let mut matched = Matched::default();
+    let settings = base.settings.as_ref().zip(head.settings.as_ref());
+    let other_settings = settings.is_some_and(|(base, head)| !settings_differences(base, head).is_empty());
+    let mut matched = Matched { other_settings, ..Matched::default() };
     for base_case in &base.cases {
         match head_cases.get(base_case.id.as_str()) {
             Some(head_case) => matched.add_case(base_case, head_case, design, options),
@@ -43,13 +49,28 @@ impl<'a> Matched<'a> {
         self.notes.push(CaseNote { case: case.to_owned(), kind, fails, reason });
     }
 
+    /// The same difference of several cases is one.
+    fn allow(&mut self, case: &str, differing: &[Difference]) {
+        for difference in differing {
+            let same = |known: &&mut Difference| known.in_words() == difference.in_words();
+            match self.allowed.iter_mut().find(same) {
+                Some(known) => known.cases.push(case.to_owned()),
+                None => self.allowed.push(Difference { cases: vec![case.to_owned()], ..difference.clone() }),
+            }
+        }
+    }
+
     fn add_case(&mut self, base: &'a CaseSide, head: &'a CaseSide, design: &Design, options: &Options) {
         if base.runs == 0 || head.runs == 0 {
             self.note_empty(base, head);
             return;
         }
         let differing = super::mismatch::case(base, head);
-        let incomparable = (!differing.is_empty() && !options.allow_mismatch).then_some(Mismatch::Case(differing));
+        let in_words = || Mismatch::Case(differing.iter().map(Difference::in_words).collect());
+        let incomparable = (!differing.is_empty() && !options.allow_mismatch).then(in_words);
+        if options.allow_mismatch {
+            self.allow(&base.id, &differing);
+        }
         let by_metric = |case: &'a CaseSide| -> HashMap<&str, &CellSide> {
             case.cells.iter().map(|cell| (cell.metric.as_str(), cell)).collect()
         };
@@ -88,7 +109,7 @@ impl<'a> Matched<'a> {
             let reason = format!("`{ran}` ran in the head; `{asked}`, which was asked for, in the base");
             self.note(&base.id, NoteKind::FellBack, true, reason);
         }
-        if output_changed(base, head) && incomparable.is_none() {
+        if output_changed(base, head) && differing.is_empty() && !self.other_settings {
             let reason = "other tokens with equal settings: the output has changed, judge the speed with that in mind";
             self.note(&base.id, NoteKind::OutputChanged, false, reason.to_owned());
         }

@@ -50,22 +50,20 @@ pub fn settings_differences(base: &Settings, head: &Settings) -> Vec<Difference>
 /// Why the runs of both sides can't be compared, or belong to one history; empty when they can.
 pub fn obstacles(base: &Side, head: &Side) -> Vec<String> {
     let blocking = differences(base, head).into_iter().filter(|difference| difference.blocks);
-    let mut found: Vec<_> =
-        blocking.map(|differing| format!("{} {} -> {}", differing.field, differing.base, differing.head)).collect();
+    let mut found: Vec<_> = blocking.map(|differing| differing.in_words()).collect();
     let base_cases = base.by_id();
     for case_side in &head.cases {
         let same = base_cases.get(case_side.id.as_str());
         let differing = same.map(|base| case(base, case_side)).unwrap_or_default();
-        found.extend(differing.into_iter().map(|what| format!("{what} of {}", case_side.id)));
+        found.extend(differing.iter().map(|what| format!("{} of {}", what.in_words(), case_side.id)));
     }
     found
 }
 
 /// In what a case differs: its settings or, if these agree, what ran. Plain samples have neither.
-pub(super) fn case(base: &CaseSide, head: &CaseSide) -> Vec<String> {
+pub(super) fn case(base: &CaseSide, head: &CaseSide) -> Vec<Difference> {
     let (Some(base_case), Some(head_case)) = (&base.case, &head.case) else { return Vec::new() };
-    let words = |it: Difference| format!("{} {} -> {}", it.field, it.base, it.head);
-    let mut found: Vec<String> = case_differences(base_case, head_case).into_iter().map(words).collect();
+    let mut found = case_differences(base_case, head_case);
     if base_case.implementation == head_case.implementation {
         found.extend(differing("implementation that ran", &base.implementations, &head.implementations));
     }
@@ -75,10 +73,10 @@ pub(super) fn case(base: &CaseSide, head: &CaseSide) -> Vec<String> {
 }
 
 /// What the runs of both sides report, if it isn't the same.
-fn differing(what: &str, base: &BTreeSet<impl ToString>, head: &BTreeSet<impl ToString>) -> Option<String> {
+fn differing(what: &str, base: &BTreeSet<impl ToString>, head: &BTreeSet<impl ToString>) -> Option<Difference> {
     let (base, head) = (joined(base), joined(head));
     let known = !base.is_empty() && !head.is_empty();
-    (known && base != head).then(|| format!("{what} {base} -> {head}"))
+    (known && base != head).then(|| Difference::new(what, true, base, head))
 }
 
 fn joined(words: &BTreeSet<impl ToString>) -> String {
@@ -105,7 +103,7 @@ pub fn case_differences(base: &Case, head: &Case) -> Vec<Difference> {
         fields.push(("revision", revision(base), revision(head)));
     }
     let differing = fields.into_iter().filter(|(_, base, head)| base != head);
-    differing.map(|(field, base, head)| Difference { field: field.to_owned(), base, head, blocks: true }).collect()
+    differing.map(|(field, base, head)| Difference::new(field, true, base, head)).collect()
 }
 
 /// What the devices' measured limits say about the machines.
@@ -192,7 +190,23 @@ fn difference(field: &str, blocks: bool, base: BTreeSet<String>, head: BTreeSet<
         return None;
     }
     let join = |values: BTreeSet<String>| values.into_iter().collect::<Vec<_>>().join(", ");
-    Some(Difference { field: field.to_owned(), base: join(base), head: join(head), blocks })
+    Some(Difference::new(field, blocks, join(base), join(head)))
+}
+
+impl Difference {
+    fn new(field: &str, blocks: bool, base: String, head: String) -> Self {
+        Self { field: field.to_owned(), base, head, blocks, cases: Vec::new() }
+    }
+
+    /// `dtype bf16 -> f32`
+    pub(super) fn in_words(&self) -> String {
+        format!("{} {} -> {}", self.field, self.base, self.head)
+    }
+
+    /// Of what was measured, or how, and not of the machine.
+    pub(super) fn is_of_settings(&self) -> bool {
+        !fields(true).iter().any(|field| field.name == self.field)
+    }
 }
 
 /// Single numbers that differ by no more than the tolerance.

@@ -53,7 +53,7 @@ pub use load::load;
 pub use memory_rule::GRANULARITY_MIB;
 pub use mismatch::{case_differences, obstacles, settings_differences};
 pub use outlook::Outlook;
-pub use reason::{Doubt, MAX_RUNS, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable};
+pub use reason::{Doubt, MAX_RUNS, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable, in_turn};
 pub use row::{Cell, Row, Sides};
 pub use same_program::{SameProgram, same_program, same_program_of};
 pub use screen::compare;
@@ -299,4 +299,7 @@ pub struct Difference {
     /// Makes the sides incomparable, unless mismatches are allowed. Other differences are only shown.
     #[serde(default)]
     pub blocks: bool,
+    /// The ids of the cases that differ so, where that was allowed. Absent where it is about all of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cases: Vec<String>,
 }

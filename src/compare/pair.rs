@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::side::CellSide;
-use super::{Learned, Mismatch};
+use super::{Learned, Mismatch, wording};
 use crate::metric::{Better, Kind, MetricName};
 use crate::stats::Share;
 
@@ -42,6 +42,16 @@ impl Pair<'_> {
     /// Goes by the noise threshold that was learned, where one was.
     pub fn adopt(&mut self) {
         self.noise_threshold = self.learned.map_or(self.noise_threshold, |learned| learned.noise_threshold);
+    }
+
+    /// A count that is the same in every run of both sides, such as 3 allocations: no drift and no noise has touched it. A
+    /// time may be as even, because its clock is coarse.
+    pub fn is_one_count(&self) -> bool {
+        let [base, head] = self.values();
+        let first = base.first().copied().unwrap_or(f64::NAN);
+        let is_count = !wording::is_speed(self.unit) && first.fract() == 0.0;
+        let several = base.len() > 1 && head.len() > 1;
+        is_count && several && base.iter().chain(&head).all(|value| *value == first)
     }
 
     /// All values of each side, zeros at the end.

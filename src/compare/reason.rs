@@ -5,6 +5,11 @@ use crate::word::{Word, words};
 /// More runs than this aren't useful advice.
 pub const MAX_RUNS: u32 = 100;
 
+/// Runs per side that measuring in turn makes of so many: turns come in pairs, A B B A.
+pub fn in_turn(runs: u32) -> u32 {
+    runs.next_multiple_of(2)
+}
+
 words! {
     /// A reason, for programs: these words stay as they are.
     ReasonCode {

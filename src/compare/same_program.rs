@@ -69,7 +69,9 @@ fn one_program(base: &[Measured], head: &[Measured]) -> Option<SameProgram> {
 impl Comparison {
     /// Says of every row that was compared that nothing can have changed in it.
     pub fn acquit(&mut self, program: Option<SameProgram>) {
-        self.same_program = program;
+        // What other settings change, which were allowed to differ, isn't the machine's.
+        let other_work = self.differences.iter().any(|differing| differing.blocks && differing.is_of_settings());
+        self.same_program = program.filter(|_| !other_work);
         if self.same_program.is_none() {
             return;
         }

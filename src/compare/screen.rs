@@ -32,9 +32,10 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
     check_selection(base, head, options)?;
     check_sessions(base, head, options)?;
     let design = Design::of(base, head, options.same_session);
-    let differences = mismatch::differences(base, head);
-    let Matched { pairs, notes } = match_sides(base, head, &design, options);
+    let mut differences = mismatch::differences(base, head);
+    let Matched { pairs, notes, allowed, .. } = match_sides(base, head, &design, options);
     let assessed = assess(&pairs, &design, blocked(&differences, options).as_ref());
+    differences.extend(allowed);
     let tier = tier(&design, &assessed);
     let mut comparison = Comparison {
         verdict: Verdict::NotComparable,
@@ -105,11 +106,7 @@ fn blocked(differences: &[Difference], options: &Options) -> Option<Mismatch> {
     if options.allow_mismatch {
         return None;
     }
-    let fields: Vec<_> = differences
-        .iter()
-        .filter(blocking)
-        .map(|difference| format!("{} {} -> {}", difference.field, difference.base, difference.head))
-        .collect();
+    let fields: Vec<_> = differences.iter().filter(blocking).map(Difference::in_words).collect();
     (!fields.is_empty()).then_some(Mismatch::Sides(fields))
 }
 
@@ -202,7 +199,9 @@ fn warnings(
         chosen.map(|difference| difference.field.as_str()).collect()
     };
     if options.allow_mismatch && !differing(true).is_empty() {
-        warn(format!("compared although {} differ (--allow-mismatch)", differing(true).join(", ")));
+        let fields: BTreeSet<&str> = differing(true).into_iter().collect();
+        let fields = fields.into_iter().collect::<Vec<_>>().join(", ");
+        warn(format!("compared with --allow-mismatch, although these differ: {fields}"));
     }
     if !differing(false).is_empty() {
         warn(format!("base and head differ in {}: a change may come from there", differing(false).join(", ")));
@@ -240,12 +239,10 @@ fn all_unchanged(comparison: &Comparison) -> bool {
 /// What was left out of cells that were judged all the same.
 fn dropped(pairs: &[Pair]) -> Option<String> {
     let judged = pairs.iter().filter(|pair| !pair.values().iter().any(Vec::is_empty));
-    let cells = judged.filter(|pair| pair.dropped != [0, 0]).count();
-    (cells > 0).then(|| {
-        format!(
-            "values that are no positive, finite numbers are left out of {}: the reasons say how many",
-            counted(cells, "cell")
-        )
+    let dropped: Vec<usize> = judged.map(|pair| pair.dropped.iter().sum()).filter(|count| *count > 0).collect();
+    (!dropped.is_empty()).then(|| {
+        let (values, cells) = (counted(dropped.iter().sum(), "value"), counted(dropped.len(), "cell"));
+        format!("left out for not being positive, finite numbers: {values} of {cells}")
     })
 }
 

@@ -147,7 +147,7 @@ fn gather(pair: &Pair, design: &Design, blocked: Option<&Mismatch>) -> Result<Ev
     if let Some(why) = obstacle(pair) {
         return Err(Assessment::Untestable(why));
     }
-    if pair.kind == Kind::Memory || pair.zeros != [0, 0] {
+    if pair.kind == Kind::Memory || pair.zeros != [0, 0] || pair.is_one_count() {
         return Err(Assessment::Memory(memory_rule::judge(pair)));
     }
     match design.evidence(pair) {

@@ -52,7 +52,7 @@ fn is_amount(unit: &str) -> bool {
     unit == "J/tok" || unit::quantity(unit) == Some(Quantity::Memory)
 }
 
-fn is_speed(unit: &str) -> bool {
+pub(super) fn is_speed(unit: &str) -> bool {
     unit.ends_with("/s") || unit::quantity(unit) == Some(Quantity::Time)
 }
 

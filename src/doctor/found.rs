@@ -1,12 +1,14 @@
 //! One thing that was looked at, and what was found.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One thing that was looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Check {
     /// What was looked at, in a word or two.
     pub about: &'static str,
+    /// What came of it.
     #[serde(rename = "status")]
     pub found: Found,
     /// What was found, in one sentence.
@@ -17,9 +19,10 @@ pub struct Check {
 }
 
 /// What was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Found {
+    /// As it has to be.
     #[serde(rename = "ok")]
     Fine,
     /// Something that is needed.

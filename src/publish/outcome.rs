@@ -52,6 +52,7 @@ impl StepOutcome {
             ("verdict", self.word()),
             ("regressed", self.counts.regressed.to_string()),
             ("improved", self.counts.improved.to_string()),
+            ("at-threshold", self.counts.at_threshold.to_string()),
             ("inconclusive", self.counts.inconclusive.to_string()),
             ("unchanged", self.counts.unchanged.to_string()),
             ("failing", self.failings.iter().map(|failing| failing.word()).collect::<Vec<_>>().join(",")),

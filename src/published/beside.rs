@@ -1,5 +1,6 @@
 //! Measured numbers beside those that Qwen published: ratios between machines, never a verdict.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{GENERATED_LENGTH, Published, Software, rows};
@@ -11,7 +12,7 @@ use crate::stats::Summary;
 const MIB_PER_GIB: f64 = 1024.0;
 
 /// A session beside the published numbers, case by case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Beside {
     /// Those that have one, in the order of the results.
     pub cases: Vec<CaseBeside>,
@@ -20,7 +21,7 @@ pub struct Beside {
 }
 
 /// A case that was published, too.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct CaseBeside {
     /// Its id.
     pub case: String,
@@ -36,7 +37,7 @@ pub struct CaseBeside {
 }
 
 /// The most memory that was held, over the session's runs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct MeasuredMemory {
     /// `allocated_memory`, which is what Qwen's script reports; `peak_memory` where the engine doesn't tell it.
     pub metric: MetricName,
@@ -45,7 +46,7 @@ pub struct MeasuredMemory {
 }
 
 /// A published number, and how many times it was measured here.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Ratio {
     /// What was published.
     #[serde(flatten)]
@@ -58,7 +59,7 @@ pub struct Ratio {
 }
 
 /// A case without a published number.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Unmatched {
     /// Its id.
     pub case: String,

@@ -11,6 +11,7 @@ use std::sync::LazyLock;
 pub use beside::{Beside, CaseBeside, Ratio, Unmatched, beside};
 pub use tables::{Setting, Table};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::case::Quantization;
@@ -47,7 +48,7 @@ pub const SOURCE: &str = "https://github.com/QwenLM/Qwen3/blob/a912d23/docs/sour
 pub const GENERATED_LENGTH: u32 = 2048;
 
 /// A number of the tables.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Published {
     /// What ran the model.
     pub software: Software,
@@ -120,7 +121,8 @@ impl Published {
     /// Is it one that `model` means: a size, an id with all its quantizations, or the id of a quantized model?
     pub fn is_of(&self, model: &str) -> bool {
         let name = model.trim_start_matches("Qwen/");
-        [self.size(), self.name(), self.model.trim_start_matches("Qwen/")].contains(&name)
+        let names = [self.size(), self.name(), self.model.trim_start_matches("Qwen/")];
+        names.iter().any(|own| own.eq_ignore_ascii_case(name))
     }
 
     /// `bf16`, or how the weights are quantized.

@@ -3,6 +3,7 @@
 use super::{NAME, metric};
 use crate::calibrate::{Apparent, CHANGES, Calibration, Sensitivity};
 use crate::compare::MAX_RUNS;
+use crate::escape;
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, percent, smallest_change};
 use crate::page::{Block, Column, Line, Page, Table, command, line, name};
@@ -97,8 +98,8 @@ pub(super) fn apparent(apparent: &Apparent) -> Line {
 
 /// What chance doesn't explain.
 fn alarm(calibration: &Calibration) -> Option<Line> {
-    let more = command(runs_flag(calibration.rounds.saturating_mul(2)));
-    let advice = line!["measure again with more runs (", more, "), or on a quieter machine."];
+    let more = with_runs("bench-diff calibrate --suite ", calibration, calibration.rounds.saturating_mul(2));
+    let advice = line!["measure again with more runs", more, ", or on a quieter machine."];
     match calibration.false_alarms.len() {
         0 if !calibration.apparent.unusual => None,
         0 => Some(line!["That is more than chance gives: something else kept the machine busy; ", advice]),
@@ -128,7 +129,8 @@ fn advice(calibration: &Calibration) -> Line {
     let needed: Option<Vec<u32>> = noisy.iter().map(|metric| metric.runs_for_noise_threshold).collect();
     let way = match needed.and_then(|runs| runs.into_iter().max()) {
         Some(runs @ ..=MANY_RUNS) => {
-            line!["takes ", count(runs as usize), " runs (", command(runs_flag(runs)), "), or a quieter machine."]
+            let more = with_runs("bench-diff ci --suite ", calibration, runs);
+            line!["takes ", count(runs as usize), " runs per side", more, ", or a quieter machine."]
         }
         Some(runs) => {
             line!["would take ", count(runs as usize), " runs per side: rather use a quieter machine, or longer cases."]
@@ -142,8 +144,18 @@ fn advice(calibration: &Calibration) -> Line {
     line!["Smaller changes stay inconclusive. To tell those of the noise thresholds' size (", thresholds, ") ", way]
 }
 
-fn runs_flag(runs: u32) -> Line {
-    line!["--runs ", count(runs as usize)]
+/// ` (bench-diff calibrate --suite small --runs 10)`; nothing for files, which anything may have measured.
+fn with_runs(start: &'static str, calibration: &Calibration, runs: u32) -> Line {
+    let suite = escape::shell(&calibration.suite).filter(|suite| suite.len() <= NAME && !suite.starts_with('-'));
+    match suite {
+        Some(suite) => line![" (", command(line![start, name(&suite, NAME), " --runs ", count(runs as usize)]), ")"],
+        None => Line::default(),
+    }
+}
+
+/// Would anything help this machine to tell more?
+pub(super) fn asks_for_more(calibration: &Calibration) -> bool {
+    alarm(calibration).is_some() || calibration.metrics.iter().any(|metric| !metric.suffices())
 }
 
 /// A program of others may have metrics of its own.

@@ -66,11 +66,20 @@ pub fn failures(results: &Results) -> Option<Block> {
 pub fn differences(differences: &[&Difference], sides: Sides) -> Table {
     let [base, head] = sides.title;
     let columns = vec![
-        Column::left("Different", |difference: &&Difference| foreign(&difference.field, NAME)),
+        Column::left("Different", |difference: &&Difference| different(difference)),
         Column::left(base, |difference: &&Difference| code(&difference.base, NAME)),
         Column::left(head, |difference: &&Difference| code(&difference.head, NAME)),
     ];
     Table::of(columns, differences)
+}
+
+/// `dtype`, `dtype, in 2 cases`
+fn different(difference: &Difference) -> Line {
+    let field = foreign(&difference.field, NAME);
+    match difference.cases.len() {
+        0 => field,
+        cases => line![field, ", in ", counted(cases, "case")],
+    }
 }
 
 /// Why cells have no verdict, where neither their numbers say it nor the next step.

@@ -1,8 +1,8 @@
 //! What to do now.
 
-use super::caveat_lines;
+use super::{calibration, caveat_lines};
 use super::reproduce::Again;
-use crate::compare::{Comparison, NoteKind, Outlook, Tier, Verdict};
+use crate::compare::{Comparison, NoteKind, Outlook, ReasonCode, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Block, Line, command, foreign, line};
 use crate::report::{Answer, Report};
@@ -38,13 +38,40 @@ pub fn of_comparison(comparison: &Comparison, again: Option<&Again>) -> Vec<Bloc
     let step: Option<Step> = if noted(comparison, NoteKind::FellBack) {
         Some(FELL_BACK.into())
     } else if comparison.counts.not_comparable > 0 {
-        Some("measure base and head on the same hardware with the same settings.".into())
+        Some(same_conditions(again).into())
+    } else if let Some(step) = untestable(comparison) {
+        Some(step.into())
     } else if looks_changed(comparison) || comparison.counts.inconclusive > 0 {
         settle(comparison, again)
     } else {
         None
     };
     step.map_or_else(Vec::new, Step::blocks)
+}
+
+/// Two files may differ on purpose; what is measured in turn differs by accident.
+fn same_conditions(again: Option<&Again>) -> Line {
+    let same = "measure base and head on the same hardware with the same settings";
+    match again {
+        Some(_) => line![same, "."],
+        None => {
+            line![same, "; or, if they differ on purpose, compare them with ", command("--allow-mismatch"), "."]
+        }
+    }
+}
+
+/// Where no row was tested, what a test takes: neither interleaving nor sessions of the same give it.
+fn untestable(comparison: &Comparison) -> Option<&'static str> {
+    let open = || comparison.rows.iter().filter(|row| row.verdict() == Verdict::Inconclusive);
+    let all = |code: ReasonCode| open().all(|row| row.finding.reason_code().is_some_and(|found| found == code));
+    match () {
+        () if open().next().is_none() => None,
+        () if all(ReasonCode::OnlyAverages) => {
+            Some("give the samples of both sides: an average alone doesn't say how much it varies.")
+        }
+        () if all(ReasonCode::SingleRuns) => Some("measure both sides again, with 3 or more runs each."),
+        () => None,
+    }
 }
 
 /// For who compares what another tool measured.
@@ -54,6 +81,9 @@ pub fn of_samples(comparison: &Comparison) -> Option<Line> {
     }
     if !looks_changed(comparison) && comparison.counts.inconclusive == 0 {
         return None;
+    }
+    if let Some(step) = untestable(comparison) {
+        return Some(step.into());
     }
     if comparison.tier == Tier::SingleBaseline {
         let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
@@ -89,12 +119,12 @@ pub fn of_pull_request(report: &Report, accepted: bool) -> Vec<Block> {
             "."
         ]
         .into(),
-        Answer::Compared { comparison, .. } => of_change(comparison, accepted, &again),
+        Answer::Compared { comparison, .. } => of_change(report, comparison, accepted, &again),
     };
     step.blocks()
 }
 
-fn of_change(comparison: &Comparison, accepted: bool, again: &Again) -> Step {
+fn of_change(report: &Report, comparison: &Comparison, accepted: bool, again: &Again) -> Step {
     let counts = comparison.counts;
     if counts.regressed > 0 && accepted {
         return line![
@@ -132,6 +162,9 @@ fn of_change(comparison: &Comparison, accepted: bool, again: &Again) -> Step {
     }
     if let Some(step) = settle(comparison, Some(again)) {
         return step;
+    }
+    if report.calibration().is_some_and(|calibration| calibration::asks_for_more(&calibration)) {
+        return "see above what would make this machine tell smaller changes.".into();
     }
     match (counts.inconclusive, counts.improved) {
         (0, 0) => "nothing to do.".into(),

@@ -2,13 +2,13 @@
 //! commits, known flags, and values that a shell makes nothing of. A program or a command to run never comes from a report.
 
 use super::commit_names::{candle_commit_of, short_commit};
-use crate::compare::Tier;
+use crate::compare::{Tier, in_turn};
 use crate::escape;
 use crate::report::{Contenders, Report, Reproduction};
 use crate::results::Results;
 
 /// Flags that only say what to measure, and how. Each has one value.
-const MEASURING: [&str; 21] = [
+const MEASURING: [&str; 22] = [
     "--config",
     "--suite",
     "--model",
@@ -30,7 +30,11 @@ const MEASURING: [&str; 21] = [
     "--prompt",
     "--alpha",
     "--candle",
+    CONFIRM_BUDGET,
 ];
+
+/// The minutes that `ci` may measure again. `ab`, which does nothing else, calls them its budget.
+const CONFIRM_BUDGET: &str = "--confirm-budget";
 
 /// How to measure again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,9 +93,12 @@ impl Again {
         mut flags: Vec<(String, String)>,
         report: &Report,
     ) -> Self {
+        let minutes = flags.iter().position(|(flag, _)| flag == CONFIRM_BUDGET).map(|at| flags.remove(at).1);
         flags.retain(|(flag, _)| flag != "--runs");
         if report.comparison().is_some_and(|comparison| comparison.tier == Tier::SameSession) {
             flags.push(("--runs".to_owned(), report.head.settings.runs.to_string()));
+        } else if let Some(minutes) = minutes {
+            flags.push(("--budget".to_owned(), format!("{minutes}m")));
         }
         Self { notes, start: vec!["ab".to_owned(), base, head], flags, in_turn: true }
     }
@@ -100,6 +107,7 @@ impl Again {
     pub fn command(&self, runs: Option<u32>) -> String {
         let mut flags = self.flags.clone();
         if let Some(runs) = runs {
+            let runs = if self.in_turn { in_turn(runs) } else { runs };
             flags.retain(|(flag, _)| flag != "--runs" && flag != "--budget");
             flags.push(("--runs".to_owned(), runs.to_string()));
         }

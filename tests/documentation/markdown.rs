@@ -43,7 +43,8 @@ impl Page {
             match &data.value {
                 NodeValue::CodeBlock(block) => parts.blocks.push((line, block.literal.clone())),
                 NodeValue::Code(code) => parts.spans.push((line, code.literal.clone())),
-                NodeValue::Link(link) => parts.links.push((line, link.url.clone())),
+                // What a picture or the HTML around one shows is as dead where it isn't there.
+                NodeValue::Link(link) | NodeValue::Image(link) => parts.links.push((line, link.url.clone())),
                 NodeValue::Heading(_) => _ = parts.anchors.insert(anchors.anchorize(&node.collect_text())),
                 _ => {}
             }

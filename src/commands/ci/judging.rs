@@ -10,7 +10,7 @@ use crate::device::Machine;
 use crate::error::{Advice, Error, Result};
 use crate::git;
 use crate::report::Caveats;
-use crate::results::Program;
+use crate::results::{Program, Settings};
 
 impl Job<'_> {
     /// Before anything is built: a verdict on another program would be taken for one on the pull request.
@@ -25,14 +25,16 @@ impl Job<'_> {
         ))
     }
 
-    /// The suite with what counts as a change in the base; what the pull request changes in it.
+    /// The suite with what counts as a change in the base, and no fewer runs; what the pull request changes in it.
     pub(super) fn as_the_base_judges(&self, commits: &BaseCommits) -> (Suite, About, Vec<String>) {
         let changes =
             self.base_suite(commits).map(|base| SuiteChanges::between(&base, &self.suite)).unwrap_or_default();
-        let SuiteChanges { changes, taken_out, thresholds } = changes;
+        let SuiteChanges { changes, taken_out, thresholds, least_runs } = changes;
         let thresholds = thresholds.unwrap_or_else(|| self.suite.thresholds.clone());
         let caveats = Caveats { suite_changes: changes, ..self.about.caveats.clone() };
-        (Suite { thresholds, ..self.suite.clone() }, About { caveats, ..self.about.clone() }, taken_out)
+        let runs = self.suite.settings.runs.max(least_runs);
+        let settings = Settings { runs, ..self.suite.settings.clone() };
+        (Suite { thresholds, settings, ..self.suite.clone() }, About { caveats, ..self.about.clone() }, taken_out)
     }
 
     /// The suite as the base has it, where a pull request could have changed it and the base can be read.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::Job;
+use super::{CONFIRM_BUDGET, Job};
 use crate::ci::{BaseCommits, BuiltAgainstCandle, Sides};
 use crate::config::{CandleSource, Selection};
 use crate::git;
@@ -30,6 +30,9 @@ impl Job<'_> {
         let selection = Selection { suite: Some(suite.name.clone()), ..args.selection.clone() };
         let mut flags = selection.flags();
         flags.extend(args.candle.iter().flat_map(|candle| ["--candle".to_owned(), candle.display().to_string()]));
+        if args.confirm_budget != CONFIRM_BUDGET {
+            flags.extend(["--confirm-budget".to_owned(), (args.confirm_budget.as_secs_f64() / 60.0).to_string()]);
+        }
         let base = commits.merge_base.as_ref().ok().cloned().filter(|_| !named);
         Reproduction { contenders: contenders.into(), base, head: head.filter(|_| !named), flags }
     }
