@@ -77,6 +77,17 @@ pub fn plus_minus(share: Share) -> Figure {
     Figure(format!("±{}", change.0.trim_start_matches('+').trim_end_matches('%')))
 }
 
+/// May an interval be said as `±`? Its halves must not differ by a digit that [`plus_minus`] shows.
+pub fn is_symmetric(halves: [Share; 2]) -> bool {
+    let [below, above] = halves.map(|half| half.abs().percent());
+    let digit = match below.max(above) {
+        size if size >= 99.95 => 1.0,
+        size if size >= 0.095 => 0.1,
+        _ => 0.01,
+    };
+    (above - below).abs() < digit
+}
+
 /// A share as a percentage with sensible digits: `2.9%`, `0.04%`, `128%`.
 pub fn percent(share: Share) -> Figure {
     let percent = share.abs().percent();
@@ -134,6 +145,10 @@ mod tests {
         assert_eq!(shown, ["-2.9%", "+3.0%", "0%", "+128%", "+0.04%", "-0.00%", "+inf%"]);
         let shown: Vec<_> = [0.003, -0.0004, 0.16, 1.5].map(|it| plus_minus(Share::new(it)).0).into();
         assert_eq!(shown, ["±0.3", "±0.04", "±16.0", "±150"]);
+        assert_eq!(
+            [[0.018, 0.0182], [0.05, 0.0513], [0.0001, 0.0003]].map(|it| is_symmetric(it.map(Share::new))),
+            [true, false, false]
+        );
         assert_eq!([0.123, 5.2246, 34.33, 128.4].map(|it| times(it).0), ["0.12×", "5.22×", "34.3×", "128×"]);
         assert_eq!(mean_and_deviation(100.23, Some(0.123)).0, "100.2 ± 0.1");
         assert_eq!(mean_and_deviation(9000.0, None).0, "9000");

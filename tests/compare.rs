@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
+#[path = "compare/allowed.rs"]
+mod allowed;
 #[path = "compare/asked.rs"]
 mod asked;
 #[path = "compare/auto.rs"]
@@ -25,6 +27,8 @@ mod gate;
 mod noise;
 #[path = "compare/occasions.rs"]
 mod occasions;
+#[path = "compare/said.rs"]
+mod said;
 #[path = "compare/same_program.rs"]
 mod same_program;
 #[path = "compare/screens.rs"]

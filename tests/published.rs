@@ -356,3 +356,40 @@ fn flags_of_verdicts_and_published_numbers_exclude_each_other() {
     assert!(exit == 2 && err.contains("<HEAD>"), "{err}");
     assert!(Path::new(SUITES).is_file());
 }
+
+/// A list of the nearest commands, where somebody guessed.
+#[test]
+fn a_guess_is_understood_or_answered_with_the_right_command() {
+    assert_eq!(good(&["published", "7b"]), good(&["published", "7B"]));
+    assert_eq!(good(&["published", "--published", "vllm"]), good(&["published", "--software", "vllm"]));
+    for (args, hint) in [
+        (&["published", "Qwen2.5-7B-Instrukt"][..], "did you mean `bench-diff published Qwen/Qwen2.5-7B-Instruct"),
+        (&["published", "x"], "`bench-diff published 7B` shows those of a size"),
+        (&["compare", "a.json", "vllm", "--published"], "did you mean `--published=vllm`?"),
+        (
+            &["compare", "a.json", "b.json", "--published"],
+            "leave out one of them: `bench-diff compare a.json --published`",
+        ),
+    ] {
+        let (exit, _, err) = run(args);
+        assert_eq!(exit, 2, "{err}");
+        assert!(err.contains(&format!("\n  hint: {hint}")), "{err}");
+    }
+}
+
+#[test]
+fn what_stands_beside_published_numbers_is_our_own() {
+    let file = "tests/fixtures/schemas/results.v2.json";
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+    let output = command.args(["compare", "-", "--published"]).stdin(fs::File::open(file).unwrap()).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), good(&["compare", file, "--published"]));
+    let foreign = "tests/fixtures/formats/llama-bench.json";
+    let (exit, _, err) = run(&["compare", foreign, "--published"]);
+    assert_eq!(exit, 2);
+    let is = format!(
+        "error: {foreign} is of llama-bench, and only results of bench-diff are shown beside published numbers\n"
+    );
+    let hint =
+        "  hint: measure with `bench-diff run`, or compare two files of llama-bench: `bench-diff compare OLD NEW`\n";
+    assert_eq!(err, is + hint);
+}

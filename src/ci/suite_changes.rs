@@ -51,7 +51,8 @@ fn change(setting: &str, base: &str, head: &str) -> SuiteChange {
 
 fn measured_differently(base: &Suite, head: &Suite) -> Vec<SuiteChange> {
     let runs = [base, head].map(|suite| suite.settings.runs);
-    let fewer = SuiteChange { overruled: runs[1] < runs[0], ..change("runs", &runs[0].to_string(), &runs[1].to_string()) };
+    let fewer =
+        SuiteChange { overruled: runs[1] < runs[0], ..change("runs", &runs[0].to_string(), &runs[1].to_string()) };
     let mut found: Vec<SuiteChange> = (runs[0] != runs[1]).then_some(fewer).into_iter().collect();
     let said = |it: Difference| change(&it.field, &it.base, &it.head);
     found.extend(compare::settings_differences(&base.settings, &head.settings).into_iter().map(said));

@@ -100,8 +100,9 @@ fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
     let worker = worker.map_or_else(|| Worker::this_for(&suite), Ok)?;
     if !args.force && output.exists() {
         let path = output.path().display();
-        return Err(Error::usage(format!("{path} exists already"))
-            .hint(format!("`bench-diff run --resume {path}` resumes it; --force replaces it; --output names another")));
+        return Err(Error::usage(format!("{path} exists already")).hint(format!(
+            "`bench-diff run --resume {path}` resumes it; --force replaces it; --output names another"
+        )));
     }
     let side = MeasuredSide::new("", worker, &suite, &measure::session_id());
     Ok((suite, side))

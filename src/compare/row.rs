@@ -121,10 +121,11 @@ impl Row {
         Some(self.runs_needed()?.saturating_sub(u32::try_from(fewest).unwrap_or(u32::MAX)))
     }
 
-    /// Half of the interval: what may be said beside the change as `±`. The longer half, where they differ.
-    pub fn uncertainty(&self) -> Option<Share> {
+    /// The interval on both sides of the change: how much less and how much more it may be.
+    pub fn halves(&self) -> Option<[Share; 2]> {
         let (change, [low, high]) = self.change().zip(self.interval())?;
-        Share::new((change.get() - low.get()).max(high.get() - change.get())).finite()
+        let halves = [change.get() - low.get(), high.get() - change.get()].map(|half| Share::new(half).finite());
+        Some([halves[0]?, halves[1]?])
     }
 
     /// The minimum detectable effect: the smallest relative change that the data could have shown.

@@ -7,7 +7,7 @@ use super::case_names::Names;
 use super::{metric_heading, metric_order};
 use crate::compare::{Cell as Compared, Row, Verdict};
 use crate::metric::MetricName;
-use crate::number::{alike, count, percent, plus_minus, signed_percent};
+use crate::number::{alike, count, is_symmetric, percent, plus_minus, signed_percent};
 use crate::page::{Align, Cell, Column, Icon, Line, Table, line, strong, unbroken};
 
 /// More metrics than bench-diff has itself are too many to look through: those that changed come first, and as many have
@@ -158,9 +158,9 @@ fn metrics(rows: &[Row]) -> Vec<&Compared> {
     metrics.into_iter().map(|(_, _, cell)| cell).collect()
 }
 
-/// `−9.0% ±0.3`, under it `1689 → 1537`, and what would settle it.
+/// `−9.0% ±0.3`, or `−9.0%` and under it `−9.4% .. −8.5%`; then `1689 → 1537`, and what would settle it.
 pub fn change(row: &Row) -> Cell {
-    let mut lines: Vec<Line> = change_line(row).into_iter().collect();
+    let mut lines = change_lines(row);
     lines.extend(values(row));
     let runs = row.runs_needed().filter(|_| Rank::of(row) == Rank::Inconclusive);
     lines.extend(runs.map(|runs| unbroken(line!["needs ", count(runs as usize), " runs"])));
@@ -177,15 +177,24 @@ pub fn change(row: &Row) -> Cell {
 /// Of a self-check: nothing changed, so a difference is noise.
 pub fn noise(row: &Row) -> Cell {
     let (icon, word) = if row.seems_to_differ() { (Icon::Inconclusive, "noise") } else { (Icon::Unchanged, "") };
-    let mut lines: Vec<Line> = change_line(row).into_iter().collect();
+    let mut lines = change_lines(row);
     lines.extend(row.minimum_detectable_effect().map(|share| unbroken(line!["detects ", percent(share)])));
     Cell { mark: Some((icon, word)), lines }
 }
 
-fn change_line(row: &Row) -> Option<Line> {
-    let change = strong(signed_percent(row.change()?));
-    let uncertainty = row.uncertainty().map(|half| line![" ", plus_minus(half)]);
-    Some(unbroken(change.and(uncertainty.unwrap_or_default())))
+/// With its interval: beside it where both halves read the same, else its ends on a line of their own.
+fn change_lines(row: &Row) -> Vec<Line> {
+    let Some(change) = row.change().map(|change| strong(signed_percent(change))) else { return Vec::new() };
+    match (row.halves(), row.interval()) {
+        (Some([below, above]), _) if is_symmetric([below, above]) => {
+            let longer = if above > below { above } else { below };
+            vec![unbroken(line![change, " ", plus_minus(longer)])]
+        }
+        (Some(_), Some([low, high])) => {
+            vec![change, unbroken(line![signed_percent(low), " .. ", signed_percent(high)])]
+        }
+        _ => vec![change],
+    }
 }
 
 /// Once, where both read the same.

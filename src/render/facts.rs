@@ -11,7 +11,7 @@ use super::{metric, metric_order};
 use crate::case::WeightsSource;
 use crate::compare::{ASSUMED_DRIFT as ASSUMED, Comparison, GRANULARITY_MIB, Learned, Row, Tally, Tier, Verdict};
 use crate::metric::MetricName;
-use crate::number::{count, counted, decimal, percent};
+use crate::number::{count, counted, decimal, is_symmetric, percent};
 use crate::page::{Icon, Line, code, foreign, line};
 use crate::report::{EqualBuilds, Report};
 use crate::results::{Outcome, Results, Session};
@@ -35,11 +35,13 @@ fn intervals(comparison: &Comparison) -> Option<Line> {
         chosen.next().map(|tested| percent(Share::new(tested.confidence)))
     };
     let drift = drift(comparison);
+    let ends = comparison.rows.iter().filter_map(Row::halves).any(|halves| !is_symmetric(halves));
+    let shown = if ends { "± and .. are the " } else { "± is the " };
     Some(match (level(false), level(true)) {
         (Some(level), Some(again)) if level != again => {
-            line!["± is the ", level, " interval", drift, " (measured again: ", again, ")"]
+            line![shown, level, " interval", drift, " (measured again: ", again, ")"]
         }
-        (Some(level), _) | (None, Some(level)) => line!["± is the ", level, " interval", drift],
+        (Some(level), _) | (None, Some(level)) => line![shown, level, " interval", drift],
         (None, None) => return None,
     })
 }

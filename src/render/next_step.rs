@@ -1,7 +1,7 @@
 //! What to do now.
 
-use super::{calibration, caveat_lines};
 use super::reproduce::Again;
+use super::{calibration, caveat_lines};
 use crate::compare::{Comparison, NoteKind, Outlook, ReasonCode, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Block, Line, command, foreign, line};

@@ -240,9 +240,12 @@ fn when_the_budget_is_spent_the_rest_stays_open_with_what_would_tell() {
     let open = &place.confirmed_rows()[0];
     assert_eq!((&open["verdict"], runs(open)), (&json!("inconclusive"), [2, 2]));
     assert!(
-        open["reason"].as_str().unwrap().contains("3 runs per side would settle it, 1 more than there are"),
+        open["reason"].as_str().unwrap().contains("4 runs per side would settle it, 2 more than there are"),
         "{open}"
     );
+    // Whoever goes on may take as long.
+    let again = place.report()["reproduction"]["flags"].clone();
+    assert!(again.as_array().unwrap().ends_with(&[json!("--confirm-budget"), json!("0.01")]), "{again}");
     let warnings = place.warnings();
     assert!(warnings.contains("2 cases could not be settled: the budget of 0.6 s was spent"), "{warnings}");
     let (exit, _, err) = place.confirmed(["100", "97.7"], &["--confirm-budget", "0"]);

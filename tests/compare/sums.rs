@@ -87,6 +87,37 @@ fn nothing_left_of_a_count_is_an_improvement() {
     assert!(out.starts_with("Worse: allocations\n"), "{out}");
 }
 
+/// A count that every run of both sides has exactly was touched by no noise and no drift. One run doesn't show that it is
+/// exact, and a time may be as even because its clock is coarse.
+#[test]
+fn the_same_count_in_every_run_is_unchanged() {
+    let file = |unit: &str, values: &[f64]| json!([{"case": "a", "metric": "m", "unit": unit, "better": "lower", "samples": values}]);
+    for (unit, base, head, verdict) in [
+        ("allocs/op", vec![3.0; 3], vec![3.0; 2], "unchanged"),
+        ("allocs/op", vec![3.0; 3], vec![4.0; 3], "inconclusive"),
+        ("allocs/op", vec![3.0; 1], vec![3.0; 1], "inconclusive"),
+        ("allocs/op", vec![3.5; 3], vec![3.5; 3], "inconclusive"),
+        ("ms", vec![3.0; 3], vec![3.0; 3], "inconclusive"),
+        ("req/s", vec![3.0; 3], vec![3.0; 3], "inconclusive"),
+    ] {
+        let comparison = compare_json(&Files::new(&file(unit, &base), &file(unit, &head)), &[]);
+        assert_eq!(comparison.rows[0].verdict.word(), verdict, "{:?}", comparison.rows[0]);
+    }
+}
+
+/// What measuring in turn makes of an odd number is what is advised.
+#[test]
+fn runs_that_are_advised_in_turn_come_in_pairs() {
+    let side = |level: f64, noise: f64| json!([cell("a", "ttft", noisy(level, noise))]);
+    let needed = |noise: f64| {
+        let files = Files::new(&side(100.0, noise), &side(101.0, noise));
+        let comparison = compare_json(&files, &["--same-session"]);
+        comparison.rows[0].runs_needed
+    };
+    let advised: Vec<u32> = (1..=30).filter_map(|noise| needed(f64::from(noise) * 0.001)).collect();
+    assert!(advised.len() > 5 && advised.iter().all(|runs| runs % 2 == 0), "{advised:?}");
+}
+
 fn with_null(head: &str) -> Printed {
     let base = json!([cell("a", "ttft", vec![10.0, 10.02, 9.98])]).to_string();
     let head = format!(r#"[{{"case": "a", "metric": "ttft", "samples": {head}}}]"#);

@@ -6,7 +6,8 @@ use std::os::unix::fs::symlink;
 use super::{Place, Said, numbers, together};
 
 fn held(said: &Said) -> bool {
-    said.code == Some(2) && (said.err.contains(" is writing ") || said.err.contains(" exists already\n  hint: resume"))
+    said.code == Some(2)
+        && (said.err.contains(" is writing ") || said.err.contains(" exists already\n  hint: `bench-diff run --resume"))
 }
 
 #[test]

@@ -50,6 +50,26 @@ fn a_comment_prints_commands_that_the_program_knows() {
     assert_eq!(calls(&report)[0][4..], ["--runs", "3"]);
 }
 
+/// What `ci` may take to measure again, `ab` may take.
+#[test]
+fn the_time_for_measuring_again_goes_with_the_command() {
+    let flags = ["--suite", "smoke", "--confirm-budget", "0.5"];
+    for (contenders, time) in [
+        (Contenders::Commits, ["--budget", "0.5m"]),
+        (Contenders::Programs, ["--budget", "0.5m"]),
+        (Contenders::Program, ["--confirm-budget", "0.5"]),
+        (Contenders::ThisProgram, ["--confirm-budget", "0.5"]),
+    ] {
+        for call in calls(&with(regressed(), contenders, BASE, HEAD, &flags)) {
+            assert!(call.ends_with(&time.map(str::to_owned)), "{call:?}");
+            assert!(bench_diff::command_line().try_get_matches_from(&call).is_ok(), "{call:?}");
+        }
+    }
+    // A number of runs has no limit.
+    let report = with(judged(Verdict::Regressed), Contenders::Candles, BASE, HEAD, &flags);
+    assert_eq!(calls(&report)[0][4..], ["--suite", "smoke", "--runs", "3"]);
+}
+
 /// Also those within a sentence.
 #[test]
 fn what_a_sentence_says_to_run_can_be_run() {

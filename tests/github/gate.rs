@@ -95,8 +95,9 @@ fn one_of_many_reports_fails_the_step() {
         }
         let output = step.publish(&of(regressed(), bad), &["--fail-on", "regression"]);
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-        let outputs = ["verdict", "regressed", "improved", "inconclusive", "unchanged"].map(|name| step.output(name));
-        assert_eq!(outputs, ["regressed", "2", "1", "1", "14"]);
+        let outputs = ["verdict", "regressed", "improved", "at-threshold", "inconclusive", "unchanged"]
+            .map(|name| step.output(name));
+        assert_eq!(outputs, ["regressed", "2", "1", "0", "1", "14"]);
         assert_eq!(step.output("comment-url").lines().count(), 3);
         let mut conclusions: Vec<_> =
             github.state().check_runs.iter().map(|run| run["conclusion"].as_str().unwrap().to_owned()).collect();

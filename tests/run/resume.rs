@@ -114,7 +114,8 @@ fn results_arent_overwritten_by_accident() {
     let before = bench.read("results.json");
     let refused = bench.run(&["--runs", "1"]);
     assert_eq!(refused.code, Some(2));
-    assert!(refused.err.contains("--force"), "{}", refused.err);
+    let hint = "hint: `bench-diff run --resume results.json` resumes it; --force replaces it; --output names another\n";
+    assert!(refused.err.ends_with(hint), "{}", refused.err);
     assert_eq!(bench.read("results.json"), before);
     assert_eq!(bench.run(&["--runs", "1", "--force"]).code, Some(0));
     assert_ne!(bench.read("results.json"), before);
