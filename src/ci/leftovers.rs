@@ -71,10 +71,14 @@ fn has_numbers(path: &Path) -> bool {
 /// The report of before, where this measurement has none of numbers; else it has had its time.
 pub fn previous_report(directory: &Path) -> Result<Option<PathBuf>> {
     let previous = directory.join(PREVIOUS);
+    if !is_regular(&previous)? {
+        return Ok(None);
+    }
     if has_numbers(&directory.join(REPORT)) {
         remove(&previous)?;
+        return Ok(None);
     }
-    Ok(is_regular(&previous)?.then_some(previous))
+    Ok(Some(previous))
 }
 
 /// Notes what the measurements that follow are of. Those of something else are not carried on.

@@ -142,8 +142,10 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
     ci::clear(output.path(), args.resume)?;
     let ended = measure(args, local, &output, io);
-    if let Some(previous) = ci::previous_report(output.path())? {
-        writeln!(io.err, "the report of before is kept: {}", previous.display())?;
+    match ci::previous_report(output.path()) {
+        Ok(Some(previous)) => writeln!(io.err, "the report of before is kept: {}", previous.display())?,
+        Ok(None) => {}
+        Err(error) => writeln!(io.err, "warning: {}", escape::line(&error.in_one_line()))?,
     }
     ended
 }

@@ -107,17 +107,17 @@ fn thresholds_and_metrics_are_the_bases() {
 /// With few enough runs, nothing could be told: there are as many as the base has, and more where the pull request wants them.
 #[test]
 fn a_pull_request_cannot_blind_its_verdict_with_fewer_runs() {
-    for (runs, measured, overruled) in [(1, 2, true), (3, 3, false)] {
+    for (runs, measured, overruled) in [(1, 3, true), (4, 4, false)] {
         let (place, base, slow) = with_baseline();
         let old = place.program("old", "100", "aaaaaaa");
-        place.reconfigure(|text| text.replace("runs = 2", &format!("runs = {runs}")));
+        place.reconfigure(|text| setting(text, &format!("runs = {runs}")));
         let ((code, _, err), published) = place.judged(&base, &["--head-binary", &slow, "--base-binary", &old]);
         assert_eq!(code, 0, "{err}");
         let report = report(&place);
         assert_eq!(report["head"]["settings"]["runs"], measured);
         assert_eq!(report["comparison"]["verdict"], "regressed");
         assert_eq!(report["caveats"]["suite_changes"][0]["overruled"], overruled);
-        let said = format!("runs 2 → {runs}{}.", if overruled { " (here the base's counts)" } else { "" });
+        let said = format!("runs 3 → {runs}{}.", if overruled { " (here the base's counts)" } else { "" });
         assert!(published.1.contains(&said), "{}", published.1);
     }
 }
