@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::compare_support::{Files, Printed, cell, compare_json, run, session};
-use crate::{SUCCESS, regression};
+use crate::{SUCCESS, noisy, regression};
 
 fn follows(row: &bench_diff::compare::disk::Row) {
     let [base, head] = [row.base, row.head].map(|side| side.expect("a side").geometric_mean.expect("its mean"));
