@@ -37,8 +37,8 @@ const AFTER_HELP: &str = "Examples:
 
 Exit codes:
   0    success
-  1    what --fail-on names was found: by default, that something couldn't be compared; or `doctor` found
-       something missing
+  1    what --fail-on names was found: by default, that something couldn't be compared;
+       or `doctor` found something missing
   2    wrong arguments, configuration or input file; output that can't be written
   3    the measurement failed
   130  stopped by Ctrl-C; what was measured is kept
@@ -100,7 +100,7 @@ pub fn command_line() -> clap::Command {
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let secrets = Secrets::of_environment();
     let mut err = secrets.writer(err);
-    let parsed = Cli::command().try_get_matches_from(args);
+    let parsed = Cli::command().try_get_matches_from(of_help(args));
     let prints_data = parsed.as_ref().is_ok_and(prints_data);
     let quiet = parsed.as_ref().is_ok_and(is_quiet);
     let mut out = if prints_data { Secrets::for_data().writer(out) } else { secrets.writer(out) };
@@ -119,6 +119,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
         Ok(exit) => exit.into(),
         Err(error) => ended(&error, &mut io.err),
     }
+}
+
+/// Who asks how `help` is used wants it: `help --help` is `help`.
+fn of_help(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut args: Vec<OsString> = args.into_iter().collect();
+    let is = |at: usize, words: &[&str]| args.get(at).is_some_and(|word| words.iter().any(|known| word == known));
+    if is(1, &["help"]) && is(2, &["--help", "-h"]) {
+        args.remove(2);
+    }
+    args
 }
 
 /// Is standard output for programs to read?

@@ -36,6 +36,19 @@ fn every_command_has_its_help() {
 }
 
 #[test]
+fn help_of_help_is_help() {
+    let printed = |words: &[&str]| {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exit = bench_diff::run(words.iter().map(Into::into), &mut out, &mut err);
+        (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    };
+    let help = printed(&["bench-diff", "help"]);
+    assert!(help.0 == std::process::ExitCode::SUCCESS && help.1.contains("Usage: "), "{help:?}");
+    assert_eq!(printed(&["bench-diff", "help", "--help"]), help);
+    assert_eq!(printed(&["bench-diff", "help", "-h"]), help);
+}
+
+#[test]
 fn every_argument_and_value_says_what_it_is() {
     let mut silent = Vec::new();
     for (name, command) in every_command() {
