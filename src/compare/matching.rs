@@ -103,15 +103,20 @@ impl<'a> Matched<'a> {
         for cell in head.cells.iter().filter(|cell| options.selects(cell) && !base_has(cell)) {
             self.note(&base.id, NoteKind::New, false, format!("`{}` is in the head only", cell.metric));
         }
+        self.note_fallback(base, head);
+        if output_changed(base, head) && differing.is_empty() && !self.other_settings {
+            let reason = "other tokens with equal settings: the output has changed, judge the speed with that in mind";
+            self.note(&base.id, NoteKind::OutputChanged, false, reason.to_owned());
+        }
+    }
+
+    /// What was asked for ran on one side only.
+    fn note_fallback(&mut self, base: &CaseSide, head: &CaseSide) {
         if base.fallback().is_none()
             && let Some((ran, asked)) = head.fallback()
         {
             let reason = format!("`{ran}` ran in the head; `{asked}`, which was asked for, in the base");
             self.note(&base.id, NoteKind::FellBack, true, reason);
-        }
-        if output_changed(base, head) && differing.is_empty() && !self.other_settings {
-            let reason = "other tokens with equal settings: the output has changed, judge the speed with that in mind";
-            self.note(&base.id, NoteKind::OutputChanged, false, reason.to_owned());
         }
     }
 
