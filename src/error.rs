@@ -101,6 +101,12 @@ impl Error {
         Self { hint: Some(hint.to_string()), ..self }
     }
 
+    /// Says where, in front of the message.
+    #[must_use]
+    pub fn at(self, place: &str) -> Self {
+        Self { message: format!("{place}: {}", self.message), ..self }
+    }
+
     /// Adds what there is to say in detail: one sentence each, shown on lines of their own.
     #[must_use]
     pub fn with_details(self, details: Vec<String>) -> Self {

@@ -118,26 +118,45 @@ impl Design {
         let base: Vec<Vec<f64>> = pair.base.iter().map(|values| log_costs(values, pair.better)).collect();
         let head: Vec<Vec<f64>> = pair.head.iter().map(|values| log_costs(values, pair.better)).collect();
         match self {
-            Self::OneSession => interleaved([(&base.concat()[..], &head.concat()[..])]),
+            Self::OneSession => interleaved([(&together(base)[..], &together(head)[..])]),
             Self::Shared(_) => interleaved(base.iter().zip(&head).map(|(base, head)| (&base[..], &head[..]))),
             Self::Apart { .. } if base.len() >= HISTORY => history(&base, &head),
-            Self::Apart { .. } => single_baseline(&base.concat(), &head.concat()),
+            Self::Apart { .. } => single_baseline(&together(base), &together(head)),
         }
     }
 
     /// The sides' geometric means, of which the difference that [`evidence`](Self::evidence) finds is made.
     pub fn levels(&self, pair: &Pair) -> [Option<f64>; 2] {
         let sides = [&pair.base, &pair.head];
-        let references = sides.map(|groups| groups.iter().find_map(|group| group.first()).copied());
-        let [base, head] = sides.map(relative_logs);
-        let together = |groups: &[Vec<f64>]| stats::mean(&groups.concat());
-        let means = match self {
-            Self::Shared(_) => shared(&base, &head).map(|groups| mean_of_means(&groups)),
-            Self::Apart { .. } if base.len() >= HISTORY => [mean_of_means(&base), mean_of_means(&head)],
-            Self::OneSession | Self::Apart { .. } => [together(&base), together(&head)],
-        };
-        [0, 1].map(|side| Some(references[side]? * means[side]?.exp()))
+        match self {
+            Self::Shared(_) => of_groups(sides, |base, head| shared(base, head).map(|groups| mean_of_means(&groups))),
+            Self::Apart { .. } if pair.base.len() >= HISTORY => {
+                of_groups(sides, |base, head| [mean_of_means(base), mean_of_means(head)])
+            }
+            Self::OneSession | Self::Apart { .. } => sides.map(|groups| geometric_mean(groups)),
+        }
     }
+}
+
+/// Of all values together. In units of the first: equal values have exactly their value as mean.
+fn geometric_mean(groups: &Groups) -> Option<f64> {
+    let values = || groups.iter().flat_map(|group| group.iter());
+    let (first, n) = (values().next()?, values().count() as f64);
+    let reference = first.ln();
+    Some(first * values().map(|value| (value.ln() - reference) / n).sum::<f64>().exp())
+}
+
+/// Geometric means from those of groups, which `means` finds in logarithms.
+fn of_groups(sides: [&Groups; 2], means: impl Fn(&[Vec<f64>], &[Vec<f64>]) -> [Option<f64>; 2]) -> [Option<f64>; 2] {
+    let references = sides.map(|groups| groups.iter().find_map(|group| group.first()).copied());
+    let [base, head] = sides.map(relative_logs);
+    let means = means(&base, &head);
+    [0, 1].map(|side| Some(references[side]? * means[side]?.exp()))
+}
+
+/// All values. Mostly there is one group, of which there is no copy.
+fn together(mut groups: Vec<Vec<f64>>) -> Vec<f64> {
+    if groups.len() == 1 { groups.remove(0) } else { groups.concat() }
 }
 
 /// Logarithms of the values in units of the first: equal values have exactly their value as mean.

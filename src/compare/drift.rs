@@ -28,6 +28,10 @@ struct Sum {
 }
 
 impl Sum {
+    fn of(delta: f64) -> Self {
+        Self { count: 1.0, squares: delta * delta }
+    }
+
     fn add(&mut self, delta: f64) {
         self.count += 1.0;
         self.squares += delta * delta;
@@ -47,25 +51,44 @@ pub(super) const fn assumed() -> Spread {
     Spread { variance: 2.0 * ASSUMED.get() * ASSUMED.get(), df: f64::INFINITY }
 }
 
-/// The same for each move, from the moves of the other cases: of all their metrics or of the cell's own, whichever is more.
+/// The same for each move, from the moves of the other cases: of all their metrics or of the cell's own, whichever is more. A
+/// cell has one move.
 pub(super) fn learned(moves: &[Move]) -> Vec<Spread> {
-    let (mut all, mut of_case) = (Sum::default(), HashMap::<&str, Sum>::new());
-    let (mut of_metric, mut of_cell) = (HashMap::<&str, Sum>::new(), HashMap::<(&str, &str), Sum>::new());
-    for Move { case, metric, delta } in moves {
+    let mut all = Sum::default();
+    let (mut of_case, mut of_metric) = (Sums::default(), Sums::default());
+    // Looked up once each: there may be very many.
+    let places: Vec<_> = moves.iter().map(|it| (of_case.place(it.case), of_metric.place(it.metric))).collect();
+    for (Move { delta, .. }, (case, metric)) in moves.iter().zip(&places) {
         all.add(*delta);
-        of_case.entry(case).or_default().add(*delta);
-        of_metric.entry(metric).or_default().add(*delta);
-        of_cell.entry((case, metric)).or_default().add(*delta);
+        of_case.sums[*case].add(*delta);
+        of_metric.sums[*metric].add(*delta);
     }
-    let spread = |it: &Move| {
-        let others = all.without(of_case[it.case]);
-        let same_metric = of_metric[it.metric].without(of_cell[&(it.case, it.metric)]);
+    let spread = |(it, (case, metric)): (&Move, &(usize, usize))| {
+        let others = all.without(of_case.sums[*case]);
+        let same_metric = of_metric.sums[*metric].without(Sum::of(it.delta));
         let seen = others.mean().max(same_metric.mean());
         let df = WEIGHT + others.count;
         let variance = (WEIGHT * assumed().variance + others.count * seen) / df;
         if variance < assumed().variance { Spread { variance, df } } else { assumed() }
     };
-    moves.iter().map(spread).collect()
+    moves.iter().zip(&places).map(spread).collect()
+}
+
+/// A sum for each name, in the order in which they come.
+#[derive(Default)]
+struct Sums<'a> {
+    index: HashMap<&'a str, usize>,
+    sums: Vec<Sum>,
+}
+
+impl<'a> Sums<'a> {
+    /// Where the name's sum is.
+    fn place(&mut self, name: &'a str) -> usize {
+        *self.index.entry(name).or_insert_with(|| {
+            self.sums.push(Sum::default());
+            self.sums.len() - 1
+        })
+    }
 }
 
 #[cfg(test)]

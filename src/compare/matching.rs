@@ -1,5 +1,6 @@
 //! Brings the cells of both sides together, and notes what has no partner.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 
 use super::design::{Design, Selected};
@@ -71,12 +72,9 @@ impl<'a> Matched<'a> {
         if options.allow_mismatch {
             self.allow(&base.id, &differing);
         }
-        let by_metric = |case: &'a CaseSide| -> HashMap<&str, &CellSide> {
-            case.cells.iter().map(|cell| (cell.metric.as_str(), cell)).collect()
-        };
-        let (base_cells, head_cells) = (by_metric(base), by_metric(head));
-        for cell in base.cells.iter().filter(|cell| options.selects(cell)) {
-            match head_cells.get(cell.metric.as_str()) {
+        let (base_cells, head_cells) = (Counterparts::of(base), Counterparts::of(head));
+        for (place, cell) in base.cells.iter().enumerate().filter(|(_, cell)| options.selects(cell)) {
+            match head_cells.of_cell(place, cell) {
                 Some(other) if cell.has_values() && !other.has_values() => {
                     let reason = format!(
                         "`{}` is lost: of {} of the head, none is a positive, finite number",
@@ -99,8 +97,9 @@ impl<'a> Matched<'a> {
                 }
             }
         }
-        let base_has = |cell: &CellSide| base_cells.contains_key(cell.metric.as_str());
-        for cell in head.cells.iter().filter(|cell| options.selects(cell) && !base_has(cell)) {
+        let base_has = |(place, cell): &(usize, &CellSide)| base_cells.of_cell(*place, cell).is_some();
+        let selected = head.cells.iter().enumerate().filter(|(_, cell)| options.selects(cell));
+        for (_, cell) in selected.filter(|it| !base_has(it)) {
             self.note(&base.id, NoteKind::New, false, format!("`{}` is in the head only", cell.metric));
         }
         self.note_fallback(base, head);
@@ -134,6 +133,28 @@ impl<'a> Matched<'a> {
         };
         let never_ran = lost && head.failures.is_empty();
         self.note(&base.id, if never_ran { NoteKind::Missing } else { NoteKind::Failed }, lost, reason);
+    }
+}
+
+/// A side's cells, where those of the other are looked up.
+struct Counterparts<'a> {
+    cells: &'a [CellSide],
+    /// Only made where the sides' cells are in different orders: of most cases it would be the most expensive part.
+    by_metric: OnceCell<HashMap<&'a str, &'a CellSide>>,
+}
+
+impl<'a> Counterparts<'a> {
+    fn of(case: &'a CaseSide) -> Self {
+        Self { cells: &case.cells, by_metric: OnceCell::new() }
+    }
+
+    /// `place`: of `cell` on its own side.
+    fn of_cell(&self, place: usize, cell: &CellSide) -> Option<&'a CellSide> {
+        if let Some(there) = self.cells.get(place).filter(|there| there.metric == cell.metric) {
+            return Some(there);
+        }
+        let named = || self.cells.iter().map(|cell| (cell.metric.as_str(), cell)).collect();
+        self.by_metric.get_or_init(named).get(cell.metric.as_str()).copied()
     }
 }
 

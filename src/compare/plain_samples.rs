@@ -11,9 +11,11 @@
 use std::borrow::Cow;
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use serde::Deserialize;
+use serde::de::{SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::side::{CaseSide, CellSide, SessionValues, Side};
 use crate::error::{Error, Result};
@@ -39,37 +41,87 @@ struct Entry {
 
 /// Parses and checks plain samples; `name` stands for the file in errors.
 pub fn parse(name: &str, text: Vec<u8>) -> Result<Side> {
-    let entries: Vec<Entry> = from_json(name, text, "a samples file")?;
-    if entries.is_empty() {
+    let Gathered { cases, mistake, .. } = from_json(name, text, "a samples file")?;
+    if let Some(mistake) = mistake {
+        return Err(mistake.at(name));
+    }
+    if cases.is_empty() {
         return Err(Error::usage(format!("{name} holds no samples: the array is empty")));
     }
-    let mut side = Side { name: name.to_owned(), ..Side::default() };
-    let mut cases: HashMap<String, usize> = HashMap::new();
-    let mut directions: HashMap<MetricName, Better> = HashMap::new();
-    let mut seen: HashSet<(usize, MetricName)> = HashSet::new();
-    for entry in entries {
-        let place = format!("case `{}`, metric `{}`", entry.case, entry.metric);
-        let fail = |problem: &str| Error::usage(format!("{name}: {place}: {problem}"));
-        let case_name = entry.case.clone();
+    let occasions = Occasions::declared(&contents(&cases));
+    Ok(Side { name: name.to_owned(), occasions, cases, ..Side::default() })
+}
+
+/// The cells of a file, each put into its place as soon as it is read: as JSON has them, they would take twice the memory.
+#[derive(Default)]
+struct Gathered {
+    cases: Vec<CaseSide>,
+    /// Where the case is in `cases`.
+    places: HashMap<String, usize>,
+    /// Each metric's number, and its direction.
+    metrics: HashMap<MetricName, (usize, Better)>,
+    /// Case and metric, by their numbers.
+    seen: HashSet<(usize, usize)>,
+    /// The first; nothing is gathered after it.
+    mistake: Option<Error>,
+}
+
+impl<'de> Deserialize<'de> for Gathered {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(OneByOne)
+    }
+}
+
+struct OneByOne;
+
+impl<'de> Visitor<'de> for OneByOne {
+    type Value = Gathered;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an array of cells")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Gathered, A::Error> {
+        let mut gathered = Gathered::default();
+        while let Some(entry) = entries.next_element::<Entry>()? {
+            if gathered.mistake.is_none() {
+                gathered.mistake = gathered.add(entry).err();
+            }
+        }
+        Ok(gathered)
+    }
+}
+
+impl Gathered {
+    fn add(&mut self, entry: Entry) -> Result<()> {
+        let (case_name, metric) = (entry.case.clone(), entry.metric.clone());
+        let fail = |problem: &str| Error::usage(format!("case `{case_name}`, metric `{metric}`: {problem}"));
         let cell = entry.into_cell(fail)?;
-        if *directions.entry(cell.metric.clone()).or_insert(cell.better) != cell.better {
+        let next = self.metrics.len();
+        let (number, better) = *self.metrics.entry(metric.clone()).or_insert((next, cell.better));
+        if better != cell.better {
             return Err(fail("`better` is the other way than in another case"));
         }
-        let case = *cases.entry(case_name.clone()).or_insert_with(|| {
-            side.cases.push(CaseSide { id: case_name, ..CaseSide::default() });
-            side.cases.len() - 1
-        });
-        if !seen.insert((case, cell.metric.clone())) {
+        let case = self.place(&case_name);
+        if !self.seen.insert((case, number)) {
             return Err(fail("occurs twice"));
         }
-        let case = &mut side.cases[case];
+        let case = &mut self.cases[case];
         let valid: usize = cell.sessions.iter().map(|session| session.values.len()).sum();
         case.runs = case.runs.max(valid + cell.dropped);
         case.cells.push(cell);
+        Ok(())
     }
-    let contents = contents(&side.cases);
-    side.occasions = Occasions::declared(&contents);
-    Ok(side)
+
+    /// Where the case is, which may be new.
+    fn place(&mut self, name: &str) -> usize {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        self.cases.push(CaseSide { id: name.to_owned(), ..CaseSide::default() });
+        self.places.insert(name.to_owned(), self.cases.len() - 1);
+        self.cases.len() - 1
+    }
 }
 
 /// For each session, what it holds of all cells.

@@ -1,6 +1,6 @@
 //! Student's t distribution: tails and quantiles for every number of degrees of freedom that occurs.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{Continuous, ContinuousCDF, Normal, StudentsT};
 use statrs::function::beta::beta_reg;
 
 /// From here on, [`as_normal`] is exact to 1e-10, where statrs loses digits. The normal tail itself would not do: with 1e8
@@ -39,12 +39,32 @@ fn as_normal(t: f64, df: f64) -> f64 {
     w + w / b * (y + 3.0 - second)
 }
 
+/// From here on, [`expand`] is close enough to be polished, if `p` is this far in the upper tail.
+const POLISHED: (f64, f64) = (4.0, 0.9);
+
 /// The t with P(T <= t) = `p`, for 0 < p < 1 and `df` > 0.
 pub fn quantile(p: f64, df: f64) -> f64 {
+    let expanded = || expand(Normal::standard().inverse_cdf(p), df);
     match StudentsT::new(0.0, 1.0, df) {
-        Ok(student) if df < EXPANSION_DF => student.inverse_cdf(p),
-        _ => expand(Normal::standard().inverse_cdf(p), df),
+        Ok(student) if df < EXPANSION_DF && (df < POLISHED.0 || p < POLISHED.1) => student.inverse_cdf(p),
+        Ok(student) if df < EXPANSION_DF => polish(&student, 1.0 - p, expanded()),
+        _ => expanded(),
     }
+}
+
+/// Newton's method on the logarithms of `t` and its tail, between which the curve is nearly straight. Several times as fast as
+/// statrs' search.
+fn polish(student: &StudentsT, tail: f64, mut t: f64) -> f64 {
+    for _ in 0..50 {
+        let at = student.sf(t);
+        let step = (at / tail).ln() * at / (t * student.pdf(t));
+        t *= step.exp();
+        // What is left after a step of this size is its square.
+        if step.abs() < 1e-7 {
+            break;
+        }
+    }
+    t
 }
 
 /// Student's quantile from the normal one, in powers of 1/df (Abramowitz & Stegun 26.7.5).
@@ -136,8 +156,8 @@ mod tests {
 
     #[test]
     fn quantiles_invert_tails() {
-        for df in [1.0, 2.5, 4.0, 12.0, 199.9, 200.0, 1e3, 1e6, 1e9] {
-            for p in [0.95, 0.975, 0.9995, 1.0 - 0.05 / 144.0, 1.0 - 0.05 / 320_000.0] {
+        for df in [1.0, 2.5, 3.99, 4.0, 5.5, 12.0, 18.7, 60.0, 199.9, 200.0, 1e3, 1e6, 1e9] {
+            for p in [0.9, 0.95, 0.975, 0.9995, 1.0 - 0.05 / 144.0, 1.0 - 0.05 / 320_000.0] {
                 let back = two_sided_p(quantile(p, df), df) / 2.0;
                 assert!((back / (1.0 - p) - 1.0).abs() < 1e-6, "df {df}, p {p}: {back}");
             }
