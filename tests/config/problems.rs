@@ -14,6 +14,16 @@ fn what_is_missing_hides_nothing_else() {
     assert!(without_suites.starts_with("error: 3 problems in the configuration:\n"), "{without_suites}");
 }
 
+/// What is wrong with an item of a list says nothing of the others.
+#[test]
+fn an_item_of_the_wrong_type_hides_nothing_else() {
+    let err = error_of(
+        "candle = { rev = \"main\" }\n[suites.a]\nmodels = [5, \"Qwen/none\", { model = \"Qwen/nor-this\", dtype = 1 }]\n\
+         metrics = [1, \"tftt\", 2]\ncontext-lengths = [\"x\", 7, 7]\ngpus = [true]\n",
+    );
+    insta::assert_snapshot!(err);
+}
+
 fn refused(flags: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(directory.path().join("tests/tiny")).unwrap();
