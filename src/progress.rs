@@ -31,15 +31,15 @@ pub fn observer<'a>(quiet: bool, weights: Weights, err: &'a mut dyn Write) -> Bo
 /// `quiet`.
 pub fn steps<'a>(quiet: bool, err: &'a mut dyn Write) -> Box<dyn FnMut(&str) + 'a> {
     if quiet {
-        return Box::new(|_| {});
+        return Box::new(|_: &str| {});
     }
     if !std::io::stderr().is_terminal() {
         // Progress must not end what it is of.
-        return Box::new(|step| drop(writeln!(err, "{}", escape::line(step))));
+        return Box::new(move |step: &str| drop(writeln!(err, "{}", escape::line(step))));
     }
     let line = Spinner(ProgressBar::new_spinner());
     line.0.enable_steady_tick(Duration::from_millis(500));
-    Box::new(move |step| line.0.set_message(escape::line(step)))
+    Box::new(move |step: &str| line.0.set_message(escape::line(step)))
 }
 
 /// Gone when it is done.

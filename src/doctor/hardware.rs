@@ -91,7 +91,7 @@ fn planned(plan: &Plan) -> Vec<Check> {
     for (id, failure) in &refused {
         by_reason.entry(&failure.reason).or_default().push(id);
     }
-    let left = by_reason.values().skip(MOST_REASONS).map(Vec::len).sum();
+    let left: usize = by_reason.values().skip(MOST_REASONS).map(Vec::len).sum();
     let more = (left > 0).then(|| Check::missing("plan", format!("{} more can't run", counted(left, "case"))));
     let reasons = by_reason.iter().take(MOST_REASONS);
     reasons.map(|(reason, ids)| Check::missing("plan", format!("{}: {reason}", listed(ids)))).chain(more).collect()

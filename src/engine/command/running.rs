@@ -76,7 +76,10 @@ impl RunningProgram {
         Request::Load {
             protocol: self.protocol,
             model: spec.model.clone(),
-            directory: spec.directory.as_deref().map(|path| std::path::absolute(path).unwrap_or(path.to_owned())),
+            directory: spec
+                .directory
+                .as_deref()
+                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
             revision: spec.revision.clone(),
             weights: spec.weights.into(),
             quantization: spec.quantization.into(),
