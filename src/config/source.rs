@@ -119,10 +119,10 @@ fn remove(table: &mut DeTable, path: &[String]) {
     match (table.get_mut(key.as_str()).map(Spanned::get_mut), rest) {
         (Some(DeValue::Table(inner)), [_, ..]) => remove(inner, rest),
         (Some(DeValue::Array(items)), [index, inner @ ..]) => {
-            let Some(index) = index.parse::<usize>().ok().filter(|index| *index < items.len()) else { return };
-            match items[index].get_mut() {
-                DeValue::Table(item) if !inner.is_empty() => remove(item, inner),
-                item if key == MODELS => *item = DeValue::String("".into()),
+            let index = index.parse().unwrap_or(usize::MAX);
+            match items.get_mut(index).map(Spanned::get_mut) {
+                Some(DeValue::Table(item)) if !inner.is_empty() => remove(item, inner),
+                Some(item) if key == MODELS => *item = DeValue::String("".into()),
                 _ => *items = without_item(items, index),
             }
             if items.is_empty() {
