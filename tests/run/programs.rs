@@ -125,7 +125,8 @@ fn check_engine(args: &[&str]) -> Finished {
 /// Whoever waits for a program that says nothing knows what for, and waits once.
 #[test]
 fn checking_says_what_it_waits_for() {
-    let mute = ["--hello-limit", "2", "--", program().to_str().unwrap(), "mute"];
+    let well = program().display().to_string();
+    let mute = ["--hello-limit", "2", "--", &*well, "mute"];
     let checked = check_engine(&mute);
     assert_eq!(checked.code, Some(3), "{}", checked.out);
     assert!(checked.err.starts_with("the program says hello?\nerror: "), "nothing else is tried: {}", checked.err);
@@ -133,7 +134,7 @@ fn checking_says_what_it_waits_for() {
     assert!(checked.out.contains("1 promise of the engine protocol broken"), "{}", checked.out);
     let quiet = check_engine(&[&["--quiet"], &mute[..]].concat());
     assert!(quiet.err.starts_with("error: the program doesn't speak"), "{}", quiet.err);
-    let well = check_engine(&["--", program().to_str().unwrap(), "well"]);
+    let well = check_engine(&["--", &well, "well"]);
     let said: Vec<&str> = well.err.lines().collect();
     assert!(said.len() == 10 && said[1] == "the program loads the model?", "{}", well.err);
 }
