@@ -29,7 +29,7 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   bench-diff init
   bench-diff init --force ci/bench-diff.toml
-  bench-diff init --adapters
+  bench-diff init --adapters engines
   bench-diff plan --config suites/qwen2.5-speed-benchmark.toml --suite vllm";
 
 /// Every row that Qwen published.

@@ -24,7 +24,6 @@ use crate::results::Settings;
 use crate::suggest;
 use crate::thresholds::Thresholds;
 use check::Checked;
-use resolve::LeftOut;
 use serde::Deserialize;
 use source::{Problems, Source};
 
@@ -138,8 +137,10 @@ impl Config {
         let source = Source::parse(name, text)?;
         let Checked { mut problems, settings } = check::check(&source, schemars::schema_for!(File).as_value());
         let complete = problems.is_empty();
-        let left_out =
-            LeftOut { complete, candle: settings.iter().any(|path| path.first().is_some_and(|key| key == "candle")) };
+        let left_out = resolve::LeftOut {
+            complete,
+            candle: settings.iter().any(|path| path.first().is_some_and(|key| key == "candle")),
+        };
         // What has a problem already is left out, so that the rest can be judged as well.
         match File::deserialize(toml::Deserializer::from(source.without(&settings))) {
             Ok(file) => {
