@@ -64,7 +64,7 @@ fn bias(file: &std::path::Path, times: f64) {
 fn a_change_that_the_old_one_shows_against_itself_is_none() {
     let place = Place::new();
     let (old, new) = (place.program("old", "100", "aaaaaaa"), place.program("new", "90", "bbbbbbb"));
-    let args = [&*old, &new, "--runs", "4"];
+    let args = [&*old, &new, "--runs", "4", "--metric", "decode_throughput"];
     let comparison = place.compared(1, &args);
     let decode = &comparison["rows"][0];
     assert_eq!((&decode["verdict"], &decode["base_again"]["n"]), (&json!("regressed"), &json!(4)));
@@ -86,7 +86,7 @@ fn a_change_that_the_old_one_shows_against_itself_is_none() {
 fn what_is_taken_back_is_measured_on() {
     let place = Place::new();
     let (old, new) = (place.program("old", "100", "aaaaaaa"), place.program("new", "90", "bbbbbbb"));
-    let one_case = [&*old, &new, "--context-lengths", "1", "--metric", "decode"];
+    let one_case = [&*old, &new, "--context-lengths", "1", "--metric", "decode_throughput"];
     place.compared(1, &one_case);
     bias(&place.path(".bench-diff/ab/old-again.json"), 0.96);
     let comparison = place.compared(1, &[&one_case[..], &["--resume"]].concat());

@@ -136,7 +136,7 @@ fn checking_says_what_it_waits_for() {
     assert!(quiet.err.starts_with("error: the program doesn't speak"), "{}", quiet.err);
     let well = check_engine(&["--", &well, "well"]);
     let said: Vec<&str> = well.err.lines().collect();
-    assert!(said.len() == 10 && said[1] == "the program loads the model?", "{}", well.err);
+    assert!(said.len() == 11 && said[1] == "the program loads the model?", "{}", well.err);
 }
 
 /// What isn't there breaks no promise.
