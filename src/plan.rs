@@ -124,8 +124,9 @@ fn refused(case: &Case, refusal: &Refusal) -> PlannedCase {
 }
 
 fn plan_case(case: &Case, needs: &Needs, settings: &Settings, device: &Capacity) -> PlannedCase {
+    let lacking = needs.lacking.clone().map(|reason| Failure { kind: FailureKind::Error, reason });
     let reason = needs.obstacle.clone().or_else(|| too_large(needs.memory?, device.memory?));
-    let failure = reason.map(|reason| Failure { kind: FailureKind::DoesNotFit, reason });
+    let failure = lacking.or_else(|| Some(Failure { kind: FailureKind::DoesNotFit, reason: reason? }));
     let failure = failure.or_else(|| {
         let reason = outside_vocabulary(case, settings, needs.vocab_size?)?;
         Some(Failure { kind: FailureKind::Error, reason })

@@ -27,6 +27,30 @@ pub fn observer<'a>(quiet: bool, weights: Weights, err: &'a mut dyn Write) -> Bo
     }
 }
 
+/// Who hears of each step of something that takes its time: a line that changes on a terminal, lines otherwise, nothing if
+/// `quiet`.
+pub fn steps<'a>(quiet: bool, err: &'a mut dyn Write) -> Box<dyn FnMut(&str) + 'a> {
+    if quiet {
+        return Box::new(|_: &str| {});
+    }
+    if !std::io::stderr().is_terminal() {
+        // Progress must not end what it is of.
+        return Box::new(move |step: &str| drop(writeln!(err, "{}", escape::line(step))));
+    }
+    let line = Spinner(ProgressBar::new_spinner());
+    line.0.enable_steady_tick(Duration::from_millis(500));
+    Box::new(move |step: &str| line.0.set_message(escape::line(step)))
+}
+
+/// Gone when it is done.
+struct Spinner(ProgressBar);
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// How far a session is, and how long the rest will take.
 struct Progress {
     weights: Weights,
@@ -35,18 +59,33 @@ struct Progress {
     left_weight: f64,
     done_weight: f64,
     started: Instant,
+    /// Since when nothing is measured, where something is waited for.
+    waiting: Option<Instant>,
+    /// Time since the start in which nothing was measured.
+    waited: Duration,
 }
 
 impl Progress {
     fn new(weights: Weights) -> Self {
-        Self { weights, total: 0, done: 0, left_weight: 0.0, done_weight: 0.0, started: Instant::now() }
+        let (started, waited) = (Instant::now(), Duration::ZERO);
+        Self { weights, total: 0, done: 0, left_weight: 0.0, done_weight: 0.0, started, waiting: None, waited }
+    }
+
+    /// Waiting lasts until something else happens.
+    fn note(&mut self, update: &Update) {
+        if let Update::Waiting { .. } = update {
+            self.waiting.get_or_insert_with(Instant::now);
+        } else if let Some(since) = self.waiting.take() {
+            self.waited += since.elapsed();
+        }
     }
 
     fn start(&mut self, left: &[&str], total: usize) {
         self.total = total;
         self.done = total - left.len();
         self.left_weight = left.iter().map(|case| self.weight(case)).sum();
-        self.started = Instant::now();
+        self.done_weight = 0.0;
+        (self.started, self.waited) = (Instant::now(), Duration::ZERO);
     }
 
     fn finish(&mut self, case: &str) {
@@ -63,7 +102,8 @@ impl Progress {
     /// Scaled from what was measured so far; `None` before the first run and after the last.
     fn left(&self) -> Option<Duration> {
         let unknown = self.done_weight == 0.0 || self.done >= self.total;
-        let seconds = self.started.elapsed().as_secs_f64() * self.left_weight / self.done_weight;
+        let measuring = self.started.elapsed().saturating_sub(self.waited);
+        let seconds = measuring.as_secs_f64() * self.left_weight / self.done_weight;
         if unknown { None } else { Duration::try_from_secs_f64(seconds).ok() }
     }
 }
@@ -78,6 +118,7 @@ struct Lines<'a> {
 
 impl Observer for Lines<'_> {
     fn update(&mut self, update: Update) {
+        self.progress.note(&update);
         let line = match update {
             Update::Started { left, total } => {
                 self.progress.start(left, total);
@@ -137,6 +178,7 @@ impl Bars {
 
 impl Observer for Bars {
     fn update(&mut self, update: Update) {
+        self.progress.note(&update);
         match update {
             Update::Started { left, total } => {
                 self.progress.start(left, total);
@@ -238,6 +280,23 @@ mod tests {
         bars.update(Update::Waiting { reason: "another process is measuring" });
         bars.update(Update::Started { left: &["case"], total: 1 });
         assert!(bars.all.elapsed() < Duration::from_secs(900));
+    }
+
+    /// A second of measuring, after which somebody else had the GPU for a hundred.
+    #[test]
+    fn waiting_between_runs_is_no_part_of_the_estimate() {
+        let ago = |seconds| Instant::now().checked_sub(Duration::from_secs(seconds)).unwrap();
+        let mut progress = Progress::new(Weights::new());
+        progress.start(&["a", "b"], 2);
+        progress.started = ago(101);
+        progress.note(&Update::Waiting { reason: "GPU 0 is busy" });
+        progress.waiting = Some(ago(100));
+        progress.note(&Update::Waiting { reason: "still" });
+        progress.note(&Update::CaseProgress { done: 1, total: 2 });
+        progress.finish("a");
+        assert_eq!(progress.left().unwrap().as_secs(), 1);
+        progress.start(&["b"], 1);
+        assert_eq!((progress.left(), progress.waited), (None, Duration::ZERO), "another block begins anew");
     }
 
     #[test]

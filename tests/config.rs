@@ -405,3 +405,28 @@ fn a_suite_on_a_gpu_needs_a_build_that_can_use_one() {
     }
     assert!(!directory.path().join("results.json").exists());
 }
+
+/// An installed bench-diff has no source folder beside it.
+#[test]
+fn adapters_are_written_to_where_the_suites_look_for_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let (exit, out, err) = run(directory.path(), &["init", "--adapters", "sub"]);
+    assert_eq!((exit, err.as_str()), (0, ""));
+    let said = out.split("See what it would run: bench-diff ").nth(1).unwrap();
+    assert_eq!(said.trim(), "plan --config sub/suites/qwen2.5-speed-benchmark.toml");
+    let written = |name: &str| std::fs::read_to_string(directory.path().join("sub").join(name)).unwrap();
+    for name in ["adapters/engine_protocol.py", "adapters/transformers.py", "adapters/vllm.py"] {
+        assert_eq!(written(name), std::fs::read_to_string(name).unwrap());
+    }
+    let plan = ["plan", "--config", "sub/suites/qwen2.5-speed-benchmark.toml", "--suite", "vllm"];
+    let (exit, out, err) = run(directory.path(), &plan);
+    assert!(exit == 0 && !out.contains("isn't there"), "{out}{err}");
+    // One that is there keeps all from being written; one that is gone is missed.
+    std::fs::write(directory.path().join("sub/adapters/vllm.py"), "mine").unwrap();
+    let (exit, _, err) = run(directory.path(), &["init", "--adapters", "sub"]);
+    assert!(exit == 2 && err.contains("sub/adapters/engine_protocol.py exists already"), "{err}");
+    std::fs::remove_file(directory.path().join("sub/adapters/vllm.py")).unwrap();
+    let (_, out, _) = run(directory.path(), &plan);
+    assert!(out.contains("the script `../adapters/vllm.py` isn't there"), "{out}");
+    assert!(out.contains("`bench-diff init --adapters` writes the adapters"), "{out}");
+}

@@ -18,6 +18,8 @@ mod resume;
 mod servers;
 #[path = "run/sides.rs"]
 mod sides;
+#[path = "run/started_from.rs"]
+mod started_from;
 #[path = "run/tree.rs"]
 mod tree;
 #[path = "run/versions.rs"]

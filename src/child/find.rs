@@ -33,7 +33,8 @@ pub fn beside_the_caller(name: &Path) -> Result<PathBuf> {
     })
 }
 
-fn is_bare(name: &Path) -> bool {
+/// A name to look for on the PATH, and no path.
+pub fn is_bare(name: &Path) -> bool {
     name.file_name() == Some(name.as_os_str())
 }
 

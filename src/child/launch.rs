@@ -72,6 +72,15 @@ impl Launch {
         self
     }
 
+    /// Its working directory, from which its own path starts as well. A bare name is on the PATH.
+    #[must_use]
+    pub fn from_directory(mut self, directory: &Path) -> Self {
+        if !find::is_bare(&self.program) {
+            self.program = directory.join(&self.program);
+        }
+        self.in_directory(directory)
+    }
+
     /// What it reads from its standard input.
     #[must_use]
     pub fn given(mut self, input: Vec<u8>) -> Self {
@@ -81,6 +90,11 @@ impl Launch {
 
     pub fn program(&self) -> &Path {
         &self.program
+    }
+
+    /// Where the program is, if it is there and can be executed.
+    pub fn find(&self) -> io::Result<PathBuf> {
+        find::program(&self.program, self.environment.get("PATH"))
     }
 
     pub fn environment(&self) -> &Environment {
@@ -111,14 +125,13 @@ impl Launch {
     /// Starts it for a conversation, with its standard input open, and without a guard: whoever starts it so is guarded
     /// itself, or hands on what it is told.
     pub(super) fn open(&self) -> io::Result<(Process, Option<ChildStdin>)> {
-        let program = find::program(&self.program, self.environment.get("PATH"))?;
-        let mut child = self.prepared(Command::new(program)).spawn()?;
+        let mut child = self.prepared(Command::new(self.find()?)).spawn()?;
         let stdin = child.stdin.take();
         Ok((Process::of(child, &[], false)?, stdin))
     }
 
     fn command(&self) -> io::Result<Command> {
-        let program = find::program(&self.program, self.environment.get("PATH"))?;
+        let program = self.find()?;
         let Some(guard) = guard::program() else { return Ok(Command::new(program)) };
         let mut command = Command::new(guard);
         command.arg0("bench-diff").args(["guard", &self.input.len().to_string(), "--"]).arg(program);

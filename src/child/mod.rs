@@ -23,7 +23,7 @@ mod stop;
 mod variables;
 
 pub use conversation::{Conversation, Message, Next, clean};
-pub use find::beside_the_caller;
+pub use find::{beside_the_caller, is_bare};
 pub use launch::Launch;
 pub use shield::shield;
 pub use stop::Stop;

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::files::leftover::{is_regular, remove};
 use crate::files::{self, Folder};
 use crate::report;
 
@@ -107,32 +107,4 @@ fn may_carry_on(directory: &Path, noted: &Path, now: &Checkout) -> Result<()> {
             "check that commit out again, or start anew without --resume",
         ),
     }
-}
-
-/// Is there a file? Anything else in its place is in the way.
-fn is_regular(path: &Path) -> Result<bool> {
-    let name = path.display();
-    match fs::symlink_metadata(path) {
-        Ok(file) if file.is_file() => Ok(true),
-        Ok(_) => {
-            Err(Error::usage(format!("{name} is not a regular file")).hint("move it away, or name another --output"))
-        }
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
-        Err(error) => {
-            Err(Error::usage(format!("can't look at {name}, which is of an earlier measurement")).because(error))
-        }
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a regular file under one of our names, in the directory that this run was given"
-)]
-fn remove(path: &Path) -> Result<()> {
-    if !is_regular(path)? {
-        return Ok(());
-    }
-    fs::remove_file(path).map_err(|error| {
-        Error::usage(format!("can't remove {}, which is of an earlier measurement", path.display())).because(error)
-    })
 }

@@ -19,7 +19,7 @@ pub fn is_unrelated(sides: &Sides, this: &Program, commits: &[String]) -> bool {
             CandleSource::Checkout { path } => {
                 is_elsewhere(path) && git::commit(path, "HEAD").is_ok_and(|at| !is_of(&at))
             }
-            // What the configuration names, the pull request can change.
+            // What the configuration names, the pull request can change: its base says whether it does.
             CandleSource::Git { .. } => false,
         },
     }

@@ -123,6 +123,14 @@ impl Sides {
         }
     }
 
+    /// What is built against the very candle that the configuration of that commit names, has nothing of what came after it.
+    pub fn names_the_candle_of(&self, commit: &str) -> bool {
+        let Self::Candle(built @ BuiltAgainstCandle { candle: CandleSource::Git { .. }, .. }) = self else {
+            return false;
+        };
+        matches!(built.named_at(commit), (_, Some(Ok(Some(candle)))) if candle == built.candle)
+    }
+
     /// `commit` is where the branch began, or why that isn't known.
     pub fn base(&self, commit: &Result<String, BaseError>) -> Result<Base> {
         match (self, commit) {
@@ -167,21 +175,28 @@ impl BuiltAgainstCandle {
 
     /// The pull request changes which candle its configuration names: the base is the one that was named before.
     fn base_of_git(&self, commit: &str) -> Result<Base> {
-        let path = self.config.as_deref().unwrap_or(Path::new(config::FILE_NAME));
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let place = format!("{name} of {commit}");
-        let text = git::file(directory, commit, &name).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let Some(text) = text else {
+        let (place, named) = self.named_at(commit);
+        let Some(named) = named else {
             return Ok(Base::Absent(format!("there is no {place}, which would name the base's candle")));
         };
-        match config::candle_in(&text, place.clone(), directory) {
+        match named {
             Ok(Some(base)) if base == self.candle => Ok(Base::Absent(format!("{place} names the same candle"))),
             Ok(Some(base @ CandleSource::Git { .. })) => Ok(Base::Program(self.against(origin(&base)))),
             Ok(Some(base)) => Ok(Base::OutOfReach(format!("{place} names the candle {base}, not a commit"))),
             Ok(None) => Ok(Base::Program(itself()?)),
             Err(error) => Ok(Base::OutOfReach(sentence(&error))),
         }
+    }
+
+    /// The candle that the configuration of that commit names, if there is one; and what to call that configuration.
+    fn named_at(&self, commit: &str) -> (String, Option<Result<Option<CandleSource>>>) {
+        let path = self.config.as_deref().unwrap_or(Path::new(config::FILE_NAME));
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let place = format!("{name} of {commit}");
+        let text = git::file(directory, commit, &name).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        let named = text.map(|text| config::candle_in(&text, place.clone(), directory));
+        (place, named)
     }
 
     fn against(&self, origin: Origin) -> Program {

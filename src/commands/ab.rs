@@ -12,7 +12,7 @@ use crate::device::Machine;
 use crate::duel::{Contender, Duel, Duelled, Ended};
 use crate::error::{Error, Exit, Result};
 use crate::escape;
-use crate::files::Folder;
+use crate::files::{Folder, leftover};
 use crate::io::{Io, unwritable};
 use crate::measure::{Request, Saved, Stop, Worker};
 use crate::plan::{self, Plan};
@@ -38,6 +38,9 @@ use crate::thresholds::NoiseThreshold;
 /// Both are measured in turn, and looked at after 4, 6, 8, 12 and 16 runs per side. What is settled
 /// isn't measured further. With --runs there is one look, at that many runs per side; an odd number
 /// is made even, as turns come in pairs.
+///
+/// OLD has two turns where NEW has one: a change that OLD also shows against itself is none. That
+/// takes half as long again, and --budget counts it; --old-once does without.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, verbatim_doc_comment)]
 pub struct Args {
@@ -49,9 +52,12 @@ pub struct Args {
     /// The time that measuring may take, such as 90s, 10m or 1h [default: 10m; with --runs, no limit]
     #[arg(long, value_name = "TIME", value_parser = time)]
     budget: Option<Duration>,
-    /// The directory for what is measured, old.json and new.json [default: .bench-diff/ab, beside the configuration file]
+    /// The directory for what is measured, old.json, new.json and old-again.json [default: .bench-diff/ab, beside the configuration file]
     #[arg(short, long, value_name = "DIR")]
     output: Option<PathBuf>,
+    /// Measure OLD only as often as NEW: a third less to measure, but what the machine does to equal programs isn't seen
+    #[arg(long)]
+    old_once: bool,
     /// Resume an interrupted `ab` of the same builds: keep the runs that its output directory holds
     #[arg(long)]
     resume: bool,
@@ -108,6 +114,11 @@ const EXAMPLES: &str = "Examples:
   bench-diff ab old/bench-diff target/release/bench-diff --runs 12 --context-lengths 1,6144
   bench-diff ab main HEAD --build-command 'make engine' --product build/engine";
 
+/// The files of the contenders, in the output directory.
+const OLD: &str = "old.json";
+const NEW: &str = "new.json";
+const OLD_AGAIN: &str = "old-again.json";
+
 /// Where no budget is named.
 const BUDGET: Duration = Duration::from_secs(600);
 
@@ -116,6 +127,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     local.hide()?;
     // Before anything is built: another `ab` may be using the folder.
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.between_two()))?;
+    args.same_contenders(&output)?;
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     let (suite, plan) = plan::here(suite)?;
     let workshop = args.workshop(&suite, &local);
@@ -144,6 +156,7 @@ fn measure(
         let saved = Saved { path: output.join(name), resume: args.resume };
         Contender { program, saved: Some(saved) }
     };
+    let again = (!args.old_once).then(|| contender(old.clone(), OLD_AGAIN));
     let runs = args.selection.settings.runs;
     let looks = runs.map_or_else(|| LOOKS.to_vec(), |runs| vec![runs]);
     let cases = suite.cases().map(|case| case.id.clone()).collect();
@@ -152,9 +165,9 @@ fn measure(
     let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err.raw());
     let duel = Duel {
         request: Request { refused: plan.refused(), ..Request::new(suite) },
-        base: contender(old, "old.json"),
-        head: contender(new, "new.json"),
-        base_again: None,
+        base: contender(old, OLD),
+        head: contender(new, NEW),
+        base_again: again,
         observer: observer.as_mut(),
         stop: Stop::on_signals(),
     };
@@ -211,6 +224,23 @@ fn nothing(results: &Results) -> Option<&str> {
 }
 
 impl Args {
+    /// What is resumed has the contenders that it had; what isn't leaves no contender of an earlier `ab` behind.
+    fn same_contenders(&self, output: &Folder) -> Result<()> {
+        let [old, again] = [OLD, OLD_AGAIN].map(|name| output.join(name));
+        if !self.resume {
+            return leftover::remove(&again);
+        }
+        let refused = |how: &str, hint: &str| {
+            let place = output.path().display();
+            Err(Error::usage(format!("can't resume what is in {place}: OLD was measured {how}")).hint(hint))
+        };
+        match (old.exists(), again.exists(), self.old_once) {
+            (true, false, false) => refused("once", "give --old-once, or start anew without --resume"),
+            (true, true, true) => refused("twice", "leave --old-once out, or start anew without --resume"),
+            _ => Ok(()),
+        }
+    }
+
     fn workshop(&self, suite: &Suite, local: &Local) -> Workshop {
         let build = self.build_command.clone().zip(self.product.clone());
         let candle = self.candle.clone().map(|path| CandleSource::Checkout { path });
@@ -238,6 +268,7 @@ impl Args {
     fn flags(&self, suite: &Suite) -> Vec<String> {
         let selection = Selection { suite: Some(suite.name.clone()), ..self.selection.clone() };
         let mut flags = selection.flags();
+        flags.extend(self.old_once.then(|| "--old-once".to_owned()));
         let mut add = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
         let path = |path: &Path| path.display().to_string();
         self.build_command.iter().for_each(|command| add("--build-command", command.clone()));

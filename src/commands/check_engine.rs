@@ -1,17 +1,19 @@
 //! `bench-diff check-engine`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use clap::builder::TypedValueParser;
 
 use crate::case::{DeviceKind, Dtype, ImplementationName, WeightsSource};
 use crate::config::engines;
-use crate::engine::command::{Found, check};
-use crate::engine::{EngineKind, ModelSpec, command::CommandKind};
+use crate::engine::command::{CommandKind, Found, Limits, check};
+use crate::engine::{EngineKind, ModelSpec, foreign_program};
 use crate::error::{Error, Exit, Result};
 use crate::flags;
 use crate::io::Io;
 use crate::page::terminal;
-use crate::render;
+use crate::{progress, render};
 
 /// Check that a program speaks the engine protocol, and say what it does wrong
 ///
@@ -34,9 +36,15 @@ pub struct Args {
     /// Where it is to run the model
     #[arg(long, value_name = "DEVICE", default_value = "cpu", value_parser = flags::word::<DeviceKind>())]
     device: DeviceKind,
-    /// Seconds that each answer may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    /// Seconds that the program may take from its start to its `hello`
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = seconds())]
+    hello_limit: u64,
+    /// Seconds that each answer may take after that: loading the model is one
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = seconds())]
     limit: u64,
+    /// No progress while checking
+    #[arg(short, long)]
+    quiet: bool,
     /// The program and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
@@ -46,8 +54,19 @@ const EXAMPLES: &str = "Examples:
   bench-diff check-engine -- python3 my-engine.py
   bench-diff check-engine --model ./my-model --device cuda -- target/release/my-engine";
 
+fn seconds() -> impl TypedValueParser<Value = u64> {
+    clap::value_parser!(u64).range(1..=86_400)
+}
+
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let checks = check(&spec(args)?, Duration::from_secs(args.limit));
+    let spec = spec(args)?;
+    if let Some(why) = foreign_program::lacking(&spec.command, None) {
+        return Err(Error::usage(format!("there is nothing to check: {why}")));
+    }
+    let limits = Limits { hello: Duration::from_secs(args.hello_limit), answer: Duration::from_secs(args.limit) };
+    let mut steps = progress::steps(args.quiet, io.err.raw());
+    let checks = check(&spec, limits, &mut |promise| steps(&format!("the program {promise}?")));
+    drop(steps);
     io.out.text(&terminal::for_stdout(&render::conformance::page(&checks)))?;
     match checks.iter().all(|check| matches!(check.found, Found::Kept(_))) {
         true => Ok(Exit::Success),
@@ -56,11 +75,22 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     }
 }
 
+/// A directory, as in a configuration: it starts with `.` or `/`, or is there and no id.
+fn directory(model: &str) -> Result<Option<PathBuf>> {
+    let is_there = Path::new(model).is_dir();
+    if model.starts_with(['.', '/']) && !is_there {
+        return Err(Error::usage(format!("--model: there is no directory {model}"))
+            .hint("give the directory of a model, or an id such as Qwen/Qwen2.5-0.5B-Instruct"));
+    }
+    let is_id = CommandKind.shape(model, None).is_ok_and(|known| known.is_some());
+    let is_meant = is_there && !is_id;
+    let directory = is_meant.then(|| std::path::absolute(model)).transpose();
+    directory.map_err(|error| Error::usage("--model").because(error))
+}
+
 fn spec(args: &Args) -> Result<ModelSpec> {
-    let is_directory = args.model.starts_with(['.', '/']);
-    let directory = is_directory.then(|| std::path::absolute(&args.model)).transpose();
-    let directory: Option<PathBuf> = directory.map_err(|error| Error::usage("--model").because(error))?;
-    let usual = if is_directory { WeightsSource::Local } else { WeightsSource::Hub };
+    let directory = directory(&args.model)?;
+    let usual = if directory.is_some() { WeightsSource::Local } else { WeightsSource::Hub };
     let (implementation, dtype) = CommandKind.usual(args.device);
     Ok(ModelSpec {
         directory,

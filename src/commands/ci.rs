@@ -157,7 +157,7 @@ fn measure(args: &Args, local: Local, output: &Folder, io: &mut Io) -> Result<Ex
     let context = base::context(io)?;
     let sides = sides(args, &suite, &local);
     let about = about(context.as_ref(), &sides);
-    let job = Job { args, suite, plan, local, output, context, sides, about };
+    let mut job = Job { args, suite, plan, local, output, context, sides, about };
     match job.measure(io) {
         Ok(measured) => job.tell_all(&measured, io),
         Err(error) => {
@@ -211,14 +211,15 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn measure(&self, io: &mut Io) -> Result<Measured> {
-        let Self { args, sides, context, .. } = self;
-        if let Some(why) = &args.failed {
+    fn measure(&mut self, io: &mut Io) -> Result<Measured> {
+        if let Some(why) = &self.args.failed {
             return Err(Error::measurement(escape::short_line(why, 600)));
         }
-        ci::begin(self.output, &self.checkout(), args.resume)?;
+        ci::begin(self.output, &self.checkout(), self.args.resume)?;
         self.check_relation()?;
-        let commits = commits(args, sides, context.as_ref(), io)?;
+        let commits = commits(self.args, &self.sides, self.context.as_ref(), io)?;
+        self.relate_to_base(&commits)?;
+        let Self { args, sides, .. } = &*self;
         let directory = config::directory(args.selection.config.as_deref());
         let (committed, doubt) = self.committed(&directory, &commits)?;
         let (suite, about, taken_out) = self.as_the_base_judges(&commits);

@@ -18,12 +18,14 @@ pub struct Trial {
     plan: Vec<u32>,
     /// As of the last look; `None` before the first.
     state: Option<Confirmation>,
+    /// The base's other arm, as of the next look.
+    again: Option<Side>,
 }
 
 impl Trial {
     /// Of these cases, with looks at so many runs per side; at least one.
     pub fn new(cases: BTreeSet<String>, plan: &[u32], options: &Options) -> Self {
-        Self { cases, options: options.clone(), plan: plan.to_vec(), state: None }
+        Self { cases, options: options.clone(), plan: plan.to_vec(), state: None, again: None }
     }
 
     /// Runs per side that the next look asks for; `None` when all is settled, or no look is left.
@@ -41,6 +43,11 @@ impl Trial {
         self.state.as_ref().map_or_else(|| self.cases.clone(), Confirmation::open_cases)
     }
 
+    /// Has the next look weigh what it finds against what the base shows against itself.
+    pub fn look_at_itself(&mut self, again: &Side) {
+        self.again = Some(again.clone());
+    }
+
     /// Looks at all runs so far. What is settled stays as it is.
     pub fn look(&mut self, base: &Side, head: &Side) -> Result<()> {
         let screen = screen::compare(base, head, &self.options)?;
@@ -54,6 +61,9 @@ impl Trial {
                 Confirmation::planned(screen, cells, &self.plan, &self.options)
             }
         };
+        if let Some(again) = self.again.take() {
+            state.look_at_itself(base, &again);
+        }
         state.look(base, head)?;
         self.state = Some(state);
         Ok(())

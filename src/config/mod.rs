@@ -137,10 +137,14 @@ impl Config {
         let source = Source::parse(name, text)?;
         let Checked { mut problems, settings } = check::check(&source, schemars::schema_for!(File).as_value());
         let complete = problems.is_empty();
+        let left_out = resolve::LeftOut {
+            complete,
+            candle: settings.iter().any(|path| path.first().is_some_and(|key| key == "candle")),
+        };
         // What has a problem already is left out, so that the rest can be judged as well.
         match File::deserialize(toml::Deserializer::from(source.without(&settings))) {
             Ok(file) => {
-                let resolved = resolve::resolve(&file, &source, directory, selection, machine, complete);
+                let resolved = resolve::resolve(&file, &source, directory, selection, machine, &left_out);
                 problems.extend(resolved.problems);
                 if problems.is_empty() {
                     let of_suite = |(name, refusals)| (name, source.problems(refusals));

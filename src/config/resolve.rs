@@ -31,21 +31,29 @@ pub struct Resolved {
     pub refusals: BTreeMap<String, Vec<Problem>>,
 }
 
-/// `complete` is false when settings were left out, as something is wrong with them: then nothing is said that could be
-/// their absence's fault.
+/// Settings in which something is wrong are left out: then nothing is said that could be their absence's fault.
+pub struct LeftOut {
+    /// None is.
+    pub complete: bool,
+    /// One of `candle` is.
+    pub candle: bool,
+}
+
+/// `directory` is what the file's relative paths start from.
 pub fn resolve(
     file: &File,
     source: &Source,
     directory: &Path,
     selection: &Selection,
     machine: &Machine,
-    complete: bool,
+    left_out: &LeftOut,
 ) -> Resolved {
     let mut names: Vec<_> = file.suites.keys().collect();
     names.sort_by_key(|name| source.offset(&["suites", name]));
     let none = (SuiteSettings::default(), Vec::new());
     let (mut problems, mut refusals) = (Vec::new(), BTreeMap::new());
-    let candle = file.candle.as_ref().filter(|_| complete).and_then(|table| {
+    let complete = left_out.complete;
+    let candle = file.candle.as_ref().filter(|_| !left_out.candle).and_then(|table| {
         candle_source::resolve(table, source, directory).map_err(|problem| problems.push(problem)).ok()
     });
     let mut suites = Vec::new();
@@ -176,6 +184,7 @@ impl<'a> Resolver<'a> {
             dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or(usual_dtype),
             engine: engine.name().into(),
             command: self.pick_model(entry, |settings| settings.command.clone()).unwrap_or_default(),
+            start_directory: self.start_directory(),
             server: self.pick_model(entry, |settings| settings.server.clone()),
             implementation: self
                 .pick_model(entry, |settings| settings.implementation.clone())
@@ -217,6 +226,13 @@ impl<'a> Resolver<'a> {
         let directory: PathBuf = from.join(entry.model).components().collect();
         let is_meant = || !entry.model.is_empty() && models::find(entry.model).is_none() && directory.is_dir();
         (entry.model.starts_with(['.', '/']) || is_meant()).then_some(directory)
+    }
+
+    /// Paths of a program in the file start from the file, those of flags from the working directory.
+    fn start_directory(&self) -> Option<PathBuf> {
+        let of_flags = &self.flags.model;
+        let of_file = of_flags.command.is_none() && of_flags.server.is_none() && !self.directory.as_os_str().is_empty();
+        of_file.then(|| std::path::absolute(self.directory).unwrap_or_else(|_| self.directory.to_owned()))
     }
 
     /// How the weights of a directory are quantized.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::error::Error;
 
@@ -40,10 +40,11 @@ impl<'a> Source<'a> {
         &self.table
     }
 
-    /// The file without some settings.
+    /// The file without some settings, which are in its order.
     pub fn without(&self, settings: &[Vec<String>]) -> Spanned<DeTable<'a>> {
         let mut table = self.table.clone();
-        for path in settings {
+        // The last first, so that what is left of a list keeps its place.
+        for path in settings.iter().rev() {
             remove(table.get_mut(), path);
         }
         table
@@ -112,22 +113,34 @@ impl Problems {
     }
 }
 
-/// Takes out what `path` leads to. An item of a list takes the whole list along: the others keep their places.
+/// Takes out what `path` leads to.
 fn remove(table: &mut DeTable, path: &[String]) {
     let Some((key, rest)) = path.split_first() else { return };
-    let inner = table.get_mut(key.as_str()).map(Spanned::get_mut);
-    match (inner, rest) {
+    match (table.get_mut(key.as_str()).map(Spanned::get_mut), rest) {
         (Some(DeValue::Table(inner)), [_, ..]) => remove(inner, rest),
-        (Some(DeValue::Array(items)), [index, inner @ ..]) if !inner.is_empty() => {
-            if let Some(DeValue::Table(item)) =
-                index.parse().ok().and_then(|index: usize| items.get_mut(index)).map(Spanned::get_mut)
-            {
-                remove(item, inner);
+        (Some(DeValue::Array(items)), [index, inner @ ..]) => {
+            let index = index.parse().unwrap_or(usize::MAX);
+            match items.get_mut(index).map(Spanned::get_mut) {
+                Some(DeValue::Table(item)) if !inner.is_empty() => remove(item, inner),
+                Some(item) if key == MODELS => *item = DeValue::String("".into()),
+                _ => *items = without_item(items, index),
+            }
+            if items.is_empty() {
+                table.remove(key.as_str());
             }
         }
         _ => drop(table.remove(key.as_str())),
     }
 }
+
+fn without_item<'a>(items: &DeArray<'a>, index: usize) -> DeArray<'a> {
+    let mut kept = DeArray::new();
+    items.iter().enumerate().filter(|(place, _)| *place != index).for_each(|(_, item)| kept.push(item.clone()));
+    kept
+}
+
+/// Its items are known by their places: one that is taken out becomes a model without a name.
+const MODELS: &str = "models";
 
 /// The file that `--config` names, else the nearest `bench-diff.toml` from the working directory upwards.
 pub fn locate(named: Option<&Path>) -> Option<PathBuf> {

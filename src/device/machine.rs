@@ -45,10 +45,14 @@ impl Machine {
         }
     }
 
+    /// Is one visible, whether this build can use it or not?
+    pub fn has_gpu(&self) -> bool {
+        matches!(&self.cards, Cards::Known { visible, .. } if !visible.is_empty())
+    }
+
     /// What `device = "auto"` stands for: a GPU if this build can use one and there is one.
     pub fn kind(&self) -> DeviceKind {
-        let has_gpu = matches!(&self.cards, Cards::Known { visible, .. } if !visible.is_empty());
-        if cfg!(feature = "cuda") && has_gpu { DeviceKind::Cuda } else { DeviceKind::Cpu }
+        if cfg!(feature = "cuda") && self.has_gpu() { DeviceKind::Cuda } else { DeviceKind::Cpu }
     }
 
     /// The cards that `wanted` names.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::found::{Check, listed, short};
 use super::inputs::Inputs;
+use super::measured;
 use crate::baseline::{self, Store};
 use crate::ci::{self, Base, BaseError, Sides};
 use crate::config::{self, Selection, Suite};
@@ -24,8 +25,10 @@ pub fn checks(
     suite: &Suite,
 ) -> Vec<Check> {
     let repository = sides.repository();
+    // What the head lacks is said there: of the base, nothing can be said yet.
+    let is_nothing = measured::is_no_candle(sides);
     let tip = Tip::find(&repository, inputs, context);
-    let (program, can_run) = base_program(sides, &tip);
+    let (program, can_run) = if is_nothing { (None, true) } else { base_program(sides, &tip) };
     let store = Directory::of(inputs, selection);
     let (mut kept, judge) = store.checks(suite);
     // The baselines are here, the base may be elsewhere.
@@ -35,7 +38,8 @@ pub fn checks(
         Check::missing("compared with", "neither a committed baseline for this hardware nor a base that can be run")
             .hint("commit a baseline (`bench-diff baseline update`), or let the base be built: `candle`, or `build-command` and `head-binary`")
     });
-    vec![tip.check(), program].into_iter().chain(kept).chain(nothing).collect()
+    let tip = (!is_nothing).then(|| tip.check());
+    tip.into_iter().chain(program).chain(kept).chain(nothing).collect()
 }
 
 /// The tip of the branch that pull requests go into.
@@ -114,8 +118,8 @@ fn names(inputs: &Inputs, context: Option<&Context>) -> Vec<String> {
 }
 
 /// And whether it can be run.
-fn base_program(sides: &Sides, tip: &Tip) -> (Check, bool) {
-    match sides.base(&tip.any()) {
+fn base_program(sides: &Sides, tip: &Tip) -> (Option<Check>, bool) {
+    let (check, can_run) = match sides.base(&tip.any()) {
         Ok(Base::Program(_)) => (Check::fine(BASE, how(sides)), true),
         Ok(Base::Unwanted) => {
             let check = Check::note(BASE, "nothing says how to build the base: what looks changed stays unconfirmed");
@@ -125,7 +129,8 @@ fn base_program(sides: &Sides, tip: &Tip) -> (Check, bool) {
             (Check::note(BASE, format!("the base can't be run from here: {why}")), false)
         }
         Err(why) => (Check::missing(BASE, why.in_one_line()), false),
-    }
+    };
+    (Some(check), can_run)
 }
 
 fn how(sides: &Sides) -> String {

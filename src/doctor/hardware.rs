@@ -1,21 +1,25 @@
 //! The machine, and whether the suite fits on it.
 
-use super::found::Check;
+use std::collections::BTreeMap;
+
+use super::found::{Check, listed};
+use super::inputs::Inputs;
 use crate::case::DeviceKind;
 use crate::config::Suite;
-use crate::device::{self, Capacity, Card, Ours};
+use crate::device::{self, Capacity, Card, Machine, Ours};
 use crate::error::Advice;
 use crate::measure;
 use crate::plan::{self, Plan};
 use crate::plural::counted;
 
 const MACHINE: &str = "machine";
-/// More cases that can't run are counted.
-const MOST_CASES: usize = 10;
+/// Cases that can't run for other reasons are only counted.
+const MOST_REASONS: usize = 10;
 
-pub fn checks(suite: Option<&Suite>) -> Vec<Check> {
+pub fn checks(suite: Option<&Suite>, inputs: &Inputs, machine: &Machine) -> Vec<Check> {
     let Some(suite) = suite else { return visible().into_iter().collect() };
     let mut checks = match suite.device() {
+        DeviceKind::Cpu if inputs.builds_for_gpu() => vec![of_workflow(machine)],
         DeviceKind::Cpu => vec![cpu(suite)],
         DeviceKind::Cuda => gpus(suite),
     };
@@ -34,6 +38,16 @@ fn cpu(suite: &Suite) -> Check {
         0 => Check::fine(MACHINE, format!("{name}; no GPU is visible, and the suite needs none")),
         count => Check::note(MACHINE, format!("{name}; the suite doesn't use the {} here", counted(count, "GPU"))),
     }
+}
+
+/// The workflow's build is for a GPU, whatever this one is for.
+fn of_workflow(machine: &Machine) -> Check {
+    if machine.has_gpu() {
+        let said = "a GPU is visible, for which the workflow builds (`build: cuda`); this bench-diff plans for the CPU";
+        return Check::note(MACHINE, said).hint("look again with a bench-diff that is built with `--features cuda`");
+    }
+    Check::missing(MACHINE, "the workflow builds for a GPU (`build: cuda`), and none is visible")
+        .hint("look on the runner that is to measure; for a suite on the CPU, set `build: cpu`")
 }
 
 fn gpus(suite: &Suite) -> Vec<Check> {
@@ -73,8 +87,12 @@ fn planned(plan: &Plan) -> Vec<Check> {
         let said = format!("every case fits; a session takes about {}, without downloads", counted(minutes, "minute"));
         return vec![Check::fine("plan", said)];
     }
-    let more = refused.len().saturating_sub(MOST_CASES);
-    let more = (more > 0).then(|| Check::missing("plan", format!("{} more can't run", counted(more, "case"))));
-    let cases = refused.iter().take(MOST_CASES);
-    cases.map(|(id, failure)| Check::missing("plan", format!("{id}: {}", failure.reason))).chain(more).collect()
+    let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (id, failure) in &refused {
+        by_reason.entry(&failure.reason).or_default().push(id);
+    }
+    let left: usize = by_reason.values().skip(MOST_REASONS).map(Vec::len).sum();
+    let more = (left > 0).then(|| Check::missing("plan", format!("{} more can't run", counted(left, "case"))));
+    let reasons = by_reason.iter().take(MOST_REASONS);
+    reasons.map(|(reason, ids)| Check::missing("plan", format!("{}: {reason}", listed(ids)))).chain(more).collect()
 }

@@ -37,6 +37,15 @@ impl Inputs {
         self.plain.get(name).map(String::as_str)
     }
 
+    /// What the Action builds bench-diff for, where it builds it itself.
+    pub fn builds_for(&self) -> Option<&str> {
+        self.get("build").filter(|&device| device != "never" && self.get("binary-path").is_none())
+    }
+
+    pub fn builds_for_gpu(&self) -> bool {
+        self.builds_for() == Some("cuda")
+    }
+
     /// Paths start from the repository's root, where a workflow runs.
     pub fn path(&self, name: &str) -> Option<PathBuf> {
         self.get(name).map(|path| self.root.join(path).components().collect())

@@ -22,9 +22,7 @@ const SAY_WHAT: &str = "give the Action `candle: .` in candle or a fork of it; e
 pub fn checks(sides: &Sides, inputs: &Inputs, source: &Path, suite: &Suite) -> Vec<Check> {
     match sides {
         Sides::Candle(built) => {
-            let tools = ["cargo", "nvcc"].into_iter().take(if cfg!(feature = "cuda") { 2 } else { 1 });
-            let lacking = own_source(source).into_iter().chain(tools.filter_map(tool));
-            vec![against_candle(sides, built, inputs)].into_iter().chain(lacking).collect()
+            vec![against_candle(sides, built, inputs)].into_iter().chain(own_source(source)).collect()
         }
         Sides::Command(built) => vec![by_command(built)].into_iter().chain(tool("bash")).collect(),
         Sides::Binaries { head: Some(program), .. } => vec![program_of(program)],
@@ -32,9 +30,18 @@ pub fn checks(sides: &Sides, inputs: &Inputs, source: &Path, suite: &Suite) -> V
     }
 }
 
+/// What building bench-diff takes: the Action does it, or this program against candle, for what it was built for itself.
+pub fn tools(sides: Option<&Sides>, inputs: &Inputs) -> Vec<Check> {
+    let against_candle = matches!(sides, Some(Sides::Candle(_)));
+    let by_action = inputs.builds_for();
+    let for_gpu = by_action.map_or(against_candle && cfg!(feature = "cuda"), |device| device == "cuda");
+    let cargo = (against_candle || by_action.is_some()).then_some("cargo");
+    cargo.into_iter().chain(for_gpu.then_some("nvcc")).filter_map(tool).collect()
+}
+
 fn against_candle(sides: &Sides, built: &BuiltAgainstCandle, inputs: &Inputs) -> Check {
     match &built.candle {
-        CandleSource::Checkout { path } if !is_candle(path) => {
+        CandleSource::Checkout { path } if is_no_candle(sides) => {
             Check::missing(MEASURED, format!("{} is no checkout of candle: it has no candle-core", shown(path)))
                 .hint(SAY_WHAT)
         }
@@ -48,9 +55,20 @@ fn against_candle(sides: &Sides, built: &BuiltAgainstCandle, inputs: &Inputs) ->
             }
         },
         CandleSource::Git { .. } => {
-            Check::fine(MEASURED, format!("bench-diff, built against candle: {}", built.candle))
+            let said = format!(
+                "bench-diff, built against the candle {}, which the configuration names: a pull request that doesn't \
+                 change that is an error",
+                built.candle
+            );
+            Check::fine(MEASURED, said)
         }
     }
+}
+
+/// It would be built against a directory that is no checkout of candle.
+pub fn is_no_candle(sides: &Sides) -> bool {
+    let Sides::Candle(BuiltAgainstCandle { candle: CandleSource::Checkout { path }, .. }) = sides else { return false };
+    !is_candle(path)
 }
 
 fn own_source(source: &Path) -> Option<Check> {

@@ -53,16 +53,19 @@ pub fn examine(asked: &Asked) -> Vec<Check> {
     let mut checks = clone::checks(asked.has_token);
     checks.extend(inputs.checks());
     checks.extend(configured::checks(&selection, &suite));
-    if let Ok(suite) = &suite {
-        let sides = sides(asked, &inputs, &selection, suite);
-        checks.extend(measured::checks(&sides, &inputs, asked.source, suite));
-        checks.extend(against::checks(asked.context, &sides, &inputs, &selection, suite));
+    let sides = suite.as_ref().ok().map(|suite| sides(asked, &inputs, &selection, suite));
+    if let (Ok(suite), Some(sides)) = (&suite, &sides) {
+        checks.extend(measured::checks(sides, &inputs, asked.source, suite));
+        checks.extend(against::checks(asked.context, sides, &inputs, &selection, suite));
     }
-    checks.extend(hardware::checks(suite.as_ref().ok()));
+    checks.extend(measured::tools(sides.as_ref(), &inputs));
+    checks.extend(hardware::checks(suite.as_ref().ok(), &inputs, &machine));
     if let Ok(suite) = &suite {
         checks.extend(model_files::checks(suite));
     }
-    checks.extend(unreadable.into_iter().map(|why| Check::note("workflow", format!("can't read {why}"))));
+    checks.extend(unreadable.into_iter().map(|why| {
+        Check::missing("workflow", format!("can't read {why}")).hint("GitHub runs no workflow that it can't read")
+    }));
     checks.extend(rights::checks(measuring, &workflows));
     checks.extend(publishing::checks(measuring, &workflows));
     checks

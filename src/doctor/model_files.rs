@@ -1,19 +1,15 @@
 //! The models: whether their weights are here.
 
-use std::path::Path;
-
 use super::found::Check;
 use crate::case::WeightsSource;
-use crate::child::beside_the_caller;
 use crate::config::Suite;
-use crate::engine::{ModelSpec, hub};
-use crate::error::Advice;
+use crate::engine::{ModelSpec, foreign_program, hub};
 
 const MODEL: &str = "model";
 
 pub fn checks(suite: &Suite) -> Vec<Check> {
     let mut checks: Vec<Check> = Vec::new();
-    for check in suite.models.iter().map(|model| check(&model.spec)) {
+    for check in suite.models.iter().filter_map(|model| check(&model.spec)) {
         if !checks.contains(&check) {
             checks.push(check);
         }
@@ -22,20 +18,20 @@ pub fn checks(suite: &Suite) -> Vec<Check> {
 }
 
 /// A program or a server of somebody's has its models itself.
-fn check(spec: &ModelSpec) -> Check {
-    match (spec.command.first(), &spec.server, spec.weights) {
-        (Some(program), _, _) => match beside_the_caller(Path::new(program)) {
-            Ok(path) if path.is_file() => Check::fine("engine", format!("the program {program} is there")),
-            Ok(_) => Check::missing("engine", format!("there is no program {program}")),
-            Err(why) => Check::missing("engine", why.in_one_line()),
-        },
+fn check(spec: &ModelSpec) -> Option<Check> {
+    Some(match (spec.command.first(), &spec.server, spec.weights) {
+        (Some(program), _, _) => {
+            // What lacks is said by the plan.
+            foreign_program::lacking(&spec.command, spec.start_directory.as_deref()).is_none().then_some(())?;
+            Check::fine("engine", format!("the program {program} is there"))
+        }
         (None, Some(server), _) => {
             Check::note("engine", format!("the server at {} is asked when it is measured, not now", server.url))
         }
         (None, None, WeightsSource::Generated) => Check::fine(MODEL, "generated weights: nothing has to be downloaded"),
         (None, None, WeightsSource::Local) => local(spec),
         (None, None, WeightsSource::Hub) => of_hub(spec),
-    }
+    })
 }
 
 fn local(spec: &ModelSpec) -> Check {

@@ -73,6 +73,11 @@ impl Question for Trial {
         self.open_cases()
     }
 
+    fn look_at_itself(&mut self, _base: &Side, again: &Side) -> Result<()> {
+        self.look_at_itself(again);
+        Ok(())
+    }
+
     fn look(&mut self, base: &Side, head: &Side) -> Result<()> {
         self.look(base, head)
     }

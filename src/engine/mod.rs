@@ -2,9 +2,11 @@
 //!
 //! An engine is a folder here and a line of [`ENGINES`]. It loads one model and generates greedily from token ids.
 
+mod adapters;
 pub mod candle;
 pub mod command;
 mod engine_error;
+pub mod foreign_program;
 mod generation;
 pub mod greedy;
 pub mod hub;
@@ -18,6 +20,7 @@ mod spec;
 
 use std::path::Path;
 
+pub use adapters::ADAPTERS;
 pub use engine_error::EngineError;
 pub use generation::{Chunk, Generation};
 pub use loaded::{Costs, Loaded};

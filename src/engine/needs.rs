@@ -7,6 +7,8 @@ use serde::Serialize;
 pub struct Needs {
     /// On the device; `None` if the engine doesn't know.
     pub memory: Option<Memory>,
+    /// What isn't there, without which no case can run: a sentence.
+    pub lacking: Option<String>,
     /// Why the case can't run on the device at all, whatever its memory: a sentence that says what to do.
     pub obstacle: Option<String>,
     /// Token ids are below this; `None` where the engine can't tell.

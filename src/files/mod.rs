@@ -13,6 +13,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one room that writes files")]
 
 mod folder;
+pub(crate) mod leftover;
 pub(crate) mod lock;
 mod output;
 mod place;

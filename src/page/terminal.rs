@@ -219,10 +219,9 @@ fn draw_row(table: &Table, row: &[Cell], screen: Screen) -> String {
     let mut drawn = empty(screen);
     for (column, cell) in table.columns.iter().zip(row).skip(1).filter(|(_, cell)| !cell.lines.is_empty()) {
         let name = lines_of(&column.lines).replace('\n', " ");
-        drawn.add_row([comfy_table::Cell::new(format!("  {name}")), colored(cell)]);
-    }
-    if let Some(values) = drawn.column_mut(1) {
-        values.set_cell_alignment(CellAlignment::Right);
+        // Numbers end where the others do; sentences begin there.
+        let side = if column.align == Align::Right { CellAlignment::Right } else { CellAlignment::Left };
+        drawn.add_row([comfy_table::Cell::new(format!("  {name}")), colored(cell).set_alignment(side)]);
     }
     keep_words(&mut drawn, screen);
     format!("{}\n{}", heading.trim_fmt(), drawn.trim_fmt()).trim_end().to_owned()
@@ -328,6 +327,27 @@ mod tests {
             assert_eq!(text.matches(NAME).count(), 2, "{width}: {text}");
             assert_eq!(text.matches("otherwise,").count(), 2, "{width}: {text}");
         }
+    }
+
+    /// Below a heading as well: ragged on the left, nobody reads them.
+    #[test]
+    fn sentences_begin_below_each_other() {
+        let columns = vec![
+            Column::left("", |_: &&str| Line::from("NOTE")),
+            Column::left("Checked", |_: &&str| Line::from("machine")),
+            Column::left("Found", |_: &&str| Line::from("a sentence that is longer than a line is, with")),
+            Column::right("Count", |_: &&str| Line::from("7")),
+        ];
+        let page = Page { body: vec![Block::Table(Table::of(columns, &["one"]))], ..Page::default() };
+        let text = write(&page, Screen { width: Some(28), color: false });
+        let lines: Vec<&str> = text.lines().skip(2).collect();
+        let begins = |line: &str| line.len() - line[9..].trim_start().len();
+        let sentences = &lines[..lines.len() - 1];
+        assert!(sentences.len() > 3 && sentences.iter().all(|line| begins(line) == begins(sentences[0])), "{text}");
+        assert!(
+            lines[lines.len() - 1].ends_with(" 7") && lines[lines.len() - 1].len() > begins(lines[0]) + 5,
+            "{text}"
+        );
     }
 
     /// Sentences are broken between words; what is to be typed, and what would be two facts, isn't torn apart.

@@ -240,7 +240,10 @@ fn basis(comparison: &Comparison, sides: Sides) -> Line {
         return line!["Base and ", head, " were measured on different machines or with different settings."];
     }
     match comparison.tier {
-        Tier::SameSession => line!["Base and ", head, " were measured interleaved in one session."],
+        Tier::SameSession => {
+            let twice = if measured_twice(comparison) { ", the base as two contenders" } else { "" };
+            line!["Base and ", head, " were measured interleaved in one session", twice, "."]
+        }
         Tier::Confirmed
             if comparison.rows.iter().any(Row::is_not_measured_again)
                 && !comparison.rows.iter().any(Row::is_confirmed) =>
@@ -257,6 +260,11 @@ fn basis(comparison: &Comparison, sides: Sides) -> Line {
              slower or faster."
         ],
     }
+}
+
+/// So that it could be compared with itself.
+fn measured_twice(comparison: &Comparison) -> bool {
+    comparison.rows.iter().filter_map(|row| row.finding.tested()).any(|tested| tested.base_again.is_some())
 }
 
 /// `, 4 to 8 runs per side`

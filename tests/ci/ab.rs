@@ -49,6 +49,68 @@ fn two_programs_are_measured_until_it_is_clear() {
     assert_eq!(comparison["verdict"], "unchanged", "the same program, twice");
 }
 
+/// Scales what a kept file says of decode, as a machine does that treats equal programs unlike.
+fn bias(file: &std::path::Path, times: f64) {
+    let mut results = read(file);
+    for run in results["sessions"][0]["runs"].as_array_mut().unwrap() {
+        let decode = &mut run["metrics"]["decode_throughput"];
+        *decode = json!(decode.as_f64().unwrap() * times);
+    }
+    std::fs::write(file, results.to_string()).unwrap();
+}
+
+/// OLD differs from itself by 9%, and NEW by 10%: whatever it is, it isn't the change.
+#[test]
+fn a_change_that_the_old_one_shows_against_itself_is_none() {
+    let place = Place::new();
+    let (old, new) = (place.program("old", "100", "aaaaaaa"), place.program("new", "90", "bbbbbbb"));
+    let args = [&*old, &new, "--runs", "4", "--metric", "decode_throughput"];
+    let comparison = place.compared(1, &args);
+    let decode = &comparison["rows"][0];
+    assert_eq!((&decode["verdict"], &decode["base_again"]["n"]), (&json!("regressed"), &json!(4)));
+    assert_eq!(place.measured_as("old-again")["id"], place.measured_as("old")["id"], "one session");
+    assert_eq!(place.measured_as("old-again")["runs"].as_array().unwrap().len(), 8, "two cases");
+    bias(&place.path(".bench-diff/ab/old-again.json"), 0.91);
+    let comparison = place.compared(0, &[&args[..], &["--resume"]].concat());
+    let decode = &comparison["rows"][0];
+    assert_eq!((&decode["verdict"], &decode["reason_code"]), (&json!("inconclusive"), &json!("like-itself")));
+    let (exit, out, err) = place.ab(&[&args[..], &["--resume"]].concat());
+    assert_eq!((exit, err.as_str()), (0, ""));
+    assert!(!out.contains("Slower") && out.contains("the base as two contenders"), "{out}");
+    let reason = decode["reason"].as_str().unwrap();
+    assert!(reason.contains("but the base differs from itself by 9"), "in the words of ci: {reason}");
+}
+
+/// What a look of few runs took back may be settled by a later one.
+#[test]
+fn what_is_taken_back_is_measured_on() {
+    let place = Place::new();
+    let (old, new) = (place.program("old", "100", "aaaaaaa"), place.program("new", "90", "bbbbbbb"));
+    let one_case = [&*old, &new, "--context-lengths", "1", "--metric", "decode_throughput"];
+    place.compared(1, &one_case);
+    bias(&place.path(".bench-diff/ab/old-again.json"), 0.96);
+    let comparison = place.compared(1, &[&one_case[..], &["--resume"]].concat());
+    assert!(runs(&comparison)[0][0] > 4, "{comparison}");
+}
+
+#[test]
+fn the_old_one_is_measured_once_where_that_is_asked_for() {
+    let place = Place::new();
+    let (old, new) = (place.program("old", "100", "aaaaaaa"), place.program("new", "90", "bbbbbbb"));
+    let again = place.path(".bench-diff/ab/old-again.json");
+    place.compared(1, &[&old, &new]);
+    let refused = |args: &[&str]| {
+        let (exit, _, err) = place.ab(&[&[&*old, &*new, "--resume"], args].concat());
+        assert_eq!(exit, 2, "{err}");
+        err
+    };
+    assert!(again.exists() && refused(&["--old-once"]).contains("OLD was measured twice"));
+    let comparison = place.compared(1, &[&old, &new, "--old-once"]);
+    assert_eq!(comparison["rows"][0]["base_again"], Value::Null);
+    assert!(!again.exists(), "what an earlier one left isn't of this one");
+    assert!(refused(&[]).contains("OLD was measured once"));
+}
+
 /// What isn't clear is looked at again and again; what says how to go on is the whole command.
 #[test]
 fn what_stays_open_says_how_to_go_on() {

@@ -10,8 +10,12 @@ use crate::{BUILD, Place, Said, repository};
 const TWO_CASES: &str = "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1, 256]\n";
 const WORKFLOW: &str = ".github/workflows/benchmark.yml";
 
-/// The workflow that the README says to copy.
+/// The workflow that the README says to copy, for a machine without a GPU.
 fn of_readme() -> String {
+    as_shown().replace("build: cuda", "build: cpu")
+}
+
+fn as_shown() -> String {
     let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let workflow = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
     workflow.replace("OWNER/", "acme/")
@@ -132,7 +136,44 @@ fn a_workflow_that_measures_bench_diff_itself_is_not_ready() {
     let (place, _) = repository();
     place.workflow(&of_readme());
     place.commit("a workflow");
-    place.findings(&[], &[]).has("missing", "measured: this checkout is no checkout of candle");
+    let found = place.findings(&[], &[]);
+    found.has("missing", "measured: this checkout is no checkout of candle");
+    assert_eq!(found.of("missing").len(), 1, "{:#}", found.0);
+    assert!(!found.0.to_string().contains("the base can be built"), "nor can its base: {:#}", found.0);
+}
+
+/// What the README's workflow needs of the runner.
+#[test]
+fn a_build_for_a_gpu_wants_nvcc_and_a_gpu() {
+    let place = fork();
+    place.workflow(&as_shown());
+    std::fs::create_dir(place.path("tools")).unwrap();
+    let git = Command::new("bash").args(["-c", "command -v git"]).output().unwrap();
+    std::os::unix::fs::symlink(String::from_utf8(git.stdout).unwrap().trim(), place.path("tools/git")).unwrap();
+    let tools = place.path("tools").display().to_string();
+    let bare = [("PATH", tools.as_str()), ("CUDA_VISIBLE_DEVICES", "")];
+    let missing = |workflow: &str| {
+        place.workflow(workflow);
+        let (_, out, _) = place.run_with(&["doctor", "--format", "json"], &bare);
+        Findings(serde_json::from_str(&out).unwrap()).of("missing")
+    };
+    assert_eq!(
+        missing(&as_shown()),
+        [
+            "tools: cargo isn't on the PATH",
+            "tools: nvcc isn't on the PATH",
+            "machine: the workflow builds for a GPU (`build: cuda`), and none is visible",
+        ]
+    );
+    assert_eq!(missing(&of_readme()), ["tools: cargo isn't on the PATH"]);
+}
+
+#[test]
+fn a_workflow_that_nobody_can_read_is_missing() {
+    let place = fork();
+    place.workflow(&of_readme());
+    std::fs::write(place.path(".github/workflows/other.yml"), "jobs: [").unwrap();
+    place.findings(&[], &[]).has("missing", "workflow: can't read .github/workflows/other.yml: ");
 }
 
 #[test]
@@ -292,7 +333,7 @@ fn hostile_names_are_shown_as_text() {
     place.git(&["switch", "--quiet", "--create", "a\u{202e}b;$(touch${IFS}x)"]);
     for format in ["table", "json"] {
         let (exit, out, err) = place.doctor(&["--format", format], &[]);
-        assert_eq!(exit, 0, "{out}{err}");
+        assert_eq!(exit, 1, "{out}{err}");
         let odd = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
         let shown = if format == "table" { out.clone() } else { out.replace("\\u202e", "").replace('\u{202e}', "") };
         assert!(!shown.contains(odd) && !err.contains(odd), "{out:?}");

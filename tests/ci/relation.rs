@@ -147,6 +147,51 @@ fn a_candle_from_elsewhere_is_not_the_pull_requests() {
     assert_eq!(exit, 0, "{err}");
 }
 
+/// A candle that the configuration names is the pull request's only where that changes the name.
+#[test]
+fn a_candle_that_the_pull_request_leaves_as_it_is_is_not_its_own() {
+    const CASE: &str = "[suites.small]\ndevice = \"cpu\"\nweights = \"generated\"\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ncontext-lengths = [1]\n";
+    let place = Place::candle("candle = { git = \"./upstream\", rev = \"main\" }");
+    place.commit_candle("upstream", "100");
+    place.git(&["-C", "upstream", "tag", "v2"]);
+    std::fs::write(place.path(".gitignore"), "bin\nsource\nupstream\nout\nevent.json\n.bench-diff\n").unwrap();
+    place.git(&["init", "--quiet", "--initial-branch", "main"]);
+    place.commit("then");
+    place.git(&["switch", "--quiet", "--create", "newer"]);
+    std::fs::write(place.path("more"), "").unwrap();
+    place.commit("more");
+    let (source, path) = (place.path("source").display().to_string(), place.path("bin").display().to_string());
+    let path = format!("{path}:{}", std::env::var("PATH").unwrap());
+    let run = |flags: &[&str]| {
+        std::fs::write(place.path("event.json"), place.pull_request().to_string()).unwrap();
+        let event = place.path("event.json").display().to_string();
+        place.run_with(
+            &[&["ci", "--quiet", "--no-publish", "--output", "out", "--source", &source], flags].concat(),
+            &[
+                ("PATH", &path),
+                ("GITHUB_REPOSITORY", "acme/app"),
+                ("GITHUB_EVENT_NAME", "pull_request"),
+                ("GITHUB_EVENT_PATH", &event),
+            ],
+        )
+    };
+    let (exit, _, err) = run(&[]);
+    assert_eq!(exit, 2, "{err}");
+    let told = "what would be measured is bench-diff, built against the candle main of ";
+    assert!(err.contains(told) && err.contains("nothing of the pull request is in it"), "{err}");
+    assert_eq!(read(&place.path("out/report.json"))["caveats"]["unrelated"], true);
+    let (exit, comment) = place.comment();
+    assert_eq!(exit, 1, "{comment}");
+    assert!(comment.starts_with("### ❌ Nothing of this pull request would be measured\n"), "{comment}");
+    assert_eq!(run(&["--allow-unrelated"]).0, 0);
+    // Another revision is what the pull request is about.
+    std::fs::write(place.path("bench-diff.toml"), format!("candle = {{ git = \"./upstream\", rev = \"v2\" }}\n{CASE}"))
+        .unwrap();
+    place.commit("v2");
+    let (exit, _, err) = run(&[]);
+    assert_eq!(exit, 0, "{err}");
+}
+
 /// K9: what the workflow built is the base once more.
 #[test]
 fn a_program_that_is_the_bases_says_so() {

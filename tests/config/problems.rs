@@ -14,6 +14,26 @@ fn what_is_missing_hides_nothing_else() {
     assert!(without_suites.starts_with("error: 3 problems in the configuration:\n"), "{without_suites}");
 }
 
+/// What is wrong with an item of a list says nothing of the others.
+#[test]
+fn an_item_of_the_wrong_type_hides_nothing_else() {
+    let err = error_of(
+        "candle = { rev = \"main\" }\n[suites.a]\nmodels = [5, \"Qwen/none\", { model = \"Qwen/nor-this\", dtype = 1 }]\n\
+         metrics = [1, \"tftt\", 2]\ncontext-lengths = [\"x\", 7, 7]\ngpus = [true]\n",
+    );
+    for said in [
+        "1: `rev` needs `git`",
+        "3: `models` must be a string, not a whole number",
+        "3: unknown model `Qwen/none`",
+        "3: unknown model `Qwen/nor-this`",
+        "4: `metrics` must be a string, not a whole number",
+        "4: unknown metric `tftt`",
+        "5: `context-lengths` must be a whole number, not a string",
+    ] {
+        assert!(err.contains(&format!("bench-diff.toml:{said}")), "{said}: {err}");
+    }
+}
+
 fn refused(flags: &[&str]) -> String {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(directory.path().join("tests/tiny")).unwrap();

@@ -112,10 +112,53 @@ fn what_runs_is_shown_and_a_difference_of_it_too() {
 }
 
 fn checked(mode: &str) -> (Option<i32>, String) {
+    let limits = ["--limit", "5", "--hello-limit", "5"];
+    let checked = check_engine(&[&limits[..], &["--", program().to_str().unwrap(), mode]].concat());
+    (checked.code, checked.out)
+}
+
+fn check_engine(args: &[&str]) -> Finished {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
-    command.args(["check-engine", "--limit", "5", "--"]).arg(program()).arg(mode).env("COLUMNS", "100");
-    let output = command.output().unwrap();
-    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    Finished::of(command.arg("check-engine").args(args).env("COLUMNS", "100").output().unwrap())
+}
+
+/// Whoever waits for a program that says nothing knows what for, and waits once.
+#[test]
+fn checking_says_what_it_waits_for() {
+    let well = program().display().to_string();
+    let mute = ["--hello-limit", "2", "--", &*well, "mute"];
+    let checked = check_engine(&mute);
+    assert_eq!(checked.code, Some(3), "{}", checked.out);
+    assert!(checked.err.starts_with("the program says hello?\nerror: "), "nothing else is tried: {}", checked.err);
+    assert_eq!(checked.out.matches("WRONG").count(), 1, "{}", checked.out);
+    assert!(checked.out.contains("1 promise of the engine protocol broken"), "{}", checked.out);
+    let quiet = check_engine(&[&["--quiet"], &mute[..]].concat());
+    assert!(quiet.err.starts_with("error: the program doesn't speak"), "{}", quiet.err);
+    let well = check_engine(&["--", &well, "well"]);
+    let said: Vec<&str> = well.err.lines().collect();
+    assert!(said.len() == 11 && said[1] == "the program loads the model?", "{}", well.err);
+}
+
+/// What isn't there breaks no promise.
+#[test]
+fn there_is_nothing_to_check() {
+    let directory = TempDir::new().unwrap();
+    let no_model = format!("{}/none", directory.path().display());
+    let well = program().display().to_string();
+    for (args, why) in [
+        (&["--", "./none"][..], "error: there is nothing to check: the program `./none` isn't there\n"),
+        (
+            &["--", "no-such-engine"],
+            "error: there is nothing to check: the program `no-such-engine` isn't on the PATH\n",
+        ),
+        (&["--", "sh", "none.sh"], "error: there is nothing to check: the script `none.sh` isn't there\n"),
+        (&["--model", &no_model, "--", &well, "well"], "error: --model: there is no directory "),
+        (&["--model", "./none", "--", &well, "well"], "error: --model: there is no directory ./none\n  hint: "),
+    ] {
+        let checked = check_engine(args);
+        assert_eq!((checked.code, checked.out.as_str()), (Some(2), ""), "{}", checked.err);
+        assert!(checked.err.starts_with(why), "{why}: {}", checked.err);
+    }
 }
 
 #[test]

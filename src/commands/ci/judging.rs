@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Job;
 use crate::baseline::{self, Store};
-use crate::ci::{self, About, BaseCommits, SuiteChanges};
+use crate::ci::{self, About, BaseCommits, Sides, SuiteChanges};
 use crate::config::{self, Suite};
 use crate::device::Machine;
 use crate::error::{Advice, Error, Result};
@@ -18,11 +18,23 @@ impl Job<'_> {
         if !self.about.caveats.unrelated || self.args.allow_unrelated {
             return Ok(());
         }
-        let what = Program::this().describe();
+        let what = match &self.sides {
+            Sides::Candle(built) => format!("bench-diff, built against the candle {}", built.candle),
+            Sides::Binaries { .. } | Sides::Command(_) => Program::this().describe(),
+        };
         Err(Error::usage(format!("what would be measured is {what}, and nothing of the pull request is in it")).hint(
             "for candle or a fork of it, set `candle` (--candle); for another program, `build-command` and `head-binary`; \
              `allow-unrelated` (--allow-unrelated) measures all the same",
         ))
+    }
+
+    /// A candle that the configuration names by its address is the pull request's only where that changes the name.
+    pub(super) fn relate_to_base(&mut self, commits: &BaseCommits) -> Result<()> {
+        let base = commits.merge_base.as_ref().ok().filter(|_| self.about.pull_request.is_some());
+        if base.is_some_and(|base| self.sides.names_the_candle_of(base)) {
+            self.about.caveats.unrelated = true;
+        }
+        self.check_relation()
     }
 
     /// The suite with what counts as a change in the base, and no fewer runs; what the pull request changes in it.

@@ -26,6 +26,7 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
     let decode_rate = device.bandwidth * DECODE_EFFICIENCY;
     Ok(Needs {
         memory: Some(memory(spec.device, implementation, case, &shape, held)),
+        lacking: None,
         obstacle: obstacle(spec.device, implementation, case, &shape),
         vocab_size: Some(shape.vocab_size),
         load_seconds: shape.weight_bytes(spec.dtype) as f64 / LOAD_RATE,

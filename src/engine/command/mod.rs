@@ -9,10 +9,13 @@ use std::path::Path;
 use serde::Deserialize;
 
 pub use promises::{Check, Found, check};
+pub use running::Limits;
 use running::RunningProgram;
 
 use super::protocol::{Answer, Request};
-use super::{Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal};
+use super::{
+    Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, foreign_program,
+};
 use crate::case::{Case, DeviceKind, Dtype, ImplementationName};
 use crate::device::Capacity;
 use crate::models::{self, Model};
@@ -50,7 +53,8 @@ impl EngineKind for CommandKind {
     }
 
     fn needs(&self, spec: &ModelSpec, _: &Case, _: &Capacity) -> Result<Needs, EngineError> {
-        Ok(Needs { vocab_size: vocab_size(spec), ..Needs::default() })
+        let lacking = foreign_program::lacking(&spec.command, spec.start_directory.as_deref());
+        Ok(Needs { vocab_size: vocab_size(spec), lacking, ..Needs::default() })
     }
 
     fn load(&self, spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError> {
@@ -77,7 +81,7 @@ struct Command {
 
 impl Command {
     fn load(spec: &ModelSpec, progress: Progress) -> Result<Self, EngineError> {
-        let (mut program, itself) = RunningProgram::start(&spec.command, spec.weights)?;
+        let (mut program, itself) = RunningProgram::start(spec)?;
         program.ask(&program.loading(spec))?;
         loop {
             match program.answer()?.answer {

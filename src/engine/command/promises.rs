@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::running::RunningProgram;
+use super::running::{Limits, RunningProgram};
 use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
 use crate::engine::{EngineError, Generation, ModelSpec};
 use crate::error::Advice;
+use crate::results::Program;
 
 /// How long a program may take to end, and what it started to end after it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -40,19 +41,22 @@ pub enum Found {
     NotTried,
 }
 
-/// Tries everything with the model of `spec`. `limit` is for each answer.
-pub fn check(spec: &ModelSpec, limit: Duration) -> Vec<Check> {
-    let mut checks = Checks::default();
-    let started = checks.start("says hello", spec, limit);
+/// Tries everything with the model of `spec`. `told` hears of each promise before it is tried, as that may take its time.
+pub fn check(spec: &ModelSpec, limits: Limits, told: &mut dyn FnMut(&'static str)) -> Vec<Check> {
+    let start = || RunningProgram::start_within(spec, limits);
+    let mut checks = Checks { done: Vec::new(), told };
+    let started = checks.start("says hello", Some(start));
+    // One that doesn't start isn't waited for again.
+    let starts = started.is_some().then_some(start);
     whole_conversation(&mut checks, started, spec);
-    let again = checks.start("starts a second time", spec, limit);
+    let again = checks.start("starts a second time", starts);
     checks.after("ends when its input closes", again, |(mut program, _)| ended(program.close()));
-    let third = RunningProgram::start_within(&spec.command, spec.weights, limit).ok();
+    let third = starts.and_then(|start| start().ok());
     checks.after("refuses a device that isn't there", third, |(program, _)| refuses(program, spec));
-    checks.0
+    checks.done
 }
 
-fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, String)>, spec: &ModelSpec) {
+fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Program)>, spec: &ModelSpec) {
     let loaded = checks.after("loads the model", started, |(mut program, _)| {
         let said = load(&mut program, spec)?;
         Ok((said, program))
@@ -101,13 +105,21 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Stri
 }
 
 /// In the order of trying.
-#[derive(Default)]
-struct Checks(Vec<Check>);
+struct Checks<'a> {
+    done: Vec<Check>,
+    told: &'a mut dyn FnMut(&'static str),
+}
 
-impl Checks {
-    fn start(&mut self, promise: &'static str, spec: &ModelSpec, limit: Duration) -> Option<(RunningProgram, String)> {
-        let started = RunningProgram::start_within(&spec.command, spec.weights, limit);
-        self.note(promise, started.map(|(program, hello)| (hello.describe(), (program, hello.name))).map_err(said))
+impl Checks<'_> {
+    fn start(
+        &mut self,
+        promise: &'static str,
+        start: Option<impl FnOnce() -> Result<(RunningProgram, Program), EngineError>>,
+    ) -> Option<(RunningProgram, Program)> {
+        self.after(promise, start, |start| {
+            let (program, hello) = start().map_err(said)?;
+            Ok((hello.describe(), (program, hello)))
+        })
     }
 
     /// Tries what needs `before`.
@@ -118,18 +130,15 @@ impl Checks {
         attempt: impl FnOnce(T) -> Result<(String, U), String>,
     ) -> Option<U> {
         let Some(before) = before else {
-            self.0.push(Check { promise, found: Found::NotTried });
+            self.done.push(Check { promise, found: Found::NotTried });
             return None;
         };
-        self.note(promise, attempt(before))
-    }
-
-    fn note<U>(&mut self, promise: &'static str, outcome: Result<(String, U), String>) -> Option<U> {
-        let (found, next) = match outcome {
+        (self.told)(promise);
+        let (found, next) = match attempt(before) {
             Ok((said, next)) => (Found::Kept(said), Some(next)),
             Err(why) => (Found::Broken(why), None),
         };
-        self.0.push(Check { promise, found });
+        self.done.push(Check { promise, found });
         next
     }
 }

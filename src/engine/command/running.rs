@@ -1,6 +1,5 @@
 //! A started program: it is asked one thing at a time, and answers.
 
-use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -8,9 +7,9 @@ use serde::Serialize;
 
 use super::answers::{Arrivals, Arrived};
 use crate::case::WeightsSource;
-use crate::child::{Conversation, Environment, Launch, Next, Stop, clean};
+use crate::child::{Conversation, Environment, Next, Stop, clean};
 use crate::engine::protocol::{self, Answer, ErrorKind, Request, VERSION};
-use crate::engine::{EngineError, Generation, ModelSpec};
+use crate::engine::{EngineError, Generation, ModelSpec, foreign_program};
 use crate::results::{Component, Program};
 use crate::word::Word;
 
@@ -18,6 +17,15 @@ use crate::word::Word;
 const NO_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Characters of a program's own message that are kept.
 const MESSAGE: usize = 1000;
+
+/// How long a program may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// From its start to its hello.
+    pub hello: Duration,
+    /// For each answer after it.
+    pub answer: Duration,
+}
 
 /// A program that has said hello.
 pub struct RunningProgram {
@@ -30,24 +38,21 @@ pub struct RunningProgram {
 
 impl RunningProgram {
     /// Starts it, and hears its hello.
-    pub fn start(command: &[String], weights: WeightsSource) -> Result<(Self, Program), EngineError> {
-        Self::start_within(command, weights, NO_LIMIT)
+    pub fn start(spec: &ModelSpec) -> Result<(Self, Program), EngineError> {
+        Self::start_within(spec, Limits { hello: NO_LIMIT, answer: NO_LIMIT })
     }
 
-    /// The same, with a limit for each answer.
-    pub fn start_within(
-        command: &[String],
-        weights: WeightsSource,
-        limit: Duration,
-    ) -> Result<(Self, Program), EngineError> {
-        let [path, args @ ..] = command else {
-            return Err(EngineError::refused("there is no program to start", "name it in `command`"));
-        };
-        let environment = Environment::measured(weights == WeightsSource::Hub);
-        let launch = Launch::of(Path::new(path), environment).args(args);
-        let conversation = Conversation::open(&launch).map_err(EngineError::at(path))?;
-        let mut program = Self { conversation, name: path.clone(), protocol: VERSION, limit };
+    /// The same, with limits.
+    pub fn start_within(spec: &ModelSpec, limits: Limits) -> Result<(Self, Program), EngineError> {
+        let environment = Environment::measured(spec.weights == WeightsSource::Hub);
+        let launch = foreign_program::launch(&spec.command, spec.start_directory.as_deref(), environment);
+        let launch =
+            launch.ok_or_else(|| EngineError::refused("there is no program to start", "name it in `command`"))?;
+        let name = spec.command.first().cloned().unwrap_or_default();
+        let conversation = Conversation::open(&launch).map_err(EngineError::at(&name))?;
+        let mut program = Self { conversation, name, protocol: VERSION, limit: limits.hello };
         let hello = program.hello()?;
+        program.limit = limits.answer;
         Ok((program, hello))
     }
 
@@ -71,7 +76,10 @@ impl RunningProgram {
         Request::Load {
             protocol: self.protocol,
             model: spec.model.clone(),
-            directory: spec.directory.clone(),
+            directory: spec
+                .directory
+                .as_deref()
+                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
             revision: spec.revision.clone(),
             weights: spec.weights.into(),
             quantization: spec.quantization.into(),

@@ -15,8 +15,11 @@ use ask::{Dialect, Ids};
 use http_client::Client;
 use started_server::StartedServer;
 
-use super::{Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal};
+use super::{
+    Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, foreign_program,
+};
 use crate::case::{Case, DeviceKind, Dtype, ImplementationName, WeightsSource};
+use crate::child::Environment;
 use crate::device::Capacity;
 use crate::models::{self, Model};
 use crate::results::Program;
@@ -66,7 +69,9 @@ impl EngineKind for ServerKind {
 
     fn needs(&self, spec: &ModelSpec, _: &Case, _: &Capacity) -> Result<Needs, EngineError> {
         let vocab_size = models::find(&spec.model).map(|model| model.vocab_size);
-        Ok(Needs { vocab_size, ..Needs::default() })
+        let start = spec.server.as_ref().map(|server| &server.start[..]).unwrap_or_default();
+        let lacking = foreign_program::lacking(start, spec.start_directory.as_deref());
+        Ok(Needs { vocab_size, lacking, ..Needs::default() })
     }
 
     fn load(&self, spec: &ModelSpec, _: Progress) -> Result<Box<dyn Engine>, EngineError> {
@@ -101,7 +106,11 @@ impl Server {
         let mut warnings = Vec::new();
         let started = match &server.start[..] {
             [] => None,
-            command => Some(StartedServer::start(command, spec.weights == WeightsSource::Hub, &client)?),
+            command => {
+                let environment = Environment::measured(spec.weights == WeightsSource::Hub);
+                let launch = foreign_program::launch(command, spec.start_directory.as_deref(), environment);
+                launch.map(|launch| StartedServer::start(&launch, &client)).transpose()?
+            }
         };
         if started.is_none() {
             warnings.push("the server ran before and goes on: its runs are of one process".to_owned());

@@ -1,11 +1,10 @@
 //! A server that is started for a run, and ended with it.
 
-use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use super::http_client::Client;
-use crate::child::{Conversation, Environment, Launch, Message, Next, Stop};
+use crate::child::{Conversation, Launch, Message, Next, Stop};
 use crate::engine::EngineError;
 
 /// How often it is asked whether it is ready.
@@ -25,20 +24,17 @@ impl Message for Log {
 
 impl StartedServer {
     /// Starts it and waits until it lists its models. Whoever measures has a limit for that.
-    pub fn start(command: &[String], downloads: bool, client: &Client) -> Result<Self, EngineError> {
-        let [program, args @ ..] = command else {
-            return Err(EngineError::refused("there is no server to start", "name it in `start`"));
-        };
+    pub fn start(launch: &Launch, client: &Client) -> Result<Self, EngineError> {
         if client.is_ready() {
             return Err(EngineError::refused(
                 "another server answers at this address already",
                 "end it, or leave `start` out to measure that one",
             ));
         }
-        let launch = Launch::of(Path::new(program), Environment::measured(downloads)).args(args);
-        let mut server = Self(Conversation::open(&launch).map_err(EngineError::at(program))?);
+        let program = launch.program().display().to_string();
+        let mut server = Self(Conversation::open(launch).map_err(EngineError::at(&program))?);
         while !client.is_ready() {
-            server.check(program)?;
+            server.check(&program)?;
             sleep(PAUSE);
         }
         Ok(server)
