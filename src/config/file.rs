@@ -135,6 +135,14 @@ pub struct ModelSettings {
     #[arg(long, alias = "tokens", value_name = "N", value_parser = value_parser!(u32).range(2..=131_071))]
     #[schemars(range(min = 2, max = 131_071))]
     pub generated_length: Option<u32>,
+    /// Requests that the engine `server` has in flight at once, each a case; 1 is one after another [default: 1]
+    #[arg(long, alias = "parallel", value_delimiter = ',', value_name = "N,...", value_parser = value_parser!(u32).range(1..=4096))]
+    #[schemars(length(min = 1), inner(range(min = 1, max = 4096)))]
+    pub concurrency: Option<Vec<u32>>,
+    /// Requests of a run where several are in flight [default: 4 for each that is]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(2..=100_000))]
+    #[schemars(range(min = 2, max = 100_000))]
+    pub requests: Option<u32>,
 }
 
 /// Settings of a whole suite.

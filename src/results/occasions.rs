@@ -3,6 +3,9 @@
 //! A machine drifts: a little within an hour, more from day to day. Sessions of one afternoon agree with each other
 //! whatever the machine will do tomorrow, so they tell nothing about that, however many they are. What counts is the
 //! number of occasions: sessions with less than [`HOURS_APART`] hours between them are of one.
+//!
+//! Sessions of a server that went on running are of one as well, whenever they were: what differs from start to start of it,
+//! none of them shows.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashMap};
@@ -122,8 +125,11 @@ pub fn more_sessions(missing: usize, of: &str) -> String {
     format!("{sessions}{of}, at least {HOURS_APART} hours apart")
 }
 
-/// When a session was measured; `None` where its times make no sense.
+/// When a session was measured; `None` where its times make no sense, or say nothing.
 fn span(session: &Session, now: Timestamp) -> Option<Span> {
+    if session.runs.iter().any(is_of_shared_process) {
+        return None;
+    }
     let start: Timestamp = session.started.parse().ok()?;
     let end = match &session.finished {
         Some(finished) => finished.parse().ok()?,
@@ -131,6 +137,10 @@ fn span(session: &Session, now: Timestamp) -> Option<Span> {
     };
     let sensible = start.as_second() >= EARLIEST && end >= start && end.duration_since(now) <= TOLERANCE;
     sensible.then_some((start, end))
+}
+
+fn is_of_shared_process(run: &Run) -> bool {
+    matches!(&run.outcome, Outcome::Ok(measured) if measured.shared_process)
 }
 
 /// What each run of a session measured, without when and under which name.
