@@ -186,12 +186,13 @@ pub struct SuiteSettings {
     #[arg(long, value_name = "SHARE")]
     #[schemars(range(min = 0.0001, max = 0.5))]
     pub alpha: Option<f64>,
-    /// Metrics to compare [default: decode_throughput, ttft, itl_p99, peak_memory, allocated_memory]
+    /// Metrics to compare [default: decode_throughput, ttft, output_throughput, ttft_p99, itl_p99, peak_memory,
+    /// allocated_memory]
     #[arg(skip)]
     #[schemars(length(min = 1))]
     pub metrics: Option<Vec<String>>,
     /// The smallest change worth reporting: `"auto"` for what the baseline's sessions show, a percentage, or a table of these
-    /// by metric: `itl_p99 = "5%"` [default: 2%, itl_p99 5%, memory 1%]
+    /// by metric: `itl_p99 = "5%"` [default: 2%, ttft_p99 and itl_p99 5%, memory 1%]
     #[arg(skip)]
     pub noise_thresholds: Option<NoiseThresholdSettings>,
     /// Whether a certain change that is about as large as the noise threshold is a regression [default: false]

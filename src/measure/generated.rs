@@ -148,3 +148,32 @@ impl Sorted {
         (!self.0.is_empty()).then(|| quantile(&self.0, q))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::case::Clock;
+
+    /// `tokens` tokens, the first after `first` ms, the others 10 ms apart.
+    fn answer(tokens: u64, first: u64) -> Generation {
+        let times: Vec<Duration> = (0..tokens).map(|token| Duration::from_millis(first + 10 * token)).collect();
+        let end = times[times.len() - 1];
+        Generation::by_token(vec![1; tokens as usize], times, Clock::Client, end)
+    }
+
+    #[test]
+    fn rates_are_of_the_whole_and_latencies_of_each_request() {
+        let answers = [20, 40, 60, 80].map(|first| answer(5, first)).to_vec();
+        let served = |millis| Served { answers: answers.clone(), took: Duration::from_millis(millis) };
+        let generated = Generated::Together(vec![served(200), served(400), served(100)]);
+        let together = generated.together().unwrap();
+        assert_eq!(together.tokens_per_second, Some(100.0), "the median: 20 tokens in 200 ms");
+        assert_eq!(together.requests_per_second, Some(20.0));
+        assert_eq!(together.ttft_ms.at(0.5).map(f64::round), Some(50.0), "of 3 x 20, 40, 60, 80");
+        assert_eq!(together.end_to_end_ms.at(1.0).map(f64::round), Some(120.0));
+        assert_eq!((generated.tokens_in_all(), generated.tokens()), (60.0, None));
+        assert!(generated.alone().is_none() && !generated.tokens_differ());
+    }
+}

@@ -177,3 +177,26 @@ fn copies(runs: &[Vec<u64>]) -> Vec<bool> {
     };
     runs.iter().enumerate().map(is_copy).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::fixture;
+
+    /// Five nights of a server that nobody started anew are one start of it.
+    #[test]
+    fn sessions_of_one_process_are_one_occasion() {
+        let mut results = fixture::results(1, 2, 5);
+        for (night, session) in results.sessions.iter_mut().enumerate() {
+            session.started = format!("2026-11-{:02}T02:00:00Z", 10 + night);
+            session.finished = Some(format!("2026-11-{:02}T03:00:00Z", 10 + night));
+        }
+        assert_eq!(Occasions::of(&results.sessions).count(), 5);
+        for session in &mut results.sessions {
+            let Outcome::Ok(measured) = &mut session.runs[0].outcome else { panic!("measured") };
+            measured.shared_process = true;
+        }
+        let occasions = Occasions::of(&results.sessions);
+        assert_eq!((occasions.count(), occasions.in_words().as_str()), (1, "5 sessions on 1 occasion"));
+    }
+}

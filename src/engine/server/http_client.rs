@@ -165,3 +165,19 @@ fn key_in(variable: &str) -> Result<String, EngineError> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_requests_leave_this_machine() {
+        let is_remote = |url: &str| is_remote(&Url::parse(url).unwrap());
+        for here in ["http://127.0.0.1:1/v1", "http://localhost/v1", "http://[::1]:8000/v1", "http://0.0.0.0:8000/v1"] {
+            assert!(!is_remote(here), "{here}");
+        }
+        for there in ["https://example.com/v1", "http://192.168.0.2:8000/v1", "http://localhost.example.com/v1"] {
+            assert!(is_remote(there), "{there}");
+        }
+    }
+}
