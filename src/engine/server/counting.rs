@@ -50,7 +50,7 @@ fn fault<T>(why: String) -> Result<T, EngineError> {
 /// What a server says of its own answer.
 struct Told<'a> {
     usage: Option<&'a Value>,
-    finish_reason: Option<&'a str>,
+    finish_reason: Option<&'static str>,
 }
 
 impl<'a> Told<'a> {
@@ -59,7 +59,7 @@ impl<'a> Told<'a> {
         let events = || stream.events.iter().rev().map(|(_, event)| event);
         Self {
             usage: events().find_map(|event| event.get("usage").filter(|usage| !usage.is_null())),
-            finish_reason: events().find_map(|event| event["choices"][0]["finish_reason"].as_str()),
+            finish_reason: events().find_map(|event| known(event["choices"][0]["finish_reason"].as_str()?)),
         }
     }
 
@@ -90,6 +90,12 @@ impl<'a> Told<'a> {
             cached.then(|| "the server took tokens of a prompt from a cache: turn prefix caching off".to_owned());
         seen.into_iter().chain(cached).collect()
     }
+}
+
+/// Other words are a stranger's: they aren't shown.
+fn known(reason: &str) -> Option<&'static str> {
+    const REASONS: [&str; 7] = ["length", "stop", "abort", "error", "content_filter", "tool_calls", "eos_token"];
+    REASONS.into_iter().find(|word| *word == reason)
 }
 
 /// The tokens shared out among the arrivals: one each, and what is left to the later ones, since a server merges what it

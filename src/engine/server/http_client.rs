@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::refused::Refused;
 use super::streaming::{Arrived, Stream, arrived, closed_loop};
+use crate::child::clean;
 use crate::engine::EngineError;
 use crate::engine::spec::ServerSpec;
 use crate::redact::Secrets;
@@ -18,6 +19,8 @@ use crate::results::Program;
 const CONNECT_SECONDS: u64 = 10;
 /// A stream that is silent for longer has been lost. A long prompt may take as long before the first token.
 const READ_SECONDS: u64 = 600;
+/// Characters of a server's name that are kept.
+const NAME: usize = 100;
 /// For questions that need no thinking.
 const PROBE: Duration = Duration::from_secs(5);
 
@@ -76,10 +79,12 @@ impl Client {
         let version = self.json(self.at("/version")).and_then(|said| Some(said["version"].as_str()?.to_owned()));
         let owner =
             || self.json(self.below("models")).and_then(|said| Some(said["data"][0]["owned_by"].as_str()?.to_owned()));
-        match version {
-            Some(version) => Program { name: owner().unwrap_or(name), version, ..Program::default() },
-            None => Program { name, ..Program::default() },
-        }
+        let (name, version) = match version {
+            Some(version) => (owner().unwrap_or(name), version),
+            None => (name, String::new()),
+        };
+        let shown = |text: &str| self.secrets.redact(&clean(text, NAME));
+        Program { name: shown(&name), version: shown(&version), ..Program::default() }
     }
 
     /// Whether it answers where it should when it is ready: without such a place, whether it lists its models.
@@ -95,6 +100,11 @@ impl Client {
     fn json(&self, address: Url) -> Option<Value> {
         let answer = self.get(address).ok().filter(|answer| answer.status().is_success())?;
         serde_json::from_slice(&self.runtime.block_on(answer.bytes()).ok()?).ok()
+    }
+
+    /// What a server said that may have been told the key.
+    pub fn concealed(&self, error: &EngineError) -> EngineError {
+        EngineError::Failed(self.secrets.redact(&error.to_string()))
     }
 
     /// A refusal for a person.

@@ -166,7 +166,7 @@ impl Server {
     /// A server that has ended says more than its connections.
     fn explain(&mut self, refused: Refused) -> EngineError {
         let ended = self.started.as_mut().and_then(|started| started.ended(DYING));
-        ended.unwrap_or_else(|| self.client.explain(refused))
+        ended.map_or_else(|| self.client.explain(refused), |why| self.client.concealed(&why))
     }
 }
 

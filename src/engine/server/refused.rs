@@ -39,7 +39,7 @@ impl Refused {
         let code = answer.status();
         let waits = matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
         let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let retry_after = waits.then(|| Duration::from_secs(seconds.unwrap_or(1).min(LONGEST)));
+        let retry_after = waits.then(|| Duration::from_secs(seconds.unwrap_or(1).clamp(1, LONGEST)));
         let said = message(&answer.bytes().await.unwrap_or_default());
         Self::Status { code: code.as_u16(), said, retry_after }
     }

@@ -46,7 +46,7 @@ impl StartedServer {
         let mut server = Self { program: program.clone(), running };
         while !client.is_ready() {
             if let Some(why) = server.ended(MOMENT) {
-                return Err(why);
+                return Err(client.concealed(&why));
             }
             sleep(PAUSE);
         }
