@@ -19,6 +19,8 @@ use crate::results::Program;
 const CONNECT_SECONDS: u64 = 10;
 /// A stream that is silent for longer has been lost. A long prompt may take as long before the first token.
 const READ_SECONDS: u64 = 600;
+/// Characters of a server's own message that are kept.
+const MESSAGE: usize = 300;
 /// Characters of a server's name that are kept.
 const NAME: usize = 100;
 /// For questions that need no thinking.
@@ -83,7 +85,7 @@ impl Client {
             Some(version) => (owner().unwrap_or(name), version),
             None => (name, String::new()),
         };
-        let shown = |text: &str| self.secrets.redact(&clean(text, NAME));
+        let shown = |text: &str| clean(&self.secrets.redact(text), NAME);
         Program { name: shown(&name), version: shown(&version), ..Program::default() }
     }
 
@@ -111,7 +113,8 @@ impl Client {
     pub fn explain(&self, refused: Refused) -> EngineError {
         let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port());
         let server = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        refused.map(|said| self.secrets.redact(&said)).into_error(&server)
+        // First the secrets, then the cut: half a secret is one, too.
+        refused.map(|said| clean(&self.secrets.redact(&said), MESSAGE)).into_error(&server)
     }
 
     /// The events of a streaming request.

@@ -6,12 +6,9 @@ use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use serde_json::Value;
 
-use crate::child::clean;
 use crate::engine::EngineError;
 use crate::plural::counted;
 
-/// Characters of a server's own message that are kept.
-const MESSAGE: usize = 300;
 /// The longest that a server may ask us to wait.
 const LONGEST: u64 = 600;
 
@@ -96,15 +93,13 @@ pub fn in_full(error: reqwest::Error) -> String {
         said = format!("{said}: {why}");
         source = why.source();
     }
-    clean(&said, MESSAGE)
+    said
 }
 
 /// What an answer of an error says: OpenAI's form, or the beginning of whatever it is.
 pub fn message(body: &[u8]) -> String {
     let value: Option<Value> = serde_json::from_slice(body).ok();
-    let text =
-        value.as_ref().and_then(error_in).map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned);
-    clean(&text, MESSAGE)
+    value.as_ref().and_then(error_in).map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned)
 }
 
 /// `{"error": {"message": ...}}`, `{"error": ...}`, `{"message": ...}`, `{"detail": ...}`.

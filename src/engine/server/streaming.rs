@@ -13,7 +13,6 @@ use tokio::time::timeout;
 
 use super::events::Events;
 use super::refused::{Refused, in_full, message};
-use crate::child::clean;
 
 /// Bytes of a whole stream: a server that never ends must not fill our memory.
 const MAX_STREAM: usize = 256 << 20;
@@ -148,9 +147,9 @@ fn is_last(data: &[u8]) -> bool {
 }
 
 fn event(data: &[u8]) -> Result<Value, Refused> {
-    let start = || clean(&String::from_utf8_lossy(&data[..data.len().min(100)]), 100);
-    let value: Value = serde_json::from_slice(data)
-        .map_err(|_| Refused::Streamed(format!("streamed something else than JSON: `{}`", start())))?;
+    let value: Value = serde_json::from_slice(data).map_err(|_| {
+        Refused::Streamed(format!("streamed something else than JSON: {}", String::from_utf8_lossy(data)))
+    })?;
     // Under status 200, in the middle of a stream.
     let is_error = value.get("error").is_some_and(|error| !error.is_null()) || value["object"] == "error";
     if is_error { Err(Refused::Streamed(format!("streamed an error: {}", message(data)))) } else { Ok(value) }
