@@ -186,7 +186,7 @@ mod tests {
     /// Five nights of a server that nobody started anew are one start of it.
     #[test]
     fn sessions_of_one_process_are_one_occasion() {
-        let mut results = fixture::results(1, 2, 5);
+        let mut results = fixture::results(1, 1, 5);
         for (night, session) in results.sessions.iter_mut().enumerate() {
             session.started = format!("2026-11-{:02}T02:00:00Z", 10 + night);
             session.finished = Some(format!("2026-11-{:02}T03:00:00Z", 10 + night));

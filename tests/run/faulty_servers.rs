@@ -104,7 +104,7 @@ fn what_cannot_be_helped_is_not_tried_again() {
     let unknown: Answer = |_, _| vec![Piece::Status(404, "", r#"{"error":{"message":"no model `one`"}}"#)];
     let server = Server::answering(unknown);
     let (_, results) = measured(&server, &[]);
-    assert_eq!(server.bodies().len(), 12);
+    assert_eq!(server.bodies().len(), 15);
     assert!(failures(&results)[0].1.contains("no model `one`"));
 }
 
@@ -125,6 +125,21 @@ fn a_generation_config_is_sent_where_it_is_the_only_way() {
     assert_eq!((finished.code, failures(&results)), (Some(0), vec![]), "{}", finished.err);
     let run = measurement(&results.sessions[0].runs[0]).unwrap();
     assert!(!run.warnings.iter().any(|warning| warning.contains("ignore_eos")), "{:?}", run.warnings);
+}
+
+/// As a vLLM that forbids fields it doesn't know: those of others are left out, and its own are not.
+#[test]
+fn fields_of_other_servers_are_left_out_where_they_disturb() {
+    fn forbids(body: &Value, tokens: usize) -> Vec<Piece> {
+        match ["cache_prompt", "repeat_penalty", "generation_config"].iter().any(|field| body.get(field).is_some()) {
+            true => vec![Piece::Status(400, "", "extra fields not permitted")],
+            false => well(body, tokens),
+        }
+    }
+    let server = Server::answering(forbids);
+    let (finished, _) = measured(&server, &[]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    assert_eq!(server.bodies().last().unwrap()["ignore_eos"], json!(true));
 }
 
 /// A failed case doesn't keep others from being measured.

@@ -86,7 +86,9 @@ fn streams_of_all_makes_are_read() {
 #[test]
 fn a_strict_server_is_asked_in_its_own_way() {
     fn strict(body: &Value, tokens: usize) -> Vec<Piece> {
-        match body["prompt"].is_array() || body.get("cache_prompt").is_some() {
+        match body["prompt"].is_array()
+            || ["ignore_eos", "generation_config"].iter().any(|field| body.get(field).is_some())
+        {
             true => vec![Piece::Status(422, "", r#"{"detail": "extra fields"}"#)],
             false => well(body, tokens),
         }
@@ -136,7 +138,7 @@ fn what_a_server_does_wrong_is_its_cases_reason() {
         (|_, tokens| texts(tokens - 2).chain([done()]).collect(), "tokens instead of"),
         (
             |_, _| vec![text("a"), event(&json!({ "error": { "message": "CUDA error" } }))],
-            "it streamed an error: CUDA error",
+            " streamed an error: CUDA error",
         ),
         (|_, _| vec![text("a"), Piece::Bytes(b"data: {\"choi\n\n".to_vec())], "something else than JSON"),
         (|_, _| vec![text("a"), Piece::Cut], "broke off after 1 event"),

@@ -44,8 +44,10 @@ enum Form {
 /// How it is asked for an exact length, greedily, and without a cache of prompts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Extras {
-    /// The fields of vLLM, SGLang and llama.cpp.
+    /// The fields of vLLM, SGLang and llama.cpp, which pass over each other's.
     Fields,
+    /// Those of vLLM and SGLang alone.
+    Vllm,
     /// As `transformers serve` takes it.
     GenerationConfig,
     /// With OpenAI's own fields there is no exact length.
@@ -57,7 +59,7 @@ enum Extras {
 impl Dialect {
     /// The first of all that the server takes, and that gives as many tokens as it should.
     pub fn find(client: &Client, model: &str) -> Result<Self, EngineError> {
-        let extras = [Extras::Fields, Extras::GenerationConfig, Extras::Openai, Extras::Oldest];
+        let extras = [Extras::Fields, Extras::Vllm, Extras::GenerationConfig, Extras::Openai, Extras::Oldest];
         let forms = [Form::Ids, Form::Text, Form::Chat];
         let mut why = None;
         for (form, extras) in forms.into_iter().flat_map(|form| extras.map(|extras| (form, extras))) {
@@ -94,7 +96,7 @@ impl Dialect {
             Form::Chat => Some("the server has only /chat/completions: its template is a part of the prompt"),
         };
         let extras = match self.extras {
-            Extras::Fields | Extras::GenerationConfig => None,
+            Extras::Fields | Extras::Vllm | Extras::GenerationConfig => None,
             Extras::Openai | Extras::Oldest => Some(
                 "the server takes no `ignore_eos`: it generates as many tokens as it should only if no end comes first",
             ),
@@ -124,14 +126,16 @@ impl Extras {
         }
         match self {
             Self::Fields => {
+                Self::Vllm.add(body, tokens);
+                // llama.cpp's words for no penalty, and for a prompt that isn't looked up.
+                body["repeat_penalty"] = json!(1.0);
+                body["cache_prompt"] = json!(false);
+            }
+            Self::Vllm => {
                 body["ignore_eos"] = json!(true);
                 body["min_tokens"] = json!(tokens);
-                // A model's own settings may ask for a penalty, with which the likeliest token isn't chosen: vLLM's word
-                // for none, and llama.cpp's.
+                // A model's own settings may ask for a penalty, with which the likeliest token isn't chosen.
                 body["repetition_penalty"] = json!(1.0);
-                body["repeat_penalty"] = json!(1.0);
-                // llama.cpp's word for a prompt that isn't looked up.
-                body["cache_prompt"] = json!(false);
             }
             Self::GenerationConfig => {
                 let config = json!({ "min_new_tokens": tokens, "max_new_tokens": tokens, "do_sample": false,
