@@ -87,9 +87,9 @@ metrics! {
     DecodeThroughput = tested(timed("decode_throughput", "decode", "tok/s", Better::Higher));
     /// Time to first token: from the request to the first token.
     Ttft = tested(timed("ttft", "TTFT", "ms", Better::Lower));
-    /// Generated tokens of all requests, per second, with several in flight.
+    /// Of requests in flight: generated tokens per second.
     OutputThroughput = tested(timed("output_throughput", "output", "tok/s", Better::Higher));
-    /// 99th percentile of the times to first token, with several requests in flight.
+    /// Of requests in flight: 99th percentile of TTFT.
     TtftP99 = Definition { noise_threshold: Share::new(0.05), ..tested(timed("ttft_p99", "TTFT p99", "ms", Better::Lower)) };
     /// 99th percentile of the gaps between generated tokens.
     ItlP99 = Definition { noise_threshold: Share::new(0.05), ..tested(of_decode("itl_p99", "ITL p99", "ms", Better::Lower)) };
@@ -107,19 +107,19 @@ metrics! {
     E2eLatency = following(BOTH_PHASES, timed("e2e_latency", "e2e latency", "ms", Better::Lower));
     /// Tokens / (prefill + decode) time, as Qwen's Speed Benchmark.
     Speed = following(BOTH_PHASES, timed("speed", "speed", "tok/s", Better::Higher));
-    /// Requests per second, with several in flight.
+    /// Of requests in flight: how many end per second.
     RequestThroughput = under_load("request_throughput", "requests", "req/s", Better::Higher);
-    /// Median of the times to first token, with several requests in flight.
+    /// Of requests in flight: median TTFT.
     TtftP50 = following(&[Metric::TtftP99], timed("ttft_p50", "TTFT p50", "ms", Better::Lower));
-    /// 90th percentile of the times to first token, with several requests in flight.
+    /// Of requests in flight: 90th percentile of TTFT.
     TtftP90 = following(&[Metric::TtftP99], timed("ttft_p90", "TTFT p90", "ms", Better::Lower));
-    /// 90th percentile of the gaps between generated tokens, with several requests in flight.
+    /// Of requests in flight: 90th percentile of all gaps.
     ItlP90 = under_load("itl_p90", "ITL p90", "ms", Better::Lower);
-    /// Median of the times from a request to its last token, with several in flight.
+    /// Of requests in flight: median of the e2e latency.
     E2eP50 = under_load("e2e_latency_p50", "e2e p50", "ms", Better::Lower);
-    /// 90th percentile of the times from a request to its last token, with several in flight.
+    /// Of requests in flight: 90th percentile of the e2e latency.
     E2eP90 = under_load("e2e_latency_p90", "e2e p90", "ms", Better::Lower);
-    /// 99th percentile of the times from a request to its last token, with several in flight.
+    /// Of requests in flight: 99th percentile of the e2e latency.
     E2eP99 = under_load("e2e_latency_p99", "e2e p99", "ms", Better::Lower);
     /// Energy that the device used, per generated token.
     Energy = timed("energy_per_token", "energy", "J/tok", Better::Lower);
