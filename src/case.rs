@@ -102,12 +102,29 @@ pub struct Case {
     pub context_length: u32,
     /// Generated tokens.
     pub generated_length: u32,
+    /// What a server has to do at once; `None` for one generation after another.
+    pub traffic: Option<Traffic>,
+}
+
+/// A closed loop of requests: as soon as one has ended, the next is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traffic {
+    /// Requests in flight at once; at least 2.
+    pub concurrency: u32,
+    /// Requests of a run, each with a prompt of its own; at least as many as are in flight.
+    pub requests: u32,
 }
 
 impl Case {
     /// Prompt and generated tokens together.
     pub fn length(&self) -> u32 {
         self.context_length + self.generated_length
+    }
+
+    /// The same case under traffic, with its own id: `.../6144/c8` for 8 requests in flight.
+    #[must_use]
+    pub fn under(self, traffic: Traffic) -> Self {
+        Self { id: format!("{}/c{}", self.id, traffic.concurrency), traffic: Some(traffic), ..self }
     }
 
     /// The id of a case: short enough for a table, unambiguous within a suite.

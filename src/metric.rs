@@ -87,6 +87,10 @@ metrics! {
     DecodeThroughput = tested(timed("decode_throughput", "decode", "tok/s", Better::Higher));
     /// Time to first token: from the request to the first token.
     Ttft = tested(timed("ttft", "TTFT", "ms", Better::Lower));
+    /// Of requests in flight: generated tokens per second.
+    OutputThroughput = tested(timed("output_throughput", "output", "tok/s", Better::Higher));
+    /// Of requests in flight: 99th percentile of TTFT.
+    TtftP99 = Definition { noise_threshold: Share::new(0.05), ..tested(timed("ttft_p99", "TTFT p99", "ms", Better::Lower)) };
     /// 99th percentile of the gaps between generated tokens.
     ItlP99 = Definition { noise_threshold: Share::new(0.05), ..tested(of_decode("itl_p99", "ITL p99", "ms", Better::Lower)) };
     /// Most memory held on the device (resident memory on a CPU).
@@ -103,6 +107,20 @@ metrics! {
     E2eLatency = following(BOTH_PHASES, timed("e2e_latency", "e2e latency", "ms", Better::Lower));
     /// Tokens / (prefill + decode) time, as Qwen's Speed Benchmark.
     Speed = following(BOTH_PHASES, timed("speed", "speed", "tok/s", Better::Higher));
+    /// Of requests in flight: how many end per second.
+    RequestThroughput = under_load("request_throughput", "requests", "req/s", Better::Higher);
+    /// Of requests in flight: median TTFT.
+    TtftP50 = following(&[Metric::TtftP99], timed("ttft_p50", "TTFT p50", "ms", Better::Lower));
+    /// Of requests in flight: 90th percentile of TTFT.
+    TtftP90 = following(&[Metric::TtftP99], timed("ttft_p90", "TTFT p90", "ms", Better::Lower));
+    /// Of requests in flight: 90th percentile of all gaps.
+    ItlP90 = under_load("itl_p90", "ITL p90", "ms", Better::Lower);
+    /// Of requests in flight: median of the e2e latency.
+    E2eP50 = under_load("e2e_latency_p50", "e2e p50", "ms", Better::Lower);
+    /// Of requests in flight: 90th percentile of the e2e latency.
+    E2eP90 = under_load("e2e_latency_p90", "e2e p90", "ms", Better::Lower);
+    /// Of requests in flight: 99th percentile of the e2e latency.
+    E2eP99 = under_load("e2e_latency_p99", "e2e p99", "ms", Better::Lower);
     /// Energy that the device used, per generated token.
     Energy = timed("energy_per_token", "energy", "J/tok", Better::Lower);
 }
@@ -129,6 +147,11 @@ const fn following(follows: &'static [Metric], definition: Definition) -> Defini
 
 const fn of_decode(name: &'static str, title: &'static str, unit: &'static str, better: Better) -> Definition {
     following(&[Metric::DecodeThroughput], timed(name, title, unit, better))
+}
+
+/// Largely the throughput of all requests.
+const fn under_load(name: &'static str, title: &'static str, unit: &'static str, better: Better) -> Definition {
+    following(&[Metric::OutputThroughput], timed(name, title, unit, better))
 }
 
 const fn memory(name: &'static str, title: &'static str) -> Definition {

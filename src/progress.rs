@@ -252,7 +252,8 @@ fn summary(at: At, run: &Run) -> String {
                 let measured = measurement.metrics.get(&MetricName::from(metric))?;
                 Some(format!("{} {} {}", metric.definition().title, value(*measured), metric.definition().unit))
             };
-            let headline = [Metric::DecodeThroughput, Metric::Ttft, Metric::PeakMemory];
+            let headline =
+                [Metric::DecodeThroughput, Metric::Ttft, Metric::OutputThroughput, Metric::TtftP99, Metric::PeakMemory];
             headline.into_iter().filter_map(shown).collect::<Vec<_>>().join(", ")
         }
     };

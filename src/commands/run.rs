@@ -49,7 +49,8 @@ const EXAMPLES: &str = "Examples:
   bench-diff run
   bench-diff run --suite h100-small --runs 5 --output before.json
   bench-diff run --resume results.json
-  bench-diff run --model Qwen/Qwen2.5-7B-Instruct --context-lengths 1,6144 --csv speed-benchmark";
+  bench-diff run --model Qwen/Qwen2.5-7B-Instruct --context-lengths 1,6144 --csv speed-benchmark
+  bench-diff run --engine server --server http://127.0.0.1:8000/v1 --concurrency 1,8";
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let worker = args.worker.as_deref().map(Worker::named).transpose()?;

@@ -86,6 +86,8 @@ fn joined(words: &BTreeSet<impl ToString>) -> String {
 /// The settings in which a case differs.
 pub fn case_differences(base: &Case, head: &Case) -> Vec<Difference> {
     let revision = |case: &Case| case.revision.clone().unwrap_or_default();
+    let in_flight = |case: &Case| case.traffic.map_or(1, |traffic| traffic.concurrency);
+    let requests = |case: &Case| case.traffic.map_or(1, |traffic| traffic.requests);
     let mut fields = vec![
         ("model", base.model.clone(), head.model.clone()),
         ("weights", base.weights.to_string(), head.weights.to_string()),
@@ -98,6 +100,8 @@ pub fn case_differences(base: &Case, head: &Case) -> Vec<Difference> {
         ("batch_size", base.batch_size.to_string(), head.batch_size.to_string()),
         ("context_length", base.context_length.to_string(), head.context_length.to_string()),
         ("generated_length", base.generated_length.to_string(), head.generated_length.to_string()),
+        ("concurrency", in_flight(base).to_string(), in_flight(head).to_string()),
+        ("requests", requests(base).to_string(), requests(head).to_string()),
     ];
     if base.revision.is_some() && head.revision.is_some() {
         fields.push(("revision", revision(base), revision(head)));

@@ -135,6 +135,14 @@ pub struct ModelSettings {
     #[arg(long, alias = "tokens", value_name = "N", value_parser = value_parser!(u32).range(2..=131_071))]
     #[schemars(range(min = 2, max = 131_071))]
     pub generated_length: Option<u32>,
+    /// Requests that the engine `server` has in flight at once, each a case; 1 is one after another [default: 1]
+    #[arg(long, alias = "parallel", value_delimiter = ',', value_name = "N,...", value_parser = value_parser!(u32).range(1..=4096))]
+    #[schemars(length(min = 1), inner(range(min = 1, max = 4096)))]
+    pub concurrency: Option<Vec<u32>>,
+    /// Requests of a run where several are in flight [default: 4 for each that is]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(2..=100_000))]
+    #[schemars(range(min = 2, max = 100_000))]
+    pub requests: Option<u32>,
 }
 
 /// Settings of a whole suite.
@@ -178,12 +186,13 @@ pub struct SuiteSettings {
     #[arg(long, value_name = "SHARE")]
     #[schemars(range(min = 0.0001, max = 0.5))]
     pub alpha: Option<f64>,
-    /// Metrics to compare [default: decode_throughput, ttft, itl_p99, peak_memory, allocated_memory]
+    /// Metrics to compare [default: decode_throughput, ttft, output_throughput, ttft_p99, itl_p99, peak_memory,
+    /// allocated_memory]
     #[arg(skip)]
     #[schemars(length(min = 1))]
     pub metrics: Option<Vec<String>>,
     /// The smallest change worth reporting: `"auto"` for what the baseline's sessions show, a percentage, or a table of these
-    /// by metric: `itl_p99 = "5%"` [default: 2%, itl_p99 5%, memory 1%]
+    /// by metric: `itl_p99 = "5%"` [default: 2%, ttft_p99 and itl_p99 5%, memory 1%]
     #[arg(skip)]
     pub noise_thresholds: Option<NoiseThresholdSettings>,
     /// Whether a certain change that is about as large as the noise threshold is a regression [default: false]

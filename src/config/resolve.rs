@@ -1,6 +1,7 @@
 //! Flags over a model's settings over its suite's over the file's: the one place where they meet.
 
 mod suite_settings;
+mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -197,7 +198,9 @@ impl<'a> Resolver<'a> {
         let name = self.case_name(entry);
         let named =
             |case: Case| Case { id: name.map_or(case.id.clone(), |name| format!("{}/{name}", case.id)), ..case };
-        let cases: Vec<Case> = contexts.iter().map(|&context| named(spec.case(context, generated_length))).collect();
+        let under_traffic = self.under_traffic(entry, engine);
+        let cases = contexts.iter().flat_map(|&context| under_traffic(spec.case(context, generated_length)));
+        let cases: Vec<Case> = cases.map(named).collect();
         let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
         Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases, refused })
     }

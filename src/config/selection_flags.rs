@@ -74,6 +74,8 @@ fn add_model_settings(settings: &ModelSettings, flags: &mut Flags) {
         server,
         context_lengths,
         generated_length,
+        concurrency,
+        requests,
     } = settings;
     flags.add("--weights", weights.as_ref());
     flags.add("--revision", revision.as_ref());
@@ -84,9 +86,11 @@ fn add_model_settings(settings: &ModelSettings, flags: &mut Flags) {
     flags.add("--command", command.as_ref().map(|words| words.join(" ")).as_ref());
     // A table has no flag; its address has.
     flags.add("--server", server.as_ref().map(|server| &server.url));
-    let lengths = |lengths: &Vec<u32>| lengths.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
-    flags.add("--context-lengths", context_lengths.as_ref().map(lengths).as_ref());
+    let numbers = |numbers: &Vec<u32>| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    flags.add("--context-lengths", context_lengths.as_ref().map(numbers).as_ref());
     flags.add("--generated-length", generated_length.as_ref());
+    flags.add("--concurrency", concurrency.as_ref().map(numbers).as_ref());
+    flags.add("--requests", requests.as_ref());
 }
 
 fn name(device: DeviceChoice) -> Option<String> {

@@ -15,6 +15,7 @@ mod needs;
 pub mod profile;
 pub(crate) mod protocol;
 mod replay;
+mod served;
 pub mod server;
 mod spec;
 
@@ -25,9 +26,10 @@ pub use engine_error::EngineError;
 pub use generation::{Chunk, Generation};
 pub use loaded::{Costs, Loaded};
 pub use needs::{Memory, Needs, Refusal};
+pub use served::Served;
 pub use spec::{ModelSpec, ServerSpec};
 
-use crate::case::{Case, DeviceKind, Dtype, EngineName};
+use crate::case::{Case, DeviceKind, Dtype, EngineName, Traffic};
 use crate::device::{Capacity, Gpus, Ordinals};
 use crate::models::Model;
 use crate::results::Ceilings;
@@ -51,6 +53,11 @@ pub trait EngineKind: Sync {
 
     /// It runs a program of somebody else, which another build of bench-diff would run just so.
     fn is_of_others(&self) -> bool {
+        false
+    }
+
+    /// It generates for several requests at once.
+    fn takes_traffic(&self) -> bool {
         false
     }
 
@@ -97,6 +104,11 @@ pub trait Engine {
 
     /// Generates exactly `generated_length` tokens after `prompt`, greedily, whatever they are (no end of sequence).
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError>;
+
+    /// Answers as many requests as `traffic` says, each with `generated_length` tokens after a prompt as long as `prompt`.
+    fn serve(&mut self, _traffic: Traffic, _prompt: &[u32], _generated_length: usize) -> Result<Served, EngineError> {
+        Err(EngineError::refused("this engine generates for one request at a time", "use `concurrency = [1]`"))
+    }
 
     /// Whether this process, or one that it started, holds the model: only then its memory is the model's.
     fn runs_here(&self) -> bool {

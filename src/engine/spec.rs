@@ -68,6 +68,17 @@ pub struct ServerSpec {
     /// A program to start for each run, with its arguments [default: the server runs already].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub start: Vec<String>,
+    /// The path that answers with 200 once that program is ready, such as `/health` [default: the list of models]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready: Option<String>,
+    /// How long connecting may take [default: 10]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub connect_seconds: Option<u64>,
+    /// How long the server may say nothing, before the first token or after any [default: 600]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub read_seconds: Option<u64>,
 }
 
 impl ModelSpec {
@@ -110,6 +121,7 @@ impl ModelSpec {
             batch_size: 1,
             context_length,
             generated_length,
+            traffic: None,
         }
     }
 }

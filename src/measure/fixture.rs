@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::generated::Generated;
 use super::metrics_of_run::Sampled;
 use super::protocol::Job;
 use super::seen::Seen;
@@ -79,7 +80,8 @@ fn run(case: &Case, round: u32, session: u32) -> Run {
     let loaded = Loaded { costs: Some(costs), ..Loaded::default() };
     let sampled = Sampled {
         case,
-        generations: &[generation],
+        generated: &Generated::Alone(vec![generation]),
+        shared_process: false,
         seen,
         allocated_bytes: Some(1_234_567_890),
         loaded: &loaded,

@@ -4,29 +4,31 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
+use super::generated::{Alone, Generated, Sorted};
 use super::seen::{CardSeen, Seen};
 use crate::case::Case;
 use crate::device::memory::MIB;
 use crate::engine::{Generation, Loaded};
 use crate::hex::hex;
 use crate::metric::{Metric, MetricName};
-use crate::results::distribution::{quantile, significant};
+use crate::results::distribution::significant;
 use crate::results::{CardState, Ceilings, Distribution, Measurement, Roofline};
-use crate::stats;
 
 /// Bytes of the token hash that are kept: plenty against accidents, and half the room in a baseline.
 const HASH_BYTES: usize = 16;
 
-/// The measured generations of a run, at least one, and all that was seen around them.
+/// The measured generations of a run, and all that was seen around them.
 pub struct Sampled<'a> {
     /// What was measured.
     pub case: &'a Case,
-    /// The measured ones, in order.
-    pub generations: &'a [Generation],
+    /// The measured ones.
+    pub generated: &'a Generated,
     /// What was seen of the devices.
     pub seen: Seen,
     /// The allocator's peak, if it reports one.
     pub allocated_bytes: Option<u64>,
+    /// The model is in a process that was there before and stays.
+    pub shared_process: bool,
     /// What loading found out.
     pub loaded: &'a Loaded,
     /// What the device can do at most; absent where that is unknown or means nothing.
@@ -36,15 +38,16 @@ pub struct Sampled<'a> {
 impl Sampled<'_> {
     /// The measurement, and every gap between tokens in ms.
     pub fn measurement(self) -> (Measurement, Vec<f64>) {
-        let gaps: Vec<f64> = self.generations.iter().flat_map(gaps_ms).collect();
+        let gaps: Vec<f64> = self.generated.all().flat_map(gaps_ms).collect();
         let measurement = Measurement {
             metrics: self.metrics(&gaps),
             itl: Distribution::of(&gaps),
-            token_hash: self.generations[0].tokens.as_deref().map(token_hash),
+            token_hash: self.generated.tokens().map(token_hash),
             implementation: self.loaded.implementation.clone(),
             program: self.loaded.program.clone(),
-            clock: Some(self.generations[0].clock.into()),
+            clock: self.generated.all().next().map(|generation| generation.clock.into()),
             roofline: self.ceilings.and_then(|ceilings| self.roofline(ceilings)),
+            shared_process: self.shared_process,
             warnings: self.warnings(),
             by_card: by_card(self.seen.by_card),
             device: self.seen.device,
@@ -55,10 +58,10 @@ impl Sampled<'_> {
     /// Greedy decoding gives the same tokens every time, unless something is wrong.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.loaded.warnings.clone();
-        if self.generations.windows(2).any(|pair| pair[0].tokens != pair[1].tokens) {
+        if self.generated.tokens_differ() {
             warnings.push("the generations of one run gave different tokens".to_owned());
         }
-        if self.generations.iter().flat_map(|generation| &generation.chunks).any(|chunk| chunk.tokens > 1) {
+        if self.generated.all().flat_map(|generation| &generation.chunks).any(|chunk| chunk.tokens > 1) {
             warnings
                 .push("tokens came several at a time: itl is the gap between arrivals, not between tokens".to_owned());
         }
@@ -66,24 +69,32 @@ impl Sampled<'_> {
     }
 
     fn metrics(&self, gaps: &[f64]) -> BTreeMap<MetricName, f64> {
-        let (generated, after) = (self.generated(), self.after_first_chunk());
-        let Seconds { prefill, decode, after_first, end_to_end } = self.seconds();
         let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / MIB as f64);
-        let if_several = |value: f64| (generated > 1.0).then_some(value);
-        let mut sorted = gaps.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let gap = |q| (!sorted.is_empty()).then(|| quantile(&sorted, q));
+        let gaps = Sorted::of(gaps.iter().copied());
+        // Each metric is of one of them: the other has no value for it.
+        let (alone, together) = (self.generated.alone(), self.generated.together());
 
         let value = |metric: Metric| match metric {
-            Metric::Ttft => Some(prefill * 1e3),
-            Metric::PrefillThroughput => Some(f64::from(self.case.context_length) / prefill),
-            Metric::DecodeThroughput => (after > 0.0).then_some(after / decode),
-            Metric::ItlP50 => gap(0.5),
-            Metric::ItlP99 => gap(0.99),
-            Metric::Tpot => if_several(after_first * 1e3 / (generated - 1.0)),
-            Metric::E2eLatency => Some(end_to_end * 1e3),
-            Metric::Speed => Some(generated / end_to_end),
-            Metric::Energy => self.seen.energy_j.map(|joules| joules / (generated * self.generations.len() as f64)),
+            Metric::Ttft => alone.as_ref().map(|alone| alone.prefill * 1e3),
+            Metric::PrefillThroughput => {
+                alone.as_ref().map(|alone| f64::from(self.case.context_length) / alone.prefill)
+            }
+            Metric::DecodeThroughput => alone.as_ref().and_then(Alone::decode_throughput),
+            Metric::Tpot => alone.as_ref().and_then(Alone::tpot_ms),
+            Metric::E2eLatency => alone.as_ref().map(|alone| alone.end_to_end * 1e3),
+            Metric::Speed => alone.as_ref().map(|alone| alone.tokens / alone.end_to_end),
+            Metric::OutputThroughput => together.as_ref()?.tokens_per_second,
+            Metric::RequestThroughput => together.as_ref()?.requests_per_second,
+            Metric::TtftP50 => together.as_ref()?.ttft_ms.at(0.5),
+            Metric::TtftP90 => together.as_ref()?.ttft_ms.at(0.9),
+            Metric::TtftP99 => together.as_ref()?.ttft_ms.at(0.99),
+            Metric::E2eP50 => together.as_ref()?.end_to_end_ms.at(0.5),
+            Metric::E2eP90 => together.as_ref()?.end_to_end_ms.at(0.9),
+            Metric::E2eP99 => together.as_ref()?.end_to_end_ms.at(0.99),
+            Metric::ItlP90 => together.as_ref().and_then(|_| gaps.at(0.9)),
+            Metric::ItlP50 => gaps.at(0.5),
+            Metric::ItlP99 => gaps.at(0.99),
+            Metric::Energy => self.seen.energy_j.map(|joules| joules / self.generated.tokens_in_all()),
             Metric::PeakMemory => mib(self.seen.peak_bytes),
             Metric::AllocatedMemory => mib(self.allocated_bytes),
         };
@@ -92,39 +103,12 @@ impl Sampled<'_> {
         known.filter(|(_, v)| v.is_finite() && *v > 0.0).map(|(m, v)| (MetricName::from(m), significant(v))).collect()
     }
 
-    /// Tokens of each generation.
-    fn generated(&self) -> f64 {
-        self.generations[0].count() as f64
-    }
-
-    /// Tokens of each generation that came after its first chunk.
-    fn after_first_chunk(&self) -> f64 {
-        let first = self.generations[0].chunks.first().map_or(0, |chunk| chunk.tokens);
-        self.generated() - f64::from(first)
-    }
-
-    /// Each span's median over the generations.
-    fn seconds(&self) -> Seconds {
-        let median = |span: fn(&Seconds) -> f64| {
-            let spans: Vec<f64> = self.generations.iter().map(|generation| span(&Seconds::of(generation))).collect();
-            stats::median(&spans).unwrap_or(0.0)
-        };
-        Seconds {
-            prefill: median(|seconds| seconds.prefill),
-            decode: median(|seconds| seconds.decode),
-            after_first: median(|seconds| seconds.after_first),
-            end_to_end: median(|seconds| seconds.end_to_end),
-        }
-    }
-
     /// Decoding is bound by the bytes it must read, prefill by its operations, or, of a short prompt, by the weights it must
     /// read: how close to the device's own limits?
     fn roofline(&self, ceilings: &Ceilings) -> Option<Roofline> {
-        let Seconds { prefill, decode, .. } = self.seconds();
+        let Alone { prefill, decode, tokens: generated, after_first_chunk: steps, .. } = self.generated.alone()?;
         let costs = self.loaded.costs?;
         let context = f64::from(self.case.context_length);
-        let generated = self.generated();
-        let steps = self.after_first_chunk();
         // Step i of 1..generated-1 reads context + i tokens of the cache: context + generated / 2 on average.
         let step_bytes =
             costs.decode_weight_bytes as f64 + costs.kv_bytes_per_token as f64 * (context + generated / 2.0);
@@ -144,27 +128,6 @@ impl Sampled<'_> {
 /// One card is all of them, told already.
 fn by_card(cards: Vec<CardSeen>) -> Vec<CardState> {
     if cards.len() > 1 { cards.into_iter().map(CardState::from).collect() } else { Vec::new() }
-}
-
-/// The spans of a generation, in seconds.
-struct Seconds {
-    /// To the first token, or the chunk that it came in: it includes choosing that token.
-    prefill: f64,
-    /// From the first token to the last.
-    decode: f64,
-    /// From the first token to the end.
-    after_first: f64,
-    end_to_end: f64,
-}
-
-impl Seconds {
-    fn of(generation: &Generation) -> Self {
-        let chunks = &generation.chunks;
-        let first = chunks.first().map_or(0.0, |chunk| chunk.at.as_secs_f64());
-        let last = chunks.last().map_or(0.0, |chunk| chunk.at.as_secs_f64());
-        let end_to_end = generation.end_to_end.as_secs_f64();
-        Self { prefill: first, decode: last - first, after_first: end_to_end - first, end_to_end }
-    }
 }
 
 /// Between chunks, as vLLM's benchmark and others count them: what came at once is one arrival, not gaps of 0, and a gap
@@ -216,8 +179,10 @@ mod tests {
 
     fn measure(case: &Case, generation: &Generation, loaded: &Loaded, ceilings: Option<&Ceilings>) -> Measurement {
         let seen = Seen { peak_bytes: Some(3 << 20), energy_j: Some(10.0), ..Seen::default() };
-        let generations = std::slice::from_ref(generation);
-        Sampled { case, generations, seen, allocated_bytes: None, loaded, ceilings }.measurement().0
+        let generated = &Generated::Alone(vec![generation.clone()]);
+        Sampled { case, generated, shared_process: false, seen, allocated_bytes: None, loaded, ceilings }
+            .measurement()
+            .0
     }
 
     #[test]
@@ -227,17 +192,18 @@ mod tests {
             generation.chunks.iter_mut().for_each(|chunk| chunk.at *= factor);
             Generation { end_to_end: generation.end_to_end * factor, ..generation }
         };
-        let generations = [slower(1), slower(5), slower(2)];
+        let generated = Generated::Alone(vec![slower(1), slower(5), slower(2)]);
         let (case, loaded) = (case(100, 5), Loaded::default());
-        let sampled = |generations| Sampled {
+        let sampled = |generated| Sampled {
             case: &case,
-            generations,
+            generated,
+            shared_process: false,
             seen: Seen { energy_j: Some(30.0), ..Seen::default() },
             allocated_bytes: None,
             loaded: &loaded,
             ceilings: None,
         };
-        let measurement = sampled(&generations).measurement().0;
+        let measurement = sampled(&generated).measurement().0;
         let value = |metric: Metric| measurement.metrics.get(&MetricName::from(metric)).copied();
         assert_eq!(value(Metric::Ttft), Some(400.0));
         assert_eq!(value(Metric::Tpot), Some(32.5)); // 2 x 65 / 4
@@ -245,7 +211,7 @@ mod tests {
         assert_eq!(value(Metric::Energy), Some(2.0), "30 J for 3 x 5 tokens");
         assert_eq!(measurement.warnings, Vec::<String>::new());
         let other = Generation { tokens: Some(vec![9; 5]), ..generation() };
-        let warnings = sampled(&[generation(), other]).measurement().0.warnings;
+        let warnings = sampled(&Generated::Alone(vec![generation(), other])).measurement().0.warnings;
         assert_eq!(warnings, ["the generations of one run gave different tokens"]);
     }
 

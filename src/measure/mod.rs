@@ -25,6 +25,7 @@ mod environment;
 mod exclusive;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod generated;
 mod halt;
 mod idle;
 mod measured_side;

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
+use super::generated::Generated;
 use super::metrics_of_run::Sampled;
 use super::prompt::prompt;
 use super::protocol::{Event, Job, VERSION};
 use super::watch::Watcher;
-use crate::case::{Case, PromptRule};
+use crate::case::{Case, PromptRule, Traffic};
 use crate::engine::{self, Engine, EngineError};
 use crate::error::Advice;
 use crate::results::{Failure, FailureKind, Measurement, Program};
@@ -91,27 +92,66 @@ pub fn measure_case(
     let warmed = warmup * job.settings.warmup as usize;
     let total = (warmed + length * iterations) as u64;
     let mut tell = |done: usize| progress(done as u64, total).map_err(|error| EngineError::Failed(error.to_string()));
+    let work = Work { case, prompt: &prompt };
 
     tell(0)?;
     for done in 1..=job.settings.warmup as usize {
-        engine.generate(&prompt, warmup)?.check(warmup)?;
+        work.warm_up(engine, warmup)?;
         tell(done * warmup)?;
     }
     engine.reset_peak()?;
     let watch = watcher.start();
-    let generations = (0..iterations).map(|done| {
-        let generation = engine.generate(&prompt, length)?;
-        generation.check(length)?;
-        tell(warmed + (done + 1) * length)?;
-        Ok(generation)
-    });
-    let generations = generations.collect::<Result<Vec<_>, EngineError>>();
+    let generated = work.measure(engine, iterations, &mut |done| tell(warmed + done * length));
     let seen = watcher.finish(watch);
-    let seen = if engine.runs_here() { seen } else { seen.without_memory() };
-    let generations = generations?;
+    let shared_process = !engine.runs_here();
+    let seen = if shared_process { seen.without_memory() } else { seen };
+    let generated = &generated?;
     let allocated_bytes = engine.allocated_peak()?;
     let (loaded, ceilings) = (engine.loaded(), job.ceilings.as_ref());
-    Ok(Sampled { case, generations: &generations, seen, allocated_bytes, loaded, ceilings }.measurement())
+    Ok(Sampled { case, generated, shared_process, seen, allocated_bytes, loaded, ceilings }.measurement())
+}
+
+/// What an engine is asked for, again and again.
+struct Work<'a> {
+    case: &'a Case,
+    prompt: &'a [u32],
+}
+
+impl Work<'_> {
+    /// As many requests as are in flight later, at once.
+    fn warm_up(&self, engine: &mut dyn Engine, length: usize) -> Result<(), EngineError> {
+        match self.case.traffic {
+            None => engine.generate(self.prompt, length)?.check(length),
+            Some(traffic) => {
+                let traffic = Traffic { requests: traffic.concurrency, ..traffic };
+                engine.serve(traffic, self.prompt, length)?.check(length)
+            }
+        }
+    }
+
+    /// `tell` is told after each of them how many there are.
+    fn measure(
+        &self,
+        engine: &mut dyn Engine,
+        iterations: usize,
+        tell: &mut dyn FnMut(usize) -> Result<(), EngineError>,
+    ) -> Result<Generated, EngineError> {
+        let length = self.case.generated_length as usize;
+        let Some(traffic) = self.case.traffic else {
+            let generations = (1..=iterations).map(|done| {
+                let generation = engine.generate(self.prompt, length)?;
+                generation.check(length)?;
+                tell(done).map(|()| generation)
+            });
+            return generations.collect::<Result<_, _>>().map(Generated::Alone);
+        };
+        let served = (1..=iterations).map(|done| {
+            let served = engine.serve(traffic, self.prompt, length)?;
+            served.check(length)?;
+            tell(done).map(|()| served)
+        });
+        served.collect::<Result<_, _>>().map(Generated::Together)
+    }
 }
 
 fn failure(error: EngineError) -> Failure {

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{model, v2};
-use crate::case::Case;
+use crate::case::{Case, Traffic};
 use crate::thresholds::{NoiseThreshold, Thresholds};
 
 /// Structs of the same names: fields of the same type, fields whose types differ as well, and options and lists of such.
@@ -43,8 +43,9 @@ macro_rules! same_fields {
 same_fields! {
     Case = Case {
         id, model, revision, weights, quantization, dtype, engine, implementation, device, gpus, batch_size,
-        context_length, generated_length; types; options; lists
+        context_length, generated_length; types; options traffic; lists
     }
+    Traffic = Traffic { concurrency, requests; types; options; lists }
     Settings = model::Settings {
         runs, warmup, warmup_length, iterations, threads, prompt; types; options thresholds; lists
     }
@@ -59,7 +60,8 @@ same_fields! {
     }
     Ceilings = model::Ceilings { bandwidth_gb_s, matmul_tflop_s; types; options; lists }
     Measurement = model::Measurement {
-        metrics, token_hash, implementation, clock, warnings; types; options itl, program, device, roofline; lists by_card
+        metrics, token_hash, implementation, clock, shared_process, warnings; types;
+        options itl, program, device, roofline; lists by_card
     }
     Distribution = model::Distribution { count, mean, min, max, quantiles, histogram; types; options; lists }
     DeviceState = model::DeviceState {

@@ -40,6 +40,8 @@ struct FlatRun {
     #[serde(default)]
     roofline: Option<Roofline>,
     #[serde(default)]
+    shared_process: bool,
+    #[serde(default)]
     warnings: Vec<String>,
     #[serde(default)]
     kind: Option<FailureKind>,
@@ -69,6 +71,7 @@ impl<'de> Deserialize<'de> for Run {
                 device: flat.device,
                 by_card: flat.by_card,
                 roofline: flat.roofline,
+                shared_process: flat.shared_process,
                 warnings: flat.warnings,
             }),
             Status::Failed => Outcome::Failed(Failure {

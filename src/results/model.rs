@@ -209,6 +209,8 @@ pub struct Measurement {
     pub by_card: Vec<CardState>,
     /// Share of the device's limit that was reached (0.7 is 70%).
     pub roofline: Option<Roofline>,
+    /// Measured of a process that was there before and stayed: other runs, perhaps of other sessions, are of the same.
+    pub shared_process: bool,
     /// What a reader of the numbers must know, such as a fallback.
     pub warnings: Vec<String>,
 }

@@ -3,6 +3,9 @@
 //! A machine drifts: a little within an hour, more from day to day. Sessions of one afternoon agree with each other
 //! whatever the machine will do tomorrow, so they tell nothing about that, however many they are. What counts is the
 //! number of occasions: sessions with less than [`HOURS_APART`] hours between them are of one.
+//!
+//! Sessions of a server that went on running are of one as well, whenever they were: what differs from start to start of it,
+//! none of them shows.
 
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{BTreeMap, HashMap};
@@ -122,8 +125,11 @@ pub fn more_sessions(missing: usize, of: &str) -> String {
     format!("{sessions}{of}, at least {HOURS_APART} hours apart")
 }
 
-/// When a session was measured; `None` where its times make no sense.
+/// When a session was measured; `None` where its times make no sense, or say nothing.
 fn span(session: &Session, now: Timestamp) -> Option<Span> {
+    if session.runs.iter().any(is_of_shared_process) {
+        return None;
+    }
     let start: Timestamp = session.started.parse().ok()?;
     let end = match &session.finished {
         Some(finished) => finished.parse().ok()?,
@@ -131,6 +137,10 @@ fn span(session: &Session, now: Timestamp) -> Option<Span> {
     };
     let sensible = start.as_second() >= EARLIEST && end >= start && end.duration_since(now) <= TOLERANCE;
     sensible.then_some((start, end))
+}
+
+fn is_of_shared_process(run: &Run) -> bool {
+    matches!(&run.outcome, Outcome::Ok(measured) if measured.shared_process)
 }
 
 /// What each run of a session measured, without when and under which name.
@@ -166,4 +176,34 @@ fn copies(runs: &[Vec<u64>]) -> Vec<bool> {
         shared.iter().any(|(&other, &count)| other != index && 2 * count > mine.len().min(runs[other].len()))
     };
     runs.iter().enumerate().map(is_copy).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::fixture;
+    use crate::results::Measurement;
+
+    fn measured(session: &mut Session) -> &mut Measurement {
+        let Outcome::Ok(measured) = &mut session.runs[0].outcome else { panic!("measured") };
+        measured
+    }
+
+    /// Five nights of a server that nobody started anew are one start of it.
+    #[test]
+    fn sessions_of_one_process_are_one_occasion() {
+        let mut results = fixture::results(1, 1, 5);
+        for (night, session) in results.sessions.iter_mut().enumerate() {
+            session.started = format!("2026-11-{:02}T02:00:00Z", 10 + night);
+            session.finished = Some(format!("2026-11-{:02}T03:00:00Z", 10 + night));
+            // No copies of each other.
+            measured(session).metrics = BTreeMap::from([("ttft".into(), 20.0 + night as f64)]);
+        }
+        assert_eq!(Occasions::of(&results.sessions).count(), 5);
+        for session in &mut results.sessions {
+            measured(session).shared_process = true;
+        }
+        let occasions = Occasions::of(&results.sessions);
+        assert_eq!((occasions.count(), occasions.in_words().as_str()), (1, "5 sessions on 1 occasion"));
+    }
 }

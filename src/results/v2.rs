@@ -60,6 +60,18 @@ pub struct Case {
     pub context_length: u32,
     /// Generated tokens.
     pub generated_length: u32,
+    /// What a server has to do at once; absent for one generation after another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traffic: Option<Traffic>,
+}
+
+/// A closed loop of requests: as soon as one has ended, the next is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Traffic {
+    /// Requests in flight at once.
+    pub concurrency: u32,
+    /// Requests of a run.
+    pub requests: u32,
 }
 
 /// Settings that change what the numbers mean.
@@ -295,6 +307,9 @@ pub struct Measurement {
     /// Share of the device's limit that was reached (0.7 is 70%).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub roofline: Option<Roofline>,
+    /// Measured of a process that was there before and stayed: other runs, perhaps of other sessions, are of the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared_process: bool,
     /// What a reader of the numbers must know, such as a fallback.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -1,145 +1,19 @@
 //! The engine `server` against servers of ours, which answer well or badly.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
+#[path = "fake_server.rs"]
+mod fake_server;
+#[path = "faulty_servers.rs"]
+mod faulty_servers;
+#[path = "started_servers.rs"]
+mod started_servers;
+#[path = "traffic.rs"]
+mod traffic;
 
 use bench_diff::case::Clock;
+use fake_server::{Answer, Piece, Server, done, event, length_of, text, texts, usage, well};
 use serde_json::{Value, json};
 
 use super::*;
-
-/// How a server answers a request for so many tokens, given its body.
-type Answer = fn(&Value, usize) -> Vec<Piece>;
-
-/// What it writes, one after another.
-enum Piece {
-    /// A status other than 200, headers, and a body.
-    Status(u16, &'static str, &'static str),
-    /// Bytes of the stream, in a piece of their own.
-    Bytes(Vec<u8>),
-    /// Nothing more: the connection is closed without an end.
-    Cut,
-}
-
-struct Server {
-    url: String,
-    bodies: Arc<Mutex<Vec<Value>>>,
-    headers: Arc<Mutex<Vec<String>>>,
-}
-
-impl Server {
-    fn answering(answer: Answer) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/v1", listener.local_addr().unwrap());
-        let (bodies, headers) = (Arc::<Mutex<Vec<Value>>>::default(), Arc::<Mutex<Vec<String>>>::default());
-        let (seen, heads) = (Arc::clone(&bodies), Arc::clone(&headers));
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (seen, heads) = (Arc::clone(&seen), Arc::clone(&heads));
-                // A client that goes away is no matter.
-                thread::spawn(move || drop(serve(&stream.unwrap(), answer, &seen, &heads)));
-            }
-        });
-        Self { url, bodies, headers }
-    }
-}
-
-fn serve(
-    stream: &TcpStream,
-    answer: Answer,
-    seen: &Mutex<Vec<Value>>,
-    heads: &Mutex<Vec<String>>,
-) -> std::io::Result<()> {
-    stream.set_nodelay(true)?;
-    let (mut reader, mut out) = (BufReader::new(stream), stream);
-    loop {
-        let (mut head, mut length) = (String::new(), 0);
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line)? == 0 {
-                return Ok(());
-            }
-            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
-            }
-            head.push_str(&line);
-            if line == "\r\n" {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        if head.starts_with("GET") {
-            out.write_all(b"HTTP/1.1 200 OK\r\nserver: fake-server/1.2\r\ncontent-length: 2\r\n\r\n{}")?;
-            continue;
-        }
-        let body: Value = serde_json::from_slice(&body).unwrap();
-        let tokens = body["max_tokens"].as_u64().unwrap() as usize;
-        heads.lock().unwrap().push(head);
-        seen.lock().unwrap().push(body.clone());
-        if !write_pieces(out, answer(&body, tokens))? {
-            return Ok(());
-        }
-    }
-}
-
-/// False once the connection is over.
-fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>) -> std::io::Result<bool> {
-    let mut begun = false;
-    for piece in pieces {
-        match piece {
-            Piece::Status(code, headers, body) => {
-                write!(out, "HTTP/1.1 {code} No\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())?;
-                return Ok(true);
-            }
-            Piece::Cut => return Ok(false),
-            Piece::Bytes(bytes) => {
-                if !begun {
-                    out.write_all(
-                        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
-                    )?;
-                    begun = true;
-                }
-                write!(out, "{:x}\r\n", bytes.len())?;
-                out.write_all(&bytes)?;
-                out.write_all(b"\r\n")?;
-                thread::sleep(Duration::from_millis(2));
-            }
-        }
-    }
-    out.write_all(b"0\r\n\r\n")?;
-    Ok(true)
-}
-
-fn event(value: &Value) -> Piece {
-    Piece::Bytes(format!("data: {value}\n\n").into_bytes())
-}
-
-fn text(text: &str) -> Piece {
-    event(&json!({ "choices": [{ "text": text }] }))
-}
-
-fn usage(prompt: usize, tokens: usize) -> Piece {
-    event(&json!({ "choices": [], "usage": { "prompt_tokens": prompt, "completion_tokens": tokens } }))
-}
-
-fn done() -> Piece {
-    Piece::Bytes(b"data: [DONE]\n\n".to_vec())
-}
-
-fn texts(count: usize) -> impl Iterator<Item = Piece> {
-    (0..count).map(|_| text("a"))
-}
-
-fn length_of(body: &Value) -> usize {
-    body["prompt"].as_array().map_or_else(|| body["prompt"].as_str().unwrap_or_default().chars().count(), Vec::len)
-}
-
-fn well(body: &Value, tokens: usize) -> Vec<Piece> {
-    texts(tokens).chain([usage(length_of(body), tokens), done()]).collect()
-}
 
 fn measured(server: &Server, args: &[&str]) -> (Finished, Results) {
     let bench = Bench::new();
@@ -148,8 +22,9 @@ fn measured(server: &Server, args: &[&str]) -> (Finished, Results) {
 }
 
 fn run_in(bench: &Bench, args: &[&str]) -> (Finished, Results) {
-    let args =
-        [&["--model", "./one", "--context-lengths", "8", "--generated-length", "6", "--runs", "1"], args].concat();
+    let usual = [["--context-lengths", "8"], ["--generated-length", "6"], ["--runs", "1"]];
+    let usual = usual.into_iter().filter(|[flag, _]| !args.contains(flag)).flatten();
+    let args: Vec<&str> = ["--model", "./one"].into_iter().chain(usual).chain(args.iter().copied()).collect();
     let finished = Finished::of(bench.plain(&args).env("A_SERVERS_KEY", "sk-very-secret").output().unwrap());
     let results = bench.results();
     (finished, results)
@@ -172,11 +47,13 @@ fn a_server_is_measured_by_the_clients_clock() {
     assert_eq!(run.program.as_ref().unwrap().name, "fake-server/1.2");
     assert!(run.warnings[0].contains("the server ran before"), "{:?}", run.warnings);
     assert!(run.roofline.is_none() && !run.metrics.keys().any(|name| name.as_str() == "peak_memory"));
-    let bodies = server.bodies.lock().unwrap();
+    let bodies = server.bodies();
     let last = bodies.last().unwrap();
     assert_eq!((&last["max_tokens"], &last["ignore_eos"], &last["min_tokens"]), (&json!(6), &json!(true), &json!(6)));
     assert_eq!(last["prompt"].as_array().unwrap().len(), 8);
-    assert_ne!(last["cache_salt"], bodies[0]["cache_salt"], "no prompt is looked up");
+    assert_eq!((&last["cache_prompt"], &last["repetition_penalty"]), (&json!(false), &json!(1.0)));
+    assert_ne!(last["prompt"][0], bodies[bodies.len() - 2]["prompt"][0], "no prompt is in a cache of prefixes");
+    assert!(run.shared_process && run.warnings[0].contains("count as one session"), "{:?}", run.warnings);
 }
 
 #[test]
@@ -209,7 +86,9 @@ fn streams_of_all_makes_are_read() {
 #[test]
 fn a_strict_server_is_asked_in_its_own_way() {
     fn strict(body: &Value, tokens: usize) -> Vec<Piece> {
-        match body["prompt"].is_array() || body.get("cache_salt").is_some() {
+        match body["prompt"].is_array()
+            || ["ignore_eos", "generation_config"].iter().any(|field| body.get(field).is_some())
+        {
             true => vec![Piece::Status(422, "", r#"{"detail": "extra fields"}"#)],
             false => well(body, tokens),
         }
@@ -225,7 +104,7 @@ fn a_strict_server_is_asked_in_its_own_way() {
     let (_, results) = measured(&Server::answering(strict), &[]);
     let run = measurement(&results.sessions[0].runs[0]).unwrap();
     assert!(run.warnings.iter().any(|warning| warning.contains("sent as text")), "{:?}", run.warnings);
-    assert!(run.warnings.iter().any(|warning| warning.contains("may come from a cache")), "{:?}", run.warnings);
+    assert!(run.warnings.iter().any(|warning| warning.contains("takes no `ignore_eos`")), "{:?}", run.warnings);
     let (_, results) = measured(&Server::answering(chat), &[]);
     let run = measurement(&results.sessions[0].runs[0]).unwrap();
     assert!(run.warnings.iter().any(|warning| warning.contains("only /chat/completions")), "{:?}", run.warnings);
@@ -241,7 +120,7 @@ fn a_prompt_from_a_cache_is_said() {
     }
     let (_, results) = measured(&Server::answering(cached), &[]);
     let run = measurement(&results.sessions[0].runs[0]).unwrap();
-    assert!(run.warnings.iter().any(|warning| warning.contains("7 tokens of the prompt from a cache")));
+    assert!(run.warnings.iter().any(|warning| warning.contains("took tokens of a prompt from a cache")));
 }
 
 /// Each is a row with one sentence.
@@ -259,10 +138,10 @@ fn what_a_server_does_wrong_is_its_cases_reason() {
         (|_, tokens| texts(tokens - 2).chain([done()]).collect(), "tokens instead of"),
         (
             |_, _| vec![text("a"), event(&json!({ "error": { "message": "CUDA error" } }))],
-            "it streamed an error: CUDA error",
+            " streamed an error: CUDA error",
         ),
         (|_, _| vec![text("a"), Piece::Bytes(b"data: {\"choi\n\n".to_vec())], "something else than JSON"),
-        (|_, _| vec![text("a"), Piece::Cut], "can't be asked"),
+        (|_, _| vec![text("a"), Piece::Cut], "broke off after 1 event"),
     ];
     for (answer, reason) in cases {
         let said = why(answer);
@@ -272,12 +151,7 @@ fn what_a_server_does_wrong_is_its_cases_reason() {
 
 #[test]
 fn a_server_that_is_down_is_a_failed_case() {
-    let url = {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}/v1", listener.local_addr().unwrap())
-    };
-    let server = Server { url, bodies: Arc::default(), headers: Arc::default() };
-    let (finished, results) = measured(&server, &[]);
+    let (finished, results) = measured(&Server::down(), &[]);
     let [(_, reason)] = &failures(&results)[..] else { panic!("one failed run: {}", finished.err) };
     assert!(reason.contains("Connection refused"), "{reason}");
 }
@@ -303,17 +177,21 @@ fn the_key_is_sent_and_never_shown() {
     fn echoes(_: &Value, _: usize) -> Vec<Piece> {
         vec![Piece::Status(400, "", "your key sk-very-secret is of no use")]
     }
-    for (answer, code) in [(well as Answer, 0), (echoes, 3)] {
+    // Where the message is cut, half of the key would be left.
+    fn echoes_late(_: &Value, _: usize) -> Vec<Piece> {
+        vec![text("a"), event(&json!({ "error": format!("{}sk-very-secret", "-".repeat(274)) }))]
+    }
+    for (answer, code) in [(well as Answer, 0), (echoes, 3), (echoes_late, 3)] {
         let server = Server::answering(answer);
         let bench = Bench::new();
         let table = format!("{{ url = {:?}, api-key-env = \"A_SERVERS_KEY\", model = \"served\" }}", server.url);
         bench.write("bench-diff.toml", &format!("engine = \"server\"\nserver = {table}\n{CONFIG}"));
         let (finished, _) = run_in(&bench, &["-v"]);
         assert_eq!(finished.code, Some(code), "{}", finished.err);
-        assert!(server.headers.lock().unwrap().iter().all(|head| head.contains("Bearer sk-very-secret")));
-        assert_eq!(server.bodies.lock().unwrap()[0]["model"], "served");
+        assert!(server.headers().iter().all(|head| head.contains("Bearer sk-very-secret")));
+        assert_eq!(server.bodies()[0]["model"], "served");
         let shown = [finished.out, finished.err, bench.read("results.json")].concat();
-        assert!(!shown.contains("sk-very-secret"), "{shown}");
+        assert!(!shown.contains("sk-very"), "{shown}");
     }
 }
 

@@ -1,32 +1,33 @@
 //! What to send to a server: OpenAI's completions, with as much of what makes a run exact as the server takes.
 //!
-//! No two servers take the same (ids as a prompt, `ignore_eos`, `min_tokens`), so a short request finds out what this one
+//! No two servers take the same (ids as a prompt, `ignore_eos`, `min_tokens`), so short requests find out what this one
 //! takes.
 
+use std::cell::Cell;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::counting;
-use super::http_client::{Client, Refused};
+use super::http_client::Client;
+use super::prompts::Prompts;
+use super::refused::Refused;
 use crate::engine::EngineError;
 
-/// Tokens of the request that finds out.
-const TRIED: usize = 4;
+/// Prompt and generated tokens of the requests that find out.
+const TRIED: (usize, usize) = (16, 4);
 /// How long a server that asks us to wait is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
-
-/// The ids of a prompt.
-pub struct Ids<'a>(pub &'a [u32]);
 
 /// How this server wants to be asked.
 pub struct Dialect {
     model: String,
     form: Form,
-    /// Fields beyond OpenAI's: exact lengths, and no cache of prompts.
-    extended: bool,
-    asked: std::cell::Cell<u64>,
+    extras: Extras,
+    prompts: Prompts,
+    /// Requests so far.
+    asked: Cell<u64>,
 }
 
 /// Where the prompt stands, and how.
@@ -40,30 +41,46 @@ enum Form {
     Chat,
 }
 
+/// How it is asked for an exact length, greedily, and without a cache of prompts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extras {
+    /// The fields of vLLM, SGLang and llama.cpp, which pass over each other's.
+    Fields,
+    /// Those of vLLM and SGLang alone.
+    Vllm,
+    /// As `transformers serve` takes it.
+    GenerationConfig,
+    /// With OpenAI's own fields there is no exact length.
+    Openai,
+    /// Of those, what the oldest servers know: no count of tokens.
+    Oldest,
+}
+
 impl Dialect {
     /// The first of all that the server takes, and that gives as many tokens as it should.
     pub fn find(client: &Client, model: &str) -> Result<Self, EngineError> {
+        let extras = [Extras::Fields, Extras::Vllm, Extras::GenerationConfig, Extras::Openai, Extras::Oldest];
         let forms = [Form::Ids, Form::Text, Form::Chat];
-        let dialects = forms.into_iter().flat_map(|form| [true, false].map(|extended| (form, extended)));
-        let mut last = None;
-        for (form, extended) in dialects {
-            let dialect = Self { model: model.to_owned(), form, extended, asked: 0.into() };
+        let mut why = None;
+        for (form, extras) in forms.into_iter().flat_map(|form| extras.map(|extras| (form, extras))) {
+            let dialect =
+                Self { model: model.to_owned(), form, extras, prompts: Prompts::default(), asked: Cell::new(0) };
             match dialect.try_out(client) {
                 Ok(()) => return Ok(dialect),
-                Err(error) => last = last.or(Some(error)),
+                Err(Trial::Refused(refused)) if !refused.is_about_the_request() => return Err(client.explain(refused)),
+                // The first refusal is of what most servers take; an answer that isn't right says more.
+                Err(Trial::Refused(refused)) => why = why.or_else(|| Some(client.explain(refused))),
+                Err(Trial::Answered(error)) => why = Some(error),
             }
         }
-        Err(last.unwrap_or_else(|| EngineError::Failed("the server takes no request".to_owned())))
+        Err(why.unwrap_or_else(|| EngineError::Failed("the server takes no request".to_owned())))
     }
 
-    fn try_out(&self, client: &Client) -> Result<(), EngineError> {
-        let prompt = [35946; 8];
-        let stream = patiently(|| {
-            let body = self.request(&Ids(&prompt), TRIED).map_err(|error| Refused::Broken(error.to_string()))?;
-            client.try_stream(self.path(), &body)
-        });
-        let stream = stream.map_err(|refused| client.explain(refused))?;
-        counting::count(stream, prompt.len(), TRIED).map(drop)
+    fn try_out(&self, client: &Client) -> Result<(), Trial> {
+        let prompt = [Prompts::PLAIN; TRIED.0];
+        let body = self.request(&prompt, TRIED.1).map_err(Trial::Answered)?;
+        let stream = patiently(|| client.stream(self.path(), &body)).map_err(Trial::Refused)?;
+        counting::count(&stream, prompt.len(), TRIED.1).map(drop).map_err(Trial::Answered)
     }
 
     /// Under the server's address.
@@ -75,59 +92,66 @@ impl Dialect {
     pub fn warnings(&self) -> Vec<String> {
         let form = match self.form {
             Form::Ids => None,
-            Form::Text => Some("the server takes no token ids: the prompt was sent as text".to_owned()),
-            Form::Chat => {
-                Some("the server has only /chat/completions: its template is a part of the prompt".to_owned())
-            }
+            Form::Text => Some("the server takes no token ids: the prompt was sent as text"),
+            Form::Chat => Some("the server has only /chat/completions: its template is a part of the prompt"),
         };
-        let plain =
-            "the server takes no `ignore_eos` and no `cache_salt`: a prompt that it has seen may come from a cache";
-        form.into_iter().chain((!self.extended).then(|| plain.to_owned())).collect()
+        let extras = match self.extras {
+            Extras::Fields | Extras::Vllm | Extras::GenerationConfig => None,
+            Extras::Openai | Extras::Oldest => Some(
+                "the server takes no `ignore_eos`: it generates as many tokens as it should only if no end comes first",
+            ),
+        };
+        form.into_iter().chain(extras).map(str::to_owned).collect()
     }
 
-    /// A request for exactly so many tokens.
-    pub fn request(&self, prompt: &Ids, tokens: usize) -> Result<Value, EngineError> {
-        let mut body = json!({
-            "model": self.model,
-            "max_tokens": tokens,
-            "temperature": 0.0,
-            "stream": true,
-            "stream_options": { "include_usage": true },
-        });
+    /// A request for exactly so many tokens, with a prompt that no other has.
+    pub fn request(&self, prompt: &[u32], tokens: usize) -> Result<Value, EngineError> {
+        self.asked.set(self.asked.get() + 1);
+        let prompt = self.prompts.distinct(prompt, self.asked.get());
+        let mut body = json!({ "model": self.model, "max_tokens": tokens, "temperature": 0.0, "stream": true });
         match self.form {
-            Form::Ids => body["prompt"] = json!(prompt.0),
-            Form::Text => body["prompt"] = json!(prompt.text()?),
-            Form::Chat => body["messages"] = json!([{ "role": "user", "content": prompt.text()? }]),
+            Form::Ids => body["prompt"] = json!(prompt),
+            Form::Text => body["prompt"] = json!(Prompts::text(&prompt)?),
+            Form::Chat => body["messages"] = json!([{ "role": "user", "content": Prompts::text(&prompt)? }]),
         }
-        if self.extended {
-            let count = self.asked.get() + 1;
-            self.asked.set(count);
-            body["ignore_eos"] = json!(true);
-            body["min_tokens"] = json!(tokens);
-            // vLLM's and llama.cpp's words for a prompt that isn't looked up.
-            body["cache_salt"] = json!(format!("bench-diff-{}-{count}", std::process::id()));
-            body["cache_prompt"] = json!(false);
-        }
+        self.extras.add(&mut body, tokens);
         Ok(body)
     }
 }
 
-impl Ids<'_> {
-    /// The text that has these ids, of the prompts that are one character again and again.
-    fn text(&self) -> Result<String, EngineError> {
-        let character = match self.0.first() {
-            Some(35946) => "\u{6211}",
-            Some(121_673) => "\u{71b5}",
-            _ => "",
-        };
-        if character.is_empty() || self.0.iter().any(|id| *id != self.0[0]) {
-            return Err(EngineError::refused(
-                "the server takes no token ids, and this prompt's text isn't known",
-                "use `prompt = \"transformers\"` or `prompt = \"evalscope\"`",
-            ));
+impl Extras {
+    fn add(self, body: &mut Value, tokens: usize) {
+        if self != Self::Oldest {
+            body["stream_options"] = json!({ "include_usage": true });
         }
-        Ok(character.repeat(self.0.len()))
+        match self {
+            Self::Fields => {
+                Self::Vllm.add(body, tokens);
+                // llama.cpp's words for no penalty, and for a prompt that isn't looked up.
+                body["repeat_penalty"] = json!(1.0);
+                body["cache_prompt"] = json!(false);
+            }
+            Self::Vllm => {
+                body["ignore_eos"] = json!(true);
+                body["min_tokens"] = json!(tokens);
+                // A model's own settings may ask for a penalty, with which the likeliest token isn't chosen.
+                body["repetition_penalty"] = json!(1.0);
+            }
+            Self::GenerationConfig => {
+                let config = json!({ "min_new_tokens": tokens, "max_new_tokens": tokens, "do_sample": false,
+                    "repetition_penalty": 1.0 });
+                body["generation_config"] = json!(config.to_string());
+            }
+            Self::Openai | Self::Oldest => {}
+        }
     }
+}
+
+/// How a request went that should find out what the server takes.
+enum Trial {
+    Refused(Refused),
+    /// It answered, and not with what was asked for.
+    Answered(EngineError),
 }
 
 /// Again, as long as the server asks to be asked later: before measuring, and never inside it.

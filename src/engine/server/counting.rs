@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::http_client::Stream;
+use super::streaming::Stream;
 use crate::case::Clock;
 use crate::engine::{Chunk, EngineError, Generation};
 
@@ -17,36 +17,22 @@ pub struct Counted {
 }
 
 /// Checks a stream against what was asked for.
-pub fn count(stream: Stream, prompt: usize, wanted: usize) -> Result<Counted, EngineError> {
-    let fault = |why: String| Err(EngineError::Failed(why));
-    let mut warnings = Vec::new();
+pub fn count(stream: &Stream, prompt: usize, wanted: usize) -> Result<Counted, EngineError> {
     let arrivals: Vec<Duration> =
         stream.events.iter().filter(|(_, event)| has_text(event)).map(|(at, _)| *at).collect();
-    let usage = stream.events.iter().rev().find_map(|(_, event)| event.get("usage").filter(|usage| !usage.is_null()));
-    let told = |field: &str| usage.and_then(|usage| usage[field].as_u64()).map(|count| count as usize);
-    let Some(tokens) = told("completion_tokens").or_else(|| usage.is_none().then_some(arrivals.len())) else {
-        return fault("the server's usage doesn't say how many tokens it generated".to_owned());
-    };
-    if usage.is_none() {
-        warnings.push("the server counts no tokens: each event with text was taken for one".to_owned());
-    }
-    if tokens != wanted {
-        return fault(format!(
-            "the server generated {tokens} tokens instead of {wanted}: it must take `ignore_eos` or go on by itself"
-        ));
-    }
     if arrivals.is_empty() {
-        return fault("the server streamed no text: streaming may be off".to_owned());
+        return fault("the server streamed no text: streaming may be off, or the address be another one's".to_owned());
+    }
+    let told = Told::of(stream);
+    let tokens = told.tokens(arrivals.len(), wanted)?;
+    if tokens != wanted {
+        let end = told.finish_reason.map_or_else(String::new, |reason| format!(" and ended with `{reason}`"));
+        return fault(format!(
+            "the server generated {tokens} tokens instead of {wanted}{end}: the lengths must be equal for speeds to be"
+        ));
     }
     if arrivals.len() > tokens {
         return fault(format!("the server counted {tokens} tokens, but streamed {} pieces of text", arrivals.len()));
-    }
-    if let Some(seen) = told("prompt_tokens").filter(|&seen| seen != prompt) {
-        warnings.push(format!("the server counted {seen} tokens in a prompt of {prompt}"));
-    }
-    let cached = usage.and_then(|usage| usage["prompt_tokens_details"]["cached_tokens"].as_u64()).unwrap_or(0);
-    if cached > 0 {
-        warnings.push(format!("the server took {cached} tokens of the prompt from a cache: turn prefix caching off"));
     }
     let generation = Generation {
         tokens: None,
@@ -54,7 +40,62 @@ pub fn count(stream: Stream, prompt: usize, wanted: usize) -> Result<Counted, En
         clock: Clock::Client,
         end_to_end: stream.end_to_end,
     };
-    Ok(Counted { generation, warnings })
+    Ok(Counted { generation, warnings: told.warnings(prompt) })
+}
+
+fn fault<T>(why: String) -> Result<T, EngineError> {
+    Err(EngineError::Failed(why))
+}
+
+/// What a server says of its own answer.
+struct Told<'a> {
+    usage: Option<&'a Value>,
+    finish_reason: Option<&'static str>,
+}
+
+impl<'a> Told<'a> {
+    fn of(stream: &'a Stream) -> Self {
+        // The last is of the whole, where each event has one.
+        let events = || stream.events.iter().rev().map(|(_, event)| event);
+        Self {
+            usage: events().find_map(|event| event.get("usage").filter(|usage| !usage.is_null())),
+            finish_reason: events().find_map(|event| known(event["choices"][0]["finish_reason"].as_str()?)),
+        }
+    }
+
+    /// Without a count: one that ended because of the length has as many as were asked for, of another each piece is one.
+    fn tokens(&self, pieces: usize, wanted: usize) -> Result<usize, EngineError> {
+        match self.usage {
+            Some(usage) => match usage["completion_tokens"].as_u64() {
+                Some(tokens) => Ok(tokens as usize),
+                None => fault("the server's usage doesn't say how many tokens it generated".to_owned()),
+            },
+            None if self.finish_reason == Some("length") => Ok(wanted),
+            None => Ok(pieces),
+        }
+    }
+
+    fn warnings(&self, prompt: usize) -> Vec<String> {
+        let Some(usage) = self.usage else {
+            let how = match self.finish_reason {
+                Some("length") => "it says only that it generated as many as were asked for",
+                _ => "each event with text was taken for one",
+            };
+            return vec![format!("the server counts no tokens: {how}")];
+        };
+        let seen = usage["prompt_tokens"].as_u64().filter(|&seen| seen != prompt as u64);
+        let cached = usage["prompt_tokens_details"]["cached_tokens"].as_u64().is_some_and(|cached| cached > 0);
+        let seen = seen.map(|seen| format!("the server counted {seen} tokens in a prompt of {prompt}"));
+        let cached =
+            cached.then(|| "the server took tokens of a prompt from a cache: turn prefix caching off".to_owned());
+        seen.into_iter().chain(cached).collect()
+    }
+}
+
+/// Other words are a stranger's: they aren't shown.
+fn known(reason: &str) -> Option<&'static str> {
+    const REASONS: [&str; 7] = ["length", "stop", "abort", "error", "content_filter", "tool_calls", "eos_token"];
+    REASONS.into_iter().find(|word| *word == reason)
 }
 
 /// The tokens shared out among the arrivals: one each, and what is left to the later ones, since a server merges what it

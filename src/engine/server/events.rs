@@ -1,6 +1,6 @@
 //! Server-sent events: from bytes to what each event says.
 //!
-//! Lines may end with CR LF, bytes may be cut anywhere, even inside a character, and lines that begin with a colon only keep
+//! Lines may end with CR, LF or both, bytes may be cut anywhere, even inside a character, and lines that begin with a colon only keep
 //! the connection open (HTML Living Standard, 9.2.6).
 
 /// The longest event: a server that never ends one must not fill our memory.
@@ -11,6 +11,8 @@ const MAX_EVENT: usize = 4 << 20;
 pub struct Events {
     line: Vec<u8>,
     data: Vec<u8>,
+    /// The last byte was a CR: an LF now ends no further line.
+    after_cr: bool,
 }
 
 impl Events {
@@ -18,29 +20,45 @@ impl Events {
     pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
         let mut ended = Vec::new();
         for &byte in bytes {
-            if byte != b'\n' {
-                self.line.push(byte);
-                if self.line.len() + self.data.len() > MAX_EVENT {
-                    return Err(format!("the server sent an event of more than {} MiB", MAX_EVENT >> 20));
-                }
+            let completes_cr = std::mem::replace(&mut self.after_cr, byte == b'\r') && byte == b'\n';
+            if completes_cr {
                 continue;
             }
-            let line = std::mem::take(&mut self.line);
-            let line = line.strip_suffix(b"\r").unwrap_or(&line);
-            if line.is_empty() {
-                ended.extend(self.end());
-            } else if let Some(value) = line.strip_prefix(b"data:") {
-                if !self.data.is_empty() {
-                    self.data.push(b'\n');
-                }
-                self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+            if byte == b'\n' || byte == b'\r' {
+                ended.extend(self.end_line());
+                continue;
+            }
+            self.line.push(byte);
+            if self.line.len() + self.data.len() > MAX_EVENT {
+                return Err(format!("streamed an event of more than {} MiB", MAX_EVENT >> 20));
             }
         }
         Ok(ended)
     }
 
-    /// What the end of the stream makes of the rest: servers forget the last empty line.
+    /// The event that the line ends, if it is an empty one.
+    fn end_line(&mut self) -> Option<Vec<u8>> {
+        let line = std::mem::take(&mut self.line);
+        if line.is_empty() {
+            return self.end_event();
+        }
+        let value = line.strip_prefix(b"data:")?;
+        if !self.data.is_empty() {
+            self.data.push(b'\n');
+        }
+        self.data.extend_from_slice(value.strip_prefix(b" ").unwrap_or(value));
+        None
+    }
+
+    /// What the end of the stream makes of the rest: servers forget the last empty line, or even the line's end.
     pub fn end(&mut self) -> Option<Vec<u8>> {
+        if !self.line.is_empty() {
+            self.end_line();
+        }
+        self.end_event()
+    }
+
+    fn end_event(&mut self) -> Option<Vec<u8>> {
         let data = std::mem::take(&mut self.data);
         (!data.is_empty()).then_some(data)
     }
@@ -60,8 +78,10 @@ mod tests {
     #[test]
     fn events_end_with_an_empty_line_however_lines_end() {
         assert_eq!(read(&[b"data: a\n\ndata:b\r\n\r\n"]), ["a", "b"]);
+        assert_eq!(read(&[b"data: a\r\rdata: b\r", b"\n\r\ndata: c\r\n\r\n"]), ["a", "b", "c"]);
         assert_eq!(read(&[b": keep-alive\n\nevent: x\nid: 7\ndata: a\ndata: b\n\n"]), ["a\nb"]);
         assert_eq!(read(&[b"data: a\n\n", b"data: last\n"]), ["a", "last"]);
+        assert_eq!(read(&[b"data: a\n\ndata: cut"]), ["a", "cut"]);
     }
 
     #[test]

@@ -1,33 +1,42 @@
 //! The engine `server`: an OpenAI-compatible endpoint, measured as a client sees it.
 //!
-//! One streaming request at a time. Times are those at which bytes arrive; tokens are counted by the server's usage and
+//! Streaming requests, one after another or several in flight. Times are those at which bytes arrive; tokens are counted by the server's usage and
 //! checked against what streamed, as an event of the stream is no token.
 
 mod ask;
 mod counting;
 mod events;
 mod http_client;
+mod prompts;
+mod refused;
 mod started_server;
+mod streaming;
 
 use std::path::Path;
+use std::time::Duration;
 
-use ask::{Dialect, Ids};
+use ask::Dialect;
 use http_client::Client;
+use refused::Refused;
 use started_server::StartedServer;
+use streaming::Stream;
 
 use super::{
-    Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, foreign_program,
+    Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, Served, ServerSpec,
+    foreign_program,
 };
-use crate::case::{Case, DeviceKind, Dtype, ImplementationName, WeightsSource};
+use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Traffic, WeightsSource};
 use crate::child::Environment;
 use crate::device::Capacity;
 use crate::models::{self, Model};
-use crate::results::Program;
 
 /// What is wrong with an address, if something is.
 pub fn check_address(url: &str) -> Result<(), String> {
     Client::check(url).map(drop)
 }
+
+/// How long after its connections a server may end.
+const DYING: Duration = Duration::from_millis(300);
 
 /// The engine, before it has asked anybody.
 pub struct ServerKind;
@@ -42,6 +51,10 @@ impl EngineKind for ServerKind {
     }
 
     fn is_of_others(&self) -> bool {
+        true
+    }
+
+    fn takes_traffic(&self) -> bool {
         true
     }
 
@@ -60,10 +73,7 @@ impl EngineKind for ServerKind {
                 let reason = "the engine `server` needs `server`, with the address up to `/v1`".to_owned();
                 vec![Refusal { setting: "server", reason }]
             }
-            Some(server) => {
-                let wrong = check_address(&server.url).err().or_else(|| forbidden(server.api_key_env.as_deref()?));
-                wrong.map(|reason| Refusal { setting: "server", reason }).into_iter().collect()
-            }
+            Some(server) => wrong(server).map(|reason| Refusal { setting: "server", reason }).into_iter().collect(),
         }
     }
 
@@ -79,9 +89,24 @@ impl EngineKind for ServerKind {
     }
 }
 
+/// What is wrong with the settings of a server.
+fn wrong(server: &ServerSpec) -> Option<String> {
+    if let Err(reason) = check_address(&server.url) {
+        return Some(reason);
+    }
+    if let Some(reason) = server.api_key_env.as_deref().and_then(forbidden) {
+        return Some(reason);
+    }
+    let ready = server.ready.as_deref()?;
+    if !ready.starts_with('/') {
+        return Some(format!("`ready = {ready:?}`: it is a path on the server, such as \"/health\""));
+    }
+    server.start.is_empty().then(|| "`ready` is for a server that `start` starts: name its program there".to_owned())
+}
+
 /// A configuration may be a pull request's: it doesn't get the keys of others sent anywhere.
 fn forbidden(variable: &str) -> Option<String> {
-    const OF_OTHERS: [&str; 7] = ["GITHUB_", "GH_", "ACTIONS_", "INPUT_", "RUNNER_", "HF_", "AWS_"];
+    const OF_OTHERS: [&str; 8] = ["GITHUB_", "GH_", "ACTIONS_", "INPUT_", "RUNNER_", "HF_", "MODELSCOPE_", "AWS_"];
     let is_theirs = OF_OTHERS.iter().any(|start| variable.to_ascii_uppercase().starts_with(start));
     is_theirs.then(|| {
         format!("`api-key-env = \"{variable}\"`: that variable isn't a server's key; give the key one of its own")
@@ -113,7 +138,9 @@ impl Server {
             }
         };
         if started.is_none() {
-            warnings.push("the server ran before and goes on: its runs are of one process".to_owned());
+            warnings.push(
+                "the server ran before and goes on: its runs are of one process and count as one session".to_owned(),
+            );
         }
         warnings.extend(
             client.is_remote().then(|| "the server is another machine: the network is measured too".to_owned()),
@@ -122,9 +149,32 @@ impl Server {
         let dialect = Dialect::find(&client, &model)?;
         warnings.extend(dialect.warnings());
         let implementation = Some(spec.implementation.clone());
-        let program = Some(Program { name: client.says_it_is(), version: String::new(), ..Program::default() });
+        let program = Some(client.program());
         let loaded = Loaded { implementation, warnings, program, ..Loaded::default() };
         Ok(Self { client, dialect, loaded, started })
+    }
+
+    /// A stream as a generation; what a reader must know of it is noted.
+    fn counted(
+        &mut self,
+        stream: Result<Stream, Refused>,
+        prompt: usize,
+        generated_length: usize,
+    ) -> Result<Generation, EngineError> {
+        let stream = stream.map_err(|refused| self.explain(refused))?;
+        let counted = counting::count(&stream, prompt, generated_length)?;
+        for warning in counted.warnings {
+            if !self.loaded.warnings.contains(&warning) {
+                self.loaded.warnings.push(warning);
+            }
+        }
+        Ok(counted.generation)
+    }
+
+    /// A server that has ended says more than its connections.
+    fn explain(&mut self, refused: Refused) -> EngineError {
+        let ended = self.started.as_mut().and_then(|started| started.ended(DYING));
+        ended.map_or_else(|| self.client.explain(refused), |why| self.client.concealed(&why))
     }
 }
 
@@ -138,14 +188,16 @@ impl Engine for Server {
     }
 
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
-        let request = self.dialect.request(&Ids(prompt), generated_length)?;
-        let stream = self.client.stream(self.dialect.path(), &request)?;
-        let counted = counting::count(stream, prompt.len(), generated_length)?;
-        for warning in counted.warnings {
-            if !self.loaded.warnings.contains(&warning) {
-                self.loaded.warnings.push(warning);
-            }
-        }
-        Ok(counted.generation)
+        let request = self.dialect.request(prompt, generated_length)?;
+        let stream = self.client.stream(self.dialect.path(), &request);
+        self.counted(stream, prompt.len(), generated_length)
+    }
+
+    fn serve(&mut self, traffic: Traffic, prompt: &[u32], generated_length: usize) -> Result<Served, EngineError> {
+        let request = |_| self.dialect.request(prompt, generated_length);
+        let requests = (0..traffic.requests).map(request).collect::<Result<Vec<_>, _>>()?;
+        let (streams, took) = self.client.stream_all(self.dialect.path(), &requests, traffic.concurrency);
+        let answers = streams.into_iter().map(|stream| self.counted(stream, prompt.len(), generated_length));
+        Served::gather(answers, took)
     }
 }

@@ -10,8 +10,14 @@ use crate::engine::EngineError;
 /// How often it is asked whether it is ready.
 const PAUSE: Duration = Duration::from_millis(200);
 
+/// What it printed is read in so long.
+const MOMENT: Duration = Duration::from_millis(1);
+
 /// A running server.
-pub struct StartedServer(Conversation<Log>);
+pub struct StartedServer {
+    program: String,
+    running: Conversation<Log>,
+}
 
 /// Whatever it prints.
 struct Log;
@@ -23,7 +29,7 @@ impl Message for Log {
 }
 
 impl StartedServer {
-    /// Starts it and waits until it lists its models. Whoever measures has a limit for that.
+    /// Starts it and waits until it is ready. Whoever measures has a limit for that.
     pub fn start(launch: &Launch, client: &Client) -> Result<Self, EngineError> {
         if client.is_ready() {
             return Err(EngineError::refused(
@@ -32,21 +38,28 @@ impl StartedServer {
             ));
         }
         let program = launch.program().display().to_string();
-        let mut server = Self(Conversation::open(launch).map_err(EngineError::at(&program))?);
+        let running = Conversation::open(launch).map_err(EngineError::at(&program))?;
+        let mut server = Self { program, running };
         while !client.is_ready() {
-            server.check(&program)?;
+            if let Some(why) = server.ended(MOMENT) {
+                return Err(client.concealed(&why));
+            }
             sleep(PAUSE);
         }
         Ok(server)
     }
 
-    /// Reads what it printed; an error if it has ended.
-    fn check(&mut self, program: &str) -> Result<(), EngineError> {
+    /// How it ended, if it has by then. What it printed so far is passed over.
+    pub fn ended(&mut self, within: Duration) -> Option<EngineError> {
+        let deadline = Instant::now() + within;
         loop {
-            match self.0.next(Instant::now() + Duration::from_millis(1), &Stop::default()) {
+            match self.running.next(deadline, &Stop::default()) {
                 Next::Message(_) | Next::Garbage(_) => {}
-                Next::TimedOut | Next::Stopped => return Ok(()),
-                Next::Ended => return Err(EngineError::Failed(format!("the server {program} {}", self.0.end()))),
+                Next::TimedOut | Next::Stopped => return None,
+                Next::Ended => {
+                    let how = self.running.end();
+                    return Some(EngineError::Failed(format!("the server {} is gone: {how}", self.program)));
+                }
             }
         }
     }
@@ -54,6 +67,6 @@ impl StartedServer {
 
 impl Drop for StartedServer {
     fn drop(&mut self) {
-        self.0.kill();
+        self.running.kill();
     }
 }
