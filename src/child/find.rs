@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// The program to start for a name, absolute: a path as it is, a bare name from `path`, which is like `PATH`.
-pub(super) fn program(name: &Path, path: Option<&OsStr>) -> io::Result<PathBuf> {
+/// The program to start for a name, absolute: a path from `directory` (ours where there is none), a bare name from `path`,
+/// which is like `PATH`.
+pub(super) fn program(name: &Path, directory: Option<&Path>, path: Option<&OsStr>) -> io::Result<PathBuf> {
     let found = if is_bare(name) {
         on(path.unwrap_or_default(), name).ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "not on the PATH"))?
     } else {
-        executable(name)?
+        executable(&directory.unwrap_or(Path::new("")).join(name))?
     };
     std::path::absolute(found)
 }

@@ -65,7 +65,7 @@ impl Launch {
         self
     }
 
-    /// Its working directory; ours where it isn't said.
+    /// Its working directory, from which the program's path starts; ours where it isn't said.
     #[must_use]
     pub fn in_directory(mut self, directory: &Path) -> Self {
         self.directory = Some(directory.to_owned());
@@ -111,18 +111,21 @@ impl Launch {
     /// Starts it for a conversation, with its standard input open, and without a guard: whoever starts it so is guarded
     /// itself, or hands on what it is told.
     pub(super) fn open(&self) -> io::Result<(Process, Option<ChildStdin>)> {
-        let program = find::program(&self.program, self.environment.get("PATH"))?;
-        let mut child = self.prepared(Command::new(program)).spawn()?;
+        let mut child = self.prepared(Command::new(self.found()?)).spawn()?;
         let stdin = child.stdin.take();
         Ok((Process::of(child, &[], false)?, stdin))
     }
 
     fn command(&self) -> io::Result<Command> {
-        let program = find::program(&self.program, self.environment.get("PATH"))?;
+        let program = self.found()?;
         let Some(guard) = guard::program() else { return Ok(Command::new(program)) };
         let mut command = Command::new(guard);
         command.arg0("bench-diff").args(["guard", &self.input.len().to_string(), "--"]).arg(program);
         Ok(command)
+    }
+
+    fn found(&self) -> io::Result<PathBuf> {
+        find::program(&self.program, self.directory.as_deref(), self.environment.get("PATH"))
     }
 
     /// Runs it to the end. Too much output is an error.

@@ -38,7 +38,7 @@ use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};
 use crate::config::Suite;
 use crate::duel::{Contender, Duel, Duelled};
-use crate::error::Result;
+use crate::error::{Advice, Result};
 use crate::files::Folder;
 use crate::measure::{self, End, Halt, MeasuredSide, Observer, Saved, Stop, Worker};
 use crate::programs::Program;
@@ -198,18 +198,22 @@ impl<'a> Flow<'a> {
                 Some(obstacle) => self.past_the_baseline(baseline, base, &obstacle)?,
                 None => self.against_baseline(baseline, base)?,
             },
-            (None, Base::Program(base)) => {
-                let program = self.made(base)?;
-                self.against_program(&program)?
-            }
-            (None, base) => {
-                self.note_base_out_of_reach(base);
-                match request.local.find(request.suite, hardware)? {
-                    Some(baseline) => self.against_local(baseline, hardware)?,
-                    None => self.self_check()?,
-                }
-            }
+            (None, Base::Program(base)) => match self.made(base) {
+                Ok(program) => self.against_program(&program)?,
+                Err(Halt::Failed(why)) => self.without_base(&Base::OutOfReach(why.in_one_line()), hardware)?,
+                Err(stopped) => return Err(stopped),
+            },
+            (None, base) => self.without_base(base, hardware)?,
         })
+    }
+
+    /// Against what this machine has kept, or itself.
+    fn without_base(&mut self, base: &Base, hardware: &str) -> Result<Draft> {
+        self.note_base_out_of_reach(base);
+        match self.request.local.find(self.request.suite, hardware)? {
+            Some(baseline) => self.against_local(baseline, hardware),
+            None => self.self_check(),
+        }
     }
 
     /// The program to start; a build that fails when we are told to stop was stopped.
@@ -259,7 +263,9 @@ impl<'a> Flow<'a> {
         let Duelled { head, comparison, ended, .. } = self.duelled(&itself)?;
         let end = ended.end();
         let keep = end == End::Complete && any_numbers(&head);
-        let remarks = if keep { vec![self.request.local.start(&head, &itself)?] } else { Vec::new() };
+        // A program without its engines is nothing to measure later.
+        let program = (!self.request.suite.has_engines_of_others()).then_some(&itself);
+        let remarks = if keep { vec![self.request.local.start(&head, program)?] } else { Vec::new() };
         Ok(Draft { head, against: Against::Itself(comparison), measured_again: None, end, remarks })
     }
 

@@ -22,7 +22,7 @@ use crate::io::Io;
 use crate::measure::{End, Stop};
 use crate::page::terminal;
 use crate::plan::{self, Plan};
-use crate::programs::Source;
+use crate::programs::{OwnEngines, Source};
 use crate::publish::publish;
 use crate::render::comparison::Files;
 use crate::render::reproduce::Again;
@@ -162,6 +162,7 @@ fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
         build_command: args.build_command.clone(),
         env: args.build_env.clone(),
         candle,
+        engines: OwnEngines::of(suite, &args.selection, &args.build_env, local.builds()),
         config: config::path(&args.selection),
         source: Source::at(&args.source),
         cache: local.builds(),

@@ -73,6 +73,9 @@ pub struct SuiteModel {
     pub spec: ModelSpec,
     /// What is then measured, in this order.
     pub cases: Vec<Case>,
+    /// What builds the engine `command` from this repository; empty where nothing has to be built. Absent where it isn't said
+    /// to be of this repository.
+    pub build: Option<Vec<String>>,
     /// Why the engine can't run the model: its cases fail without being tried, and the rest of the suite goes on.
     pub refused: Option<Refusal>,
 }

@@ -1,5 +1,6 @@
 //! Flags over a model's settings over its suite's over the file's: the one place where they meet.
 
+mod engine_settings;
 mod suite_settings;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -176,6 +177,7 @@ impl<'a> Resolver<'a> {
             dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or(usual_dtype),
             engine: engine.name().into(),
             command: self.pick_model(entry, |settings| settings.command.clone()).unwrap_or_default(),
+            working_directory: self.working_directory(entry),
             server: self.pick_model(entry, |settings| settings.server.clone()),
             implementation: self
                 .pick_model(entry, |settings| settings.implementation.clone())
@@ -190,7 +192,8 @@ impl<'a> Resolver<'a> {
             |case: Case| Case { id: name.map_or(case.id.clone(), |name| format!("{}/{name}", case.id)), ..case };
         let cases: Vec<Case> = contexts.iter().map(|&context| named(spec.case(context, generated_length))).collect();
         let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
-        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases, refused })
+        let build = self.build(entry);
+        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases, build, refused })
     }
 
     fn case_name(&mut self, entry: &Entry<'a>) -> Option<&'a str> {
@@ -203,7 +206,7 @@ impl<'a> Resolver<'a> {
 
     /// The engine that an entry names: the flags and the schema let only known names pass.
     fn engine(&mut self, entry: &Entry) -> &'static dyn EngineKind {
-        let Some(name) = self.pick_model(entry, |settings| settings.engine.clone()) else { return ENGINES[0] };
+        let Some(name) = self.engine_name(entry) else { return ENGINES[0] };
         engine::find(&name).unwrap_or_else(|error| {
             self.report_model(entry, "engine", |settings| settings.engine.is_some(), error.in_one_line());
             ENGINES[0]
@@ -286,7 +289,7 @@ impl<'a> Resolver<'a> {
     fn gpus(&mut self, device: DeviceKind, entries: &[Entry]) -> Gpus {
         let wanted = self.pick(|settings| settings.gpus.clone()).unwrap_or_default();
         let too_many = entries.iter().find_map(|entry| {
-            let name = self.pick_model(entry, |settings| settings.engine.clone());
+            let name = self.engine_name(entry);
             let engine = name.map_or(Ok(ENGINES[0]), |name| engine::find(&name)).ok()?;
             engine::too_many_gpus(engine, wanted.names().len())
         });

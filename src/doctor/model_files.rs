@@ -5,7 +5,7 @@ use std::path::Path;
 use super::found::Check;
 use crate::case::WeightsSource;
 use crate::child::beside_the_caller;
-use crate::config::Suite;
+use crate::config::{Suite, SuiteModel};
 use crate::engine::{ModelSpec, hub};
 use crate::error::Advice;
 
@@ -13,7 +13,7 @@ const MODEL: &str = "model";
 
 pub fn checks(suite: &Suite) -> Vec<Check> {
     let mut checks: Vec<Check> = Vec::new();
-    for check in suite.models.iter().map(|model| check(&model.spec)) {
+    for check in suite.models.iter().map(check) {
         if !checks.contains(&check) {
             checks.push(check);
         }
@@ -22,19 +22,28 @@ pub fn checks(suite: &Suite) -> Vec<Check> {
 }
 
 /// A program or a server of somebody's has its models itself.
-fn check(spec: &ModelSpec) -> Check {
+fn check(model: &SuiteModel) -> Check {
+    let spec = &model.spec;
     match (spec.command.first(), &spec.server, spec.weights) {
-        (Some(program), _, _) => match beside_the_caller(Path::new(program)) {
-            Ok(path) if path.is_file() => Check::fine("engine", format!("the program {program} is there")),
-            Ok(_) => Check::missing("engine", format!("there is no program {program}")),
-            Err(why) => Check::missing("engine", why.in_one_line()),
-        },
+        (Some(program), _, _) => program_of(program, model),
         (None, Some(server), _) => {
             Check::note("engine", format!("the server at {} is asked when it is measured, not now", server.url))
         }
         (None, None, WeightsSource::Generated) => Check::fine(MODEL, "generated weights: nothing has to be downloaded"),
         (None, None, WeightsSource::Local) => local(spec),
         (None, None, WeightsSource::Hub) => of_hub(spec),
+    }
+}
+
+fn program_of(program: &str, SuiteModel { spec, build, .. }: &SuiteModel) -> Check {
+    let from = spec.working_directory.as_deref().filter(|_| program.contains('/')).unwrap_or(Path::new(""));
+    let build = build.as_ref().filter(|build| !build.is_empty()).map(|build| build.join(" "));
+    match (beside_the_caller(&from.join(program)), build) {
+        (Ok(path), _) if path.is_file() => Check::fine("engine", format!("the program {program} is there")),
+        (_, Some(build)) => Check::fine("engine", format!("{program} isn't there yet: `{build}` builds it first")),
+        (Ok(_), None) => Check::missing("engine", format!("there is no program {program}"))
+            .hint("`build` in bench-diff.toml says how it is built from this repository"),
+        (Err(why), None) => Check::missing("engine", why.in_one_line()),
     }
 }
 

@@ -32,6 +32,9 @@ pub struct ModelSpec {
     /// The program to start and its arguments, for the engine `command`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub command: Vec<String>,
+    /// Where that program is started, and from where paths in it start; where we are, when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub working_directory: Option<PathBuf>,
     /// The endpoint to ask, for the engine `server`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<ServerSpec>,
@@ -81,6 +84,7 @@ impl ModelSpec {
             dtype,
             engine: engine.name().into(),
             command: Vec::new(),
+            working_directory: None,
             server: None,
             implementation: implementation.into(),
             device,

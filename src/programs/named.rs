@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Build, Candle, CheckoutBuild, Origin, Program, Source};
+use super::{Build, Candle, CheckoutBuild, Origin, OwnEngines, Program, Source};
 use crate::error::{Error, Result};
 use crate::git;
 use crate::measure::Worker;
@@ -26,6 +26,8 @@ pub struct Workshop {
     pub repository: Repository,
     /// What builds a checkout, and the program that it leaves there; known for candle and bench-diff.
     pub build: Option<(String, PathBuf)>,
+    /// Engines of the suite that are of this repository: without such a command, what its checkouts and revisions are.
+    pub engines: Option<OwnEngines>,
     /// bench-diff's own source, to build against candle.
     pub source: Source,
     /// Variables of ours that builds get, beside those that they always get.
@@ -119,6 +121,9 @@ impl Workshop {
         if self.build.is_none() && is_candle(&root) {
             return Ok(self.against(Origin::Checkout(root)));
         }
+        if let Some(engines) = self.engines() {
+            return Ok(engines.in_checkout(root));
+        }
         let (command, product) = self.recipe(&root)?;
         Ok(Program::Checkout(CheckoutBuild { directory: root, command, product, env: self.env.clone() }))
     }
@@ -132,9 +137,16 @@ impl Workshop {
         if of_candle || (self.build.is_none() && is_candle(&root)) {
             return Ok(self.against(Origin::Commit { repository: root, commit }));
         }
+        if let Some(engines) = self.engines() {
+            return engines.at_commit(&root, &commit).map_err(Error::usage);
+        }
         let (command, product) = self.recipe(&root)?;
         let (env, cache) = (self.env.clone(), self.cache.clone());
         Ok(Program::Commit(Build { repository: root, commit, command, env, product, cache }))
+    }
+
+    fn engines(&self) -> Option<&OwnEngines> {
+        self.engines.as_ref().filter(|_| self.build.is_none() && matches!(self.repository, Repository::Clone(_)))
     }
 
     fn recipe(&self, root: &Path) -> Result<(String, PathBuf)> {

@@ -17,12 +17,15 @@ use crate::case::{Case, DeviceKind, Dtype, ImplementationName};
 use crate::device::Capacity;
 use crate::models::{self, Model};
 
+/// Its name.
+pub const NAME: &str = "command";
+
 /// The engine, before it has started anything.
 pub struct CommandKind;
 
 impl EngineKind for CommandKind {
     fn name(&self) -> &'static str {
-        "command"
+        NAME
     }
 
     fn implementations(&self) -> &'static [(&'static str, &'static str)] {
@@ -77,7 +80,7 @@ struct Command {
 
 impl Command {
     fn load(spec: &ModelSpec, progress: Progress) -> Result<Self, EngineError> {
-        let (mut program, itself) = RunningProgram::start(&spec.command, spec.weights)?;
+        let (mut program, itself) = RunningProgram::start(spec)?;
         program.ask(&program.loading(spec))?;
         loop {
             match program.answer()?.answer {

@@ -30,21 +30,21 @@ pub struct RunningProgram {
 
 impl RunningProgram {
     /// Starts it, and hears its hello.
-    pub fn start(command: &[String], weights: WeightsSource) -> Result<(Self, Program), EngineError> {
-        Self::start_within(command, weights, NO_LIMIT)
+    pub fn start(spec: &ModelSpec) -> Result<(Self, Program), EngineError> {
+        Self::start_within(spec, NO_LIMIT)
     }
 
     /// The same, with a limit for each answer.
-    pub fn start_within(
-        command: &[String],
-        weights: WeightsSource,
-        limit: Duration,
-    ) -> Result<(Self, Program), EngineError> {
-        let [path, args @ ..] = command else {
+    pub fn start_within(spec: &ModelSpec, limit: Duration) -> Result<(Self, Program), EngineError> {
+        let [path, args @ ..] = &spec.command[..] else {
             return Err(EngineError::refused("there is no program to start", "name it in `command`"));
         };
-        let environment = Environment::measured(weights == WeightsSource::Hub);
+        let environment = Environment::measured(spec.weights == WeightsSource::Hub);
         let launch = Launch::of(Path::new(path), environment).args(args);
+        let launch = match &spec.working_directory {
+            Some(directory) => launch.in_directory(directory),
+            None => launch,
+        };
         let conversation = Conversation::open(&launch).map_err(EngineError::at(path))?;
         let mut program = Self { conversation, name: path.clone(), protocol: VERSION, limit };
         let hello = program.hello()?;
@@ -71,7 +71,8 @@ impl RunningProgram {
         Request::Load {
             protocol: self.protocol,
             model: spec.model.clone(),
-            directory: spec.directory.clone(),
+            // The program may be started elsewhere.
+            directory: spec.directory.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
             revision: spec.revision.clone(),
             weights: spec.weights.into(),
             quantization: spec.quantization.into(),

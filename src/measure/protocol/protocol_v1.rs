@@ -51,6 +51,7 @@ impl From<Job> for super::Job {
             dtype: model.dtype,
             engine: model.engine,
             command: Vec::new(),
+            working_directory: None,
             server: None,
             implementation: model.implementation,
             device: model.device,
