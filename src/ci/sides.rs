@@ -124,6 +124,11 @@ impl Sides {
         }
     }
 
+    /// The engines that are measured, where these are the repository's own.
+    pub fn engines(&self) -> Option<&OwnEngines> {
+        if let Self::Engines(engines) = self { Some(engines) } else { None }
+    }
+
     /// The repository whose history says where the branch began.
     pub fn repository(&self) -> PathBuf {
         match self {

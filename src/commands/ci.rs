@@ -206,6 +206,10 @@ impl Job<'_> {
         }
         ci::begin(&self.output, &self.checkout(), args.resume)?;
         self.check_relation()?;
+        if sides.engines().is_some() {
+            // Work trees lie there, and git would take them for a part of this one.
+            self.local.hide()?;
+        }
         let commits = commits(args, sides, context.as_ref(), io)?;
         let directory = config::directory(args.selection.config.as_deref());
         let (committed, doubt) = self.committed(&directory, &commits)?;
@@ -220,6 +224,7 @@ impl Job<'_> {
             refused: self.plan.refused(),
             head,
             base,
+            engines: sides.engines().cloned(),
             warnings: doubt.into_iter().collect(),
             confirm: !args.no_confirm,
             confirm_budget: args.confirm_budget,

@@ -118,11 +118,11 @@ impl Workshop {
         // A directory within a checkout stands for it, unless it is one of these, copied there.
         let is_known = is_candle(&directory) || is_bench_diff(&directory);
         let root = if is_known { directory } else { git::top(&directory).unwrap_or(directory) };
+        if let Some(engines) = self.engines(&root) {
+            return Ok(engines.in_checkout(root));
+        }
         if self.build.is_none() && is_candle(&root) {
             return Ok(self.against(Origin::Checkout(root)));
-        }
-        if let Some(engines) = self.engines() {
-            return Ok(engines.in_checkout(root));
         }
         let (command, product) = self.recipe(&root)?;
         Ok(Program::Checkout(CheckoutBuild { directory: root, command, product, env: self.env.clone() }))
@@ -133,20 +133,23 @@ impl Workshop {
             return Err(Error::usage(format!("there is no commit {commit} on this machine")));
         };
         let root = git::top(clone).unwrap_or_else(|_| clone.clone());
+        if let Some(engines) = self.engines(&root) {
+            return engines.at_commit(&root, &commit).map_err(Error::usage);
+        }
         let of_candle = matches!(self.repository, Repository::CandleClone(_));
         if of_candle || (self.build.is_none() && is_candle(&root)) {
             return Ok(self.against(Origin::Commit { repository: root, commit }));
-        }
-        if let Some(engines) = self.engines() {
-            return engines.at_commit(&root, &commit).map_err(Error::usage);
         }
         let (command, product) = self.recipe(&root)?;
         let (env, cache) = (self.env.clone(), self.cache.clone());
         Ok(Program::Commit(Build { repository: root, commit, command, env, product, cache }))
     }
 
-    fn engines(&self) -> Option<&OwnEngines> {
-        self.engines.as_ref().filter(|_| self.build.is_none() && matches!(self.repository, Repository::Clone(_)))
+    /// Where bench-diff can be built from, engines count only if the suite has nothing else.
+    fn engines(&self, root: &Path) -> Option<&OwnEngines> {
+        let is_here = self.build.is_none() && matches!(self.repository, Repository::Clone(_));
+        let builds_bench_diff = is_candle(root) || is_bench_diff(root);
+        self.engines.as_ref().filter(|engines| is_here && (engines.are_all() || !builds_bench_diff))
     }
 
     fn recipe(&self, root: &Path) -> Result<(String, PathBuf)> {

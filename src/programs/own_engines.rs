@@ -28,10 +28,11 @@ pub struct OwnEngines {
 
 /// A commit that has no such engine.
 #[derive(Debug, thiserror::Error)]
-#[error("{commit} has no {file}, which `command` names")]
-pub struct NoEngine {
-    commit: String,
-    file: String,
+pub enum NoEngine {
+    #[error("this repository has no commit {0}")]
+    Commit(String),
+    #[error("{commit} has no {file}, which `command` names")]
+    File { commit: String, file: String },
 }
 
 impl OwnEngines {
@@ -46,6 +47,11 @@ impl OwnEngines {
         let (suite, selection, env) = (suite.clone(), selection.clone(), env.to_vec());
         let own = Self { suite, selection, directory, prefix, env, cache };
         (here && own.models().next().is_some()).then_some(own)
+    }
+
+    /// Nothing else runs a model of the suite.
+    pub fn are_all(&self) -> bool {
+        self.models().count() == self.suite.models.len()
     }
 
     /// As the working tree has them.
@@ -63,6 +69,9 @@ impl OwnEngines {
 
     /// As a commit has them.
     pub fn at_commit(&self, repository: &Path, commit: &str) -> Result<Program, NoEngine> {
+        if git::commit(repository, commit).is_err() {
+            return Err(NoEngine::Commit(commit.to_owned()));
+        }
         let name = self.config_name();
         let text = name.and_then(|name| git::file(&self.directory, commit, &name).ok());
         let suite = text.and_then(|text| self.suite_in(&String::from_utf8(text).ok()?, commit));
@@ -136,7 +145,7 @@ impl OwnEngines {
             for word in model.spec.command.iter().filter(|word| self.holds(word)) {
                 let name = word.strip_prefix("./").unwrap_or(word);
                 if git::file(&self.directory, commit, name).is_err() {
-                    return Err(NoEngine { commit: commit.to_owned(), file: word.clone() });
+                    return Err(NoEngine::File { commit: commit.to_owned(), file: word.clone() });
                 }
             }
         }

@@ -270,6 +270,24 @@ fn the_first_pull_request_with_an_engine_has_no_base() {
     assert!(comment.starts_with("### 🔵 First measurement"), "{comment}");
 }
 
+/// At somebody's desk, without a base: the commit that an earlier `ci` measured is built once more.
+#[test]
+fn the_local_baselines_engine_is_measured_again() {
+    let place = repository("10");
+    let (exit, _, err) = place.ci(&[]);
+    assert_eq!(exit, 0, "{err}");
+    assert!(err.contains("kept as the local baseline"), "{err}");
+    place.write("step", "12");
+    let (exit, _, err) = place.ci(&["--fail-on", "regression"]);
+    assert_eq!(exit, 1, "{err}");
+    let report = place.report();
+    assert_eq!(
+        (&report["comparison"]["verdict"], &report["comparison"]["tier"]),
+        (&json!("regressed"), &json!("confirmed"))
+    );
+    assert_eq!(engines(&report["base"]), vec![json!(place.git(&["rev-parse", "main"]))]);
+}
+
 #[test]
 fn ab_measures_the_engines_of_two_commits() {
     let place = repository("10");
