@@ -29,6 +29,9 @@ pub struct Plan {
     /// What the program is built against before it is measured; the released candle when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub candle: Option<CandleSource>,
+    /// Programs of their own that run its models.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<PlannedEngine>,
     /// Runs of each case.
     pub runs: u32,
     /// In the order of the configuration.
@@ -51,6 +54,17 @@ pub struct PlannedCase {
     /// Why it can't run: the case becomes this failure without being tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+}
+
+/// A program of its own that runs models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedEngine {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// What builds it from this repository; empty where the checkout is all that it takes, absent where it isn't said to be
+    /// of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub build: Option<Vec<String>>,
 }
 
 impl Plan {
@@ -108,13 +122,30 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
         cases.extend(planned);
     }
     let (name, candle) = (suite.name.clone(), suite.candle.clone());
-    Ok(Plan { suite: name, device, candle, runs: suite.settings.runs, cases, seconds })
+    Ok(Plan { suite: name, device, candle, engines: engines(suite), runs: suite.settings.runs, cases, seconds })
+}
+
+/// Each once.
+fn engines(suite: &Suite) -> Vec<PlannedEngine> {
+    let mut engines = Vec::new();
+    for model in suite.models.iter().filter(|model| model.spec.engine.as_str() == engine::command::NAME) {
+        let engine = PlannedEngine { command: model.spec.command.clone(), build: model.build.clone() };
+        if !engines.contains(&engine) {
+            engines.push(engine);
+        }
+    }
+    engines
 }
 
 /// What each case of a model needs.
 fn needs(model: &SuiteModel, device: &Capacity) -> Result<Vec<Needs>, EngineError> {
     let engine = engine::find(&model.spec.engine)?;
-    model.cases.iter().map(|case| engine.needs(&model.spec, case, device)).collect()
+    let needs = |case| {
+        let needs = engine.needs(&model.spec, case, device)?;
+        let lacking = needs.lacking.filter(|_| model.first_built().is_none());
+        Ok(Needs { lacking, ..needs })
+    };
+    model.cases.iter().map(needs).collect()
 }
 
 /// A case of a model that its engine can't run.

@@ -138,7 +138,8 @@ fn called(adapter: &str) -> Vec<Called> {
             let contexts: Vec<u64> = contexts.map(|context| context.as_integer().unwrap() as u64).collect();
             let id = model.as_str().or_else(|| model["model"].as_str()).unwrap();
             let gpus = own("gpus").map_or(1, |gpus| gpus.as_array().unwrap().len());
-            if command[1] == adapter {
+            // From the file, as all its paths.
+            if command[1] == format!("../{adapter}") {
                 called.extend(contexts.iter().map(|&context| Called {
                     model: id.to_owned(),
                     context,

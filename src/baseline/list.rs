@@ -116,7 +116,7 @@ fn entry(place: Place) -> Result<Entry> {
         occasions: Occasions::of(&results.sessions).count(),
         cases: results.cases.len(),
         measured: last.map(|session| session.started.clone()).unwrap_or_default(),
-        program: last.map(|session| session.program.describe()).unwrap_or_default(),
+        program: last.map(|session| session.measured().describe()).unwrap_or_default(),
         suite: place.suite,
         hardware: place.hardware,
         release: place.release,

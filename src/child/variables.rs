@@ -146,7 +146,15 @@ impl Environment {
         environment
     }
 
-    /// Sets one more variable.
+    /// For what builds in a tree of its own: as ever, but that no other place for what is built counts.
+    pub fn building_in_place(extra: &[String]) -> Self {
+        let mut environment = Self::building(extra);
+        ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"]
+            .iter()
+            .for_each(|name| drop(environment.0.remove(OsStr::new(name))));
+        environment
+    }
+
     /// With that variable of ours, if it is set.
     #[must_use]
     pub fn and_ours(self, name: &str) -> Self {
@@ -156,6 +164,7 @@ impl Environment {
         }
     }
 
+    /// Sets one more variable.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.0.insert(name.into(), value.into());

@@ -74,13 +74,14 @@ impl Local {
         Folder::check(&self.store().root().join(suite))
     }
 
-    /// Keeps a first session, and the program that was measured. Returns a sentence that says what was done.
-    pub fn start(&self, head: &Results, program: &Worker) -> Result<String> {
+    /// Keeps a first session, and the program that was measured, if one is given. Returns a sentence that says what was done.
+    pub fn start(&self, head: &Results, program: Option<&Worker>) -> Result<String> {
         let change = self.update(head, true)?;
-        let kept = copy(&program.path, &self.program_path(&head.suite, &crate::baseline::hardware(head)?));
-        let next = match kept {
-            Ok(()) => "measures the new build beside this one, which is kept too".to_owned(),
-            Err(error) => {
+        let to = self.program_path(&head.suite, &crate::baseline::hardware(head)?);
+        let next = match program.map(|program| (program, copy(&program.path, &to))) {
+            None => "compares with it".to_owned(),
+            Some((_, Ok(()))) => "measures the new build beside this one, which is kept too".to_owned(),
+            Some((program, Err(error))) => {
                 format!("compares with it, as {} can't be kept: {}", program.path.display(), sentence(&error))
             }
         };

@@ -22,6 +22,7 @@ mod sides;
 mod suite_changes;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 pub use base::{BaseCommits, Search};
@@ -38,10 +39,10 @@ use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};
 use crate::config::Suite;
 use crate::duel::{Contender, Duel, Duelled};
-use crate::error::Result;
+use crate::error::{Advice, Result};
 use crate::files::Folder;
 use crate::measure::{self, End, Halt, MeasuredSide, Observer, Saved, Stop, Worker};
-use crate::programs::Program;
+use crate::programs::{OwnEngines, Program};
 use crate::report::{self, Answer, Caveats, MeasuredAgain, Origin, ReleaseComparison, Report, Reproduction};
 use crate::results::{Failure, Outcome, Results};
 
@@ -55,6 +56,8 @@ pub struct Request<'a> {
     pub head: Worker,
     /// The program to measure it against. Built only when it is needed.
     pub base: Base,
+    /// The engines of the suite that are of this repository: those of the local baseline can be built again.
+    pub engines: Option<OwnEngines>,
     /// Reasons to trust a comparison with the committed baseline less, one sentence each.
     pub warnings: Vec<String>,
     /// Measure again what looks changed against a baseline.
@@ -198,18 +201,22 @@ impl<'a> Flow<'a> {
                 Some(obstacle) => self.past_the_baseline(baseline, base, &obstacle)?,
                 None => self.against_baseline(baseline, base)?,
             },
-            (None, Base::Program(base)) => {
-                let program = self.made(base)?;
-                self.against_program(&program)?
-            }
-            (None, base) => {
-                self.note_base_out_of_reach(base);
-                match request.local.find(request.suite, hardware)? {
-                    Some(baseline) => self.against_local(baseline, hardware)?,
-                    None => self.self_check()?,
-                }
-            }
+            (None, Base::Program(base)) => match self.made(base) {
+                Ok(program) => self.against_program(&program)?,
+                Err(Halt::Failed(why)) => self.without_base(&Base::OutOfReach(why.in_one_line()), hardware)?,
+                Err(stopped) => return Err(stopped),
+            },
+            (None, base) => self.without_base(base, hardware)?,
         })
+    }
+
+    /// Against what this machine has kept, or itself.
+    fn without_base(&mut self, base: &Base, hardware: &str) -> Result<Draft> {
+        self.note_base_out_of_reach(base);
+        match self.request.local.find(self.request.suite, hardware)? {
+            Some(baseline) => self.against_local(baseline, hardware),
+            None => self.self_check(),
+        }
     }
 
     /// The program to start; a build that fails when we are told to stop was stopped.
@@ -238,8 +245,7 @@ impl<'a> Flow<'a> {
     /// The machine may be slower or faster now, so the baseline's program is measured again if it still exists.
     fn against_local(&mut self, kept: Results, hardware: &str) -> Result<Draft> {
         self.request.local.check(&self.request.suite.name)?;
-        let kept_program = self.request.local.program(&self.request.suite.name, hardware);
-        let draft = match kept_program.filter(|_| !self.request.suite.has_engines_of_others()) {
+        let draft = match self.kept_program(&kept, hardware) {
             Some(program) => self.against_program(&program)?,
             None => {
                 let (head, end) = self.measure_head()?;
@@ -253,13 +259,24 @@ impl<'a> Flow<'a> {
         Ok(Draft { remarks, ..draft })
     }
 
+    /// The program of the local baseline; a program without its engines is none.
+    fn kept_program(&self, kept: &Results, hardware: &str) -> Option<Worker> {
+        if !self.request.suite.has_engines_of_others() {
+            return self.request.local.program(&self.request.suite.name, hardware);
+        }
+        let commit = kept.sessions.last()?.measured().commit.as_ref()?;
+        let program = self.request.engines.as_ref()?.at_commit(Path::new("."), commit).ok()?;
+        self.made(&program).map_err(|_| tracing::warn!("the local baseline's engine can't be built again")).ok()
+    }
+
     fn self_check(&mut self) -> Result<Draft> {
         self.request.local.check(&self.request.suite.name)?;
         let itself = self.request.head.clone();
         let Duelled { head, comparison, ended, .. } = self.duelled(&itself)?;
         let end = ended.end();
         let keep = end == End::Complete && any_numbers(&head);
-        let remarks = if keep { vec![self.request.local.start(&head, &itself)?] } else { Vec::new() };
+        let program = (!self.request.suite.has_engines_of_others()).then_some(&itself);
+        let remarks = if keep { vec![self.request.local.start(&head, program)?] } else { Vec::new() };
         Ok(Draft { head, against: Against::Itself(comparison), measured_again: None, end, remarks })
     }
 

@@ -14,6 +14,8 @@ pub fn is_unrelated(sides: &Sides, this: &Program, commits: &[String]) -> bool {
     match sides {
         // What a workflow names, it has built.
         Sides::Binaries { head: Some(_), .. } | Sides::Command(_) => false,
+        // Of the checkout that is measured in, and built from it.
+        Sides::Engines(_) => false,
         Sides::Binaries { head: None, .. } => this.commit.as_deref().is_some_and(|commit| !is_of(commit)),
         Sides::Candle(built) => match &built.candle {
             CandleSource::Checkout { path } => {

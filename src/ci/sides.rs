@@ -7,7 +7,7 @@ use crate::config::{self, CandleSource, Suite};
 use crate::error::{Advice, Error, Result, sentence};
 use crate::git;
 use crate::measure::Worker;
-use crate::programs::{Build, Candle, Origin, Program, Source};
+use crate::programs::{Build, Candle, Origin, OwnEngines, Program, Source};
 
 /// What the flags and the configuration say about head and base.
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub enum Sides {
     },
     Command(BuiltByCommand),
     Candle(BuiltAgainstCandle),
+    /// Both are this very program, which starts the engines of the pull request and of its base.
+    Engines(Box<OwnEngines>),
 }
 
 /// What was said, before it is known what follows from it.
@@ -30,6 +32,8 @@ pub struct Said {
     /// Variables of ours that building gets, beside those that it always gets.
     pub env: Vec<String>,
     pub candle: Option<CandleSource>,
+    /// Engines of the suite that are of this repository.
+    pub engines: Option<OwnEngines>,
     /// The configuration file.
     pub config: Option<PathBuf>,
     pub source: Source,
@@ -77,13 +81,16 @@ pub enum Base {
     OutOfReach(String),
 }
 
-/// A head that is named outweighs the configuration's candle.
+/// A program that is named outweighs the configuration's candle, and both the suite's engines.
 impl From<Said> for Sides {
-    fn from(Said { head, base, build_command, env, candle, config, source, cache }: Said) -> Self {
+    fn from(Said { head, base, build_command, env, candle, engines, config, source, cache }: Said) -> Self {
         match (head, build_command, candle) {
             (Some(product), Some(command), _) => Self::Command(BuiltByCommand { command, product, env, cache }),
             (None, _, Some(candle)) => Self::Candle(BuiltAgainstCandle { candle, base, config, source, env, cache }),
-            (head, _, _) => Self::Binaries { head, base },
+            (head, _, _) => match engines.filter(|_| head.is_none() && base.is_none()) {
+                Some(engines) => Self::Engines(Box::new(engines)),
+                None => Self::Binaries { head, base },
+            },
         }
     }
 }
@@ -93,6 +100,7 @@ impl Base {
     #[must_use]
     pub fn without_engines_of_others(self, suite: &Suite) -> Self {
         match self {
+            Self::Program(Program::Engines(_)) => self,
             Self::Program(_) if suite.has_engines_of_others() => Self::OutOfReach(
                 "the suite's engine is a program of its own, and the base would start the head's: compare it with a baseline"
                     .to_owned(),
@@ -112,7 +120,13 @@ impl Sides {
             }
             Self::Command(BuiltByCommand { product, .. }) => named(product),
             Self::Candle(built) => Ok(built.against(origin(&built.candle))),
+            Self::Engines(engines) => Worker::this_for(suite).map(|_| engines.in_work_tree()),
         }
+    }
+
+    /// The engines that are measured, where these are the repository's own.
+    pub fn engines(&self) -> Option<&OwnEngines> {
+        if let Self::Engines(engines) = self { Some(engines) } else { None }
     }
 
     /// The repository whose history says where the branch began.
@@ -144,6 +158,10 @@ impl Sides {
             (_, Err(why)) => Ok(Base::OutOfReach(why.in_one_line())),
             (Self::Command(built), Ok(commit)) => Ok(Base::Program(built.base(self.repository(), commit))),
             (Self::Candle(built), Ok(commit)) => built.base(self.repository(), commit),
+            (Self::Engines(engines), Ok(commit)) => Ok(match engines.at_commit(&self.repository(), commit) {
+                Ok(program) => Base::Program(program),
+                Err(why) => Base::Absent(why.to_string()),
+            }),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::Flow;
 use crate::compare::{self, CaseNote, Comparison, Difference, NoteKind};
-use crate::config::Suite;
+use crate::config::{Suite, SuiteModel};
 use crate::error::Result;
 use crate::report::SuiteChange;
 use crate::thresholds::Thresholds;
@@ -56,9 +56,34 @@ fn measured_differently(base: &Suite, head: &Suite) -> Vec<SuiteChange> {
     let mut found: Vec<SuiteChange> = (runs[0] != runs[1]).then_some(fewer).into_iter().collect();
     let said = |it: Difference| change(&it.field, &it.base, &it.head);
     found.extend(compare::settings_differences(&base.settings, &head.settings).into_iter().map(said));
+    found.extend(started_differently(base, head));
     for case in head.cases() {
         let Some(before) = base.cases().find(|before| before.id == case.id) else { continue };
         for differing in compare::case_differences(before, case).into_iter().map(said) {
+            if !found.contains(&differing) {
+                found.push(differing);
+            }
+        }
+    }
+    found
+}
+
+/// How programs of their own are started and built.
+fn started_differently(base: &Suite, head: &Suite) -> Vec<SuiteChange> {
+    let words = |words: Option<&Vec<String>>| match words {
+        Some(words) if !words.is_empty() => words.join(" "),
+        _ => "none".to_owned(),
+    };
+    let mut found = Vec::new();
+    for now in &head.models {
+        let same = |before: &&SuiteModel| before.cases.iter().any(|case| now.cases.iter().any(|it| it.id == case.id));
+        let Some(before) = base.models.iter().find(same) else { continue };
+        let pairs = [
+            ("command", words(Some(&before.spec.command)), words(Some(&now.spec.command))),
+            ("build", words(before.build.as_ref()), words(now.build.as_ref())),
+        ];
+        let differing = pairs.into_iter().filter(|(_, before, now)| before != now);
+        for differing in differing.map(|(setting, before, now)| change(setting, &before, &now)) {
             if !found.contains(&differing) {
                 found.push(differing);
             }

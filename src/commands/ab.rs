@@ -16,7 +16,7 @@ use crate::files::{Folder, leftover};
 use crate::io::{Io, unwritable};
 use crate::measure::{Request, Saved, Stop, Worker};
 use crate::plan::{self, Plan};
-use crate::programs::{Repository, Source, Workshop};
+use crate::programs::{OwnEngines, Repository, Source, Workshop};
 use crate::progress;
 use crate::publish::FailOn;
 use crate::render::comparison::Files;
@@ -251,7 +251,8 @@ impl Args {
             Some(CandleSource::Git { git, .. }) => Repository::CandleAt(git),
         };
         let (source, env, cache) = (Source::at(&self.source), self.build_env.clone(), local.builds());
-        Workshop { repository, build, source, env, cache }
+        let engines = OwnEngines::of(suite, &self.selection, &env, cache.clone());
+        Workshop { repository, build, engines, source, env, cache }
     }
 
     /// The suite's, but for what flags say.

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::format::Format;
+use super::here;
 use crate::calibrate::{Calibration, calibrate};
 use crate::compare::{Comparison, Options};
 use crate::config::{self, Selection, Suite};
@@ -10,7 +11,7 @@ use crate::device::Machine;
 use crate::duel::{Contender, Duel, Ended};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
-use crate::measure::{self, Request, Stop, Worker};
+use crate::measure::{self, Request, Stop};
 use crate::page::terminal;
 use crate::{plan, progress, render};
 
@@ -62,7 +63,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let (mut suite, measured) = suite(&args.selection)?;
     let runs = std::mem::replace(&mut suite.settings.runs, measured);
     let (suite, plan) = plan::here(suite)?;
-    let worker = Worker::this_for(&suite)?;
+    let worker = here::worker(&suite, &args.selection)?;
     let check = {
         let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err.raw());
         let itself = Contender { program: worker, saved: None };

@@ -22,7 +22,7 @@ use crate::io::Io;
 use crate::measure::{End, Stop};
 use crate::page::terminal;
 use crate::plan::{self, Plan};
-use crate::programs::Source;
+use crate::programs::{OwnEngines, Source};
 use crate::publish::publish;
 use crate::render::comparison::Files;
 use crate::render::reproduce::Again;
@@ -175,6 +175,7 @@ fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
         build_command: args.build_command.clone(),
         env: args.build_env.clone(),
         candle,
+        engines: OwnEngines::of(suite, &args.selection, &args.build_env, local.builds()),
         config: config::path(&args.selection),
         source: Source::at(&args.source),
         cache: local.builds(),
@@ -217,6 +218,10 @@ impl Job<'_> {
         }
         ci::begin(self.output, &self.checkout(), self.args.resume)?;
         self.check_relation()?;
+        if self.sides.engines().is_some() {
+            // Work trees lie there, and git would take them for a part of this one.
+            self.local.hide()?;
+        }
         let commits = commits(self.args, &self.sides, self.context.as_ref(), io)?;
         self.relate_to_base(&commits)?;
         let Self { args, sides, .. } = &*self;
@@ -233,6 +238,7 @@ impl Job<'_> {
             refused: self.plan.refused(),
             head,
             base,
+            engines: sides.engines().cloned(),
             warnings: doubt.into_iter().collect(),
             confirm: !args.no_confirm,
             confirm_budget: args.confirm_budget,

@@ -13,6 +13,7 @@ pub mod export;
 mod format;
 pub mod generate;
 pub mod guard;
+mod here;
 pub mod init;
 pub mod plan;
 pub mod profile;

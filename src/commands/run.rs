@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::here;
 use crate::config::{self, ModelSettings, Selection, Suite, SuiteSettings};
 use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
@@ -98,13 +99,13 @@ fn same_file(one: &Path, other: &Path) -> bool {
 
 fn started(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suite, MeasuredSide)> {
     let suite = config::load_suite(&args.selection, &Machine::here())?;
-    let worker = worker.map_or_else(|| Worker::this_for(&suite), Ok)?;
     if !args.force && output.exists() {
         let path = output.path().display();
         return Err(Error::usage(format!("{path} exists already")).hint(format!(
             "`bench-diff run --resume {path}` resumes it; --force replaces it; --output names another"
         )));
     }
+    let worker = worker.map_or_else(|| here::worker(&suite, &args.selection), Ok)?;
     let side = MeasuredSide::new("", worker, &suite, &measure::session_id());
     Ok((suite, side))
 }
@@ -135,7 +136,7 @@ fn resumed(args: &Args, worker: Option<Worker>, output: &Output) -> Result<(Suit
     selection.suite.get_or_insert_with(|| results.suite.clone());
     remember(&mut selection.settings, &results.settings);
     let suite = config::load_suite(&selection, &Machine::here())?;
-    let worker = worker.map_or_else(|| Worker::this_for(&suite), Ok)?;
+    let worker = worker.map_or_else(|| here::worker(&suite, &selection), Ok)?;
     let side = MeasuredSide::resume(worker, &suite, results)?;
     Ok((suite, side))
 }

@@ -25,7 +25,9 @@ pub(super) fn differences(base: &Side, head: &Side) -> Vec<Difference> {
         };
         found.extend(difference(field.name, field.blocks, values(base), values(head)));
     }
-    let engines = |side: &Side| side.cases.iter().flat_map(|case| case.engines.iter().map(Program::describe)).collect();
+    // Of an engine, another commit is what is compared.
+    let named = |engine: &Program| Program { commit: None, ..engine.clone() }.describe();
+    let engines = |side: &Side| side.cases.iter().flat_map(|case| case.engines.iter().map(named)).collect();
     found.extend(difference("engine_program", false, engines(base), engines(head)));
     if let (Some(base), Some(head)) = (&base.settings, &head.settings) {
         found.extend(settings_differences(base, head));

@@ -105,7 +105,7 @@ pub struct ModelSettings {
     /// Type of weights and activations [default: bf16 on a GPU, f32 on a CPU]
     #[arg(long, value_parser = flags::word::<Dtype>())]
     pub dtype: Option<Dtype>,
-    /// What runs the model [default: candle]
+    /// What runs the model [default: candle; with `command` or `server`, that]
     #[arg(long, value_parser = engines::engine())]
     #[schemars(schema_with = "engines::engine_schema")]
     pub engine: Option<EngineName>,
@@ -114,10 +114,14 @@ pub struct ModelSettings {
     #[arg(long, value_parser = engines::implementation())]
     #[schemars(schema_with = "engines::implementation_schema")]
     pub implementation: Option<ImplementationName>,
-    /// The program of the engine `command` and its arguments: `["python3", "my-engine.py"]`
+    /// The program of the engine `command` and its arguments: `["python3", "my-engine.py"]`; in the file, paths start from it
     #[arg(long, value_name = "COMMAND", value_delimiter = ' ')]
     #[schemars(length(min = 1))]
     pub command: Option<Vec<String>>,
+    /// What builds that program from this repository, and its arguments: `["cargo", "build", "--release"]`. It is run where
+    /// this file is, in the pull request's checkout and in the base's; `[]` where the checkout is all that it takes
+    #[arg(skip)]
+    pub build: Option<Vec<String>>,
     /// The endpoint of the engine `server`: its address up to `/v1`, or in the file a table
     #[arg(long, value_name = "URL", value_parser = engines::server_at)]
     pub server: Option<ServerSpec>,

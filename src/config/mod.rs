@@ -73,8 +73,18 @@ pub struct SuiteModel {
     pub spec: ModelSpec,
     /// What is then measured, in this order.
     pub cases: Vec<Case>,
+    /// What builds the engine `command` from this repository; empty where nothing has to be built. Absent where it isn't said
+    /// to be of this repository.
+    pub build: Option<Vec<String>>,
     /// Why the engine can't run the model: its cases fail without being tried, and the rest of the suite goes on.
     pub refused: Option<Refusal>,
+}
+
+impl SuiteModel {
+    /// What builds its program before that can be started, if anything has to.
+    pub fn first_built(&self) -> Option<&[String]> {
+        self.build.as_deref().filter(|build| !build.is_empty())
+    }
 }
 
 /// When to give up.

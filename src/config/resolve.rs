@@ -1,5 +1,6 @@
 //! Flags over a model's settings over its suite's over the file's: the one place where they meet.
 
+mod engine_settings;
 mod suite_settings;
 mod traffic;
 
@@ -202,7 +203,8 @@ impl<'a> Resolver<'a> {
         let cases = contexts.iter().flat_map(|&context| under_traffic(spec.case(context, generated_length)));
         let cases: Vec<Case> = cases.map(named).collect();
         let max_length = cases.iter().map(Case::length).max().unwrap_or(0) as usize;
-        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases, refused })
+        let build = self.build(entry);
+        Some(SuiteModel { spec: ModelSpec { max_length, ..spec }, cases, build, refused })
     }
 
     fn case_name(&mut self, entry: &Entry<'a>) -> Option<&'a str> {
@@ -215,7 +217,7 @@ impl<'a> Resolver<'a> {
 
     /// The engine that an entry names: the flags and the schema let only known names pass.
     fn engine(&mut self, entry: &Entry) -> &'static dyn EngineKind {
-        let Some(name) = self.pick_model(entry, |settings| settings.engine.clone()) else { return ENGINES[0] };
+        let Some(name) = self.engine_name(entry) else { return ENGINES[0] };
         engine::find(&name).unwrap_or_else(|error| {
             self.report_model(entry, "engine", |settings| settings.engine.is_some(), error.in_one_line());
             ENGINES[0]
@@ -305,7 +307,7 @@ impl<'a> Resolver<'a> {
     fn gpus(&mut self, device: DeviceKind, entries: &[Entry]) -> Gpus {
         let wanted = self.pick(|settings| settings.gpus.clone()).unwrap_or_default();
         let too_many = entries.iter().find_map(|entry| {
-            let name = self.pick_model(entry, |settings| settings.engine.clone());
+            let name = self.engine_name(entry);
             let engine = name.map_or(Ok(ENGINES[0]), |name| engine::find(&name)).ok()?;
             engine::too_many_gpus(engine, wanted.names().len())
         });

@@ -71,6 +71,8 @@ fn add_model_settings(settings: &ModelSettings, flags: &mut Flags) {
         engine,
         implementation,
         command,
+        // No flag says it.
+        build: _,
         server,
         context_lengths,
         generated_length,

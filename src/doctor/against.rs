@@ -137,6 +137,10 @@ fn how(sides: &Sides) -> String {
     match sides {
         Sides::Binaries { .. } => "the base is the program that the workflow names".to_owned(),
         Sides::Command(built) => format!("the base can be built: `{}` in a work tree of its commit", built.command),
+        Sides::Engines(_) => {
+            "the base can be built: the engine of its commit, in a work tree of its own, as its configuration says"
+                .to_owned()
+        }
         Sides::Candle(_) => "the base can be built: bench-diff, against the base's candle".to_owned(),
     }
 }

@@ -10,14 +10,15 @@ use crate::config::{CandleSource, Suite};
 use crate::error::Advice;
 use crate::git;
 use crate::measure::Worker;
-use crate::programs::is_candle;
+use crate::programs::{OwnEngines, is_candle};
 use crate::results::Program;
 
 const MEASURED: &str = "measured";
 
 /// For each kind of repository, as in the README.
 const SAY_WHAT: &str = "give the Action `candle: .` in candle or a fork of it; elsewhere `build-command` and \
-                        `head-binary`: a program that is built from the pull request";
+                        `head-binary`: a program that is built from the pull request; for an engine of your own, set \
+                        `command` and `build` in bench-diff.toml";
 
 pub fn checks(sides: &Sides, inputs: &Inputs, source: &Path, suite: &Suite) -> Vec<Check> {
     match sides {
@@ -25,6 +26,7 @@ pub fn checks(sides: &Sides, inputs: &Inputs, source: &Path, suite: &Suite) -> V
             vec![against_candle(sides, built, inputs)].into_iter().chain(own_source(source)).collect()
         }
         Sides::Command(built) => vec![by_command(built)].into_iter().chain(tool("bash")).collect(),
+        Sides::Engines(engines) => of_repository(engines),
         Sides::Binaries { head: Some(program), .. } => vec![program_of(program)],
         Sides::Binaries { head: None, .. } => vec![itself(sides, inputs)].into_iter().chain(lacking(suite)).collect(),
     }
@@ -93,6 +95,19 @@ fn is_below_root(path: &Path) -> bool {
     git::top(Path::new(".")).is_ok_and(|top| path.starts_with(top))
 }
 
+/// What is started, and what builds it first.
+fn of_repository(engines: &OwnEngines) -> Vec<Check> {
+    let said = engines.described().into_iter().map(|(command, build)| {
+        let built = build.map_or_else(
+            || "as the pull request has it".to_owned(),
+            |build| format!("which `{build}` builds from the pull request"),
+        );
+        Check::fine(MEASURED, format!("the engine `{command}`, {built}"))
+    });
+    let lacking = engines.tools().into_iter().filter_map(tool);
+    said.chain(lacking).collect()
+}
+
 fn program_of(program: &Path) -> Check {
     if program.is_file() {
         return Check::fine(MEASURED, format!("{}, which is there", program.display()));
@@ -139,7 +154,8 @@ fn lacking(suite: &Suite) -> Option<Check> {
     Some(Check::missing(MEASURED, why.in_one_line()))
 }
 
-fn tool(name: &'static str) -> Option<Check> {
+fn tool(name: impl AsRef<str>) -> Option<Check> {
+    let name = name.as_ref();
     beside_the_caller(Path::new(name)).err().map(|_| {
         Check::missing("tools", format!("{name} isn't on the PATH")).hint("install it, or put it on the runner's PATH")
     })

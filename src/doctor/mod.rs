@@ -25,7 +25,7 @@ use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
 use crate::git;
 use crate::github::event::Context;
-use crate::programs::Source;
+use crate::programs::{OwnEngines, Source};
 use inputs::Inputs;
 
 /// What to look at.
@@ -83,6 +83,7 @@ fn root() -> PathBuf {
 
 /// What the Action would measure: as its inputs say, else the configuration.
 fn sides(asked: &Asked, inputs: &Inputs, selection: &Selection, suite: &Suite) -> Sides {
+    let cache = Local::in_directory(&config::directory(selection.config.as_deref())).builds();
     let candle = inputs.path("candle").map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone());
     Sides::from(Said {
         head: inputs.path("head-binary"),
@@ -90,8 +91,9 @@ fn sides(asked: &Asked, inputs: &Inputs, selection: &Selection, suite: &Suite) -
         build_command: inputs.get("build-command").filter(|_| inputs.get("base-binary").is_none()).map(str::to_owned),
         env: Vec::new(),
         candle,
+        engines: OwnEngines::of(suite, selection, &[], cache.clone()),
         config: config::path(selection),
         source: Source::at(asked.source),
-        cache: Local::in_directory(&config::directory(selection.config.as_deref())).builds(),
+        cache,
     })
 }

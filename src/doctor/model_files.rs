@@ -2,14 +2,14 @@
 
 use super::found::Check;
 use crate::case::WeightsSource;
-use crate::config::Suite;
+use crate::config::{Suite, SuiteModel};
 use crate::engine::{ModelSpec, foreign_program, hub};
 
 const MODEL: &str = "model";
 
 pub fn checks(suite: &Suite) -> Vec<Check> {
     let mut checks: Vec<Check> = Vec::new();
-    for check in suite.models.iter().filter_map(|model| check(&model.spec)) {
+    for check in suite.models.iter().filter_map(check) {
         if !checks.contains(&check) {
             checks.push(check);
         }
@@ -18,13 +18,10 @@ pub fn checks(suite: &Suite) -> Vec<Check> {
 }
 
 /// A program or a server of somebody's has its models itself.
-fn check(spec: &ModelSpec) -> Option<Check> {
+fn check(model: &SuiteModel) -> Option<Check> {
+    let spec = &model.spec;
     Some(match (spec.command.first(), &spec.server, spec.weights) {
-        (Some(program), _, _) => {
-            // What lacks is said by the plan.
-            foreign_program::lacking(&spec.command, spec.start_directory.as_deref()).is_none().then_some(())?;
-            Check::fine("engine", format!("the program {program} is there"))
-        }
+        (Some(program), _, _) => program_of(program, model)?,
         (None, Some(server), _) => {
             Check::note("engine", format!("the server at {} is asked when it is measured, not now", server.url))
         }
@@ -32,6 +29,18 @@ fn check(spec: &ModelSpec) -> Option<Check> {
         (None, None, WeightsSource::Local) => local(spec),
         (None, None, WeightsSource::Hub) => of_hub(spec),
     })
+}
+
+/// What lacks is said by the plan.
+fn program_of(program: &str, model: &SuiteModel) -> Option<Check> {
+    let spec = &model.spec;
+    match (foreign_program::lacking(&spec.command, spec.start_directory.as_deref()), model.first_built()) {
+        (None, _) => Some(Check::fine("engine", format!("the program {program} is there"))),
+        (Some(_), Some(build)) => {
+            Some(Check::fine("engine", format!("{program} isn't there yet: `{}` builds it first", build.join(" "))))
+        }
+        (Some(_), None) => None,
+    }
 }
 
 fn local(spec: &ModelSpec) -> Check {

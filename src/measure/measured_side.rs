@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::{Timestamp, Unit};
 use sha2::{Digest, Sha256};
 
+use super::engines_of_side::EnginesOfSide;
 use super::program::Worker;
 use crate::case::Case;
 use crate::config::Suite;
@@ -112,7 +113,23 @@ impl MeasuredSide {
             .hint("give that one, or start anew without --resume"));
         }
         session.program_sha256 = now.or(session.program_sha256.take());
-        Ok(())
+        self.check_engines()
+    }
+
+    /// Numbers of two commits' engines don't belong in one session either.
+    fn check_engines(&self) -> Result<()> {
+        let EnginesOfSide { commit, commands, .. } = &self.worker.engines;
+        let mut measured = self.session().runs.iter().filter(|run| commands.contains_key(&run.case));
+        let of_another = |run: &Run| match &run.outcome {
+            Outcome::Ok(measured) => measured.program.as_ref().is_some_and(|engine| engine.commit != *commit),
+            Outcome::Failed(_) => false,
+        };
+        if !measured.any(of_another) {
+            return Ok(());
+        }
+        let now = commit.as_deref().unwrap_or("an unknown commit");
+        Err(Error::usage(format!("can't resume: the session measured the engine of another commit than {now}"))
+            .hint("check that commit out again, or start anew without --resume"))
     }
 
     pub(super) fn has(&self, case: &str, round: u32) -> bool {

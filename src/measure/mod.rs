@@ -21,6 +21,7 @@
 //!   that can't be started, a disk that can't be written.
 
 mod ceilings_of_suite;
+mod engines_of_side;
 mod environment;
 mod exclusive;
 #[cfg(test)]
@@ -46,6 +47,7 @@ mod watch;
 pub mod worker;
 
 pub use crate::child::Stop;
+pub use engines_of_side::EnginesOfSide;
 pub use environment::environment;
 pub use halt::{End, Halt};
 pub use idle::busy;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::engines_of_side::EnginesOfSide;
 use super::protocol::{Event, Job};
 use crate::case::WeightsSource;
 use crate::child::{Conversation, Environment, Launch, beside_the_caller, clean};
@@ -35,6 +36,8 @@ pub struct Worker {
     pub visible_devices: Option<String>,
     /// Bytes of padding in its environment, which move its stack.
     pub padding: usize,
+    /// The engines of its own that it starts.
+    pub engines: EnginesOfSide,
 }
 
 /// A started worker.
@@ -60,7 +63,13 @@ impl Worker {
 
     /// Another build of bench-diff, or anything that takes `worker` as its argument and speaks the protocol.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), args: vec!["worker".into()], visible_devices: None, padding: 0 }
+        Self {
+            path: path.into(),
+            args: vec!["worker".into()],
+            visible_devices: None,
+            padding: 0,
+            engines: EnginesOfSide::default(),
+        }
     }
 
     /// The same program, which sees no other GPUs than these.
@@ -73,6 +82,12 @@ impl Worker {
     #[must_use]
     pub fn padded(self, padding: usize) -> Self {
         Self { padding, ..self }
+    }
+
+    /// The same program, which starts these engines.
+    #[must_use]
+    pub fn starting(self, engines: EnginesOfSide) -> Self {
+        Self { engines, ..self }
     }
 
     /// As a user names it: a bare name is a program in the current directory, or else on the PATH.

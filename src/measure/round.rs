@@ -75,7 +75,7 @@ impl<'a, 'b> Round<'a, 'b> {
         self.session.wait_until_idle()?;
         self.pin_revision();
         let job = Job {
-            model: self.spec.clone(),
+            model: self.side.worker.engines.of(&self.spec, &self.remaining),
             cases: self.remaining.clone(),
             settings: self.session.request.suite.settings.clone(),
             ceilings: self.side.session().ceilings,
@@ -221,7 +221,8 @@ impl<'a, 'b> Round<'a, 'b> {
     }
 
     /// A run that counts, or one to be measured again.
-    fn take_measurement(&mut self, case: String, measured: Measurement, trace: Option<Vec<f64>>) -> Result<()> {
+    fn take_measurement(&mut self, case: String, mut measured: Measurement, trace: Option<Vec<f64>>) -> Result<()> {
+        self.side.worker.engines.sign(&case, &mut measured);
         let index = self.remaining.iter().position(|mine| mine.id == case);
         let why = self.session.throttling.judge(&self.side.label, &case, self.round, &measured);
         if let (Some(index), Some(why)) = (index, why) {

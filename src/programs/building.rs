@@ -10,6 +10,8 @@ use crate::escape;
 
 /// How many of the last lines of a failed build the log gets.
 const LOGGED: usize = 40;
+/// And how many of them are a reason.
+const QUOTED: usize = 4;
 
 /// Why a build failed.
 #[derive(Debug, thiserror::Error)]
@@ -45,22 +47,44 @@ impl Advice for BuildError {
 
 /// Runs to the end; what it wrote to standard error. The log gets the end of a complaint.
 pub fn run(launch: &Launch) -> Result<String, BuildError> {
+    run_or(launch, |lines| {
+        lines.iter().find(|line| line.starts_with("error")).or(lines.last()).map(|it| (*it).to_owned())
+    })
+}
+
+/// `reason` finds in the lines of a complaint what says it.
+fn run_or(launch: &Launch, reason: fn(&[&str]) -> Option<String>) -> Result<String, BuildError> {
     let program = launch.program().to_owned();
     let output = launch.log().map_err(|source| BuildError::Unstarted { program, source })?;
     if output.status.success() {
         return Ok(output.err);
     }
-    let lines: Vec<&str> = output.err.lines().filter(|line| !line.trim().is_empty()).collect();
-    for line in lines.iter().skip(lines.len().saturating_sub(LOGGED)) {
+    let out = String::from_utf8_lossy(&output.out);
+    // Some complain where others tell what they do.
+    let said = if output.err.trim().is_empty() { &*out } else { &*output.err };
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    for line in last(&lines, LOGGED) {
         tracing::warn!("{}", escape::line(line));
     }
-    let reason = lines.iter().find(|line| line.starts_with("error")).or(lines.last());
-    let reason = reason.map_or_else(|| "no reason given".to_owned(), |line| (*line).to_owned());
+    let reason = reason(&lines).unwrap_or_else(|| "no reason given".to_owned());
     Err(BuildError::Failed { status: output.status, reason })
+}
+
+fn last<'a, T>(all: &'a [T], most: usize) -> &'a [T] {
+    &all[all.len().saturating_sub(most)..]
 }
 
 /// A command of bash, run in a directory to the end, with these variables of ours.
 pub fn run_in(directory: &Path, command: &str, env: &[String]) -> Result<String, BuildError> {
     let bash = Launch::of("bash", Environment::building(env)).args(["-euo", "pipefail", "-c", command]);
     run(&bash.in_directory(directory))
+}
+
+/// A program and its arguments, run in a directory to the end; its path starts from there, and what it builds stays there.
+/// Any program may be meant, so its last lines are the reason.
+pub fn run_list(directory: &Path, build: &[String], env: &[String]) -> Result<(), BuildError> {
+    let Some((program, args)) = build.split_first() else { return Ok(()) };
+    let launch = Launch::of(program, Environment::building_in_place(env)).args(args).from_directory(directory);
+    let last_lines = |lines: &[&str]| (!lines.is_empty()).then(|| last(lines, QUOTED).join(" / "));
+    run_or(&launch, last_lines).map(drop)
 }

@@ -7,12 +7,16 @@ mod building;
 mod candle;
 mod checkout;
 mod commit;
+mod engine_build;
 mod named;
+mod own_engines;
 
 pub use candle::{Candle, Origin, Source};
 pub use checkout::CheckoutBuild;
 pub use commit::Build;
+pub use engine_build::{EngineBuild, Recipe, Tree};
 pub use named::{Repository, Workshop, is_candle};
+pub use own_engines::OwnEngines;
 
 use crate::error::Result;
 use crate::files::Folder;
@@ -29,6 +33,8 @@ pub enum Program {
     Checkout(CheckoutBuild),
     /// bench-diff, built against another candle than the released one.
     Candle(Candle),
+    /// This bench-diff, which starts engines of the repository's own.
+    Engines(EngineBuild),
 }
 
 impl Program {
@@ -39,6 +45,8 @@ impl Program {
             Self::Checkout(build) => build.worker(),
             // One build at a time: they share work trees and sources.
             Self::Commit(build) => Folder::wait_for(&build.cache).and_then(|_alone| build.worker()),
+            Self::Engines(build) if !build.is_kept() => build.worker(),
+            Self::Engines(build) => Folder::wait_for(&build.cache).and_then(|_alone| build.worker()),
             Self::Candle(candle) => Folder::wait_for(&candle.cache).and_then(|_alone| candle.worker()),
         }
     }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::{Build, Candle, CheckoutBuild, Origin, Program, Source};
+use super::{Build, Candle, CheckoutBuild, Origin, OwnEngines, Program, Source};
 use crate::error::{Error, Result};
 use crate::git;
 use crate::measure::Worker;
@@ -26,6 +26,8 @@ pub struct Workshop {
     pub repository: Repository,
     /// What builds a checkout, and the program that it leaves there; known for candle and bench-diff.
     pub build: Option<(String, PathBuf)>,
+    /// Engines of the suite that are of this repository: without such a command, what its checkouts and revisions are.
+    pub engines: Option<OwnEngines>,
     /// bench-diff's own source, to build against candle.
     pub source: Source,
     /// Variables of ours that builds get, beside those that they always get.
@@ -116,6 +118,9 @@ impl Workshop {
         // A directory within a checkout stands for it, unless it is one of these, copied there.
         let is_known = is_candle(&directory) || is_bench_diff(&directory);
         let root = if is_known { directory } else { git::top(&directory).unwrap_or(directory) };
+        if let Some(engines) = self.engines(&root) {
+            return Ok(engines.in_checkout(root));
+        }
         if self.build.is_none() && is_candle(&root) {
             return Ok(self.against(Origin::Checkout(root)));
         }
@@ -128,6 +133,9 @@ impl Workshop {
             return Err(Error::usage(format!("there is no commit {commit} on this machine")));
         };
         let root = git::top(clone).unwrap_or_else(|_| clone.clone());
+        if let Some(engines) = self.engines(&root) {
+            return engines.at_commit(&root, &commit).map_err(Error::usage);
+        }
         let of_candle = matches!(self.repository, Repository::CandleClone(_));
         if of_candle || (self.build.is_none() && is_candle(&root)) {
             return Ok(self.against(Origin::Commit { repository: root, commit }));
@@ -135,6 +143,13 @@ impl Workshop {
         let (command, product) = self.recipe(&root)?;
         let (env, cache) = (self.env.clone(), self.cache.clone());
         Ok(Program::Commit(Build { repository: root, commit, command, env, product, cache }))
+    }
+
+    /// Where bench-diff can be built from, engines count only if the suite has nothing else.
+    fn engines(&self, root: &Path) -> Option<&OwnEngines> {
+        let is_here = self.build.is_none() && matches!(self.repository, Repository::Clone(_));
+        let builds_bench_diff = is_candle(root) || is_bench_diff(root);
+        self.engines.as_ref().filter(|engines| is_here && (engines.are_all() || !builds_bench_diff))
     }
 
     fn recipe(&self, root: &Path) -> Result<(String, PathBuf)> {

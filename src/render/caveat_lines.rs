@@ -5,7 +5,7 @@ use super::surroundings::Surroundings;
 use super::{NAME, SENTENCE};
 use crate::page::{Block, Icon, Line, code, command, foreign, line};
 use crate::report::{Report, SuiteChange};
-use crate::results::Program;
+use crate::results::{Program, Session};
 
 /// Changes shown; a hostile report may have any number.
 const MOST: usize = 8;
@@ -79,13 +79,13 @@ pub fn next_step(report: &Report, accepted: bool) -> Option<Line> {
 fn is_not_in_it(report: &Report) -> bool {
     let same = report.comparison().is_some_and(|comparison| comparison.same_program.is_some());
     let of = pull_request_of(report, &Surroundings::default());
-    let measured = report.head.sessions.last().map(|session| &session.program);
+    let measured = report.head.sessions.last().map(Session::measured);
     let other = of.zip(measured).is_some_and(|(of, measured)| measured.commit.is_some() && !is_of(measured, &of));
     report.failure().is_none() && (report.caveats.unrelated || (same && other && report.pull_request.is_some()))
 }
 
 fn not_in_it(report: &Report, surroundings: &Surroundings) -> Option<Line> {
-    let measured = &report.head.sessions.last()?.program;
+    let measured = report.head.sessions.last()?.measured();
     let pull_request = pull_request_of(report, surroundings)?;
     Some(line![
         "The measured program is ",
@@ -100,6 +100,12 @@ fn not_in_it(report: &Report, surroundings: &Surroundings) -> Option<Line> {
         command("build-command"),
         " and ",
         command("head-binary"),
+        ", for an engine of your own ",
+        command("command"),
+        " and ",
+        command("build"),
+        " in ",
+        command("bench-diff.toml"),
         "."
     ])
 }

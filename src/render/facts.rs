@@ -143,7 +143,7 @@ pub fn of_machine(report: &Report, surroundings: &Surroundings) -> Vec<Line> {
 
 /// `PR def5678`, and what was measured for it where that is of another commit, such as its merge with its base.
 fn pull_request(report: &Report, surroundings: &Surroundings) -> Option<Line> {
-    let measured = report.head.sessions.last().map(|session| &session.program);
+    let measured = report.head.sessions.last().map(Session::measured);
     let Some(commit) = caveat_lines::pull_request_of(report, surroundings) else {
         return measured.map(|measured| line!["PR ", program(measured)]);
     };
@@ -162,10 +162,10 @@ fn bases(report: &Report) -> Vec<Line> {
     let decided = report.measured_again.as_ref().and_then(|again| again.base.sessions.last());
     match (decided, compared) {
         (Some(session), compared) => {
-            let first = report.base().and_then(|base| base.sessions.last()).map(|session| &session.program);
-            let baseline = compared.filter(|_| first != Some(&session.program));
+            let first = report.base().and_then(|base| base.sessions.last()).map(Session::measured);
+            let baseline = compared.filter(|_| first != Some(session.measured()));
             let baseline = baseline.map(|baseline| line!["baseline ", baseline]);
-            std::iter::once(line!["base ", program(&session.program)]).chain(baseline).collect()
+            std::iter::once(line!["base ", program(session.measured())]).chain(baseline).collect()
         }
         (None, Some(base)) => vec![line!["base ", base]],
         (None, None) => Vec::new(),
@@ -202,7 +202,7 @@ fn clocks(results: &Results) -> Option<Line> {
 
 fn base_line(base: &Results, head: &Results) -> Line {
     let Some(last) = base.sessions.last() else { return "without sessions".into() };
-    let mut line = program(&last.program);
+    let mut line = program(last.measured());
     if let Some(label) = &base.label {
         line = line![line, " (", foreign(label, 40), ")"];
     }

@@ -5,7 +5,7 @@ use super::{NAME, SENTENCE};
 use crate::engine::Memory;
 use crate::number::{Figure, count, decimal};
 use crate::page::{Align, Block, Cell, Column, Icon, Line, Page, Table, command, foreign, line, name, unbroken};
-use crate::plan::{Plan, PlannedCase};
+use crate::plan::{Plan, PlannedCase, PlannedEngine};
 
 /// The cases with what they need; how long all of them take, and what can't run.
 pub fn page(plan: &Plan) -> Page {
@@ -14,13 +14,23 @@ pub fn page(plan: &Plan) -> Page {
         let candle = name(&candle.to_string(), NAME);
         Block::Paragraph(line!["Built against the candle ", candle, ", by ", command("bench-diff ci")])
     });
+    let engines = plan.engines.iter().map(|engine| Block::Paragraph(program(engine)));
     let names = Names::of(plan.cases.iter().map(|planned| planned.case.id.as_str()));
     let pattern = names.pattern().map(|pattern| Block::Paragraph(line!["Cases: ", pattern]));
     Page {
         headline: line!["Suite ", name(&plan.suite, NAME), " on ", name(&plan.device.name, NAME), memory],
-        top: candle.into_iter().chain(pattern).collect(),
+        top: candle.into_iter().chain(engines).chain(pattern).collect(),
         body: vec![Block::Table(table(&plan.cases, &names)), Block::Paragraph(summary(plan))],
         end: vec![Block::List(refused(&plan.cases))],
+    }
+}
+
+/// `Engine ./target/release/my-engine, which cargo build --release builds`
+fn program(PlannedEngine { command, build }: &PlannedEngine) -> Line {
+    let said = line!["Engine ", name(&command.join(" "), NAME)];
+    match build.as_deref() {
+        None | Some([]) => said,
+        Some(build) => line![said, ", which ", name(&build.join(" "), NAME), " builds first"],
     }
 }
 

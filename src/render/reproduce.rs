@@ -69,7 +69,9 @@ impl Again {
                 let note = "# in a clone; add --build-command and --product, unless it is candle or bench-diff";
                 Self::in_turn(sides, vec![note.to_owned()], flags, report)
             }
-            (Some(Contenders::Candles), Some(sides)) => Self::in_turn(sides, Vec::new(), flags, report),
+            (Some(Contenders::Candles | Contenders::Engines), Some(sides)) => {
+                Self::in_turn(sides, Vec::new(), flags, report)
+            }
             (Some(Contenders::Programs), _) => {
                 let note = "# BASE and HEAD: the two programs".to_owned();
                 Self::in_turn(("BASE".to_owned(), "HEAD".to_owned()), vec![note], flags, report)

@@ -10,6 +10,8 @@ words! {
     Contenders {
         /// Two commits of the repository, built as its workflow builds them.
         Commits = "commits",
+        /// The engines of two commits of the repository, as its configuration says how to build and start them.
+        Engines = "engines",
         /// bench-diff, built against two candles.
         Candles = "candles",
         /// Programs that somebody named.

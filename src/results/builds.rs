@@ -1,8 +1,20 @@
 //! Which sessions are of one build.
 
-use super::{Outcome, Program, Session};
+use super::{Outcome, Program, Run, Session};
 
 impl Session {
+    /// What was measured: the engine, where every run is of one that is a program of its own; else what measured it.
+    pub fn measured(&self) -> &Program {
+        let of_engine = |run: &Run| match &run.outcome {
+            Outcome::Ok(measured) => measured.program.is_some(),
+            Outcome::Failed(_) => true,
+        };
+        match self.engines()[..] {
+            [engine] if self.runs.iter().all(of_engine) => engine,
+            _ => &self.program,
+        }
+    }
+
     /// Certainly of the same build: of one file, or of one commit without local changes.
     pub fn is_surely_of_one_build_with(&self, other: &Self) -> bool {
         let same_file = self.program_sha256.is_some() && self.program_sha256 == other.program_sha256;

@@ -24,6 +24,7 @@ impl Job<'_> {
         };
         Err(Error::usage(format!("what would be measured is {what}, and nothing of the pull request is in it")).hint(
             "for candle or a fork of it, set `candle` (--candle); for another program, `build-command` and `head-binary`; \
+             for an engine of your own, `command` and `build` in the configuration; \
              `allow-unrelated` (--allow-unrelated) measures all the same",
         ))
     }

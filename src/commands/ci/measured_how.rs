@@ -14,6 +14,7 @@ impl Job<'_> {
         let Self { args, suite, sides, about, .. } = self;
         let contenders = match sides {
             Sides::Command(_) => Contenders::Commits,
+            Sides::Engines(_) => Contenders::Engines,
             Sides::Candle(built) if built.base.is_none() => Contenders::Candles,
             Sides::Binaries { base: Some(_), .. } | Sides::Candle(_) => Contenders::Programs,
             Sides::Binaries { head: Some(_), .. } => Contenders::Program,

@@ -20,12 +20,15 @@ use crate::case::{Case, DeviceKind, Dtype, ImplementationName};
 use crate::device::Capacity;
 use crate::models::{self, Model};
 
+/// Its name.
+pub const NAME: &str = "command";
+
 /// The engine, before it has started anything.
 pub struct CommandKind;
 
 impl EngineKind for CommandKind {
     fn name(&self) -> &'static str {
-        "command"
+        NAME
     }
 
     fn implementations(&self) -> &'static [(&'static str, &'static str)] {

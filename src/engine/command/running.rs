@@ -76,10 +76,8 @@ impl RunningProgram {
         Request::Load {
             protocol: self.protocol,
             model: spec.model.clone(),
-            directory: spec
-                .directory
-                .as_deref()
-                .map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned())),
+            // The program may be started elsewhere.
+            directory: spec.directory.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone())),
             revision: spec.revision.clone(),
             weights: spec.weights.into(),
             quantization: spec.quantization.into(),
