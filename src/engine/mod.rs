@@ -7,7 +7,6 @@ pub mod command;
 mod engine_error;
 mod generation;
 pub mod greedy;
-pub mod hub;
 mod loaded;
 mod needs;
 pub mod profile;

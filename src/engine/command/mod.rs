@@ -77,7 +77,7 @@ struct Command {
 
 impl Command {
     fn load(spec: &ModelSpec, progress: Progress) -> Result<Self, EngineError> {
-        let (mut program, itself) = RunningProgram::start(&spec.command, spec.weights)?;
+        let (mut program, itself) = RunningProgram::start(spec)?;
         program.ask(&program.loading(spec))?;
         loop {
             match program.answer()?.answer {

@@ -47,7 +47,7 @@ pub fn check(spec: &ModelSpec, limit: Duration) -> Vec<Check> {
     whole_conversation(&mut checks, started, spec);
     let again = checks.start("starts a second time", spec, limit);
     checks.after("ends when its input closes", again, |(mut program, _)| ended(program.close()));
-    let third = RunningProgram::start_within(&spec.command, spec.weights, limit).ok();
+    let third = RunningProgram::start_within(spec, limit).ok();
     checks.after("refuses a device that isn't there", third, |(program, _)| refuses(program, spec));
     checks.0
 }
@@ -106,7 +106,7 @@ struct Checks(Vec<Check>);
 
 impl Checks {
     fn start(&mut self, promise: &'static str, spec: &ModelSpec, limit: Duration) -> Option<(RunningProgram, String)> {
-        let started = RunningProgram::start_within(&spec.command, spec.weights, limit);
+        let started = RunningProgram::start_within(spec, limit);
         self.note(promise, started.map(|(program, hello)| (hello.describe(), (program, hello.name))).map_err(said))
     }
 

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::answers::{Arrivals, Arrived};
-use crate::case::WeightsSource;
 use crate::child::{Conversation, Environment, Launch, Next, Stop, clean};
 use crate::engine::protocol::{self, Answer, ErrorKind, Request, VERSION};
 use crate::engine::{EngineError, Generation, ModelSpec};
@@ -30,21 +29,16 @@ pub struct RunningProgram {
 
 impl RunningProgram {
     /// Starts it, and hears its hello.
-    pub fn start(command: &[String], weights: WeightsSource) -> Result<(Self, Program), EngineError> {
-        Self::start_within(command, weights, NO_LIMIT)
+    pub fn start(spec: &ModelSpec) -> Result<(Self, Program), EngineError> {
+        Self::start_within(spec, NO_LIMIT)
     }
 
     /// The same, with a limit for each answer.
-    pub fn start_within(
-        command: &[String],
-        weights: WeightsSource,
-        limit: Duration,
-    ) -> Result<(Self, Program), EngineError> {
-        let [path, args @ ..] = command else {
+    pub fn start_within(spec: &ModelSpec, limit: Duration) -> Result<(Self, Program), EngineError> {
+        let [path, args @ ..] = &spec.command[..] else {
             return Err(EngineError::refused("there is no program to start", "name it in `command`"));
         };
-        let environment = Environment::measured(weights == WeightsSource::Hub);
-        let launch = Launch::of(Path::new(path), environment).args(args);
+        let launch = Launch::of(Path::new(path), Environment::measured(spec.hub_token())).args(args);
         let conversation = Conversation::open(&launch).map_err(EngineError::at(path))?;
         let mut program = Self { conversation, name: path.clone(), protocol: VERSION, limit };
         let hello = program.hello()?;

@@ -16,7 +16,7 @@ use http_client::Client;
 use started_server::StartedServer;
 
 use super::{Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal};
-use crate::case::{Case, DeviceKind, Dtype, ImplementationName, WeightsSource};
+use crate::case::{Case, DeviceKind, Dtype, ImplementationName};
 use crate::device::Capacity;
 use crate::models::{self, Model};
 use crate::results::Program;
@@ -101,7 +101,7 @@ impl Server {
         let mut warnings = Vec::new();
         let started = match &server.start[..] {
             [] => None,
-            command => Some(StartedServer::start(command, spec.weights == WeightsSource::Hub, &client)?),
+            command => Some(StartedServer::start(command, spec.hub_token(), &client)?),
         };
         if started.is_none() {
             warnings.push("the server ran before and goes on: its runs are of one process".to_owned());

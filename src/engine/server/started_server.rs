@@ -25,7 +25,7 @@ impl Message for Log {
 
 impl StartedServer {
     /// Starts it and waits until it lists its models. Whoever measures has a limit for that.
-    pub fn start(command: &[String], downloads: bool, client: &Client) -> Result<Self, EngineError> {
+    pub fn start(command: &[String], hub_token: Option<&str>, client: &Client) -> Result<Self, EngineError> {
         let [program, args @ ..] = command else {
             return Err(EngineError::refused("there is no server to start", "name it in `start`"));
         };
@@ -35,7 +35,7 @@ impl StartedServer {
                 "end it, or leave `start` out to measure that one",
             ));
         }
-        let launch = Launch::of(Path::new(program), Environment::measured(downloads)).args(args);
+        let launch = Launch::of(Path::new(program), Environment::measured(hub_token)).args(args);
         let mut server = Self(Conversation::open(&launch).map_err(EngineError::at(program))?);
         while !client.is_ready() {
             server.check(program)?;
