@@ -12,7 +12,7 @@ use crate::suggest;
 
 /// Words of the field that stand elsewhere: calling them unknown would mislead.
 const ELSEWHERE: [(&str, &str, &str); 2] =
-    [("weights", "modelscope", "hub = \"modelscope\""), ("weights", "huggingface", "hub = \"huggingface\"")];
+    [("weights", "modelscope", "hub = \"modelscope\""), ("weights", "huggingface", "weights = \"hub\"")];
 
 /// Everything in the file that the schema forbids.
 pub fn check(source: &Source, schema: &Schema) -> Checked {

@@ -48,7 +48,8 @@ impl HubError {
     /// A file of a cache.
     pub fn at<E: Into<Cause>>(path: &Path) -> impl FnOnce(E) -> Self {
         let why = format!("can't write {}", path.display());
-        move |source| Self { source: Some(source.into()), ..Self::new(why) }
+        let error = Self::new(why).hint("set HF_HUB_CACHE or MODELSCOPE_CACHE to a directory that you may write");
+        move |source| Self { source: Some(source.into()), ..error }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::case::Quantization;
 use crate::catalog::{Catalog, Entry, GENERATED};
 use crate::hub::Held;
 use crate::number::{bytes, count, decimal};
-use crate::page::{Block, Cell, Column, Line, Page, Table, command, foreign, line, name};
+use crate::page::{Align, Block, Cell, Column, Line, Page, Table, command, foreign, line, name};
 
 /// A row a model; where those lie that are here.
 pub fn page(catalog: &Catalog) -> Page {
@@ -32,10 +32,11 @@ fn table(catalog: &Catalog) -> Table {
         Column::right("Download", |entry: &Entry| entry.download_bytes.map_or("by file".into(), |it| line![bytes(it)])),
     ];
     if catalog.device.is_some() {
-        columns.push(Column::right("Longest context", context));
+        columns.push(Column::new(vec!["Longest".into(), "context".into()], Align::Right, context));
     }
-    columns
-        .push(Column::left("In the cache of", |entry: &Entry| Line::joined(entry.cached.iter().map(in_cache), ", ")));
+    columns.push(Column::left("In the cache of", |entry: &Entry| {
+        Line::joined(entry.cached.iter().map(|held| name(held.hub.word(), NAME)), ", ")
+    }));
     Table { wide: true, ..Table::of(columns, &catalog.models) }
 }
 
@@ -51,14 +52,9 @@ fn weights(entry: &Entry) -> &'static str {
 fn context(entry: &Entry) -> Cell {
     match (entry.fits, entry.longest_context) {
         (_, Some(context)) => count(context as usize).into(),
-        (Some(false), None) => "doesn't fit".into(),
+        (Some(false), None) => "none".into(),
         _ => Cell::default(),
     }
-}
-
-fn in_cache(held: &Held) -> Line {
-    let begun = if held.complete { "" } else { " (not whole)" };
-    line![name(held.hub.word(), NAME), begun]
 }
 
 /// Where each cached model lies.
@@ -66,7 +62,8 @@ fn places(models: &[Entry]) -> Vec<Line> {
     let held = models.iter().flat_map(|entry| entry.cached.iter().map(move |held| (entry, held)));
     let place = |(entry, held): (&Entry, &Held)| {
         let path = held.path.display().to_string();
-        line![name(short(&entry.id), NAME), ": ", bytes(held.bytes), " in ", foreign(&path, SENTENCE)]
+        let whole = if held.complete { " in " } else { ", not whole, in " };
+        line![name(short(&entry.id), NAME), ": ", bytes(held.bytes), whole, foreign(&path, SENTENCE)]
     };
     held.map(place).collect()
 }

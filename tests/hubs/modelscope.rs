@@ -177,7 +177,7 @@ fn wrong_bytes_are_downloaded_once_more_and_then_an_error() {
 fn refusals_say_what_to_do() {
     let refuse = |status: &'static str, words: &'static str| {
         let server = Server::start(move |_, _| Response::new(status, words));
-        pull(&machine(&server)).error()
+        pull(&machine(&server)).error().replace(&server.endpoint, "https://hub.example")
     };
     let missing = Server::start(|request, _| usual(request));
     let missing = machine(&missing).run(&["models", "pull", "Qwen/Qwen2.5-0.6B-Instruct", "--hub", "modelscope"]);
@@ -334,11 +334,26 @@ fn ctrl_c_keeps_what_is_there() {
     let ended = machine.ended(child.wait_with_output().unwrap());
     assert_eq!(ended.exit, 130, "{}", ended.err);
     assert!(ended.err.contains("stopped") && ended.err.contains("the same command goes on"), "{}", ended.err);
-    server.requests();
     let again = pull(&machine);
     assert!(again.err.contains("here already"), "{}", again.err);
     again.fine();
-    assert_eq!(server.asked_for("model.safetensors")[0].from(), 1000);
+    assert_eq!(server.asked_for("model.safetensors")[1].from(), 1000);
+}
+
+/// The setting reaches the program that measures, and so does the token of that hub. The model is too small for the prompt.
+#[test]
+fn a_measured_model_comes_from_the_configured_hub() {
+    let server = Server::start(|request, _| usual(request));
+    let machine = machine(&server).with("MODELSCOPE_API_TOKEN", TOKEN);
+    let config = format!(
+        "hub = \"modelscope\"\ndevice = \"cpu\"\ncontext-lengths = [1]\ngenerated-length = 2\nruns = 1\n[suites.a]\nmodels = \
+         [\"{MODEL}\"]\n"
+    );
+    std::fs::write(machine.path("bench-diff.toml"), config).unwrap();
+    let ended = machine.run(&["run", "--output", "results.json"]);
+    let asked = server.requests();
+    assert!(asked.iter().any(|request| request.path.ends_with("model.safetensors")), "{asked:?}\n{}", ended.err);
+    assert!(asked.iter().all(|request| request.is_authorized(TOKEN)), "{asked:?}");
 }
 
 /// Bounded, without a time that would have to be kept.
