@@ -5,7 +5,7 @@ use crate::word::{Word, name, words};
 words! {
     /// Where the weights come from.
     WeightsSource {
-        /// The Hugging Face Hub.
+        /// The Hugging Face Hub, or ModelScope.
         Hub = "hub",
         /// A directory with config.json and safetensors.
         Local = "local",

@@ -6,6 +6,7 @@
 mod baseline;
 mod calibrate;
 pub mod case;
+mod catalog;
 mod child;
 mod ci;
 mod cli;
@@ -24,6 +25,7 @@ mod formats;
 mod git;
 pub mod github;
 mod hex;
+mod hub;
 mod io;
 pub mod measure;
 pub mod metric;

@@ -2,6 +2,8 @@
 //!
 //! The numbers are those of the published config.json files.
 
+mod checkpoint_size;
+
 use std::sync::LazyLock;
 
 use crate::case::{Dtype, Quantization};

@@ -85,7 +85,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("candle_core", &["engine"]),
     ("candle_nn", &["engine"]),
     ("candle_transformers", &["engine"]),
-    ("hf_hub", &["engine"]),
+    ("reqwest", &["engine", "hub"]),
     ("nvml_wrapper", &["device"]),
     ("octocrab", &["github"]),
     ("saphyr_parser", &["doctor"]),

@@ -30,8 +30,18 @@ const NETWORK: &[&str] = &[
 ];
 const RUNNING: &[&str] = &["LD_LIBRARY_PATH", "RAYON_NUM_THREADS", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 const RUNNING_FAMILIES: &[&str] = &["LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "BENCH_DIFF_WORKER_"];
-/// Downloading weights needs these, and nothing else does: the one secret that a child may get is Hugging Face's.
-const HUB: &[&str] = &["HF_HOME", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_TOKEN", "HF_HUB_OFFLINE"];
+/// Where weights are downloaded from and to. Nothing else needs these.
+const HUB: &[&str] = &[
+    "HF_HOME",
+    "HF_HUB_CACHE",
+    "HUGGINGFACE_HUB_CACHE",
+    "HF_ENDPOINT",
+    "HF_HUB_OFFLINE",
+    "HF_TOKEN_PATH",
+    "MODELSCOPE_CACHE",
+    "MODELSCOPE_ENDPOINT",
+    "MODELSCOPE_DOMAIN",
+];
 const BUILDING: &[&str] = &[
     // Compilers, and what they look for where.
     "AR",
@@ -112,10 +122,14 @@ const GIT: &[(&str, &str)] = &[
 ];
 
 impl Environment {
-    /// For the measured program, which may come from a pull request. `downloads` when it has to get its weights.
-    pub fn measured(downloads: bool) -> Self {
+    /// For the measured program, which may come from a pull request. Where it has to get its weights, it is told where
+    /// from, and gets `hub_token`, the variable of the hub's token: the one secret of ours that a child may have.
+    pub fn measured(hub_token: Option<&str>) -> Self {
         let environment = Self::of(&[COMMON, USER, RUNNING], RUNNING_FAMILIES);
-        if downloads { environment.and(Self::of(&[HUB, NETWORK], &[])) } else { environment }
+        match hub_token {
+            Some(token) => environment.and(Self::of(&[HUB, NETWORK, &[token]], &[])),
+            None => environment,
+        }
     }
 
     /// For what builds programs: no secret, whatever it is called. `extra` are the names that the user adds.

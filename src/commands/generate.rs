@@ -11,6 +11,7 @@ use crate::engine::greedy::{Generated, Logit, Step};
 use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::flags;
+use crate::hub::HubName;
 use crate::io::Io;
 use crate::page::terminal;
 use crate::render;
@@ -27,7 +28,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A model's id on the Hugging Face Hub, or a directory with config.json and safetensors
+    /// A model's id on the hub, or a directory with config.json and safetensors
     model: String,
 
     /// The prompt as token ids: 1,2,3 or @FILE (ids separated by commas or white space, or a JSON list)
@@ -54,7 +55,11 @@ pub struct Args {
     #[arg(long, value_parser = flags::word::<WeightsSource>())]
     weights: Option<WeightsSource>,
 
-    /// The branch, tag or commit on the hub [default: main]
+    /// Which hub has the weights [default: huggingface]
+    #[arg(long, value_parser = flags::word::<HubName>())]
+    hub: Option<HubName>,
+
+    /// The branch, tag or commit on the hub [default: main, or ModelScope's master]
     #[arg(long)]
     revision: Option<String>,
 
@@ -171,6 +176,7 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         },
         directory: if weights == WeightsSource::Hub { None } else { directory },
         revision: args.revision.clone(),
+        hub: args.hub.unwrap_or_default(),
         weights,
         implementation: args.implementation.clone().unwrap_or_else(|| usual.implementation.clone()),
         gpus: super::ordinals(&machine, device, args.gpus.as_ref())?,

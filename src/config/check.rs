@@ -10,8 +10,9 @@ use super::engines;
 use super::source::{Problem, Source};
 use crate::suggest;
 
-/// Words of the field for what isn't supported yet: calling them unknown would mislead.
-const NOT_YET: [(&str, &str); 1] = [("weights", "modelscope")];
+/// Words of the field that stand elsewhere: calling them unknown would mislead.
+const ELSEWHERE: [(&str, &str, &str); 2] =
+    [("weights", "modelscope", "hub = \"modelscope\""), ("weights", "huggingface", "weights = \"hub\"")];
 
 /// Everything in the file that the schema forbids.
 pub fn check(source: &Source, schema: &Schema) -> Checked {
@@ -103,11 +104,9 @@ impl<'a> Checker<'a> {
         let offset = value.span().start;
         match value.get_ref().as_str() {
             Some(word) if words.contains(&word) || engines::is_hidden(key, word) => {}
-            Some(word) if NOT_YET.contains(&(key, word)) => {
-                self.problem(
-                    offset,
-                    format!("`{key} = \"{word}\"` is not supported yet: use {}", suggest::one_of(words)),
-                );
+            Some(word) if elsewhere(key, word).is_some() => {
+                let instead = elsewhere(key, word).unwrap_or_default();
+                self.problem(offset, format!("`{key} = \"{word}\"` is written `{instead}`"));
             }
             Some(word) => self.problem(offset, format!("`{key}` can't be `{word}`: {}", suggest::hint(word, words))),
             None => self.problem(offset, format!("`{key}` must be {}", suggest::one_of(words))),
@@ -145,6 +144,11 @@ impl<'a> Checker<'a> {
         let near = || real().find(|schema| type_of(schema) != "object").or_else(|| real().next());
         real().find(suits).or_else(near).unwrap_or(schema)
     }
+}
+
+/// How the setting is written that somebody means by this.
+fn elsewhere(key: &str, word: &str) -> Option<&'static str> {
+    ELSEWHERE.iter().find(|(wrong, value, _)| (*wrong, *value) == (key, word)).map(|(_, _, right)| *right)
 }
 
 /// The words of an enumeration: `enum`, or `oneOf` constants with descriptions.

@@ -15,6 +15,7 @@ use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantizatio
 use crate::device::GpuList;
 use crate::engine::ServerSpec;
 use crate::flags;
+use crate::hub::HubName;
 use crate::thresholds::{AUTO, NoiseThreshold};
 
 /// Longest context that Qwen2.5 supports, prompt and generated tokens together.
@@ -96,9 +97,12 @@ pub struct ModelSettings {
     /// Where the weights come from [default: hub, or local for a directory]
     #[arg(long, value_parser = flags::word::<WeightsSource>())]
     pub weights: Option<WeightsSource>,
-    /// Branch, tag or commit of the weights on the hub [default: main]
+    /// Branch, tag or commit of the weights on the hub [default: main, or ModelScope's master]
     #[arg(long)]
     pub revision: Option<String>,
+    /// Which hub has the weights [default: huggingface]
+    #[arg(long, value_parser = flags::word::<HubName>())]
+    pub hub: Option<HubName>,
     /// How the weights are quantized [default: none]
     #[arg(long, value_parser = flags::word::<Quantization>())]
     pub quantization: Option<Quantization>,

@@ -181,6 +181,7 @@ impl<'a> Resolver<'a> {
             revision: self
                 .pick_model(entry, |settings| settings.revision.clone())
                 .filter(|_| weights == WeightsSource::Hub),
+            hub: self.pick_model(entry, |settings| settings.hub).unwrap_or_default(),
             weights,
             quantization: self.pick_model(entry, |settings| settings.quantization).unwrap_or(published),
             dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or(usual_dtype),

@@ -66,6 +66,7 @@ fn add_model_settings(settings: &ModelSettings, flags: &mut Flags) {
     let ModelSettings {
         weights,
         revision,
+        hub,
         quantization,
         dtype,
         engine,
@@ -81,6 +82,7 @@ fn add_model_settings(settings: &ModelSettings, flags: &mut Flags) {
     } = settings;
     flags.add("--weights", weights.as_ref());
     flags.add("--revision", revision.as_ref());
+    flags.add("--hub", hub.as_ref());
     flags.add("--quantization", quantization.as_ref());
     flags.add("--dtype", dtype.as_ref());
     flags.add("--engine", engine.as_ref());

@@ -3,7 +3,8 @@
 use super::found::Check;
 use crate::case::WeightsSource;
 use crate::config::{Suite, SuiteModel};
-use crate::engine::{ModelSpec, foreign_program, hub};
+use crate::engine::{ModelSpec, foreign_program};
+use crate::hub::{self, Directory, Hub, ModelId};
 
 const MODEL: &str = "model";
 
@@ -45,26 +46,24 @@ fn program_of(program: &str, model: &SuiteModel) -> Option<Check> {
 
 fn local(spec: &ModelSpec) -> Check {
     let Some(directory) = &spec.directory else { return Check::missing(MODEL, "local weights without a directory") };
-    let files = std::fs::read_dir(directory).into_iter().flatten().filter_map(Result::ok);
-    let has_weights =
-        files.map(|file| file.path()).any(|file| file.extension().is_some_and(|end| end == "safetensors"));
-    let place = directory.display();
-    if has_weights {
+    let (place, model) = (directory.display(), ModelId::of_directory(&spec.model));
+    if Directory(directory.clone()).cached(&model, None).is_some() {
         return Check::fine(MODEL, format!("{place} has weights"));
     }
-    Check::missing(MODEL, format!("{place} has no safetensors"))
+    Check::missing(MODEL, format!("{place} has no safetensors, or not all of them"))
         .hint("put them there, or set `weights = \"generated\"`")
 }
 
 fn of_hub(spec: &ModelSpec) -> Check {
-    let model = &spec.model;
-    if hub::is_cached(model, spec.revision.as_deref()) {
-        return Check::fine(MODEL, format!("{model} is in the hub's cache"));
+    let (model, title) = (&spec.model, spec.hub.title());
+    if let Some((hub, _)) = hub::here(spec.hub, model, spec.revision.as_deref()) {
+        return Check::fine(MODEL, format!("{model} is in the cache of {}", hub.title()));
     }
     if hub::is_offline() {
-        return Check::missing(MODEL, format!("{model} isn't in the hub's cache, and HF_HUB_OFFLINE is set"))
+        return Check::missing(MODEL, format!("{model} isn't in the cache of any hub, and HF_HUB_OFFLINE is set"))
             .hint("unset it to download, or set `weights = \"generated\"`");
     }
-    Check::note(MODEL, format!("{model} isn't in the hub's cache: the first run downloads it"))
-        .hint("a private model needs HF_TOKEN; `weights = \"generated\"` needs no download")
+    let token = spec.hub.token_variable();
+    Check::note(MODEL, format!("{model} isn't in the cache of {title}: the first run downloads it"))
+        .hint(format!("`bench-diff models pull {model}` does so now; a private model needs {token}"))
 }

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::error::{Advice, Cause};
+use crate::error::{Advice, Cause, sentence};
+use crate::hub::HubError;
 
 /// What went wrong in an engine, as far as measuring must tell it apart.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +42,16 @@ impl EngineError {
     pub fn at<E: Into<Cause>>(path: impl Into<PathBuf>) -> impl FnOnce(E) -> Self {
         let path = path.into();
         move |source| Self::File { path, source: source.into() }
+    }
+}
+
+impl From<HubError> for EngineError {
+    fn from(error: HubError) -> Self {
+        let (why, hint) = (sentence(&error), error.advice().map(str::to_owned));
+        match hint {
+            Some(hint) => Self::Refused { why, hint },
+            None => Self::Failed(why),
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub fn launch(command: &[String], directory: Option<&Path>, environment: Environ
 
 /// Why it can't be started, in one sentence, as far as that is certain.
 pub fn lacking(command: &[String], directory: Option<&Path>) -> Option<String> {
-    let launch = launch(command, directory, Environment::measured(false))?;
+    let launch = launch(command, directory, Environment::measured(None))?;
     let name = command.first()?;
     match launch.find() {
         Ok(_) => lacking_script(command, directory),

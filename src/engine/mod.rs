@@ -9,7 +9,6 @@ mod engine_error;
 pub mod foreign_program;
 mod generation;
 pub mod greedy;
-pub mod hub;
 mod loaded;
 mod needs;
 pub mod profile;

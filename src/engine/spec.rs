@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ENGINES;
 use crate::case::{Case, DeviceKind, Dtype, EngineName, ImplementationName, Quantization, WeightsSource};
 use crate::device::Ordinals;
+use crate::hub::HubName;
 
 /// Everything an engine needs to load a model. Unlike a [`Case`], which may come from anywhere, it is to be run: its
 /// words are known, and engine and implementation stand in the table of engines or are refused.
@@ -21,6 +22,9 @@ pub struct ModelSpec {
     /// The branch, tag or commit to take from the hub.
     #[serde(default)]
     pub revision: Option<String>,
+    /// Which hub.
+    #[serde(default)]
+    pub hub: HubName,
     /// Where the weights come from.
     pub weights: WeightsSource,
     /// How they are quantized.
@@ -82,6 +86,11 @@ pub struct ServerSpec {
 }
 
 impl ModelSpec {
+    /// The variable of the token that downloading the weights may need; `None` where nothing is downloaded.
+    pub fn hub_token(&self) -> Option<&'static str> {
+        (self.weights == WeightsSource::Hub).then(|| self.hub.token_variable())
+    }
+
     /// A model with generated weights, and everything else as is usual on `device`. Its length is not known yet.
     pub fn generated(model: impl Into<String>, device: DeviceKind) -> Self {
         let engine = ENGINES[0];
@@ -90,6 +99,7 @@ impl ModelSpec {
             model: model.into(),
             directory: None,
             revision: None,
+            hub: HubName::DEFAULT,
             weights: WeightsSource::Generated,
             quantization: Quantization::None,
             dtype,

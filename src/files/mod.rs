@@ -16,9 +16,11 @@ mod folder;
 pub(crate) mod leftover;
 pub(crate) mod lock;
 mod output;
+mod partial;
 mod place;
 mod scratch;
 
 pub use folder::Folder;
 pub use output::{Output, append, write};
+pub use partial::{Partial, free_bytes, link};
 pub use scratch::Scratch;

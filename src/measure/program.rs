@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 
 use super::engines_of_side::EnginesOfSide;
 use super::protocol::{Event, Job};
-use crate::case::WeightsSource;
 use crate::child::{Conversation, Environment, Launch, beside_the_caller, clean};
 use crate::config::{Suite, SuiteModel};
 use crate::device::Gpus;
@@ -113,7 +112,7 @@ impl Worker {
     }
 
     fn launch(&self, spec: &ModelSpec, threads: Option<u32>) -> Launch {
-        let environment = Environment::measured(spec.weights == WeightsSource::Hub);
+        let environment = Environment::measured(spec.hub_token());
         let environment = match spec.server.as_ref().and_then(|server| server.api_key_env.as_deref()) {
             Some(variable) => environment.and_ours(variable),
             None => environment,

@@ -15,6 +15,7 @@ pub mod doctor;
 mod facts;
 pub mod greedy_tokens;
 mod headline;
+pub mod models_table;
 mod next_step;
 pub mod planned_cases;
 pub mod profile_tables;

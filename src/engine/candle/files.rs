@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::qwen2::config::ModelConfig;
 use crate::case::{Quantization, WeightsSource};
-use crate::engine::{EngineError, ModelSpec, Progress, hub};
-use crate::models;
+use crate::engine::{EngineError, ModelSpec, Progress};
+use crate::{hub, models};
 
 /// A model's files on this machine.
 pub enum Files {
@@ -19,13 +19,26 @@ pub enum Files {
     },
 }
 
+/// Who loads a model wants to know of downloading it, too.
+struct Loading<'a>(Progress<'a>);
+
+impl hub::Watcher for Loading<'_> {
+    fn progress(&mut self, done: u64, total: u64) {
+        (self.0)(done, total);
+    }
+
+    fn notice(&mut self, what: &str) {
+        tracing::warn!("{what}");
+    }
+}
+
 impl Files {
     /// Those that `spec` names; downloads what isn't in the cache yet.
     pub fn find(spec: &ModelSpec, progress: Progress) -> Result<Self, EngineError> {
         match (spec.weights, &spec.directory) {
             (WeightsSource::Hub, _) => {
-                let snapshot = hub::download(&spec.model, spec.revision.as_deref(), progress)?;
-                Ok(Self::Directory { path: snapshot.directory, revision: Some(snapshot.commit) })
+                let snapshot = hub::find(spec.hub, &spec.model, spec.revision.as_deref(), &mut Loading(progress))?;
+                Ok(Self::Directory { path: snapshot.directory, revision: snapshot.commit })
             }
             (WeightsSource::Local | WeightsSource::Generated, Some(directory)) => {
                 Ok(Self::Directory { path: directory.clone(), revision: None })

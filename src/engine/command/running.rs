@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::answers::{Arrivals, Arrived};
-use crate::case::WeightsSource;
 use crate::child::{Conversation, Environment, Next, Stop, clean};
 use crate::engine::protocol::{self, Answer, ErrorKind, Request, VERSION};
 use crate::engine::{EngineError, Generation, ModelSpec, foreign_program};
@@ -44,7 +43,7 @@ impl RunningProgram {
 
     /// The same, with limits.
     pub fn start_within(spec: &ModelSpec, limits: Limits) -> Result<(Self, Program), EngineError> {
-        let environment = Environment::measured(spec.weights == WeightsSource::Hub);
+        let environment = Environment::measured(spec.hub_token());
         let launch = foreign_program::launch(&spec.command, spec.start_directory.as_deref(), environment);
         let launch =
             launch.ok_or_else(|| EngineError::refused("there is no program to start", "name it in `command`"))?;

@@ -25,7 +25,7 @@ use super::{
     Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, Served, ServerSpec,
     foreign_program,
 };
-use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Traffic, WeightsSource};
+use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Traffic};
 use crate::child::Environment;
 use crate::device::Capacity;
 use crate::models::{self, Model};
@@ -132,7 +132,7 @@ impl Server {
         let started = match &server.start[..] {
             [] => None,
             command => {
-                let environment = Environment::measured(spec.weights == WeightsSource::Hub);
+                let environment = Environment::measured(spec.hub_token());
                 let launch = foreign_program::launch(command, spec.start_directory.as_deref(), environment);
                 launch.map(|launch| StartedServer::start(&launch, &client)).transpose()?
             }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Event;
 use crate::case::{Case, DeviceKind, Dtype, EngineName, ImplementationName, Quantization, WeightsSource};
 use crate::engine::ModelSpec;
+use crate::hub::HubName;
 use crate::results::{self, Ceilings, Program, Settings, v2};
 
 #[derive(Deserialize)]
@@ -46,6 +47,7 @@ impl From<Job> for super::Job {
             model: model.model,
             directory: model.directory,
             revision: model.revision,
+            hub: HubName::DEFAULT,
             weights: model.weights,
             quantization: model.quantization,
             dtype: model.dtype,

@@ -8,13 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::engine::EngineError;
+use crate::hub::{INDEX, SINGLE};
 use crate::recognize::{self, Foreign, recognize};
-
-/// Which file of a checkpoint holds which tensor, where there are several.
-pub const INDEX: &str = "model.safetensors.index.json";
-
-/// Of the only file where there is one.
-pub const SINGLE: &str = "model.safetensors";
 
 /// As the format's own library has it: nothing larger is a header.
 const MAX_HEADER: u64 = 100_000_000;

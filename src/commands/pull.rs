@@ -1,0 +1,73 @@
+//! `bench-diff models pull`
+
+use super::pull_progress::Shown;
+use crate::child::Stop;
+use crate::error::{Error, Exit, Result};
+use crate::flags;
+use crate::hub::{self, Fault, HubError, HubName, ModelId, Selection};
+use crate::io::Io;
+use crate::{models, suggest};
+
+/// Download models into the hub's cache
+///
+/// What is there already isn't downloaded again, and what was interrupted goes on. Sizes and SHA-256 are checked.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// Ids of models; `Qwen/` may be left out
+    #[arg(required = true, value_name = "ID")]
+    models: Vec<String>,
+    /// Which hub to download from, and whose cache to use
+    #[arg(long, default_value_t, value_parser = flags::word::<HubName>())]
+    hub: HubName,
+    /// Branch, tag or commit [default: main, or ModelScope's master]
+    #[arg(long)]
+    revision: Option<String>,
+    /// Only files whose names match, `*` being anything; GGUF models need it (repeatable)
+    #[arg(long, value_name = "PATTERN")]
+    include: Vec<String>,
+}
+
+const EXAMPLES: &str = "Examples:
+  bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct Qwen2.5-7B-Instruct
+  bench-diff models pull Qwen/Qwen2.5-7B-Instruct --hub modelscope
+  bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct-GGUF --include '*q4_k_m*'";
+
+pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
+    let ids: Vec<ModelId> = args.models.iter().map(|model| id(model)).collect::<Result<_>>()?;
+    let wanted = match &args.include[..] {
+        [] => Selection::Model,
+        patterns => Selection::Matching(patterns.to_vec()),
+    };
+    let stop = Stop::on_signals();
+    for model in &ids {
+        let mut shown = Shown::new(model, stop, &mut io.err);
+        let snapshot = hub::pull(args.hub, model, args.revision.as_deref(), &wanted, &mut shown);
+        shown.end();
+        let snapshot = snapshot.map_err(failed)?;
+        writeln!(io.out, "{model} is in {}", snapshot.directory.display())?;
+    }
+    Ok(Exit::Success)
+}
+
+/// One of the collection, or anything else that looks like an id.
+fn id(text: &str) -> Result<ModelId> {
+    if let Some(model) = models::find(text) {
+        return ModelId::parse(&model.id).map_err(failed);
+    }
+    ModelId::parse(text).map_err(|_| {
+        let ids = models::all().iter().map(|model| model.id.as_str());
+        let hint = match suggest::nearest(text, ids) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => {
+                "`bench-diff models` lists those of Qwen2.5; others have an owner, as in `Qwen/Qwen2.5-7B`".to_owned()
+            }
+        };
+        Error::usage(format!("`{text}` is no model's id")).hint(hint)
+    })
+}
+
+fn failed(error: HubError) -> Error {
+    let exit = if error.fault == Fault::Stopped { Exit::Interrupted } else { Exit::Usage };
+    Error::of(exit, error)
+}
