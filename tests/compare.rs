@@ -11,6 +11,8 @@ mod certain;
 mod compare_support;
 #[path = "compare/confirm.rs"]
 mod confirm;
+#[path = "compare/convert.rs"]
+mod convert;
 #[path = "compare/differences.rs"]
 mod differences;
 #[path = "compare/equal_builds.rs"]
@@ -21,6 +23,8 @@ mod files;
 mod foreign;
 #[path = "compare/gate.rs"]
 mod gate;
+#[path = "compare/many.rs"]
+mod many;
 #[path = "compare/noise.rs"]
 mod noise;
 #[path = "compare/occasions.rs"]

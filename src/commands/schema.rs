@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use schemars::{Schema, schema_for};
 
-use super::compare::Output;
+use super::compare::{Output, sides_of_files};
 use crate::config::File;
 use crate::engine::protocol::Line;
 use crate::error::{Exit, Result};
@@ -34,6 +34,8 @@ enum Format {
     Report,
     /// What `compare --format json` prints
     Comparison,
+    /// What `compare --format json` prints of more than two files
+    Sides,
     /// A line of the protocol between bench-diff and an engine that is a program of its own
     EngineProtocol,
 }
@@ -45,6 +47,7 @@ impl Format {
             Self::Results => schema_for!(Results),
             Self::Report => schema_for!(Report),
             Self::Comparison => schema_for!(Output),
+            Self::Sides => schema_for!(sides_of_files::Output),
             Self::EngineProtocol => schema_for!(Line),
         }
     }

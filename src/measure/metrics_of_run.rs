@@ -31,6 +31,8 @@ pub struct Sampled<'a> {
     pub loaded: &'a Loaded,
     /// What the device can do at most; absent where that is unknown or means nothing.
     pub ceilings: Option<&'a Ceilings>,
+    /// Its tokens were drawn, not the likeliest.
+    pub is_sampled: bool,
 }
 
 impl Sampled<'_> {
@@ -55,7 +57,8 @@ impl Sampled<'_> {
     /// Greedy decoding gives the same tokens every time, unless something is wrong.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.loaded.warnings.clone();
-        if self.generations.windows(2).any(|pair| pair[0].tokens != pair[1].tokens) {
+        let differ = self.generations.windows(2).any(|pair| pair[0].tokens != pair[1].tokens);
+        if differ && !self.is_sampled {
             warnings.push("the generations of one run gave different tokens".to_owned());
         }
         if self.generations.iter().flat_map(|generation| &generation.chunks).any(|chunk| chunk.tokens > 1) {
@@ -68,6 +71,7 @@ impl Sampled<'_> {
     fn metrics(&self, gaps: &[f64]) -> BTreeMap<MetricName, f64> {
         let (generated, after) = (self.generated(), self.after_first_chunk());
         let Seconds { prefill, decode, after_first, end_to_end } = self.seconds();
+        let sequences = f64::from(self.case.batch_size.max(1));
         let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / MIB as f64);
         let if_several = |value: f64| (generated > 1.0).then_some(value);
         let mut sorted = gaps.to_vec();
@@ -83,7 +87,11 @@ impl Sampled<'_> {
             Metric::Tpot => if_several(after_first * 1e3 / (generated - 1.0)),
             Metric::E2eLatency => Some(end_to_end * 1e3),
             Metric::Speed => Some(generated / end_to_end),
-            Metric::Energy => self.seen.energy_j.map(|joules| joules / (generated * self.generations.len() as f64)),
+            Metric::BatchThroughput => (sequences > 1.0).then_some(sequences * generated / end_to_end),
+            Metric::Energy => {
+                let tokens = sequences * generated * self.generations.len() as f64;
+                self.seen.energy_j.map(|joules| joules / tokens)
+            }
             Metric::PeakMemory => mib(self.seen.peak_bytes),
             Metric::AllocatedMemory => mib(self.allocated_bytes),
         };
@@ -139,6 +147,30 @@ impl Sampled<'_> {
         };
         (roofline.decode.is_some() || roofline.prefill.is_some()).then_some(roofline)
     }
+}
+
+/// What the programs of Qwen's Speed Benchmark tell of their generations: a rate of the tokens that were asked for, be they
+/// there or not, the time of the whole, and memory where it was seen. Several generations count by their mean.
+pub fn as_the_program_counts(sampled: Sampled) -> Measurement {
+    let wanted = f64::from(sampled.case.generated_length);
+    let seconds: Vec<f64> = sampled.generations.iter().map(|it| it.end_to_end.as_secs_f64()).collect();
+    let counts: Vec<usize> = sampled.generations.iter().map(Generation::count).collect();
+    let rates: Vec<f64> = seconds.iter().map(|seconds| wanted / seconds).collect();
+    let (mut measurement, _) = sampled.measurement();
+    let told = [Metric::AllocatedMemory, Metric::Speed, Metric::E2eLatency].map(MetricName::from);
+    measurement.metrics.retain(|name, _| told.contains(name));
+    for (metric, value) in [
+        (Metric::Speed, stats::mean(&rates)),
+        (Metric::E2eLatency, stats::mean(&seconds).map(|seconds| seconds * 1e3)),
+    ] {
+        measurement.metrics.extend(value.filter(|it| it.is_finite()).map(|it| (metric.into(), significant(it))));
+    }
+    let early = counts.iter().find(|count| (**count as f64) < wanted);
+    measurement.warnings.extend(early.map(|count| {
+        format!("it ended after {count} of {wanted} tokens, and its speed counts all {wanted}, as the program does")
+    }));
+    // Sampled tokens say nothing about whether the output changed, and nobody timed single ones.
+    Measurement { itl: None, token_hash: None, roofline: None, ..measurement }
 }
 
 /// One card is all of them, told already.
@@ -217,7 +249,7 @@ mod tests {
     fn measure(case: &Case, generation: &Generation, loaded: &Loaded, ceilings: Option<&Ceilings>) -> Measurement {
         let seen = Seen { peak_bytes: Some(3 << 20), energy_j: Some(10.0), ..Seen::default() };
         let generations = std::slice::from_ref(generation);
-        Sampled { case, generations, seen, allocated_bytes: None, loaded, ceilings }.measurement().0
+        Sampled { case, generations, seen, allocated_bytes: None, loaded, ceilings, is_sampled: false }.measurement().0
     }
 
     #[test]
@@ -236,6 +268,7 @@ mod tests {
             allocated_bytes: None,
             loaded: &loaded,
             ceilings: None,
+            is_sampled: false,
         };
         let measurement = sampled(&generations).measurement().0;
         let value = |metric: Metric| measurement.metrics.get(&MetricName::from(metric)).copied();

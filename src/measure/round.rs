@@ -79,6 +79,7 @@ impl<'a, 'b> Round<'a, 'b> {
             cases: self.remaining.clone(),
             settings: self.session.request.suite.settings.clone(),
             ceilings: self.side.session().ceilings,
+            prompt_ids: self.session.request.suite.prompt_ids.clone(),
             trace: self.session.trace.is_some(),
         };
         let (session, label) = (&self.side.session().id, &self.side.label);

@@ -23,6 +23,7 @@ pub mod pull_request;
 pub mod reproduce;
 pub mod run;
 mod self_check;
+pub mod sides;
 mod surroundings;
 
 use crate::metric::{Better, MetricName};

@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 use super::{SUCCESS, regression, usage_error};
 use crate::compare_support::{Files, compare_json, run};
 
-fn fixture(name: &str) -> Vec<u8> {
+pub fn fixture(name: &str) -> Vec<u8> {
     fs::read(Path::new("tests/fixtures/formats").join(name)).unwrap()
 }
 
 /// Each file, and what its rows must be: case, metric, number of values, mean, unit, better. An `avg` has no samples.
-const FORMATS: [(&str, &[&str]); 18] = [
+pub const FORMATS: [(&str, &[&str]); 22] = [
     (
         "llama-bench.json",
         &[
@@ -62,6 +62,74 @@ const FORMATS: [(&str, &[&str]); 18] = [
         ],
     ),
     (
+        "sglang-serving.jsonl",
+        &[
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | request_throughput | 2 x 15.5 req/s | higher",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | input_throughput | 2 x 15872 tok/s | higher",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | output_throughput | 2 x 1984 tok/s | higher",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | mean_ttft | avg 85 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | median_ttft | avg 80 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | p99_ttft | avg 140 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | mean_tpot | avg 7 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | median_tpot | avg 7 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | p99_tpot | avg 7.5 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | mean_itl | avg 7.1 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | median_itl | avg 6.9 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | p95_itl | avg 8 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | p99_itl | avg 9.5 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | mean_e2e_latency | avg 980.5 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | median_e2e_latency | avg 975 ms | lower",
+            "serve, random, input 1024, output 128, concurrency 16, rate inf | p99_e2e_latency | avg 1020 ms | lower",
+        ],
+    ),
+    (
+        "sglang-one-batch.jsonl",
+        &[
+            "one batch, batch 8, input 1024, output 128 | input_throughput | avg 40960 tok/s | higher",
+            "one batch, batch 8, input 1024, output 128 | output_throughput | avg 1024 tok/s | higher",
+            "one batch, batch 8, input 1024, output 128 | overall_throughput | avg 7372.8 tok/s | higher",
+            "one batch, batch 8, input 1024, output 128 | latency | avg 1.25 s | lower",
+            "one batch, batch 8, input 1024, output 128 | last_ttft | avg 0.2 s | lower",
+        ],
+    ),
+    (
+        "aiperf.json",
+        &[
+            "Qwen/Qwen2.5-7B, concurrency 4 | request_throughput | avg 0.8 requests/sec | higher",
+            "Qwen/Qwen2.5-7B, concurrency 4 | output_token_throughput | avg 52.5 tokens/sec | higher",
+            "Qwen/Qwen2.5-7B, concurrency 4 | output_token_throughput_per_user | avg 28.5 tokens/sec/user | higher",
+            "Qwen/Qwen2.5-7B, concurrency 4 | mean_ttft | avg 195.5 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrency 4 | median_ttft | avg 175 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrency 4 | p90_ttft | avg 251.5 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrency 4 | p99_ttft | avg 253.5 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrency 4 | mean_itl | avg 35.25 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrency 4 | median_itl | avg 34.75 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrency 4 | mean_e2e_latency | avg 2413.5 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrency 4 | median_e2e_latency | avg 2431.75 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrency 4 | p90_e2e_latency | avg 2438.5 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrency 4 | p99_e2e_latency | avg 2439.5 ms | lower",
+        ],
+    ),
+    (
+        "guidellm.json",
+        &[
+            "Qwen/Qwen2.5-7B, concurrent 8 | request_throughput | avg 4 req/s | higher",
+            "Qwen/Qwen2.5-7B, concurrent 8 | output_throughput | avg 512 tok/s | higher",
+            "Qwen/Qwen2.5-7B, concurrent 8 | total_token_throughput | avg 2560 tok/s | higher",
+            "Qwen/Qwen2.5-7B, concurrent 8 | mean_ttft | avg 40 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | median_ttft | avg 38 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | p99_ttft | avg 90 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | mean_itl | avg 9.5 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | median_itl | avg 9.4 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | p99_itl | avg 12 ms | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | mean_e2e_latency | avg 1.9 s | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | median_e2e_latency | avg 1.85 s | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | p90_e2e_latency | avg 2.1 s | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | p95_e2e_latency | avg 2.2 s | lower",
+            "Qwen/Qwen2.5-7B, concurrent 8 | p99_e2e_latency | avg 2.5 s | lower",
+        ],
+    ),
+    (
         "hyperfine-1.json",
         &[
             "sleep {seconds}, seconds 0.5 | time | 3 x 0.52 s | lower",
@@ -87,7 +155,7 @@ const FORMATS: [(&str, &[&str]); 18] = [
             "example.org/fast.BenchmarkDecode-8 | allocations | 2 x 12 allocs/op | lower",
             "example.org/fast.BenchmarkCopy/large-8 | time | avg 240000 ns | lower",
             "example.org/fast.BenchmarkCopy/large-8 | throughput | avg 4166.67 MB/s | higher",
-            "example.org/fast.BenchmarkCopy/large-8 | p99-ns | avg 700 p99-ns | lower",
+            "example.org/fast.BenchmarkCopy/large-8 | p99 | avg 700 ns | lower",
             "example.org/fast.BenchmarkCopy/large-8 | tokens | avg 31.5 tokens | higher",
         ],
     ),
@@ -140,11 +208,14 @@ const FORMATS: [(&str, &[&str]); 18] = [
 ];
 
 /// The formats in the order of the help, and a file of each.
-const NAMED: [(&str, &str); 15] = [
+const NAMED: [(&str, &str); 18] = [
     ("llama-bench", "llama-bench.json"),
     ("vllm-latency", "vllm-latency.json"),
     ("vllm-throughput", "vllm-throughput.json"),
+    ("sglang", "sglang-one-batch.jsonl"),
     ("vllm-serve", "vllm-serve.json"),
+    ("aiperf", "aiperf.json"),
+    ("guidellm", "guidellm.json"),
     ("hyperfine", "hyperfine-2.json"),
     ("criterion", "criterion-sample.json"),
     ("pytest-benchmark", "pytest-benchmark.json"),
@@ -159,7 +230,7 @@ const NAMED: [(&str, &str); 15] = [
 ];
 
 /// The rows of a file that is compared with itself.
-fn rows(content: &[u8], flags: &[&str]) -> Vec<String> {
+pub fn rows(content: &[u8], flags: &[&str]) -> Vec<String> {
     let printed = compare_json(&Files::of_bytes(content, content), flags);
     let line = |row: &bench_diff::compare::disk::Row| {
         let base = row.base.unwrap();
@@ -212,6 +283,19 @@ fn a_direction_that_nobody_knows_is_said_and_can_be_given() {
     let score = |format: &str| rows(&file, &["--from", format]).pop().unwrap();
     assert_eq!(score("customSmallerIsBetter"), "score | points | avg 3 points | lower");
     assert_eq!(score("customBiggerIsBetter"), "score | points | avg 3 points | higher");
+}
+
+/// What was measured of a part only is said.
+#[test]
+fn requests_that_failed_are_warned_of() {
+    let cancelled = String::from_utf8(fixture("aiperf.json")).unwrap().replace("cancelled\": false", "cancelled\": true");
+    for (file, said) in [
+        (fixture("guidellm.json"), "3 requests of `Qwen/Qwen2.5-7B, concurrent 8` failed"),
+        (cancelled.into_bytes(), "`Qwen/Qwen2.5-7B, concurrency 4` was cancelled: its numbers are of a part of the run"),
+    ] {
+        let printed = compare_json(&Files::of_bytes(&file, &file), &[]);
+        assert!(printed.warnings.iter().any(|warning| warning.ends_with(said)), "{:?}", printed.warnings);
+    }
 }
 
 /// However far apart two averages are, and whatever is on the other side.
@@ -285,6 +369,7 @@ const DIRECTIONS: &str = r#"window.BENCHMARK_DATA = {"entries": {
 #[test]
 fn faults_of_foreign_files_in_one_sentence() {
     let deep = format!("{{\"a\": {{\"b\": {{\"value\": {}1{}}}}}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let whole = |name: &str| String::from_utf8(fixture(name)).unwrap();
     let cut = |name: &str, at: usize| String::from_utf8(fixture(name)[..at].to_vec()).unwrap();
     let faults = [
         ("a failed llama-bench", "[\n".to_owned()),
@@ -296,6 +381,11 @@ fn faults_of_foreign_files_in_one_sentence() {
             "a server that answered nothing",
             r#"{"request_throughput": 0.0, "output_throughput": 0.0, "completed": 0, "model_id": "m"}"#.to_owned(),
         ),
+        ("SGLang, nothing served", whole("sglang-serving.jsonl").replace("\"completed\": 64", "\"completed\": 0")),
+        ("SGLang, cut off", cut("sglang-one-batch.jsonl", 90)),
+        ("AIPerf without requests", whole("aiperf.json").replace("\"avg\": 10.0", "\"avg\": 0.0")),
+        ("GuideLLM without requests", whole("guidellm.json").replace("\"successful\": 60", "\"successful\": 0")),
+        ("EvalScope's database", "SQLite format 3\0\u{10}\0".to_owned()),
         ("hyperfine without results", r#"{"results": [{"command": "a", "times": "none"}]}"#.to_owned()),
         (
             "hyperfine in hours",

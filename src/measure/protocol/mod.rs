@@ -30,6 +30,9 @@ pub struct Job {
     /// Measured at the session's start; used for the share of the device's limit.
     #[serde(default)]
     pub ceilings: Option<Ceilings>,
+    /// The prompt of one's own, where the settings say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_ids: Option<Vec<u32>>,
     /// Send every inter-token time as well.
     #[serde(default)]
     pub trace: bool,
