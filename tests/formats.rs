@@ -42,6 +42,7 @@ fn the_committed_schemas_are_what_the_program_prints() {
         ("results", "results.v2.json"),
         ("report", "report.v3.json"),
         ("comparison", "comparison.v2.json"),
+        ("sides", "sides.v1.json"),
         ("engine-protocol", "engine-protocol.v1.json"),
     ] {
         let (_, printed, _) = bench_diff(&["schema", format]);

@@ -122,9 +122,15 @@ fn named(cell: &Cell) -> (&str, f64) {
     nanoseconds.map_or((&cell.metric, 1.0), |factor| ("latency", factor))
 }
 
+/// A unit's factor isn't exact: what it leaves in the last digits is nobody's measurement.
+fn without_residue(value: f64) -> f64 {
+    format!("{value:.13e}").parse().unwrap_or(value)
+}
+
 fn value(cell: &Cell, factor: f64) -> Json {
-    let values = cell.values.iter().map(|value| value * factor);
-    let mean = cell.mean() * factor;
+    let converted = |value: f64| if factor == 1.0 { value } else { without_residue(value * factor) };
+    let values = cell.values.iter().map(|value| converted(*value));
+    let mean = converted(cell.mean());
     if cell.values.len() == 1 {
         return json!({ "value": mean });
     }

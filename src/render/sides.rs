@@ -14,6 +14,7 @@ use crate::page::{Align, Block, Cell, Column, Line, Page, Table, code, foreign, 
 pub struct Against {
     /// What to call it: its path.
     pub name: String,
+    /// Of the base and this side.
     pub comparison: Comparison,
 }
 

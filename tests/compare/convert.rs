@@ -121,7 +121,7 @@ fn results_become_all_of_them_and_stay_results_as_ours() {
 fn what_cant_be_converted_is_said() {
     for (content, flags, said) in [
         (&b""[..], &["--to", "go"][..], "error: file is empty\n"),
-        (b"[\n", &["--to", "go"], "error: file ends in the middle (line 1): it looks cut off\n"),
+        (b"[\n", &["--to", "go"], "error: file ends in the middle (line 2): it looks cut off\n"),
         (
             br#"[{"case": "a b", "metric": "ttft", "samples": [1]}, {"case": "a_b", "metric": "ttft", "samples": [1]}]"#,
             &["--to", "go"],

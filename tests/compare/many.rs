@@ -1,6 +1,6 @@
 //! More than two files: each against the first.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use serde_json::{Value, json};
 
@@ -10,17 +10,14 @@ use crate::compare_support::cell;
 /// The exit code, standard output and standard error of a comparison of these files, named `a.json`, `b.json` and so on.
 fn compare(files: &[Value], flags: &[&str]) -> (ExitCode, String, String) {
     let directory = tempfile::tempdir().unwrap();
-    let path = |at: usize| directory.path().join(format!("{}.json", (b'a' + at as u8) as char)).display().to_string();
-    for (at, file) in files.iter().enumerate() {
-        std::fs::write(path(at), file.to_string()).unwrap();
+    let names: Vec<String> = (0..files.len()).map(|at| format!("{}.json", (b'a' + at as u8) as char)).collect();
+    for (name, file) in names.iter().zip(files) {
+        std::fs::write(directory.path().join(name), file.to_string()).unwrap();
     }
-    let paths: Vec<String> = (0..files.len()).map(path).collect();
-    let mut args = vec!["bench-diff", "compare"];
-    args.extend(paths.iter().map(String::as_str).chain(flags.iter().copied()));
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let exit = bench_diff::run(args.iter().map(Into::into), &mut out, &mut err);
-    let text = |bytes| String::from_utf8(bytes).unwrap().replace(&format!("{}/", directory.path().display()), "");
-    (exit, text(out), text(err))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+    let output = command.arg("compare").args(names).args(flags).current_dir(&directory).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (ExitCode::from(output.status.code().unwrap() as u8), text(output.stdout), text(output.stderr))
 }
 
 /// Two cases; decode is as fast as said, and a little noise.

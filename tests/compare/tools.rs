@@ -509,5 +509,5 @@ fn standard_input_is_one_of_the_files() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("BenchmarkDecode-8,time,"), "{output:?}");
     let output = compare(["-", "-"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("standard input can be only one of the two files"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard input can be only one of the files"));
 }
