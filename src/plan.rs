@@ -94,12 +94,8 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
             continue;
         }
         let needs = needs(model, &device).map_err(|error| Error::of(Exit::Usage, error))?;
-        let planned: Vec<_> = model
-            .cases
-            .iter()
-            .zip(&needs)
-            .map(|(case, needs)| plan_case(case, needs, suite, &device))
-            .collect();
+        let planned: Vec<_> =
+            model.cases.iter().zip(&needs).map(|(case, needs)| plan_case(case, needs, suite, &device)).collect();
         let running = || planned.iter().filter(|case| case.failure.is_none());
         if running().next().is_some() {
             let load = START_SECONDS + needs[0].load_seconds;

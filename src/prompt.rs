@@ -82,6 +82,7 @@ static IDS: LazyLock<Ids> = LazyLock::new(|| {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::word::Vocabulary;
 
     #[test]
     fn own_ids_are_repeated_or_cut_and_have_a_hash() {

@@ -21,6 +21,8 @@ mod equal_builds;
 mod files;
 #[path = "compare/foreign.rs"]
 mod foreign;
+#[path = "compare/foreign_rows.rs"]
+mod foreign_rows;
 #[path = "compare/gate.rs"]
 mod gate;
 #[path = "compare/many.rs"]

@@ -125,7 +125,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &
 fn prints_data(matches: &ArgMatches) -> bool {
     let Some((command, matches)) = matches.subcommand() else { return false };
     let format = matches.try_get_raw("format").ok().flatten().and_then(|mut given| given.next());
-    command == "schema" || command == "convert" || format.is_some_and(|format| format == "json" || format == "csv") || prints_data(matches)
+    command == "schema"
+        || command == "convert"
+        || format.is_some_and(|format| format == "json" || format == "csv")
+        || prints_data(matches)
 }
 
 /// Says why, unless that is no news: a reader that wanted no more.

@@ -47,9 +47,8 @@ fn target() -> impl TypedValueParser<Value = Target> {
         .alias("bench-diff")
         .help("bench-diff's own: results in their newest schema, samples of other tools as a samples file");
     let others = WRITERS.iter().map(|writer| PossibleValue::new(writer.name).help(writer.what));
-    PossibleValuesParser::new([ours].into_iter().chain(others)).map(|name| {
-        WRITERS.iter().find(|writer| writer.name == name).map_or(Target::Ours, Target::Foreign)
-    })
+    PossibleValuesParser::new([ours].into_iter().chain(others))
+        .map(|name| WRITERS.iter().find(|writer| writer.name == name).map_or(Target::Ours, Target::Foreign))
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {

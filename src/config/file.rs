@@ -11,9 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::engines;
-use crate::case::{
-    Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource,
-};
+use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource};
 use crate::device::GpuList;
 use crate::engine::ServerSpec;
 use crate::flags;

@@ -101,7 +101,8 @@ fn write(cells: &[Cell]) -> Result<Written> {
         }
         let measures = benchmarks.entry(&cell.case).or_insert_with(|| json!({}));
         if measures.get(name).is_some() {
-            let problem = format!("`{}` of `{}` would be the measure `{name}`, which it has already", cell.metric, cell.case);
+            let problem =
+                format!("`{}` of `{}` would be the measure `{name}`, which it has already", cell.metric, cell.case);
             return Err(Error::usage(problem));
         }
         measures[name] = value(cell, factor);

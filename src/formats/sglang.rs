@@ -33,15 +33,8 @@ const RATES: [&str; 7] = [
     "median_decode_throughput",
 ];
 /// In seconds.
-const TIMES: [&str; 7] = [
-    "latency",
-    "total_latency",
-    "prefill_latency",
-    "decode_latency",
-    "median_decode_latency",
-    "last_ttft",
-    "ttft",
-];
+const TIMES: [&str; 7] =
+    ["latency", "total_latency", "prefill_latency", "decode_latency", "median_decode_latency", "last_ttft", "ttft"];
 
 fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
     for document in file.documents::<Flat>()? {

@@ -159,10 +159,9 @@ pub fn as_the_program_counts(sampled: Sampled) -> Measurement {
     let (mut measurement, _) = sampled.measurement();
     let told = [Metric::AllocatedMemory, Metric::Speed, Metric::E2eLatency].map(MetricName::from);
     measurement.metrics.retain(|name, _| told.contains(name));
-    for (metric, value) in [
-        (Metric::Speed, stats::mean(&rates)),
-        (Metric::E2eLatency, stats::mean(&seconds).map(|seconds| seconds * 1e3)),
-    ] {
+    for (metric, value) in
+        [(Metric::Speed, stats::mean(&rates)), (Metric::E2eLatency, stats::mean(&seconds).map(|seconds| seconds * 1e3))]
+    {
         measurement.metrics.extend(value.filter(|it| it.is_finite()).map(|it| (metric.into(), significant(it))));
     }
     let early = counts.iter().find(|count| (**count as f64) < wanted);

@@ -25,7 +25,8 @@ pub fn measure_case(
     let generations = generations?;
     let allocated_bytes = if protocol == SeedProtocol::Vllm { None } else { engine.allocated_peak()? };
     let (loaded, ceilings) = (engine.loaded(), job.ceilings.as_ref());
-    let sampled = Sampled { case, generations: &generations, seen, allocated_bytes, loaded, ceilings, is_sampled: true };
+    let sampled =
+        Sampled { case, generations: &generations, seen, allocated_bytes, loaded, ceilings, is_sampled: true };
     Ok((as_the_program_counts(sampled), Vec::new()))
 }
 

@@ -113,7 +113,8 @@ pub fn measure_case(
     let generations = generations?;
     let allocated_bytes = engine.allocated_peak()?;
     let (loaded, ceilings) = (engine.loaded(), job.ceilings.as_ref());
-    let sampled = Sampled { case, generations: &generations, seen, allocated_bytes, loaded, ceilings, is_sampled: false };
+    let sampled =
+        Sampled { case, generations: &generations, seen, allocated_bytes, loaded, ceilings, is_sampled: false };
     Ok(sampled.measurement())
 }
 

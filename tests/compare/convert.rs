@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::ExitCode;
 
-use super::tools::{FORMATS, fixture, rows};
+use super::foreign_rows::FORMATS;
+use super::tools::{fixture, rows};
 use super::{SUCCESS, usage_error};
 use crate::compare_support::session;
 
@@ -45,7 +46,10 @@ fn values(rows: &[String]) -> Vec<String> {
 
 /// A single value of these is what they call an average.
 fn as_average(values: Vec<String>) -> Vec<String> {
-    values.into_iter().map(|value| value.strip_prefix("1 x").map_or(value.clone(), |rest| format!("avg{rest}"))).collect()
+    values
+        .into_iter()
+        .map(|value| value.strip_prefix("1 x").map_or(value.clone(), |rest| format!("avg{rest}")))
+        .collect()
 }
 
 #[test]
@@ -105,7 +109,10 @@ fn bencher_gets_means_in_its_own_units_and_what_it_cant_know_is_said() {
 fn results_become_all_of_them_and_stay_results_as_ours() {
     let results = serde_json::to_vec(&session(|_, _| 1.0)).unwrap();
     let (ours, warnings) = converted(&results, &["--to", "ours"]);
-    assert_eq!((serde_json::from_slice::<serde_json::Value>(&ours).unwrap()["schema"].as_u64(), warnings), (Some(2), String::new()));
+    assert_eq!(
+        (serde_json::from_slice::<serde_json::Value>(&ours).unwrap()["schema"].as_u64(), warnings),
+        (Some(2), String::new())
+    );
     let (text, _) = converted(&results, &["--to", "go"]);
     let cells = rows(&text, &[]);
     assert_eq!(cells.len(), 6 * 4, "six cases of four metrics");
@@ -139,14 +146,19 @@ fn what_cant_be_converted_is_said() {
     }
     let (exit, _, err) = convert(b"[]", &["--to", "benchstat"]);
     assert_eq!(exit, usage_error());
-    assert!(err.contains("ours, bencher, github-action-benchmark, customSmallerIsBetter, customBiggerIsBetter, go"), "{err}");
+    assert!(
+        err.contains("ours, bencher, github-action-benchmark, customSmallerIsBetter, customBiggerIsBetter, go"),
+        "{err}"
+    );
 }
 
 /// Whatever they name themselves, they stay what they are in each format.
 #[test]
 fn hostile_names_are_no_syntax() {
     let file = r#"[{"case": "a\n\"b\" , -8\u001b[2J", "metric": "m\tx", "unit": "o\nps", "better": "higher", "samples": [1, 2]}]"#;
-    for (to, from) in [("go", "go"), ("bencher", "bencher"), ("customBiggerIsBetter", "customBiggerIsBetter"), ("ours", "")] {
+    for (to, from) in
+        [("go", "go"), ("bencher", "bencher"), ("customBiggerIsBetter", "customBiggerIsBetter"), ("ours", "")]
+    {
         let (written, _) = converted(file.as_bytes(), &["--to", to]);
         if to != "bencher" {
             let flags: &[&str] = if from.is_empty() { &[] } else { &["--from", from] };

@@ -41,7 +41,10 @@ fn a_table_of_sides_against_the_first() {
     insta::assert_snapshot!("sides_in_markdown", markdown);
     let (_, csv, _) = compare(&files, &["--same-session", "--format", "csv"]);
     let sides: Vec<&str> = csv.lines().map(|line| line.split(',').next().unwrap()).collect();
-    assert_eq!(sides, ["side", "b.json", "b.json", "b.json", "c.json", "c.json", "c.json", "d.json", "d.json", "d.json"]);
+    assert_eq!(
+        sides,
+        ["side", "b.json", "b.json", "b.json", "c.json", "c.json", "c.json", "d.json", "d.json", "d.json"]
+    );
 }
 
 #[test]
@@ -54,14 +57,23 @@ fn the_chance_of_a_false_alarm_is_shared_and_any_side_can_fail() {
     let sides = json["sides"].as_array().unwrap();
     let verdicts: Vec<_> = sides.iter().map(|side| (&side["name"], &side["verdict"], &side["alpha"])).collect();
     let (unchanged, regressed) = (json!("unchanged"), json!("regressed"));
-    assert_eq!(verdicts, [(&json!("b.json"), &unchanged, &json!(0.025)), (&json!("c.json"), &regressed, &json!(0.025))]);
-    assert_eq!(compare(&files[..2], &["--same-session", "--fail-on", "regression"]).0, SUCCESS, "two files are as ever");
+    assert_eq!(
+        verdicts,
+        [(&json!("b.json"), &unchanged, &json!(0.025)), (&json!("c.json"), &regressed, &json!(0.025))]
+    );
+    assert_eq!(
+        compare(&files[..2], &["--same-session", "--fail-on", "regression"]).0,
+        SUCCESS,
+        "two files are as ever"
+    );
 }
 
 #[test]
 fn only_what_changed_on_some_side_is_kept() {
-    let (_, csv, _) = compare(&[side(1.0), side(1.0), side(0.9)], &["--same-session", "--only-changed", "--format", "csv"]);
-    let rows: Vec<String> = csv.lines().skip(1).map(|line| line.split(',').take(4).collect::<Vec<_>>().join(",")).collect();
+    let (_, csv, _) =
+        compare(&[side(1.0), side(1.0), side(0.9)], &["--same-session", "--only-changed", "--format", "csv"]);
+    let rows: Vec<String> =
+        csv.lines().skip(1).map(|line| line.split(',').take(4).collect::<Vec<_>>().join(",")).collect();
     assert_eq!(rows, ["b.json,\"0.5B, context 1\",decode_throughput", "c.json,\"0.5B, context 1\",decode_throughput"]);
 }
 

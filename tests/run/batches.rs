@@ -5,7 +5,7 @@ use bench_diff::engine::{self, ModelSpec};
 
 use super::*;
 
-const ONE: [&str; 6] = ["--model", "./one", "--context-lengths", "8", "--runs", "1"];
+const ONE: [&str; 7] = ["--model", "./one", "--context-lengths", "8", "--runs", "1", "--force"];
 
 /// One case of the small model.
 fn measured(bench: &Bench, args: &[&str]) -> (Finished, Results) {
@@ -22,7 +22,7 @@ fn value(measurement: &Measurement, name: &str) -> Option<f64> {
 fn refused(bench: &Bench, args: &[&str]) -> String {
     let finished = Finished::of(bench.plain(&[&ONE, args].concat()).output().unwrap());
     assert_ne!(finished.code, Some(0), "{args:?}");
-    finished.err + &finished.out
+    (finished.err + &finished.out).split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// What `compare` says of two results files, as JSON.
@@ -51,7 +51,7 @@ fn a_batch_is_a_case_of_its_own_whose_sequences_do_what_one_does() {
         let (speed, all) = (value(batch, "speed").unwrap(), value(batch, "batch_throughput").unwrap());
         assert!((all / speed - 3.0).abs() < 1e-4, "{all} is of three sequences, {speed} of one");
         assert_eq!(value(single, "batch_throughput"), None, "of one sequence it would say nothing");
-        assert!(finished.out.contains("batch-3"), "{}", finished.out);
+        assert!(finished.out.contains("batch-3") && finished.out.contains("batch ↑"), "{}", finished.out);
     }
 }
 
@@ -62,14 +62,18 @@ fn a_batch_is_refused_by_name_where_an_engine_cant() {
         let refusals = engine::refusals(engine::find(&spec.engine).unwrap(), spec);
         refusals.into_iter().map(|it| format!("{}: {}", it.setting, it.reason)).collect::<Vec<_>>()
     };
-    assert_eq!(said(&graph), [
-        "batch-size: `graph` generates one sequence at a time: use `plain` or `stock` for a batch"
-    ]);
+    assert_eq!(
+        said(&graph),
+        ["batch-size: `graph` generates one sequence at a time: use `plain` or `stock` for a batch"]
+    );
     let sampled = ModelSpec { batch_size: 1, seed_protocol: Some(SeedProtocol::Transformers), ..graph.clone() };
-    assert_eq!(said(&sampled), [
-        "seed-protocol: `graph` chooses the likeliest tokens on the GPU, and Qwen's `transformers` protocol samples: use \
+    assert_eq!(
+        said(&sampled),
+        [
+            "seed-protocol: `graph` chooses the likeliest tokens on the GPU, and Qwen's `transformers` protocol samples: use \
          `plain` or `stock`"
-    ]);
+        ]
+    );
     let bench = Bench::new();
     let server = ["--engine", "server", "--server", "http://localhost:1/v1"];
     let said = refused(&bench, &[&server[..], &["--batch-size", "2"]].concat());
@@ -78,6 +82,18 @@ fn a_batch_is_refused_by_name_where_an_engine_cant() {
     assert!(said.contains("the engine `server` can't follow Qwen's `evalscope` protocol"), "{said}");
     let said = refused(&bench, &["--batch-size", "2", "--seed-protocol", "vllm"]);
     assert!(said.contains("Qwen's `vllm` protocol generates one sequence at a time"), "{said}");
+}
+
+/// A build from before there were batches would measure a single sequence by the batch's name.
+#[test]
+fn an_older_build_is_never_asked_for_a_batch_or_a_seed_protocol() {
+    let bench = Bench::new();
+    for args in [&["--batch-size", "2"], &["--seed-protocol", "vllm"]] {
+        let finished = Finished::of(bench.command(&[&ONE, &args[..]].concat()).output().unwrap());
+        assert_eq!(finished.code, Some(3), "{}", finished.err);
+        let said = "worker.sh is too old for a batch size or a seed protocol: it would measure something else";
+        assert!(finished.err.contains(said), "{}", finished.err);
+    }
 }
 
 fn program() -> String {
@@ -98,8 +114,7 @@ fn a_program_has_to_say_that_it_does_what_it_is_asked_for() {
     assert!(said.contains("doesn't say that it generates 2 sequences at once: `batch_size` in `loaded`"), "{said}");
     let said = reason(&["--seed-protocol", "vllm"], "batch");
     assert!(said.contains("doesn't say that it follows Qwen's `vllm` protocol"), "{said}");
-    let (_, results) =
-        measured(&bench, &["--engine", "command", "--command", &command("batch"), "--batch-size", "2"]);
+    let (_, results) = measured(&bench, &["--engine", "command", "--command", &command("batch"), "--batch-size", "2"]);
     assert!(value(measurement(&results.sessions[0].runs[0]).unwrap(), "batch_throughput").is_some());
 }
 
@@ -108,8 +123,7 @@ fn a_program_has_to_say_that_it_does_what_it_is_asked_for() {
 fn an_early_end_counts_as_full_speed_in_vllms_protocol_and_is_said() {
     let bench = Bench::new();
     let command = format!("{} seed", program());
-    let (_, results) =
-        measured(&bench, &["--engine", "command", "--command", &command, "--seed-protocol", "vllm"]);
+    let (_, results) = measured(&bench, &["--engine", "command", "--command", &command, "--seed-protocol", "vllm"]);
     let run = measurement(&results.sessions[0].runs[0]).unwrap();
     let (speed, latency) = (value(run, "speed").unwrap(), value(run, "e2e_latency").unwrap());
     assert!((speed * latency / 1e3 - 4.0).abs() < 1e-3, "four tokens were asked for: {speed} tok/s in {latency} ms");
@@ -122,7 +136,8 @@ fn a_seed_protocol_measures_as_its_program_does_and_blocks_other_comparisons() {
     let bench = Bench::new();
     let (_, ours) = measured(&bench, &[]);
     for (protocol, iterations) in [("transformers", 1), ("vllm", 1), ("evalscope", 2)] {
-        let (_, seed) = measured(&bench, &["--seed-protocol", protocol, "--warmup", "3", "--implementation", "plain"]);
+        let (finished, seed) =
+            measured(&bench, &["--seed-protocol", protocol, "--warmup", "3", "--implementation", "plain"]);
         let settings = &seed.settings;
         assert_eq!((settings.warmup, settings.iterations), (0, iterations), "{protocol}");
         assert_eq!(settings.seed_protocol.as_ref().map(ToString::to_string).as_deref(), Some(protocol));
@@ -136,6 +151,8 @@ fn a_seed_protocol_measures_as_its_program_does_and_blocks_other_comparisons() {
         let rows = compared(&bench, &seed, &seed)["rows"].as_array().unwrap().clone();
         let metrics: Vec<_> = rows.iter().map(|row| row["metric"].as_str().unwrap()).collect();
         assert_eq!(metrics, ["speed"], "and compared with its own by its speed");
+        assert!(finished.out.contains(&format!("measured as Qwen's protocol {protocol}")), "{}", finished.out);
+        assert!(finished.out.contains("speed ↑") && finished.out.contains("e2e latency ↓"), "{}", finished.out);
     }
 }
 

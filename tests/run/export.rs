@@ -108,8 +108,7 @@ fn results_of_programs_and_servers_are_exported_too() {
 #[test]
 fn engines_that_share_a_file_stay_distinguishable() {
     let shown = exported(&of_engines(&[of_command(), of_server()]));
-    let ours =
-        ["1,6144,2048,True,one/f32/8/command,47.5,1.23\r\n", "1,6144,2048,False,one/f32/8/server,300.0,\r\n"];
+    let ours = ["1,6144,2048,True,one/f32/8/command,47.5,1.23\r\n", "1,6144,2048,False,one/f32/8/server,300.0,\r\n"];
     assert!(ours.iter().all(|row| shown.contains(row)), "{shown}");
 }
 

@@ -44,7 +44,10 @@ struct OutputSide<'a> {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     if args.heads.len() > MOST {
-        return Err(Error::usage(format!("{} files are too many to compare with one: at most {MOST}", args.heads.len())));
+        return Err(Error::usage(format!(
+            "{} files are too many to compare with one: at most {MOST}",
+            args.heads.len()
+        )));
     }
     let files = [std::slice::from_ref(&args.base), &args.heads].concat();
     let loaded = compare::load_all(&files, args.from)?;

@@ -46,7 +46,9 @@ fn memory(device: DeviceKind, implementation: Implementation, case: &Case, shape
     let attention = match implementation {
         Implementation::Graph => 0,
         // Scores and their softmax, both in f32 and in the model's type, a block at a time.
-        Implementation::Plain => (sequences * heads * chunk * context).min(scores_limit(device) as u64) * 2 * (4 + size),
+        Implementation::Plain => {
+            (sequences * heads * chunk * context).min(scores_limit(device) as u64) * 2 * (4 + size)
+        }
         // Scores of the whole prompt, and one layer's keys and values repeated for each query head.
         Implementation::Stock => {
             let repeats = heads / shape.num_key_value_heads as u64;

@@ -93,7 +93,12 @@ pub fn check_tokens(tokens: &[u32], vocab_size: usize, past: usize, capacity: us
 }
 
 /// The same with another choice of tokens, which may end before there are `count`.
-pub fn generate_with(forward: &mut dyn Forward, sampler: &mut Sampler, prompt: &[u32], count: usize) -> Result<Generated> {
+pub fn generate_with(
+    forward: &mut dyn Forward,
+    sampler: &mut Sampler,
+    prompt: &[u32],
+    count: usize,
+) -> Result<Generated> {
     let start = Instant::now();
     let mut generated = Generated::default();
     forward.reset()?;

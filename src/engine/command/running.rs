@@ -94,11 +94,13 @@ impl RunningProgram {
     ) -> Result<(), EngineError> {
         if batch_size.unwrap_or(1) != spec.batch_size {
             let size = spec.batch_size;
-            return Err(self.fault(&format!("doesn't say that it generates {size} sequences at once: `batch_size` in `loaded`")));
+            return Err(self
+                .fault(&format!("doesn't say that it generates {size} sequences at once: `batch_size` in `loaded`")));
         }
         match spec.seed_protocol {
             Some(asked) if seed_protocol.and_then(Word::known) != Some(asked) => {
-                let what = format!("doesn't say that it follows Qwen's `{asked}` protocol: `seed_protocol` in `loaded`");
+                let what =
+                    format!("doesn't say that it follows Qwen's `{asked}` protocol: `seed_protocol` in `loaded`");
                 Err(self.fault(&what))
             }
             _ => Ok(()),

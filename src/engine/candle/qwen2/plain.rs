@@ -100,7 +100,8 @@ impl Plain {
         let device = weights.device().clone();
         let shape = &config.shape;
         let chunk = chunk.min(capacity);
-        let mut loader = Loader { dtype: computing_type(weights.dtype(), &device), config, capacity, sequences, weights };
+        let mut loader =
+            Loader { dtype: computing_type(weights.dtype(), &device), config, capacity, sequences, weights };
         let embedding = loader.tensor("model.embed_tokens.weight", &[shape.vocab_size, shape.hidden_size])?;
         let layers = (0..shape.num_hidden_layers).map(|index| loader.layer(index)).collect::<Result<_>>()?;
         let norm = loader.norm("model.norm.weight")?;
@@ -172,7 +173,8 @@ impl Plain {
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
         let (tokens, size) = hidden.dims2()?;
         let length = tokens / self.sequences;
-        let last = hidden.reshape((self.sequences, length, size))?.narrow(1, length - 1, 1)?.squeeze(1)?.contiguous()?;
+        let last =
+            hidden.reshape((self.sequences, length, size))?.narrow(1, length - 1, 1)?.squeeze(1)?.contiguous()?;
         let logits = self.head.forward(&self.norm.forward(&last)?)?.to_dtype(DType::F32)?;
         if self.sequences == 1 { logits.squeeze(0) } else { Ok(logits) }
     }

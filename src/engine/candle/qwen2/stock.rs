@@ -32,7 +32,12 @@ pub struct Stock {
 }
 
 impl Stock {
-    pub fn load(config: &ModelConfig, weights: &mut Weights, capacity: usize, sequences: usize) -> Result<Self, EngineError> {
+    pub fn load(
+        config: &ModelConfig,
+        weights: &mut Weights,
+        capacity: usize,
+        sequences: usize,
+    ) -> Result<Self, EngineError> {
         let (device, dtype) = (weights.device().clone(), weights.dtype());
         check(config, dtype, &device, capacity)?;
         let tensors = config
