@@ -114,7 +114,7 @@ const EXAMPLES: &str = "Examples:
   bench-diff compare old.json new.json --metric all --only-changed
   bench-diff compare old.json new.json --format markdown --fail-on regression
   bench-diff compare old.json new.json --same-session --noise-threshold ttft=3 --format json
-  bench-diff compare v1.json v2.json v3.json             # each against v1.json
+  bench-diff compare old.json new.json newer.json   # each against old.json
   bench-diff compare results.json --published=vllm";
 
 /// The examples, and the metrics with what holds for each by default.

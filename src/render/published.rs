@@ -95,16 +95,15 @@ pub(super) fn fold(results: &Results) -> Option<Block> {
     let beside = beside(results, None);
     let gpu = beside.cases.first()?.published.first()?.published.software.table().gpu;
     let cases = counted(beside.cases.len(), "case");
-    let title = line![Icon::Published, "Beside Qwen's published numbers, of another machine (", gpu, ") (", cases, ")"];
+    let title = line![Icon::Published, "Beside what Qwen published of another machine, ", gpu, " (", cases, ")"];
     let names = Names::of(beside.cases.iter().map(|case| case.case.as_str()));
     let rows = || beside.cases.iter().flat_map(|case| &case.published).map(|ratio| &ratio.published);
     let used = Software::ALL.into_iter().filter(|software| rows().any(|row| row.software == *software));
     let said = memories(&beside.cases).into_iter().chain(notes(rows())).chain(used.map(how));
-    let meaning = line!["×: measured / published, between two machines and two programs: no verdict"];
     let blocks = vec![
         Block::Paragraph(beside_what(&beside.cases)),
         Block::Table(beside_table(&beside.cases, &names)),
-        Block::List(said.chain([what_speed_is(), meaning]).collect()),
+        Block::List(said.chain([what_speed_is(), "×: measured / published".into()]).collect()),
     ];
     Some(Block::Fold { title, blocks })
 }

@@ -111,8 +111,8 @@ fn a_program_has_to_say_that_it_does_what_it_is_asked_for() {
         failures(&bench.results()).remove(0).1
     };
     let said = reason(&["--batch-size", "2"], "well");
-    assert!(said.contains("doesn't say that it generates 2 sequences at once: `batch_size` in `loaded`"), "{said}");
-    let said = reason(&["--seed-protocol", "vllm"], "batch");
+    assert!(said.contains("doesn't say that it generates in batches of 2: `batch_size` in `loaded`"), "{said}");
+    let said = reason(&["--seed-protocol", "vllm"], "well");
     assert!(said.contains("doesn't say that it follows Qwen's `vllm` protocol"), "{said}");
     let (_, results) = measured(&bench, &["--engine", "command", "--command", &command("batch"), "--batch-size", "2"]);
     assert!(value(measurement(&results.sessions[0].runs[0]).unwrap(), "batch_throughput").is_some());

@@ -9,10 +9,8 @@ use crate::compare::{self, Comparison, Side};
 use crate::error::{Error, Exit, Result};
 use crate::io::{Io, unwritable};
 use crate::page::{github, terminal};
-use crate::render::{
-    csv,
-    sides::{Against, keep_changed, page},
-};
+use crate::render;
+use crate::render::side_by_side::{Against, keep_changed, page};
 
 /// More columns than this, nobody compares.
 const MOST: usize = 16;
@@ -77,7 +75,7 @@ fn show(base: &str, sides: &[Against], format: Format, io: &mut Io) -> Result<()
         Format::Markdown => io.out.text(&github::write(&page(base, sides), github::DOCUMENT)),
         Format::Csv => {
             let rows = sides.iter().flat_map(|side| side.comparison.rows.iter().map(|row| (side.name.as_str(), row)));
-            csv::write_sides(rows, io.out.raw()).and_then(|()| io.out.raw().flush()).map_err(unwritable)
+            render::csv::write_sides(rows, io.out.raw()).and_then(|()| io.out.raw().flush()).map_err(unwritable)
         }
         Format::Json => {
             let sides = sides.iter().map(|side| OutputSide { name: &side.name, comparison: &side.comparison });

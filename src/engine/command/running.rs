@@ -94,8 +94,9 @@ impl RunningProgram {
     ) -> Result<(), EngineError> {
         if batch_size.unwrap_or(1) != spec.batch_size {
             let size = spec.batch_size;
-            return Err(self
-                .fault(&format!("doesn't say that it generates {size} sequences at once: `batch_size` in `loaded`")));
+            return Err(
+                self.fault(&format!("doesn't say that it generates in batches of {size}: `batch_size` in `loaded`"))
+            );
         }
         match spec.seed_protocol {
             Some(asked) if seed_protocol.and_then(Word::known) != Some(asked) => {
