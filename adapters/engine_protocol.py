@@ -2,7 +2,8 @@
 
 An engine is a class with
 
-    load(self, request) -> dict          what `loaded` says besides: implementation, revision, warnings
+    load(self, request) -> dict          what `loaded` says besides: implementation, revision, warnings, and what `asked` gives
+                                         where the engine does it
     generate(self, prompt, tokens) -> (token_ids, [(tokens, ms), ...], end_to_end_ms)
     memory(self) -> bytes or None        the most in use since the last call
 
@@ -20,6 +21,11 @@ VERSION = 1
 
 class Unsupported(Exception):
     """What the engine can't do, ever; the message says what to do instead."""
+
+
+def asked(request):
+    """What `loaded` repeats, so that bench-diff knows that it is done: a batch, and a seed protocol."""
+    return {key: request[key] for key in ("batch_size", "seed_protocol") if request.get(key) is not None}
 
 
 class Clock:

@@ -14,7 +14,7 @@ import importlib.metadata
 import os
 import sys
 
-from engine_protocol import Clock, Unsupported, serve
+from engine_protocol import Clock, Unsupported, asked, serve
 
 # This file is called as the library is.
 sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != os.path.dirname(os.path.abspath(__file__))]
@@ -37,17 +37,18 @@ def parse(argv=None):
 
 
 class Arrivals(transformers.generation.streamers.BaseStreamer):
-    """Hears of each token. Asking for its value has waited for the device."""
+    """Hears of each token of all sequences. Asking for its value has waited for the device."""
 
-    def __init__(self, clock):
+    def __init__(self, clock, sequences):
         self.clock = clock
+        self.sequences = sequences
         self.prompt = True
 
     def put(self, value):
         if self.prompt:  # the first call is the prompt itself
             self.prompt = False
         else:
-            self.clock.tokens(value.numel())
+            self.clock.tokens(value.numel() // self.sequences)
 
     def end(self):
         pass
@@ -58,6 +59,8 @@ class Transformers:
         self.options = options
         self.model = None
         self.cuda = False
+        self.sequences = 1
+        self.protocol = None
 
     def load(self, request):
         self.cuda = request["device"] == "cuda"
@@ -65,11 +68,17 @@ class Transformers:
             raise Unsupported("torch sees no GPU: install a CUDA build of torch, or measure on the CPU")
         if request.get("implementation") not in (None, self.implementation()):
             raise Unsupported(f"this adapter was started as {self.implementation()}: say so with its flags in `command`")
+        self.sequences = request.get("batch_size", 1)
+        self.protocol = request.get("seed_protocol")
+        if self.protocol not in (None, "transformers", "evalscope"):
+            raise Unsupported(f"transformers doesn't generate as Qwen's {self.protocol} protocol does: use adapters/vllm.py")
         transformers.set_seed(self.options.seed)
         self.model = self.generated(request) if request["weights"] == "generated" else self.read(request)
         self.model.eval()
-        self.memory()
-        return {"implementation": self.implementation(), "revision": getattr(self.model.config, "_commit_hash", None)}
+        if self.protocol is None:
+            self.memory()  # the script never begins its peak anew: loading counts
+        loaded = {"implementation": self.implementation(), "revision": getattr(self.model.config, "_commit_hash", None)}
+        return {**loaded, **asked(request)}
 
     def implementation(self):
         return self.options.attn_implementation + ("-compile" if self.options.compile else "")
@@ -90,20 +99,21 @@ class Transformers:
                 config, dtype=DTYPES[request["dtype"]], attn_implementation=self.options.attn_implementation)
 
     def generate(self, prompt, tokens):
-        ids = torch.tensor([prompt], device=self.model.device)
+        ids = torch.tensor([prompt] * self.sequences, device=self.model.device)
         settings = self.settings(len(prompt), tokens)
         self.wait()
         clock = Clock()
-        streamer = None if self.options.no_stream else Arrivals(clock)
+        whole = self.options.no_stream or self.protocol is not None
+        streamer = None if whole else Arrivals(clock, self.sequences)
         with torch.inference_mode():
             output = self.model.generate(ids, attention_mask=torch.ones_like(ids), streamer=streamer, **settings)
         self.wait()
-        if self.options.no_stream:
+        if whole:
             clock.tokens(output.shape[1] - len(prompt))
         return output[0, len(prompt):].tolist(), clock.chunks, clock.now()
 
     def settings(self, prompt, tokens):
-        if self.options.sampling == "generation-config":
+        if self.protocol is not None or self.options.sampling == "generation-config":
             # min_length keeps the end of sequence away, as Qwen's script does.
             settings = {"min_length": prompt + tokens, "max_new_tokens": tokens}
         else:

@@ -12,7 +12,7 @@ import argparse
 import os
 import sys
 
-from engine_protocol import Clock, Unsupported, serve
+from engine_protocol import Clock, Unsupported, asked, serve
 
 # This file is called as the library is; processes that vLLM starts look for the library, too.
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -21,6 +21,10 @@ sys.path[:] = [path for path in sys.path if os.path.abspath(path or ".") != HERE
 DTYPES = {"bf16": "bfloat16", "f16": "float16", "f32": "float32"}
 # What Qwen's speed_benchmark_vllm.py uses: the shortest that holds prompt and generated tokens.
 LENGTHS = [32768, 65536, 131072]
+# How that script samples.
+QWEN = {"temperature": 1.0, "top_p": 0.8, "repetition_penalty": 0.1, "presence_penalty": -2.0, "frequency_penalty": -2.0}
+# Of all Qwen2.5 models: <|endoftext|> and <|im_end|>, which end an answer of that script.
+ENDS = [151643, 151645]
 
 
 def parse(argv=None):
@@ -39,14 +43,22 @@ class Vllm:
         self.options = options
         self.engine = None
         self.asked = 0
+        self.sequences = 1
+        self.protocol = None
 
     def load(self, request):
         import vllm
         if request.get("implementation") not in (None, self.implementation()):
             raise Unsupported(f"this adapter was started as {self.implementation()}: say so with its flags in `command`")
+        self.sequences = request.get("batch_size", 1)
+        self.protocol = request.get("seed_protocol")
+        if self.protocol not in (None, "vllm"):
+            raise Unsupported(f"vLLM's loop doesn't generate as Qwen's {self.protocol} protocol does: use adapters/transformers.py")
         arguments = self.arguments(request)
         self.engine = vllm.LLM(**arguments).llm_engine
-        return {"implementation": self.implementation()}
+        untimed = "the prompt is token ids: tokenizing and detokenizing, which Qwen's script times as well, are not in the times"
+        warnings = {"warnings": [untimed]} if self.protocol else {}
+        return {"implementation": self.implementation(), **asked(request), **warnings}
 
     def implementation(self):
         return "eager" if self.options.enforce_eager else "graphs"
@@ -69,7 +81,7 @@ class Vllm:
             "tensor_parallel_size": max(len(request.get("gpus", [])), 1),
             # A prompt that was seen before would have no prefill.
             "enable_prefix_caching": False,
-            "max_num_seqs": 1,
+            "max_num_seqs": self.sequences,
             "seed": 0,
             "disable_log_stats": True,
         }
@@ -79,21 +91,25 @@ class Vllm:
 
     def generate(self, prompt, tokens):
         from vllm import SamplingParams
-        sampling = {"temperature": 0.0}
-        if self.options.sampling == "qwen":
-            sampling = {"temperature": 1.0, "top_p": 0.8, "repetition_penalty": 0.1, "presence_penalty": -2.0,
-                        "frequency_penalty": -2.0}
-        parameters = SamplingParams(max_tokens=tokens, ignore_eos=True, detokenize=False, **sampling)
-        self.asked += 1
-        clock, ids = Clock(), []
-        self.engine.add_request(str(self.asked), {"prompt_token_ids": prompt}, parameters)
+        sampling = QWEN if self.protocol or self.options.sampling == "qwen" else {"temperature": 0.0}
+        # The script's answers may end early.
+        end = {"stop_token_ids": ENDS} if self.protocol else {"ignore_eos": True}
+        parameters = SamplingParams(max_tokens=tokens, detokenize=False, **end, **sampling)
+        clock, sequences = Clock(), {}
+        for _ in range(self.sequences):
+            self.asked += 1
+            sequences[str(self.asked)] = []
+            self.engine.add_request(str(self.asked), {"prompt_token_ids": prompt}, parameters)
+        there = 0
         while self.engine.has_unfinished_requests():
             for output in self.engine.step():
-                new = len(output.outputs[0].token_ids) - len(ids)
-                if new > 0:
-                    clock.tokens(new)
-                    ids = list(output.outputs[0].token_ids)
-        return ids, clock.chunks, clock.now()
+                sequences[output.request_id] = list(output.outputs[0].token_ids)
+            # A token is there when those of all sequences are.
+            new = min(len(ids) for ids in sequences.values()) - there
+            if new > 0:
+                clock.tokens(new)
+                there += new
+        return next(iter(sequences.values())), clock.chunks, clock.now()
 
     def memory(self):
         return None  # held by vLLM's own processes: bench-diff asks the driver

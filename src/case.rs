@@ -62,6 +62,37 @@ words! {
 }
 
 words! {
+    /// Which program of Qwen's Speed Benchmark is followed to the letter, be it right or wrong.
+    SeedProtocol {
+        /// Qwen's speed_benchmark_transformers.py.
+        Transformers = "transformers",
+        /// Qwen's speed_benchmark_vllm.py.
+        Vllm = "vllm",
+        /// EvalScope's speed benchmark.
+        Evalscope = "evalscope",
+    }
+}
+
+impl SeedProtocol {
+    /// How the program builds its prompt.
+    pub fn prompt(self) -> PromptRule {
+        match self {
+            Self::Transformers => PromptRule::Transformers,
+            Self::Vllm => PromptRule::Vllm,
+            Self::Evalscope => PromptRule::Evalscope,
+        }
+    }
+
+    /// How often it generates.
+    pub fn iterations(self) -> u32 {
+        match self {
+            Self::Transformers | Self::Vllm => 1,
+            Self::Evalscope => 2,
+        }
+    }
+}
+
+words! {
     /// Whose clock the times of a generation are of.
     Clock {
         /// The device's: when a token was complete on it.

@@ -36,6 +36,7 @@ pub mod plan;
 mod plural;
 mod programs;
 mod progress;
+mod prompt;
 mod publish;
 pub mod published;
 mod recognize;

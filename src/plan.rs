@@ -11,8 +11,8 @@ use crate::config::{CandleSource, Suite, SuiteModel};
 use crate::device::Capacity;
 use crate::engine::{self, EngineError, Memory, Needs, Refusal};
 use crate::error::{Error, Exit, Result};
-use crate::measure::prompt::prompt;
-use crate::results::{Failure, FailureKind, Settings};
+use crate::prompt::own_or_by_rule;
+use crate::results::{Failure, FailureKind};
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -108,12 +108,8 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
             continue;
         }
         let needs = needs(model, &device).map_err(|error| Error::of(Exit::Usage, error))?;
-        let planned: Vec<_> = model
-            .cases
-            .iter()
-            .zip(&needs)
-            .map(|(case, needs)| plan_case(case, needs, &suite.settings, &device))
-            .collect();
+        let planned: Vec<_> =
+            model.cases.iter().zip(&needs).map(|(case, needs)| plan_case(case, needs, suite, &device)).collect();
         let running = || planned.iter().filter(|case| case.failure.is_none());
         if running().next().is_some() {
             let load = START_SECONDS + needs[0].load_seconds;
@@ -154,12 +150,13 @@ fn refused(case: &Case, refusal: &Refusal) -> PlannedCase {
     PlannedCase { case: case.clone(), memory: None, seconds: None, failure: Some(failure) }
 }
 
-fn plan_case(case: &Case, needs: &Needs, settings: &Settings, device: &Capacity) -> PlannedCase {
+fn plan_case(case: &Case, needs: &Needs, suite: &Suite, device: &Capacity) -> PlannedCase {
+    let settings = &suite.settings;
     let lacking = needs.lacking.clone().map(|reason| Failure { kind: FailureKind::Error, reason });
     let reason = needs.obstacle.clone().or_else(|| too_large(needs.memory?, device.memory?));
     let failure = lacking.or_else(|| Some(Failure { kind: FailureKind::DoesNotFit, reason: reason? }));
     let failure = failure.or_else(|| {
-        let reason = outside_vocabulary(case, settings, needs.vocab_size?)?;
+        let reason = outside_vocabulary(case, suite, needs.vocab_size?)?;
         Some(Failure { kind: FailureKind::Error, reason })
     });
     let warmup_length = settings.warmup_length.unwrap_or(case.generated_length);
@@ -171,14 +168,13 @@ fn plan_case(case: &Case, needs: &Needs, settings: &Settings, device: &Capacity)
 }
 
 /// Why the prompt isn't one for a model with so many tokens.
-fn outside_vocabulary(case: &Case, settings: &Settings, vocab_size: usize) -> Option<String> {
-    let highest = prompt(settings.prompt.known()?, case.context_length as usize).into_iter().max()?;
+fn outside_vocabulary(case: &Case, suite: &Suite, vocab_size: usize) -> Option<String> {
+    let (settings, own) = (&suite.settings, suite.prompt_ids.as_deref());
+    let highest = own_or_by_rule(settings, own, case.context_length as usize).ok()?.into_iter().max()?;
+    let why = own.map_or(": its vocabulary isn't Qwen2.5's, so give token ids of its own (`prompt-ids`)", |_| "");
     (highest as usize >= vocab_size).then(|| {
-        format!(
-            "the prompt `{}` has token {highest}, but the model has only ids below {vocab_size}: its vocabulary isn't \
-             Qwen2.5's",
-            settings.prompt
-        )
+        let prompt = &settings.prompt;
+        format!("the prompt `{prompt}` has token {highest}, but the model has only ids below {vocab_size}{why}")
     })
 }
 

@@ -13,6 +13,8 @@ mod certain;
 mod compare_support;
 #[path = "compare/confirm.rs"]
 mod confirm;
+#[path = "compare/convert.rs"]
+mod convert;
 #[path = "compare/differences.rs"]
 mod differences;
 #[path = "compare/equal_builds.rs"]
@@ -21,8 +23,12 @@ mod equal_builds;
 mod files;
 #[path = "compare/foreign.rs"]
 mod foreign;
+#[path = "compare/foreign_rows.rs"]
+mod foreign_rows;
 #[path = "compare/gate.rs"]
 mod gate;
+#[path = "compare/many.rs"]
+mod many;
 #[path = "compare/noise.rs"]
 mod noise;
 #[path = "compare/occasions.rs"]

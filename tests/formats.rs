@@ -45,6 +45,7 @@ fn the_committed_schemas_are_what_the_program_prints() {
         ("findings", "findings.v1.json"),
         ("published", "published.v1.json"),
         ("beside", "beside.v1.json"),
+        ("sides", "sides.v1.json"),
         ("engine-protocol", "engine-protocol.v1.json"),
     ] {
         let (_, printed, _) = bench_diff(&["schema", format]);

@@ -4,6 +4,8 @@
 
 #[path = "run/adapters.rs"]
 mod adapters;
+#[path = "run/batches.rs"]
+mod batches;
 #[path = "run/configured.rs"]
 mod configured;
 #[path = "run/export.rs"]

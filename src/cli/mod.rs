@@ -65,6 +65,7 @@ enum Command {
     Ab(Box<commands::ab::Args>),
     Run(Box<commands::run::Args>),
     Compare(commands::compare::Args),
+    Convert(commands::convert::Args),
     Doctor(Box<commands::doctor::Args>),
     Init(commands::init::Args),
     Plan(Box<commands::plan::Args>),
@@ -136,7 +137,10 @@ fn of_help(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 fn prints_data(matches: &ArgMatches) -> bool {
     let Some((command, matches)) = matches.subcommand() else { return false };
     let format = matches.try_get_raw("format").ok().flatten().and_then(|mut given| given.next());
-    command == "schema" || format.is_some_and(|format| format == "json" || format == "csv") || prints_data(matches)
+    command == "schema"
+        || command == "convert"
+        || format.is_some_and(|format| format == "json" || format == "csv")
+        || prints_data(matches)
 }
 
 /// Says why, unless that is no news: a reader that wanted no more.
@@ -162,6 +166,7 @@ fn tell(error: &Error, err: &mut Writer) -> Result<()> {
 fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
     match command {
         Command::Compare(args) => commands::compare::run(&args, io),
+        Command::Convert(args) => commands::convert::run(&args, io),
         Command::Doctor(args) => commands::doctor::run(&args, io),
         Command::Init(args) => commands::init::run(&args, io),
         Command::Plan(args) => commands::plan::run(&args, io),

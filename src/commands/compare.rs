@@ -1,5 +1,7 @@
 //! `bench-diff compare`
 
+pub mod sides_of_files;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
@@ -33,9 +35,9 @@ use crate::thresholds::{ALL, ALPHAS, AUTO, NoiseThreshold};
 pub struct Args {
     /// The old results
     base: PathBuf,
-    /// The new results
-    #[arg(required_unless_present = "published")]
-    head: Option<PathBuf>,
+    /// The new results; of several files, each is compared with BASE
+    #[arg(required_unless_present = "published", value_name = "HEAD", num_args = 1..)]
+    heads: Vec<PathBuf>,
 
     /// Show BASE beside the numbers that Qwen published, by one software or by all. They are of another machine: the
     /// ratios are no verdict
@@ -112,6 +114,7 @@ const EXAMPLES: &str = "Examples:
   bench-diff compare old.json new.json --metric all --only-changed
   bench-diff compare old.json new.json --format markdown --fail-on regression
   bench-diff compare old.json new.json --same-session --noise-threshold ttft=3 --format json
+  bench-diff compare old.json new.json newer.json   # each against old.json
   bench-diff compare results.json --published=vllm";
 
 /// The examples, and the metrics with what holds for each by default.
@@ -134,7 +137,7 @@ fn after_help() -> String {
 }
 
 /// The name of another tool's format.
-fn foreign_format() -> impl TypedValueParser<Value = &'static ForeignFormat> {
+pub(super) fn foreign_format() -> impl TypedValueParser<Value = &'static ForeignFormat> {
     let names = PossibleValuesParser::new(FORMATS.iter().map(|format| format.name));
     names.map(|name| formats::named(&name).expect("a possible value is a format"))
 }
@@ -188,10 +191,12 @@ fn options(args: &Args, base: &Side, head: &Side) -> Options {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     if args.published.is_some() {
-        published::check_alone(args.head.as_deref())?;
+        published::check_alone(args.heads.first().map(PathBuf::as_path))?;
     }
-    let Some(head) = &args.head else {
-        return published::beside(&args.base, args.published.unwrap_or_default(), args.format, io);
+    let head = match args.heads.as_slice() {
+        [] => return published::beside(&args.base, args.published.unwrap_or_default(), args.format, io),
+        [head] => head,
+        _ => return sides_of_files::run(args, io),
     };
     let (base, head) = compare::load(&args.base, head, args.from)?;
     let options = options(args, &base, &head);

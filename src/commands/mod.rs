@@ -8,6 +8,7 @@ pub mod calibrate;
 pub mod check_engine;
 pub mod ci;
 pub mod compare;
+pub mod convert;
 pub mod doctor;
 pub mod export;
 mod format;

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use schemars::{Schema, schema_for};
 
-use super::compare::Output;
+use super::compare::{Output, sides_of_files};
 use super::doctor::Findings;
 use crate::config::File;
 use crate::engine::protocol::Line;
@@ -42,6 +42,8 @@ enum Format {
     Published,
     /// What `compare --published --format json` prints
     Beside,
+    /// What `compare --format json` prints of more than two files
+    Sides,
     /// A line of the protocol between bench-diff and an engine that is a program of its own
     EngineProtocol,
 }
@@ -56,6 +58,7 @@ impl Format {
             Self::Findings => schema_for!(Findings),
             Self::Published => published(),
             Self::Beside => schema_for!(Beside),
+            Self::Sides => schema_for!(sides_of_files::Output),
             Self::EngineProtocol => schema_for!(Line),
         }
     }

@@ -1,4 +1,4 @@
-//! What other tools' files hold, as a side: samples of one session, of which nothing else is known.
+//! What other tools' files hold, as a side: samples of one session, of which nothing else is known. And the way back.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,4 +30,22 @@ fn cell_side(cell: Cell) -> CellSide {
     side.is_average = cell.is_average;
     cell.values.into_iter().for_each(|value| side.push(0, value));
     side
+}
+
+/// What a side holds, as other tools' formats take it: sessions one after the other.
+pub fn cells(side: &Side) -> Vec<Cell> {
+    let of_case = |case: &CaseSide| -> Vec<Cell> { case.cells.iter().map(|cell| cell_of(&case.id, cell)).collect() };
+    side.cases.iter().flat_map(of_case).collect()
+}
+
+fn cell_of(case: &str, cell: &CellSide) -> Cell {
+    let values = cell.sessions.iter().flat_map(|session| &session.values).copied();
+    Cell {
+        case: case.to_owned(),
+        metric: cell.metric.to_string(),
+        unit: cell.unit.to_string(),
+        better: cell.better,
+        values: values.chain(std::iter::repeat_n(0.0, cell.good_zeros())).collect(),
+        is_average: cell.is_average,
+    }
 }

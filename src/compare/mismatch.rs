@@ -44,9 +44,20 @@ pub fn settings_differences(base: &Settings, head: &Settings) -> Vec<Difference>
         ("iterations", base.iterations.to_string(), head.iterations.to_string()),
         ("threads", or(base.threads, "any"), or(head.threads, "any")),
         ("prompt", base.prompt.to_string(), head.prompt.to_string()),
+        ("prompt_sha256", own_prompt(base), own_prompt(head)),
+        ("seed_protocol", seed_protocol(base), seed_protocol(head)),
     ];
     let differing = |(name, base, head)| difference(name, true, BTreeSet::from([base]), BTreeSet::from([head]));
     settings.into_iter().filter_map(differing).collect()
+}
+
+/// Ids of one's own; the rule says what others are.
+fn own_prompt(settings: &Settings) -> String {
+    settings.prompt_sha256.clone().unwrap_or_else(|| "by rule".to_owned())
+}
+
+fn seed_protocol(settings: &Settings) -> String {
+    settings.seed_protocol.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string)
 }
 
 /// Why the runs of both sides can't be compared, or belong to one history; empty when they can.

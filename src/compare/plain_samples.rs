@@ -6,7 +6,8 @@
 //! ```
 //!
 //! `"sessions": [[..], [..]]` instead of `samples` keeps the values of several sessions apart. The format doesn't say when
-//! these were measured: that they are hours apart is the caller's word.
+//! these were measured: that they are hours apart is the caller's word. `"average": 101.2` is what is left of values that
+//! nobody has.
 
 use std::borrow::Cow;
 use std::collections::hash_map::DefaultHasher;
@@ -15,7 +16,7 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 
 use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::side::{CaseSide, CellSide, SessionValues, Side};
 use crate::error::{Error, Result};
@@ -37,6 +38,48 @@ struct Entry {
     samples: Option<Vec<Option<f64>>>,
     #[serde(default)]
     sessions: Option<Vec<Vec<Option<f64>>>>,
+    /// Of samples that nobody has any more.
+    #[serde(default)]
+    average: Option<f64>,
+}
+
+/// The same, as it is written.
+#[derive(Serialize)]
+struct Written<'a> {
+    case: &'a str,
+    metric: &'a MetricName,
+    unit: &'a str,
+    better: Better,
+    #[serde(flatten)]
+    values: Values<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Values<'a> {
+    Average(f64),
+    Samples(&'a [f64]),
+    Sessions(Vec<&'a [f64]>),
+}
+
+/// The file that holds a side's values, an entry a line. What was no number has no place in it.
+pub fn write(side: &Side) -> Result<String> {
+    let cells = side.cases.iter().flat_map(|case| case.cells.iter().map(|cell| (case.id.as_str(), cell)));
+    let entries = cells.filter_map(|(case, cell)| {
+        let zeros = vec![0.0; cell.good_zeros()];
+        let mut sessions: Vec<&[f64]> = cell.sessions.iter().map(|session| session.values.as_slice()).collect();
+        sessions.extend((!zeros.is_empty()).then_some(zeros.as_slice()));
+        let values = match sessions.as_slice() {
+            [] => return None,
+            [[average]] if cell.is_average => Values::Average(*average),
+            [samples] => Values::Samples(samples),
+            _ => Values::Sessions(sessions),
+        };
+        let (metric, unit, better) = (&cell.metric, &*cell.unit, cell.better);
+        Some(serde_json::to_string(&Written { case, metric, unit, better, values }))
+    });
+    let entries = entries.collect::<Result<Vec<String>, _>>().map_err(Error::usage)?;
+    Ok(format!("[\n  {}\n]\n", entries.join(",\n  ")))
 }
 
 /// Parses and checks plain samples; `name` stands for the file in errors.
@@ -162,16 +205,20 @@ impl Entry {
             let problem = format!("`better` is wrong: of {}, {:?} is better", known.title, known.better);
             return Err(fail(&problem.to_lowercase()));
         }
-        let sessions = match (self.samples, self.sessions) {
-            (Some(samples), None) => vec![samples],
-            (None, Some(sessions)) => sessions,
-            (Some(_), Some(_)) => return Err(fail("has both `samples` and `sessions`").hint("give one of them")),
-            (None, None) => return Err(fail("has neither `samples` nor `sessions`")),
+        let is_average = self.average.is_some();
+        let sessions = match (self.samples, self.sessions, self.average) {
+            (Some(samples), None, None) => vec![samples],
+            (None, Some(sessions), None) => sessions,
+            (None, None, Some(average)) => vec![vec![Some(average)]],
+            (None, None, None) => return Err(fail("has neither `samples` nor `sessions`")),
+            (Some(_), Some(_), _) => return Err(fail("has both `samples` and `sessions`").hint("give one of them")),
+            _ => return Err(fail("has an `average` and its samples").hint("leave out the average")),
         };
         if sessions.is_empty() || sessions.iter().any(Vec::is_empty) {
             return Err(fail("has no values").hint("leave out what wasn't measured"));
         }
         let mut cell = CellSide::new(self.metric, unit, better);
+        cell.is_average = is_average;
         cell.sessions.reserve_exact(sessions.len());
         for (session, values) in sessions.iter().enumerate() {
             cell.sessions.push(SessionValues { session, values: Vec::with_capacity(values.len()) });

@@ -141,7 +141,7 @@ impl CellSide {
     }
 
     /// Zeros that are numbers: of what somebody else counts nothing may be left. None of our metrics can be zero.
-    pub(super) fn good_zeros(&self) -> usize {
+    pub fn good_zeros(&self) -> usize {
         if self.better == Better::Lower && self.metric.known().is_none() { self.zeros } else { 0 }
     }
 
@@ -198,6 +198,9 @@ impl Side {
         }
         for case in &mut side.cases {
             case.cells.sort_by_key(|cell| cell.metric.known());
+            // The programs of Qwen's Speed Benchmark tell little else.
+            let speeds = case.cells.iter_mut().filter(|cell| cell.metric.known() == Some(Metric::Speed));
+            speeds.for_each(|cell| cell.default |= results.settings.seed_protocol.is_some());
         }
         if !unknown.is_empty() {
             let names: Vec<_> = unknown.into_iter().map(|name| format!("`{name}`")).collect();

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::engines;
-use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantization, WeightsSource};
+use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource};
 use crate::device::GpuList;
 use crate::engine::ServerSpec;
 use crate::flags;
@@ -139,6 +139,10 @@ pub struct ModelSettings {
     )]
     #[schemars(length(min = 1), inner(range(min = 1, max = 131_071)))]
     pub context_lengths: Option<Vec<u32>>,
+    /// Sequences to generate at once, of the same prompt [default: 1]
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=1024))]
+    #[schemars(range(min = 1, max = 1024))]
+    pub batch_size: Option<u32>,
     /// Tokens to generate [default: 2048]
     #[arg(long, alias = "tokens", value_name = "N", value_parser = value_parser!(u32).range(2..=131_071))]
     #[schemars(range(min = 2, max = 131_071))]
@@ -190,6 +194,14 @@ pub struct SuiteSettings {
     /// How the prompt is built [default: transformers]
     #[arg(long, value_parser = flags::word::<PromptRule>())]
     pub prompt: Option<PromptRule>,
+    /// Token ids of the prompt: a file with a JSON list, repeated or cut to each context length. In place of `prompt`, for
+    /// models of other vocabularies
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    pub prompt_ids: Option<PathBuf>,
+    /// Measure exactly as a program of Qwen's Speed Benchmark does, in place of `warmup`, `iterations` and `prompt`: its
+    /// numbers are comparable only with its own [default: none]
+    #[arg(long, value_name = "PROGRAM", value_parser = flags::word::<SeedProtocol>(), conflicts_with_all = ["prompt", "prompt_ids"])]
+    pub seed_protocol: Option<SeedProtocol>,
     /// Accepted chance of a false alarm in a whole report [default: 0.05]
     #[arg(long, value_name = "SHARE")]
     #[schemars(range(min = 0.0001, max = 0.5))]

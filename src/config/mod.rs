@@ -5,6 +5,7 @@ mod check;
 pub(crate) mod engines;
 mod file;
 mod plain_name;
+mod prompt_ids;
 mod resolve;
 mod selection_flags;
 mod source;
@@ -62,6 +63,8 @@ pub struct Suite {
     pub thresholds: Thresholds,
     /// When to give up.
     pub limits: TimeLimits,
+    /// The prompt of one's own, which is repeated or cut to each context length; a rule's when absent.
+    pub prompt_ids: Option<Vec<u32>>,
     /// The candle that the measured program is built against; the released one when absent.
     pub candle: Option<CandleSource>,
 }

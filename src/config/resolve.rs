@@ -135,10 +135,12 @@ impl<'a> Resolver<'a> {
         let models: Vec<SuiteModel> = models.into_iter().map(|(_, model)| model).collect();
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
         let (thresholds, limits) = (self.thresholds(), self.limits());
+        let prompt_ids = self.prompt_ids();
         let kept = (thresholds != Thresholds::default()).then(|| Box::new(thresholds.clone()));
-        let settings = Settings { thresholds: kept, ..self.settings(longest.unwrap_or(WARMUP_LENGTH)) };
+        let settings = self.settings(longest.unwrap_or(WARMUP_LENGTH), prompt_ids.as_deref());
+        let settings = Settings { thresholds: kept, ..settings };
         let name = self.name.to_owned();
-        let suite = Suite { name, settings, gpus, models, thresholds, limits, candle: None };
+        let suite = Suite { name, settings, gpus, models, thresholds, limits, prompt_ids, candle: None };
         (self.problems.len() == found).then_some(suite)
     }
 
@@ -193,9 +195,11 @@ impl<'a> Resolver<'a> {
                 .pick_model(entry, |settings| settings.implementation.clone())
                 .unwrap_or_else(|| usual_implementation.into()),
             gpus: gpus.ordinals(),
+            batch_size: self.pick_model(entry, |settings| settings.batch_size).unwrap_or(1),
+            seed_protocol: self.pick(|settings| settings.seed_protocol),
             ..ModelSpec::generated(name, device)
         };
-        let refused = self.refused(entry, engine.refusals(&spec));
+        let refused = self.refused(entry, engine::refusals(engine, &spec));
         let (contexts, generated_length) = self.lengths(entry);
         let name = self.case_name(entry);
         let named =

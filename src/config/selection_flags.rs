@@ -43,6 +43,8 @@ fn add_settings(settings: &SuiteSettings, flags: &mut Flags) {
         iterations,
         threads,
         prompt,
+        prompt_ids,
+        seed_protocol,
         alpha,
         // These have no flags: only a file has them.
         metrics: _,
@@ -59,6 +61,8 @@ fn add_settings(settings: &SuiteSettings, flags: &mut Flags) {
     flags.add("--iterations", iterations.as_ref());
     flags.add("--threads", threads.as_ref());
     flags.add("--prompt", prompt.as_ref());
+    flags.add("--prompt-ids", prompt_ids.as_deref().map(Path::display).as_ref());
+    flags.add("--seed-protocol", seed_protocol.as_ref());
     flags.add("--alpha", alpha.as_ref());
 }
 
@@ -76,6 +80,7 @@ fn add_model_settings(settings: &ModelSettings, flags: &mut Flags) {
         build: _,
         server,
         context_lengths,
+        batch_size,
         generated_length,
         concurrency,
         requests,
@@ -92,6 +97,7 @@ fn add_model_settings(settings: &ModelSettings, flags: &mut Flags) {
     flags.add("--server", server.as_ref().map(|server| &server.url));
     let numbers = |numbers: &Vec<u32>| numbers.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
     flags.add("--context-lengths", context_lengths.as_ref().map(numbers).as_ref());
+    flags.add("--batch-size", batch_size.as_ref());
     flags.add("--generated-length", generated_length.as_ref());
     flags.add("--concurrency", concurrency.as_ref().map(numbers).as_ref());
     flags.add("--requests", requests.as_ref());

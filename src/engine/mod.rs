@@ -3,6 +3,7 @@
 //! An engine is a folder here and a line of [`ENGINES`]. It loads one model and generates greedily from token ids.
 
 mod adapters;
+mod asked_too_much;
 pub mod candle;
 pub mod command;
 mod engine_error;
@@ -14,6 +15,7 @@ mod needs;
 pub mod profile;
 pub(crate) mod protocol;
 mod replay;
+pub mod sampling;
 mod served;
 pub mod server;
 mod spec;
@@ -21,6 +23,7 @@ mod spec;
 use std::path::Path;
 
 pub use adapters::ADAPTERS;
+pub use asked_too_much::refusals;
 pub use engine_error::EngineError;
 pub use generation::{Chunk, Generation};
 pub use loaded::{Costs, Loaded};
@@ -28,7 +31,7 @@ pub use needs::{Memory, Needs, Refusal};
 pub use served::Served;
 pub use spec::{ModelSpec, ServerSpec};
 
-use crate::case::{Case, DeviceKind, Dtype, EngineName, Traffic};
+use crate::case::{Case, DeviceKind, Dtype, EngineName, SeedProtocol, Traffic};
 use crate::device::{Capacity, Gpus, Ordinals};
 use crate::models::Model;
 use crate::results::Ceilings;
@@ -69,6 +72,19 @@ pub trait EngineKind: Sync {
     /// The settings of `spec` that it can't honour on any device.
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal>;
 
+    /// Why it can't generate several sequences at once; `None` where it can.
+    fn refuses_batch(&self, _spec: &ModelSpec) -> Option<String> {
+        Some(format!("the engine `{}` generates one sequence at a time: leave out the batch size", self.name()))
+    }
+
+    /// Why it can't generate as that program does; `None` where it can.
+    fn refuses_seed_protocol(&self, _spec: &ModelSpec, protocol: SeedProtocol) -> Option<String> {
+        Some(format!(
+            "the engine `{}` can't follow Qwen's `{protocol}` protocol: use `candle`, or `command` with an adapter",
+            self.name()
+        ))
+    }
+
     /// What this build lacks to run `spec` itself. Another build may have it.
     fn lacks(&self, _spec: &ModelSpec) -> Option<EngineError> {
         None
@@ -101,12 +117,18 @@ pub trait Engine {
     /// What loading found out.
     fn loaded(&self) -> &Loaded;
 
-    /// Generates exactly `generated_length` tokens after `prompt`, greedily, whatever they are (no end of sequence).
+    /// Generates exactly `generated_length` tokens after `prompt`, greedily, whatever they are (no end of sequence). A batch
+    /// does so in each of its sequences; what is told is of the first, and a token is there when those of all are.
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError>;
 
     /// Answers as many requests as `traffic` says, each with `generated_length` tokens after a prompt as long as `prompt`.
     fn serve(&mut self, _traffic: Traffic, _prompt: &[u32], _generated_length: usize) -> Result<Served, EngineError> {
         Err(EngineError::refused("this engine generates for one request at a time", "use `concurrency = [1]`"))
+    }
+
+    /// As the seed protocol generates that was asked for at loading. Only `vllm`'s may be shorter.
+    fn generate_sampled(&mut self, _prompt: &[u32], _generated_length: usize) -> Result<Generation, EngineError> {
+        Err(EngineError::refused("this engine doesn't sample", "leave out the seed protocol"))
     }
 
     /// Whether this process, or one that it started, holds the model: only then its memory is the model's.

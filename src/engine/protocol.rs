@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::case::{Clock, DeviceKind, Dtype, ImplementationName, Quantization, WeightsSource};
+use crate::case::{Clock, DeviceKind, Dtype, ImplementationName, Quantization, SeedProtocol, WeightsSource};
 use crate::word::Word;
 
 /// The version that this build speaks.
@@ -58,6 +58,12 @@ pub enum Request {
         implementation: Option<ImplementationName>,
         /// Prompt and generated tokens together, of the longest generation that will be asked for.
         max_length: u32,
+        /// Sequences to generate at once, all after the same prompt; one when absent. `loaded` must repeat it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch_size: Option<u32>,
+        /// The program of Qwen's Speed Benchmark to generate like, in place of greedily; `loaded` must repeat it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seed_protocol: Option<Word<SeedProtocol>>,
     },
     /// Generates exactly `tokens` tokens after `prompt`, greedily, past any end of sequence.
     Generate {
@@ -109,6 +115,12 @@ pub enum Answer {
         /// Fallbacks and other things that a reader of the numbers must know, a sentence each.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<String>,
+        /// As it was asked for: each generation is one of so many sequences.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        batch_size: Option<u32>,
+        /// As it was asked for: generations are like that program's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seed_protocol: Option<Word<SeedProtocol>>,
     },
     /// So many tokens more are there now. Only from an engine that leaves the times to us: each is timed as it arrives.
     Chunk {

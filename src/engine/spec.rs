@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ENGINES;
-use crate::case::{Case, DeviceKind, Dtype, EngineName, ImplementationName, Quantization, WeightsSource};
+use crate::case::{Case, DeviceKind, Dtype, EngineName, ImplementationName, Quantization, SeedProtocol, WeightsSource};
 use crate::device::Ordinals;
 use crate::hub::HubName;
 
@@ -51,9 +51,24 @@ pub struct ModelSpec {
     pub gpus: Ordinals,
     /// Prompt and generated tokens together, of the longest case: sizes the KV cache.
     pub max_length: usize,
+    /// Sequences that are generated at once, of the same prompt.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub batch_size: u32,
+    /// The program of Qwen's Speed Benchmark that generations are to be like.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_protocol: Option<SeedProtocol>,
     /// Prompt tokens in one pass; the engine's own number when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefill_chunk: Option<usize>,
+}
+
+const fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_one(size: &u32) -> bool {
+    *size == 1
 }
 
 /// An OpenAI-compatible endpoint.
@@ -111,14 +126,22 @@ impl ModelSpec {
             device,
             gpus: Ordinals::first(usize::from(device == DeviceKind::Cuda)),
             max_length: 0,
+            batch_size: 1,
+            seed_protocol: None,
             prefill_chunk: None,
         }
+    }
+
+    /// A batch is another case than its single sequence.
+    fn case_id(&self, context_length: u32) -> String {
+        let id = Case::make_id(&self.model, self.quantization, self.dtype, context_length);
+        if self.batch_size > 1 { format!("{id}/batch-{}", self.batch_size) } else { id }
     }
 
     /// The case of this model with that many prompt and generated tokens.
     pub fn case(&self, context_length: u32, generated_length: u32) -> Case {
         Case {
-            id: Case::make_id(&self.model, self.quantization, self.dtype, context_length),
+            id: self.case_id(context_length),
             model: self.model.clone(),
             revision: None,
             weights: self.weights.into(),
@@ -128,7 +151,7 @@ impl ModelSpec {
             implementation: self.implementation.clone(),
             device: self.device.into(),
             gpus: if self.device == DeviceKind::Cuda { self.gpus.count() as u32 } else { 0 },
-            batch_size: 1,
+            batch_size: self.batch_size,
             context_length,
             generated_length,
             traffic: None,

@@ -22,6 +22,13 @@ pub struct Cell {
     pub is_average: bool,
 }
 
+impl Cell {
+    /// Of its values, of which there is one at least.
+    pub fn mean(&self) -> f64 {
+        self.values.iter().sum::<f64>() / self.values.len() as f64
+    }
+}
+
 /// What a file holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reading {

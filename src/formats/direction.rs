@@ -23,6 +23,8 @@ const TIMES: [&str; 10] = [
 
 /// Rates are to be high, times, memory and the cost of each operation low; of others nobody knows.
 pub(super) fn of_unit(unit: &str) -> Option<Better> {
+    // A rate of each user is one as well.
+    let unit = unit.trim().strip_suffix("/user").unwrap_or(unit);
     let is_amount = |unit: &str| unit::quantity(unit).is_some() || TIMES.contains(&unit);
     match unit.trim().rsplit_once('/') {
         Some((_, second)) if SECOND.contains(&second.trim()) => Some(Better::Higher),
@@ -38,7 +40,7 @@ mod tests {
 
     #[test]
     fn rates_are_high_and_costs_low() {
-        for unit in ["tok/s", "ops/sec", "MB/s", "iter/sec"] {
+        for unit in ["tok/s", "ops/sec", "MB/s", "iter/sec", "tokens/sec/user"] {
             assert_eq!(of_unit(unit), Some(Better::Higher), "{unit}");
         }
         for unit in ["ns/iter", "ns/op", "B/op", "allocs/op", "ms", "MiB", "seconds", "bytes", "J/tok"] {

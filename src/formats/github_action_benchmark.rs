@@ -4,11 +4,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use super::cells::{Cells, Measure};
+use super::cells::{Cell, Cells, Measure};
 use super::direction;
 use super::foreign_file::{ForeignFile, number_or_text};
+use super::writer::{Writer, Written, pretty};
 use super::{Format, Repeats};
 use crate::error::Result;
 use crate::metric::Better;
@@ -60,7 +61,20 @@ struct Bench {
     value: Option<f64>,
     #[serde(default)]
     unit: String,
+    /// Text beside a point of the chart. Ours names the samples.
+    #[serde(default)]
+    extra: Option<String>,
 }
+
+impl Bench {
+    fn samples(&self) -> Option<Vec<Option<f64>>> {
+        let listed = self.extra.as_deref()?.strip_prefix(SAMPLES)?;
+        listed.split(", ").map(|number| number.parse().ok().map(Some)).collect()
+    }
+}
+
+/// Begins the text beside a point that has several samples.
+const SAMPLES: &str = "samples: ";
 
 #[derive(Deserialize)]
 struct Data {
@@ -93,15 +107,78 @@ fn read_data(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
 }
 
 fn add(benches: &[Bench], suite: &str, better: Option<Better>, cells: &mut Cells) {
-    for Bench { name, value, unit } in benches {
+    for bench in benches {
+        let Bench { name, value, unit, .. } = bench;
         // Of Go's benchmarks the Action keeps the whole line beside each of its values.
         if unit.contains('\t') {
             continue;
         }
         let metric = if unit.is_empty() { "value" } else { unit };
-        match better.or_else(|| direction::of_unit(unit)) {
-            Some(better) => cells.value(&format!("{suite}{name}"), Measure { name: metric, unit, better }, *value),
-            None => cells.leave_out(metric),
+        let Some(better) = better.or_else(|| direction::of_unit(unit)) else {
+            cells.leave_out(metric);
+            continue;
+        };
+        let (case, measure) = (format!("{suite}{name}"), Measure { name: metric, unit, better });
+        match bench.samples() {
+            Some(samples) => cells.samples(&case, measure, samples),
+            None => cells.value(&case, measure, *value),
         }
+    }
+}
+
+pub(super) const WRITER: Writer = Writer {
+    name: INPUT.name,
+    what: "github-action-benchmark's input: the mean of each case and metric, with its samples beside it",
+    write: |cells| write(cells, None),
+};
+
+/// Only what is to be small, for `tool: customSmallerIsBetter`.
+pub(super) const SMALLER_WRITER: Writer = Writer {
+    name: SMALLER.name,
+    what: "the same, only metrics that are better when smaller",
+    write: |cells| write(cells, Some(Better::Lower)),
+};
+
+/// Only what is to be large, for `tool: customBiggerIsBetter`.
+pub(super) const BIGGER_WRITER: Writer = Writer {
+    name: BIGGER.name,
+    what: "the same, only metrics that are better when larger",
+    write: |cells| write(cells, Some(Better::Higher)),
+};
+
+#[derive(Serialize)]
+struct Point<'a> {
+    name: String,
+    unit: &'a str,
+    value: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra: Option<String>,
+}
+
+/// The Action is told one direction for a whole file.
+fn write(cells: &[Cell], only: Option<Better>) -> Result<Written> {
+    let wanted = || cells.iter().filter(|cell| only.is_none_or(|better| better == cell.better));
+    let mixed = wanted().any(|cell| cell.better == Better::Lower) && wanted().any(|cell| cell.better == Better::Higher);
+    let warning = "metrics of both directions are in one file, of which the Action is told one: \
+                   write `customSmallerIsBetter` and `customBiggerIsBetter` apart";
+    let points: Vec<Point> = wanted().map(point).collect();
+    Ok(Written { text: pretty(&points)?, warnings: mixed.then(|| warning.to_owned()).into_iter().collect() })
+}
+
+fn point(cell: &Cell) -> Point<'_> {
+    // Points are told apart by their names; a metric that is named as its unit is told by that.
+    let name = if cell.metric == cell.unit { cell.case.clone() } else { format!("{} / {}", cell.case, cell.metric) };
+    let mean = cell.mean();
+    let several = cell.values.len() > 1;
+    let half = cell.values.iter().map(|value| (value - mean).abs()).fold(0.0, f64::max);
+    let samples: Vec<String> = cell.values.iter().map(f64::to_string).collect();
+    Point {
+        name,
+        unit: &cell.unit,
+        value: mean,
+        range: several.then(|| format!("± {half}")),
+        extra: several.then(|| format!("{SAMPLES}{}", samples.join(", "))),
     }
 }

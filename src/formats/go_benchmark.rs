@@ -1,13 +1,15 @@
 //! The text of `go test -bench`: several lines of one name, as with `-count`, are samples.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use super::cells::{Cells, Measure};
+use super::cells::{Cell, Cells, Measure};
 use super::direction;
 use super::foreign_file::ForeignFile;
+use super::writer::{Writer, Written};
 use super::{Format, Repeats};
-use crate::error::Result;
-use crate::metric::Better;
+use crate::error::{Error, Result};
+use crate::metric::{self, Better};
+use crate::unit as units;
 
 pub(super) const FORMAT: Format = Format {
     name: "go",
@@ -108,12 +110,102 @@ impl<'a> Reader<'a> {
         if let Some((_, known)) = KNOWN.iter().find(|(name, _)| *name == unit) {
             return Some(*known);
         }
-        let better = self.better.get(unit).copied().or_else(|| by_ending(unit)).or_else(|| direction::of_unit(unit))?;
-        Some(Measure { name: unit, unit, better })
+        let (name, of) = metric_and_unit(unit);
+        let better = self.better.get(unit).copied().or_else(|| by_ending(unit)).or_else(|| direction::of_unit(of))?;
+        Some(Measure { name, unit: of, better })
     }
+}
+
+/// Go writes `p99-ns` for a metric in a unit. Other hyphens are part of a name.
+fn metric_and_unit(unit: &str) -> (&str, &str) {
+    let is_rate = |of: &str| direction::of_unit(of) == Some(Better::Higher);
+    let is_both = |name: &str, of: &str| {
+        !name.is_empty() && (units::quantity(of).is_some() || is_rate(of) || metric::find(name).is_some())
+    };
+    unit.rsplit_once('-').filter(|(name, of)| is_both(name, of)).unwrap_or((unit, unit))
 }
 
 /// Go's own rule for units that end in a name of what they count.
 fn by_ending(unit: &str) -> Option<Better> {
     ["-ns", "-bytes", "-sec"].iter().any(|ending| unit.ends_with(ending)).then_some(Better::Lower)
+}
+
+pub(super) const WRITER: Writer = Writer {
+    name: FORMAT.name,
+    what: "Go benchmark text, for benchstat: a line for each sample, units with their direction",
+    write,
+};
+
+fn write(cells: &[Cell]) -> Result<Written> {
+    let mut names: BTreeMap<String, &str> = BTreeMap::new();
+    let (mut text, mut package) = (directions(cells), None);
+    for case in cases(cells) {
+        let (of, name) = named(case[0].case.as_str());
+        if let Some(other) = names.insert(format!("{of:?} {name}"), &case[0].case) {
+            let problem = format!("`{other}` and `{}` have one name as Go benchmarks, `{name}`", case[0].case);
+            return Err(Error::usage(problem));
+        }
+        if of != package {
+            text += &format!("pkg: {}\n", of.unwrap_or_default());
+            package = of;
+        }
+        text += &lines(&name, &case);
+    }
+    Ok(Written { text, warnings: Vec::new() })
+}
+
+/// `Unit decode_throughput-tok/s better=higher`, where Go doesn't know it.
+fn directions(cells: &[Cell]) -> String {
+    let told: BTreeMap<String, Better> = cells.iter().map(|cell| (unit_of(cell), cell.better)).collect();
+    let untold = told.iter().filter(|(unit, _)| KNOWN.iter().all(|(known, _)| known != unit));
+    untold.map(|(unit, better)| format!("Unit {unit} better={}\n", better.word())).collect()
+}
+
+/// The cells of each case, in their order.
+fn cases(cells: &[Cell]) -> Vec<Vec<&Cell>> {
+    let (mut places, mut cases) = (HashMap::new(), Vec::<Vec<&Cell>>::new());
+    for cell in cells {
+        let place = *places.entry(&cell.case).or_insert(cases.len());
+        match cases.get_mut(place) {
+            Some(case) => case.push(cell),
+            None => cases.push(vec![cell]),
+        }
+    }
+    cases
+}
+
+/// A package, and a name as Go's tools take it: `Benchmark`, no small letter after it, and no space.
+fn named(case: &str) -> (Option<&str>, String) {
+    let (package, case) = match case.split_once(".Benchmark") {
+        Some((package, _)) if !package.contains(char::is_whitespace) => (Some(package), &case[package.len() + 1..]),
+        _ => (None, case),
+    };
+    let name: String = case.chars().map(|c| if c.is_whitespace() || c.is_control() { '_' } else { c }).collect();
+    let start = match name.chars().next() {
+        _ if is_name(&name) => "",
+        Some(first) if first.is_lowercase() => "Benchmark_",
+        _ => "Benchmark",
+    };
+    (package, format!("{start}{name}"))
+}
+
+/// The n-th samples of all metrics stand in the n-th line.
+fn lines(name: &str, case: &[&Cell]) -> String {
+    let most = case.iter().map(|cell| cell.values.len()).max().unwrap_or(0);
+    let line = |sample: usize| {
+        let values = case.iter().filter_map(|cell| Some(format!(" {} {}", cell.values.get(sample)?, unit_of(cell))));
+        format!("{name} 1{}\n", values.collect::<String>())
+    };
+    (0..most).map(line).collect()
+}
+
+/// Go's own, or the metric with its unit.
+fn unit_of(cell: &Cell) -> String {
+    let known = KNOWN.iter().find(|(_, it)| it.name == cell.metric && it.unit == cell.unit && it.better == cell.better);
+    let unit: String = cell.unit.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
+    match known {
+        Some((go, _)) => (*go).to_owned(),
+        None if cell.metric == cell.unit && metric::find(&cell.metric).is_none() => unit,
+        None => format!("{}-{unit}", cell.metric.replace(char::is_whitespace, "_")),
+    }
 }

@@ -1,7 +1,9 @@
 //! Files of other tools, read as samples: one format a file, all of them in one table.
 //!
 //! A format knows its files by their shape ([`Look`]) and puts what they hold into [`Cells`], with unit and direction.
+//! Some can be written, too ([`WRITERS`]), in the file that reads them.
 
+mod aiperf;
 mod bencher;
 mod cells;
 mod comma_table;
@@ -13,17 +15,21 @@ mod folder_of_files;
 mod foreign_file;
 mod github_action_benchmark;
 mod go_benchmark;
+mod guidellm;
 mod hyperfine;
 mod llama_bench;
 mod look;
 mod pytest_benchmark;
 mod qwen_csv;
+mod sglang;
 mod vllm_latency;
 mod vllm_serve;
 mod vllm_throughput;
+mod writer;
 
 pub use cells::{Cell, Reading};
 pub use folder_of_files::read_folder;
+pub use writer::Writer;
 
 use crate::error::{Error, Result};
 use cells::Cells;
@@ -59,7 +65,10 @@ pub const FORMATS: &[Format] = &[
     llama_bench::FORMAT,
     vllm_latency::FORMAT,
     vllm_throughput::FORMAT,
+    sglang::FORMAT,
     vllm_serve::FORMAT,
+    aiperf::FORMAT,
+    guidellm::FORMAT,
     hyperfine::FORMAT,
     criterion::FORMAT,
     pytest_benchmark::FORMAT,
@@ -71,6 +80,15 @@ pub const FORMATS: &[Format] = &[
     evalscope::FORMAT,
     qwen_csv::FORMAT,
     bencher::FORMAT,
+];
+
+/// Those that can be written, in the order of the help.
+pub const WRITERS: &[Writer] = &[
+    bencher::WRITER,
+    github_action_benchmark::WRITER,
+    github_action_benchmark::SMALLER_WRITER,
+    github_action_benchmark::BIGGER_WRITER,
+    go_benchmark::WRITER,
 ];
 
 /// Larger files aren't read: those of the largest suites are a tenth of this.

@@ -1,4 +1,4 @@
-//! `vllm bench serve`, and SGLang's `bench_serving`, which began as a copy of it.
+//! `vllm bench serve`.
 //!
 //! A document is a run: several of one name, as `--append-result` writes them, are samples. The requests of a run aren't,
 //! since they wait for each other; of `--save-detailed` only the summaries are read.
@@ -17,9 +17,12 @@ pub(super) const FORMAT: Format = Format {
     read,
 };
 
-const RATES: [(&str, &str); 4] = [
+/// `input_throughput` and `total_throughput` are SGLang's.
+const RATES: [(&str, &str); 6] = [
     ("request_throughput", "req/s"),
+    ("input_throughput", "tok/s"),
     ("output_throughput", "tok/s"),
+    ("total_throughput", "tok/s"),
     ("total_token_throughput", "tok/s"),
     ("request_goodput", "req/s"),
 ];
@@ -29,16 +32,18 @@ const STATISTICS: [&str; 5] = ["mean", "median", "p90", "p95", "p99"];
 const TIMES: [&str; 5] = ["ttft", "tpot", "itl", "e2el", "e2e_latency"];
 
 fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
-    for document in file.documents::<Flat>()? {
-        let case = case(&document);
-        if document.number("completed") == Some(0.0) {
-            return Err(file.error(&format!("no request of `{case}` was completed")));
-        }
-        if let Some(failed) = document.number("failed").filter(|failed| *failed > 0.0) {
-            cells.warn(format!("{}: {failed} requests of `{case}` failed", file.name));
-        }
-        add(&document, &case, cells);
+    file.documents::<Flat>()?.iter().try_for_each(|document| run(file, document, &case(document), cells))
+}
+
+/// A run of the benchmark, or of one that writes the same fields.
+pub(super) fn run(file: &ForeignFile, document: &Flat, case: &str, cells: &mut Cells) -> Result<()> {
+    if document.number("completed") == Some(0.0) {
+        return Err(file.error(&format!("no request of `{case}` was completed")));
     }
+    if let Some(failed) = document.number("failed").filter(|failed| *failed > 0.0) {
+        cells.warn(format!("{}: {failed} requests of `{case}` failed", file.name));
+    }
+    add(document, case, cells);
     Ok(())
 }
 

@@ -34,7 +34,14 @@ fn together(each: &[Ceilings]) -> Option<Ceilings> {
 /// Asks this program's own worker, whatever program is measured: both sides of a comparison share the device.
 fn of_one(suite: &Suite, spec: &ModelSpec, gpu: &Gpus, stop: &Stop) -> Result<Option<Ceilings>, Halt> {
     let model = ModelSpec { gpus: gpu.ordinals(), ..spec.clone() };
-    let job = Job { model, cases: Vec::new(), settings: suite.settings.clone(), ceilings: None, trace: false };
+    let job = Job {
+        model,
+        cases: Vec::new(),
+        settings: suite.settings.clone(),
+        ceilings: None,
+        prompt_ids: None,
+        trace: false,
+    };
     let unknown = |why: Cause| Halt::Failed(Error::measurement("the device's ceilings are unknown").because(why));
     let worker = Worker::this()?.seeing(gpu);
     let mut child = worker.start(&job).map_err(|error| unknown(error.into()))?;

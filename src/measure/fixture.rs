@@ -22,7 +22,7 @@ pub fn case(context_length: u32, generated_length: u32) -> Case {
 pub fn job() -> Job {
     let settings = Settings { warmup: 2, warmup_length: Some(4), ..Settings::default() };
     let model = ModelSpec { max_length: 15, ..model() };
-    Job { model, cases: vec![case(5, 10)], settings, ceilings: None, trace: false }
+    Job { model, cases: vec![case(5, 10)], settings, ceilings: None, prompt_ids: None, trace: false }
 }
 
 /// As a GPU gives them, with every field that a run can have.
@@ -86,6 +86,7 @@ fn run(case: &Case, round: u32, session: u32) -> Run {
         allocated_bytes: Some(1_234_567_890),
         loaded: &loaded,
         ceilings: Some(&CEILINGS),
+        is_sampled: false,
     };
     let (measurement, _) = sampled.measurement();
     Run { case: case.id.clone(), round, started: "2026-11-24T04:12:00Z".into(), outcome: Outcome::Ok(measurement) }

@@ -95,6 +95,11 @@ impl Alone {
         (self.after_first_chunk > 0.0).then(|| self.after_first_chunk / self.decode)
     }
 
+    /// Tokens per second of all of it.
+    pub fn speed(&self) -> f64 {
+        self.tokens / self.end_to_end
+    }
+
     pub fn tpot_ms(&self) -> Option<f64> {
         (self.tokens > 1.0).then(|| self.after_first * 1e3 / (self.tokens - 1.0))
     }

@@ -33,6 +33,8 @@ pub struct Sampled<'a> {
     pub loaded: &'a Loaded,
     /// What the device can do at most; absent where that is unknown or means nothing.
     pub ceilings: Option<&'a Ceilings>,
+    /// Its tokens were drawn, not the likeliest.
+    pub is_sampled: bool,
 }
 
 impl Sampled<'_> {
@@ -58,7 +60,7 @@ impl Sampled<'_> {
     /// Greedy decoding gives the same tokens every time, unless something is wrong.
     fn warnings(&self) -> Vec<String> {
         let mut warnings = self.loaded.warnings.clone();
-        if self.generated.tokens_differ() {
+        if self.generated.tokens_differ() && !self.is_sampled {
             warnings.push("the generations of one run gave different tokens".to_owned());
         }
         if self.generated.all().flat_map(|generation| &generation.chunks).any(|chunk| chunk.tokens > 1) {
@@ -69,6 +71,7 @@ impl Sampled<'_> {
     }
 
     fn metrics(&self, gaps: &[f64]) -> BTreeMap<MetricName, f64> {
+        let sequences = f64::from(self.case.batch_size.max(1));
         let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64 / MIB as f64);
         let gaps = Sorted::of(gaps.iter().copied());
         // Each metric is of one of them: the other has no value for it.
@@ -82,7 +85,8 @@ impl Sampled<'_> {
             Metric::DecodeThroughput => alone.as_ref().and_then(Alone::decode_throughput),
             Metric::Tpot => alone.as_ref().and_then(Alone::tpot_ms),
             Metric::E2eLatency => alone.as_ref().map(|alone| alone.end_to_end * 1e3),
-            Metric::Speed => alone.as_ref().map(|alone| alone.tokens / alone.end_to_end),
+            Metric::Speed => alone.as_ref().map(Alone::speed),
+            Metric::BatchThroughput => alone.as_ref().filter(|_| sequences > 1.0).map(|it| sequences * it.speed()),
             Metric::OutputThroughput => together.as_ref()?.tokens_per_second,
             Metric::RequestThroughput => together.as_ref()?.requests_per_second,
             Metric::TtftP50 => together.as_ref()?.ttft_ms.at(0.5),
@@ -94,7 +98,7 @@ impl Sampled<'_> {
             Metric::ItlP90 => together.as_ref().and_then(|_| gaps.at(0.9)),
             Metric::ItlP50 => gaps.at(0.5),
             Metric::ItlP99 => gaps.at(0.99),
-            Metric::Energy => self.seen.energy_j.map(|joules| joules / self.generated.tokens_in_all()),
+            Metric::Energy => self.seen.energy_j.map(|joules| joules / (sequences * self.generated.tokens_in_all())),
             Metric::PeakMemory => mib(self.seen.peak_bytes),
             Metric::AllocatedMemory => mib(self.allocated_bytes),
         };
@@ -123,6 +127,29 @@ impl Sampled<'_> {
         };
         (roofline.decode.is_some() || roofline.prefill.is_some()).then_some(roofline)
     }
+}
+
+/// What the programs of Qwen's Speed Benchmark tell of their generations: a rate of the tokens that were asked for, be they
+/// there or not, the time of the whole, and memory where it was seen. Several generations count by their mean.
+pub fn as_the_program_counts(sampled: Sampled) -> Measurement {
+    let wanted = f64::from(sampled.case.generated_length);
+    let seconds: Vec<f64> = sampled.generated.all().map(|it| it.end_to_end.as_secs_f64()).collect();
+    let counts: Vec<usize> = sampled.generated.all().map(Generation::count).collect();
+    let rates: Vec<f64> = seconds.iter().map(|seconds| wanted / seconds).collect();
+    let (mut measurement, _) = sampled.measurement();
+    let told = [Metric::AllocatedMemory, Metric::Speed, Metric::E2eLatency].map(MetricName::from);
+    measurement.metrics.retain(|name, _| told.contains(name));
+    for (metric, value) in
+        [(Metric::Speed, stats::mean(&rates)), (Metric::E2eLatency, stats::mean(&seconds).map(|seconds| seconds * 1e3))]
+    {
+        measurement.metrics.extend(value.filter(|it| it.is_finite()).map(|it| (metric.into(), significant(it))));
+    }
+    let early = counts.iter().find(|count| (**count as f64) < wanted);
+    measurement.warnings.extend(early.map(|count| {
+        format!("it ended after {count} of {wanted} tokens, and its speed counts all {wanted}, as the program does")
+    }));
+    // Sampled tokens say nothing about whether the output changed, and nobody timed single ones.
+    Measurement { itl: None, token_hash: None, roofline: None, ..measurement }
 }
 
 /// One card is all of them, told already.
@@ -180,7 +207,8 @@ mod tests {
     fn measure(case: &Case, generation: &Generation, loaded: &Loaded, ceilings: Option<&Ceilings>) -> Measurement {
         let seen = Seen { peak_bytes: Some(3 << 20), energy_j: Some(10.0), ..Seen::default() };
         let generated = &Generated::Alone(vec![generation.clone()]);
-        Sampled { case, generated, shared_process: false, seen, allocated_bytes: None, loaded, ceilings }
+        let (shared_process, is_sampled) = (false, false);
+        Sampled { case, generated, shared_process, seen, allocated_bytes: None, loaded, ceilings, is_sampled }
             .measurement()
             .0
     }
@@ -202,6 +230,7 @@ mod tests {
             allocated_bytes: None,
             loaded: &loaded,
             ceilings: None,
+            is_sampled: false,
         };
         let measurement = sampled(&generated).measurement().0;
         let value = |metric: Metric| measurement.metrics.get(&MetricName::from(metric)).copied();

@@ -6,7 +6,7 @@ use super::halt::Halt;
 use super::measured_side::{MeasuredSide, now};
 use super::observer::{At, Update};
 use super::program::Child;
-use super::protocol::{Event, Job};
+use super::protocol::{Event, Job, needed_version};
 use super::request::Session;
 use super::trace::TraceLine;
 use super::turns;
@@ -79,6 +79,7 @@ impl<'a, 'b> Round<'a, 'b> {
             cases: self.remaining.clone(),
             settings: self.session.request.suite.settings.clone(),
             ceilings: self.side.session().ceilings,
+            prompt_ids: self.session.request.suite.prompt_ids.clone(),
             trace: self.session.trace.is_some(),
         };
         let (session, label) = (&self.side.session().id, &self.side.label);
@@ -136,7 +137,10 @@ impl<'a, 'b> Round<'a, 'b> {
 
     fn take(&mut self, event: Event, child: &mut Child) -> Result<Change> {
         match event {
-            Event::Hello { program, .. } => self.check_program(&program)?,
+            Event::Hello { protocol, program } => {
+                self.check_program(&program)?;
+                self.check_version(protocol)?;
+            }
             Event::Loading { done, total } => {
                 let at = at(self.side, &self.spec, self.round);
                 self.session.observer.update(Update::Loading { at, done, total });
@@ -177,6 +181,18 @@ impl<'a, 'b> Round<'a, 'b> {
             Event::Ceilings { .. } | Event::Unknown => {}
         }
         Ok(Change::None)
+    }
+
+    /// What an older worker doesn't know, it ignores.
+    fn check_version(&self, protocol: u32) -> Result<()> {
+        if protocol >= needed_version(&self.spec) {
+            return Ok(());
+        }
+        let path = self.side.worker.path.display();
+        Err(Error::measurement(format!(
+            "{path} is too old for a batch size or a seed protocol: it would measure something else"
+        ))
+        .hint("measure with a newer build, or leave these settings out"))
     }
 
     /// A session measures one program: numbers of two builds must not end up in one file side.

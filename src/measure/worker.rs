@@ -6,13 +6,15 @@ use std::os::fd::AsFd;
 
 use super::generated::Generated;
 use super::metrics_of_run::Sampled;
-use super::prompt::prompt;
 use super::protocol::{Event, Job, VERSION};
+use super::seed_protocol;
 use super::watch::Watcher;
-use crate::case::{Case, PromptRule, Traffic};
+use crate::case::{Case, SeedProtocol, Traffic};
 use crate::engine::{self, Engine, EngineError};
 use crate::error::Advice;
+use crate::prompt::own_or_by_rule;
 use crate::results::{Failure, FailureKind, Measurement, Program};
+use crate::word::Word;
 
 /// Runs the job on standard input and writes events to standard output.
 ///
@@ -81,11 +83,11 @@ pub fn measure_case(
     watcher: &Watcher,
     progress: &mut dyn FnMut(u64, u64) -> io::Result<()>,
 ) -> Result<(Measurement, Vec<f64>), EngineError> {
-    let rule = job.settings.prompt.known().ok_or_else(|| {
-        let (prompt, known) = (&job.settings.prompt, PromptRule::WORDS.join(", "));
-        EngineError::Failed(format!("unknown prompt rule `{prompt}`: this build has {known}"))
-    })?;
-    let prompt = prompt(rule, case.context_length as usize);
+    if let Some(protocol) = job.settings.seed_protocol.as_ref() {
+        return measure_as_seed(engine, job, case, protocol, watcher);
+    }
+    let prompt = own_or_by_rule(&job.settings, job.prompt_ids.as_deref(), case.context_length as usize)
+        .map_err(EngineError::Failed)?;
     let length = case.generated_length as usize;
     let warmup = job.settings.warmup_length.map_or(length, |warmup| (warmup as usize).clamp(1, length));
     let iterations = job.settings.iterations.max(1) as usize;
@@ -108,7 +110,21 @@ pub fn measure_case(
     let generated = &generated?;
     let allocated_bytes = engine.allocated_peak()?;
     let (loaded, ceilings) = (engine.loaded(), job.ceilings.as_ref());
-    Ok(Sampled { case, generated, shared_process, seen, allocated_bytes, loaded, ceilings }.measurement())
+    let sampled =
+        Sampled { case, generated, shared_process, seen, allocated_bytes, loaded, ceilings, is_sampled: false };
+    Ok(sampled.measurement())
+}
+
+fn measure_as_seed(
+    engine: &mut dyn Engine,
+    job: &Job,
+    case: &Case,
+    protocol: &Word<SeedProtocol>,
+    watcher: &Watcher,
+) -> Result<(Measurement, Vec<f64>), EngineError> {
+    let known = SeedProtocol::WORDS.join(", ");
+    let unknown = || EngineError::Failed(format!("unknown seed protocol `{protocol}`: this build has {known}"));
+    seed_protocol::measure_case(engine, job, case, protocol.known().ok_or_else(unknown)?, watcher)
 }
 
 /// What an engine is asked for, again and again.

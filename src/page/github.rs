@@ -264,6 +264,7 @@ fn symbol(icon: Icon) -> &'static str {
         Icon::SelfCheck => "🔬",
         Icon::Environment => "🖥️",
         Icon::Samples => "🔢",
+        Icon::Published => "📖",
         Icon::Commands => "🔁",
     }
 }

@@ -84,6 +84,7 @@ pub enum Icon {
     SelfCheck,
     Environment,
     Samples,
+    Published,
     Commands,
 }
 

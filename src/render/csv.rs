@@ -43,6 +43,16 @@ pub fn write(rows: &[Row], out: &mut dyn Write) -> io::Result<()> {
     rows.iter().try_for_each(|row| line(out, COLUMNS.iter().map(|(_, cell)| cell(row))))
 }
 
+/// The same, each row with the name of its side before it.
+pub fn write_sides<'a>(rows: impl Iterator<Item = (&'a str, &'a Row)>, out: &mut dyn Write) -> io::Result<()> {
+    let named = |first: String, others| std::iter::once(first).chain(others);
+    line(out, named("side".to_owned(), COLUMNS.iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>()))?;
+    for (side, row) in rows {
+        line(out, named(text(side), COLUMNS.iter().map(|(_, cell)| cell(row)).collect()))?;
+    }
+    Ok(())
+}
+
 fn line(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Result<()> {
     writeln!(out, "{}", cells.collect::<Vec<_>>().join(","))
 }

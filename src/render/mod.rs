@@ -24,6 +24,7 @@ pub mod pull_request;
 pub mod reproduce;
 pub mod run;
 mod self_check;
+pub mod side_by_side;
 mod surroundings;
 
 use crate::metric::{Better, MetricName};

@@ -4,8 +4,8 @@ use super::case_names::Names;
 use super::{NAME, SENTENCE, run};
 use crate::metric::Metric;
 use crate::number::{count, counted, decimal, mean_and_deviation, times, value};
-use crate::page::{Align, Block, Cell, Column, Line, Page, Table, Url, foreign, line, link, name, unbroken};
-use crate::published::{Beside, CaseBeside, Published, Ratio, SOURCE, Software, Unmatched};
+use crate::page::{Align, Block, Cell, Column, Icon, Line, Page, Table, Url, foreign, line, link, name, unbroken};
+use crate::published::{Beside, CaseBeside, Published, Ratio, SOURCE, Software, Unmatched, beside};
 use crate::results::Results;
 
 /// A table for each software.
@@ -88,6 +88,24 @@ pub fn beside_page(results: &Results, beside: &Beside) -> Page {
         body: table.into_iter().collect(),
         end: vec![Block::List(said), Block::Facts(vec![what_speed_is(), "×: measured / published".into(), source()])],
     }
+}
+
+/// In a report: the cases that were published, too, closed until somebody opens it. Absent where there are none.
+pub(super) fn fold(results: &Results) -> Option<Block> {
+    let beside = beside(results, None);
+    let gpu = beside.cases.first()?.published.first()?.published.software.table().gpu;
+    let cases = counted(beside.cases.len(), "case");
+    let title = line![Icon::Published, "Beside what Qwen published of another machine, ", gpu, " (", cases, ")"];
+    let names = Names::of(beside.cases.iter().map(|case| case.case.as_str()));
+    let rows = || beside.cases.iter().flat_map(|case| &case.published).map(|ratio| &ratio.published);
+    let used = Software::ALL.into_iter().filter(|software| rows().any(|row| row.software == *software));
+    let said = memories(&beside.cases).into_iter().chain(notes(rows())).chain(used.map(how));
+    let blocks = vec![
+        Block::Paragraph(beside_what(&beside.cases)),
+        Block::Table(beside_table(&beside.cases, &names)),
+        Block::List(said.chain([what_speed_is(), "×: measured / published".into()]).collect()),
+    ];
+    Some(Block::Fold { title, blocks })
 }
 
 fn beside_what(cases: &[CaseBeside]) -> Line {

@@ -10,7 +10,7 @@ use super::commit_names::short_commit;
 use super::comparison::{self, changed};
 use super::reproduce::Again;
 pub use super::surroundings::Surroundings;
-use super::{SENTENCE, Sides, calibration, caveat_lines, details, facts, headline, next_step, run};
+use super::{SENTENCE, Sides, calibration, caveat_lines, details, facts, headline, next_step, published, run};
 use crate::compare::Comparison;
 use crate::metric::Metric;
 use crate::number::{count, counted};
@@ -159,6 +159,7 @@ fn body(report: &Report) -> Vec<Block> {
         blocks.extend(Block::fold(line![Icon::Release, counted(changed, "case"), since], table));
     }
     blocks.extend(report.self_check().and_then(self_check));
+    blocks.extend(published::fold(&report.head));
     blocks.extend(details::samples(report));
     if report.failure().is_none() {
         let title = line![Icon::Commands, "Reproduce locally"];

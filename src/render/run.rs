@@ -16,10 +16,16 @@ pub fn page(results: &Results) -> Page {
     };
     Page {
         headline: heading(results, session),
-        body: numbers(&levels(&results.cases, session), |metric| metric.definition().default),
+        body: numbers(&levels(&results.cases, session), |metric| is_shown(results, metric)),
         end: vec![Block::List(notes(results, session))],
         ..Page::default()
     }
+}
+
+/// Those that are tested, those of a batch, and what a program of Qwen's Speed Benchmark tells.
+fn is_shown(results: &Results, metric: Metric) -> bool {
+    let of_seed = results.settings.seed_protocol.is_some() && matches!(metric, Metric::Speed | Metric::E2eLatency);
+    metric.definition().default || metric == Metric::BatchThroughput || of_seed
 }
 
 /// Which suite, on which device, of which program.
@@ -30,7 +36,9 @@ pub(super) fn heading(results: &Results, session: &Session) -> Line {
     let generated = results.cases.iter().any(|case| case.weights == WeightsSource::Generated);
     let weights = if generated { ", generated weights" } else { "" };
     let label = results.label.as_ref().map(|label| line![" (", foreign(label, NAME), ")"]).unwrap_or_default();
-    line!["Suite ", name(&results.suite, NAME), label, " on ", device, ": ", program(session), weights]
+    let seed = results.settings.seed_protocol.as_ref();
+    let seed = seed.map(|it| line![", measured as Qwen's protocol ", foreign(it.as_str(), NAME)]).unwrap_or_default();
+    line!["Suite ", name(&results.suite, NAME), label, " on ", device, ": ", program(session), weights, seed]
 }
 
 /// Nothing is known of one that never ran.

@@ -47,7 +47,8 @@ same_fields! {
     }
     Traffic = Traffic { concurrency, requests; types; options; lists }
     Settings = model::Settings {
-        runs, warmup, warmup_length, iterations, threads, prompt; types; options thresholds; lists
+        runs, warmup, warmup_length, iterations, threads, prompt, prompt_sha256, seed_protocol; types; options thresholds;
+        lists
     }
     Discarded = model::Discarded { why; types run; options; lists }
     Component = model::Component { version, commit; types; options; lists }

@@ -71,7 +71,8 @@ impl Results {
         Some(Row {
             case,
             implementation: ran.unwrap_or(&case.implementation),
-            speed: mean(Metric::Speed)?,
+            // Of all sequences: theirs is of whatever was generated.
+            speed: mean(Metric::BatchThroughput).or_else(|| mean(Metric::Speed))?,
             seconds: mean(Metric::E2eLatency)? / 1000.0,
             allocated_gb: mean(Metric::AllocatedMemory).map(|mib| mib / MIB_PER_GB),
         })
@@ -99,28 +100,28 @@ impl Row<'_> {
     fn transformers(&self, comment: &str) -> String {
         let case = self.case;
         let flash = if self.has_flash_attention() { "True" } else { "False" };
-        let memory = self.allocated_gb.map_or_else(String::new, |gb| format!("{gb:.4}"));
+        let memory = self.allocated_gb.map_or_else(String::new, number);
         format!(
-            "{},{},{},{},{flash},{},{:.4},{memory}",
+            "{},{},{},{},{flash},{},{},{memory}",
             field(&case.model),
             case.batch_size,
             case.context_length,
             case.generated_length,
             field(comment),
-            self.speed
+            number(self.speed)
         )
     }
 
     fn vllm(&self) -> String {
         let case = self.case;
         format!(
-            "{},{},{},{},{:.4},{:.4}",
+            "{},{},{},{},{},{}",
             field(&case.model),
             case.context_length,
             case.generated_length,
             case.gpus.max(1),
-            self.seconds,
-            self.speed
+            number(self.seconds),
+            number(self.speed)
         )
     }
 }
@@ -134,7 +135,11 @@ fn exported(rows: &[Row], now: Timestamp) -> Result<BTreeMap<PathBuf, String>> {
         let comment = |row: &Row| if rows.len() == 1 { "default".to_owned() } else { row.case.id.clone() };
         let transformers = csv(TRANSFORMERS_HEADER, &rows, |row| row.transformers(&comment(row)));
         files.insert(Path::new("transformers").join(&name), transformers);
-        files.insert(Path::new("vllm").join(&name), csv(VLLM_HEADER, &rows, |row| row.vllm()));
+        // These have no column for a batch.
+        let single: Vec<&Row> = rows.into_iter().filter(|row| row.case.batch_size <= 1).collect();
+        if !single.is_empty() {
+            files.insert(Path::new("vllm").join(&name), csv(VLLM_HEADER, &single, |row| row.vllm()));
+        }
     }
     let stamp = now.strftime("%Y%m%d_%H%M%S").to_string();
     for (model, rows) in by_model(rows) {
@@ -144,9 +149,16 @@ fn exported(rows: &[Row], now: Timestamp) -> Result<BTreeMap<PathBuf, String>> {
     Ok(files)
 }
 
+/// Python's CSV ends its lines as Windows does.
 fn csv(header: &str, rows: &[&Row], line: impl Fn(&Row) -> String) -> String {
-    let lines = rows.iter().map(|row| line(row) + "\n");
-    std::iter::once(format!("{header}\n")).chain(lines).collect()
+    let lines = rows.iter().map(|row| line(row) + "\r\n");
+    std::iter::once(format!("{header}\r\n")).chain(lines).collect()
+}
+
+/// Rounded to four decimals, of which Python drops zeros at the end: `47.5`, `80.0`.
+fn number(value: f64) -> String {
+    let rounded = (value * 1e4).round() / 1e4;
+    if rounded.fract() == 0.0 { format!("{rounded:.1}") } else { rounded.to_string() }
 }
 
 /// The rows of each file by its name.
@@ -164,7 +176,7 @@ fn by_file<'a, 'b>(rows: &'a [Row<'b>], stamp: &str) -> Files<'a, 'b> {
 
 fn by_model<'a, 'b>(rows: &'a [Row<'b>]) -> Files<'a, 'b> {
     let mut models = Files::new();
-    for row in rows {
+    for row in rows.iter().filter(|row| row.case.batch_size <= 1) {
         models.entry(file_name(row.case.model.rsplit('/').next().unwrap_or_default())).or_default().push(row);
     }
     models

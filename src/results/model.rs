@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::case::{Case, Clock, ImplementationName, PromptRule};
+use crate::case::{Case, Clock, ImplementationName, PromptRule, SeedProtocol};
 use crate::metric::MetricName;
 use crate::thresholds::Thresholds;
 use crate::word::Word;
@@ -37,8 +37,12 @@ pub struct Settings {
     pub iterations: u32,
     /// CPU threads that the measured program was told to use; all when absent.
     pub threads: Option<u32>,
-    /// How the prompt is built: a rule of `measure::prompt`.
+    /// How the prompt is built: a rule of `prompt.rs`, or `ids` where it is the configuration's own.
     pub prompt: Word<PromptRule>,
+    /// SHA-256 of the prompt's token ids (each as 32 bits, little end first), where they are the configuration's own.
+    pub prompt_sha256: Option<String>,
+    /// The program of Qwen's Speed Benchmark that was followed to the letter; absent where bench-diff measured in its way.
+    pub seed_protocol: Option<Word<SeedProtocol>>,
     /// What the configuration takes for a change; absent where it says nothing of it. The numbers mean the same without it.
     pub thresholds: Option<Box<Thresholds>>,
 }
@@ -52,6 +56,8 @@ impl Default for Settings {
             iterations: 1,
             threads: None,
             prompt: PromptRule::Transformers.into(),
+            prompt_sha256: None,
+            seed_protocol: None,
             thresholds: None,
         }
     }

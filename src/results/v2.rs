@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::case::{Clock, DeviceKind, Dtype, EngineName, ImplementationName, PromptRule, Quantization, WeightsSource};
+use crate::case::{
+    Clock, DeviceKind, Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource,
+};
 use crate::metric::MetricName;
 use crate::word::Word;
 
@@ -92,6 +94,12 @@ pub struct Settings {
     pub threads: Option<u32>,
     /// How the prompt is built.
     pub prompt: Word<PromptRule>,
+    /// SHA-256 of the prompt's token ids (each as 32 bits, little end first), where they are the configuration's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_sha256: Option<String>,
+    /// The program of Qwen's Speed Benchmark that was followed to the letter; absent where bench-diff measured in its way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed_protocol: Option<Word<SeedProtocol>>,
     /// What the configuration takes for a change; absent where it says nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub thresholds: Option<Thresholds>,

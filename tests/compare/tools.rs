@@ -5,146 +5,23 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::foreign_rows::FORMATS;
 use super::{SUCCESS, regression, usage_error};
 use crate::compare_support::{Files, compare_json, run};
 
-fn fixture(name: &str) -> Vec<u8> {
+pub fn fixture(name: &str) -> Vec<u8> {
     fs::read(Path::new("tests/fixtures/formats").join(name)).unwrap()
 }
 
-/// Each file, and what its rows must be: case, metric, number of values, mean, unit, better. An `avg` has no samples.
-const FORMATS: [(&str, &[&str]); 18] = [
-    (
-        "llama-bench.json",
-        &[
-            "qwen2 0.5B Q4_0, pp512 | prefill_throughput | 3 x 205 tok/s | higher",
-            "qwen2 0.5B Q4_0, tg128 @ d4096 | decode_throughput | 3 x 41 tok/s | higher",
-            "qwen2 0.5B Q4_0, pp512+tg128 | throughput | avg 120 tok/s | higher",
-        ],
-    ),
-    (
-        "llama-bench.jsonl",
-        &[
-            "qwen2 7B F16, tg32, n_threads 4 | decode_throughput | 2 x 10.5 tok/s | higher",
-            "qwen2 7B F16, tg32, n_threads 8 | decode_throughput | 2 x 18.5 tok/s | higher",
-        ],
-    ),
-    (
-        "llama-bench.csv",
-        &[
-            "qwen2 7B Q4_K - Medium, pp512 | prefill_throughput | avg 310.5 tok/s | higher",
-            "qwen2 7B Q4_K - Medium, tg128 | decode_throughput | avg 22.25 tok/s | higher",
-        ],
-    ),
-    ("vllm-latency.json", &["latency | e2e_latency | 3 x 1.25 s | lower"]),
-    (
-        "vllm-throughput.json",
-        &[
-            "throughput | request_throughput | avg 8 req/s | higher",
-            "throughput | total_token_throughput | avg 4096 tok/s | higher",
-        ],
-    ),
-    (
-        "vllm-serve.json",
-        &[
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | request_throughput | 2 x 4.05 req/s | higher",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | output_throughput | 2 x 202.5 tok/s | higher",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | total_token_throughput | 2 x 607.5 tok/s | higher",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | mean_ttft | 2 x 30.75 ms | lower",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | median_ttft | avg 30 ms | lower",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | p99_ttft | avg 39 ms | lower",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | mean_tpot | avg 9.5 ms | lower",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | median_tpot | avg 9.4 ms | lower",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | p99_tpot | avg 10.5 ms | lower",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | mean_itl | avg 9.6 ms | lower",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | median_itl | avg 9.3 ms | lower",
-            "Qwen/Qwen2.5-7B, concurrency 4, rate inf | p99_itl | avg 14 ms | lower",
-        ],
-    ),
-    (
-        "hyperfine-1.json",
-        &[
-            "sleep {seconds}, seconds 0.5 | time | 3 x 0.52 s | lower",
-            "sleep {seconds}, seconds 0.5 | memory | 3 x 2098517.3333 B | lower",
-            "true | time | avg 0.001 s | lower",
-        ],
-    ),
-    ("hyperfine-2.json", &["short nap | time | 2 x 0.52 s | lower", "short nap | memory | 2 x 2099200 B | lower"]),
-    ("criterion-sample.json", &["benchmark | time | 3 x 98.3333 ns | lower"]),
-    ("criterion-estimates.json", &["benchmark | time | avg 100 ns | lower"]),
-    (
-        "pytest-benchmark.json",
-        &[
-            "tests/test_speed.py::test_decode[7B] | time | 3 x 0.0102 s | lower",
-            "tests/test_speed.py::test_load | time | avg 1.1 s | lower",
-        ],
-    ),
-    (
-        "go.txt",
-        &[
-            "example.org/fast.BenchmarkDecode-8 | time | 2 x 11050000 ns | lower",
-            "example.org/fast.BenchmarkDecode-8 | memory | 2 x 2048 B | lower",
-            "example.org/fast.BenchmarkDecode-8 | allocations | 2 x 12 allocs/op | lower",
-            "example.org/fast.BenchmarkCopy/large-8 | time | avg 240000 ns | lower",
-            "example.org/fast.BenchmarkCopy/large-8 | throughput | avg 4166.67 MB/s | higher",
-            "example.org/fast.BenchmarkCopy/large-8 | p99-ns | avg 700 p99-ns | lower",
-            "example.org/fast.BenchmarkCopy/large-8 | tokens | avg 31.5 tokens | higher",
-        ],
-    ),
-    (
-        "github-action-benchmark.json",
-        &["decode 7B | tok/s | avg 101.5 tok/s | higher", "startup | ms | avg 12.5 ms | lower"],
-    ),
-    (
-        "data.js",
-        &[
-            "Go: BenchmarkDecode - ns/op | ns/op | avg 11000000 ns/op | lower",
-            "Go: BenchmarkDecode - B/op | B/op | avg 2048 B/op | lower",
-            "Rate: score | points | avg 3 points | higher",
-        ],
-    ),
-    (
-        "bencher.json",
-        &[
-            "decode 7B | latency | avg 9500 ns | lower",
-            "decode 7B | throughput | avg 105 ops/s | higher",
-            "prefill 7B | latency | avg 120 ns | lower",
-        ],
-    ),
-    (
-        "speed_benchmark.json",
-        &[
-            "context 1 | speed | avg 45.5 tok/s | higher",
-            "context 1 | allocated_memory | avg 14.92 GiB | lower",
-            "context 6144 | speed | avg 40.25 tok/s | higher",
-        ],
-    ),
-    (
-        "qwen-transformers.csv",
-        &[
-            "Qwen2.5-0.5B-Instruct, context 6144, 2048 tokens | speed | 2 x 47.5 tok/s | higher",
-            "Qwen2.5-0.5B-Instruct, context 6144, 2048 tokens | allocated_memory | 2 x 1.25 GiB | lower",
-            "Qwen2.5-0.5B-Instruct, context 6144, 2048 tokens, batch 2, eager attention | speed | 1 x 30.5 tok/s | higher",
-            "Qwen2.5-0.5B-Instruct, context 6144, 2048 tokens, batch 2, eager attention | allocated_memory | 1 x 1.5 GiB | lower",
-        ],
-    ),
-    (
-        "qwen-vllm.csv",
-        &[
-            "Qwen/Qwen2.5-7B-Instruct, context 6144, 2048 tokens | speed | 1 x 80 tok/s | higher",
-            "Qwen/Qwen2.5-7B-Instruct, context 6144, 2048 tokens | e2e_latency | 1 x 25.6 s | lower",
-            "Qwen/Qwen2.5-7B-Instruct, context 6144, 2048 tokens, 2 GPUs | speed | 1 x 128 tok/s | higher",
-            "Qwen/Qwen2.5-7B-Instruct, context 6144, 2048 tokens, 2 GPUs | e2e_latency | 1 x 16 s | lower",
-        ],
-    ),
-];
-
 /// The formats in the order of the help, and a file of each.
-const NAMED: [(&str, &str); 15] = [
+const NAMED: [(&str, &str); 18] = [
     ("llama-bench", "llama-bench.json"),
     ("vllm-latency", "vllm-latency.json"),
     ("vllm-throughput", "vllm-throughput.json"),
+    ("sglang", "sglang-one-batch.jsonl"),
     ("vllm-serve", "vllm-serve.json"),
+    ("aiperf", "aiperf.json"),
+    ("guidellm", "guidellm.json"),
     ("hyperfine", "hyperfine-2.json"),
     ("criterion", "criterion-sample.json"),
     ("pytest-benchmark", "pytest-benchmark.json"),
@@ -159,7 +36,7 @@ const NAMED: [(&str, &str); 15] = [
 ];
 
 /// The rows of a file that is compared with itself.
-fn rows(content: &[u8], flags: &[&str]) -> Vec<String> {
+pub fn rows(content: &[u8], flags: &[&str]) -> Vec<String> {
     let printed = compare_json(&Files::of_bytes(content, content), flags);
     let line = |row: &bench_diff::compare::disk::Row| {
         let base = row.base.unwrap();
@@ -212,6 +89,23 @@ fn a_direction_that_nobody_knows_is_said_and_can_be_given() {
     let score = |format: &str| rows(&file, &["--from", format]).pop().unwrap();
     assert_eq!(score("customSmallerIsBetter"), "score | points | avg 3 points | lower");
     assert_eq!(score("customBiggerIsBetter"), "score | points | avg 3 points | higher");
+}
+
+/// What was measured of a part only is said.
+#[test]
+fn requests_that_failed_are_warned_of() {
+    let cancelled =
+        String::from_utf8(fixture("aiperf.json")).unwrap().replace("cancelled\": false", "cancelled\": true");
+    for (file, said) in [
+        (fixture("guidellm.json"), "3 requests of `Qwen/Qwen2.5-7B, concurrent 8` failed"),
+        (
+            cancelled.into_bytes(),
+            "`Qwen/Qwen2.5-7B, concurrency 4` was cancelled: its numbers are of a part of the run",
+        ),
+    ] {
+        let printed = compare_json(&Files::of_bytes(&file, &file), &[]);
+        assert!(printed.warnings.iter().any(|warning| warning.ends_with(said)), "{:?}", printed.warnings);
+    }
 }
 
 /// However far apart two averages are, and whatever is on the other side.
@@ -285,6 +179,7 @@ const DIRECTIONS: &str = r#"window.BENCHMARK_DATA = {"entries": {
 #[test]
 fn faults_of_foreign_files_in_one_sentence() {
     let deep = format!("{{\"a\": {{\"b\": {{\"value\": {}1{}}}}}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let whole = |name: &str| String::from_utf8(fixture(name)).unwrap();
     let cut = |name: &str, at: usize| String::from_utf8(fixture(name)[..at].to_vec()).unwrap();
     let faults = [
         ("a failed llama-bench", "[\n".to_owned()),
@@ -296,6 +191,11 @@ fn faults_of_foreign_files_in_one_sentence() {
             "a server that answered nothing",
             r#"{"request_throughput": 0.0, "output_throughput": 0.0, "completed": 0, "model_id": "m"}"#.to_owned(),
         ),
+        ("SGLang, nothing served", whole("sglang-serving.jsonl").replace("\"completed\": 64", "\"completed\": 0")),
+        ("SGLang, cut off", cut("sglang-one-batch.jsonl", 90)),
+        ("AIPerf without requests", whole("aiperf.json").replace("\"avg\": 10.0", "\"avg\": 0.0")),
+        ("GuideLLM without requests", whole("guidellm.json").replace("\"successful\": 60", "\"successful\": 0")),
+        ("EvalScope's database", "SQLite format 3\0\u{10}\0".to_owned()),
         ("hyperfine without results", r#"{"results": [{"command": "a", "times": "none"}]}"#.to_owned()),
         (
             "hyperfine in hours",
@@ -419,5 +319,5 @@ fn standard_input_is_one_of_the_files() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("BenchmarkDecode-8,time,"), "{output:?}");
     let output = compare(["-", "-"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("standard input can be only one of the two files"));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("standard input can be only one of the files"));
 }

@@ -28,6 +28,7 @@ impl Place {
             ("src/config/starter.toml", "ci/bench-diff.toml"),
             ("docs/samples/old.json", "old.json"),
             ("docs/samples/new.json", "new.json"),
+            ("docs/samples/new.json", "newer.json"),
             ("docs/samples/old.json", "docs/samples/old.json"),
             ("docs/samples/new.json", "docs/samples/new.json"),
             ("docs/measured/h100-full.json", "docs/measured/h100-full.json"),

@@ -39,7 +39,7 @@ generate() {
     sundial) timed "$1" sundial ;;
     both) chunks "$1"; timed "$1" host ;;
     neither) ids "$1" 5 ;;
-    short) chunks $(($1 - 1)); ids $(($1 - 1)) 5 ;;
+    short | seed) chunks $(($1 - 1)); ids $(($1 - 1)) 5 ;;
     merged) say "{\"answer\":\"chunk\",\"tokens\":$(($1 - 1))}"; chunks 1; say '{"answer":"generated"}' ;;
     wandering) chunks "$1"; ids "$1" $((5 + $$ + turn)) ;;
     memoryless) fail out_of_memory "the cache needs 90 GiB" ;;
@@ -72,6 +72,8 @@ while read -r line; do
     *'"request":"load"'*)
       say '{"answer":"loading","done":1,"total":2}'
       if [ "$mode" = unsupported ]; then fail unsupported "fake reads no weights of its own: use another model"
+      elif [ "$mode" = batch ]; then say '{"answer":"loaded","batch_size":2}'
+      elif [ "$mode" = seed ]; then say '{"answer":"loaded","seed_protocol":"vllm"}'
       else say '{"answer":"loaded","implementation":"eager","warnings":["no fast kernels: eager ran instead"]}'; fi ;;
     *'"request":"generate"'*)
       tokens=${line##*\"tokens\":}

@@ -11,6 +11,7 @@ mod fake;
 mod gate;
 mod literal;
 mod publish;
+mod published;
 mod reports;
 mod samples;
 mod secrets;

@@ -108,7 +108,20 @@ fn results_of_programs_and_servers_are_exported_too() {
 #[test]
 fn engines_that_share_a_file_stay_distinguishable() {
     let shown = exported(&of_engines(&[of_command(), of_server()]));
-    let ours =
-        ["1,6144,2048,True,one/f32/8/command,47.5000,1.2300\n", "1,6144,2048,False,one/f32/8/server,300.0000,\n"];
+    let ours = ["1,6144,2048,True,one/f32/8/command,47.5,1.23\r\n", "1,6144,2048,False,one/f32/8/server,300.0,\r\n"];
     assert!(ours.iter().all(|row| shown.contains(row)), "{shown}");
+}
+
+/// The script's column for a batch; the others have none, and no row of one.
+#[test]
+fn a_batch_is_in_the_only_file_that_has_a_column_for_it() {
+    let mut batch = of_command();
+    batch["case"]["batch_size"] = json!(4);
+    batch["run"]["metrics"]["batch_throughput"] = json!(190.0);
+    let bench = of_engines(&[batch]);
+    let exported = bench.bench_diff(&["export", "results.json", "out"]);
+    let written: Vec<&str> = exported.out.lines().collect();
+    assert!(matches!(&written[..], [one] if one.starts_with("out/transformers/")), "{written:?}");
+    let text = bench.read(written[0]);
+    assert!(text.ends_with("Qwen/Qwen2.5-0.5B-Instruct,4,6144,2048,True,default,190.0,1.23\r\n"), "{text}");
 }

@@ -40,6 +40,9 @@ impl Resolver<'_> {
             "dtype" => |settings| settings.dtype.is_some(),
             "command" => |settings| settings.command.is_some(),
             "server" => |settings| settings.server.is_some(),
+            "batch-size" => |settings| settings.batch_size.is_some(),
+            // A suite's setting, of which one of its models may be incapable.
+            "seed-protocol" => |_| false,
             _ => |settings| settings.implementation.is_some(),
         };
         if !self.complete && setting != "quantization" {

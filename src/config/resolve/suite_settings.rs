@@ -2,14 +2,44 @@
 
 use std::collections::BTreeMap;
 
-use super::super::TimeLimits;
 use super::super::file::NoiseThresholdSettings;
+use super::super::{TimeLimits, prompt_ids};
 use super::{Resolver, WARMUP_LENGTH, unknown_metric};
+use crate::prompt;
 use crate::results::Settings;
 use crate::thresholds::{ALL, ALPHA, ALPHAS, NoiseThreshold, Thresholds};
 
 impl Resolver<'_> {
-    pub(super) fn settings(&self, generated_length: u32) -> Settings {
+    /// The prompt of one's own. Paths in the file start from the file, those of flags from the working directory.
+    pub(super) fn prompt_ids(&mut self) -> Option<Vec<u32>> {
+        // A seed protocol has a prompt of its own.
+        if self.pick(|settings| settings.seed_protocol).is_some() {
+            return None;
+        }
+        let named = self.flags.prompt_ids.clone().or_else(|| {
+            let of_file = [&self.suite.settings, self.top].into_iter().find_map(|layer| layer.prompt_ids.as_ref());
+            // A rule that a flag names replaces what the file has.
+            of_file.filter(|_| self.flags.prompt.is_none()).map(|path| self.directory.join(path))
+        })?;
+        let read = prompt_ids::read(&named);
+        read.map_err(|reason| self.report_suite("prompt-ids", |settings| settings.prompt_ids.is_some(), reason)).ok()
+    }
+
+    pub(super) fn settings(&self, generated_length: u32, prompt_ids: Option<&[u32]>) -> Settings {
+        let settings = self.own_settings(generated_length, prompt_ids);
+        let Some(protocol) = self.pick(|settings| settings.seed_protocol) else { return settings };
+        Settings {
+            warmup: 0,
+            warmup_length: None,
+            iterations: protocol.iterations(),
+            prompt: protocol.prompt().into(),
+            seed_protocol: Some(protocol.into()),
+            ..settings
+        }
+    }
+
+    fn own_settings(&self, generated_length: u32, prompt_ids: Option<&[u32]>) -> Settings {
+        let by_rule = || self.pick(|settings| settings.prompt).map_or(Settings::default().prompt, Into::into);
         let warmup_length = self.pick(|settings| settings.warmup_length).unwrap_or(WARMUP_LENGTH);
         let usual = Settings::default();
         Settings {
@@ -18,7 +48,9 @@ impl Resolver<'_> {
             warmup_length: (warmup_length < generated_length).then_some(warmup_length),
             iterations: self.pick(|settings| settings.iterations).unwrap_or(usual.iterations),
             threads: self.pick(|settings| settings.threads),
-            prompt: self.pick(|settings| settings.prompt).map_or(usual.prompt, Into::into),
+            prompt: prompt_ids.map_or_else(by_rule, |_| prompt::OWN.into()),
+            prompt_sha256: prompt_ids.map(prompt::hash),
+            seed_protocol: None,
             thresholds: None,
         }
     }

@@ -40,32 +40,36 @@ fn memory(device: DeviceKind, implementation: Implementation, case: &Case, shape
     let context = u64::from(case.context_length);
     let size = held.size();
     let chunk = context.min(default_prefill_chunk(device) as u64);
-    let activations = chunk * (4 * shape.hidden_size as u64 + 3 * shape.intermediate_size as u64) * size;
+    let sequences = u64::from(case.batch_size);
+    let activations = sequences * chunk * (4 * shape.hidden_size as u64 + 3 * shape.intermediate_size as u64) * size;
     let heads = shape.num_attention_heads as u64;
-    let kv_cache = u64::from(case.length()) * shape.kv_bytes_per_token(held);
+    let kv_cache = sequences * u64::from(case.length()) * shape.kv_bytes_per_token(held);
     let attention = match implementation {
         Implementation::Graph => 0,
         // Scores and their softmax, both in f32 and in the model's type, a block at a time.
-        Implementation::Plain => (heads * chunk * context).min(scores_limit(device) as u64) * 2 * (4 + size),
+        Implementation::Plain => {
+            (sequences * heads * chunk * context).min(scores_limit(device) as u64) * 2 * (4 + size)
+        }
         // Scores of the whole prompt, and one layer's keys and values repeated for each query head.
         Implementation::Stock => {
             let repeats = heads / shape.num_key_value_heads as u64;
-            3 * heads * context * context * size + 2 * repeats * kv_cache / shape.num_hidden_layers as u64
+            3 * sequences * heads * context * context * size + 2 * repeats * kv_cache / shape.num_hidden_layers as u64
         }
     };
     let runtime = if device == DeviceKind::Cuda { CUDA_CONTEXT } else { 0 };
-    let workspace = runtime + activations + attention + shape.vocab_size as u64 * 4;
+    let workspace = runtime + activations + attention + sequences * shape.vocab_size as u64 * 4;
     Memory { weights: shape.weight_bytes(held), kv_cache, workspace }
 }
 
 /// candle's softmax counts its elements in 32 bits.
 fn obstacle(device: DeviceKind, implementation: Implementation, case: &Case, shape: &Model) -> Option<String> {
     let context = u64::from(case.context_length);
-    let scores = shape.num_attention_heads as u64 * context * context;
+    let scores = u64::from(case.batch_size) * shape.num_attention_heads as u64 * context * context;
     if (implementation, device) != (Implementation::Stock, DeviceKind::Cuda) || scores <= i32::MAX as u64 {
         return None;
     }
-    let longest = (f64::from(i32::MAX) / shape.num_attention_heads as f64).sqrt() as u64;
+    let heads = f64::from(case.batch_size) * shape.num_attention_heads as f64;
+    let longest = (f64::from(i32::MAX) / heads).sqrt() as u64;
     Some(format!(
         "`stock` prefills in one piece and can't index more than {longest} tokens of this model: use `graph` or `plain`"
     ))

@@ -5,17 +5,27 @@ use std::time::{Duration, Instant};
 use candle_core::{D, DType, Result, Tensor, bail};
 
 use crate::engine::profile::Profile;
+use crate::engine::sampling::Sampler;
 
 /// One sequence, token by token. Positions count from the last [`reset`](Forward::reset).
 pub trait Forward {
     /// Forgets the sequence.
     fn reset(&mut self) -> Result<()>;
 
-    /// Appends the prompt's tokens (at least one). Logits of the last position: `[vocab_size]`, F32.
+    /// Appends the prompt's tokens (at least one), to each sequence of a batch. Logits of the last position:
+    /// `[vocab_size]`, F32; of a batch `[sequences, vocab_size]`.
     fn prefill(&mut self, tokens: &[u32]) -> Result<Tensor>;
 
     /// Appends one token. Logits after it: `[vocab_size]`, F32.
     fn step(&mut self, token: u32) -> Result<Tensor>;
+
+    /// Appends a token to each sequence. Logits after them, as of [`prefill`](Forward::prefill).
+    fn step_each(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        match tokens {
+            [token] => self.step(*token),
+            _ => bail!("{} sequences at once are not possible here", tokens.len()),
+        }
+    }
 
     /// Where the time of one decode step and one prefill goes, with `context` tokens; `None` where that isn't known.
     fn profile(&mut self, _context: usize) -> Result<Option<Profile>> {
@@ -29,15 +39,15 @@ pub trait Forward {
         self.reset()?;
         let mut logits = self.prefill(prompt)?;
         loop {
-            let token = argmax(&logits)?;
-            generated.tokens.push(token);
+            let tokens = likeliest(&logits)?;
+            generated.tokens.push(tokens[0]);
             generated.times.push(start.elapsed());
             if generated.tokens.len() >= count {
                 generated.end_to_end = start.elapsed();
-                generated.last_logits = logits.to_dtype(DType::F32)?.to_vec1()?;
+                generated.last_logits = logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?;
                 return Ok(generated);
             }
-            logits = self.step(token)?;
+            logits = self.step_each(&tokens)?;
         }
     }
 }
@@ -51,7 +61,7 @@ pub struct Generated {
     pub times: Vec<Duration>,
     /// From the call to its return.
     pub end_to_end: Duration,
-    /// That the last token was chosen by: `[vocab_size]`.
+    /// That the last token was chosen by: `[vocab_size]`, of each sequence.
     pub last_logits: Vec<f32>,
 }
 
@@ -80,6 +90,40 @@ pub fn check_tokens(tokens: &[u32], vocab_size: usize, past: usize, capacity: us
         bail!("{} tokens don't fit into the KV cache, which was sized for {capacity}", past + tokens.len());
     }
     Ok(())
+}
+
+/// The same with another choice of tokens, which may end before there are `count`.
+pub fn generate_with(
+    forward: &mut dyn Forward,
+    sampler: &mut Sampler,
+    prompt: &[u32],
+    count: usize,
+) -> Result<Generated> {
+    let start = Instant::now();
+    let mut generated = Generated::default();
+    forward.reset()?;
+    sampler.start(prompt);
+    let mut logits = forward.prefill(prompt)?;
+    loop {
+        let values: Vec<f32> = logits.to_dtype(DType::F32)?.to_vec1()?;
+        let token = sampler.choose(values.clone());
+        generated.tokens.push(token);
+        generated.times.push(start.elapsed());
+        if generated.tokens.len() >= count || sampler.is_end(token) {
+            generated.end_to_end = start.elapsed();
+            generated.last_logits = values;
+            return Ok(generated);
+        }
+        logits = forward.step(token)?;
+    }
+}
+
+/// The likeliest token of each sequence. Reading them back waits for the device.
+fn likeliest(logits: &Tensor) -> Result<Vec<u32>> {
+    match logits.rank() {
+        1 => Ok(vec![argmax(logits)?]),
+        _ => logits.argmax(D::Minus1)?.to_vec1(),
+    }
 }
 
 /// The likeliest token. Reading it back waits for the device.

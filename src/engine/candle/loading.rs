@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use super::files::Files;
-use super::forward::Forward;
+use super::forward::{Forward, generate_with};
 use super::qwen2::config::ModelConfig;
 use super::qwen2::graph::GraphError;
 use super::qwen2::plain::Plain;
@@ -12,6 +12,7 @@ use super::qwen2::weights::Weights;
 use super::{Implementation, default_prefill_chunk, held_dtype};
 use crate::case::{Clock, DeviceKind, Dtype, Quantization, WeightsSource};
 use crate::engine::profile::Profile;
+use crate::engine::sampling::{Sampler, Sampling};
 use crate::engine::{Costs, Engine, EngineError, Generation, Loaded, Logits, ModelSpec, Progress};
 
 /// Of all generated weights: the number that the speed benchmark of Qwen2.5 seeds its generators with.
@@ -27,6 +28,8 @@ pub struct Candle {
     device: Device,
     /// Whose clock `forward` tells of.
     clock: Clock,
+    /// For a seed protocol.
+    sampler: Option<Sampler>,
 }
 
 impl Candle {
@@ -47,11 +50,12 @@ impl Candle {
             Files::Directory { path, .. } => Weights::open(path, &config, dtype, &device, progress)?,
         };
         let chunk = spec.prefill_chunk.unwrap_or(default_prefill_chunk(spec.device));
-        let capacity = spec.max_length;
+        let (capacity, sequences) = (spec.max_length, spec.batch_size.max(1) as usize);
+        let sampler = sampler(spec, &files)?;
         let mut loaded = loaded(spec, ran, &config, files.revision());
         let forward: Box<dyn Forward> = match ran {
-            Implementation::Plain => Box::new(Plain::load(&config, &mut weights, capacity, chunk)?),
-            Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity)?),
+            Implementation::Plain => Box::new(Plain::load(&config, &mut weights, capacity, chunk, sequences)?),
+            Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity, sequences)?),
             Implementation::Graph => match graph(&config, &mut weights, capacity, spec.prefill_chunk) {
                 Ok(graph) => graph,
                 Err(GraphError::Failed(error)) => return Err(error.into()),
@@ -60,7 +64,7 @@ impl Candle {
                         .warnings
                         .push(format!("graph can't run this model here ({why}): the plain implementation ran instead"));
                     ran = Implementation::Plain;
-                    Box::new(Plain::load(&config, &mut weights, capacity, chunk)?)
+                    Box::new(Plain::load(&config, &mut weights, capacity, chunk, sequences)?)
                 }
             },
         };
@@ -71,8 +75,19 @@ impl Candle {
         loaded.implementation = Some(ran.into());
         // `graph` chooses the tokens on the device, which notes the time; the others are asked for each token.
         let clock = if ran == Implementation::Graph { Clock::Device } else { Clock::Host };
-        Ok(Self { forward, vocab_size: config.shape.vocab_size, loaded, device, clock })
+        Ok(Self { forward, vocab_size: config.shape.vocab_size, loaded, device, clock, sampler })
     }
+}
+
+/// What chooses the tokens of a seed protocol.
+fn sampler(spec: &ModelSpec, files: &Files) -> Result<Option<Sampler>, EngineError> {
+    let Some(protocol) = spec.seed_protocol else { return Ok(None) };
+    // What the hub gives is a published model's, whose generation_config is known.
+    let directory = match files {
+        Files::Directory { path, .. } if spec.weights != WeightsSource::Hub => Some(path.as_path()),
+        Files::Directory { .. } | Files::None => None,
+    };
+    Ok(Some(Sampler::new(Sampling::of(protocol, &spec.model, directory)?)))
 }
 
 #[cfg(feature = "cuda")]
@@ -106,6 +121,9 @@ fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineE
     }
     if spec.prefill_chunk == Some(0) {
         return fail("a prefill chunk has at least one token");
+    }
+    if spec.batch_size > 1 && implementation == Implementation::Graph {
+        return Err(EngineError::refused("graph generates one sequence at a time", "use plain or stock for a batch"));
     }
     if spec.max_length == 0 {
         return fail("the sequence must have at least one token");
@@ -148,11 +166,12 @@ fn loaded(spec: &ModelSpec, implementation: Implementation, config: &ModelConfig
             spec.max_length, shape.max_position_embeddings
         ));
     }
+    let sequences = u64::from(spec.batch_size.max(1));
     let costs = Costs {
         decode_weight_bytes: shape.decode_weight_bytes(held),
-        kv_bytes_per_token: shape.kv_bytes_per_token(held),
-        flops_per_token: shape.flops_per_token(),
-        attention_flops_per_token_squared: shape.attention_flops_per_token_squared(),
+        kv_bytes_per_token: sequences * shape.kv_bytes_per_token(held),
+        flops_per_token: sequences * shape.flops_per_token(),
+        attention_flops_per_token_squared: sequences * shape.attention_flops_per_token_squared(),
     };
     Loaded { revision, implementation: None, warnings, program: None, costs: Some(costs) }
 }
@@ -165,6 +184,16 @@ impl Engine for Candle {
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
         self.device.synchronize()?;
         let generated = self.forward.generate(prompt, generated_length)?;
+        generated.check_logits()?;
+        Ok(Generation::by_token(generated.tokens, generated.times, self.clock, generated.end_to_end))
+    }
+
+    fn generate_sampled(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
+        let Some(sampler) = &mut self.sampler else {
+            return Err(EngineError::refused("no seed protocol was asked for at loading", "name one"));
+        };
+        self.device.synchronize()?;
+        let generated = generate_with(self.forward.as_mut(), sampler, prompt, generated_length)?;
         generated.check_logits()?;
         Ok(Generation::by_token(generated.tokens, generated.times, self.clock, generated.end_to_end))
     }

@@ -16,7 +16,7 @@ pub use loading::Candle;
 
 use self::qwen2::config::ModelConfig;
 use super::{Engine, EngineError, EngineKind, ModelSpec, Needs, Progress, Refusal};
-use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Quantization};
+use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Quantization, SeedProtocol};
 use crate::device::Capacity;
 #[cfg(feature = "cuda")]
 use crate::device::{Gpus, Ordinals};
@@ -106,6 +106,20 @@ impl EngineKind for CandleKind {
             refusals.push(Refusal { setting: "implementation", reason });
         }
         refusals
+    }
+
+    fn refuses_batch(&self, spec: &ModelSpec) -> Option<String> {
+        (spec.implementation == Implementation::Graph)
+            .then(|| "`graph` generates one sequence at a time: use `plain` or `stock` for a batch".to_owned())
+    }
+
+    fn refuses_seed_protocol(&self, spec: &ModelSpec, protocol: SeedProtocol) -> Option<String> {
+        (spec.implementation == Implementation::Graph).then(|| {
+            format!(
+                "`graph` chooses the likeliest tokens on the GPU, and Qwen's `{protocol}` protocol samples: use `plain` or \
+                 `stock`"
+            )
+        })
     }
 
     fn lacks(&self, spec: &ModelSpec) -> Option<EngineError> {

@@ -16,7 +16,7 @@ use super::protocol::{Answer, Request};
 use super::{
     Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, foreign_program,
 };
-use crate::case::{Case, DeviceKind, Dtype, ImplementationName};
+use crate::case::{Case, DeviceKind, Dtype, ImplementationName, SeedProtocol};
 use crate::device::Capacity;
 use crate::models::{self, Model};
 
@@ -48,6 +48,15 @@ impl EngineKind for CommandKind {
 
     fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError> {
         Ok(directory.is_none().then(|| models::find(model).cloned()).flatten())
+    }
+
+    /// Its program alone knows what it can do.
+    fn refuses_batch(&self, _: &ModelSpec) -> Option<String> {
+        None
+    }
+
+    fn refuses_seed_protocol(&self, _: &ModelSpec, _: SeedProtocol) -> Option<String> {
+        None
     }
 
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
@@ -89,7 +98,8 @@ impl Command {
         loop {
             match program.answer()?.answer {
                 Answer::Loading { done, total } => progress(done, total),
-                Answer::Loaded { implementation, revision, warnings } => {
+                Answer::Loaded { implementation, revision, warnings, batch_size, seed_protocol } => {
+                    program.check_promised(spec, batch_size, seed_protocol.as_ref())?;
                     let implementation = implementation.or_else(|| Some(spec.implementation.clone()));
                     let loaded = Loaded { revision, implementation, warnings, program: Some(itself), costs: None };
                     return Ok(Self { program, loaded });
@@ -115,6 +125,10 @@ impl Engine for Command {
     }
 
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
+        self.program.generate(prompt, generated_length)
+    }
+
+    fn generate_sampled(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
         self.program.generate(prompt, generated_length)
     }
 

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::answers::{Arrivals, Arrived};
+use crate::case::SeedProtocol;
 use crate::child::{Conversation, Environment, Next, Stop, clean};
 use crate::engine::protocol::{self, Answer, ErrorKind, Request, VERSION};
 use crate::engine::{EngineError, Generation, ModelSpec, foreign_program};
@@ -85,6 +86,31 @@ impl RunningProgram {
             gpus: spec.gpus.all().iter().map(u32::to_string).collect(),
             implementation: spec.implementation.is_named().then(|| spec.implementation.clone()),
             max_length: u32::try_from(spec.max_length).unwrap_or(u32::MAX),
+            batch_size: (spec.batch_size > 1).then_some(spec.batch_size),
+            seed_protocol: spec.seed_protocol.map(Into::into),
+        }
+    }
+
+    /// An older program doesn't know these settings, and would measure something else without a word.
+    pub fn check_promised(
+        &mut self,
+        spec: &ModelSpec,
+        batch_size: Option<u32>,
+        seed_protocol: Option<&Word<SeedProtocol>>,
+    ) -> Result<(), EngineError> {
+        if batch_size.unwrap_or(1) != spec.batch_size {
+            let size = spec.batch_size;
+            return Err(
+                self.fault(&format!("doesn't say that it generates in batches of {size}: `batch_size` in `loaded`"))
+            );
+        }
+        match spec.seed_protocol {
+            Some(asked) if seed_protocol.and_then(Word::known) != Some(asked) => {
+                let what =
+                    format!("doesn't say that it follows Qwen's `{asked}` protocol: `seed_protocol` in `loaded`");
+                Err(self.fault(&what))
+            }
+            _ => Ok(()),
         }
     }
 

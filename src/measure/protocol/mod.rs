@@ -16,7 +16,10 @@ use crate::engine::{Loaded, ModelSpec};
 use crate::results::{Ceilings, Failure, Measurement, Program, Settings};
 
 /// The version that this build speaks.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
+
+/// Since this version workers know batches and seed protocols. Older ones would measure a single greedy sequence.
+const BATCHES_SINCE: u32 = 3;
 
 /// One run: a model and its cases, in the order to take them. Without cases, the device's ceilings are wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,6 +33,9 @@ pub struct Job {
     /// Measured at the session's start; used for the share of the device's limit.
     #[serde(default)]
     pub ceilings: Option<Ceilings>,
+    /// The prompt of one's own, where the settings say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_ids: Option<Vec<u32>>,
     /// Send every inter-token time as well.
     #[serde(default)]
     pub trace: bool,
@@ -105,6 +111,11 @@ pub enum Event {
     /// A message of a newer worker, which this version can ignore.
     #[serde(other)]
     Unknown,
+}
+
+/// The oldest version whose workers do what `model` asks for.
+pub fn needed_version(model: &ModelSpec) -> u32 {
+    if model.batch_size > 1 || model.seed_protocol.is_some() { BATCHES_SINCE } else { first() }
 }
 
 /// What tells the version, of a job and of a hello.

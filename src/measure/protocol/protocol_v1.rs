@@ -59,9 +59,11 @@ impl From<Job> for super::Job {
             device: model.device,
             gpus: (model.device == DeviceKind::Cuda).then_some(model.gpu).into_iter().collect(),
             max_length: model.max_length,
+            batch_size: 1,
+            seed_protocol: None,
             prefill_chunk: None,
         };
-        Self { model, cases, settings, ceilings, trace }
+        Self { model, cases, settings, ceilings, prompt_ids: None, trace }
     }
 }
 

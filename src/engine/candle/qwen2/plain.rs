@@ -36,7 +36,7 @@ struct Linear {
 }
 
 impl Linear {
-    /// `[sequence, in]` -> `[sequence, out]`
+    /// `[tokens, in]` -> `[tokens, out]`
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
         let product = x.matmul(&self.weight.t()?)?;
         match &self.bias {
@@ -70,7 +70,7 @@ struct Layer {
     cache: LayerCache,
 }
 
-/// A loaded model and its one sequence.
+/// A loaded model and its sequences, which are equally long: one, or those of a batch.
 pub struct Plain {
     config: ModelConfig,
     /// `[vocab, hidden]`
@@ -83,17 +83,25 @@ pub struct Plain {
     /// Most prompt tokens in one pass.
     chunk: usize,
     capacity: usize,
-    /// Tokens in the cache.
+    sequences: usize,
+    /// Tokens of each in the cache.
     length: usize,
 }
 
 impl Plain {
     /// `capacity` is the longest sequence; prompts go through in chunks of `chunk` tokens.
-    pub fn load(config: &ModelConfig, weights: &mut Weights, capacity: usize, chunk: usize) -> Result<Self> {
+    pub fn load(
+        config: &ModelConfig,
+        weights: &mut Weights,
+        capacity: usize,
+        chunk: usize,
+        sequences: usize,
+    ) -> Result<Self> {
         let device = weights.device().clone();
         let shape = &config.shape;
         let chunk = chunk.min(capacity);
-        let mut loader = Loader { dtype: computing_type(weights.dtype(), &device), config, capacity, weights };
+        let mut loader =
+            Loader { dtype: computing_type(weights.dtype(), &device), config, capacity, sequences, weights };
         let embedding = loader.tensor("model.embed_tokens.weight", &[shape.vocab_size, shape.hidden_size])?;
         let layers = (0..shape.num_hidden_layers).map(|index| loader.layer(index)).collect::<Result<_>>()?;
         let norm = loader.norm("model.norm.weight")?;
@@ -108,32 +116,39 @@ impl Plain {
             norm,
             head,
             rope: RopeTables::new(config, capacity, &device)?,
-            attention: Attention::new(config, chunk, &device)?,
+            attention: Attention::new(config, chunk, sequences, &device)?,
             config: config.clone(),
             chunk,
             capacity,
+            sequences,
             length: 0,
         })
     }
 
-    /// Appends `tokens`; hidden states `[tokens, hidden]` before the last norm.
+    /// Appends `tokens`, those of all sequences one after the other; hidden states `[tokens, hidden]` before the last norm.
     fn pass(&mut self, tokens: &[u32]) -> Result<Tensor> {
-        check_tokens(tokens, self.config.shape.vocab_size, self.length, self.capacity)?;
+        let length = tokens.len() / self.sequences;
+        check_tokens(&tokens[..length], self.config.shape.vocab_size, self.length, self.capacity)?;
         let ids = Tensor::new(tokens, self.embedding.device())?;
         let mut x = self.embedding.index_select(&ids, 0)?;
         for layer in &self.layers {
             x = self.attend(layer, &x)?;
             x = self.transform(layer, &x)?;
         }
-        self.length += tokens.len();
+        self.length += length;
         Ok(x)
     }
 
     fn attend(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
+        // To attention, the heads of other sequences are just more heads.
         let Attention { kv_heads, group, head_dim, .. } = self.attention;
-        let (past, length) = (self.length, x.dim(0)?);
-        // [sequence, heads x head_dim] -> [heads, sequence, head_dim]
-        let split = |x: Tensor, heads: usize| x.reshape((length, heads, head_dim))?.transpose(0, 1)?.contiguous();
+        let (past, sequences) = (self.length, self.sequences);
+        let length = x.dim(0)? / sequences;
+        // [sequences x length, heads x head_dim] -> [sequences x heads, length, head_dim]
+        let split = |x: Tensor, heads: usize| {
+            let by_head = x.reshape((sequences, length, heads / sequences, head_dim))?.transpose(1, 2)?.contiguous()?;
+            by_head.reshape((heads, length, head_dim))
+        };
         let rotate = |x: Tensor| self.rope.apply(&x.to_dtype(DType::F32)?, past);
 
         let normed = layer.attention_norm.forward(x)?;
@@ -154,10 +169,14 @@ impl Plain {
         x + layer.down.forward(&inner)?
     }
 
-    /// Logits of the last of `hidden`'s positions: `[vocab]`, F32.
+    /// Logits of each sequence's last position: `[vocab]`, of a batch `[sequences, vocab]`, F32.
     fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let last = hidden.narrow(0, hidden.dim(0)? - 1, 1)?.contiguous()?;
-        self.head.forward(&self.norm.forward(&last)?)?.squeeze(0)?.to_dtype(DType::F32)
+        let (tokens, size) = hidden.dims2()?;
+        let length = tokens / self.sequences;
+        let last =
+            hidden.reshape((self.sequences, length, size))?.narrow(1, length - 1, 1)?.squeeze(1)?.contiguous()?;
+        let logits = self.head.forward(&self.norm.forward(&last)?)?.to_dtype(DType::F32)?;
+        if self.sequences == 1 { logits.squeeze(0) } else { Ok(logits) }
     }
 }
 
@@ -172,20 +191,26 @@ impl Forward for Plain {
         let mut chunks = tokens.chunks(self.chunk);
         let last = chunks.next_back().unwrap_or_default();
         for chunk in chunks {
-            self.pass(chunk)?;
+            self.pass(&chunk.repeat(self.sequences))?;
         }
-        let hidden = self.pass(last)?;
+        let hidden = self.pass(&last.repeat(self.sequences))?;
         self.logits(&hidden)
     }
 
     fn step(&mut self, token: u32) -> Result<Tensor> {
-        let hidden = self.pass(&[token])?;
+        self.step_each(&[token])
+    }
+
+    fn step_each(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        let hidden = self.pass(tokens)?;
         self.logits(&hidden)
     }
 }
 
 /// Causal attention of grouped queries; a group of query heads shares one head of keys and values.
 struct Attention {
+    sequences: usize,
+    /// Of all sequences together.
     kv_heads: usize,
     group: usize,
     head_dim: usize,
@@ -196,12 +221,13 @@ struct Attention {
 }
 
 impl Attention {
-    fn new(config: &ModelConfig, chunk: usize, device: &Device) -> Result<Self> {
+    fn new(config: &ModelConfig, chunk: usize, sequences: usize, device: &Device) -> Result<Self> {
         let shape = &config.shape;
         let later = |row: usize, column: usize| if column > row { f32::NEG_INFINITY } else { 0.0 };
         let causal = (0..chunk).flat_map(|row| (0..chunk).map(move |column| later(row, column))).collect::<Vec<_>>();
         Ok(Self {
-            kv_heads: shape.num_key_value_heads,
+            sequences,
+            kv_heads: sequences * shape.num_key_value_heads,
             group: shape.num_attention_heads / shape.num_key_value_heads,
             head_dim: shape.head_dim,
             causal: Tensor::from_vec(causal, (chunk, chunk), device)?,
@@ -210,7 +236,7 @@ impl Attention {
     }
 
     /// `query` `[heads, sequence, head_dim]` are the last positions of `keys` and `values`
-    /// `[kv_heads, length, head_dim]`. Result: `[sequence, heads x head_dim]`.
+    /// `[kv_heads, length, head_dim]`. Result: `[sequences x sequence, heads x head_dim]`.
     fn forward(&self, query: &Tensor, keys: &Tensor, values: &Tensor) -> Result<Tensor> {
         let (heads, sequence, head_dim) = query.dims3()?;
         let length = keys.dim(1)?;
@@ -222,7 +248,9 @@ impl Attention {
             let query = query.narrow(1, start, rows)?;
             blocks.push(self.block(&query, &keys.narrow(1, 0, seen)?, &values.narrow(1, 0, seen)?)?);
         }
-        Tensor::cat(&blocks, 1)?.transpose(0, 1)?.reshape((sequence, heads * head_dim))
+        let each = heads / self.sequences;
+        let attended = Tensor::cat(&blocks, 1)?.reshape((self.sequences, each, sequence, head_dim))?;
+        attended.transpose(1, 2)?.reshape((self.sequences * sequence, each * head_dim))
     }
 
     /// As [`forward`](Self::forward), all at once; the result is `[heads, sequence, head_dim]`.
@@ -252,6 +280,7 @@ struct Loader<'a, 'w> {
     /// The type that every tensor gets.
     dtype: DType,
     capacity: usize,
+    sequences: usize,
 }
 
 impl Loader<'_, '_> {
@@ -287,7 +316,7 @@ impl Loader<'_, '_> {
             up: self.linear(&at("mlp.up_proj"), hidden, inner, false)?,
             down: self.linear(&at("mlp.down_proj"), inner, hidden, false)?,
             cache: LayerCache::new(
-                shape.num_key_value_heads,
+                self.sequences * shape.num_key_value_heads,
                 self.capacity,
                 shape.head_dim,
                 self.dtype,

@@ -26,11 +26,18 @@ pub struct Stock {
     vocab_size: usize,
     heads: usize,
     capacity: usize,
+    /// Of a batch.
+    sequences: usize,
     length: usize,
 }
 
 impl Stock {
-    pub fn load(config: &ModelConfig, weights: &mut Weights, capacity: usize) -> Result<Self, EngineError> {
+    pub fn load(
+        config: &ModelConfig,
+        weights: &mut Weights,
+        capacity: usize,
+        sequences: usize,
+    ) -> Result<Self, EngineError> {
         let (device, dtype) = (weights.device().clone(), weights.dtype());
         check(config, dtype, &device, capacity)?;
         let tensors = config
@@ -40,7 +47,8 @@ impl Stock {
             .collect::<candle_core::Result<HashMap<_, _>>>()?;
         let model = ModelForCausalLM::new(&stock_config(config), VarBuilder::from_tensors(tensors, dtype, &device))?;
         let shape = &config.shape;
-        Ok(Self { model, device, vocab_size: shape.vocab_size, heads: shape.num_attention_heads, capacity, length: 0 })
+        let (vocab_size, heads) = (shape.vocab_size, shape.num_attention_heads);
+        Ok(Self { model, device, vocab_size, heads, capacity, sequences, length: 0 })
     }
 
     /// What a reader of its numbers must know.
@@ -55,12 +63,14 @@ impl Stock {
         )]
     }
 
+    /// Appends `tokens`, which are those of all sequences one after the other.
     fn pass(&mut self, tokens: &[u32]) -> candle_core::Result<Tensor> {
-        check_tokens(tokens, self.vocab_size, self.length, self.capacity)?;
-        let ids = Tensor::new(tokens, &self.device)?.unsqueeze(0)?;
-        let logits = self.model.forward(&ids, self.length)?;
-        self.length += tokens.len();
-        logits.flatten_all()?.to_dtype(DType::F32)
+        let length = tokens.len() / self.sequences;
+        check_tokens(&tokens[..length], self.vocab_size, self.length, self.capacity)?;
+        let ids = Tensor::from_slice(tokens, (self.sequences, length), &self.device)?;
+        let logits = self.model.forward(&ids, self.length)?.to_dtype(DType::F32)?;
+        self.length += length;
+        if self.sequences == 1 { logits.flatten_all() } else { logits.reshape((self.sequences, self.vocab_size)) }
     }
 }
 
@@ -124,7 +134,7 @@ impl Forward for Stock {
     }
 
     fn prefill(&mut self, tokens: &[u32]) -> candle_core::Result<Tensor> {
-        let scores = self.heads * tokens.len() * (self.length + tokens.len());
+        let scores = self.sequences * self.heads * tokens.len() * (self.length + tokens.len());
         if self.device.is_cuda() && scores > CUDA_SCORES_LIMIT {
             bail!(
                 "stock can't take a prompt of {} tokens on CUDA: its one softmax over {scores} scores is more than \
@@ -132,10 +142,14 @@ impl Forward for Stock {
                 tokens.len()
             );
         }
-        self.pass(tokens)
+        self.pass(&tokens.repeat(self.sequences))
     }
 
     fn step(&mut self, token: u32) -> candle_core::Result<Tensor> {
-        self.pass(&[token])
+        self.step_each(&[token])
+    }
+
+    fn step_each(&mut self, tokens: &[u32]) -> candle_core::Result<Tensor> {
+        self.pass(tokens)
     }
 }

@@ -5,8 +5,11 @@
 use std::sync::LazyLock;
 
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 
 use crate::case::PromptRule;
+use crate::hex::hex;
+use crate::results::Settings;
 
 /// The vLLM script's long prompt has this many ids around its filling; below this length it repeats one character.
 const VLLM_LONG_FROM: usize = 96;
@@ -19,6 +22,29 @@ pub fn prompt(rule: PromptRule, length: usize) -> Vec<u32> {
         PromptRule::Vllm if length >= VLLM_LONG_FROM => ids.vllm.fill(length),
         PromptRule::Vllm | PromptRule::Evalscope => vec![ids.evalscope; length],
     }
+}
+
+/// What stands in settings for a prompt of one's own, which is no rule.
+pub const OWN: &str = "ids";
+
+/// Exactly `length` token ids: the configuration's own, which are repeated or cut to that, or those of the rule. The
+/// problem, in one sentence.
+pub fn own_or_by_rule(settings: &Settings, own: Option<&[u32]>, length: usize) -> Result<Vec<u32>, String> {
+    match (own, settings.prompt.known()) {
+        (Some(ids), _) if !ids.is_empty() => Ok(ids.iter().copied().cycle().take(length).collect()),
+        (_, Some(rule)) => Ok(prompt(rule, length)),
+        (_, None) => {
+            let known = PromptRule::WORDS.join(", ");
+            Err(format!("unknown prompt rule `{}`: this build has {known}", settings.prompt))
+        }
+    }
+}
+
+/// What tells own ids from others: the SHA-256 of each as 32 bits, little end first.
+pub fn hash(ids: &[u32]) -> String {
+    let mut hash = Sha256::new();
+    ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
+    hex(&hash.finalize())
 }
 
 #[derive(Deserialize)]
@@ -57,6 +83,17 @@ static IDS: LazyLock<Ids> = LazyLock::new(|| {
 mod tests {
     use super::*;
     use crate::word::Vocabulary;
+
+    #[test]
+    fn own_ids_are_repeated_or_cut_and_have_a_hash() {
+        let settings = Settings { prompt: OWN.into(), ..Settings::default() };
+        let own = |length| own_or_by_rule(&settings, Some(&[7, 8, 9]), length).unwrap();
+        assert_eq!((own(2), own(7)), (vec![7, 8], vec![7, 8, 9, 7, 8, 9, 7]));
+        let error = own_or_by_rule(&settings, None, 2).unwrap_err();
+        assert_eq!(error, "unknown prompt rule `ids`: this build has transformers, vllm, evalscope");
+        // printf '\1\0\0\0\2\0\0\0' | sha256sum
+        assert!(hash(&[1, 2]).starts_with("34fb5c825de7ca4aea6e712f19d439c1"), "{}", hash(&[1, 2]));
+    }
 
     #[test]
     fn every_rule_gives_exactly_the_wanted_length() {
