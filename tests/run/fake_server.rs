@@ -20,6 +20,8 @@ pub enum Piece {
     Bytes(Vec<u8>),
     /// Nothing more: the connection is closed without an end.
     Cut,
+    /// The answer is whole, and the connection is closed although nobody said so.
+    Close,
     /// Nothing for so long.
     Pause(Duration),
     /// One whole answer that is no stream.
@@ -127,6 +129,10 @@ fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>) -> std::io::Result<bool
                 return Ok(true);
             }
             Piece::Cut => return Ok(false),
+            Piece::Close => {
+                out.write_all(b"0\r\n\r\n")?;
+                return Ok(false);
+            }
             Piece::Pause(time) => thread::sleep(time),
             Piece::Whole(body) => {
                 write!(out, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;

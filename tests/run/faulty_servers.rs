@@ -142,6 +142,16 @@ fn fields_of_other_servers_are_left_out_where_they_disturb() {
     assert_eq!(server.bodies().last().unwrap()["ignore_eos"], json!(true));
 }
 
+/// Servers close connections that nobody used for a while: that is no fault of the next request.
+#[test]
+fn a_connection_that_was_closed_in_between_is_not_used_again() {
+    fn closes(body: &Value, tokens: usize) -> Vec<Piece> {
+        well(body, tokens).into_iter().chain([Piece::Close]).collect()
+    }
+    let (finished, results) = measured(&Server::answering(closes), &["--iterations", "20"]);
+    assert_eq!((finished.code, failures(&results)), (Some(0), vec![]), "{}", finished.err);
+}
+
 /// A failed case doesn't keep others from being measured.
 #[test]
 fn the_rest_goes_on() {

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
 use super::refused::Refused;
-use super::streaming::{Arrived, Stream, arrived, closed_loop};
+use super::streaming::{Arrived, Stream, arrived, closed_loop, settle};
 use crate::child::clean;
 use crate::engine::EngineError;
 use crate::engine::spec::ServerSpec;
@@ -96,7 +96,10 @@ impl Client {
     }
 
     fn get(&self, address: Url) -> reqwest::Result<reqwest::Response> {
-        self.runtime.block_on(async { self.authorized(self.http.get(address).timeout(PROBE)).send().await })
+        self.runtime.block_on(async {
+            settle().await;
+            self.authorized(self.http.get(address).timeout(PROBE)).send().await
+        })
     }
 
     fn json(&self, address: Url) -> Option<Value> {
@@ -119,7 +122,12 @@ impl Client {
 
     /// The events of a streaming request.
     pub fn stream(&self, path: &str, body: &Value) -> Result<Stream, Refused> {
-        self.runtime.block_on(arrived(self.request(path, body), self.silence))?.understood()
+        let request = self.request(path, body);
+        let answer = self.runtime.block_on(async {
+            settle().await;
+            arrived(request, self.silence).await
+        });
+        answer?.understood()
     }
 
     /// The events of each of many requests, `concurrency` of them at a time; from the first request to the end of the last.
@@ -131,7 +139,10 @@ impl Client {
     ) -> (Vec<Result<Stream, Refused>>, Duration) {
         // Taken from the end.
         let requests: Vec<_> = bodies.iter().rev().map(|body| self.request(path, body)).collect();
-        let answers = self.runtime.block_on(closed_loop(requests, concurrency, self.silence));
+        let answers = self.runtime.block_on(async {
+            settle().await;
+            closed_loop(requests, concurrency, self.silence).await
+        });
         let begun = answers.iter().flatten().map(Arrived::asked).min().unwrap_or_else(Instant::now);
         let took = answers.iter().flatten().map(|answer| answer.end_after(begun)).max().unwrap_or_default();
         (answers.into_iter().map(|answer| answer?.understood()).collect(), took)

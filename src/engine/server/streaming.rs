@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use reqwest::{RequestBuilder, Response};
 use serde_json::Value;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::events::Events;
 use super::refused::{Refused, in_full, message};
@@ -18,6 +18,8 @@ use super::refused::{Refused, in_full, message};
 const MAX_STREAM: usize = 256 << 20;
 /// How long the end of a connection is waited for after the last event, so that it can be used again.
 const END: Duration = Duration::from_millis(100);
+/// How long connections are looked at before a request.
+const SETTLING: Duration = Duration::from_millis(2);
 
 /// What was streamed.
 pub struct Stream {
@@ -58,6 +60,12 @@ async fn one_after_another(queue: Queue, silence: Duration) -> Vec<Result<Arrive
         let Some(request) = next else { return answers };
         answers.push(arrived(request, silence).await);
     }
+}
+
+/// Lets connections notice that the server has closed them: between requests nobody looks, and a request on a connection that
+/// is closed is lost.
+pub async fn settle() {
+    sleep(SETTLING).await;
 }
 
 /// Sends a request and takes down what arrives, and when.
