@@ -182,6 +182,12 @@ fn copies(runs: &[Vec<u64>]) -> Vec<bool> {
 mod tests {
     use super::*;
     use crate::measure::fixture;
+    use crate::results::Measurement;
+
+    fn measured(session: &mut Session) -> &mut Measurement {
+        let Outcome::Ok(measured) = &mut session.runs[0].outcome else { panic!("measured") };
+        measured
+    }
 
     /// Five nights of a server that nobody started anew are one start of it.
     #[test]
@@ -190,11 +196,12 @@ mod tests {
         for (night, session) in results.sessions.iter_mut().enumerate() {
             session.started = format!("2026-11-{:02}T02:00:00Z", 10 + night);
             session.finished = Some(format!("2026-11-{:02}T03:00:00Z", 10 + night));
+            // No copies of each other.
+            measured(session).metrics = BTreeMap::from([("ttft".into(), 20.0 + night as f64)]);
         }
         assert_eq!(Occasions::of(&results.sessions).count(), 5);
         for session in &mut results.sessions {
-            let Outcome::Ok(measured) = &mut session.runs[0].outcome else { panic!("measured") };
-            measured.shared_process = true;
+            measured(session).shared_process = true;
         }
         let occasions = Occasions::of(&results.sessions);
         assert_eq!((occasions.count(), occasions.in_words().as_str()), (1, "5 sessions on 1 occasion"));

@@ -111,16 +111,23 @@ fn serve(stream: &TcpStream, answer: Answer, seen: &Seen) -> std::io::Result<()>
         seen.headers.lock().unwrap().push(head);
         seen.bodies.lock().unwrap().push(body.clone());
         seen.most.fetch_max(seen.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        let goes_on = write_pieces(out, answer(&body, tokens));
-        seen.now.fetch_sub(1, Ordering::SeqCst);
-        if !goes_on? {
+        if !write_pieces(out, answer(&body, tokens), InFlight(&seen.now))? {
             return Ok(());
         }
     }
 }
 
+/// A request that isn't answered in full.
+struct InFlight<'a>(&'a AtomicUsize);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// False once the connection is over.
-fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>) -> std::io::Result<bool> {
+fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>, in_flight: InFlight) -> std::io::Result<bool> {
     let mut begun = false;
     for piece in pieces {
         match piece {
@@ -152,6 +159,8 @@ fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>) -> std::io::Result<bool
             }
         }
     }
+    // Whoever reads the end may send the next at once.
+    drop(in_flight);
     out.write_all(b"0\r\n\r\n")?;
     Ok(true)
 }
