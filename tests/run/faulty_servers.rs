@@ -148,8 +148,11 @@ fn a_connection_that_was_closed_in_between_is_not_used_again() {
     fn closes(body: &Value, tokens: usize) -> Vec<Piece> {
         well(body, tokens).into_iter().chain([Piece::Close]).collect()
     }
-    let (finished, results) = measured(&Server::answering(closes), &["--iterations", "20"]);
+    let args = ["--iterations", "20", "--concurrency", "1,3"];
+    let (finished, results) = measured(&Server::answering(closes), &args);
     assert_eq!((finished.code, failures(&results)), (Some(0), vec![]), "{}", finished.err);
+    let said = why(|_, _| vec![Piece::Cut]);
+    assert!(said.contains("can't be asked") && said.contains("closed before"), "{said}");
 }
 
 /// A failed case doesn't keep others from being measured.

@@ -70,9 +70,7 @@ pub async fn settle() {
 
 /// Sends a request and takes down what arrives, and when.
 pub async fn arrived(request: RequestBuilder, silence: Duration) -> Result<Arrived, Refused> {
-    let asked = Instant::now();
-    let answer = timeout(silence, request.send()).await.map_err(|_| Refused::Unreachable(silent(silence)))?;
-    let mut answer = answer.map_err(|error| Refused::Unreachable(in_full(error)))?;
+    let (asked, mut answer) = sent(request, silence).await?;
     if !answer.status().is_success() {
         return Err(timeout(silence, Refused::status(answer))
             .await
@@ -103,6 +101,41 @@ pub async fn arrived(request: RequestBuilder, silence: Duration) -> Result<Arriv
     let at = asked.elapsed();
     arrived.events.extend(reader.end().map(|data| (at, data)));
     Ok(arrived)
+}
+
+/// Sends a request until there are headers of an answer; when it was sent. llama.cpp closes each connection after a stream,
+/// and says that it keeps it: what is sent there a moment later is lost, and sent once more.
+async fn sent(request: RequestBuilder, silence: Duration) -> Result<(Instant, Response), Refused> {
+    let again = request.try_clone();
+    match (sent_once(request, silence).await, again) {
+        (Err(Lost::Closed(_)), Some(again)) => sent_once(again, silence).await.map_err(Lost::into_refused),
+        (sent, _) => sent.map_err(Lost::into_refused),
+    }
+}
+
+async fn sent_once(request: RequestBuilder, silence: Duration) -> Result<(Instant, Response), Lost> {
+    let asked = Instant::now();
+    match timeout(silence, request.send()).await {
+        Err(_) => Err(Lost::Other(silent(silence))),
+        Ok(Ok(answer)) => Ok((asked, answer)),
+        Ok(Err(error)) if error.is_connect() || error.is_timeout() => Err(Lost::Other(in_full(error))),
+        Ok(Err(error)) => Err(Lost::Closed(in_full(error))),
+    }
+}
+
+/// Why a request has no answer.
+enum Lost {
+    /// There was a connection, and it was closed before any.
+    Closed(String),
+    Other(String),
+}
+
+impl Lost {
+    fn into_refused(self) -> Refused {
+        match self {
+            Self::Closed(said) | Self::Other(said) => Refused::Unreachable(said),
+        }
+    }
 }
 
 fn silent(silence: Duration) -> String {
