@@ -13,6 +13,7 @@ use crate::hex::hex;
 use crate::metric::{Metric, MetricName};
 use crate::results::distribution::significant;
 use crate::results::{CardState, Ceilings, Distribution, Measurement, Roofline};
+use crate::stats;
 
 /// Bytes of the token hash that are kept: plenty against accidents, and half the room in a baseline.
 const HASH_BYTES: usize = 16;

@@ -20,7 +20,7 @@ impl Job<'_> {
         }
         let what = match &self.sides {
             Sides::Candle(built) => format!("bench-diff, built against the candle {}", built.candle),
-            Sides::Binaries { .. } | Sides::Command(_) => Program::this().describe(),
+            Sides::Binaries { .. } | Sides::Command(_) | Sides::Engines(_) => Program::this().describe(),
         };
         Err(Error::usage(format!("what would be measured is {what}, and nothing of the pull request is in it")).hint(
             "for candle or a fork of it, set `candle` (--candle); for another program, `build-command` and `head-binary`; \
