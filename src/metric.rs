@@ -103,7 +103,7 @@ metrics! {
     E2eLatency = following(BOTH_PHASES, timed("e2e_latency", "e2e latency", "ms", Better::Lower));
     /// Tokens / (prefill + decode) time, as Qwen's Speed Benchmark.
     Speed = following(BOTH_PHASES, timed("speed", "speed", "tok/s", Better::Higher));
-    /// Tokens of all sequences of a batch / (prefill + decode) time.
+    /// Tokens of a whole batch / (prefill + decode) time.
     BatchThroughput = following(BOTH_PHASES, timed("batch_throughput", "batch", "tok/s", Better::Higher));
     /// Energy that the device used, per generated token.
     Energy = timed("energy_per_token", "energy", "J/tok", Better::Lower);
