@@ -121,7 +121,7 @@ metrics! {
     E2eP90 = under_load("e2e_latency_p90", "e2e p90", "ms", Better::Lower);
     /// Of requests in flight: 99th percentile of the e2e latency.
     E2eP99 = under_load("e2e_latency_p99", "e2e p99", "ms", Better::Lower);
-    /// Tokens of all sequences of a batch / (prefill + decode) time.
+    /// Tokens of a whole batch / (prefill + decode) time.
     BatchThroughput = following(BOTH_PHASES, timed("batch_throughput", "batch", "tok/s", Better::Higher));
     /// Energy that the device used, per generated token.
     Energy = timed("energy_per_token", "energy", "J/tok", Better::Lower);

@@ -55,7 +55,9 @@ fn as_average(values: Vec<String>) -> Vec<String> {
 #[test]
 fn go_benchmarks_keep_samples_units_and_directions() {
     for (name, expected) in FORMATS {
-        let expected: Vec<String> = expected.iter().map(|row| (*row).to_owned()).collect();
+        // What github-action-benchmark kept of Go's own units is those units again.
+        let own = |row: &&str| row.replace(" ns/op |", " ns |").replace(" B/op |", " B |");
+        let expected: Vec<String> = expected.iter().map(own).collect();
         let (text, warnings) = converted(&fixture(name), &["--to", "go"]);
         let mut wanted = as_average(values(&expected));
         wanted.sort();
@@ -101,7 +103,7 @@ fn bencher_gets_means_in_its_own_units_and_what_it_cant_know_is_said() {
     assert_eq!(rows(&file, &[]), rows(&fixture("bencher.json"), &[]));
     let (file, warnings) = converted(&fixture("qwen-vllm.csv"), &["--to", "bencher"]);
     let read = rows(&file, &[]);
-    assert!(read[1].ends_with("| e2e_latency | avg 25600 ms | lower"), "{read:?}");
+    assert!(read[0].ends_with("| e2e_latency | avg 25600 ms | lower"), "{read:?}");
     assert_eq!(warnings, "");
 }
 
