@@ -47,14 +47,14 @@ pub struct Entry {
 /// Of all models, for that device.
 pub fn catalog(device: Option<Capacity>) -> Catalog {
     let entry = |model: &Model| {
-        let longest = device.as_ref().and_then(|device| longest_context(model, device));
+        let fit = fit(model, device.as_ref());
         Entry {
             id: model.id.clone(),
             parameters: model.parameters(),
             quantization: model.quantization,
             download_bytes: model.checkpoint_bytes(),
-            longest_context: longest.flatten(),
-            fits: longest.map(|longest| longest.is_some()),
+            longest_context: if let Fit::UpTo(context) = fit { Some(context) } else { None },
+            fits: (!matches!(fit, Fit::Unknown)).then_some(matches!(fit, Fit::UpTo(_))),
             cached: cached(&model.id),
         }
     };
@@ -68,15 +68,24 @@ fn cached(id: &str) -> Vec<Held> {
     HubName::ALL.into_iter().filter_map(|hub| hub.open().ok()?.held(&model)).collect()
 }
 
-/// `None` where it can't be told, `Some(None)` where nothing fits. As for a plan, with the weights as they are published.
-fn longest_context(model: &Model, device: &Capacity) -> Option<Option<u32>> {
-    let (weights, memory) = (model.checkpoint_bytes()?, device.memory?);
+/// Which of the lengths fit.
+enum Fit {
+    /// The size of the weights, or of the memory, isn't known.
+    Unknown,
+    Nothing,
+    UpTo(u32),
+}
+
+/// As for a plan, with the weights as they are published.
+fn fit(model: &Model, device: Option<&Capacity>) -> Fit {
+    let memory = device.and_then(|device| Some((device, device.memory?)));
+    let (Some((device, memory)), Some(weights)) = (memory, model.checkpoint_bytes()) else { return Fit::Unknown };
     let dtype = model.torch_dtype.unwrap_or(Dtype::Bf16);
     let spec = ModelSpec { dtype, ..ModelSpec::generated(&model.id, DeviceKind::Cuda) };
     let needed = |context| {
         let needs = ENGINES[0].needs(&spec, &spec.case(context, GENERATED), device).ok()?.memory?;
         Some(needs.total() - needs.weights + weights)
     };
-    needed(CONTEXTS[CONTEXTS.len() - 1])?;
-    Some(CONTEXTS.into_iter().find(|context| needed(*context).is_some_and(|needed| needed <= memory)))
+    let longest = CONTEXTS.into_iter().find(|context| needed(*context).is_some_and(|needed| needed <= memory));
+    longest.map_or(Fit::Nothing, Fit::UpTo)
 }

@@ -57,7 +57,7 @@ impl Hub for Directory {
         let file = |entry: fs::DirEntry| {
             let (path, found) = (entry.file_name().into_string().ok()?, fs::metadata(entry.path()).ok()?);
             let is_wanted = found.is_file() && wanted.takes(&path);
-            is_wanted.then(|| RemoteFile { path, size: found.len(), sha256: None, tag: None })
+            is_wanted.then_some(RemoteFile { path, size: found.len(), sha256: None, tag: None })
         };
         let files = entries.flatten().filter_map(file).collect();
         Ok(Listing { model: model.clone(), revision: String::new(), commit: None, files })

@@ -26,7 +26,7 @@ pub fn is_offline() -> bool {
 
 /// Of the Hugging Face Hub.
 pub fn hugging_face() -> Result<Place, HubError> {
-    let home = variable("HF_HOME").map(PathBuf::from).unwrap_or_else(|| caches().join("huggingface"));
+    let home = variable("HF_HOME").map_or_else(|| caches().join("huggingface"), PathBuf::from);
     let cache = variable("HF_HUB_CACHE").or_else(|| variable("HUGGINGFACE_HUB_CACHE"));
     let endpoint = variable("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
     Ok(Place {

@@ -77,7 +77,7 @@ impl Cache {
         let named = named.and_then(|_| fs::read_to_string(&reference).ok());
         let commit = named.map_or_else(|| revision.to_owned(), |text| text.trim().to_owned());
         let directory = self.commit_directory(model, &commit);
-        self.is_whole(model, &commit).then(|| Snapshot { directory, commit: Some(commit) })
+        self.is_whole(model, &commit).then_some(Snapshot { directory, commit: Some(commit) })
     }
 
     pub fn finish(&self, listing: &Listing) -> Result<Snapshot, HubError> {

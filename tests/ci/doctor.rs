@@ -211,11 +211,11 @@ fn weights_are_looked_for_and_not_downloaded() {
     let home = [("HF_HOME", cache.path().to_str().unwrap()), ("HF_ENDPOINT", "http://127.0.0.1:9")];
     place
         .findings(&[], &home)
-        .has("note", "model: Qwen/Qwen2.5-0.5B isn't in the hub's cache: the first run downloads it");
+        .has("note", "model: Qwen/Qwen2.5-0.5B isn't in the cache of the Hugging Face Hub: the first run downloads it");
     let offline = [&home[..], &[("HF_HUB_OFFLINE", "1")]].concat();
     place
         .findings(&[], &offline)
-        .has("missing", "model: Qwen/Qwen2.5-0.5B isn't in the hub's cache, and HF_HUB_OFFLINE");
+        .has("missing", "model: Qwen/Qwen2.5-0.5B isn't in the cache of any hub, and HF_HUB_OFFLINE");
     assert_eq!(std::fs::read_dir(cache.path()).unwrap().count(), 0, "nothing is written");
 }
 

@@ -67,7 +67,10 @@ impl Machine {
         let mut command = Command::new(program);
         command.args(args).env_clear().current_dir(self.home.path());
         command.envs(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH", path)));
-        command.env("HOME", self.home.path()).env("PATH", std::env::var_os("PATH").unwrap());
+        command
+            .env("HOME", self.home.path())
+            .env("TMPDIR", self.home.path())
+            .env("PATH", std::env::var_os("PATH").unwrap());
         command.env("HF_ENDPOINT", AWAY).env("MODELSCOPE_ENDPOINT", AWAY);
         command.envs(self.variables.iter().map(|(name, value)| (*name, value)));
         command
