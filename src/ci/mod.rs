@@ -203,8 +203,11 @@ impl<'a> Flow<'a> {
             },
             (None, Base::Program(base)) => match self.made(base) {
                 Ok(program) => self.against_program(&program)?,
-                Err(Halt::Failed(why)) => self.without_base(&Base::OutOfReach(why.in_one_line()), hardware)?,
-                Err(stopped) => return Err(stopped),
+                // How it is built is the base's own to say, and the caller can't mend that.
+                Err(Halt::Failed(why)) if matches!(base, Program::Engines(_)) => {
+                    self.without_base(&Base::OutOfReach(why.in_one_line()), hardware)?
+                }
+                Err(halt) => return Err(halt),
             },
             (None, base) => self.without_base(base, hardware)?,
         })

@@ -70,7 +70,7 @@ fn run_or(launch: &Launch, reason: fn(&[&str]) -> Option<String>) -> Result<Stri
     Err(BuildError::Failed { status: output.status, reason })
 }
 
-fn last<'a, T>(all: &'a [T], most: usize) -> &'a [T] {
+fn last<T>(all: &[T], most: usize) -> &[T] {
     &all[all.len().saturating_sub(most)..]
 }
 

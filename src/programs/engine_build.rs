@@ -1,4 +1,4 @@
-//! Engines of a repository's own, as a checkout or a commit of it has them: bench-diff itself measures, and starts them
+//! Engines of a repository's own, as a checkout or a commit of it has them: this very program measures, and starts them
 //! there.
 
 use std::path::{Path, PathBuf};
