@@ -5,9 +5,13 @@
 pub enum Quantity {
     Time,
     Memory,
+    /// Tokens per second.
+    Tokens,
+    /// Requests per second.
+    Requests,
 }
 
-/// Each unit that is known, what it measures, and how many seconds or bytes it is.
+/// Each unit that is known, what it measures, and how many seconds or bytes it is, or what it counts per second.
 const UNITS: &[(&str, Quantity, f64)] = &[
     ("ns", Quantity::Time, 1e-9),
     ("us", Quantity::Time, 1e-6),
@@ -27,7 +31,18 @@ const UNITS: &[(&str, Quantity, f64)] = &[
     ("MiB", Quantity::Memory, 1048576.0),
     ("GiB", Quantity::Memory, 1073741824.0),
     ("TiB", Quantity::Memory, 1099511627776.0),
+    ("tok/s", Quantity::Tokens, 1.0),
+    ("tokens/s", Quantity::Tokens, 1.0),
+    ("tokens/sec", Quantity::Tokens, 1.0),
+    ("req/s", Quantity::Requests, 1.0),
+    ("requests/s", Quantity::Requests, 1.0),
+    ("requests/sec", Quantity::Requests, 1.0),
 ];
+
+/// Of a time or a rate, rather than of a count or a size.
+pub fn is_speed(unit: &str) -> bool {
+    unit.ends_with("/s") || quantity(unit).is_some_and(|quantity| quantity != Quantity::Memory)
+}
 
 /// What `unit` measures, if it is known.
 pub fn quantity(unit: &str) -> Option<Quantity> {
@@ -63,6 +78,7 @@ mod tests {
         assert_eq!(factor("GB", "GiB"), Some(1e9 / 1073741824.0));
         assert_eq!(factor("s", "ms"), Some(1000.0));
         assert_eq!(factor("tok/s", "tok/s"), Some(1.0));
+        assert_eq!((factor("requests/sec", "req/s"), factor("tok/s", "req/s")), (Some(1.0), None));
         assert_eq!([factor("ms", "MiB"), factor("tok/s", "s"), factor("MHz", "ms")], [None; 3]);
     }
 

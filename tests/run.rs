@@ -395,46 +395,6 @@ fn one_measures_at_a_time() {
 }
 
 #[test]
-fn the_seeds_files_are_written() {
-    let bench = Bench::new();
-    let finished = bench.run(&["--model", "./one", "--csv", "seed", "--trace", "trace.jsonl", "--runs", "1"]);
-    assert_eq!(finished.code, Some(0), "{}", finished.err);
-    let mut shown = String::new();
-    for path in files(&bench.path("seed")) {
-        let name = path.strip_prefix(bench.directory.path()).unwrap().display().to_string();
-        shown += &format!("== {}\n{}", without_times(&name), fs::read_to_string(&path).unwrap());
-    }
-    insta::assert_snapshot!("seed_files", shown);
-    let trace = bench.read("trace.jsonl");
-    assert_eq!(trace.lines().count(), 2);
-    assert!(trace.contains(r#""case":"one/f32/1","round":1,"itl_ms":[1.5,2.5]"#), "{trace}");
-}
-
-/// All files below `directory`, sorted.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found.sort();
-    found
-}
-
-/// Times in names are digits in a row.
-fn without_times(name: &str) -> String {
-    let parts = name.split_inclusive(['_', '.', '/']).map(|part| {
-        let digits = part.trim_end_matches(['_', '.', '/']);
-        if digits.len() >= 6 && digits.chars().all(|c| c.is_ascii_digit()) {
-            part.replace(digits, "TIME")
-        } else {
-            part.to_owned()
-        }
-    });
-    parts.collect()
-}
-
-#[test]
 fn a_missing_program_is_named() {
     let bench = Bench::new();
     let finished = Finished::of(bench.plain(&["--worker", "./nowhere"]).output().unwrap());

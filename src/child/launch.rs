@@ -74,7 +74,7 @@ impl Launch {
 
     /// Its working directory, from which its own path starts as well. A bare name is on the PATH.
     #[must_use]
-    pub fn from_directory(mut self, directory: &Path) -> Self {
+    pub fn starting_in(mut self, directory: &Path) -> Self {
         if !find::is_bare(&self.program) {
             self.program = directory.join(&self.program);
         }

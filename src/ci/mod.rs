@@ -169,6 +169,7 @@ struct Draft {
 }
 
 /// What the head was compared with.
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 enum Against {
     /// A baseline, or a program that was measured beside it.
     Base { base: Results, comparison: Comparison },

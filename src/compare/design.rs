@@ -133,7 +133,7 @@ impl Design {
             Self::Apart { .. } if pair.base.len() >= HISTORY => {
                 of_groups(sides, |base, head| [mean_of_means(base), mean_of_means(head)])
             }
-            Self::OneSession | Self::Apart { .. } => sides.map(|groups| geometric_mean(groups)),
+            Self::OneSession | Self::Apart { .. } => sides.map(geometric_mean),
         }
     }
 }

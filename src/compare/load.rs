@@ -13,6 +13,7 @@ use crate::results::{self, Results};
 
 /// What a file holds.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are as many as files")]
 pub enum Content {
     /// Results that bench-diff wrote.
     Results(Box<Results>),

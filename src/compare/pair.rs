@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use super::side::CellSide;
-use super::{Learned, Mismatch, wording};
+use super::{Learned, Mismatch};
 use crate::metric::{Better, Kind, MetricName};
 use crate::stats::Share;
+use crate::unit;
 
 /// A cell on both sides, in the base's unit, reduced to the sessions that are compared.
 #[derive(Debug)]
@@ -47,11 +48,13 @@ impl Pair<'_> {
     /// A count that is the same in every run of both sides, such as 3 allocations: no drift and no noise has touched it. A
     /// time may be as even, because its clock is coarse.
     pub fn is_one_count(&self) -> bool {
-        let [base, head] = self.values();
-        let first = base.first().copied().unwrap_or(f64::NAN);
-        let is_count = !wording::is_speed(self.unit) && first.fract() == 0.0;
-        let several = base.len() > 1 && head.len() > 1;
-        is_count && several && base.iter().chain(&head).all(|value| *value == first)
+        let groups = || self.base.iter().chain(&self.head);
+        let first = groups().find_map(|group| group.first()).copied().unwrap_or(0.0);
+        let counts = [&self.base, &self.head].map(|side| side.iter().map(|group| group.len()).sum::<usize>());
+        let (is_zero, has_zeros) = (first == 0.0, self.zeros != [0, 0]);
+        let several = (0..2).all(|side| counts[side] + self.zeros[side] > 1);
+        let is_count = !unit::is_speed(self.unit) && first.fract() == 0.0;
+        is_count && several && is_zero == has_zeros && groups().flat_map(|group| group.iter()).all(|it| *it == first)
     }
 
     /// All values of each side, zeros at the end.

@@ -34,7 +34,7 @@ impl Direction {
         match unit {
             _ if change.get() == 0.0 => None,
             _ if is_amount(unit) => Some(if grew { Self::More } else { Self::Less }),
-            _ if !is_speed(unit) => Some(if worse { Self::Worse } else { Self::Better }),
+            _ if !unit::is_speed(unit) => Some(if worse { Self::Worse } else { Self::Better }),
             _ => Some(if worse { Self::Slower } else { Self::Faster }),
         }
     }
@@ -50,10 +50,6 @@ pub fn change(change: Share, unit: &str, better: metric::Better) -> String {
 
 fn is_amount(unit: &str) -> bool {
     unit == "J/tok" || unit::quantity(unit) == Some(Quantity::Memory)
-}
-
-pub(super) fn is_speed(unit: &str) -> bool {
-    unit.ends_with("/s") || unit::quantity(unit) == Some(Quantity::Time)
 }
 
 /// Why, in a sentence; for what is inconclusive also what would settle it. Foreign text in it is not escaped.

@@ -12,7 +12,7 @@ pub fn launch(command: &[String], directory: Option<&Path>, environment: Environ
     let [program, args @ ..] = command else { return None };
     let launch = Launch::of(Path::new(program), environment).args(args);
     Some(match directory {
-        Some(directory) => launch.from_directory(directory),
+        Some(directory) => launch.starting_in(directory),
         None => launch,
     })
 }

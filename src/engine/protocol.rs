@@ -29,6 +29,7 @@ pub enum Line {
 /// What an engine is asked to do, one thing at a time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "request", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "one request exists at a time")]
 pub enum Request {
     /// Loads a model. Comes once, after the engine's hello.
     Load {

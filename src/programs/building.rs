@@ -84,7 +84,7 @@ pub fn run_in(directory: &Path, command: &str, env: &[String]) -> Result<String,
 /// Any program may be meant, so its last lines are the reason.
 pub fn run_list(directory: &Path, build: &[String], env: &[String]) -> Result<(), BuildError> {
     let Some((program, args)) = build.split_first() else { return Ok(()) };
-    let launch = Launch::of(program, Environment::building_in_place(env)).args(args).from_directory(directory);
+    let launch = Launch::of(program, Environment::building_in_place(env)).args(args).starting_in(directory);
     let last_lines = |lines: &[&str]| (!lines.is_empty()).then(|| last(lines, QUOTED).join(" / "));
     run_or(&launch, last_lines).map(drop)
 }

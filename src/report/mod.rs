@@ -67,6 +67,7 @@ pub struct MeasuredAgain {
 
 /// What came of a measurement.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 pub enum Answer {
     /// Nothing could be measured.
     Failed {

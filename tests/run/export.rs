@@ -125,3 +125,43 @@ fn a_batch_is_in_the_only_file_that_has_a_column_for_it() {
     let text = bench.read(written[0]);
     assert!(text.ends_with("Qwen/Qwen2.5-0.5B-Instruct,4,6144,2048,True,default,190.0,1.23\r\n"), "{text}");
 }
+
+#[test]
+fn the_seeds_files_are_written() {
+    let bench = Bench::new();
+    let finished = bench.run(&["--model", "./one", "--csv", "seed", "--trace", "trace.jsonl", "--runs", "1"]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let mut shown = String::new();
+    for path in below(&bench.path("seed")) {
+        let name = path.strip_prefix(bench.directory.path()).unwrap().display().to_string();
+        shown += &format!("== {}\n{}", without_times(&name), fs::read_to_string(&path).unwrap());
+    }
+    insta::assert_snapshot!("seed_files", shown);
+    let trace = bench.read("trace.jsonl");
+    assert_eq!(trace.lines().count(), 2);
+    assert!(trace.contains(r#""case":"one/f32/1","round":1,"itl_ms":[1.5,2.5]"#), "{trace}");
+}
+
+/// All files below `directory`, sorted.
+fn below(directory: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(below(&path)) } else { found.push(path) }
+    }
+    found.sort();
+    found
+}
+
+/// Times in names are digits in a row.
+fn without_times(name: &str) -> String {
+    let parts = name.split_inclusive(['_', '.', '/']).map(|part| {
+        let digits = part.trim_end_matches(['_', '.', '/']);
+        if digits.len() >= 6 && digits.chars().all(|c| c.is_ascii_digit()) {
+            part.replace(digits, "TIME")
+        } else {
+            part.to_owned()
+        }
+    });
+    parts.collect()
+}
