@@ -155,7 +155,7 @@ fn called(adapter: &str) -> Vec<Called> {
 
 #[test]
 fn vllm_is_measured_with_the_settings_that_were_published() {
-    let called = called("../adapters/vllm.py");
+    let called = called("adapters/vllm.py");
     for row in rows().iter().filter(|row| row.software == Software::Vllm) {
         let key = (row.model, u64::from(row.context_length), row.gpus as usize);
         let case = called.iter().find(|case| (case.model.as_str(), case.context, case.gpus) == key).unwrap();
@@ -167,7 +167,7 @@ fn vllm_is_measured_with_the_settings_that_were_published() {
 #[test]
 fn the_suites_call_the_adapters_with_flags_that_they_have() {
     for (adapter, cases) in [("adapters/transformers.py", 112), ("adapters/vllm.py", 147)] {
-        let (source, called) = (fs::read_to_string(adapter).unwrap(), called(&format!("../{adapter}")));
+        let (source, called) = (fs::read_to_string(adapter).unwrap(), called(adapter));
         assert_eq!(called.len(), cases);
         for flag in called.iter().flat_map(|case| &case.command).filter(|word| word.starts_with("--")) {
             assert!(source.contains(&format!("add_argument(\"{flag}\"")), "{adapter} {flag}");
