@@ -341,7 +341,7 @@ mod tests {
         let page = Page { body: vec![Block::Table(Table::of(columns, &["one"]))], ..Page::default() };
         let text = write(&page, Screen { width: Some(28), color: false });
         let sentence: Vec<&str> = text.lines().skip(2).take_while(|line| !line.is_empty()).collect();
-        let begins = |line: &str| line.len() - line[9..].trim_start().len();
+        let begins = |line: &str| line.len() - line[14..].trim_start().len();
         assert!(sentence.len() > 3 && sentence.iter().all(|line| begins(line) == begins(sentence[0])), "{text}");
         assert!(text.trim_end().ends_with(" 7"), "{text}");
     }
