@@ -1,25 +1,31 @@
 //! Does a program speak the engine protocol? Each promise of docs/engine-protocol.md that can be tried is tried.
 //!
-//! Three conversations: a whole one, one whose input closes after the hello, and one that asks for what can't be.
+//! A whole conversation, one whose input closes after the hello, one that asks for what can't be, and some that ask for what
+//! is optional.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::optional;
 use super::running::{Limits, RunningProgram};
+use crate::case::{ImplementationName, SeedProtocol};
 use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
 use crate::engine::{EngineError, Generation, ModelSpec};
 use crate::error::Advice;
 use crate::results::Program;
+use crate::word::Word;
 
 /// How long a program may take to end, and what it started to end after it.
 const GRACE: Duration = Duration::from_secs(10);
 const AFTERWARDS: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(20);
+/// What the optional promises need.
+const LOADS: &str = "loads the model";
 /// Tokens of the generations that are compared with each other.
-const TOKENS: usize = 16;
+pub(super) const TOKENS: usize = 16;
 
 /// What was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +59,16 @@ pub fn check(spec: &ModelSpec, limits: Limits, told: &mut dyn FnMut(&'static str
     checks.after("ends when its input closes", again, |(mut program, _)| ended(program.close()));
     let third = starts.and_then(|start| start().ok());
     checks.after("refuses a device that isn't there", third, |(program, _)| refuses(program, spec));
+    // One that can't load the model alone can't in any other way.
+    let is_loading = checks.done.iter().any(|check| check.promise == LOADS && matches!(check.found, Found::Kept(_)));
+    let more = starts.filter(|_| is_loading).map(|start| move || start().map(|(program, _)| program));
+    checks.after("generates in batches, or says that it doesn't", more, |start| optional::batch(start, spec));
+    checks.after("follows a seed protocol, or says that it doesn't", more, |start| optional::protocols(start, spec));
     checks.done
 }
 
 fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Program)>, spec: &ModelSpec) {
-    let loaded = checks.after("loads the model", started, |(mut program, _)| {
+    let loaded = checks.after(LOADS, started, |(mut program, _)| {
         let said = load(&mut program, spec)?;
         Ok((said, program))
     });
@@ -143,19 +154,33 @@ impl Checks<'_> {
     }
 }
 
-fn said(error: EngineError) -> String {
+pub(super) fn said(error: EngineError) -> String {
     error.in_one_line()
 }
 
 fn load(program: &mut RunningProgram, spec: &ModelSpec) -> Result<String, String> {
-    program.ask(&program.loading(spec)).map_err(said)?;
+    let loaded = loaded(program, spec).map_err(said)?;
+    program.check_promised(spec, loaded.batch_size, loaded.seed_protocol.as_ref()).map_err(said)?;
+    Ok(loaded.implementation.map(|word| format!("as `{word}`")).unwrap_or_default())
+}
+
+/// What a program says of the model that it has loaded.
+pub(super) struct SaidLoaded {
+    implementation: Option<ImplementationName>,
+    pub batch_size: Option<u32>,
+    pub seed_protocol: Option<Word<SeedProtocol>>,
+}
+
+/// Asks for the model of `spec`, and waits until it is there.
+pub(super) fn loaded(program: &mut RunningProgram, spec: &ModelSpec) -> Result<SaidLoaded, EngineError> {
+    program.ask(&program.loading(spec))?;
     loop {
-        match program.answer().map_err(said)?.answer {
+        match program.answer()?.answer {
             Answer::Loading { .. } => {}
-            Answer::Loaded { implementation, .. } => {
-                return Ok(implementation.map(|word| format!("as `{word}`")).unwrap_or_default());
+            Answer::Loaded { implementation, batch_size, seed_protocol, .. } => {
+                return Ok(SaidLoaded { implementation, batch_size, seed_protocol });
             }
-            other => return Err(said(program.out_of_turn(&other, "`load`"))),
+            other => return Err(program.out_of_turn(&other, "`load`")),
         }
     }
 }
@@ -167,14 +192,18 @@ fn generate(
     context: u32,
     length: usize,
 ) -> Result<Generation, String> {
-    let known = vocab_size.and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX).max(1);
-    let prompt: Vec<u32> = (0..context).map(|place| (1000 + 17 * place) % known).collect();
-    let generation = program.generate(&prompt, length).map_err(said)?;
+    let generation = program.generate(&prompt(vocab_size, context), length).map_err(said)?;
     generation.check(length).map_err(said)?;
     Ok(generation)
 }
 
-fn known(generation: &Generation, vocab_size: Option<usize>) -> Result<(), String> {
+/// Some ids that the model has.
+pub(super) fn prompt(vocab_size: Option<usize>, context: u32) -> Vec<u32> {
+    let known = vocab_size.and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX).max(1);
+    (0..context).map(|place| (1000 + 17 * place) % known).collect()
+}
+
+pub(super) fn known(generation: &Generation, vocab_size: Option<usize>) -> Result<(), String> {
     let ids = generation.tokens.iter().flatten();
     let unknown = ids.copied().find(|&id| vocab_size.is_some_and(|size| id as usize >= size));
     unknown.map_or(Ok(()), |id| Err(format!("it gave the token {id}, which the model doesn't have")))

@@ -11,6 +11,7 @@ mod prompts;
 mod refused;
 mod started_server;
 mod streaming;
+mod web_servers;
 
 use std::path::Path;
 use std::time::Duration;
@@ -149,8 +150,7 @@ impl Server {
         let dialect = Dialect::find(&client, &model)?;
         warnings.extend(dialect.warnings());
         let implementation = Some(spec.implementation.clone());
-        let program = Some(client.program());
-        let loaded = Loaded { implementation, warnings, program, ..Loaded::default() };
+        let loaded = Loaded { implementation, warnings, program: client.program(), ..Loaded::default() };
         Ok(Self { client, dialect, loaded, started })
     }
 
