@@ -23,6 +23,7 @@ mod spec;
 use std::path::Path;
 
 pub use adapters::ADAPTERS;
+use asked_too_much::cant_follow;
 pub use asked_too_much::refusals;
 pub use engine_error::EngineError;
 pub use generation::{Chunk, Generation};
@@ -79,10 +80,7 @@ pub trait EngineKind: Sync {
 
     /// Why it can't generate as that program does; `None` where it can.
     fn refuses_seed_protocol(&self, _spec: &ModelSpec, protocol: SeedProtocol) -> Option<String> {
-        Some(format!(
-            "the engine `{}` can't follow Qwen's `{protocol}` protocol: use `candle`, or `command` with an adapter",
-            self.name()
-        ))
+        Some(cant_follow(self.name(), protocol))
     }
 
     /// What this build lacks to run `spec` itself. Another build may have it.

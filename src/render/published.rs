@@ -168,7 +168,7 @@ fn memories(cases: &[CaseBeside], results: &Results) -> Vec<Line> {
     let of = |metric: Metric| cases.iter().any(|case| case.memory.as_ref().is_some_and(|m| m.metric == metric.into()));
     let allocated = match results.settings.seed_protocol {
         Some(_) => "memory: the most inside the engine's allocator, loading included, as Qwen's",
-        None => "memory: the most inside the engine's allocator, without loading; Qwen's counts loading, too",
+        None => "memory: the most inside the engine's allocator while generating; Qwen's counts loading, too",
     };
     let known: [(Metric, &'static str); 2] = [
         (Metric::AllocatedMemory, allocated),

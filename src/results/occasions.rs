@@ -56,8 +56,13 @@ impl MoreOccasions {
 
     /// `4 more sessions of the base, at least 6 hours apart`; `of` is the ` of the base`.
     pub fn in_words(self, of: &str) -> String {
-        let sessions = if self.count == 1 { "1 more session".to_owned() } else { format!("{} more sessions", self.count) };
-        let start = if self.shared_process { ", each of a server that bench-diff starts (`start` in the configuration)" } else { "" };
+        let sessions =
+            if self.count == 1 { "1 more session".to_owned() } else { format!("{} more sessions", self.count) };
+        let start = if self.shared_process {
+            ", each of a server that bench-diff starts (`start` in the configuration)"
+        } else {
+            ""
+        };
         format!("{sessions}{of}, at least {HOURS_APART} hours apart{start}")
     }
 }

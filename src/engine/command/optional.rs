@@ -60,6 +60,7 @@ pub fn protocols(start: impl Start, spec: &ModelSpec) -> Result<(String, ()), St
             Asked::Refuses(why) => found.push(format!("not `{protocol}` ({why})")),
         }
     }
+    found.sort_by_key(|said| said.starts_with("not"));
     Ok((found.join(", "), ()))
 }
 
