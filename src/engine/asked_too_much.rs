@@ -13,13 +13,6 @@ pub fn refusals(engine: &dyn EngineKind, spec: &ModelSpec) -> Vec<Refusal> {
     engine.refusals(spec).into_iter().chain(batch).chain(seed).collect()
 }
 
-/// Of an engine that can't generate as that program does.
-pub fn cant_follow(engine: &str, protocol: SeedProtocol) -> String {
-    format!(
-        "the engine `{engine}` can't follow Qwen's `{protocol}` protocol: use `candle`, or `command` with an adapter"
-    )
-}
-
 fn one_sequence(protocol: SeedProtocol) -> String {
     format!("Qwen's `{protocol}` protocol generates one sequence at a time: leave out the batch size")
 }

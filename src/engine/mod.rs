@@ -23,7 +23,6 @@ mod spec;
 use std::path::Path;
 
 pub use adapters::ADAPTERS;
-use asked_too_much::cant_follow;
 pub use asked_too_much::refusals;
 pub use engine_error::EngineError;
 pub use generation::{Chunk, Generation};
@@ -108,6 +107,13 @@ pub trait EngineKind: Sync {
     fn ceilings(&self, _spec: &ModelSpec) -> Result<Option<Ceilings>, EngineError> {
         Ok(None)
     }
+}
+
+/// Of an engine that can't generate as that program does.
+fn cant_follow(engine: &str, protocol: SeedProtocol) -> String {
+    format!(
+        "the engine `{engine}` can't follow Qwen's `{protocol}` protocol: use `candle`, or `command` with an adapter"
+    )
 }
 
 /// A loaded model.

@@ -2,7 +2,7 @@
 //!
 //! What it doesn't repeat in `loaded` it doesn't do, whether it has heard of it or not. What it repeats it has to do.
 
-use super::promises::{SaidLoaded, TOKENS, known, loaded, prompt, said};
+use super::asking::{SaidLoaded, TOKENS, known, loaded, prompt, said};
 use super::running::RunningProgram;
 use crate::case::SeedProtocol;
 use crate::engine::{EngineError, Generation, ModelSpec};

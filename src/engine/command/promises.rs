@@ -8,15 +8,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::asking::{TOKENS, known, loaded, prompt, said};
 use super::optional;
 use super::running::{Limits, RunningProgram};
-use crate::case::{ImplementationName, SeedProtocol};
 use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
 use crate::engine::{EngineError, Generation, ModelSpec};
-use crate::error::Advice;
 use crate::results::Program;
-use crate::word::Word;
 
 /// How long a program may take to end, and what it started to end after it.
 const GRACE: Duration = Duration::from_secs(10);
@@ -24,8 +22,6 @@ const AFTERWARDS: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(20);
 /// What the optional promises need.
 const LOADS: &str = "loads the model";
-/// Tokens of the generations that are compared with each other.
-pub(super) const TOKENS: usize = 16;
 
 /// What was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,7 +96,11 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
     let newer = checks.after("ignores fields that it doesn't know", asked, |mut program| {
         let mut request = json!(Request::Generate { prompt: vec![1, 2, 3], tokens: 2 });
         request["of_a_later_version"] = json!({ "any": ["thing"] });
-        program.ask_raw(&request).and_then(|()| program.generated()).and_then(|it| it.check(2)).map_err(said)?;
+        program
+            .ask_raw(&request)
+            .and_then(|asked| program.generated(asked))
+            .and_then(|it| it.check(2))
+            .map_err(said)?;
         Ok((String::new(), program))
     });
     let left = checks.after("ends with 0 when it is asked to", newer, |mut program| {
@@ -154,35 +154,10 @@ impl Checks<'_> {
     }
 }
 
-pub(super) fn said(error: EngineError) -> String {
-    error.in_one_line()
-}
-
 fn load(program: &mut RunningProgram, spec: &ModelSpec) -> Result<String, String> {
     let loaded = loaded(program, spec).map_err(said)?;
     program.check_promised(spec, loaded.batch_size, loaded.seed_protocol.as_ref()).map_err(said)?;
     Ok(loaded.implementation.map(|word| format!("as `{word}`")).unwrap_or_default())
-}
-
-/// What a program says of the model that it has loaded.
-pub(super) struct SaidLoaded {
-    implementation: Option<ImplementationName>,
-    pub batch_size: Option<u32>,
-    pub seed_protocol: Option<Word<SeedProtocol>>,
-}
-
-/// Asks for the model of `spec`, and waits until it is there.
-pub(super) fn loaded(program: &mut RunningProgram, spec: &ModelSpec) -> Result<SaidLoaded, EngineError> {
-    program.ask(&program.loading(spec))?;
-    loop {
-        match program.answer()?.answer {
-            Answer::Loading { .. } => {}
-            Answer::Loaded { implementation, batch_size, seed_protocol, .. } => {
-                return Ok(SaidLoaded { implementation, batch_size, seed_protocol });
-            }
-            other => return Err(program.out_of_turn(&other, "`load`")),
-        }
-    }
 }
 
 /// A generation after `context` tokens, exactly as long as it was asked for.
@@ -195,18 +170,6 @@ fn generate(
     let generation = program.generate(&prompt(vocab_size, context), length).map_err(said)?;
     generation.check(length).map_err(said)?;
     Ok(generation)
-}
-
-/// Some ids that the model has.
-pub(super) fn prompt(vocab_size: Option<usize>, context: u32) -> Vec<u32> {
-    let known = vocab_size.and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX).max(1);
-    (0..context).map(|place| (1000 + 17 * place) % known).collect()
-}
-
-pub(super) fn known(generation: &Generation, vocab_size: Option<usize>) -> Result<(), String> {
-    let ids = generation.tokens.iter().flatten();
-    let unknown = ids.copied().find(|&id| vocab_size.is_some_and(|size| id as usize >= size));
-    unknown.map_or(Ok(()), |id| Err(format!("it gave the token {id}, which the model doesn't have")))
 }
 
 fn memory(program: &mut RunningProgram) -> Result<String, String> {
