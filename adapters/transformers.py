@@ -75,10 +75,16 @@ class Transformers:
         transformers.set_seed(self.options.seed)
         self.model = self.generated(request) if request["weights"] == "generated" else self.read(request)
         self.model.eval()
+        if not self.samples():
+            # What `generate` isn't told it takes from here: ends of sequence, a penalty for repetition.
+            self.model.generation_config = transformers.GenerationConfig(do_sample=False, pad_token_id=0)
         if self.protocol is None:
             self.memory()  # the script never begins its peak anew: loading counts
         loaded = {"implementation": self.implementation(), "revision": getattr(self.model.config, "_commit_hash", None)}
         return {**loaded, **asked(request)}
+
+    def samples(self):
+        return self.protocol is not None or self.options.sampling == "generation-config"
 
     def implementation(self):
         return self.options.attn_implementation + ("-compile" if self.options.compile else "")
@@ -113,12 +119,10 @@ class Transformers:
         return output[0, len(prompt):].tolist(), clock.chunks, clock.now()
 
     def settings(self, prompt, tokens):
-        if self.protocol is not None or self.options.sampling == "generation-config":
-            # min_length keeps the end of sequence away, as Qwen's script does.
-            settings = {"min_length": prompt + tokens, "max_new_tokens": tokens}
-        else:
-            config = transformers.GenerationConfig(do_sample=False, max_new_tokens=tokens, pad_token_id=0)
-            settings = {"generation_config": config}
+        settings = {"max_new_tokens": tokens}
+        if self.samples():
+            # Keeps the end of sequence away, as Qwen's script does.
+            settings["min_length"] = prompt + tokens
         if self.options.compile:
             settings["cache_implementation"] = "static"
         return settings

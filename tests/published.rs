@@ -164,6 +164,17 @@ fn vllm_is_measured_with_the_settings_that_were_published() {
     }
 }
 
+/// What Qwen's scripts do is a setting, and no flag of an adapter.
+#[test]
+fn the_suites_of_a_software_follow_its_script() {
+    let text = fs::read_to_string(SUITES).unwrap();
+    let suites: toml::Table = toml::from_str(&text).unwrap();
+    for (name, suite) in suites["suites"].as_table().unwrap().iter().filter(|(name, _)| *name != "candle") {
+        assert_eq!(suite["seed-protocol"].as_str(), name.split('-').next(), "{name}");
+    }
+    assert!(!text.contains("--sampling"), "the protocol says how to sample");
+}
+
 #[test]
 fn the_suites_call_the_adapters_with_flags_that_they_have() {
     for (adapter, cases) in [("adapters/transformers.py", 112), ("adapters/vllm.py", 147)] {
@@ -305,6 +316,22 @@ fn ratios_are_of_the_means() {
     assert_eq!(peak["cases"][0]["memory"], json!({ "metric": "peak_memory", "mean_gib": 1.94 }));
     let none = Measured::new(&[(json!({}), json!({ "speed": 94.8 }))]).beside();
     assert_eq!((none["cases"][0].get("memory"), none["cases"][0]["published"][0].get("memory_ratio")), (None, None));
+}
+
+/// With a seed protocol our number is the same as Qwen's; else the peak begins anew after loading.
+#[test]
+fn which_memory_stands_beside_qwens_is_said() {
+    let metrics = json!({ "speed": 94.8, "allocated_memory": 1986.56 });
+    let measured = Measured::new(&[(json!({}), metrics)]);
+    let said = good(&["compare", &measured.path(), "--published"]);
+    assert!(
+        said.contains("memory: the most inside the engine's allocator while generating; Qwen's counts loading, too\n")
+    );
+    let mut results: Value = serde_json::from_str(&fs::read_to_string(measured.path()).unwrap()).unwrap();
+    results["settings"]["seed_protocol"] = json!("transformers");
+    fs::write(measured.path(), results.to_string()).unwrap();
+    let said = good(&["compare", &measured.path(), "--published"]);
+    assert!(said.contains("memory: the most inside the engine's allocator, loading included, as Qwen's\n"), "{said}");
 }
 
 #[test]

@@ -20,7 +20,6 @@ pub use verify::{Findings, verify};
 
 use crate::config::is_plain_name;
 use crate::error::{Error, Result};
-use crate::results::occasions::more_sessions;
 use crate::results::{self, Occasions, Results};
 
 /// The directory of committed baselines.
@@ -100,11 +99,11 @@ fn read_if_there(path: &Path) -> Result<Option<Results>> {
 
 /// What a baseline of these sessions can't show yet, and what would change that; `None` for a history.
 pub fn lacking(occasions: &Occasions) -> Option<String> {
-    let missing = (!occasions.is_history()).then(|| occasions.missing())?;
+    let missing = Some(occasions.missing()).filter(|missing| missing.count > 0)?;
     Some(format!(
         "{}: a screen, whose changes are unconfirmed; {}, would make it a history",
         occasions.in_words(),
-        more_sessions(missing, "")
+        missing.in_words("")
     ))
 }
 

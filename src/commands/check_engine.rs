@@ -17,7 +17,8 @@ use crate::{progress, render};
 
 /// Check that a program speaks the engine protocol, and say what it does wrong
 ///
-/// Starts the program three times and tries what docs/engine-protocol.md asks of it. Exit code 3 if it breaks a promise.
+/// Starts the program five to seven times and tries what docs/engine-protocol.md asks of it. Exit code 3 if it breaks a promise.
+/// What is optional, batches and seed protocols, may be left out as long as the program says so.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {

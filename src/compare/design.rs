@@ -9,7 +9,7 @@ use super::pair::Pair;
 use super::side::{CellSide, SessionValues, Side};
 use crate::metric::Better;
 use crate::results::Occasions;
-use crate::results::occasions::HISTORY;
+use crate::results::occasions::{HISTORY, MoreOccasions};
 use crate::stats::{self, LogRatio, MeanDifference, Share, Spread};
 
 /// Which sessions are compared with which.
@@ -38,8 +38,8 @@ type Groups<'a> = Vec<Cow<'a, [f64]>>;
 pub(super) struct Selected<'a> {
     pub base: Groups<'a>,
     pub head: Groups<'a>,
-    /// Occasions of the base that the values are of, where sides were measured apart.
-    pub occasions: usize,
+    /// More occasions of the base that would confirm a change, where sides were measured apart.
+    pub missing: MoreOccasions,
 }
 
 /// What a cell's error consists of.
@@ -93,19 +93,19 @@ impl Design {
     /// A cell's values in the sessions that count; of shared sessions in the same order.
     pub fn select<'a>(&self, base: &'a CellSide, head: &'a CellSide) -> Selected<'a> {
         let all = |cell: &'a CellSide| cell.sessions.iter().map(|session| Cow::Borrowed(&*session.values)).collect();
-        let (base, head, occasions) = match self {
-            Self::OneSession => (all(base), all(head), 0),
+        let (base, head, missing) = match self {
+            Self::OneSession => (all(base), all(head), MoreOccasions::default()),
             Self::Shared(blocks) => {
                 let (base, head) = blocks.select(base, head);
-                (base, head, 0)
+                (base, head, MoreOccasions::default())
             }
             Self::Apart { base: base_occasions, head: head_occasions } => {
                 let (base, head) = (by_occasion(base, base_occasions), by_occasion(head, head_occasions));
-                let occasions = base.len();
-                (base, head, occasions)
+                let missing = MoreOccasions::beside(base.len(), base_occasions.is_of_shared_process());
+                (base, head, missing)
             }
         };
-        Selected { base, head, occasions }
+        Selected { base, head, missing }
     }
 
     /// Whether the drift between the pair's sides is only assumed.

@@ -179,7 +179,7 @@ fn pair<'a>(
     design: &Design,
     options: &Options,
 ) -> Pair<'a> {
-    let Selected { base: base_values, head: head_values, occasions } = design.select(base, head);
+    let Selected { base: base_values, head: head_values, missing } = design.select(base, head);
     let head_values = head_values.into_iter().map(|values| match factor {
         1.0 => values,
         factor => values.iter().map(|&value| value * factor).collect(),
@@ -196,7 +196,7 @@ fn pair<'a>(
         cell: base,
         base: base_values,
         head: head_values.collect(),
-        occasions,
+        missing,
         zeros: [base.good_zeros(), head.good_zeros()],
         dropped: [base, head].map(|cell| cell.dropped - cell.good_zeros()),
         has_average: base.is_average || head.is_average,

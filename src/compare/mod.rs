@@ -151,6 +151,9 @@ pub struct Comparison {
     /// Occasions of the base's sessions, where base and head were measured apart. Five are a history.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_occasions: Option<usize>,
+    /// The base is of a server that went on running: more sessions of it are of no further occasion.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub base_shared_process: bool,
     /// Chance of a false alarm anywhere in the report, as it was asked for.
     pub alpha: f64,
     /// Number of tested cells, for which p-values are adjusted.

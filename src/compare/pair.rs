@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::side::CellSide;
 use super::{Learned, Mismatch};
 use crate::metric::{Better, Kind, MetricName};
+use crate::results::occasions::MoreOccasions;
 use crate::stats::Share;
 use crate::unit;
 
@@ -27,8 +28,8 @@ pub(super) struct Pair<'a> {
     /// Values by session or, where the sides were measured apart, by occasion; each a run's.
     pub base: Vec<Cow<'a, [f64]>>,
     pub head: Vec<Cow<'a, [f64]>>,
-    /// Occasions of the base, where the sides were measured apart.
-    pub occasions: usize,
+    /// More occasions of the base that would confirm a change, where the sides were measured apart.
+    pub missing: MoreOccasions,
     /// Values that are exactly zero where that is a number, by side.
     pub zeros: [usize; 2],
     /// Values that were no numbers, by side.

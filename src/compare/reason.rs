@@ -1,5 +1,6 @@
 //! Why a cell's verdict is what it is. The sentences are in [`wording`](super::wording).
 
+use crate::results::occasions::MoreOccasions;
 use crate::word::{Word, words};
 
 /// More runs than this aren't useful advice.
@@ -69,7 +70,7 @@ pub struct Told {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unconfirmed {
     /// Measuring interleaved, or sessions of the base on this many occasions more.
-    Occasions(usize),
+    Occasions(MoreOccasions),
     /// Measuring interleaved: the base has a history, whose occasions vary too much.
     Unsteady,
     /// As a file says it.

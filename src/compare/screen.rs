@@ -17,7 +17,7 @@ use crate::metric::{self, Better};
 use crate::number::percent;
 use crate::plural::counted;
 use crate::results::Occasions;
-use crate::results::occasions::{HISTORY, more_sessions};
+use crate::results::occasions::HISTORY;
 use crate::stats::{self, LogRatio, Share};
 use crate::suggest;
 use crate::thresholds::ALL;
@@ -41,7 +41,8 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
         verdict: Verdict::NotComparable,
         counts: Counts::default(),
         tier,
-        base_occasions: base_occasions(&design),
+        base_occasions: base_occasions(&design).map(Occasions::count),
+        base_shared_process: base_occasions(&design).is_some_and(Occasions::is_of_shared_process),
         alpha: options.alpha,
         family: assessed.iter().filter(|assessed| matches!(assessed, Assessment::Tested(_))).count(),
         common_shift: common_shift(&pairs, &assessed),
@@ -147,9 +148,9 @@ fn tier(design: &Design, assessed: &[Assessment]) -> Tier {
     }
 }
 
-fn base_occasions(design: &Design) -> Option<usize> {
+fn base_occasions(design: &Design) -> Option<&Occasions> {
     match design {
-        Design::Apart { base, .. } => Some(base.count()),
+        Design::Apart { base, .. } => Some(base),
         Design::OneSession | Design::Shared(_) => None,
     }
 }
@@ -252,7 +253,7 @@ fn too_few(occasions: &Occasions) -> String {
         words if words == "1 session on 1 occasion" => "single baseline session".to_owned(),
         words => format!("the base has {words}"),
     };
-    let more = more_sessions(occasions.missing(), " of the base");
+    let more = occasions.missing().in_words(" of the base");
     format!("{base}: {DRIFT} between sessions; {more}, would show it")
 }
 

@@ -94,6 +94,7 @@ fn nothing(alpha: f64) -> Comparison {
         counts: Counts::default(),
         tier: Tier::SameSession,
         base_occasions: None,
+        base_shared_process: false,
         alpha,
         family: 0,
         common_shift: Default::default(),

@@ -9,7 +9,6 @@ use super::reason::{Doubt, Open, Unconfirmed};
 use super::test::{Standard, Test};
 use super::{Cell, Conclusion, Finding, Options, Pooled, Row, Sides, Tested};
 use crate::metric::Better;
-use crate::results::occasions::HISTORY;
 use crate::stats::{self, LogRatio, Share, Summary};
 
 /// What it takes to call a cell changed or unchanged.
@@ -130,9 +129,7 @@ fn conclude(pair: &Pair, test: &Test, half: LogRatio, p: f64, p_adjusted: f64, r
     if significant && large || at_threshold && rule.gate_at_threshold {
         return match test.evidence.basis {
             // How much the machine drifts is an assumption here, and no one is blamed by an assumption.
-            Basis::SingleBaseline => {
-                Conclusion::Unconfirmed(Unconfirmed::Occasions(HISTORY.saturating_sub(pair.occasions)))
-            }
+            Basis::SingleBaseline => Conclusion::Unconfirmed(Unconfirmed::Occasions(pair.missing)),
             Basis::History if test.unsteady => Conclusion::Unconfirmed(Unconfirmed::Unsteady),
             _ if delta.get() > 0.0 => Conclusion::Worse,
             _ => Conclusion::Better,

@@ -9,7 +9,7 @@ use super::{
 use crate::metric;
 use crate::number::percent;
 use crate::plural::counted;
-use crate::results::occasions::{HOURS_APART, more_sessions};
+use crate::results::occasions::HOURS_APART;
 use crate::stats::Share;
 use crate::unit::{self, Quantity};
 use crate::word::words;
@@ -87,7 +87,7 @@ fn conclusion(row: &Row, conclusion: &Conclusion) -> String {
         Conclusion::Unconfirmed(Unconfirmed::Occasions(missing)) => format!(
             "{}, unconfirmed: {}, or base and head measured interleaved would settle it",
             words(),
-            more_sessions(*missing, " of the base")
+            missing.in_words(" of the base")
         ),
         Conclusion::Unconfirmed(Unconfirmed::Unsteady) => format!(
             "{}, unconfirmed: the machine drifts by more than half of {noise_threshold} from session to session; base and \

@@ -79,10 +79,7 @@ pub trait EngineKind: Sync {
 
     /// Why it can't generate as that program does; `None` where it can.
     fn refuses_seed_protocol(&self, _spec: &ModelSpec, protocol: SeedProtocol) -> Option<String> {
-        Some(format!(
-            "the engine `{}` can't follow Qwen's `{protocol}` protocol: use `candle`, or `command` with an adapter",
-            self.name()
-        ))
+        Some(cant_follow(self.name(), protocol))
     }
 
     /// What this build lacks to run `spec` itself. Another build may have it.
@@ -110,6 +107,13 @@ pub trait EngineKind: Sync {
     fn ceilings(&self, _spec: &ModelSpec) -> Result<Option<Ceilings>, EngineError> {
         Ok(None)
     }
+}
+
+/// Of an engine that can't generate as that program does.
+fn cant_follow(engine: &str, protocol: SeedProtocol) -> String {
+    format!(
+        "the engine `{engine}` can't follow Qwen's `{protocol}` protocol: use `candle`, or `command` with an adapter"
+    )
 }
 
 /// A loaded model.

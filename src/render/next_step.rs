@@ -1,12 +1,12 @@
 //! What to do now.
 
 use super::reproduce::Again;
-use super::{calibration, caveat_lines};
+use super::{SENTENCE, calibration, caveat_lines};
 use crate::compare::{Comparison, NoteKind, Outlook, ReasonCode, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Block, Line, command, foreign, line};
 use crate::report::{Answer, Report};
-use crate::results::occasions::{HISTORY, more_sessions};
+use crate::results::occasions::MoreOccasions;
 
 /// What to do, in words; and the command that does it, where one does.
 struct Step {
@@ -86,12 +86,11 @@ pub fn of_samples(comparison: &Comparison) -> Option<Line> {
         return Some(step.into());
     }
     if comparison.tier == Tier::SingleBaseline {
-        let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
         return Some(line![
             "to be sure, measure base and head in turn and compare with ",
             command("--same-session"),
             ", or give ",
-            foreign(&more_sessions(missing, " of the base"), 100),
+            foreign(&missing(comparison).in_words(" of the base"), SENTENCE),
             ", as ",
             command("sessions"),
             "."
@@ -224,15 +223,20 @@ fn settle(comparison: &Comparison, again: Option<&Again>) -> Option<Step> {
     })
 }
 
+/// Occasions of the base that would make it a history: one at least, where something is open.
+fn missing(comparison: &Comparison) -> MoreOccasions {
+    let missing = MoreOccasions::beside(comparison.base_occasions.unwrap_or(1), comparison.base_shared_process);
+    MoreOccasions { count: missing.count.max(1), ..missing }
+}
+
 /// More sessions of the base tell, and so does measuring both in turn.
 fn confirm(comparison: &Comparison, again: Option<&Again>) -> Step {
-    let missing = HISTORY.saturating_sub(comparison.base_occasions.unwrap_or(1)).max(1);
     let in_turn = again.filter(|again| again.in_turn);
     let words = line![
         "to be sure, measure base and head interleaved in one session",
         if in_turn.is_some() { " (below)" } else { "" },
         ", or add ",
-        foreign(&more_sessions(missing, ""), 100),
+        foreign(&missing(comparison).in_words(""), SENTENCE),
         ", to the baseline with ",
         update(),
         "."

@@ -72,7 +72,7 @@ pub fn beside_page(results: &Results, beside: &Beside) -> Page {
     };
     let rows = || beside.cases.iter().flat_map(|case| &case.published).map(|ratio| &ratio.published);
     let mut said: Vec<Line> = beside.unmatched.iter().map(why).collect();
-    said.extend(memories(&beside.cases));
+    said.extend(memories(&beside.cases, results));
     let by_vllm = rows().any(|row| row.software == Software::Vllm);
     let untold = by_vllm && beside.cases.iter().any(|case| case.memory.is_some());
     said.extend(untold.then(|| "memory of vLLM was not published: it takes its share of a GPU at once".into()));
@@ -99,7 +99,7 @@ pub(super) fn fold(results: &Results) -> Option<Block> {
     let names = Names::of(beside.cases.iter().map(|case| case.case.as_str()));
     let rows = || beside.cases.iter().flat_map(|case| &case.published).map(|ratio| &ratio.published);
     let used = Software::ALL.into_iter().filter(|software| rows().any(|row| row.software == *software));
-    let said = memories(&beside.cases).into_iter().chain(notes(rows())).chain(used.map(how));
+    let said = memories(&beside.cases, results).into_iter().chain(notes(rows())).chain(used.map(how));
     let blocks = vec![
         Block::Paragraph(beside_what(&beside.cases)),
         Block::Table(beside_table(&beside.cases, &names)),
@@ -163,11 +163,15 @@ fn ratio_line(case: &CaseBeside, ratio: &Ratio, (published, times_it): (f64, f64
     unbroken(line![decimal(published, 2), " (", times(times_it), gpus, note, ")"])
 }
 
-/// Which memory was measured.
-fn memories(cases: &[CaseBeside]) -> Vec<Line> {
+/// Which memory was measured. A seed protocol never begins the peak anew, as Qwen's script doesn't.
+fn memories(cases: &[CaseBeside], results: &Results) -> Vec<Line> {
     let of = |metric: Metric| cases.iter().any(|case| case.memory.as_ref().is_some_and(|m| m.metric == metric.into()));
+    let allocated = match results.settings.seed_protocol {
+        Some(_) => "memory: the most inside the engine's allocator, loading included, as Qwen's",
+        None => "memory: the most inside the engine's allocator while generating; Qwen's counts loading, too",
+    };
     let known: [(Metric, &'static str); 2] = [
-        (Metric::AllocatedMemory, "memory: the most inside the engine's allocator; Qwen's counts loading, too"),
+        (Metric::AllocatedMemory, allocated),
         (
             Metric::PeakMemory,
             "memory: all that the process held; Qwen's is what PyTorch's allocator held, loading included",

@@ -35,6 +35,36 @@ pub struct Occasions {
     /// The number of its occasion, from 0 in the order of time; `None` for a copy of an earlier session.
     of: Vec<Option<usize>>,
     count: usize,
+    /// The last session is of a server that went on running.
+    shared_process: bool,
+}
+
+/// More occasions that it takes to see the drift of the machine, and what gives them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MoreOccasions {
+    /// How many.
+    pub count: usize,
+    /// More sessions of a server that goes on running give none.
+    pub shared_process: bool,
+}
+
+impl MoreOccasions {
+    /// Beside so many that are there.
+    pub fn beside(count: usize, shared_process: bool) -> Self {
+        Self { count: HISTORY.saturating_sub(count), shared_process }
+    }
+
+    /// `4 more sessions of the base, at least 6 hours apart`; `of` is the ` of the base`.
+    pub fn in_words(self, of: &str) -> String {
+        let sessions =
+            if self.count == 1 { "1 more session".to_owned() } else { format!("{} more sessions", self.count) };
+        let start = if self.shared_process {
+            ", each of a server that bench-diff starts (`start` in the configuration)"
+        } else {
+            ""
+        };
+        format!("{sessions}{of}, at least {HOURS_APART} hours apart{start}")
+    }
 }
 
 /// From the first start to the last end.
@@ -47,7 +77,8 @@ impl Occasions {
         let spans = sessions.iter().map(|session| span(session, now)).collect();
         let runs =
             if sessions.len() > 1 { sessions.iter().map(runs).collect() } else { vec![Vec::new(); sessions.len()] };
-        Self::new(spans, &runs)
+        let shared_process = sessions.last().is_some_and(|session| session.runs.iter().any(is_of_shared_process));
+        Self { shared_process, ..Self::new(spans, &runs) }
     }
 
     /// Of sessions that the caller says are of different occasions: all but those with the same content.
@@ -80,7 +111,7 @@ impl Occasions {
             of[index] = Some(occasion);
             last_end = last_end.max(Some(end));
         }
-        Self { count: if of.is_empty() { 0 } else { occasion + 1 }, of }
+        Self { count: if of.is_empty() { 0 } else { occasion + 1 }, of, shared_process: false }
     }
 
     /// Of how many sessions.
@@ -98,14 +129,19 @@ impl Occasions {
         self.of.get(session).copied().unwrap_or(Some(0))
     }
 
-    /// More occasions that it takes to see the drift.
-    pub fn missing(&self) -> usize {
-        HISTORY.saturating_sub(self.count)
+    /// More that it takes to see the drift, and what gives them.
+    pub fn missing(&self) -> MoreOccasions {
+        MoreOccasions::beside(self.count, self.shared_process)
+    }
+
+    /// More sessions of the same server are of no further occasion.
+    pub fn is_of_shared_process(&self) -> bool {
+        self.shared_process
     }
 
     /// Are there enough of them to see the drift of the machine?
     pub fn is_history(&self) -> bool {
-        self.missing() == 0
+        self.missing().count == 0
     }
 
     /// `5 sessions on 1 occasion`, and how many of them are copies.
@@ -117,12 +153,6 @@ impl Occasions {
             copies => format!("{text} ({copies} copies of other sessions)"),
         }
     }
-}
-
-/// `4 more sessions of the base, at least 6 hours apart`; `of` is the ` of the base`.
-pub fn more_sessions(missing: usize, of: &str) -> String {
-    let sessions = if missing == 1 { "1 more session".to_owned() } else { format!("{missing} more sessions") };
-    format!("{sessions}{of}, at least {HOURS_APART} hours apart")
 }
 
 /// When a session was measured; `None` where its times make no sense, or say nothing.
@@ -205,5 +235,9 @@ mod tests {
         }
         let occasions = Occasions::of(&results.sessions);
         assert_eq!((occasions.count(), occasions.in_words().as_str()), (1, "5 sessions on 1 occasion"));
+        let more = occasions.missing().in_words("");
+        assert!(more.starts_with("4 more sessions, at least 6 hours apart, each of a server that"), "{more}");
+        measured(&mut results.sessions[4]).shared_process = false;
+        assert!(!Occasions::of(&results.sessions).is_of_shared_process(), "`start` is in the configuration by now");
     }
 }

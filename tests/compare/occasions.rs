@@ -342,3 +342,23 @@ fn one_of_a_kind_is_singular() {
     assert!(said.contains("5 sessions on 4 occasions (1 copy of another session)"), "{said}");
     assert!(said.contains("1 more session of the base, at least 6 hours apart"), "{said}");
 }
+
+/// More sessions of a server that goes on running are never of another occasion: what helps is said.
+#[test]
+fn of_a_server_that_goes_on_running_the_advice_is_to_start_it() {
+    let mut base = days();
+    for run in base.sessions.iter_mut().flat_map(|session| &mut session.runs) {
+        let Outcome::Ok(measured) = &mut run.outcome else { panic!("measured") };
+        measured.shared_process = true;
+    }
+    let comparison = compared(&base, &head(1.05));
+    assert_eq!((&comparison["base_occasions"], &comparison["base_shared_process"]), (&json!(1), &json!(true)));
+    let advice = "4 more sessions of the base, at least 6 hours apart, each of a server that bench-diff starts (`start` in the \
+                  configuration)";
+    assert!(warnings(&comparison).contains(&format!("{advice}, would show it")), "{comparison}");
+    assert!(comparison["rows"].to_string().contains(advice), "{comparison}");
+    let (_, out, _) = run(&results_files(&base, &head(1.05)), &[]);
+    let out = out.split_whitespace().collect::<Vec<_>>().join(" ");
+    let next = "or add 4 more sessions, at least 6 hours apart, each of a server that bench-diff starts";
+    assert!(out.contains(next), "{out}");
+}

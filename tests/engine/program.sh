@@ -52,6 +52,16 @@ generate() {
   esac
 }
 
+# Does what is optional, and says what it doesn't.
+able() {
+  case $1 in
+    *'"batch_size":2'*) say '{"answer":"loaded","batch_size":2}' ;;
+    *'"seed_protocol":"vllm"'*) say '{"answer":"loaded","seed_protocol":"vllm"}' ;;
+    *'"seed_protocol"'*) fail unsupported "fake follows vllm alone" ;;
+    *) say '{"answer":"loaded"}' ;;
+  esac
+}
+
 case $mode in
   mute) exec sleep 600 ;;
   gone) echo "no module named torch" >&2; exit 1 ;;
@@ -72,6 +82,9 @@ while read -r line; do
     *'"request":"load"'*)
       say '{"answer":"loading","done":1,"total":2}'
       if [ "$mode" = unsupported ]; then fail unsupported "fake reads no weights of its own: use another model"
+      elif [ "$mode" = able ]; then able "$line"
+      elif [ "$mode" = halves ] && [ "$line" != "${line#*batch_size}" ]; then say '{"answer":"loaded","batch_size":1}'
+      elif [ "$mode" = strict ] && [ "$line" != "${line#*seed_protocol}" ]; then echo "KeyError: seed_protocol" >&2; exit 1
       elif [ "$mode" = batch ]; then say '{"answer":"loaded","batch_size":2}'
       elif [ "$mode" = seed ]; then say '{"answer":"loaded","seed_protocol":"vllm"}'
       else say '{"answer":"loaded","implementation":"eager","warnings":["no fast kernels: eager ran instead"]}'; fi ;;

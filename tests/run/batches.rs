@@ -5,11 +5,18 @@ use bench_diff::engine::{self, ModelSpec};
 
 use super::*;
 
-const ONE: [&str; 7] = ["--model", "./one", "--context-lengths", "8", "--runs", "1", "--force"];
+const ONE: [&str; 5] = ["--model", "./one", "--runs", "1", "--force"];
 
-/// One case of the small model.
+/// One case, unless other contexts are named.
+fn with_context<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    let context = ["--context-lengths", "8"];
+    let context = if args.contains(&context[0]) { &[][..] } else { &context };
+    [&ONE, context, args].concat()
+}
+
+/// Of the small model.
 fn measured(bench: &Bench, args: &[&str]) -> (Finished, Results) {
-    let finished = Finished::of(bench.plain(&[&ONE, args].concat()).output().unwrap());
+    let finished = Finished::of(bench.plain(&with_context(args)).output().unwrap());
     assert_eq!(finished.code, Some(0), "{args:?}: {}", finished.err);
     let results = bench.results();
     (finished, results)
@@ -20,7 +27,7 @@ fn value(measurement: &Measurement, name: &str) -> Option<f64> {
 }
 
 fn refused(bench: &Bench, args: &[&str]) -> String {
-    let finished = Finished::of(bench.plain(&[&ONE, args].concat()).output().unwrap());
+    let finished = Finished::of(bench.plain(&with_context(args)).output().unwrap());
     assert_ne!(finished.code, Some(0), "{args:?}");
     (finished.err + &finished.out).split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -78,8 +85,10 @@ fn a_batch_is_refused_by_name_where_an_engine_cant() {
     let server = ["--engine", "server", "--server", "http://localhost:1/v1"];
     let said = refused(&bench, &[&server[..], &["--batch-size", "2"]].concat());
     assert!(said.contains("the engine `server` generates one sequence at a time"), "{said}");
-    let said = refused(&bench, &[&server[..], &["--seed-protocol", "evalscope"]].concat());
-    assert!(said.contains("the engine `server` can't follow Qwen's `evalscope` protocol"), "{said}");
+    for protocol in ["transformers", "vllm"] {
+        let said = refused(&bench, &[&server[..], &["--seed-protocol", protocol]].concat());
+        assert!(said.contains(&format!("the engine `server` can't follow Qwen's `{protocol}` protocol")), "{said}");
+    }
     let said = refused(&bench, &["--batch-size", "2", "--seed-protocol", "vllm"]);
     assert!(said.contains("Qwen's `vllm` protocol generates one sequence at a time"), "{said}");
 }
@@ -89,7 +98,7 @@ fn a_batch_is_refused_by_name_where_an_engine_cant() {
 fn an_older_build_is_never_asked_for_a_batch_or_a_seed_protocol() {
     let bench = Bench::new();
     for args in [&["--batch-size", "2"], &["--seed-protocol", "vllm"]] {
-        let finished = Finished::of(bench.command(&[&ONE, &args[..]].concat()).output().unwrap());
+        let finished = Finished::of(bench.command(&with_context(args)).output().unwrap());
         assert_eq!(finished.code, Some(3), "{}", finished.err);
         let said = "worker.sh is too old for a batch size or a seed protocol: it would measure something else";
         assert!(finished.err.contains(said), "{}", finished.err);
@@ -129,6 +138,22 @@ fn an_early_end_counts_as_full_speed_in_vllms_protocol_and_is_said() {
     assert!((speed * latency / 1e3 - 4.0).abs() < 1e-3, "four tokens were asked for: {speed} tok/s in {latency} ms");
     let said = "it ended after 3 of 4 tokens, and its speed counts all 4, as the program does";
     assert!(run.warnings.iter().any(|warning| warning == said), "{:?}", run.warnings);
+}
+
+/// As Qwen starts a script for each: the next one is as cold, and no other's peak of memory is counted for it.
+#[test]
+fn a_seed_protocol_measures_each_case_in_a_process_of_its_own() {
+    for (settings, processes) in [(&["--seed-protocol", "vllm"][..], 2), (&["--warmup", "0"], 1)] {
+        let bench = Bench::new();
+        let mode = if processes == 2 { "able" } else { "well" };
+        let (started, program) = (bench.path("started"), program());
+        bench.write("counted.sh", &format!("echo >> {}\nexec {program} {mode}\n", started.display()));
+        let command = format!("sh {}", bench.path("counted.sh").display());
+        let engine = ["--engine", "command", "--command", &command, "--context-lengths", "4,8"];
+        let (_, results) = measured(&bench, &[&engine[..], settings].concat());
+        assert_eq!((results.sessions[0].runs.len(), failures(&results)), (2, vec![]));
+        assert_eq!(fs::read_to_string(&started).unwrap().lines().count(), processes, "{settings:?}");
+    }
 }
 
 #[test]

@@ -42,6 +42,15 @@ impl Server {
         server
     }
 
+    /// The same, by a `Server` header of that name.
+    pub fn called(name: &'static str, answer: Answer) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let seen = Seen { name: Some(name), ..Seen::default() };
+        let server = Self::at(&listener, seen.clone());
+        thread::spawn(move || accept(&listener, answer, &seen));
+        server
+    }
+
     /// Nobody answers there.
     pub fn down() -> Self {
         Self::at(&TcpListener::bind("127.0.0.1:0").unwrap(), Seen::default())
@@ -72,6 +81,7 @@ pub struct Seen {
     now: Arc<AtomicUsize>,
     /// The most requests that were answered at once.
     most: Arc<AtomicUsize>,
+    name: Option<&'static str>,
 }
 
 pub fn accept(listener: &TcpListener, answer: Answer, seen: &Seen) {
@@ -103,7 +113,8 @@ fn serve(stream: &TcpStream, answer: Answer, seen: &Seen) -> std::io::Result<()>
         let mut body = vec![0; length];
         reader.read_exact(&mut body)?;
         if head.starts_with("GET") {
-            out.write_all(b"HTTP/1.1 200 OK\r\nserver: fake-server/1.2\r\ncontent-length: 2\r\n\r\n{}")?;
+            let name = seen.name.unwrap_or("fake-server/1.2");
+            write!(out, "HTTP/1.1 200 OK\r\nserver: {name}\r\ncontent-length: 2\r\n\r\n{{}}")?;
             continue;
         }
         let body: Value = serde_json::from_slice(&body).unwrap();

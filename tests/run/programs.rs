@@ -136,7 +136,7 @@ fn checking_says_what_it_waits_for() {
     assert!(quiet.err.starts_with("error: the program doesn't speak"), "{}", quiet.err);
     let well = check_engine(&["--", &well, "well"]);
     let said: Vec<&str> = well.err.lines().collect();
-    assert!(said.len() == 11 && said[1] == "the program loads the model?", "{}", well.err);
+    assert!(said.len() == 13 && said[1] == "the program loads the model?", "{}", well.err);
 }
 
 /// What isn't there breaks no promise.
@@ -168,6 +168,14 @@ fn a_program_that_speaks_well() {
     insta::assert_snapshot!(said);
 }
 
+/// What is optional is tried: what isn't done has to be said, by leaving it out or with a reason.
+#[test]
+fn optional_fields_are_kept_or_said_not_to_be() {
+    let (code, said) = checked("able");
+    assert_eq!(code, Some(0), "{said}");
+    insta::assert_snapshot!(said);
+}
+
 /// What is wrong is found, and only that.
 #[test]
 fn promises_that_are_broken() {
@@ -180,6 +188,9 @@ fn promises_that_are_broken() {
         ("stays", "ends with 0 when", "still there after 10 s"),
         ("child", "leaves no process", "still there"),
         ("careless", "refuses a device", "`loaded` instead of `error`"),
+        ("batch", "loads the model", "doesn't say that it generates in batches of 1"),
+        ("halves", "generates in batches", "asked for a batch of 2, it says `batch_size` 1"),
+        ("strict", "follows a seed protocol", "instead of loading or answering `error`"),
     ] {
         let (code, said) = checked(mode);
         assert_eq!(code, Some(3), "{mode}: {said}");

@@ -56,6 +56,34 @@ fn a_server_is_measured_by_the_clients_clock() {
     assert!(run.shared_process && run.warnings[0].contains("count as one session"), "{:?}", run.warnings);
 }
 
+/// What carries the answers isn't what gives them: no name is better than a wrong one.
+#[test]
+fn a_web_server_is_not_the_name_of_what_runs_the_model() {
+    for name in ["uvicorn", "nginx/1.25.3"] {
+        let (_, results) = measured(&Server::called(name, well), &[]);
+        assert_eq!(measurement(&results.sessions[0].runs[0]).unwrap().program, None, "{name}");
+    }
+}
+
+/// Two requests with one prompt, as text; how to sample is left to the server, and the whole is timed.
+#[test]
+fn a_server_is_asked_as_evalscope_asks_it() {
+    let server = Server::answering(well);
+    let (finished, results) = measured(&server, &["--seed-protocol", "evalscope"]);
+    assert_eq!((finished.code, failures(&results)), (Some(0), vec![]), "{}", finished.err);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    let told: Vec<&str> = run.metrics.keys().map(|name| name.as_str()).collect();
+    assert_eq!(told, ["e2e_latency", "speed"]);
+    assert!(run.warnings.iter().any(|warning| warning.contains("all requests have one prompt")), "{:?}", run.warnings);
+    let bodies = server.bodies();
+    let [.., first, second] = &bodies[..] else { panic!("two requests") };
+    assert_eq!((first, &first["prompt"]), (second, &json!("\u{71b5}".repeat(8))));
+    assert_eq!((&first["max_tokens"], &first["min_tokens"], &first["seed"]), (&json!(6), &json!(6), &json!(42)));
+    for field in ["temperature", "repetition_penalty", "repeat_penalty", "cache_prompt"] {
+        assert_eq!(first.get(field), None, "{field}");
+    }
+}
+
 #[test]
 fn several_tokens_in_one_event_are_one_arrival() {
     fn merged(_: &Value, tokens: usize) -> Vec<Piece> {

@@ -30,9 +30,9 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// Of a request whose last byte is written now.
-    pub fn from_now() -> Self {
-        Self { asked: Instant::now(), chunks: Vec::new() }
+    /// Of a request whose last byte was written then.
+    pub fn since(asked: Instant) -> Self {
+        Self { asked, chunks: Vec::new() }
     }
 
     /// One more.
@@ -88,7 +88,7 @@ mod tests {
     }
 
     fn ended(chunks: &[u32], times: Option<Times>) -> Result<Generation, String> {
-        let mut arrivals = Arrivals::from_now();
+        let mut arrivals = Arrivals::since(Instant::now());
         chunks.iter().for_each(|&tokens| arrivals.add(tokens, Instant::now()));
         arrivals.end(None, times, Instant::now()).map_err(|error| error.to_string())
     }

@@ -1,6 +1,8 @@
 //! The engine `command`: a program of its own, by anybody, that speaks the engine protocol (`protocol.rs`).
 
 mod answers;
+mod asking;
+mod optional;
 mod promises;
 mod running;
 

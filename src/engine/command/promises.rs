@@ -1,25 +1,27 @@
 //! Does a program speak the engine protocol? Each promise of docs/engine-protocol.md that can be tried is tried.
 //!
-//! Three conversations: a whole one, one whose input closes after the hello, and one that asks for what can't be.
+//! A whole conversation, one whose input closes after the hello, one that asks for what can't be, and some that ask for what
+//! is optional.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::asking::{TOKENS, known, loaded, prompt, said};
+use super::optional;
 use super::running::{Limits, RunningProgram};
 use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
 use crate::engine::{EngineError, Generation, ModelSpec};
-use crate::error::Advice;
 use crate::results::Program;
 
 /// How long a program may take to end, and what it started to end after it.
 const GRACE: Duration = Duration::from_secs(10);
 const AFTERWARDS: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(20);
-/// Tokens of the generations that are compared with each other.
-const TOKENS: usize = 16;
+/// What the optional promises need.
+const LOADS: &str = "loads the model";
 
 /// What was tried, and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +55,16 @@ pub fn check(spec: &ModelSpec, limits: Limits, told: &mut dyn FnMut(&'static str
     checks.after("ends when its input closes", again, |(mut program, _)| ended(program.close()));
     let third = starts.and_then(|start| start().ok());
     checks.after("refuses a device that isn't there", third, |(program, _)| refuses(program, spec));
+    // One that can't load the model alone can't in any other way.
+    let is_loading = checks.done.iter().any(|check| check.promise == LOADS && matches!(check.found, Found::Kept(_)));
+    let more = starts.filter(|_| is_loading).map(|start| move || start().map(|(program, _)| program));
+    checks.after("generates in batches, or says that it doesn't", more, |start| optional::batch(start, spec));
+    checks.after("follows a seed protocol, or says that it doesn't", more, |start| optional::protocols(start, spec));
     checks.done
 }
 
 fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Program)>, spec: &ModelSpec) {
-    let loaded = checks.after("loads the model", started, |(mut program, _)| {
+    let loaded = checks.after(LOADS, started, |(mut program, _)| {
         let said = load(&mut program, spec)?;
         Ok((said, program))
     });
@@ -89,7 +96,11 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
     let newer = checks.after("ignores fields that it doesn't know", asked, |mut program| {
         let mut request = json!(Request::Generate { prompt: vec![1, 2, 3], tokens: 2 });
         request["of_a_later_version"] = json!({ "any": ["thing"] });
-        program.ask_raw(&request).and_then(|()| program.generated()).and_then(|it| it.check(2)).map_err(said)?;
+        program
+            .ask_raw(&request)
+            .and_then(|asked| program.generated(asked))
+            .and_then(|it| it.check(2))
+            .map_err(said)?;
         Ok((String::new(), program))
     });
     let left = checks.after("ends with 0 when it is asked to", newer, |mut program| {
@@ -143,21 +154,10 @@ impl Checks<'_> {
     }
 }
 
-fn said(error: EngineError) -> String {
-    error.in_one_line()
-}
-
 fn load(program: &mut RunningProgram, spec: &ModelSpec) -> Result<String, String> {
-    program.ask(&program.loading(spec)).map_err(said)?;
-    loop {
-        match program.answer().map_err(said)?.answer {
-            Answer::Loading { .. } => {}
-            Answer::Loaded { implementation, .. } => {
-                return Ok(implementation.map(|word| format!("as `{word}`")).unwrap_or_default());
-            }
-            other => return Err(said(program.out_of_turn(&other, "`load`"))),
-        }
-    }
+    let loaded = loaded(program, spec).map_err(said)?;
+    program.check_promised(spec, loaded.batch_size, loaded.seed_protocol.as_ref()).map_err(said)?;
+    Ok(loaded.implementation.map(|word| format!("as `{word}`")).unwrap_or_default())
 }
 
 /// A generation after `context` tokens, exactly as long as it was asked for.
@@ -167,17 +167,9 @@ fn generate(
     context: u32,
     length: usize,
 ) -> Result<Generation, String> {
-    let known = vocab_size.and_then(|size| u32::try_from(size).ok()).unwrap_or(u32::MAX).max(1);
-    let prompt: Vec<u32> = (0..context).map(|place| (1000 + 17 * place) % known).collect();
-    let generation = program.generate(&prompt, length).map_err(said)?;
+    let generation = program.generate(&prompt(vocab_size, context), length).map_err(said)?;
     generation.check(length).map_err(said)?;
     Ok(generation)
-}
-
-fn known(generation: &Generation, vocab_size: Option<usize>) -> Result<(), String> {
-    let ids = generation.tokens.iter().flatten();
-    let unknown = ids.copied().find(|&id| vocab_size.is_some_and(|size| id as usize >= size));
-    unknown.map_or(Ok(()), |id| Err(format!("it gave the token {id}, which the model doesn't have")))
 }
 
 fn memory(program: &mut RunningProgram) -> Result<String, String> {

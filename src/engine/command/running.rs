@@ -116,18 +116,20 @@ impl RunningProgram {
 
     /// Sends a request.
     pub fn ask(&mut self, request: &Request) -> Result<(), EngineError> {
-        self.ask_raw(request)
+        self.ask_raw(request).map(drop)
     }
 
-    /// Sends what may be more than a request of ours.
-    pub fn ask_raw(&mut self, request: &impl Serialize) -> Result<(), EngineError> {
-        let mut line = serde_json::to_vec(request).map_err(|error| EngineError::Failed(error.to_string()))?;
-        line.push(b'\n');
+    /// Sends what may be more than a request of ours. When it was there: the clock is read before the last byte, since afterwards
+    /// a busy machine may hold us up until the whole answer has come, and the answer would have taken no time.
+    pub fn ask_raw(&mut self, request: &impl Serialize) -> Result<Instant, EngineError> {
+        let line = serde_json::to_vec(request).map_err(|error| EngineError::Failed(error.to_string()))?;
+        let told = self.conversation.tell(&line);
+        let asked = Instant::now();
         // One that has ended is noticed by its output, which says why.
-        if let Err(error) = self.conversation.tell(&line) {
+        if let Err(error) = told.and_then(|()| self.conversation.tell(b"\n")) {
             tracing::debug!("{} doesn't read: {error}", self.name);
         }
-        Ok(())
+        Ok(asked)
     }
 
     /// Waits for the next answer; an error is one of ours.
@@ -155,13 +157,13 @@ impl RunningProgram {
     /// A whole generation.
     pub fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
         let tokens = u32::try_from(generated_length).unwrap_or(u32::MAX);
-        self.ask(&Request::Generate { prompt: prompt.to_vec(), tokens })?;
-        self.generated()
+        let asked = self.ask_raw(&Request::Generate { prompt: prompt.to_vec(), tokens })?;
+        self.generated(asked)
     }
 
-    /// What comes of a generation that was asked for just now.
-    pub fn generated(&mut self) -> Result<Generation, EngineError> {
-        let mut arrivals = Arrivals::from_now();
+    /// What comes of a generation that was asked for then.
+    pub fn generated(&mut self, asked: Instant) -> Result<Generation, EngineError> {
+        let mut arrivals = Arrivals::since(asked);
         loop {
             let Arrived { at, answer } = self.answer()?;
             match answer {

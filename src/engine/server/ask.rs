@@ -17,12 +17,15 @@ use crate::engine::EngineError;
 
 /// Prompt and generated tokens of the requests that find out.
 const TRIED: (usize, usize) = (16, 4);
+/// What EvalScope sends where nobody says otherwise.
+const EVALSCOPES_SEED: u32 = 42;
 /// How long a server that asks us to wait is waited for.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// How this server wants to be asked.
 pub struct Dialect {
     model: String,
+    manner: Manner,
     form: Form,
     extras: Extras,
     prompts: Prompts,
@@ -39,6 +42,24 @@ enum Form {
     Text,
     /// `/chat/completions`, where there is nothing else: a template is added to the prompt.
     Chat,
+}
+
+/// As whom it is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    /// Greedily, with prompts that no other request has.
+    Ours,
+    /// As EvalScope's speed benchmark does: one prompt for all requests, as text; how to sample is left to the server.
+    Evalscope,
+}
+
+impl Manner {
+    fn forms(self) -> &'static [Form] {
+        match self {
+            Self::Ours => &[Form::Ids, Form::Text, Form::Chat],
+            Self::Evalscope => &[Form::Text],
+        }
+    }
 }
 
 /// How it is asked for an exact length, greedily, and without a cache of prompts.
@@ -58,13 +79,12 @@ enum Extras {
 
 impl Dialect {
     /// The first of all that the server takes, and that gives as many tokens as it should.
-    pub fn find(client: &Client, model: &str) -> Result<Self, EngineError> {
+    pub fn find(client: &Client, model: &str, manner: Manner) -> Result<Self, EngineError> {
         let extras = [Extras::Fields, Extras::Vllm, Extras::GenerationConfig, Extras::Openai, Extras::Oldest];
-        let forms = [Form::Ids, Form::Text, Form::Chat];
         let mut why = None;
-        for (form, extras) in forms.into_iter().flat_map(|form| extras.map(|extras| (form, extras))) {
-            let dialect =
-                Self { model: model.to_owned(), form, extras, prompts: Prompts::default(), asked: Cell::new(0) };
+        for (form, extras) in manner.forms().iter().flat_map(|&form| extras.map(|extras| (form, extras))) {
+            let (model, prompts, asked) = (model.to_owned(), Prompts::default(), Cell::new(0));
+            let dialect = Self { model, manner, form, extras, prompts, asked };
             match dialect.try_out(client) {
                 Ok(()) => return Ok(dialect),
                 Err(Trial::Refused(refused)) if !refused.is_about_the_request() => return Err(client.explain(refused)),
@@ -92,6 +112,9 @@ impl Dialect {
     pub fn warnings(&self) -> Vec<String> {
         let form = match self.form {
             Form::Ids => None,
+            Form::Text if self.manner == Manner::Evalscope => {
+                Some("all requests have one prompt, as EvalScope's do: a cache of prefixes answers the second at once")
+            }
             Form::Text => Some("the server takes no token ids: the prompt was sent as text"),
             Form::Chat => Some("the server has only /chat/completions: its template is a part of the prompt"),
         };
@@ -104,17 +127,29 @@ impl Dialect {
         form.into_iter().chain(extras).map(str::to_owned).collect()
     }
 
-    /// A request for exactly so many tokens, with a prompt that no other has.
+    /// A request for exactly so many tokens.
     pub fn request(&self, prompt: &[u32], tokens: usize) -> Result<Value, EngineError> {
         self.asked.set(self.asked.get() + 1);
-        let prompt = self.prompts.distinct(prompt, self.asked.get());
-        let mut body = json!({ "model": self.model, "max_tokens": tokens, "temperature": 0.0, "stream": true });
+        let mut body = json!({ "model": self.model, "max_tokens": tokens, "stream": true });
+        let prompt = match self.manner {
+            Manner::Ours => {
+                body["temperature"] = json!(0.0);
+                self.prompts.distinct(prompt, self.asked.get())
+            }
+            Manner::Evalscope => {
+                body["seed"] = json!(EVALSCOPES_SEED);
+                prompt.to_vec()
+            }
+        };
         match self.form {
             Form::Ids => body["prompt"] = json!(prompt),
             Form::Text => body["prompt"] = json!(Prompts::text(&prompt)?),
             Form::Chat => body["messages"] = json!([{ "role": "user", "content": Prompts::text(&prompt)? }]),
         }
         self.extras.add(&mut body, tokens);
+        if self.manner == Manner::Ours {
+            self.extras.add_greedy(&mut body, tokens);
+        }
         Ok(body)
     }
 }
@@ -125,18 +160,28 @@ impl Extras {
             body["stream_options"] = json!({ "include_usage": true });
         }
         match self {
+            Self::Fields | Self::Vllm => {
+                body["ignore_eos"] = json!(true);
+                body["min_tokens"] = json!(tokens);
+            }
+            Self::GenerationConfig => {
+                let config = json!({ "min_new_tokens": tokens, "max_new_tokens": tokens });
+                body["generation_config"] = json!(config.to_string());
+            }
+            Self::Openai | Self::Oldest => {}
+        }
+    }
+
+    /// A model's own settings may ask for a penalty, with which the likeliest token isn't chosen.
+    fn add_greedy(self, body: &mut Value, tokens: usize) {
+        match self {
             Self::Fields => {
-                Self::Vllm.add(body, tokens);
+                Self::Vllm.add_greedy(body, tokens);
                 // llama.cpp's words for no penalty, and for a prompt that isn't looked up.
                 body["repeat_penalty"] = json!(1.0);
                 body["cache_prompt"] = json!(false);
             }
-            Self::Vllm => {
-                body["ignore_eos"] = json!(true);
-                body["min_tokens"] = json!(tokens);
-                // A model's own settings may ask for a penalty, with which the likeliest token isn't chosen.
-                body["repetition_penalty"] = json!(1.0);
-            }
+            Self::Vllm => body["repetition_penalty"] = json!(1.0),
             Self::GenerationConfig => {
                 let config = json!({ "min_new_tokens": tokens, "max_new_tokens": tokens, "do_sample": false,
                     "repetition_penalty": 1.0 });

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::refused::Refused;
 use super::streaming::{Arrived, Stream, arrived, closed_loop, settle};
+use super::web_servers;
 use crate::child::clean;
 use crate::engine::EngineError;
 use crate::engine::spec::ServerSpec;
@@ -72,21 +73,20 @@ impl Client {
         is_remote(&self.url)
     }
 
-    /// What it is: vLLM tells its version, others only a header.
-    pub fn program(&self) -> Program {
+    /// What it is, if it tells: vLLM by its version and whose its models are, others only by a header.
+    pub fn program(&self) -> Option<Program> {
         let models = self.get(self.below("models"));
         let header = models.as_ref().ok().and_then(|models| models.headers().get(SERVER)?.to_str().ok());
-        let host = || self.url.host_str().unwrap_or("server").to_owned();
-        let name = header.map_or_else(host, str::to_owned);
+        let name = header.filter(|name| !web_servers::names_one(name)).map(str::to_owned);
         let version = self.json(self.at("/version")).and_then(|said| Some(said["version"].as_str()?.to_owned()));
         let owner =
             || self.json(self.below("models")).and_then(|said| Some(said["data"][0]["owned_by"].as_str()?.to_owned()));
         let (name, version) = match version {
-            Some(version) => (owner().unwrap_or(name), version),
-            None => (name, String::new()),
+            Some(version) => (owner().or(name)?, version),
+            None => (name?, String::new()),
         };
         let shown = |text: &str| clean(&self.secrets.redact(text), NAME);
-        Program { name: shown(&name), version: shown(&version), ..Program::default() }
+        Some(Program { name: shown(&name), version: shown(&version), ..Program::default() })
     }
 
     /// Whether it answers where it should when it is ready: without such a place, whether it lists its models.

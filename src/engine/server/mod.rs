@@ -11,11 +11,12 @@ mod prompts;
 mod refused;
 mod started_server;
 mod streaming;
+mod web_servers;
 
 use std::path::Path;
 use std::time::Duration;
 
-use ask::Dialect;
+use ask::{Dialect, Manner};
 use http_client::Client;
 use refused::Refused;
 use started_server::StartedServer;
@@ -23,9 +24,9 @@ use streaming::Stream;
 
 use super::{
     Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, Served, ServerSpec,
-    foreign_program,
+    cant_follow, foreign_program,
 };
-use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Traffic};
+use crate::case::{Case, DeviceKind, Dtype, ImplementationName, SeedProtocol, Traffic};
 use crate::child::Environment;
 use crate::device::Capacity;
 use crate::models::{self, Model};
@@ -65,6 +66,11 @@ impl EngineKind for ServerKind {
 
     fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError> {
         Ok(directory.is_none().then(|| models::find(model).cloned()).flatten())
+    }
+
+    /// EvalScope asks a server, and Qwen's scripts call their libraries.
+    fn refuses_seed_protocol(&self, _: &ModelSpec, protocol: SeedProtocol) -> Option<String> {
+        (protocol != SeedProtocol::Evalscope).then(|| cant_follow(self.name(), protocol))
     }
 
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
@@ -146,11 +152,11 @@ impl Server {
             client.is_remote().then(|| "the server is another machine: the network is measured too".to_owned()),
         );
         let model = server.model.clone().unwrap_or_else(|| spec.model.clone());
-        let dialect = Dialect::find(&client, &model)?;
+        let manner = if spec.seed_protocol.is_some() { Manner::Evalscope } else { Manner::Ours };
+        let dialect = Dialect::find(&client, &model, manner)?;
         warnings.extend(dialect.warnings());
         let implementation = Some(spec.implementation.clone());
-        let program = Some(client.program());
-        let loaded = Loaded { implementation, warnings, program, ..Loaded::default() };
+        let loaded = Loaded { implementation, warnings, program: client.program(), ..Loaded::default() };
         Ok(Self { client, dialect, loaded, started })
     }
 
@@ -191,6 +197,11 @@ impl Engine for Server {
         let request = self.dialect.request(prompt, generated_length)?;
         let stream = self.client.stream(self.dialect.path(), &request);
         self.counted(stream, prompt.len(), generated_length)
+    }
+
+    /// The same: as whom to ask was settled when the server was found.
+    fn generate_sampled(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
+        self.generate(prompt, generated_length)
     }
 
     fn serve(&mut self, traffic: Traffic, prompt: &[u32], generated_length: usize) -> Result<Served, EngineError> {
