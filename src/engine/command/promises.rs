@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
+use super::plausible;
 use super::running::{Limits, RunningProgram};
+use crate::case::DeviceKind;
 use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
 use crate::engine::{EngineError, Generation, ModelSpec};
@@ -83,7 +85,7 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
         },
     );
     let asked = checks.after("tells its memory or leaves it out", told, |mut program| {
-        let said = memory(&mut program)?;
+        let said = memory(&mut program, spec.device)?;
         Ok((said, program))
     });
     let newer = checks.after("ignores fields that it doesn't know", asked, |mut program| {
@@ -180,13 +182,16 @@ fn known(generation: &Generation, vocab_size: Option<usize>) -> Result<(), Strin
     unknown.map_or(Ok(()), |id| Err(format!("it gave the token {id}, which the model doesn't have")))
 }
 
-fn memory(program: &mut RunningProgram) -> Result<String, String> {
+fn memory(program: &mut RunningProgram, device: DeviceKind) -> Result<String, String> {
     program.ask(&Request::Memory).map_err(said)?;
     match program.answer().map_err(said)?.answer {
         Answer::Memory { peak_bytes: Some(0) } => {
             Err("it says 0 bytes: leave `peak_bytes` out if it is unknown".to_owned())
         }
-        Answer::Memory { peak_bytes: Some(bytes) } => Ok(format!("{} MiB", bytes >> 20)),
+        Answer::Memory { peak_bytes: Some(bytes) } => {
+            plausible::check_memory(bytes, device).map_err(said)?;
+            Ok(format!("{} MiB", bytes >> 20))
+        }
         Answer::Memory { peak_bytes: None } => Ok("left out".to_owned()),
         other => Err(said(program.out_of_turn(&other, "`memory`"))),
     }
