@@ -5,6 +5,8 @@
 
 #[path = "ci/ab.rs"]
 mod ab;
+#[path = "ci/ab_engines.rs"]
+mod ab_engines;
 #[path = "ci/again.rs"]
 mod again;
 #[path = "ci/baseline.rs"]

@@ -1,5 +1,7 @@
 //! `bench-diff ab`
 
+mod one_engine;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,6 +135,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let workshop = args.workshop(&suite, &local);
     // Both names are looked at before the first is built.
     let [old, new] = [workshop.program(&args.old)?, workshop.program(&args.new)?];
+    one_engine::refuse(&suite, [(&args.old, &old), (&args.new, &new)])?;
     let stop = Stop::on_signals();
     let built = || Ok([old.worker()?, new.worker()?]);
     let workers: Result<[Worker; 2]> = built();
@@ -192,8 +195,9 @@ fn tell(args: &Args, suite: &Suite, duelled: &Duelled, output: &Folder, io: &mut
     }
     for (name, results) in [(&args.old, base), (&args.new, head)] {
         if let Some(why) = nothing(results) {
-            let name = escape::short_line(name, 100);
-            return Err(Error::measurement(format!("every run of {name} failed: {}", escape::short_line(why, 600))));
+            let shown = escape::short_line(name, 100);
+            let error = Error::measurement(format!("every run of {shown} failed: {}", escape::short_line(why, 600)));
+            return Err(one_engine::hint(name).into_iter().fold(error, Error::hint));
         }
     }
     if !args.quiet {

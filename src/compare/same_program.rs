@@ -11,7 +11,7 @@ use crate::results::{Program, Results, Session, are_surely_the_same};
 /// What both sides are of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SameProgram {
-    /// The commit that it was built from, where it says one.
+    /// The commit that it was built from, where it says one; of an engine that is a program of its own, that engine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
 }
@@ -21,15 +21,28 @@ pub struct SameProgram {
 pub fn same_program(base: &Side, head: &Side) -> Option<SameProgram> {
     let [engines_of_base, engines_of_head] =
         [base, head].map(|side| side.cases.iter().flat_map(|case| &case.engines).collect::<Vec<&Program>>());
-    are_surely_the_same(&engines_of_base, &engines_of_head).then(|| one_program(&of_side(base), &of_side(head)))?
+    let same = are_surely_the_same(&engines_of_base, &engines_of_head);
+    same.then(|| one_program(&of_side(base), &of_side(head)))?.map(|same| same.or_engines(&engines_of_head))
 }
 
 /// The same of results.
 pub fn same_program_of(base: &Results, head: &Results) -> Option<SameProgram> {
     let [engines_of_base, engines_of_head] =
         [base, head].map(|results| results.sessions.iter().flat_map(Session::engines).collect::<Vec<&Program>>());
-    are_surely_the_same(&engines_of_base, &engines_of_head)
-        .then(|| one_program(&of_results(base), &of_results(head)))?
+    let same = are_surely_the_same(&engines_of_base, &engines_of_head);
+    same.then(|| one_program(&of_results(base), &of_results(head)))?.map(|same| same.or_engines(&engines_of_head))
+}
+
+impl SameProgram {
+    /// Where engines of others ran: built from their commit, if it is one, as it is they that were measured.
+    fn or_engines(self, engines: &[&Program]) -> Self {
+        let commits: BTreeSet<_> = engines.iter().map(|engine| &engine.commit).collect();
+        match (commits.first(), commits.len()) {
+            (None, _) => self,
+            (Some(&commit), 1) => Self { commit: commit.clone() },
+            _ => Self { commit: None },
+        }
+    }
 }
 
 /// A session, and what it is of.

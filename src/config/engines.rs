@@ -51,6 +51,12 @@ impl TypedValueParser for AnyOr {
     }
 }
 
+/// A command of the command line as words: it may be a list in JSON, as the file has it, which was cut at its spaces.
+pub fn words_of(command: Vec<String>) -> Vec<String> {
+    let listed = || serde_json::from_str(&command.join(" ")).ok();
+    command.first().filter(|first| first.starts_with('[')).and_then(|_| listed()).unwrap_or(command)
+}
+
 /// A server that runs already.
 pub fn server_at(url: &str) -> Result<ServerSpec, String> {
     check_address(url).map(|_| ServerSpec { url: url.to_owned(), ..ServerSpec::default() })

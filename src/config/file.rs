@@ -118,7 +118,8 @@ pub struct ModelSettings {
     #[arg(long, value_parser = engines::implementation())]
     #[schemars(schema_with = "engines::implementation_schema")]
     pub implementation: Option<ImplementationName>,
-    /// The program of the engine `command` and its arguments: `["python3", "my-engine.py"]`; in the file, paths start from it
+    /// The program of the engine `command` and its arguments: `["python3", "my-engine.py"]`, or on the command line 'python3
+    /// my-engine.py' too; in the file, paths start from it
     #[arg(long, value_name = "COMMAND", value_delimiter = ' ')]
     #[schemars(length(min = 1))]
     pub command: Option<Vec<String>>,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::file::{DeviceChoice, File, MAX_LENGTH, ModelEntry, ModelSettings, Selection, SuiteSettings, SuiteTable};
 use super::plain_name::is_plain_name;
 use super::source::{Problem, Source};
-use super::{Suite, SuiteModel, candle_source};
+use super::{Suite, SuiteModel, candle_source, engines};
 use crate::case::{Case, DeviceKind, Quantization, WeightsSource};
 use crate::device::{Gpus, Machine};
 use crate::engine::{self, ENGINES, EngineKind, ModelSpec};
@@ -188,7 +188,7 @@ impl<'a> Resolver<'a> {
             quantization: self.pick_model(entry, |settings| settings.quantization).unwrap_or(published),
             dtype: self.pick_model(entry, |settings| settings.dtype).unwrap_or(usual_dtype),
             engine: engine.name().into(),
-            command: self.pick_model(entry, |settings| settings.command.clone()).unwrap_or_default(),
+            command: engines::words_of(self.pick_model(entry, |settings| settings.command.clone()).unwrap_or_default()),
             start_directory: self.start_directory(),
             server: self.pick_model(entry, |settings| settings.server.clone()),
             implementation: self

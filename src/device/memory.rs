@@ -1,5 +1,7 @@
 //! The machine's memory.
 
+use crate::case::DeviceKind;
+
 pub const MIB: u64 = 1 << 20;
 
 /// In bytes, where /proc tells.
@@ -7,8 +9,30 @@ pub fn system_bytes() -> Option<u64> {
     total(&std::fs::read_to_string("/proc/meminfo").ok()?)
 }
 
+/// All that a process on such a device can have, in bytes: the machine's memory, what it swaps, and that of its cards. `None`
+/// where a part isn't known.
+pub fn all_bytes(device: DeviceKind) -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let swap = size(&meminfo, "SwapTotal:").unwrap_or(0);
+    Some(total(&meminfo)? + swap + cards(device)?)
+}
+
+fn cards(device: DeviceKind) -> Option<u64> {
+    match (device, super::driver()) {
+        (DeviceKind::Cpu, _) => Some(0),
+        (DeviceKind::Cuda, None) => None,
+        (DeviceKind::Cuda, Some(driver)) => {
+            driver.cards().iter().map(|card| driver.card(&card.uuid)?.hardware().memory_bytes).sum()
+        }
+    }
+}
+
 fn total(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    size(meminfo, "MemTotal:")
+}
+
+fn size(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib << 10)
 }

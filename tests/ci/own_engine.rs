@@ -307,6 +307,9 @@ fn ab_measures_the_engines_of_two_commits() {
     // One commit is one program.
     let (exit, out, err) = place.run(&["ab", "--quiet", "--runs", "2", "HEAD", "HEAD"]);
     assert_eq!(exit, 0, "{out}{err}");
+    let head = place.git(&["rev-parse", "HEAD"]);
+    let engines = format!("one program, built from {}", &head[..9]);
+    assert!(out.split_whitespace().collect::<Vec<_>>().join(" ").contains(&engines), "{engines}: {out}");
     // Runs of another commit are not carried on with.
     let resume = ["ab", "--quiet", "--resume", "--runs", "4", "main", "HEAD"];
     let (exit, _, err) = place.run(&resume);

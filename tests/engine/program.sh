@@ -35,6 +35,8 @@ timed() {
 
 generate() {
   case $mode in
+    microseconds) ids "$1" 5 ",\"times\":{\"clock\":\"host\",\"chunks\":[[1,1000.0],[$(($1 - 1)),4000.0]],\"end_to_end_ms\":4000.0}" ;;
+    timeless) ids "$1" 5 ",\"times\":{\"clock\":\"host\",\"chunks\":[[1,0.0001],[$(($1 - 1)),1.0]],\"end_to_end_ms\":1.0}" ;;
     own-clock) timed "$1" device ;;
     sundial) timed "$1" sundial ;;
     both) chunks "$1"; timed "$1" host ;;
@@ -72,7 +74,13 @@ esac
 trap '' TERM
 version=1.0
 if [ "$mode" = newer ]; then version=2.0; fi
-say '{"answer":"hello","protocol":7,"name":"fake","version":"'"$version"'","commit":"0123456789abcdef","mood":"good"}'
+long=f
+if [ "$mode" = long-winded ]; then long=$(head -c 100000 /dev/zero | tr "\0" f); fi
+if [ "$mode" = long-winded ]; then
+  say '{"answer":"hello","protocol":1,"name":"'"$long"'","version":"'"$long"'","commit":"'"$long"'","components":{"'"$long"'":{"version":"1","commit":"'"$long"'"}}}'
+else
+  say '{"answer":"hello","protocol":7,"name":"fake","version":"'"$version"'","commit":"0123456789abcdef","mood":"good"}'
+fi
 turn=0
 while read -r line; do
   turn=$((turn + 1))
@@ -85,13 +93,16 @@ while read -r line; do
       elif [ "$mode" = able ]; then able "$line"
       elif [ "$mode" = halves ] && [ "$line" != "${line#*batch_size}" ]; then say '{"answer":"loaded","batch_size":1}'
       elif [ "$mode" = strict ] && [ "$line" != "${line#*seed_protocol}" ]; then echo "KeyError: seed_protocol" >&2; exit 1
+      elif [ "$mode" = long-winded ]; then say '{"answer":"loaded","implementation":"'"$long"'","warnings":["'"$long"'"]}'
       elif [ "$mode" = batch ]; then say '{"answer":"loaded","batch_size":2}'
       elif [ "$mode" = seed ]; then say '{"answer":"loaded","seed_protocol":"vllm"}'
       else say '{"answer":"loaded","implementation":"eager","warnings":["no fast kernels: eager ran instead"]}'; fi ;;
     *'"request":"generate"'*)
       tokens=${line##*\"tokens\":}
       generate "${tokens%%[!0-9]*}" ;;
-    *'"request":"memory"'*) say '{"answer":"memory","peak_bytes":3145728}' ;;
+    *'"request":"memory"'*)
+      if [ "$mode" = greedy ]; then say '{"answer":"memory","peak_bytes":18446744073709551615}'; continue; fi
+      say '{"answer":"memory","peak_bytes":3145728}' ;;
     *'"request":"quit"'*) break ;;
   esac
 done

@@ -22,6 +22,8 @@ pub enum Piece {
     Cut,
     /// The answer is whole, and the connection is closed although nobody said so.
     Close,
+    /// From here on the system holds small writes back until the client has acknowledged those before.
+    Nagle,
     /// Nothing for so long.
     Pause(Duration),
     /// One whole answer that is no stream.
@@ -151,6 +153,7 @@ fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>, in_flight: InFlight) ->
                 out.write_all(b"0\r\n\r\n")?;
                 return Ok(false);
             }
+            Piece::Nagle => out.set_nodelay(false)?,
             Piece::Pause(time) => thread::sleep(time),
             Piece::Whole(body) => {
                 write!(out, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;

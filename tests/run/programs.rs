@@ -69,6 +69,9 @@ fn what_a_program_does_wrong_is_its_cases_reason() {
         ("both", "`chunk` lines and `times`"),
         ("neither", "neither `chunk` lines nor `times`"),
         ("sundial", "the clock `sundial`"),
+        ("microseconds", "the engine says that 4.0 s passed, but "),
+        ("timeless", "the engine says that its first token took 0.0001 ms, as no token can"),
+        ("greedy", "the engine says that it had 17592186044415 MiB in use, but this machine has "),
         ("dies", "ended: it ended with exit code 7; it said: CUDA error: an illegal memory access"),
         ("chatty", "wrote a line that is no answer: `Generating: 10%`"),
         ("endless", "wrote a line that is no answer: `xxxx"),
@@ -76,6 +79,21 @@ fn what_a_program_does_wrong_is_its_cases_reason() {
         let said = why(mode);
         assert!(said.contains(reason) && !said.contains('\n'), "{mode}: {said}");
     }
+}
+
+/// Names and warnings go into every run's results.
+#[test]
+fn what_a_program_calls_itself_is_kept_in_part() {
+    let (finished, results) = measured("long-winded", &[]);
+    assert_eq!(finished.code, Some(0), "{}", finished.err);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    let program = run.program.clone().unwrap();
+    let (name, component) = program.components.iter().next().unwrap();
+    let commit = component.commit.as_ref().unwrap();
+    for said in [&program.name, &program.version, program.commit.as_ref().unwrap(), name, commit] {
+        assert_eq!(said.chars().count(), 201, "200 and an ellipsis: {said}");
+    }
+    assert!(run.implementation.as_ref().unwrap().as_str().len() < 300 && run.warnings[0].chars().count() == 1001);
 }
 
 #[test]
@@ -191,6 +209,8 @@ fn promises_that_are_broken() {
         ("batch", "loads the model", "doesn't say that it generates in batches of 1"),
         ("halves", "generates in batches", "asked for a batch of 2, it says `batch_size` 1"),
         ("strict", "follows a seed protocol", "instead of loading or answering `error`"),
+        ("microseconds", "generates 1 token", "are its times in milliseconds?"),
+        ("greedy", "tells its memory", "is `peak_bytes` in bytes?"),
     ] {
         let (code, said) = checked(mode);
         assert_eq!(code, Some(3), "{mode}: {said}");

@@ -9,6 +9,8 @@ mod started_servers;
 #[path = "traffic.rs"]
 mod traffic;
 
+use std::time::Duration;
+
 use bench_diff::case::Clock;
 use fake_server::{Answer, Piece, Server, done, event, length_of, text, texts, usage, well};
 use serde_json::{Value, json};
@@ -93,6 +95,33 @@ fn several_tokens_in_one_event_are_one_arrival() {
     let run = measurement(&results.sessions[0].runs[0]).unwrap();
     assert_eq!(run.itl.as_ref().map(|itl| itl.count), Some(1));
     assert!(run.warnings.iter().any(|warning| warning.contains("several at a time")), "{:?}", run.warnings);
+}
+
+/// A token each 2 ms, by a server that leaves its sockets as they are. A connection's first acknowledgements are never late:
+/// the warm-up takes these.
+#[test]
+fn a_server_with_nagles_algorithm_is_not_held_up_by_us() {
+    fn small_writes(_: &Value, tokens: usize) -> Vec<Piece> {
+        [Piece::Nagle].into_iter().chain(texts(tokens)).chain([usage(8, tokens), done()]).collect()
+    }
+    let (_, results) = measured(&Server::answering(small_writes), &["--generated-length", "10", "--warmup", "3"]);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    assert!(!run.warnings.iter().any(|warning| warning.contains("something between buffers")), "{:?}", run.warnings);
+}
+
+/// What a proxy holds back comes at once, and isn't the server's speed.
+#[test]
+fn tokens_that_all_come_at_the_end_are_said() {
+    fn held_back(_: &Value, tokens: usize) -> Vec<Piece> {
+        let Piece::Bytes(token) = text("a") else { unreachable!("an event") };
+        let all = Piece::Bytes(token.repeat(tokens));
+        vec![Piece::Pause(Duration::from_millis(60)), all, usage(8, tokens), done()]
+    }
+    let (finished, results) = measured(&Server::answering(held_back), &["--generated-length", "16"]);
+    let run = measurement(&results.sessions[0].runs[0]).unwrap();
+    let said: Vec<_> = run.warnings.iter().filter(|warning| warning.contains("something between buffers")).collect();
+    assert!(said.len() == 1 && said[0].starts_with("all 16 tokens arrived within "), "{:?}", run.warnings);
+    assert!(finished.code == Some(0), "{}", finished.err);
 }
 
 /// CR LF, comments, cuts inside a character, no last empty line, no [DONE].

@@ -39,6 +39,17 @@ fn programs_are_started_where_the_file_is() {
     let flags = ["--config", "ci/bench-diff.toml", "--command", "sh ci/engine.sh ci/program"];
     assert_eq!(bench.measured(&flags).code, Some(0));
     assert!(bench.path("asked").exists());
+    // As the file has it, and with a space in a word.
+    fs::rename(bench.path("ci/program"), bench.path("ci/a program")).unwrap();
+    for words in [&[r#"["sh", "ci/engine.sh", "ci/a program"]"#][..], &["sh", "ci/engine.sh", "ci/program"]] {
+        fs::remove_file(bench.path("asked")).unwrap();
+        let words = words.iter().flat_map(|word| ["--command", word]);
+        let flags: Vec<&str> = ["--config", "ci/bench-diff.toml"].into_iter().chain(words).collect();
+        let finished = bench.measured(&flags);
+        assert_eq!(finished.code, Some(0), "{}", finished.err);
+        assert!(bench.path("asked").exists());
+        let _ = fs::rename(bench.path("ci/a program"), bench.path("ci/program"));
+    }
 }
 
 #[test]

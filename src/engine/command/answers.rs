@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::plausible;
 use crate::case::Clock;
 use crate::child::Message;
 use crate::engine::protocol::{Answer, Times};
@@ -47,7 +48,11 @@ impl Arrivals {
             Some(_) if !self.chunks.is_empty() => {
                 fault("the engine wrote `chunk` lines and `times`: one of them is enough")
             }
-            Some(times) => timed(tokens, &times),
+            Some(times) => {
+                let generation = timed(tokens, &times)?;
+                plausible::check_times(&generation, at.saturating_duration_since(self.asked))?;
+                Ok(generation)
+            }
             None if self.chunks.is_empty() => fault("the engine gave no times: neither `chunk` lines nor `times`"),
             None => {
                 let end_to_end = at.saturating_duration_since(self.asked);

@@ -3,27 +3,35 @@
 mod answers;
 mod asking;
 mod optional;
+mod plausible;
 mod promises;
 mod running;
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 pub use promises::{Check, Found, check};
 pub use running::Limits;
-use running::RunningProgram;
+use running::{MESSAGE, NAME_LENGTH, RunningProgram};
 
 use super::protocol::{Answer, Request};
 use super::{
     Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, foreign_program,
 };
 use crate::case::{Case, DeviceKind, Dtype, ImplementationName, SeedProtocol};
+use crate::child::clean;
 use crate::device::Capacity;
 use crate::models::{self, Model};
 
 /// Its name.
 pub const NAME: &str = "command";
+
+/// How long a program has to say hello, where it is only asked whether it is an engine.
+const HELLO: Duration = Duration::from_secs(5);
+/// Warnings of a program that are kept.
+const WARNINGS: usize = 20;
 
 /// The engine, before it has started anything.
 pub struct CommandKind;
@@ -76,6 +84,13 @@ impl EngineKind for CommandKind {
     }
 }
 
+/// Does a program speak the engine protocol, as far as its hello shows?
+pub fn says_hello(program: &Path) -> bool {
+    let command = vec![program.display().to_string()];
+    let spec = ModelSpec { command, ..ModelSpec::generated("", DeviceKind::Cpu) };
+    RunningProgram::start_within(&spec, Limits { hello: HELLO, answer: HELLO }).is_ok()
+}
+
 /// The size of the model's vocabulary, as far as anybody but the program can tell.
 fn vocab_size(spec: &ModelSpec) -> Option<usize> {
     #[derive(Deserialize)]
@@ -91,6 +106,7 @@ fn vocab_size(spec: &ModelSpec) -> Option<usize> {
 struct Command {
     program: RunningProgram,
     loaded: Loaded,
+    device: DeviceKind,
 }
 
 impl Command {
@@ -102,9 +118,12 @@ impl Command {
                 Answer::Loading { done, total } => progress(done, total),
                 Answer::Loaded { implementation, revision, warnings, batch_size, seed_protocol } => {
                     program.check_promised(spec, batch_size, seed_protocol.as_ref())?;
+                    let implementation = implementation.map(|word| clean(word.as_str(), NAME_LENGTH).into());
                     let implementation = implementation.or_else(|| Some(spec.implementation.clone()));
+                    let revision = revision.map(|revision| clean(&revision, NAME_LENGTH));
+                    let warnings = warnings.iter().take(WARNINGS).map(|said| clean(said, MESSAGE)).collect();
                     let loaded = Loaded { revision, implementation, warnings, program: Some(itself), costs: None };
-                    return Ok(Self { program, loaded });
+                    return Ok(Self { program, loaded, device: spec.device });
                 }
                 other => return Err(program.out_of_turn(&other, "`load`")),
             }
@@ -115,7 +134,11 @@ impl Command {
     fn memory(&mut self) -> Result<Option<u64>, EngineError> {
         self.program.ask(&Request::Memory)?;
         match self.program.answer()?.answer {
-            Answer::Memory { peak_bytes } => Ok(peak_bytes.filter(|&bytes| bytes > 0)),
+            Answer::Memory { peak_bytes } => {
+                let peak = peak_bytes.filter(|&bytes| bytes > 0);
+                peak.map_or(Ok(()), |bytes| plausible::check_memory(bytes, self.device))?;
+                Ok(peak)
+            }
             other => Err(self.program.out_of_turn(&other, "`memory`")),
         }
     }

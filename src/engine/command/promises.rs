@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::asking::{TOKENS, known, loaded, prompt, said};
-use super::optional;
 use super::running::{Limits, RunningProgram};
+use super::{optional, plausible};
+use crate::case::DeviceKind;
 use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
 use crate::engine::{EngineError, Generation, ModelSpec};
@@ -90,7 +91,7 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
         },
     );
     let asked = checks.after("tells its memory or leaves it out", told, |mut program| {
-        let said = memory(&mut program)?;
+        let said = memory(&mut program, spec.device)?;
         Ok((said, program))
     });
     let newer = checks.after("ignores fields that it doesn't know", asked, |mut program| {
@@ -172,13 +173,16 @@ fn generate(
     Ok(generation)
 }
 
-fn memory(program: &mut RunningProgram) -> Result<String, String> {
+fn memory(program: &mut RunningProgram, device: DeviceKind) -> Result<String, String> {
     program.ask(&Request::Memory).map_err(said)?;
     match program.answer().map_err(said)?.answer {
         Answer::Memory { peak_bytes: Some(0) } => {
             Err("it says 0 bytes: leave `peak_bytes` out if it is unknown".to_owned())
         }
-        Answer::Memory { peak_bytes: Some(bytes) } => Ok(format!("{} MiB", bytes >> 20)),
+        Answer::Memory { peak_bytes: Some(bytes) } => {
+            plausible::check_memory(bytes, device).map_err(said)?;
+            Ok(format!("{} MiB", bytes >> 20))
+        }
         Answer::Memory { peak_bytes: None } => Ok("left out".to_owned()),
         other => Err(said(program.out_of_turn(&other, "`memory`"))),
     }

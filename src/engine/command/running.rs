@@ -16,7 +16,11 @@ use crate::word::Word;
 /// Whoever measures has limits of its own, and ends us with the program.
 const NO_LIMIT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Characters of a program's own message that are kept.
-const MESSAGE: usize = 1000;
+pub const MESSAGE: usize = 1000;
+/// Characters of its names, versions and commits.
+pub const NAME_LENGTH: usize = 200;
+/// What it may be built on.
+const COMPONENTS: usize = 50;
 
 /// How long a program may take.
 #[derive(Debug, Clone, Copy)]
@@ -63,9 +67,13 @@ impl RunningProgram {
             }
             Answer::Hello { protocol, name, version, commit, components } => {
                 self.protocol = protocol.min(VERSION);
-                let component = |part: protocol::Component| Component { version: part.version, commit: part.commit };
-                let components = components.into_iter().map(|(name, part)| (name, component(part))).collect();
-                Ok(Program { name, version, commit, components })
+                let short = |text: String| clean(&text, NAME_LENGTH);
+                let component = |(name, part): (String, protocol::Component)| {
+                    let (version, commit) = (part.version.map(short), part.commit.map(short));
+                    (short(name), Component { version, commit })
+                };
+                let components = components.into_iter().take(COMPONENTS).map(component).collect();
+                Ok(Program { name: short(name), version: short(version), commit: commit.map(short), components })
             }
             other => Err(self.out_of_turn(&other, "its start, where `hello` comes first")),
         }

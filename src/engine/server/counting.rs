@@ -14,7 +14,14 @@ use crate::engine::{Chunk, EngineError, Generation};
 pub struct Counted {
     pub generation: Generation,
     pub warnings: Vec<String>,
+    /// That its times aren't those of the server's work, if they can't be.
+    pub buffered: Option<String>,
 }
+
+/// With fewer tokens, nothing is said of how they came.
+const MANY: usize = 8;
+/// No model on any device has its tokens so close one after another.
+const TOO_CLOSE: Duration = Duration::from_micros(100);
 
 /// Checks a stream against what was asked for.
 pub fn count(stream: &Stream, prompt: usize, wanted: usize) -> Result<Counted, EngineError> {
@@ -40,7 +47,7 @@ pub fn count(stream: &Stream, prompt: usize, wanted: usize) -> Result<Counted, E
         clock: Clock::Client,
         end_to_end: stream.end_to_end,
     };
-    Ok(Counted { generation, warnings: told.warnings(prompt) })
+    Ok(Counted { generation, warnings: told.warnings(prompt), buffered: buffered(&arrivals, tokens) })
 }
 
 fn fault<T>(why: String) -> Result<T, EngineError> {
@@ -90,6 +97,22 @@ impl<'a> Told<'a> {
             cached.then(|| "the server took tokens of a prompt from a cache: turn prefix caching off".to_owned());
         seen.into_iter().chain(cached).collect()
     }
+}
+
+/// Did all of many tokens come within a small part of the time, as they do where somebody holds them back?
+fn buffered(arrivals: &[Duration], tokens: usize) -> Option<String> {
+    let (first, last) = (*arrivals.first()?, *arrivals.last()?);
+    let within = last.saturating_sub(first);
+    let all_at_once = within * 20 <= last && within.as_secs_f64() <= TOO_CLOSE.as_secs_f64() * tokens as f64;
+    (tokens >= MANY && all_at_once).then(|| {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        format!(
+            "all {tokens} tokens arrived within {:.1} ms after {:.1} ms of silence: something between buffers, so decode and \
+             TTFT say little",
+            ms(within),
+            ms(first)
+        )
+    })
 }
 
 /// Other words are a stranger's: they aren't shown.

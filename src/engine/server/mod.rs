@@ -8,6 +8,7 @@ mod counting;
 mod events;
 mod http_client;
 mod prompts;
+mod quick_ack;
 mod refused;
 mod started_server;
 mod streaming;
@@ -124,6 +125,8 @@ struct Server {
     client: Client,
     dialect: Dialect,
     loaded: Loaded,
+    /// Its tokens were seen to come all at once, which is said once: the times are others in each generation.
+    buffers: bool,
     /// Ended after the rest.
     started: Option<StartedServer>,
 }
@@ -157,7 +160,7 @@ impl Server {
         warnings.extend(dialect.warnings());
         let implementation = Some(spec.implementation.clone());
         let loaded = Loaded { implementation, warnings, program: client.program(), ..Loaded::default() };
-        Ok(Self { client, dialect, loaded, started })
+        Ok(Self { client, dialect, loaded, buffers: false, started })
     }
 
     /// A stream as a generation; what a reader must know of it is noted.
@@ -169,7 +172,9 @@ impl Server {
     ) -> Result<Generation, EngineError> {
         let stream = stream.map_err(|refused| self.explain(refused))?;
         let counted = counting::count(&stream, prompt, generated_length)?;
-        for warning in counted.warnings {
+        let buffered = counted.buffered.filter(|_| !self.buffers);
+        self.buffers |= buffered.is_some();
+        for warning in counted.warnings.into_iter().chain(buffered) {
             if !self.loaded.warnings.contains(&warning) {
                 self.loaded.warnings.push(warning);
             }

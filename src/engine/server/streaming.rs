@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::events::Events;
+use super::quick_ack::QuickAck;
 use super::refused::{Refused, in_full, message};
 
 /// Bytes of a whole stream: a server that never ends must not fill our memory.
@@ -78,6 +79,8 @@ pub async fn arrived(request: RequestBuilder, silence: Duration) -> Result<Arriv
     }
     let mut arrived = Arrived { asked, events: Vec::new() };
     let (mut reader, mut size) = (Events::default(), 0);
+    let acknowledge = QuickAck::of(&answer);
+    acknowledge.now();
     // What keeps a connection open is no event: the silence goes on.
     let mut last = Duration::ZERO;
     loop {
@@ -85,6 +88,7 @@ pub async fn arrived(request: RequestBuilder, silence: Duration) -> Result<Arriv
         let bytes = timeout(left, answer.chunk()).await.map_err(|_| arrived.broke_off(silent(silence)))?;
         let Some(bytes) = bytes.map_err(|error| arrived.broke_off(in_full(error)))? else { break };
         let at = asked.elapsed();
+        acknowledge.now();
         size += bytes.len();
         if size > MAX_STREAM {
             return Err(Refused::Streamed(format!("streamed more than {} MiB", MAX_STREAM >> 20)));
