@@ -159,6 +159,54 @@ fn each_side_is_started_as_its_own_configuration_says() {
     assert!(comment.contains("changes the suite: command sh engine.sh → sh faster.sh"), "{comment}");
 }
 
+/// Neither beside the base's nor in its place: what counts as a change is the base's to say, and its suite was to be judged.
+#[test]
+fn another_suite_is_no_way_out() {
+    let lenient = format!("[suites.aaa]\nnoise-thresholds = \"50%\"\n{SMALL}");
+    let beside = |text: &str| text.replace("[suites.mine]", &format!("{lenient}[suites.mine]"));
+    let renamed = |text: &str| text.replace("[suites.mine]", "[suites.aaa]\nnoise-thresholds = \"50%\"");
+    let changes: [&dyn Fn(&str) -> String; 2] = [&beside, &renamed];
+    for change in changes {
+        for (step, starts) in [
+            (
+                "12",
+                "### 🚫 The base's suite was not judged: this pull request measures another suite · 🔴 Slower: decode −1",
+            ),
+            ("10", "### 🚫 The base's suite was not judged: this pull request measures another suite\n"),
+        ] {
+            let place = repository("10");
+            std::fs::write(place.path("step"), step).unwrap();
+            let config = std::fs::read_to_string(place.path("bench-diff.toml")).unwrap();
+            place.write("bench-diff.toml", &change(&config));
+            let (exit, _, err) = place.measure(&[]);
+            assert_eq!(exit, 0, "{err}");
+            let (exit, comment) = place.published();
+            assert_eq!(exit, 1, "{comment}");
+            assert!(comment.contains(starts), "{comment}");
+            assert!(
+                comment.contains("changes the suite: suite mine → aaa, noise\\-thresholds.all default → 50% (here"),
+                "{comment}"
+            );
+            assert!(!comment.contains("No change"), "{comment}");
+        }
+    }
+}
+
+/// Named by the workflow, and new: judged by what holds where nothing is said.
+#[test]
+fn a_new_suite_is_not_judged_by_itself() {
+    let place = repository("10");
+    let config = std::fs::read_to_string(place.path("bench-diff.toml")).unwrap();
+    std::fs::write(place.path("step"), "12").unwrap();
+    place.write("bench-diff.toml", &format!("{config}[suites.aaa]\nnoise-thresholds = \"50%\"\n{SMALL}"));
+    let (exit, _, err) = place.measure(&["--suite", "aaa"]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.measured_report()["comparison"]["verdict"], "regressed");
+    let (exit, comment) = place.published();
+    assert_eq!(exit, 1, "{comment}");
+    assert!(comment.contains("changes the suite: suite none → aaa"), "{comment}");
+}
+
 /// The configuration may lie anywhere in the repository: all starts from there.
 #[test]
 fn paths_start_from_the_configuration() {
