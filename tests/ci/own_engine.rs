@@ -53,8 +53,14 @@ impl Place {
 
     /// In a workflow, of this pull request.
     fn measure(&self, flags: &[&str]) -> Said {
-        let of = |name: &str| self.git(&["rev-parse", name]);
-        let pull = json!({ "number": 7, "head": { "sha": of("HEAD") }, "base": { "sha": of("main") } });
+        let head = self.git(&["rev-parse", "HEAD"]);
+        self.measure_started_by(&head, &head, flags)
+    }
+
+    /// The same, of a pull request with this head; the run was started for `commit`.
+    fn measure_started_by(&self, commit: &str, head: &str, flags: &[&str]) -> Said {
+        let base = self.git(&["rev-parse", "main"]);
+        let pull = json!({ "number": 7, "head": { "sha": head }, "base": { "sha": base } });
         std::fs::write(self.path("event.json"), json!({ "pull_request": pull }).to_string()).unwrap();
         let event = self.path("event.json").display().to_string();
         self.run_with(
@@ -64,6 +70,7 @@ impl Place {
                 ("GITHUB_EVENT_NAME", "pull_request"),
                 ("GITHUB_EVENT_PATH", &event),
                 ("GITHUB_TOKEN", "s3cret-t0ken"),
+                ("GITHUB_SHA", commit),
                 ("CARGO_TARGET_DIR", "/nowhere"),
             ],
         )
@@ -119,6 +126,31 @@ fn a_slower_engine_is_told_and_the_pull_requests_commit_is_shown() {
     let (base, head) = (of("main"), of("HEAD"));
     let again = format!("bench-diff ab {} {} --suite mine", base.as_str().unwrap(), head.as_str().unwrap());
     assert!(comment.contains(&again), "{comment}");
+}
+
+/// Main has become faster since the branch was made, and GitHub checks out the merge of both: the branch's own commit against main
+/// would be slower.
+#[test]
+fn what_reproduces_it_names_what_was_measured() {
+    let place = repository("10");
+    let left = place.git(&["rev-parse", "main"]);
+    place.write("README", "more");
+    let own = place.git(&["rev-parse", "HEAD"]);
+    place.git(&["switch", "--quiet", "main"]);
+    place.write("step", "8");
+    let tip = place.git(&["rev-parse", "main"]);
+    place.git(&["switch", "--quiet", "--detach"]);
+    place.git(&["-c", "user.name=a", "-c", "user.email=a@b", "merge", "--quiet", "--no-ff", "--no-edit", &own]);
+    let merge = place.git(&["rev-parse", "HEAD"]);
+    let fetched = format!("git fetch origin {merge}\nbench-diff ab {tip} {merge} --suite mine");
+    // A merge of the workflow's own is nowhere else.
+    for (commit, command) in [(&merge, fetched), (&tip, format!("sh\nbench-diff ab {left} {own} --suite mine"))] {
+        let (exit, _, err) = place.measure_started_by(commit, &own, &[]);
+        assert_eq!(exit, 0, "{err}");
+        assert_eq!(place.measured_report()["comparison"]["verdict"], "unchanged");
+        let (_, comment) = place.published();
+        assert!(comment.contains(&command), "{command}: {comment}");
+    }
 }
 
 /// Each side is built in a tree of its own, the base once; neither sees a token, nor another place for what is built.
