@@ -47,8 +47,8 @@ impl Flow<'_> {
         why
     }
 
-    /// What an interleaved session calls changed, measured again in another: only there the base is compared with itself,
-    /// too.
+    /// What an interleaved session calls changed, or nearly so, measured again in another: only there the base is compared with
+    /// itself, too.
     pub(super) fn confirm_changes(&mut self, found: Comparison, end: End, base: &Worker) -> Result<Confirmed> {
         let changed = compare::changed(&found);
         let is_decided = changed.is_empty() || found.same_program.is_some();

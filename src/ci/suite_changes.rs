@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Flow;
+use super::{Base, Flow};
 use crate::compare::{self, CaseNote, Comparison, Difference, NoteKind};
 use crate::config::{Suite, SuiteModel};
 use crate::error::Result;
@@ -28,12 +28,8 @@ pub struct SuiteChanges {
 }
 
 impl SuiteChanges {
-    /// Of one suite, or of which suite is measured.
+    /// Of one suite.
     pub fn between(base: &Suite, head: &Suite) -> Self {
-        if base.name != head.name {
-            let changes = vec![change(SuiteChange::SUITE, &base.name, &head.name)];
-            return Self { changes, ..Self::default() };
-        }
         let mut changes = measured_differently(base, head);
         let kept: BTreeSet<&str> = head.cases().map(|case| case.id.as_str()).collect();
         let ids = base.cases().map(|case| case.id.as_str());
@@ -42,6 +38,31 @@ impl SuiteChanges {
         changes.extend(judged_differently(&base.thresholds, &head.thresholds));
         changes.truncate(MOST);
         Self { changes, taken_out, thresholds: Some(base.thresholds.clone()), least_runs: base.settings.runs }
+    }
+
+    /// Another suite is measured than the base's. It is judged as the base judges it, where `known` is the base's suite of that
+    /// name; else as the suite in whose place it is.
+    pub fn in_place_of(base: &Suite, known: Option<&Suite>, head: &Suite) -> Self {
+        let least_runs = base.settings.runs;
+        let as_base = || Self { least_runs, ..Self::judged_by(&base.thresholds, head) };
+        known.map_or_else(as_base, |known| Self::between(known, head)).naming(&base.name, head)
+    }
+
+    /// A suite that the base doesn't have, in no other's place.
+    pub fn new_in_head(thresholds: &Thresholds, head: &Suite) -> Self {
+        Self::judged_by(thresholds, head).naming("none", head)
+    }
+
+    fn judged_by(thresholds: &Thresholds, head: &Suite) -> Self {
+        let changes = judged_differently(thresholds, &head.thresholds);
+        Self { changes, thresholds: Some(thresholds.clone()), ..Self::default() }
+    }
+
+    /// Says before all else that it is another suite.
+    fn naming(mut self, base: &str, head: &Suite) -> Self {
+        self.changes.insert(0, change(SuiteChange::SUITE, base, &head.name));
+        self.changes.truncate(MOST);
+        self
     }
 }
 
@@ -114,17 +135,17 @@ fn judged_differently(base: &Thresholds, head: &Thresholds) -> Vec<SuiteChange> 
 }
 
 impl Flow<'_> {
-    /// Another suite than the base's matters where the base's has a baseline, and the pull request's has none.
+    /// Another suite than the base's matters where a comparison was promised: the base's has a baseline, or the base is run. Where
+    /// none was, it is a first run.
     pub(super) fn changes_that_matter(&self, hardware: &str) -> Result<Vec<SuiteChange>> {
-        let (store, suite) = (&self.request.committed, &self.request.suite.name);
-        let mut kept = Vec::new();
-        for change in &self.caveats.suite_changes {
-            let renamed = change.setting == SuiteChange::SUITE;
-            if !renamed || (store.find(suite, hardware)?.is_none() && store.find(&change.base, hardware)?.is_some()) {
-                kept.push(change.clone());
-            }
+        let (store, changes) = (&self.request.committed, &self.caveats.suite_changes);
+        let is_renamed = |change: &&SuiteChange| change.setting == SuiteChange::SUITE;
+        let Some(renamed) = changes.iter().find(is_renamed) else { return Ok(changes.clone()) };
+        if matches!(self.request.base, Base::Program(_)) || store.find(&renamed.base, hardware)?.is_some() {
+            return Ok(changes.clone());
         }
-        Ok(kept)
+        let compared = store.find(&self.request.suite.name, hardware)?.is_some();
+        Ok(changes.iter().filter(|change| compared && !is_renamed(change)).cloned().collect())
     }
 
     /// What isn't measured any more is lost, whatever the rest is compared with.

@@ -60,11 +60,17 @@ fn looks_changed(assessment: &Assessment) -> bool {
     }
 }
 
-/// The timed cells that a comparison calls changed.
+/// The timed cells that a comparison calls changed, and those that seem to differ and are so open that the planned looks may
+/// settle them. Fresh runs decide about both.
 pub fn changed(comparison: &Comparison) -> Vec<Suspect> {
-    let is_changed =
-        |row: &&Row| row.finding.tested().is_some() && matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
-    comparison.rows.iter().filter(is_changed).map(Suspect::of_row).collect()
+    let is_changed = |row: &Row| matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
+    let is_suspect = |row: &&Row| row.finding.tested().is_some() && (is_changed(row) || is_nearly_settled(row));
+    comparison.rows.iter().filter(is_suspect).map(Suspect::of_row).collect()
+}
+
+fn is_nearly_settled(row: &Row) -> bool {
+    let in_reach = |runs: u32| LOOKS.last().is_some_and(|most| runs <= *most);
+    row.verdict() == Verdict::Inconclusive && row.seems_to_differ() && row.runs_needed().is_some_and(in_reach)
 }
 
 /// The suspects of a screen, and what fresh runs have said about them so far.

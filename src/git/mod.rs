@@ -24,7 +24,12 @@ use crate::hex::hex;
 
 /// The merge base of HEAD and `commit`. In a shallow clone it may be unknown.
 pub fn merge_base(repository: &Path, commit: &str) -> Result<String, GitError> {
-    stdout_of(&View::of(repository)?.git(&["merge-base", "HEAD", commit])).map_err(|error| match error {
+    merge_base_of(repository, "HEAD", commit)
+}
+
+/// The merge base of two commits.
+pub fn merge_base_of(repository: &Path, one: &str, other: &str) -> Result<String, GitError> {
+    stdout_of(&View::of(repository)?.git(&["merge-base", one, other])).map_err(|error| match error {
         GitError::Refused(why) if why.is_empty() => GitError::NothingInCommon,
         other => other,
     })

@@ -5,7 +5,7 @@ use std::io;
 
 use super::gate;
 use super::policy::{FailOn, IfNoBaseline, Options};
-use crate::compare::{Counts, Failing, Row, Verdict};
+use crate::compare::{Comparison, Counts, Failing, Row, Verdict};
 use crate::error::Exit;
 use crate::escape;
 use crate::github::checks::Conclusion;
@@ -95,9 +95,8 @@ pub fn conclusion(report: &Report, accepted: bool, options: &Options) -> Conclus
 
 /// Something changed, perhaps unconfirmed, or nothing was compared.
 pub fn worth_saying(report: &Report) -> bool {
-    report
-        .comparison()
-        .is_none_or(|comparison| comparison.rows.iter().any(Row::looks_changed) || !comparison.notes.is_empty())
+    let says = |comparison: &Comparison| comparison.rows.iter().any(Row::looks_changed) || !comparison.notes.is_empty();
+    report.is_unjudged() || report.comparison().is_none_or(says)
 }
 
 /// As loud as the gate.

@@ -3,6 +3,7 @@
 use super::commit_names::{program, short_commit};
 use super::surroundings::Surroundings;
 use super::{NAME, SENTENCE};
+use crate::compare::{Comparison, Row};
 use crate::page::{Block, Icon, Line, code, command, foreign, line};
 use crate::report::{Report, SuiteChange};
 use crate::results::{Program, Session};
@@ -20,8 +21,9 @@ pub fn first(report: &Report) -> Vec<Line> {
     if caveats.base_out_of_reach.is_some() {
         parts.push(line![Icon::NotComparable, "The base couldn't be run"]);
     }
-    if caveats.measures_another_suite() && report.is_first_run() {
-        parts.push(line![Icon::NotComparable, "Nothing was compared: this pull request measures another suite"]);
+    if caveats.measures_another_suite() {
+        let so = if report.is_first_run() { "Nothing was compared" } else { "The base's suite was not judged" };
+        parts.push(line![Icon::NotComparable, so, ": this pull request measures another suite"]);
     }
     parts
 }
@@ -40,6 +42,13 @@ pub fn explained(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     said.into_iter().map(Block::Quote).collect()
 }
 
+/// That nothing changed in another suite is no answer to what was asked.
+pub fn answer_all(report: &Report) -> bool {
+    let changed =
+        |comparison: &Comparison| comparison.rows.iter().any(Row::looks_changed) || !comparison.notes.is_empty();
+    report.caveats.measures_another_suite() && report.comparison().is_some_and(|comparison| !changed(comparison))
+}
+
 /// What to do about them.
 pub fn next_step(report: &Report, accepted: bool) -> Option<Line> {
     let caveats = &report.caveats;
@@ -47,7 +56,8 @@ pub fn next_step(report: &Report, accepted: bool) -> Option<Line> {
         return None;
     }
     let incomparable = report.is_first_run() || report.comparison().is_some_and(|all| all.counts.not_comparable > 0);
-    let suite = (caveats.measures_another_suite() || !caveats.suite_changes.is_empty()) && incomparable;
+    let another = caveats.measures_another_suite();
+    let suite = another || !caveats.suite_changes.is_empty() && incomparable;
     if caveats.base_out_of_reach.is_some() && !accepted {
         return Some("mend what keeps the base from being run, and run this again.".into());
     }
@@ -62,11 +72,20 @@ pub fn next_step(report: &Report, accepted: bool) -> Option<Line> {
             "."
         ]);
     }
-    suite.then(|| {
+    let accept = || {
         line![
             "if the other suite is wanted, a maintainer comments ",
             command("bench-accept: <reason>"),
-            " and re-runs the check. Where the base can be run (",
+            " and re-runs the check."
+        ]
+    };
+    if another && report.comparison().is_some() {
+        return Some(accept());
+    }
+    suite.then(|| {
+        line![
+            accept(),
+            " Where the base can be run (",
             command("build-command"),
             ", ",
             command("base-binary"),

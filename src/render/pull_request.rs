@@ -59,7 +59,8 @@ fn page(report: &Report, surroundings: &Surroundings) -> Page {
 }
 
 fn answer(report: &Report) -> Line {
-    Line::joined(caveat_lines::first(report).into_iter().chain([verdict(report)]), " · ")
+    let verdict = (!caveat_lines::answer_all(report)).then(|| verdict(report));
+    Line::joined(caveat_lines::first(report).into_iter().chain(verdict), " · ")
 }
 
 fn verdict(report: &Report) -> Line {

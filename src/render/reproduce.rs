@@ -39,7 +39,7 @@ const CONFIRM_BUDGET: &str = "--confirm-budget";
 /// How to measure again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Again {
-    /// Comments above the command.
+    /// Comments above the command, and what comes before it.
     notes: Vec<String>,
     /// The words before the flags, ready for a shell.
     start: Vec<String>,
@@ -67,11 +67,14 @@ impl Again {
         match (told.contenders.known(), commits) {
             (Some(Contenders::Commits), Some(sides)) => {
                 let note = "# in a clone; add --build-command and --product, unless it is candle or bench-diff";
-                Self::in_turn(sides, vec![note.to_owned()], flags, report)
+                let notes = std::iter::once(note.to_owned()).chain(fetching(&sides.1, report)).collect();
+                Self::in_turn(sides, notes, flags, report)
             }
-            (Some(Contenders::Candles | Contenders::Engines), Some(sides)) => {
-                Self::in_turn(sides, Vec::new(), flags, report)
+            (Some(Contenders::Engines), Some(sides)) => {
+                let notes = fetching(&sides.1, report).into_iter().collect();
+                Self::in_turn(sides, notes, flags, report)
             }
+            (Some(Contenders::Candles), Some(sides)) => Self::in_turn(sides, Vec::new(), flags, report),
             (Some(Contenders::Programs), _) => {
                 let note = "# BASE and HEAD: the two programs".to_owned();
                 Self::in_turn(("BASE".to_owned(), "HEAD".to_owned()), vec![note], flags, report)
@@ -125,6 +128,13 @@ impl Again {
         notes.push(words.join(" "));
         notes.join("\n") + "\n"
     }
+}
+
+/// A clone lacks the merge of a pull request with its base. `head` is a commit's full name, or the checkout.
+fn fetching(head: &str, report: &Report) -> Option<String> {
+    let own = report.origin.as_ref()?.commit.as_deref()?;
+    let is_merge = report.pull_request.is_some() && head != "." && !own.eq_ignore_ascii_case(head);
+    is_merge.then(|| format!("# what was measured is the merge with the base\ngit fetch origin {head}"))
 }
 
 /// Those of base and head, as far as they are known. Of a candle that a configuration names, the programs know it.

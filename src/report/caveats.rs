@@ -48,7 +48,7 @@ impl Caveats {
         self.base_out_of_reach.is_some() || self.measures_another_suite()
     }
 
-    /// The pull request chose another suite than the one that there is a baseline of.
+    /// The pull request chose another suite than the base's, of which a comparison was promised.
     pub fn measures_another_suite(&self) -> bool {
         self.suite_changes.iter().any(|change| change.setting == SuiteChange::SUITE)
     }

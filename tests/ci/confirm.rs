@@ -253,6 +253,24 @@ fn when_the_budget_is_spent_the_rest_stays_open_with_what_would_tell() {
     assert!(err.contains("must be above 0: with --no-confirm nothing is measured again"), "{err}");
 }
 
+/// Without a baseline, too: what differs, and which a few more runs would settle, isn't left open while there is time.
+#[test]
+fn what_a_few_more_runs_would_settle_is_measured_on() {
+    let place = Place::new();
+    place.note("head", "noise", "26");
+    let first = place.confirmed(["100", "90"], &["--no-confirm"]);
+    let row = place.rows()[0].clone();
+    assert_eq!((first.0, &row["verdict"]), (0, &json!("inconclusive")), "{row}");
+    assert!(row["runs_needed"].as_u64().unwrap() <= 16, "{row}");
+    std::fs::remove_dir_all(place.path(".bench-diff")).unwrap();
+    std::fs::remove_file(place.path("head.count")).unwrap();
+    std::fs::remove_file(place.path("base.count")).unwrap();
+    let (exit, _, err) = place.confirmed(["100", "90"], &[]);
+    assert_eq!(exit, 1, "{err}");
+    assert_eq!(place.report()["comparison"]["tier"], "confirmed");
+    assert_eq!(place.confirmed_rows()[0]["verdict"], "regressed");
+}
+
 #[test]
 fn a_base_that_cannot_be_built_costs_the_confirmation_and_is_no_verdict() {
     let place = with_baseline();

@@ -53,8 +53,14 @@ impl Place {
 
     /// In a workflow, of this pull request.
     fn measure(&self, flags: &[&str]) -> Said {
-        let of = |name: &str| self.git(&["rev-parse", name]);
-        let pull = json!({ "number": 7, "head": { "sha": of("HEAD") }, "base": { "sha": of("main") } });
+        let head = self.git(&["rev-parse", "HEAD"]);
+        self.measure_started_by(&head, &head, flags)
+    }
+
+    /// The same, of a pull request with this head; the run was started for `commit`.
+    fn measure_started_by(&self, commit: &str, head: &str, flags: &[&str]) -> Said {
+        let base = self.git(&["rev-parse", "main"]);
+        let pull = json!({ "number": 7, "head": { "sha": head }, "base": { "sha": base } });
         std::fs::write(self.path("event.json"), json!({ "pull_request": pull }).to_string()).unwrap();
         let event = self.path("event.json").display().to_string();
         self.run_with(
@@ -64,6 +70,7 @@ impl Place {
                 ("GITHUB_EVENT_NAME", "pull_request"),
                 ("GITHUB_EVENT_PATH", &event),
                 ("GITHUB_TOKEN", "s3cret-t0ken"),
+                ("GITHUB_SHA", commit),
                 ("CARGO_TARGET_DIR", "/nowhere"),
             ],
         )
@@ -121,6 +128,31 @@ fn a_slower_engine_is_told_and_the_pull_requests_commit_is_shown() {
     assert!(comment.contains(&again), "{comment}");
 }
 
+/// Main has become faster since the branch was made, and GitHub checks out the merge of both: the branch's own commit against main
+/// would be slower.
+#[test]
+fn what_reproduces_it_names_what_was_measured() {
+    let place = repository("10");
+    let left = place.git(&["rev-parse", "main"]);
+    place.write("README", "more");
+    let own = place.git(&["rev-parse", "HEAD"]);
+    place.git(&["switch", "--quiet", "main"]);
+    place.write("step", "8");
+    let tip = place.git(&["rev-parse", "main"]);
+    place.git(&["switch", "--quiet", "--detach"]);
+    place.git(&["-c", "user.name=a", "-c", "user.email=a@b", "merge", "--quiet", "--no-ff", "--no-edit", &own]);
+    let merge = place.git(&["rev-parse", "HEAD"]);
+    let fetched = format!("git fetch origin {merge}\nbench-diff ab {tip} {merge} --suite mine");
+    // A merge of the workflow's own is nowhere else.
+    for (commit, command) in [(&merge, fetched), (&tip, format!("sh\nbench-diff ab {left} {own} --suite mine"))] {
+        let (exit, _, err) = place.measure_started_by(commit, &own, &[]);
+        assert_eq!(exit, 0, "{err}");
+        assert_eq!(place.measured_report()["comparison"]["verdict"], "unchanged");
+        let (_, comment) = place.published();
+        assert!(comment.contains(&command), "{command}: {comment}");
+    }
+}
+
 /// Each side is built in a tree of its own, the base once; neither sees a token, nor another place for what is built.
 #[test]
 fn both_are_built_in_trees_of_their_own() {
@@ -157,6 +189,54 @@ fn each_side_is_started_as_its_own_configuration_says() {
     assert_eq!(exit, 0, "{comment}");
     assert!(comment.starts_with("### 🟢 Faster: decode +2"), "{comment}");
     assert!(comment.contains("changes the suite: command sh engine.sh → sh faster.sh"), "{comment}");
+}
+
+/// Neither beside the base's nor in its place: what counts as a change is the base's to say, and its suite was to be judged.
+#[test]
+fn another_suite_is_no_way_out() {
+    let lenient = format!("[suites.aaa]\nnoise-thresholds = \"50%\"\n{SMALL}");
+    let beside = |text: &str| text.replace("[suites.mine]", &format!("{lenient}[suites.mine]"));
+    let renamed = |text: &str| text.replace("[suites.mine]", "[suites.aaa]\nnoise-thresholds = \"50%\"");
+    let changes: [&dyn Fn(&str) -> String; 2] = [&beside, &renamed];
+    for change in changes {
+        for (step, starts) in [
+            (
+                "12",
+                "### 🚫 The base's suite was not judged: this pull request measures another suite · 🔴 Slower: decode −1",
+            ),
+            ("10", "### 🚫 The base's suite was not judged: this pull request measures another suite\n"),
+        ] {
+            let place = repository("10");
+            std::fs::write(place.path("step"), step).unwrap();
+            let config = std::fs::read_to_string(place.path("bench-diff.toml")).unwrap();
+            place.write("bench-diff.toml", &change(&config));
+            let (exit, _, err) = place.measure(&[]);
+            assert_eq!(exit, 0, "{err}");
+            let (exit, comment) = place.published();
+            assert_eq!(exit, 1, "{comment}");
+            assert!(comment.contains(starts), "{comment}");
+            assert!(
+                comment.contains("changes the suite: suite mine → aaa, noise\\-thresholds.all default → 50% (here"),
+                "{comment}"
+            );
+            assert!(!comment.contains("No change"), "{comment}");
+        }
+    }
+}
+
+/// Named by the workflow, and new: judged by what holds where nothing is said.
+#[test]
+fn a_new_suite_is_not_judged_by_itself() {
+    let place = repository("10");
+    let config = std::fs::read_to_string(place.path("bench-diff.toml")).unwrap();
+    std::fs::write(place.path("step"), "12").unwrap();
+    place.write("bench-diff.toml", &format!("{config}[suites.aaa]\nnoise-thresholds = \"50%\"\n{SMALL}"));
+    let (exit, _, err) = place.measure(&["--suite", "aaa"]);
+    assert_eq!(exit, 0, "{err}");
+    assert_eq!(place.measured_report()["comparison"]["verdict"], "regressed");
+    let (exit, comment) = place.published();
+    assert_eq!(exit, 1, "{comment}");
+    assert!(comment.contains("changes the suite: suite none → aaa"), "{comment}");
 }
 
 /// The configuration may lie anywhere in the repository: all starts from there.

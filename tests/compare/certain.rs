@@ -97,3 +97,24 @@ fn advice_does_not_contradict_itself() {
         assert!(row.reason.contains(&said), "{}", row.reason);
     }
 }
+
+/// A metric that stays open whatever is run has no say in how many runs the others take.
+#[test]
+fn the_runs_of_the_first_line_are_those_of_its_metrics() {
+    let side = |level: f64| -> Value {
+        let cells = [("a", "itl_p99", 0.013), ("b", "itl_p99", 0.012), ("a", "ttft", 0.04), ("b", "ttft", 0.5)];
+        cells.into_iter().map(|(case, metric, sd)| cell(case, metric, runs(4, level, sd))).collect()
+    };
+    let files = Files::new(&side(10.0), &side(10.05));
+    let comparison = compare_json(&files, &["--same-session", "--noise-threshold", "itl_p99=2%", "--metric", "all"]);
+    let needed = |metric: &str| -> Vec<Option<u32>> {
+        comparison.rows.iter().filter(|row| json!(row.metric) == metric).map(|row| row.runs_needed).collect()
+    };
+    let most = needed("itl_p99").into_iter().map(|runs| runs.expect("settled")).max().unwrap();
+    let other = needed("ttft");
+    assert!(other[0].unwrap() > most && other[1].is_none(), "{other:?}");
+    let (_, out, _) = run(&files, &["--same-session", "--noise-threshold", "itl_p99=2%", "--metric", "all"]);
+    let says = format!("{most} runs per side would settle ITL p99 in 2 of 2 cases; also open: TTFT in 2 of 2");
+    assert!(out.contains(&says), "{out}");
+    assert!(out.contains(&format!("to settle 2 of 4 inconclusive rows, take {most} samples per side.")), "{out}");
+}

@@ -223,7 +223,13 @@ fn what_was_promised_and_not_judged_fails_by_default() {
         (nothing, "not_comparable", "not-comparable", "Nothing was compared"),
         (with(first_run(), out_of_reach.clone()), "not_comparable", "not-comparable", "The base couldn't be run"),
         (with(unchanged(), out_of_reach), "not_comparable", "not-comparable", "The base couldn't be run"),
-        (with(first_run(), another), "not_comparable", "not-comparable", "this pull request measures another suite"),
+        (
+            with(first_run(), another.clone()),
+            "not_comparable",
+            "not-comparable",
+            "Nothing was compared: this pull request",
+        ),
+        (with(unchanged(), another), "not_comparable", "not-comparable", "this pull request measures another suite"),
         // Said, and judged all the same.
         (with(unchanged(), other_settings), "unchanged", "", "No change"),
         (first_run(), "no_baseline", "", "no baseline yet"),

@@ -1,16 +1,33 @@
 //! By what a pull request is judged: nothing that it could have changed itself.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Job;
 use crate::baseline::{self, Store};
 use crate::ci::{self, About, BaseCommits, Sides, SuiteChanges};
-use crate::config::{self, Suite};
+use crate::config::{self, Selection, Suite, SuiteSettings};
 use crate::device::Machine;
 use crate::error::{Advice, Error, Result};
 use crate::git;
 use crate::report::Caveats;
 use crate::results::{Program, Settings};
+use crate::thresholds::Thresholds;
+
+/// A configuration of another commit.
+struct BaseConfig {
+    text: String,
+    /// What to call it.
+    place: String,
+    /// What its relative paths start from.
+    directory: PathBuf,
+}
+
+impl BaseConfig {
+    /// The suite that a selection means in it, if it has that.
+    fn suite(&self, selection: &Selection) -> Option<Suite> {
+        config::suite_in(&self.text, &self.place, &self.directory, selection, &Machine::here()).ok()
+    }
+}
 
 impl Job<'_> {
     /// Before anything is built: a verdict on another program would be taken for one on the pull request.
@@ -40,9 +57,8 @@ impl Job<'_> {
 
     /// The suite with what counts as a change in the base, and no fewer runs; what the pull request changes in it.
     pub(super) fn as_the_base_judges(&self, commits: &BaseCommits) -> (Suite, About, Vec<String>) {
-        let changes =
-            self.base_suite(commits).map(|base| SuiteChanges::between(&base, &self.suite)).unwrap_or_default();
-        let SuiteChanges { changes, taken_out, thresholds, least_runs } = changes;
+        let SuiteChanges { changes, taken_out, thresholds, least_runs } =
+            self.suite_changes(commits).unwrap_or_default();
         let thresholds = thresholds.unwrap_or_else(|| self.suite.thresholds.clone());
         let caveats = Caveats { suite_changes: changes, ..self.about.caveats.clone() };
         let runs = self.suite.settings.runs.max(least_runs);
@@ -50,8 +66,38 @@ impl Job<'_> {
         (Suite { thresholds, settings, ..self.suite.clone() }, About { caveats, ..self.about.clone() }, taken_out)
     }
 
-    /// The suite as the base has it, where a pull request could have changed it and the base can be read.
-    fn base_suite(&self, commits: &BaseCommits) -> Option<Suite> {
+    /// What the pull request changes in the suite, where it could have and the base's configuration can be read.
+    fn suite_changes(&self, commits: &BaseCommits) -> Option<SuiteChanges> {
+        let base = self.base_config(commits)?;
+        let (head, selection) = (&self.suite, &self.args.selection);
+        let named = |name: Option<&str>| Selection { suite: name.map(str::to_owned), ..selection.clone() };
+        let replaced = |before: &Suite| {
+            let known = base.suite(&named(Some(&head.name)));
+            SuiteChanges::in_place_of(before, known.as_ref(), head)
+        };
+        Some(match base.suite(selection) {
+            Some(before) if before.name == head.name => SuiteChanges::between(&before, head),
+            Some(before) => replaced(&before),
+            // The suite that is asked for is new: renamed, or beside those that there were.
+            None => match base.suite(&named(None)) {
+                Some(before) if self.lacks(&before.name) => replaced(&before),
+                _ => SuiteChanges::new_in_head(&of_flags(&selection.settings), head),
+            },
+        })
+    }
+
+    /// The pull request takes the suite of that name out of the configuration.
+    fn lacks(&self, name: &str) -> bool {
+        let selection = Selection {
+            config: self.args.selection.config.clone(),
+            suite: Some(name.to_owned()),
+            ..Selection::default()
+        };
+        config::load_suite(&selection, &Machine::here()).is_err()
+    }
+
+    /// The configuration as the base has it, where a pull request could have changed it and the base can be read.
+    fn base_config(&self, commits: &BaseCommits) -> Option<BaseConfig> {
         if self.context.is_none() && self.args.base_commit.is_none() {
             return None;
         }
@@ -62,8 +108,7 @@ impl Job<'_> {
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let name = path.file_name()?.to_str()?;
         let text = String::from_utf8(git::file(directory, commit, name).ok()?).ok()?;
-        let place = format!("{name} of {commit}");
-        config::suite_in(&text, &place, directory, &self.args.selection, &Machine::here()).ok()
+        Some(BaseConfig { text, place: format!("{name} of {commit}"), directory: directory.to_owned() })
     }
 
     /// The baselines that count: in a workflow those of the pull request's base, because the pull request could have changed
@@ -90,6 +135,17 @@ impl Job<'_> {
         }
         let doubt = base.is_none().then(|| format!("judged by the checkout's baselines, as the base ({tip}) has none"));
         Ok((Store::new(base.unwrap_or(here)), doubt))
+    }
+}
+
+/// What counts as a change where only the workflow says so.
+fn of_flags(flags: &SuiteSettings) -> Thresholds {
+    let default = Thresholds::default();
+    Thresholds {
+        alpha: flags.alpha.unwrap_or(default.alpha),
+        metrics: flags.metrics.clone().unwrap_or_default(),
+        gate_at_threshold: flags.gate_at_threshold.unwrap_or(default.gate_at_threshold),
+        ..default
     }
 }
 
