@@ -42,6 +42,9 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
     (b"<html", "is a web page, not the file", LOOK),
 ];
 
+/// Keys that our own results begin with.
+const OURS: [&str; 2] = ["\"suite\"", "\"cases\""];
+
 /// Keys that only the files of one tool have.
 const TOOLS: &[(&str, &str)] = &[
     ("\"samples_ts\"", "llama-bench"),
@@ -65,6 +68,10 @@ pub fn recognize(content: &[u8]) -> Option<Foreign> {
         return Some(Foreign { what: "has an unresolved merge conflict".to_owned(), hint: "resolve it first" });
     }
     let head = String::from_utf8_lossy(&text[..text.len().min(HEAD)]);
+    // Ours have fields of the same names further in.
+    if OURS.iter().all(|key| head.contains(key)) {
+        return None;
+    }
     let (_, tool) = TOOLS.iter().find(|(key, _)| head.contains(key))?;
     let what = format!("is of {tool}, whose files only `bench-diff compare` reads");
     Some(Foreign { what, hint: "compare it with another one of its kind" })

@@ -21,6 +21,10 @@ mod confirm;
 mod doctor;
 #[path = "ci/engine.rs"]
 mod engine;
+#[path = "ci/folders.rs"]
+mod folders;
+#[path = "ci/in_the_way.rs"]
+mod in_the_way;
 #[path = "ci/own_engine.rs"]
 mod own_engine;
 #[path = "ci/pages.rs"]

@@ -29,6 +29,8 @@ mod foreign_rows;
 mod gate;
 #[path = "compare/many.rs"]
 mod many;
+#[path = "compare/mistaken.rs"]
+mod mistaken;
 #[path = "compare/noise.rs"]
 mod noise;
 #[path = "compare/occasions.rs"]

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::Store;
 use crate::error::{Error, Result};
+use crate::files::Folder;
 use crate::results::{self, Occasions};
 
 /// More entries than this in a directory aren't baselines.
@@ -63,6 +64,7 @@ impl Store {
 
     /// All files that by their place are baselines.
     pub(super) fn places(&self) -> Result<Vec<Place>> {
+        Folder::check_way(&self.root)?;
         let mut places = Vec::new();
         for suite in names(&self.root)? {
             let directory = self.root.join(&suite);

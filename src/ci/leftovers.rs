@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::files::leftover::{is_regular, remove};
+use crate::files::leftover::{is_regular, refuse_somebodys, remove};
 use crate::files::{self, Folder};
 use crate::report;
 
@@ -40,17 +40,42 @@ impl fmt::Display for Checkout {
 /// The last report of numbers, while a measurement that is carried on has none.
 const PREVIOUS: &str = "previous-report.json";
 
+/// Refuses a directory that somebody named, and in which files of our names are somebody's: no `ci` has left what it writes
+/// beside its measurements.
+pub fn check_whose(directory: &Path) -> Result<()> {
+    let is_ours = has_checkout(directory) || [REPORT, PREVIOUS].iter().any(|name| is_report(&directory.join(name)));
+    if is_ours {
+        return Ok(());
+    }
+    let names: Vec<&str> = [REPORT, PREVIOUS, CHECKOUT].into_iter().chain(MEASUREMENTS).collect();
+    refuse_somebodys(directory, &names, "bench-diff ci")
+}
+
+/// Both fields are written always.
+fn has_checkout(directory: &Path) -> bool {
+    let path = directory.join(CHECKOUT);
+    let noted = if path.is_file() { fs::read(path).ok() } else { None };
+    let noted = noted.and_then(|text| serde_json::from_slice::<serde_json::Map<_, _>>(&text).ok());
+    noted.is_some_and(|noted: serde_json::Map<String, serde_json::Value>| {
+        ["commit", "changes"].iter().all(|field| noted.contains_key(*field))
+    })
+}
+
+fn is_report(path: &Path) -> bool {
+    path.is_file() && report::read(path).is_ok()
+}
+
 /// Removes the files that this `ci` will write, and nothing else: what isn't a regular file is somebody's. A measurement that
 /// is carried on may be refused: until it has a report, the one of before stays, under a name that nobody publishes.
 pub fn clear(directory: &Path, resume: bool) -> Result<()> {
-    let (kept, made) =
-        if resume { (&MEASUREMENTS[..], &[REPORT][..]) } else { (&[][..], &[REPORT, PREVIOUS, CHECKOUT][..]) };
+    let remove = |name: &&str| remove(&directory.join(name));
     if resume {
         put_by(directory)?;
+        MEASUREMENTS.iter().try_for_each(|name| is_regular(&directory.join(name)).map(drop))?;
+        return remove(&REPORT);
     }
-    kept.iter().try_for_each(|name| is_regular(&directory.join(name)).map(drop))?;
-    let measured = if resume { &[][..] } else { &MEASUREMENTS[..] };
-    made.iter().chain(measured).try_for_each(|name| remove(&directory.join(name)))
+    // Last what says whose the others are: whatever ends this in the middle leaves a folder of ours.
+    [REPORT, PREVIOUS].iter().chain(&MEASUREMENTS).chain(&[CHECKOUT]).try_for_each(remove)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a report that is whole, from one of our names to another")]

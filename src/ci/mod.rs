@@ -28,7 +28,7 @@ use std::time::Duration;
 pub use base::{BaseCommits, Search};
 pub use base_error::BaseError;
 pub use committed::baselines_of;
-pub use leftovers::{Checkout, begin, clear, previous_report};
+pub use leftovers::{Checkout, begin, check_whose, clear, previous_report};
 pub use local::Local;
 pub use past_baseline::obstacle;
 pub use relation::is_unrelated;

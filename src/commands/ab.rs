@@ -5,6 +5,8 @@ mod one_engine;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::compare::{parse_noise_threshold, show};
 use super::format::ReportFormat as Format;
 use crate::ci::Local;
@@ -14,7 +16,7 @@ use crate::device::Machine;
 use crate::duel::{Contender, Duel, Duelled, Ended};
 use crate::error::{Error, Exit, Result};
 use crate::escape;
-use crate::files::{Folder, leftover};
+use crate::files::{self, Folder, leftover};
 use crate::io::{Io, unwritable};
 use crate::measure::{Request, Saved, Stop, Worker};
 use crate::plan::{self, Plan};
@@ -121,6 +123,16 @@ const OLD: &str = "old.json";
 const NEW: &str = "new.json";
 const OLD_AGAIN: &str = "old-again.json";
 
+/// Says that the folder is of an `ab`, and of what.
+const CONTENDERS: &str = "contenders.json";
+
+/// OLD and NEW, as they were named.
+#[derive(Serialize, Deserialize)]
+struct Contenders {
+    old: String,
+    new: String,
+}
+
 /// Where no budget is named.
 const BUDGET: Duration = Duration::from_secs(600);
 
@@ -129,7 +141,9 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     local.hide()?;
     // Before anything is built: another `ab` may be using the folder.
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.between_two()))?;
+    args.check_whose(&output)?;
     args.same_contenders(&output)?;
+    args.sign(&output)?;
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     let (suite, plan) = plan::here(suite)?;
     let workshop = args.workshop(&suite, &local);
@@ -228,6 +242,22 @@ fn nothing(results: &Results) -> Option<&str> {
 }
 
 impl Args {
+    /// A folder that somebody named, and that no `ab` has signed, holds somebody's files.
+    fn check_whose(&self, output: &Folder) -> Result<()> {
+        let path = output.join(CONTENDERS);
+        let signed = if path.is_file() { std::fs::read(path).ok() } else { None };
+        let is_signed = signed.is_some_and(|text| serde_json::from_slice::<Contenders>(&text).is_ok());
+        if is_signed || self.output.is_none() {
+            return Ok(());
+        }
+        leftover::refuse_somebodys(output.path(), &[OLD, NEW, OLD_AGAIN, CONTENDERS], "bench-diff ab")
+    }
+
+    fn sign(&self, output: &Folder) -> Result<()> {
+        let contenders = Contenders { old: self.old.clone(), new: self.new.clone() };
+        files::write(&output.join(CONTENDERS), |out| Ok(serde_json::to_writer(out, &contenders)?))
+    }
+
     /// What is resumed has the contenders that it had; what isn't leaves no contender of an earlier `ab` behind.
     fn same_contenders(&self, output: &Folder) -> Result<()> {
         let [old, again] = [OLD, OLD_AGAIN].map(|name| output.join(name));

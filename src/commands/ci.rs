@@ -139,6 +139,9 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let local = Local::in_directory(&config::directory(args.selection.config.as_deref()));
     // Before anything is built: another `ci` may be using the folder.
     let output = Folder::claim(&args.output.clone().unwrap_or_else(|| local.latest()))?;
+    if args.output.is_some() {
+        ci::check_whose(output.path())?;
+    }
     // Whatever goes wrong from here on, no earlier report is taken for this measurement's.
     ci::clear(output.path(), args.resume)?;
     let ended = measure(args, local, &output, io);

@@ -14,6 +14,7 @@ mod model_files;
 mod publishing;
 mod rights;
 mod workflow;
+mod writable;
 mod yaml;
 
 use std::path::{Path, PathBuf};
@@ -53,6 +54,7 @@ pub fn examine(asked: &Asked) -> Vec<Check> {
     let mut checks = clone::checks(asked.has_token);
     checks.extend(inputs.checks());
     checks.extend(configured::checks(&selection, &suite));
+    checks.extend(writable::check(&local(&selection)));
     let sides = suite.as_ref().ok().map(|suite| sides(asked, &inputs, &selection, suite));
     if let (Ok(suite), Some(sides)) = (&suite, &sides) {
         checks.extend(measured::checks(sides, &inputs, asked.source, suite));
@@ -81,9 +83,14 @@ fn root() -> PathBuf {
     }
 }
 
+/// Where `ci` writes.
+fn local(selection: &Selection) -> Local {
+    Local::in_directory(&config::directory(selection.config.as_deref()))
+}
+
 /// What the Action would measure: as its inputs say, else the configuration.
 fn sides(asked: &Asked, inputs: &Inputs, selection: &Selection, suite: &Suite) -> Sides {
-    let cache = Local::in_directory(&config::directory(selection.config.as_deref())).builds();
+    let cache = local(selection).builds();
     let candle = inputs.path("candle").map(|path| CandleSource::Checkout { path }).or_else(|| suite.candle.clone());
     Sides::from(Said {
         head: inputs.path("head-binary"),

@@ -21,6 +21,18 @@ pub fn is_regular(path: &Path) -> Result<bool> {
     }
 }
 
+/// Refuses a directory that holds files of these names: for one that `command` didn't write, where they are somebody's.
+pub fn refuse_somebodys(directory: &Path, names: &[&str], command: &str) -> Result<()> {
+    for name in names {
+        let path = directory.join(name);
+        if is_regular(&path)? {
+            let problem = format!("{} would be overwritten, and no earlier `{command}` wrote it", path.display());
+            return Err(Error::usage(problem).hint("name another --output, or move the file away"));
+        }
+    }
+    Ok(())
+}
+
 /// Removes the file, if there is one: a regular file under one of our names, in a directory that was given for them.
 pub fn remove(path: &Path) -> Result<()> {
     if !is_regular(path)? {

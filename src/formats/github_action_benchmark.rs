@@ -2,7 +2,7 @@
 //!
 //! The input doesn't say which direction is good: the unit does, or the name of the tool that the Action is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +11,7 @@ use super::direction;
 use super::foreign_file::{ForeignFile, number_or_text};
 use super::writer::{Writer, Written, pretty};
 use super::{Format, Repeats};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::metric::Better;
 
 const TOOL: &str = "github-action-benchmark";
@@ -163,19 +163,36 @@ fn write(cells: &[Cell], only: Option<Better>) -> Result<Written> {
     let mixed = wanted().any(|cell| cell.better == Better::Lower) && wanted().any(|cell| cell.better == Better::Higher);
     let warning = "metrics of both directions are in one file, of which the Action is told one: \
                    write `customSmallerIsBetter` and `customBiggerIsBetter` apart";
+    check_names(wanted())?;
     let points: Vec<Point> = wanted().map(point).collect();
     Ok(Written { text: pretty(&points)?, warnings: mixed.then(|| warning.to_owned()).into_iter().collect() })
 }
 
+/// The Action tells points apart by their names alone: two of one name would be one line of its chart.
+fn check_names<'a>(cells: impl Iterator<Item = &'a Cell>) -> Result<()> {
+    let mut names: HashMap<String, &Cell> = HashMap::new();
+    for cell in cells {
+        if let Some(other) = names.insert(name_of(cell), cell) {
+            let [one, two] = [other, cell].map(|cell| format!("`{}` of `{}`", cell.metric, cell.case));
+            let problem = format!("{one} and {two} would have one name for {TOOL}, `{}`", name_of(cell));
+            return Err(Error::usage(problem));
+        }
+    }
+    Ok(())
+}
+
+/// A metric that is named as its unit is told by that.
+fn name_of(cell: &Cell) -> String {
+    if cell.metric == cell.unit { cell.case.clone() } else { format!("{} / {}", cell.case, cell.metric) }
+}
+
 fn point(cell: &Cell) -> Point<'_> {
-    // Points are told apart by their names; a metric that is named as its unit is told by that.
-    let name = if cell.metric == cell.unit { cell.case.clone() } else { format!("{} / {}", cell.case, cell.metric) };
     let mean = cell.mean();
     let several = cell.values.len() > 1;
     let half = cell.values.iter().map(|value| (value - mean).abs()).fold(0.0, f64::max);
     let samples: Vec<String> = cell.values.iter().map(f64::to_string).collect();
     Point {
-        name,
+        name: name_of(cell),
         unit: &cell.unit,
         value: mean,
         range: several.then(|| format!("± {half}")),

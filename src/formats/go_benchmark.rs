@@ -1,6 +1,6 @@
 //! The text of `go test -bench`: several lines of one name, as with `-count`, are samples.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::cells::{Cell, Cells, Measure};
 use super::direction;
@@ -44,8 +44,9 @@ fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
     let text = file.text();
     file.warn_of_open_end(&text, cells);
     let mut reader = Reader::default();
-    for (index, line) in text.lines().enumerate() {
-        reader.line(line, cells).map_err(|problem| file.error(&format!("line {} {problem}", index + 1)))?;
+    for (index, line) in text.split_inclusive('\n').enumerate() {
+        let read = reader.check_end(line).and_then(|()| reader.line(line.trim_end_matches('\n'), cells));
+        read.map_err(|problem| file.error(&format!("line {} {problem}", index + 1)))?;
     }
     if reader.failed {
         cells.warn(format!("{} says that its benchmarks failed: results may be missing", file.name));
@@ -59,8 +60,12 @@ struct Reader<'a> {
     package: Option<&'a str>,
     /// Directions of units, from `Unit` lines.
     better: HashMap<&'a str, Better>,
+    /// Of all results so far.
+    units: HashSet<&'a str>,
     failed: bool,
 }
+
+const CUT_OFF: &str = "is no whole result: the file looks cut off";
 
 impl<'a> Reader<'a> {
     fn line(&mut self, line: &'a str, cells: &mut Cells) -> Result<(), String> {
@@ -89,14 +94,28 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn result(&self, line: &str, cells: &mut Cells) -> Result<(), String> {
+    /// Half a unit is one as well: `MB` of `MB/s`. Where a result's line isn't ended, its unit is one that is known, and not
+    /// the start of another.
+    fn check_end(&self, line: &str) -> Result<(), String> {
+        if line.ends_with('\n') || !is_result(line) {
+            return Ok(());
+        }
+        let last = line.split_whitespace().last().unwrap_or_default();
+        let own = KNOWN.iter().map(|(unit, _)| *unit);
+        let mut known = own.chain(self.better.keys().copied()).chain(self.units.iter().copied());
+        let is_longer = |unit: &str| unit != last && unit.starts_with(last);
+        if known.clone().any(|unit| unit == last) && !known.any(is_longer) { Ok(()) } else { Err(CUT_OFF.to_owned()) }
+    }
+
+    fn result(&mut self, line: &'a str, cells: &mut Cells) -> Result<(), String> {
         let words: Vec<&str> = line.split_whitespace().collect();
         let (name, values) = (words[0], &words[2..]);
         if values.is_empty() || values.len() % 2 == 1 {
-            return Err("is no whole result: the file looks cut off".to_owned());
+            return Err(CUT_OFF.to_owned());
         }
         let case = self.package.map_or_else(|| name.to_owned(), |package| format!("{package}.{name}"));
         for pair in values.chunks_exact(2) {
+            self.units.insert(pair[1]);
             let value = pair[0].parse().map_err(|_| format!("has `{}` where a number belongs", pair[0]))?;
             match self.measure(pair[1]) {
                 Some(measure) => cells.average(&case, measure, Some(value)),

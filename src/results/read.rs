@@ -49,6 +49,10 @@ pub fn parse(name: &str, text: Vec<u8>) -> Result<Results> {
             .hint("name a file that `bench-diff run` or `bench-diff ci` wrote"));
     }
     let schema = schema_of(&text).or_else(|| schema_of(&without_bad_numbers(&text)?));
+    if schema.is_some() && is_report(&text) {
+        return Err(Error::usage(format!("{name} is a report of `bench-diff ci`, and not {what}"))
+            .hint("name the results.json beside it"));
+    }
     check_schema(name, schema.unwrap_or(SCHEMA))?;
     let parsed = match schema {
         Some(1) => from_json::<v1::Results>(name, text, what).map(v2::Results::from),
@@ -145,8 +149,19 @@ fn is_bad_number(token: &[u8]) -> bool {
 
 /// The schema that the text names. Files of ours name it first, and reading stops there.
 pub(crate) fn schema_of(text: &[u8]) -> Option<u32> {
-    struct First<'a>(&'a mut Option<u32>);
-    impl<'de> Visitor<'de> for First<'_> {
+    first_of(text, &["schema"]).and_then(|(_, schema)| schema)
+}
+
+/// Does the text have what only a report has, before what only results have? Reading stops at the first of them.
+fn is_report(text: &[u8]) -> bool {
+    first_of(text, &["hardware", "head", "cases", "settings", "sessions"])
+        .is_some_and(|(field, _)| matches!(field, "hardware" | "head"))
+}
+
+/// The first of these fields that the text has, and the number that it holds, if it does.
+fn first_of<'f>(text: &[u8], fields: &[&'f str]) -> Option<(&'f str, Option<u32>)> {
+    struct First<'a, 'f>(&'a [&'f str], &'a mut Option<(&'f str, Option<u32>)>);
+    impl<'de> Visitor<'de> for First<'_, '_> {
         type Value = ();
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -155,8 +170,9 @@ pub(crate) fn schema_of(text: &[u8]) -> Option<u32> {
 
         fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
             while let Some(key) = map.next_key::<Cow<str>>()? {
-                if key == "schema" {
-                    *self.0 = Some(map.next_value()?);
+                if let Some(field) = self.0.iter().find(|field| **field == key) {
+                    *self.1 = Some((field, None));
+                    *self.1 = Some((field, Some(map.next_value()?)));
                     return Ok(());
                 }
                 map.next_value::<IgnoredAny>()?;
@@ -166,7 +182,7 @@ pub(crate) fn schema_of(text: &[u8]) -> Option<u32> {
     }
     let mut found = None;
     // Stopping early is an error to the parser; what is wrong with the rest is told by who reads all.
-    let _ = serde_json::Deserializer::from_slice(text).deserialize_map(First(&mut found));
+    let _ = serde_json::Deserializer::from_slice(text).deserialize_map(First(fields, &mut found));
     found
 }
 

@@ -142,6 +142,18 @@ fn what_cant_be_converted_is_said() {
             &["--to", "bencher"],
             "error: `latency` of `a` would be the measure `latency`, which it has already\n",
         ),
+        (
+            br#"[{"case": "x / time", "metric": "a", "unit": "a", "better": "lower", "samples": [1]},
+                {"case": "x", "metric": "time", "unit": "ms", "better": "lower", "samples": [1]}]"#,
+            &["--to", "github-action-benchmark"],
+            "error: `a` of `x / time` and `time` of `x` would have one name for github-action-benchmark, `x / time`\n",
+        ),
+        (
+            br#"[{"case": "x / time", "metric": "a", "unit": "ms", "better": "lower", "samples": [1]},
+                {"case": "x", "metric": "time / a", "unit": "ms", "better": "lower", "samples": [1]}]"#,
+            &["--to", "customSmallerIsBetter"],
+            "error: `a` of `x / time` and `time / a` of `x` would have one name for github-action-benchmark, `x / time / a`\n",
+        ),
     ] {
         let (exit, out, err) = convert(content, flags);
         assert_eq!((exit, out.len(), err.as_str()), (usage_error(), 0, said));

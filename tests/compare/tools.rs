@@ -206,6 +206,7 @@ fn faults_of_foreign_files_in_one_sentence() {
         ("pytest-benchmark without benchmarks", r#"{"machine_info": {}, "benchmarks": []}"#.to_owned()),
         ("Go, failed", "goos: linux\n--- FAIL: BenchmarkA\nFAIL\n".to_owned()),
         ("Go, cut off", "goos: linux\nBenchmarkA 10 5 ns/op 3".to_owned()),
+        ("Go, cut off in a unit", "goos: linux\nBenchmarkA 10 5 ns/op 121 MB".to_owned()),
         ("Go, no number", "BenchmarkA 10 fast ns/op\n".to_owned()),
         ("data.js, cut off", cut("data.js", 200)),
         ("Bencher, a name twice", r#"{"a": {"latency": {"value": 1}, "latency": {"value": 2}}}"#.to_owned()),
@@ -236,6 +237,21 @@ fn a_last_line_that_doesnt_end_is_warned_of() {
         };
         assert!(warns(open) && !warns(&whole), "{name}");
     }
+}
+
+/// `MB` of `MB/s`, `n` of `ns/op`, `tok` of `tok/s`: half a unit is a unit of something else.
+#[test]
+fn a_unit_at_an_open_end_is_one_that_is_known() {
+    let whole = "goos: linux\nUnit tok/s better=higher\nBenchmarkA 10 5 ns/op 12 tok/s\nBenchmarkA 10 5 ns/op 12 tok/s";
+    let start = whole.len() - "BenchmarkA 10 5 ns/op 12 tok/s".len();
+    let files = |at: usize| Files::of_bytes(fixture("go.txt").as_slice(), &whole.as_bytes()[..at]);
+    for at in start + "BenchmarkA 10 ".len()..whole.len() {
+        let (exit, out, err) = run(&files(at), &["--fail-on", "never"]);
+        let ends_whole = whole[..at].ends_with("ns/op") || whole[..at].ends_with("ns/op ");
+        let expected = if ends_whole { SUCCESS } else { usage_error() };
+        assert_eq!(exit, expected, "{:?}: {out}{err}", &whole[start..at]);
+    }
+    assert_eq!(run(&files(whole.len()), &["--fail-on", "never"]).0, SUCCESS);
 }
 
 #[test]
