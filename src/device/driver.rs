@@ -28,6 +28,13 @@ pub struct CardId {
     pub name: String,
 }
 
+impl CardId {
+    /// As a person names it.
+    pub fn number_or_uuid(&self) -> String {
+        self.index.map_or_else(|| self.uuid.clone(), |index| index.to_string())
+    }
+}
+
 /// One card.
 pub trait Card: Send + Sync {
     /// Which card it is.

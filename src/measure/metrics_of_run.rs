@@ -64,6 +64,7 @@ impl Sampled<'_> {
         if self.generated.tokens_differ() && !self.is_sampled {
             warnings.push("the generations of one run gave different tokens".to_owned());
         }
+        warnings.extend(self.seen.unused());
         // Of a seed protocol the whole is timed, and nothing is said of gaps.
         let merged = self.generated.all().flat_map(|generation| &generation.chunks).any(|chunk| chunk.tokens > 1);
         if merged && !self.is_sampled {

@@ -49,6 +49,16 @@ impl Seen {
 }
 
 impl Seen {
+    /// A program that was given several cards may use fewer: then some show nothing of it. In one sentence.
+    pub fn unused(&self) -> Option<String> {
+        let (used, unused): (Vec<_>, Vec<_>) = self.by_card.iter().partition(|card| card.peak_bytes.is_some());
+        let names: Vec<String> = unused.iter().map(|seen| seen.card.number_or_uuid()).collect();
+        (!used.is_empty() && !unused.is_empty()).then(|| {
+            let (names, hold) = (names.join(" and "), if names.len() == 1 { "holds" } else { "hold" });
+            format!("GPU {names} {hold} nothing of the program: it uses fewer GPUs than were named")
+        })
+    }
+
     /// What the machine did, where somebody else's process did it.
     pub fn without_memory(mut self) -> Self {
         self.peak_bytes = None;
@@ -143,6 +153,19 @@ mod tests {
         assert_eq!((device.temperature_c, device.power_w), (Some(80.0), Some(800.1)));
         assert_eq!(device.throttle_reasons, ["sw_power_cap", "hw_thermal_slowdown"]);
         assert_eq!(seen.energy_j, Some(6.0));
+    }
+
+    #[test]
+    fn a_program_that_uses_fewer_cards_is_told() {
+        let holding = |index, bytes| {
+            let seen = card(1.0, 1.0, 1.0, &[]);
+            CardSeen { card: CardId { index: Some(index), ..seen.card }, peak_bytes: bytes, ..seen }
+        };
+        let unused = |cards| Seen::of(cards, None).unused();
+        assert_eq!(unused(vec![holding(0, Some(1)), holding(1, Some(1))]), None);
+        assert_eq!(unused(vec![holding(0, None), holding(1, None)]), None, "nobody tells");
+        let told = "GPU 1 and 3 hold nothing of the program: it uses fewer GPUs than were named";
+        assert_eq!(unused(vec![holding(0, Some(1)), holding(1, None), holding(3, None)]).as_deref(), Some(told));
     }
 
     #[test]
