@@ -2,7 +2,11 @@
 //!
 //! Every renderer passes foreign text through exactly one of these, at the place where it enters the output.
 
+mod runner_log;
+
 use std::fmt::Write;
+
+pub use runner_log::{Printed, RunnerLog};
 
 /// One visible line: line breaks become spaces, control, bidirectional and invisible characters become `\u{..}`.
 ///

@@ -23,6 +23,8 @@ mod doctor;
 mod engine;
 #[path = "ci/folders.rs"]
 mod folders;
+#[path = "ci/forged.rs"]
+mod forged;
 #[path = "ci/in_the_way.rs"]
 mod in_the_way;
 #[path = "ci/own_engine.rs"]

@@ -1,7 +1,9 @@
 //! The command line: parse, run the command, turn its end into an exit code.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::process::ExitCode;
 
 use anstream::AutoStream;
@@ -11,7 +13,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use crate::child::shield;
 use crate::commands;
 use crate::error::{Advice, Error, Exit, Result, sentence};
-use crate::escape;
+use crate::escape::{self, Printed, RunnerLog};
 use crate::io::{Io, Writer};
 use crate::redact::Secrets;
 
@@ -101,10 +103,12 @@ pub fn command_line() -> clap::Command {
 
 pub fn run(args: impl IntoIterator<Item = OsString>, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let secrets = Secrets::of_environment();
-    let mut err = secrets.writer(err);
+    let mut err = secrets.writer(RunnerLog::new(err, runner_reads(Printed::Annotations)));
     let parsed = Cli::command().try_get_matches_from(of_help(args));
     let prints_data = parsed.as_ref().is_ok_and(prints_data);
     let quiet = parsed.as_ref().is_ok_and(is_quiet);
+    let printed = if parsed.as_ref().is_ok_and(prints_json) { Printed::Json } else { Printed::Text };
+    let out = RunnerLog::new(out, runner_reads(printed).filter(|_| !is_a_file(&io::stdout())));
     let mut out = if prints_data { Secrets::for_data().writer(out) } else { secrets.writer(out) };
     let cli = parsed.and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = match cli.map_err(|error| error.format(&mut Cli::command())) {
@@ -136,18 +140,41 @@ fn of_help(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
 /// Is standard output for programs to read?
 fn prints_data(matches: &ArgMatches) -> bool {
     let Some((command, matches)) = matches.subcommand() else { return false };
-    let format = matches.try_get_raw("format").ok().flatten().and_then(|mut given| given.next());
+    command == "schema" || command == "convert" || is_given(matches, "format", &["json", "csv"]) || prints_data(matches)
+}
+
+/// And is it JSON?
+fn prints_json(matches: &ArgMatches) -> bool {
+    let Some((command, matches)) = matches.subcommand() else { return false };
     command == "schema"
-        || command == "convert"
-        || format.is_some_and(|format| format == "json" || format == "csv")
-        || prints_data(matches)
+        || (command == "convert" && !is_given(matches, "to", &["go"]))
+        || is_given(matches, "format", &["json"])
+        || prints_json(matches)
+}
+
+/// Does the command have that flag, and is its value one of these?
+fn is_given(matches: &ArgMatches, flag: &str, values: &[&str]) -> bool {
+    let given = matches.try_get_raw(flag).ok().flatten().and_then(|mut given| given.next());
+    given.is_some_and(|given| values.iter().any(|value| given == *value))
+}
+
+/// A runner reads what its steps print.
+fn runner_reads(printed: Printed) -> Option<Printed> {
+    commands::variable("GITHUB_ACTIONS").filter(|it| !it.is_empty()).map(|_| printed)
+}
+
+/// Nobody reads along what goes to a file.
+fn is_a_file(stream: &impl AsFd) -> bool {
+    let file = stream.as_fd().try_clone_to_owned().map(File::from);
+    file.and_then(|file| file.metadata()).is_ok_and(|metadata| metadata.is_file())
 }
 
 /// Says why, unless that is no news: a reader that wanted no more.
 fn ended(error: &Error, err: &mut Writer) -> ExitCode {
     if error.exit != Exit::ClosedPipe {
+        let (mut out, mut err) = (io::sink(), RunnerLog::new(err.raw(), runner_reads(Printed::Text)));
         // A closed stderr leaves nobody to tell.
-        let _ = tell(error, err);
+        let _ = tell(error, &mut Io::new(&mut out, &mut err).err);
     }
     error.exit.into()
 }
@@ -225,9 +252,9 @@ fn log(verbose: u8, quiet: bool, secrets: Secrets) {
         1 => tracing::Level::DEBUG,
         _ => tracing::Level::TRACE,
     };
-    let color = AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    let color = AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     // Ours only: the libraries' own logs drown them.
-    let writer = move || secrets.writer(std::io::stderr());
+    let writer = move || secrets.writer(RunnerLog::new(io::stderr(), runner_reads(Printed::Text)));
     let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color).without_time();
     // Building takes minutes: what is built is said.
     let building = if quiet { level } else { level.max(tracing::Level::INFO) };

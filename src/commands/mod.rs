@@ -37,7 +37,7 @@ use crate::error::{Error, Result};
     clippy::disallowed_methods,
     reason = "the environment is where GitHub says it, and commands are what a step runs"
 )]
-fn variable(name: &str) -> Option<String> {
+pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
