@@ -184,7 +184,7 @@ fn joined(old: &[Session], new: Vec<Session>, path: &Path) -> Result<Vec<Session
     for session in new {
         match by_id.get(session.id.as_str()) {
             None => sessions.push(session),
-            Some(known) if **known == session => {}
+            Some(known) if has_same_numbers(known, &session) => {}
             Some(_) => {
                 return Err(Error::usage(format!(
                     "{} holds the session `{}` with other numbers: one of the files was changed",
@@ -196,6 +196,11 @@ fn joined(old: &[Session], new: Vec<Session>, path: &Path) -> Result<Vec<Session
     }
     sessions.sort_by(|a, b| a.started.cmp(&b.started));
     Ok(sessions)
+}
+
+/// A session that is carried on ends anew, also where nothing was left to measure.
+fn has_same_numbers(known: &Session, session: &Session) -> bool {
+    Session { finished: known.finished.clone(), ..session.clone() } == *known
 }
 
 /// Drops sessions until the file is small enough for a repository. Returns how many.
