@@ -201,6 +201,7 @@ fn tell(args: &Args, suite: &Suite, duelled: &Duelled, output: &Folder, io: &mut
         return stopped_early(io);
     }
     let again = Again::of_ab(&args.old, &args.new, &args.flags(suite));
+    let again = again.map(|again| if args.old_once { again.with_switch("--old-once") } else { again });
     show(comparison, &Files::default().measured_again_by(again), args.format, io.out.raw()).map_err(unwritable)?;
     let place = output.path().display();
     if stopped {
@@ -303,7 +304,6 @@ impl Args {
     fn flags(&self, suite: &Suite) -> Vec<String> {
         let selection = Selection { suite: Some(suite.name.clone()), ..self.selection.clone() };
         let mut flags = selection.flags();
-        flags.extend(self.old_once.then(|| "--old-once".to_owned()));
         let mut add = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
         let path = |path: &Path| path.display().to_string();
         self.build_command.iter().for_each(|command| add("--build-command", command.clone()));

@@ -108,6 +108,13 @@ impl Again {
         Self { notes, start: vec!["ab".to_owned(), base, head], flags, in_turn: true }
     }
 
+    /// With a flag that has no value.
+    #[must_use]
+    pub fn with_switch(mut self, switch: &str) -> Self {
+        self.start.push(switch.to_owned());
+        self
+    }
+
     /// The command, and above it what it needs; with so many runs where they are given.
     pub fn command(&self, runs: Option<u32>) -> String {
         let mut flags = self.flags.clone();

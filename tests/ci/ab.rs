@@ -133,7 +133,7 @@ fn what_stays_open_says_how_to_go_on() {
     let (_, out, _) = place.ab(&few);
     let needed = out.split("needs ").nth(1).unwrap().split(' ').next().unwrap();
     let next = format!(
-        "bench-diff ab {old} {new} --suite small --context-lengths 1 --metric ttft --noise-threshold 'ttft=2%' --runs {needed}\n"
+        "bench-diff ab {old} {new} --old-once --suite small --context-lengths 1 --metric ttft --noise-threshold 'ttft=2%' --runs {needed}\n"
     );
     assert!(out.contains(&next), "{next}{out}");
 }
