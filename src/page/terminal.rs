@@ -197,8 +197,9 @@ fn keep_words(drawn: &mut comfy_table::Table, screen: Screen) {
     let longest = |column: &comfy_table::Column| -> u16 {
         let cells =
             drawn.header().into_iter().chain(drawn.row_iter()).filter_map(|row| row.cell_iter().nth(column.index));
-        let letters = |word: &str| word.chars().count();
-        let letters = cells.filter_map(|cell| cell.content().split_whitespace().map(letters).max());
+        // A kept space is a part of its word, as it is for who draws the table.
+        let words = |content: String| content.split([' ', '\n']).map(display_width).max();
+        let letters = cells.filter_map(|cell| words(cell.content()));
         letters.max().unwrap_or(0).try_into().unwrap_or(u16::MAX)
     };
     // With a space on each side.
@@ -224,7 +225,7 @@ fn draw_row(table: &Table, row: &[Cell], screen: Screen) -> String {
         drawn.add_row([comfy_table::Cell::new(format!("  {name}")), colored(cell).set_alignment(side)]);
     }
     keep_words(&mut drawn, screen);
-    format!("{}\n{}", heading.trim_fmt(), drawn.trim_fmt()).trim_end().to_owned()
+    format!("{}\n{}", heading.trim_fmt(), drawn.trim_fmt()).trim_end().replace(KEPT_SPACE, " ")
 }
 
 /// A table without rows.
@@ -326,6 +327,29 @@ mod tests {
             let text = write(&page, Screen { width: Some(width), color: false });
             assert_eq!(text.matches(NAME).count(), 2, "{width}: {text}");
             assert_eq!(text.matches("otherwise,").count(), 2, "{width}: {text}");
+        }
+    }
+
+    /// Two names that stand for a case are one word: where other columns want the room, there are fewer of these.
+    #[test]
+    fn joined_names_stay_whole() {
+        use super::super::{name, strong, unbroken};
+        let case = |id: &&str| line![strong(name(id, 80)), unbroken(" · "), name("transformers-server", 80)];
+        let why = |_: &&str| Line::from("1234.5 ± 0.12345 and more words that want room");
+        for (width, wide) in (30..120).flat_map(|width| [(width, true), (width, false)]) {
+            let columns = vec![
+                Column::left("Case", case),
+                Column::right("first", |_: &&str| "1000.5 ± 23"),
+                Column::left("", why),
+            ];
+            let table = Table { wide, ..Table::of(columns, &["1", "6144"]) };
+            let text = write(
+                &Page { body: vec![Block::Table(table)], ..Page::default() },
+                Screen { width: Some(width), color: false },
+            );
+            for whole in ["1 · transformers-server", "6144 · transformers-server"] {
+                assert!(text.contains(whole), "{width}: {text}");
+            }
         }
     }
 
