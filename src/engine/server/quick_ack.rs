@@ -40,7 +40,8 @@ fn socket_at(local: SocketAddr) -> Option<OwnedFd> {
     };
     let open = std::fs::read_dir("/proc/self/fd").ok()?;
     let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok());
-    // SAFETY: each was open when it was listed. The one that is taken stays so: its connection is being read, by this thread.
+    // SAFETY: each was open when it was listed. One that another thread closes meanwhile is only asked for its address,
+    // which fails. The one that is taken stays open: its connection is being read, by this thread.
     let mut sockets = numbers.map(|number| unsafe { BorrowedFd::borrow_raw(number) });
     sockets.find(is_it)?.try_clone_to_owned().ok()
 }
