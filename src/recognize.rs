@@ -35,8 +35,8 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
     (b"GGUF", "is a GGUF file, which can't be read yet", "use the model's safetensors"),
     (
         b"SQLite format 3\0",
-        "is an SQLite database, as EvalScope's `benchmark_data.db`, which isn't read",
-        "compare the `speed_benchmark.json` beside it, or write its rows as samples (docs/formats.md says how)",
+        "is an SQLite database, as EvalScope's `benchmark_data.db`, which only `bench-diff compare` reads",
+        "compare it with another one of its kind",
     ),
     (b"<!DOCTYPE html", "is a web page, not the file", LOOK),
     (b"<html", "is a web page, not the file", LOOK),

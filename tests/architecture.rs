@@ -86,6 +86,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("candle_nn", &["engine"]),
     ("candle_transformers", &["engine"]),
     ("reqwest", &["engine", "hub"]),
+    ("rusqlite", &["formats"]),
     ("nvml_wrapper", &["device"]),
     ("octocrab", &["github"]),
     ("saphyr_parser", &["doctor"]),

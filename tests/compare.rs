@@ -19,6 +19,8 @@ mod convert;
 mod differences;
 #[path = "compare/equal_builds.rs"]
 mod equal_builds;
+#[path = "compare/evalscope_db.rs"]
+mod evalscope_db;
 #[path = "compare/files.rs"]
 mod files;
 #[path = "compare/foreign.rs"]

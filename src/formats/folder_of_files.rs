@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::cells::{Cells, Reading};
 use super::foreign_file::ForeignFile;
-use super::{Format, criterion, recognize};
+use super::{Format, criterion, evalscope_db, recognize};
 use crate::error::{Error, Result};
 
 /// Folders further down aren't looked into, ...
@@ -21,9 +21,19 @@ pub fn read_folder(
     from: Option<&'static Format>,
     read: impl Fn(&Path) -> Result<Vec<u8>>,
 ) -> Result<Reading> {
-    let mut samples = files_in(folder, MOST_LEVELS)?;
-    samples.retain(|file| file.ends_with(SAMPLE));
-    if samples.is_empty() { of_one_format(folder, from, read) } else { of_criterion(folder, &samples, read) }
+    let (samples, below): (Vec<_>, Vec<_>) =
+        files_in(folder, MOST_LEVELS)?.into_iter().partition(|file| file.ends_with(SAMPLE));
+    if samples.is_empty() {
+        of_one_format(folder, from, &such_as(&below), read)
+    } else {
+        of_criterion(folder, &samples, read)
+    }
+}
+
+/// What a person may have meant who names the folder of EvalScope's outputs.
+fn such_as(files: &[PathBuf]) -> String {
+    let database = files.iter().find(|file| file.ends_with(evalscope_db::FILE_NAME));
+    database.map_or_else(String::new, |file| format!(", such as {}", file.display()))
 }
 
 /// A benchmark's folder is its name.
@@ -43,6 +53,7 @@ fn of_criterion(folder: &Path, samples: &[PathBuf], read: impl Fn(&Path) -> Resu
 fn of_one_format(
     folder: &Path,
     from: Option<&'static Format>,
+    such_as: &str,
     read: impl Fn(&Path) -> Result<Vec<u8>>,
 ) -> Result<Reading> {
     let (name, mut cells) = (folder.display().to_string(), Cells::default());
@@ -53,7 +64,9 @@ fn of_one_format(
         match found {
             Some(known) if from.is_none() && known.name != format.name => {
                 let problem = format!("{name} has files of {} and of {}", known.tool, format.tool);
-                return Err(Error::usage(problem).hint("name one of its files, or choose with `--from`"));
+                return Err(
+                    Error::usage(problem).hint(format!("name one of its files{such_as}, or choose with `--from`"))
+                );
             }
             Some(known) if known.name != format.name => continue,
             _ => found = Some(format),
@@ -62,7 +75,8 @@ fn of_one_format(
     }
     match found {
         Some(format) => format.finish(&name, cells),
-        None => Err(Error::usage(format!("{name} is a folder without files that can be compared")).hint("name a file")),
+        None => Err(Error::usage(format!("{name} is a folder without files that can be compared"))
+            .hint(format!("name a file{such_as}"))),
     }
 }
 

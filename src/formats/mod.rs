@@ -10,6 +10,7 @@ mod comma_table;
 mod criterion;
 mod direction;
 mod evalscope;
+mod evalscope_db;
 mod flat;
 mod folder_of_files;
 mod foreign_file;
@@ -22,6 +23,7 @@ mod look;
 mod pytest_benchmark;
 mod qwen_csv;
 mod sglang;
+mod sqlite;
 mod vllm_latency;
 mod vllm_serve;
 mod vllm_throughput;
@@ -78,6 +80,7 @@ pub const FORMATS: &[Format] = &[
     github_action_benchmark::SMALLER,
     github_action_benchmark::BIGGER,
     evalscope::FORMAT,
+    evalscope_db::FORMAT,
     qwen_csv::FORMAT,
     bencher::FORMAT,
 ];

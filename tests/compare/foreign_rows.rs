@@ -1,7 +1,7 @@
 //! What the files of other tools in `tests/fixtures/formats/` hold.
 
 /// Each file, and what its rows must be: case, metric, number of values, mean, unit, better. An `avg` has no samples.
-pub const FORMATS: [(&str, &[&str]); 22] = [
+pub const FORMATS: [(&str, &[&str]); 24] = [
     (
         "llama-bench.json",
         &[
@@ -173,6 +173,30 @@ pub const FORMATS: [(&str, &[&str]); 22] = [
             "context 1 | speed | avg 45.5 tok/s | higher",
             "context 1 | allocated_memory | avg 14.92 GiB | lower",
             "context 6144 | speed | avg 40.25 tok/s | higher",
+        ],
+    ),
+    (
+        "evalscope-0.7.2.db",
+        &[
+            "context 1 | speed | 2 x 77 tok/s | higher",
+            "context 1 | ttft | 2 x 117.5 ms | lower",
+            "context 1 | tpot | 2 x 10 ms | lower",
+            "context 1 | allocated_memory | 2 x 1.5 GiB | lower",
+            "context 6144 | speed | 2 x 66 tok/s | higher",
+            "context 6144 | ttft | 2 x 402.5 ms | lower",
+            "context 6144 | tpot | 2 x 5 ms | lower",
+            "context 6144 | allocated_memory | 2 x 1.5 GiB | lower",
+        ],
+    ),
+    (
+        "evalscope-1.14.1.db",
+        &[
+            "context 1 | speed | 2 x 77 tok/s | higher",
+            "context 1 | ttft | 2 x 117.5 ms | lower",
+            "context 1 | tpot | 2 x 10 ms | lower",
+            "context 6144 | speed | 2 x 66 tok/s | higher",
+            "context 6144 | ttft | 2 x 402.5 ms | lower",
+            "context 6144 | tpot | 2 x 5 ms | lower",
         ],
     ),
     (
