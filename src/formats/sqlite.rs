@@ -40,7 +40,11 @@ impl<'a> Database<'a> {
     pub fn open(file: &'a ForeignFile<'a>) -> Result<Self> {
         if let Some(beside) = unfinished(file.name) {
             let problem = format!("{} is written still, or was never finished: {beside} holds the rest", file.name);
-            return Err(Error::usage(problem).hint(format!("wait until {} has ended", file.tool)));
+            let hint = format!(
+                "wait until {} has ended; if it was stopped, opening it once with `sqlite3` settles it",
+                file.tool
+            );
+            return Err(Error::usage(problem).hint(hint));
         }
         if is_cut_off(file.text) {
             return Err(Error::usage(format!("{} of {} ends in the middle: it looks cut off", file.name, file.tool)));
