@@ -114,6 +114,7 @@ fn whatever_isnt_evalscopes_ends_in_one_sentence() {
         ("noise", [b"SQLite format 3\0".as_slice(), &[0xff; 4000]].concat()),
         ("a page in a circle", circle()),
         ("a page of zeros", zeroed()),
+        ("rows of nothing", nothing()),
         ("text of numbers", answers("UPDATE result SET latency = 'x', prompt_tokens = 'y'")),
     ];
     let mut said = String::new();
@@ -133,6 +134,16 @@ fn circle() -> Vec<u8> {
     assert_eq!(file[root], 5, "it leads to others");
     file[root + 8..root + 12].copy_from_slice(&2u32.to_be_bytes());
     file
+}
+
+/// Rows of a few bytes, which columns that were added later make long.
+fn nothing() -> Vec<u8> {
+    let columns = RESULT.split_once('(').unwrap().1.trim_end_matches(");").split(',').skip(1).map(str::to_owned);
+    let more = columns.chain((0..80).map(|i| format!("c{i} REAL")));
+    let added: String = more.map(|column| format!("ALTER TABLE result ADD COLUMN {column};")).collect();
+    let rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30000)
+        INSERT INTO result SELECT NULL FROM n;";
+    database(&format!("CREATE TABLE result(request TEXT); {rows} {added}"))
 }
 
 fn zeroed() -> Vec<u8> {
