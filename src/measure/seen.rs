@@ -166,7 +166,10 @@ mod tests {
         assert_eq!(unused(vec![holding(0, Some(1)), holding(1, Some(1))]), None);
         assert_eq!(unused(vec![holding(0, None), holding(1, None)]), None, "nobody tells");
         let told = "GPU 1 and 3 hold nothing of the program: it uses fewer GPUs than were named";
-        assert_eq!(unused(vec![holding(0, Some(1)), holding(1, Some(0)), holding(2, None), holding(3, Some(0))]).as_deref(), Some(told));
+        assert_eq!(
+            unused(vec![holding(0, Some(1)), holding(1, Some(0)), holding(2, None), holding(3, Some(0))]).as_deref(),
+            Some(told)
+        );
     }
 
     #[test]

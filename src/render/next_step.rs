@@ -1,7 +1,7 @@
 //! What to do now.
 
 use super::reproduce::Again;
-use super::{SENTENCE, calibration, caveat_lines};
+use super::{SENTENCE, calibration, caveat_lines, other_work};
 use crate::compare::{Comparison, NoteKind, Outlook, ReasonCode, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Block, Line, command, foreign, line};
@@ -37,6 +37,8 @@ impl Step {
 pub fn of_comparison(comparison: &Comparison, again: Option<&Again>) -> Vec<Block> {
     let step: Option<Step> = if noted(comparison, NoteKind::FellBack) {
         Some(FELL_BACK.into())
+    } else if other_work::applies(comparison) {
+        Some(other_work::step().into())
     } else if comparison.counts.not_comparable > 0 {
         Some(same_conditions(again).into())
     } else if let Some(step) = untestable(comparison) {
@@ -110,6 +112,12 @@ pub fn of_pull_request(report: &Report, accepted: bool) -> Vec<Block> {
         Answer::Failed { .. } => {
             "find out why in the run's log, and run it again; until then nothing is known about this commit.".into()
         }
+        Answer::FirstRun { .. } if report.is_local() => line![
+            "run this again after a change: it is measured beside this build. For pull requests, commit a baseline: ",
+            update(),
+            "."
+        ]
+        .into(),
         Answer::FirstRun { .. } => line![
             "commit a baseline, and the next pull request is compared with it: download ",
             command("results.json"),
@@ -134,6 +142,9 @@ fn of_change(report: &Report, comparison: &Comparison, accepted: bool, again: &A
         .into();
     }
     if counts.regressed > 0 {
+        if report.is_local() {
+            return "find the cause.".into();
+        }
         return line![
             "find the cause, or, if it is worth it, a maintainer comments ",
             command("bench-accept: <reason>"),
@@ -149,6 +160,15 @@ fn of_change(report: &Report, comparison: &Comparison, accepted: bool, again: &A
     }
     if noted(comparison, NoteKind::OutputChanged) {
         return "check that the changed output is intended: the same input gave other tokens than before.".into();
+    }
+    if other_work::applies(comparison) {
+        return match report.is_local() {
+            true => other_work::step().into(),
+            false if accepted => {
+                line!["nothing: it is accepted. After merging, start the baseline anew with ", replace(), "."].into()
+            }
+            false => other_work::step_of_pull_request(replace()).into(),
+        };
     }
     if counts.not_comparable > 0 {
         // A baseline with other settings takes no sessions.
