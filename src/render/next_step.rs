@@ -133,24 +133,8 @@ pub fn of_pull_request(report: &Report, accepted: bool) -> Vec<Block> {
 
 fn of_change(report: &Report, comparison: &Comparison, accepted: bool, again: &Again) -> Step {
     let counts = comparison.counts;
-    if counts.regressed > 0 && accepted {
-        return line![
-            "nothing: the regression is accepted for this pull request. After merging, start the baseline anew with ",
-            replace(),
-            "."
-        ]
-        .into();
-    }
     if counts.regressed > 0 {
-        if report.is_local() {
-            return "find the cause.".into();
-        }
-        return line![
-            "find the cause, or, if it is worth it, a maintainer comments ",
-            command("bench-accept: <reason>"),
-            " and re-runs the check."
-        ]
-        .into();
+        return of_regression(report, accepted).into();
     }
     if noted(comparison, NoteKind::Failed) || noted(comparison, NoteKind::Missing) {
         return "see above why cases gave no numbers: they are not covered by this verdict.".into();
@@ -162,13 +146,7 @@ fn of_change(report: &Report, comparison: &Comparison, accepted: bool, again: &A
         return "check that the changed output is intended: the same input gave other tokens than before.".into();
     }
     if other_work::applies(comparison) {
-        return match report.is_local() {
-            true => other_work::step().into(),
-            false if accepted => {
-                line!["nothing: it is accepted. After merging, start the baseline anew with ", replace(), "."].into()
-            }
-            false => other_work::step_of_pull_request(replace()).into(),
-        };
+        return of_other_work(report, accepted).into();
     }
     if counts.not_comparable > 0 {
         // A baseline with other settings takes no sessions.
@@ -189,6 +167,34 @@ fn of_change(report: &Report, comparison: &Comparison, accepted: bool, again: &A
         (0, 0) => "nothing to do.".into(),
         (0, _) => line!["after merging, keep the gain: ", replace(), "."].into(),
         _ => "see above what would settle the inconclusive rows.".into(),
+    }
+}
+
+fn of_regression(report: &Report, accepted: bool) -> Line {
+    if accepted {
+        return line![
+            "nothing: the regression is accepted for this pull request. After merging, start the baseline anew with ",
+            replace(),
+            "."
+        ];
+    }
+    if report.is_local() {
+        return "find the cause.".into();
+    }
+    line![
+        "find the cause, or, if it is worth it, a maintainer comments ",
+        command("bench-accept: <reason>"),
+        " and re-runs the check."
+    ]
+}
+
+fn of_other_work(report: &Report, accepted: bool) -> Line {
+    match report.is_local() {
+        true => other_work::step(),
+        false if accepted => {
+            line!["nothing: it is accepted. After merging, start the baseline anew with ", replace(), "."]
+        }
+        false => other_work::step_of_pull_request(replace()),
     }
 }
 
