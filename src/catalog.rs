@@ -40,12 +40,14 @@ pub struct Entry {
     /// Whether any does; absent where that can't be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fits: Option<bool>,
+    /// The hub that it is downloaded from.
+    pub hub: HubName,
     /// What is in the hubs' caches.
     pub cached: Vec<Held>,
 }
 
-/// Of all models, for that device.
-pub fn catalog(device: Option<Capacity>) -> Catalog {
+/// Of all models, for that device; `hub` says which hub has the model of an id.
+pub fn catalog(device: Option<Capacity>, hub: impl Fn(&str) -> HubName) -> Catalog {
     let entry = |model: &Model| {
         let fit = fit(model, device.as_ref());
         Entry {
@@ -55,6 +57,7 @@ pub fn catalog(device: Option<Capacity>) -> Catalog {
             download_bytes: model.checkpoint_bytes(),
             longest_context: if let Fit::UpTo(context) = fit { Some(context) } else { None },
             fits: (!matches!(fit, Fit::Unknown)).then_some(matches!(fit, Fit::UpTo(_))),
+            hub: hub(&model.id),
             cached: cached(&model.id),
         }
     };

@@ -110,10 +110,12 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
         let needs = needs(model, &device).map_err(|error| Error::of(Exit::Usage, error))?;
         let planned: Vec<_> =
             model.cases.iter().zip(&needs).map(|(case, needs)| plan_case(case, needs, suite, &device)).collect();
-        let running = || planned.iter().filter(|case| case.failure.is_none());
-        if running().next().is_some() {
-            let load = START_SECONDS + needs[0].load_seconds;
-            seconds += f64::from(suite.settings.runs) * (load + running().filter_map(|case| case.seconds).sum::<f64>());
+        let running: Vec<&PlannedCase> = planned.iter().filter(|case| case.failure.is_none()).collect();
+        if !running.is_empty() {
+            let processes = running.len().div_ceil(model.spec.cases_of_process(running.len()));
+            let load = processes as f64 * (START_SECONDS + needs[0].load_seconds);
+            let measured: f64 = running.iter().filter_map(|case| case.seconds).sum();
+            seconds += f64::from(suite.settings.runs) * (load + measured);
         }
         cases.extend(planned);
     }

@@ -19,6 +19,8 @@ mod children;
 mod confirm;
 #[path = "ci/doctor.rs"]
 mod doctor;
+#[path = "ci/doctor_servers.rs"]
+mod doctor_servers;
 #[path = "ci/engine.rs"]
 mod engine;
 #[path = "ci/folders.rs"]
@@ -27,6 +29,8 @@ mod folders;
 mod forged;
 #[path = "ci/in_the_way.rs"]
 mod in_the_way;
+#[path = "ci/other_work.rs"]
+mod other_work;
 #[path = "ci/own_engine.rs"]
 mod own_engine;
 #[path = "ci/pages.rs"]
@@ -39,6 +43,8 @@ mod resume;
 mod shims;
 #[path = "ci/terminal.rs"]
 mod terminal;
+#[path = "ci/unconfigured.rs"]
+mod unconfigured;
 #[path = "ci/unjudged.rs"]
 mod unjudged;
 

@@ -334,10 +334,10 @@ fn what_is_open_says_why_for_programs() {
     assert_eq!((row.unconfirmed, &row.reason_code), (true, &Some(ReasonCode::Unconfirmed.into())), "measured apart");
 }
 
-/// base, head (MiB), verdict: disjoint ranges, at least 64 MiB, 1%, and twice the spread apart.
+/// base, head (MiB), verdict: disjoint ranges, at least 64 MiB (or 12.5%), 1%, and twice the spread apart.
 #[test]
 fn memory_is_compared_by_ranges() {
-    let table: [(&[f64], &[f64], Verdict, ReasonCode); 11] = [
+    let table: [(&[f64], &[f64], Verdict, ReasonCode); 15] = [
         (&[8000.0, 8000.0], &[8100.0, 8100.0], Verdict::Regressed, ReasonCode::BeyondSpread),
         (&[8100.0, 8100.0], &[8000.0, 8000.0], Verdict::Improved, ReasonCode::BeyondSpread),
         // 65 MiB is more than 64, but not 1% of 8000.
@@ -354,6 +354,11 @@ fn memory_is_compared_by_ranges() {
         // Ranges that overlap and span 64 MiB.
         (&[2000.0, 2060.0], &[2050.0, 2064.0], Verdict::Inconclusive, ReasonCode::RunsOverlap),
         (&[8000.0], &[9000.0], Verdict::Inconclusive, ReasonCode::SingleRuns),
+        // Of little memory, allocators round little.
+        (&[20.0, 20.0], &[40.0, 40.0], Verdict::Regressed, ReasonCode::BeyondSpread),
+        (&[20.0, 20.2], &[17.0, 17.1], Verdict::Improved, ReasonCode::BeyondSpread),
+        (&[20.0, 20.0], &[21.9, 21.9], Verdict::Unchanged, ReasonCode::RunsWithinThreshold),
+        (&[300.0, 300.0], &[340.0, 340.0], Verdict::Regressed, ReasonCode::BeyondSpread),
     ];
     for (base, head, verdict, why) in table {
         let files = Files::new(

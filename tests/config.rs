@@ -4,6 +4,8 @@
 
 #[path = "config/problems.rs"]
 mod problems;
+#[path = "config/seed_plan.rs"]
+mod seed_plan;
 
 use std::path::Path;
 use std::process::Command;

@@ -25,6 +25,8 @@ pub struct SuiteChanges {
     pub thresholds: Option<Thresholds>,
     /// How often it is measured at least: with fewer runs, nothing could be told.
     pub least_runs: u32,
+    /// The base says nothing of all that.
+    pub base_is_unconfigured: bool,
 }
 
 impl SuiteChanges {
@@ -37,7 +39,8 @@ impl SuiteChanges {
         changes.extend(taken_out.iter().map(|id| change("case", id, "none")));
         changes.extend(judged_differently(&base.thresholds, &head.thresholds));
         changes.truncate(MOST);
-        Self { changes, taken_out, thresholds: Some(base.thresholds.clone()), least_runs: base.settings.runs }
+        let thresholds = Some(base.thresholds.clone());
+        Self { changes, taken_out, thresholds, least_runs: base.settings.runs, base_is_unconfigured: false }
     }
 
     /// Another suite is measured than the base's. It is judged as the base judges it, where `known` is the base's suite of that
@@ -51,6 +54,13 @@ impl SuiteChanges {
     /// A suite that the base doesn't have, in no other's place.
     pub fn new_in_head(thresholds: &Thresholds, head: &Suite) -> Self {
         Self::judged_by(thresholds, head).naming("none", head)
+    }
+
+    /// The base has no configuration. A pull request that brings one chooses as little by what it is judged as any other.
+    pub fn of_unconfigured_base(thresholds: &Thresholds, least_runs: u32, head: &Suite) -> Self {
+        let judged = Self { least_runs, base_is_unconfigured: true, ..Self::judged_by(thresholds, head) };
+        let fewer = runs_changed(least_runs, head.settings.runs).filter(|change| change.overruled);
+        Self { changes: fewer.into_iter().chain(judged.changes).take(MOST).collect(), ..judged }
     }
 
     fn judged_by(thresholds: &Thresholds, head: &Suite) -> Self {
@@ -71,10 +81,7 @@ fn change(setting: &str, base: &str, head: &str) -> SuiteChange {
 }
 
 fn measured_differently(base: &Suite, head: &Suite) -> Vec<SuiteChange> {
-    let runs = [base, head].map(|suite| suite.settings.runs);
-    let fewer =
-        SuiteChange { overruled: runs[1] < runs[0], ..change("runs", &runs[0].to_string(), &runs[1].to_string()) };
-    let mut found: Vec<SuiteChange> = (runs[0] != runs[1]).then_some(fewer).into_iter().collect();
+    let mut found: Vec<SuiteChange> = runs_changed(base.settings.runs, head.settings.runs).into_iter().collect();
     let said = |it: Difference| change(&it.field, &it.base, &it.head);
     found.extend(compare::settings_differences(&base.settings, &head.settings).into_iter().map(said));
     found.extend(started_differently(base, head));
@@ -87,6 +94,12 @@ fn measured_differently(base: &Suite, head: &Suite) -> Vec<SuiteChange> {
         }
     }
     found
+}
+
+/// Fewer runs than the base's aren't the pull request's to choose.
+fn runs_changed(base: u32, head: u32) -> Option<SuiteChange> {
+    let changed = change("runs", &base.to_string(), &head.to_string());
+    (base != head).then_some(SuiteChange { overruled: head < base, ..changed })
 }
 
 /// How programs of their own are started and built.

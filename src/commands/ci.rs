@@ -24,8 +24,6 @@ use crate::page::terminal;
 use crate::plan::{self, Plan};
 use crate::programs::{OwnEngines, Source};
 use crate::publish::publish;
-use crate::render::comparison::Files;
-use crate::render::reproduce::Again;
 use crate::report::{Caveats, Origin, Report};
 use crate::results::Program;
 use crate::{progress, render};
@@ -383,16 +381,6 @@ fn tell(args: &Args, report: &Report, io: &mut Io) -> Result<Exit> {
 }
 
 fn table(report: &Report) -> String {
-    let numbers = || terminal::for_stdout(&render::run::page(&report.head));
-    match (report.comparison(), report.calibration()) {
-        (Some(comparison), _) => {
-            let labels = [report.base().and_then(|base| base.label.as_ref()), report.head.label.as_ref()];
-            let files = Files::labelled(labels).measured_again_by(Again::of_report(report));
-            terminal::for_stdout(&render::comparison::page(comparison, &files))
-        }
-        (None, Some(calibration)) => {
-            format!("{}\n{}", numbers(), terminal::for_stdout(&render::calibration::page(&calibration)))
-        }
-        (None, None) => numbers(),
-    }
+    let pages: Vec<String> = render::report_tables::pages(report).iter().map(terminal::for_stdout).collect();
+    pages.join("\n")
 }

@@ -18,8 +18,9 @@ use crate::render;
 /// Say what would be measured here, against what, with which rights, and what is missing
 ///
 /// Looks at this repository and this machine: the configuration, what would be measured and whether anything of the
-/// repository is in it, the base and the baseline, the device, the models, and the rights of the workflow's jobs. It runs
-/// nothing of the repository, downloads nothing and writes nothing.
+/// repository is in it, the base and the baseline, the device, the models, the servers, and the rights of the workflow's jobs.
+/// It runs nothing of the repository, downloads nothing and writes nothing; of a server that the suite names it only asks
+/// whether it is there.
 ///
 /// Exit code 1 if something needed is missing.
 #[derive(Debug, clap::Args)]

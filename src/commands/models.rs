@@ -1,9 +1,12 @@
 //! `bench-diff models`
 
+use std::path::PathBuf;
+
 use super::format::Format;
 use super::pull;
 use crate::case::DeviceKind;
 use crate::catalog::catalog;
+use crate::config;
 use crate::device::{Capacity, GpuList, Gpus, Machine};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
@@ -21,6 +24,10 @@ pub struct Args {
     /// Say what fits a GPU with this much memory, in GiB [default: that of this machine's first GPU]
     #[arg(long, value_name = "GIB")]
     device_memory: Option<f64>,
+    /// Configuration file: its `hub` is the one that models are downloaded from [default: bench-diff.toml here or in a parent
+    /// directory]
+    #[arg(long, value_name = "FILE", env = "BENCH_DIFF_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
     /// How to print the list
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -40,7 +47,8 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     if let Some(Command::Pull(args)) = &args.command {
         return pull::run(args, io);
     }
-    let catalog = catalog(device(args.device_memory)?);
+    let config = config::load(args.config.as_deref())?;
+    let catalog = catalog(device(args.device_memory)?, |id| config.hub_of(id));
     match args.format {
         Format::Table => io.out.text(&terminal::for_stdout(&render::models_table::page(&catalog)))?,
         Format::Json => io.out.json(&catalog)?,

@@ -1,7 +1,10 @@
 //! `bench-diff models pull`
 
+use std::path::PathBuf;
+
 use super::pull_progress::Shown;
 use crate::child::Stop;
+use crate::config;
 use crate::error::{Error, Exit, Result};
 use crate::flags;
 use crate::hub::{self, Fault, HubError, HubName, ModelId, Selection};
@@ -17,9 +20,13 @@ pub struct Args {
     /// Ids of models; `Qwen/` may be left out
     #[arg(required = true, value_name = "ID")]
     models: Vec<String>,
-    /// Which hub to download from, and whose cache to use
-    #[arg(long, default_value_t, value_parser = flags::word::<HubName>())]
-    hub: HubName,
+    /// Which hub to download from, and whose cache to use [default: `hub` of the configuration file, of the model or above it;
+    /// else huggingface]
+    #[arg(long, value_parser = flags::word::<HubName>())]
+    hub: Option<HubName>,
+    /// Configuration file [default: bench-diff.toml here or in a parent directory]
+    #[arg(long, value_name = "FILE", env = "BENCH_DIFF_CONFIG", hide_env_values = true)]
+    config: Option<PathBuf>,
     /// Branch, tag or commit [default: main, or ModelScope's master]
     #[arg(long)]
     revision: Option<String>,
@@ -39,15 +46,25 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         [] => Selection::Model,
         patterns => Selection::Matching(patterns.to_vec()),
     };
+    let hubs = hubs(args, &ids)?;
     let stop = Stop::on_signals();
-    for model in &ids {
+    for (model, hub) in ids.iter().zip(hubs) {
         let mut shown = Shown::new(model, stop, &mut io.err);
-        let snapshot = hub::pull(args.hub, model, args.revision.as_deref(), &wanted, &mut shown);
+        let snapshot = hub::pull(hub, model, args.revision.as_deref(), &wanted, &mut shown);
         shown.end();
         let snapshot = snapshot.map_err(failed)?;
         writeln!(io.out, "{model} is in {}", snapshot.directory.display())?;
     }
     Ok(Exit::Success)
+}
+
+/// Which hub has each: who says it by a flag needs no file.
+fn hubs(args: &Args, ids: &[ModelId]) -> Result<Vec<HubName>> {
+    if let Some(hub) = args.hub {
+        return Ok(vec![hub; ids.len()]);
+    }
+    let config = config::load(args.config.as_deref())?;
+    Ok(ids.iter().map(|id| config.hub_of(&id.to_string())).collect())
 }
 
 /// One of the collection, or anything else that looks like an id.

@@ -4,11 +4,13 @@
 use super::finding::Reading;
 use super::pair::Pair;
 use crate::metric::{Better, Kind, MetricName};
-use crate::stats;
+use crate::stats::{self, Share};
 use crate::unit;
 
-/// Allocators hand out and return blocks of up to this size.
+/// Allocators hand out and return blocks of up to this size, ...
 pub const GRANULARITY_MIB: f64 = 64.0;
+/// ... and smaller ones to who holds little: no more than this share of it.
+pub const GRANULARITY_SHARE: Share = Share::new(0.125);
 
 struct Range {
     min: f64,
@@ -26,18 +28,26 @@ impl Range {
     }
 }
 
-/// By allocators. A size that somebody else measured need not be.
-pub(super) fn is_rounded(metric: &MetricName) -> bool {
-    metric.known().is_some()
+/// What allocators round of so much memory, in its unit. A size that somebody else measured need not be rounded.
+pub(super) fn granularity(metric: &MetricName, kind: Kind, unit: &str, bulk: f64) -> f64 {
+    match metric.known().filter(|_| kind == Kind::Memory) {
+        Some(_) => (GRANULARITY_MIB * mib(unit)).min(GRANULARITY_SHARE.get() * bulk),
+        None => 0.0,
+    }
+}
+
+/// So little memory that what allocators round is a share of it.
+pub(super) fn is_little(unit: &str, bulk: f64) -> bool {
+    GRANULARITY_SHARE.get() * bulk < GRANULARITY_MIB * mib(unit)
 }
 
 /// Both sides must hold values.
 pub(super) fn judge(pair: &Pair) -> Reading {
     let [of_base, of_head] = pair.values();
     let (base, head) = (Range::of(&of_base), Range::of(&of_head));
-    let relative = pair.noise_threshold.get() * stats::mean(&of_base).unwrap_or_default();
-    let granularity =
-        if pair.kind == Kind::Memory && is_rounded(pair.metric) { GRANULARITY_MIB * mib(pair.unit) } else { 0.0 };
+    let bulk = stats::mean(&of_base).unwrap_or_default();
+    let relative = pair.noise_threshold.get() * bulk;
+    let granularity = granularity(pair.metric, pair.kind, pair.unit, bulk);
     // Positive where the ranges are disjoint.
     let gap = (head.min - base.max).max(base.min - head.max);
     if gap >= granularity && gap >= relative && gap > 2.0 * base.spread().max(head.spread()) {

@@ -50,7 +50,7 @@ pub use failing::Failing;
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 pub use learned::Learned;
 pub use load::{Content, load, load_all, read};
-pub use memory_rule::GRANULARITY_MIB;
+pub use memory_rule::{GRANULARITY_MIB, GRANULARITY_SHARE};
 pub use mismatch::{case_differences, obstacles, settings_differences};
 pub use outlook::Outlook;
 pub use reason::{Doubt, MAX_RUNS, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable, in_turn};

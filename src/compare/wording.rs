@@ -1,6 +1,6 @@
 //! How changes are said, and why a verdict is what it is: the only place with these sentences.
 
-use super::memory_rule::{GRANULARITY_MIB, is_rounded};
+use super::memory_rule::{GRANULARITY_MIB, GRANULARITY_SHARE, is_little};
 use super::reason::MAX_RUNS;
 use super::{
     Conclusion, Doubt, Finding, LikeItself, Mismatch, Open, Reading, Row, Settling, Sides, Summary, Unconfirmed,
@@ -157,16 +157,26 @@ pub fn advice(settling: Settling) -> String {
 
 fn reading(row: &Row, reading: Reading) -> String {
     let words = row.change_in_words().unwrap_or_else(|| "another amount".to_owned());
-    let threshold = percent(row.cell.noise_threshold);
-    let floor = match is_rounded(&row.cell.metric) {
-        true => format!("{GRANULARITY_MIB} MiB or {threshold}"),
-        false => threshold.to_string(),
-    };
+    let floor = floor(row);
     match reading {
         Reading::Worse | Reading::Better => format!("{words}, beyond the spread of the runs and {floor}"),
         Reading::Unchanged => format!("every run within {floor}"),
         Reading::SameProgram => SAME_PROGRAM.to_owned(),
         Reading::Unclear => format!("{words}: not all runs are within {floor}, but base and head overlap or are close"),
+    }
+}
+
+/// From where on a change of memory counts.
+fn floor(row: &Row) -> String {
+    let threshold = row.cell.noise_threshold;
+    let is_rounded = row.cell.metric.known().is_some();
+    match row.sides.base.filter(|_| is_rounded) {
+        None => percent(threshold).to_string(),
+        Some(base) if !is_little(&row.cell.unit, base.mean) => {
+            format!("{GRANULARITY_MIB} MiB or {}", percent(threshold))
+        }
+        Some(_) if threshold > GRANULARITY_SHARE => percent(threshold).to_string(),
+        Some(_) => percent(GRANULARITY_SHARE).to_string(),
     }
 }
 

@@ -19,8 +19,9 @@ pub use plain_name::is_plain_name;
 
 use crate::case::{Case, DeviceKind};
 use crate::device::{Gpus, Machine};
-use crate::engine::{ModelSpec, Refusal};
+use crate::engine::{ModelSpec, Refusal, server};
 use crate::error::{Error, Result};
+use crate::hub::HubName;
 use crate::results::Settings;
 use crate::suggest;
 use crate::thresholds::Thresholds;
@@ -44,6 +45,8 @@ pub struct Config {
     pub suites: Vec<Suite>,
     /// The file it came from; `None` for the built-in configuration.
     pub path: Option<PathBuf>,
+    /// The hub of models that no suite names.
+    pub hub: HubName,
     /// By suite, why it can't be measured by this build.
     refusals: BTreeMap<String, Problems>,
 }
@@ -113,6 +116,11 @@ impl Suite {
         self.models.iter().any(|model| of_others(&model.spec.engine))
     }
 
+    /// Some of its models run on this machine, and not on servers that were there before.
+    pub fn runs_here(&self) -> bool {
+        self.models.iter().any(|model| !server::runs_already(&model.spec))
+    }
+
     /// Those of all models.
     pub fn cases(&self) -> impl Iterator<Item = &Case> {
         self.models.iter().flat_map(|model| &model.cases)
@@ -162,7 +170,8 @@ impl Config {
                 if problems.is_empty() {
                     let of_suite = |(name, refusals)| (name, source.problems(refusals));
                     let refusals = resolved.refusals.into_iter().map(of_suite).collect();
-                    return Ok(Self { suites: resolved.suites, path: None, refusals });
+                    let hub = file.settings.model.hub.unwrap_or_default();
+                    return Ok(Self { suites: resolved.suites, path: None, hub, refusals });
                 }
                 // All at one look.
                 problems.extend(resolved.refusals.into_values().flatten());
@@ -174,6 +183,13 @@ impl Config {
             }
             Err(_) => Err(source.error(problems)),
         }
+    }
+
+    /// The hub that has a model, by its id: as the first suite that measures it says.
+    pub fn hub_of(&self, id: &str) -> HubName {
+        let models = self.suites.iter().flat_map(|suite| &suite.models);
+        let mut specs = models.map(|model| &model.spec).filter(|spec| spec.directory.is_none());
+        specs.find(|spec| spec.model == id).map_or(self.hub, |spec| spec.hub)
     }
 
     /// The suite of that name; without a name, the first one that fits this machine's device. This build can measure it.
@@ -203,6 +219,11 @@ pub fn path(selection: &Selection) -> Option<PathBuf> {
 /// one, the working directory.
 pub fn directory(config: Option<&Path>) -> PathBuf {
     source::locate(config).and_then(|path| path.parent().map(Path::to_owned)).unwrap_or_default()
+}
+
+/// The configuration as it is, without any flags.
+pub fn load(config: Option<&Path>) -> Result<Config> {
+    Config::load(&Selection { config: config.map(Path::to_owned), ..Selection::default() }, &Machine::here())
 }
 
 /// The selected suite, with the flags applied: what most commands need.

@@ -52,8 +52,8 @@ pub trait Card: Send + Sync {
     /// Share of the last moments in which a kernel ran, in percent.
     fn utilization_percent(&self) -> Option<u32>;
 
-    /// Everyone who has a compute context on the card.
-    fn processes(&self) -> Vec<GpuProcess>;
+    /// Everyone who has a compute context on the card, where the driver tells.
+    fn processes(&self) -> Option<Vec<GpuProcess>>;
 
     /// What the process with that id is called, where the driver may tell.
     fn process_name(&self, pid: u32) -> Option<String>;

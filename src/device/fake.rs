@@ -23,6 +23,7 @@ pub struct FakeCard {
 #[derive(Clone, Default)]
 pub struct Now {
     pub processes: Vec<GpuProcess>,
+    pub hides_processes: bool,
     pub names: BTreeMap<u32, String>,
     pub used_bytes: Option<u64>,
     pub percent: Option<u32>,
@@ -98,8 +99,9 @@ impl Card for FakeCard {
         self.now().percent
     }
 
-    fn processes(&self) -> Vec<GpuProcess> {
-        self.now().processes
+    fn processes(&self) -> Option<Vec<GpuProcess>> {
+        let now = self.now();
+        (!now.hides_processes).then_some(now.processes)
     }
 
     fn process_name(&self, pid: u32) -> Option<String> {

@@ -7,6 +7,7 @@ use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{Clock, TemperatureSensor};
 use nvml_wrapper::enums::device::UsedGpuMemory;
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::struct_wrappers::device::ProcessInfo;
 use nvml_wrapper::{Device, Nvml, cuda_driver_version_major, cuda_driver_version_minor};
 
 use super::driver::{Card, CardId, CardSample, Driver, GpuProcess, Hardware, Throttle, Versions};
@@ -94,12 +95,10 @@ impl Card for NvmlCard {
         self.device.utilization_rates().ok().map(|rates| rates.gpu)
     }
 
-    fn processes(&self) -> Vec<GpuProcess> {
-        let processes = self.device.running_compute_processes().unwrap_or_default();
-        processes
-            .iter()
-            .map(|process| GpuProcess { pid: process.pid, bytes: known(&process.used_gpu_memory) })
-            .collect()
+    fn processes(&self) -> Option<Vec<GpuProcess>> {
+        let processes = self.device.running_compute_processes().ok()?;
+        let known = |process: &ProcessInfo| GpuProcess { pid: process.pid, bytes: known(&process.used_gpu_memory) };
+        Some(processes.iter().map(known).collect())
     }
 
     fn process_name(&self, pid: u32) -> Option<String> {

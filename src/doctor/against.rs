@@ -28,7 +28,7 @@ pub fn checks(
     // What the head lacks is said there: of the base, nothing can be said yet.
     let is_nothing = measured::is_no_candle(sides);
     let tip = Tip::find(&repository, inputs, context);
-    let (program, can_run) = if is_nothing { (None, true) } else { base_program(sides, &tip) };
+    let (program, can_run) = if is_nothing { (None, true) } else { base_program(sides, &tip, suite) };
     let store = Directory::of(inputs, selection);
     let (mut kept, judge) = store.checks(suite);
     // The baselines are here, the base may be elsewhere.
@@ -36,11 +36,17 @@ pub fn checks(
     kept.extend(judge.as_ref().and_then(|name| store.at_the_base(&here, name)));
     let nothing = (!can_run && judge.is_none()).then(|| {
         Check::missing("compared with", "neither a committed baseline for this hardware nor a base that can be run")
-            .hint("commit a baseline (`bench-diff baseline update`), or let the base be built: `candle`, or `build-command` and `head-binary`")
+            .hint(if suite.has_engines_of_others() { BY_A_BASELINE } else { BY_A_BASELINE_OR_A_BASE })
     });
     let tip = (!is_nothing).then(|| tip.check());
     tip.into_iter().chain(program).chain(kept).chain(nothing).collect()
 }
+
+const BY_A_BASELINE_OR_A_BASE: &str = "commit a baseline (`bench-diff baseline update`), or let the base be built: `candle`, or \
+                                       `build-command` and `head-binary`";
+/// Of a program or a server that is there whatever the commit.
+const BY_A_BASELINE: &str = "commit a baseline (`bench-diff baseline update`); an engine of this repository is built for both \
+                             sides by `command` and `build` of the configuration";
 
 /// The tip of the branch that pull requests go into.
 struct Tip {
@@ -118,9 +124,14 @@ fn names(inputs: &Inputs, context: Option<&Context>) -> Vec<String> {
 }
 
 /// And whether it can be run.
-fn base_program(sides: &Sides, tip: &Tip) -> (Option<Check>, bool) {
-    let (check, can_run) = match sides.base(&tip.any()) {
+fn base_program(sides: &Sides, tip: &Tip, suite: &Suite) -> (Option<Check>, bool) {
+    let base = sides.base(&tip.any()).map(|base| base.without_engines_of_others(suite));
+    let (check, can_run) = match base {
         Ok(Base::Program(_)) => (Check::fine(BASE, how(sides)), true),
+        Ok(Base::Unwanted) if suite.has_engines_of_others() => {
+            let said = "the suite's engine is the same for base and head: what looks changed stays unconfirmed";
+            (Check::note(BASE, said).hint(BY_A_BASELINE), false)
+        }
         Ok(Base::Unwanted) => {
             let check = Check::note(BASE, "nothing says how to build the base: what looks changed stays unconfirmed");
             (check.hint("`build-command` with `head-binary`, or `candle`, builds it; `base-binary` names one"), false)

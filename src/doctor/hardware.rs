@@ -9,7 +9,7 @@ use crate::config::Suite;
 use crate::device::{self, Capacity, Card, Machine, Ours};
 use crate::error::Advice;
 use crate::measure;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Plan, PlannedCase};
 use crate::plural::counted;
 
 const MACHINE: &str = "machine";
@@ -19,6 +19,7 @@ const MOST_REASONS: usize = 10;
 pub fn checks(suite: Option<&Suite>, inputs: &Inputs, machine: &Machine) -> Vec<Check> {
     let Some(suite) = suite else { return visible().into_iter().collect() };
     let mut checks = match suite.device() {
+        _ if !suite.runs_here() => vec![of_servers(inputs)],
         DeviceKind::Cpu if inputs.builds_for_gpu() => vec![of_workflow(machine)],
         DeviceKind::Cpu => vec![cpu(suite)],
         DeviceKind::Cuda => gpus(suite),
@@ -38,6 +39,15 @@ fn cpu(suite: &Suite) -> Check {
         0 => Check::fine(MACHINE, format!("{name}; no GPU is visible, and the suite needs none")),
         count => Check::note(MACHINE, format!("{name}; the suite doesn't use the {} here", counted(count, "GPU"))),
     }
+}
+
+/// Whatever they run on, nothing else is measured.
+fn of_servers(inputs: &Inputs) -> Check {
+    if inputs.builds_for_gpu() {
+        let said = "the suite's models run on servers: the workflow's build for a GPU (`build: cuda`) has no use";
+        return Check::note(MACHINE, said).hint("set `build: cpu`");
+    }
+    Check::fine(MACHINE, "the suite's models run on servers, whose devices are theirs: this machine needs no GPU")
 }
 
 /// The workflow's build is for a GPU, whatever this one is for.
@@ -80,12 +90,27 @@ fn fit(suite: &Suite) -> Vec<Check> {
     }
 }
 
+/// As far as the engines can tell.
+fn all_run(plan: &Plan) -> String {
+    let untold = |told: fn(&PlannedCase) -> bool| plan.cases.iter().filter(|case| !told(case)).count();
+    let [room, time] = [untold(|case| case.memory.is_some()), untold(|case| case.seconds.is_some())];
+    let fits = match room {
+        0 => "every case fits",
+        room if room == plan.cases.len() => "every case is tried, as its engine can't tell what it needs",
+        _ => "every case fits or is tried, as its engine can't tell what it needs",
+    };
+    let minutes = counted((plan.seconds / 60.0).ceil() as usize, "minute");
+    match time {
+        0 => format!("{fits}; a session takes about {minutes}, without downloads"),
+        time if time == plan.cases.len() => format!("{fits}, nor how long that takes"),
+        time => format!("{fits}; a session takes about {minutes} and what {} take", counted(time, "such case")),
+    }
+}
+
 fn planned(plan: &Plan) -> Vec<Check> {
     let refused = plan.refused();
     if refused.is_empty() {
-        let minutes = (plan.seconds / 60.0).ceil() as usize;
-        let said = format!("every case fits; a session takes about {}, without downloads", counted(minutes, "minute"));
-        return vec![Check::fine("plan", said)];
+        return vec![Check::fine("plan", all_run(plan))];
     }
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (id, failure) in &refused {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::found::{Check, short};
+use super::found::{Check, listed, short};
 use super::inputs::Inputs;
 use crate::child::beside_the_caller;
 use crate::ci::{self, BuiltAgainstCandle, BuiltByCommand, Sides};
@@ -28,7 +28,9 @@ pub fn checks(sides: &Sides, inputs: &Inputs, source: &Path, suite: &Suite) -> V
         Sides::Command(built) => vec![by_command(built)].into_iter().chain(tool("bash")).collect(),
         Sides::Engines(engines) => of_repository(engines),
         Sides::Binaries { head: Some(program), .. } => vec![program_of(program)],
-        Sides::Binaries { head: None, .. } => vec![itself(sides, inputs)].into_iter().chain(lacking(suite)).collect(),
+        Sides::Binaries { head: None, .. } => {
+            vec![itself(sides, inputs, suite)].into_iter().chain(lacking(suite)).collect()
+        }
     }
 }
 
@@ -117,12 +119,15 @@ fn program_of(program: &Path) -> Check {
 }
 
 /// No input and no setting names anything else.
-fn itself(sides: &Sides, inputs: &Inputs) -> Check {
+fn itself(sides: &Sides, inputs: &Inputs, suite: &Suite) -> Check {
     if let Some(path) = inputs.get("binary-path") {
         return Check::note(
             MEASURED,
             format!("the bench-diff in {path}: an earlier step has to build it from the pull request"),
         );
+    }
+    if suite.has_engines_of_others() {
+        return unrelated(inputs, engines(suite));
     }
     let this = Program::this();
     if is_unrelated(sides) {
@@ -136,6 +141,20 @@ fn itself(sides: &Sides, inputs: &Inputs) -> Check {
         )
         .hint(SAY_WHAT),
     }
+}
+
+/// Those that the suite names, and nobody builds.
+fn engines(suite: &Suite) -> String {
+    let specs = suite.models.iter().map(|model| &model.spec);
+    let mut named: Vec<String> = specs
+        .map(|spec| match (&spec.server, spec.command.first()) {
+            (_, Some(program)) => format!("the program {program}"),
+            (Some(server), None) => format!("the server at {}", server.url),
+            (None, None) => format!("bench-diff's engine {}", spec.engine),
+        })
+        .collect();
+    named.dedup();
+    listed(&named.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn unrelated(inputs: &Inputs, what: String) -> Check {

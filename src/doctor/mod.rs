@@ -13,6 +13,7 @@ mod measured;
 mod model_files;
 mod publishing;
 mod rights;
+mod servers;
 mod workflow;
 mod writable;
 mod yaml;

@@ -1,6 +1,7 @@
 //! The models: whether their weights are here.
 
 use super::found::Check;
+use super::servers;
 use crate::case::WeightsSource;
 use crate::config::{Suite, SuiteModel};
 use crate::engine::{ModelSpec, foreign_program};
@@ -10,7 +11,7 @@ const MODEL: &str = "model";
 
 pub fn checks(suite: &Suite) -> Vec<Check> {
     let mut checks: Vec<Check> = Vec::new();
-    for check in suite.models.iter().filter_map(check) {
+    for check in suite.models.iter().flat_map(of_model) {
         if !checks.contains(&check) {
             checks.push(check);
         }
@@ -19,17 +20,17 @@ pub fn checks(suite: &Suite) -> Vec<Check> {
 }
 
 /// A program or a server of somebody's has its models itself.
-fn check(model: &SuiteModel) -> Option<Check> {
+fn of_model(model: &SuiteModel) -> Vec<Check> {
     let spec = &model.spec;
-    Some(match (spec.command.first(), &spec.server, spec.weights) {
-        (Some(program), _, _) => program_of(program, model)?,
-        (None, Some(server), _) => {
-            Check::note("engine", format!("the server at {} is asked when it is measured, not now", server.url))
+    match (spec.command.first(), &spec.server, spec.weights) {
+        (Some(program), _, _) => program_of(program, model).into_iter().collect(),
+        (None, Some(server), _) => servers::checks(spec, server),
+        (None, None, WeightsSource::Generated) => {
+            vec![Check::fine(MODEL, "generated weights: nothing has to be downloaded")]
         }
-        (None, None, WeightsSource::Generated) => Check::fine(MODEL, "generated weights: nothing has to be downloaded"),
-        (None, None, WeightsSource::Local) => local(spec),
-        (None, None, WeightsSource::Hub) => of_hub(spec),
-    })
+        (None, None, WeightsSource::Local) => vec![local(spec)],
+        (None, None, WeightsSource::Hub) => vec![of_hub(spec)],
+    }
 }
 
 /// What lacks is said by the plan.

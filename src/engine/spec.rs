@@ -107,6 +107,12 @@ impl ModelSpec {
         (self.weights == WeightsSource::Hub).then(|| self.hub.token_variable())
     }
 
+    /// How many of so many cases one process measures. A program of Qwen's measures one and ends: the next is as cold, and no
+    /// other's peak of memory counts for it.
+    pub fn cases_of_process(&self, cases: usize) -> usize {
+        if self.seed_protocol.is_some() { cases.min(1) } else { cases }
+    }
+
     /// A model with generated weights, and everything else as is usual on `device`. Its length is not known yet.
     pub fn generated(model: impl Into<String>, device: DeviceKind) -> Self {
         let engine = ENGINES[0];

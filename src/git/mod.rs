@@ -93,7 +93,8 @@ pub fn files(directory: &Path, commit: &str, name: &str) -> Result<Vec<String>, 
     let prefix = &view.place.prefix;
     let path = format!("{prefix}{name}");
     let listed = stdout_of(&view.git(&["ls-tree", "-r", "-z", "--name-only", commit, "--", &path]))?;
-    let names = listed.split('\0').filter_map(|file| file.strip_prefix(prefix.as_str()));
+    let names =
+        listed.split('\0').filter(|file| !file.is_empty()).filter_map(|file| file.strip_prefix(prefix.as_str()));
     Ok(names.map(str::to_owned).collect())
 }
 

@@ -49,7 +49,8 @@ pub fn wait_until_idle(
 
 /// Why the card isn't idle but for `ours`, if it isn't.
 pub fn busy(card: &dyn Card, ours: &Ours) -> Option<String> {
-    let (own, foreign): (Vec<_>, Vec<_>) = card.processes().into_iter().partition(|process| ours.contains(process.pid));
+    let processes = card.processes().unwrap_or_default();
+    let (own, foreign): (Vec<_>, Vec<_>) = processes.into_iter().partition(|process| ours.contains(process.pid));
     let offenders: Vec<String> = foreign.iter().filter_map(|process| offender(card, process)).collect();
     if !offenders.is_empty() {
         return Some(format!("{} is busy: {}", card.id(), offenders.join(", ")));

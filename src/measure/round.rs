@@ -13,7 +13,7 @@ use super::turns;
 use crate::case::Case;
 use crate::child::{Next, clean};
 use crate::config::TimeLimits;
-use crate::engine::{Loaded, ModelSpec};
+use crate::engine::{Loaded, ModelSpec, server};
 use crate::error::{Error, Result};
 use crate::results::{Failure, FailureKind, Measurement, Outcome, Program, Run};
 
@@ -74,7 +74,9 @@ impl<'a, 'b> Round<'a, 'b> {
     /// Runs one worker. Afterwards fewer cases remain: what goes wrong is some case's failure.
     fn run_worker(&mut self) -> Result<(), Halt> {
         let limits = self.session.request.suite.limits.clone();
-        self.session.wait_until_idle()?;
+        if !server::runs_already(&self.spec) {
+            self.session.wait_until_idle()?;
+        }
         self.pin_revision();
         let job = Job {
             model: self.side.worker.engines.of(&self.spec, &self.remaining),
@@ -96,9 +98,8 @@ impl<'a, 'b> Round<'a, 'b> {
         self.follow(&mut child, &limits)
     }
 
-    /// A program of Qwen's measures one case and ends: the next is as cold, and no other's peak of memory counts for it.
     fn cases_of_worker(&mut self) -> Vec<Case> {
-        let cases = if self.spec.seed_protocol.is_some() { 1 } else { self.remaining.len() };
+        let cases = self.spec.cases_of_process(self.remaining.len());
         self.left = self.remaining.len() - cases;
         self.remaining[..cases].to_vec()
     }

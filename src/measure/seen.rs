@@ -10,7 +10,7 @@ use crate::results::{CardState, DeviceState};
 pub struct CardLook {
     /// Of the whole card, whoever uses it.
     pub sample: CardSample,
-    /// Memory that the measured program holds.
+    /// Memory that the measured program holds; 0 where the card is seen not to be used by it.
     pub held_bytes: Option<u64>,
 }
 
@@ -32,7 +32,7 @@ pub struct Seen {
 pub struct CardSeen {
     /// Which card.
     pub card: CardId,
-    /// The most that the measured program held.
+    /// The most that the measured program held: 0 where it doesn't use the card, `None` where nobody tells.
     pub peak_bytes: Option<u64>,
     /// What the card used, in joules; absent where it doesn't count it, or not long enough.
     pub energy_j: Option<f64>,
@@ -51,7 +51,8 @@ impl Seen {
 impl Seen {
     /// A program that was given several cards may use fewer: then some show nothing of it. In one sentence.
     pub fn unused(&self) -> Option<String> {
-        let (used, unused): (Vec<_>, Vec<_>) = self.by_card.iter().partition(|card| card.peak_bytes.is_some());
+        let told = self.by_card.iter().filter(|card| card.peak_bytes.is_some());
+        let (unused, used): (Vec<_>, Vec<_>) = told.partition(|card| card.peak_bytes == Some(0));
         let names: Vec<String> = unused.iter().map(|seen| seen.card.number_or_uuid()).collect();
         (!used.is_empty() && !unused.is_empty()).then(|| {
             let (names, hold) = (names.join(" and "), if names.len() == 1 { "holds" } else { "hold" });
@@ -70,7 +71,7 @@ impl Seen {
 impl CardSeen {
     pub(super) fn of<'a>(card: CardId, looks: impl Iterator<Item = &'a CardLook>, energy_j: Option<f64>) -> Self {
         let looks: Vec<&CardLook> = looks.collect();
-        let peak_bytes = looks.iter().filter_map(|look| look.held_bytes).max().filter(|&bytes| bytes > 0);
+        let peak_bytes = looks.iter().filter_map(|look| look.held_bytes).max();
         Self { card, peak_bytes, energy_j, state: state(&looks) }
     }
 }
@@ -165,7 +166,10 @@ mod tests {
         assert_eq!(unused(vec![holding(0, Some(1)), holding(1, Some(1))]), None);
         assert_eq!(unused(vec![holding(0, None), holding(1, None)]), None, "nobody tells");
         let told = "GPU 1 and 3 hold nothing of the program: it uses fewer GPUs than were named";
-        assert_eq!(unused(vec![holding(0, Some(1)), holding(1, None), holding(3, None)]).as_deref(), Some(told));
+        assert_eq!(
+            unused(vec![holding(0, Some(1)), holding(1, Some(0)), holding(2, None), holding(3, Some(0))]).as_deref(),
+            Some(told)
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::turns;
 use crate::case::{Case, DeviceKind};
 use crate::child::{Stop, shield};
 use crate::config::SuiteModel;
+use crate::engine::server;
 use crate::error::{Error, Result, sentence};
 use crate::results::Outcome;
 
@@ -95,7 +96,12 @@ impl Session<'_> {
 
     /// What the GPU can do at most, once a session and for all sides.
     fn ceilings(&mut self, sides: &mut [MeasuredSide]) -> Result<(), Halt> {
-        let on_gpu = self.request.suite.models.iter().find(|model| model.spec.device == DeviceKind::Cuda);
+        let on_gpu = self
+            .request
+            .suite
+            .models
+            .iter()
+            .find(|model| model.spec.device == DeviceKind::Cuda && !server::runs_already(&model.spec));
         let Some(model) = on_gpu.filter(|_| sides.iter().any(|side| side.session().ceilings.is_none())) else {
             return Ok(());
         };

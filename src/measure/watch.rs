@@ -98,17 +98,15 @@ impl Watcher {
 }
 
 impl Watched {
-    fn look(&self) -> CardLook {
-        CardLook { sample: self.card.sample(), held_bytes: self.held_bytes() }
+    /// What the driver counts for the measured processes, where it tells of processes and their memory.
+    fn counted_bytes(&self) -> Option<u64> {
+        let own = self.card.processes()?.into_iter().filter(|process| self.ours.contains(process.pid));
+        own.map(|process| process.bytes).sum()
     }
 
-    /// The memory that the driver counts for the measured processes. Many containers hide that: then how much more memory
-    /// the card holds than before.
-    fn held_bytes(&self) -> Option<u64> {
-        let own = self.card.processes().into_iter().filter(|process| self.ours.contains(process.pid));
-        let counted: Option<u64> = own.map(|process| process.bytes).sum();
-        let more = || Some(self.card.used_bytes()?.saturating_sub(self.base_bytes));
-        counted.filter(|&bytes| bytes > 0).or_else(more)
+    /// How much more the card holds than before.
+    fn grown_bytes(&self) -> Option<u64> {
+        Some(self.card.used_bytes()?.saturating_sub(self.base_bytes))
     }
 
     fn seen(&self, looks: &[Look], place: usize, energy_j: Option<f64>) -> CardSeen {
@@ -116,15 +114,34 @@ impl Watched {
     }
 }
 
+/// What each card holds of the measured program. A driver that shows its processes on one card shows them on all, and a card
+/// without them holds nothing of it. Many containers hide processes: then it is how much more a card holds than before.
+fn held_bytes(cards: &[Watched]) -> Vec<Option<u64>> {
+    let counted: Vec<Option<u64>> = cards.iter().map(Watched::counted_bytes).collect();
+    let shown = any_holds(&counted);
+    let by_card = |(card, counted): (&Watched, Option<u64>)| counted.filter(|_| shown).or_else(|| card.grown_bytes());
+    let held: Vec<Option<u64>> = cards.iter().zip(counted).map(by_card).collect();
+    // It holds something somewhere: nothing on any card means that nobody tells.
+    if any_holds(&held) { held } else { vec![None; cards.len()] }
+}
+
+fn any_holds(bytes: &[Option<u64>]) -> bool {
+    bytes.iter().flatten().any(|&bytes| bytes > 0)
+}
+
 /// The most that all cards held at one time.
 fn peak(looks: &[Look]) -> Option<u64> {
-    let held = looks.iter().filter_map(|look| look.iter().map(|card| card.held_bytes).sum::<Option<u64>>());
-    held.max().filter(|&bytes| bytes > 0)
+    looks.iter().filter_map(|look| look.iter().map(|card| card.held_bytes).sum()).max().filter(|&bytes| bytes > 0)
+}
+
+fn look_once(cards: &[Watched]) -> Look {
+    let looks = cards.iter().zip(held_bytes(cards));
+    looks.map(|(watched, held_bytes)| CardLook { sample: watched.card.sample(), held_bytes }).collect()
 }
 
 /// Looks until it is told to stop, and once more at the end.
 fn look(cards: &[Watched], stopped: &Receiver<()>) -> Vec<Look> {
-    let now = || cards.iter().map(Watched::look).collect::<Look>();
+    let now = || look_once(cards);
     let mut looks = Vec::new();
     if cards.is_empty() {
         return looks;
@@ -191,11 +208,49 @@ mod tests {
     }
 
     #[test]
-    fn a_sum_that_lacks_a_card_is_unknown() {
+    fn a_card_that_the_program_does_not_use_adds_nothing() {
         let fake = Fake::cards(2);
+        let seen = watch(&fake, || {
+            holds(&fake, 0, OWN, 1000);
+            // Somebody else came to the card meanwhile.
+            holds(&fake, 1, 1, 300);
+            fake.cards[1].set(|now| now.used_bytes = Some(300 * MIB));
+        });
+        assert_eq!((seen.by_card[0].peak_bytes, seen.by_card[1].peak_bytes), (Some(1000 * MIB), Some(0)));
+        assert_eq!(seen.peak_bytes, Some(1000 * MIB));
+        let told = "GPU 1 holds nothing of the program: it uses fewer GPUs than were named";
+        assert_eq!(seen.unused().as_deref(), Some(told));
+    }
+
+    #[test]
+    fn a_card_that_did_not_grow_adds_nothing_either() {
+        let fake = Fake::cards(2);
+        fake.cards[1].set(|now| now.used_bytes = Some(500 * MIB));
+        let seen = watch(&fake, || fake.cards[0].set(|now| now.used_bytes = Some(800 * MIB)));
+        assert_eq!(seen.peak_bytes, Some(800 * MIB));
+        assert!(seen.unused().is_some());
+    }
+
+    #[test]
+    fn a_sum_that_lacks_a_card_whose_driver_tells_nothing_is_unknown() {
+        let fake = Fake::cards(2);
+        fake.cards[1].set(|now| now.hides_processes = true);
         let seen = watch(&fake, || holds(&fake, 0, OWN, 1000));
         assert_eq!((seen.by_card[0].peak_bytes, seen.by_card[1].peak_bytes), (Some(1000 * MIB), None));
-        assert_eq!(seen.peak_bytes, None);
+        assert_eq!((seen.peak_bytes, seen.unused()), (None, None), "perhaps the program uses it");
+    }
+
+    #[test]
+    fn a_process_whose_memory_is_hidden_is_seen_by_what_its_card_holds() {
+        let fake = Fake::cards(2);
+        let seen = watch(&fake, || {
+            holds(&fake, 0, OWN, 1000);
+            fake.cards[1].set(|now| {
+                now.processes.push(GpuProcess { pid: OWN, bytes: None });
+                now.used_bytes = Some(200 * MIB);
+            });
+        });
+        assert_eq!(seen.peak_bytes, Some(1200 * MIB));
     }
 
     #[test]

@@ -216,7 +216,13 @@ fn keep_words(drawn: &mut comfy_table::Table, screen: Screen) {
 /// The first column as a heading, the others as lines below it.
 fn draw_row(table: &Table, row: &[Cell], screen: Screen) -> String {
     let mut heading = empty(screen);
-    heading.set_content_arrangement(ContentArrangement::Disabled).add_row([bold(&text_of(&row[0]))]);
+    // A name and what is said of it; or all that the cell has.
+    let (name, said) = match (row[0].mark, &row[0].lines[..]) {
+        (None, [name, said @ ..]) => (lines_of(std::slice::from_ref(name)), said),
+        _ => (text_of(&row[0]), &[][..]),
+    };
+    heading.set_content_arrangement(ContentArrangement::Disabled).add_row([bold(&name)]);
+    let said: String = said.iter().map(|line| wrapped(line, screen, ["   ", "   "])).collect();
     let mut drawn = empty(screen);
     for (column, cell) in table.columns.iter().zip(row).skip(1).filter(|(_, cell)| !cell.lines.is_empty()) {
         let name = lines_of(&column.lines).replace('\n', " ");
@@ -225,7 +231,7 @@ fn draw_row(table: &Table, row: &[Cell], screen: Screen) -> String {
         drawn.add_row([comfy_table::Cell::new(format!("  {name}")), colored(cell).set_alignment(side)]);
     }
     keep_words(&mut drawn, screen);
-    format!("{}\n{}", heading.trim_fmt(), drawn.trim_fmt()).trim_end().replace(KEPT_SPACE, " ")
+    format!("{}\n{said}{}", heading.trim_fmt(), drawn.trim_fmt()).trim_end().replace(KEPT_SPACE, " ")
 }
 
 /// A table without rows.

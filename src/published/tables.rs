@@ -18,7 +18,7 @@ pub struct Table {
 }
 
 /// A note of the page.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Setting {
     /// As the page says it.
     pub note: &'static str,

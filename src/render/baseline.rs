@@ -5,25 +5,34 @@ use std::path::Path;
 use super::{NAME, SENTENCE, run};
 use crate::baseline::{self, Change, Entry, Findings};
 use crate::number::{count, counted};
-use crate::page::{Block, Column, Line, Page, Table, code, foreign, line, name};
+use crate::page::{Block, Cell, Column, Line, Page, Table, code, foreign, line, name};
 use crate::results::occasions::HOURS_APART;
 use crate::results::{Occasions, Results};
 
 /// One row for each baseline of a directory.
 pub fn list(entries: &[Entry], directory: &Path) -> Page {
     let columns = vec![
-        Column::left("Baseline", |entry: &Entry| code(&entry.name(), NAME)),
+        Column::left("Baseline", named),
         Column::right("Sessions", |entry: &Entry| count(entry.sessions)),
-        Column::right("Occasions", |entry: &Entry| count(entry.occasions)),
         Column::right("Cases", |entry: &Entry| count(entry.cases)),
-        Column::left("Newest", |entry: &Entry| foreign(&entry.measured, 20)),
-        Column::left("Of", |entry: &Entry| foreign(&entry.program, NAME)),
+        Column::left("Newest", |entry: &Entry| foreign(day(&entry.measured), 20)),
     ];
     Page {
         headline: line![counted(entries.len(), "baseline"), " in ", path(directory)],
         body: vec![Block::Table(Table::of(columns, entries))],
         ..Page::default()
     }
+}
+
+/// Its name, and below it what its sessions are of: beside it, there is no room on a usual screen.
+fn named(entry: &Entry) -> Cell {
+    let occasions = line!["on ", counted(entry.occasions, "occasion"), ", of ", foreign(&entry.program, NAME)];
+    Cell { mark: None, lines: vec![code(&entry.name(), NAME), occasions] }
+}
+
+/// Of a time, the day.
+fn day(time: &str) -> &str {
+    time.split_once('T').map_or(time, |(day, _)| day)
 }
 
 /// The newest session, and how many there are.

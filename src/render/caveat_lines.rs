@@ -4,15 +4,15 @@ use super::commit_names::{program, short_commit};
 use super::surroundings::Surroundings;
 use super::{NAME, SENTENCE};
 use crate::compare::{Comparison, Row};
-use crate::page::{Block, Icon, Line, code, command, foreign, line};
-use crate::report::{Report, SuiteChange};
+use crate::page::{Block, Icon, Line, Page, code, command, foreign, line};
+use crate::report::{Caveats, Report, SuiteChange};
 use crate::results::{Program, Session};
 
 /// Changes shown; a hostile report may have any number.
 const MOST: usize = 8;
 
 /// What the first line says before all else.
-pub fn first(report: &Report) -> Vec<Line> {
+fn first(report: &Report) -> Vec<Line> {
     let caveats = &report.caveats;
     let mut parts = Vec::new();
     if is_not_in_it(report) {
@@ -38,8 +38,33 @@ pub fn explained(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
     if let Some(why) = &caveats.base_out_of_reach {
         said.push(line!["The base couldn't be run, so nobody knows what it would give here: ", foreign(why, SENTENCE)]);
     }
-    said.extend(suite_changes(&caveats.suite_changes));
+    if caveats.base_is_unconfigured && report.comparison().is_some() {
+        said.push(
+            "The base has no configuration: what counts as a change is bench-diff's default, not what this pull request says."
+                .into(),
+        );
+    }
+    said.extend(suite_changes(caveats));
     said.into_iter().map(Block::Quote).collect()
+}
+
+/// The page of a report's numbers, with all that keeps these from being its verdict.
+pub fn put_before(page: Page, report: &Report) -> Page {
+    let verdict = (!answer_all(report)).then_some(page.headline);
+    let next = next_step(report, false).map(Block::Next);
+    let is_kept = |block: &Block| next.is_none() || !matches!(block, Block::Next(_) | Block::Commands(_));
+    let end: Vec<Block> = page.end.into_iter().filter(is_kept).collect();
+    Page {
+        headline: headline(report, verdict),
+        top: page.top.into_iter().chain(explained(report, &Surroundings::default())).collect(),
+        body: page.body,
+        end: next.into_iter().chain(end).collect(),
+    }
+}
+
+/// What is said before the verdict, and that.
+pub fn headline(report: &Report, verdict: Option<Line>) -> Line {
+    Line::joined(first(report).into_iter().chain(verdict), " · ")
 }
 
 /// That nothing changed in another suite is no answer to what was asked.
@@ -143,10 +168,11 @@ pub fn is_of(program: &Program, commit: &str) -> bool {
 }
 
 /// `This pull request changes the suite: warmup 1 → 2.`
-fn suite_changes(changes: &[SuiteChange]) -> Option<Line> {
+fn suite_changes(Caveats { suite_changes: changes, base_is_unconfigured, .. }: &Caveats) -> Option<Line> {
+    let counts = if *base_is_unconfigured { " (here the default counts)" } else { " (here the base's counts)" };
     let said = |change: &SuiteChange| {
         let values = line![foreign(&change.base, NAME), " → ", foreign(&change.head, NAME)];
-        let kept = if change.overruled { " (here the base's counts)" } else { "" };
+        let kept = if change.overruled { counts } else { "" };
         line![foreign(&change.setting, NAME), " ", values, kept]
     };
     let mut shown: Vec<Line> = changes.iter().take(MOST).map(said).collect();

@@ -133,12 +133,13 @@ pub fn samples(report: &Report) -> Option<Block> {
         let (base, head) = report.deciding(confirmed);
         [base.map(Samples::of).unwrap_or_default(), Samples::of(head)]
     });
+    let [base, head] = Sides::of(report).title;
     let of = |row: &Row, side: usize| sides[usize::from(row.is_confirmed())][side].list(row);
     let columns = vec![
         Column::left("Case", |row: &&Row| code(&row.cell.case, NAME)),
         Column::left("Metric", |row: &&Row| metric(&row.cell.metric)),
-        Column::left("Base", |row: &&Row| of(row, 0)),
-        Column::left("PR", |row: &&Row| of(row, 1)),
+        Column::left(base, |row: &&Row| of(row, 0)),
+        Column::left(head, |row: &&Row| of(row, 1)),
     ];
     let title = line![Icon::Samples, "Samples, a value for each run (", count(doubtful.len()), ")"];
     let mut fold = Block::fold(title, Table::of(columns, &doubtful))?;

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use super::caveat_lines;
 use super::commit_names::program;
 use super::surroundings::Surroundings;
-use super::{metric, metric_order};
+use super::{Sides, metric, metric_order};
 use crate::case::WeightsSource;
-use crate::compare::{ASSUMED_DRIFT as ASSUMED, Comparison, GRANULARITY_MIB, Learned, Row, Tally, Tier, Verdict};
+use crate::compare::{
+    ASSUMED_DRIFT as ASSUMED, Comparison, GRANULARITY_MIB, GRANULARITY_SHARE, Learned, Row, Tally, Tier, Verdict,
+};
 use crate::metric::MetricName;
 use crate::number::{count, counted, decimal, is_symmetric, percent};
 use crate::page::{Icon, Line, code, foreign, line};
@@ -88,7 +90,9 @@ fn thresholds(comparison: &Comparison) -> Option<Line> {
     };
     let shares = line!["changes under ", Line::joined(parts, ", "), " aren't reported"];
     let rounded = comparison.by_metric.iter().any(Tally::is_below_granularity);
-    Some(if rounded { line![shares, ", nor of memory under ", decimal(GRANULARITY_MIB, 0), " MiB"] } else { shares })
+    let granularity =
+        || line![decimal(GRANULARITY_MIB, 0), " MiB or ", percent(GRANULARITY_SHARE), ", whichever is less"];
+    Some(if rounded { line![shares, ", nor of memory under ", granularity()] } else { shares })
 }
 
 /// `2%`; `0.5% to 0.8%` where cases have their own.
@@ -144,15 +148,17 @@ pub fn of_machine(report: &Report, surroundings: &Surroundings) -> Vec<Line> {
 /// `PR def5678`, and what was measured for it where that is of another commit, such as its merge with its base.
 fn pull_request(report: &Report, surroundings: &Surroundings) -> Option<Line> {
     let measured = report.head.sessions.last().map(Session::measured);
+    let head = Sides::of(report).head;
     let Some(commit) = caveat_lines::pull_request_of(report, surroundings) else {
-        return measured.map(|measured| line!["PR ", program(measured)]);
+        return measured.map(|measured| line![head, " ", program(measured)]);
     };
     Some(match measured {
-        Some(measured) if caveat_lines::is_of(measured, &commit) => line!["PR ", program(measured)],
+        Some(measured) if caveat_lines::is_of(measured, &commit) => line![head, " ", program(measured)],
         Some(measured) => {
-            line!["PR ", code(&commit, 20), ", measured as ", foreign(&measured.name, 40), " ", program(measured)]
+            let (name, commit) = (foreign(&measured.name, 40), code(&commit, 20));
+            line![head, " ", commit, ", measured as ", name, " ", program(measured)]
         }
-        None => line!["PR ", code(&commit, 20)],
+        None => line![head, " ", code(&commit, 20)],
     })
 }
 

@@ -1,8 +1,8 @@
 //! The first line, which answers, and the second, which says what belongs to the answer.
 
 use super::case_table::Rank;
-use super::self_check;
 use super::{Sides, metric, metric_order};
+use super::{other_work, self_check};
 use crate::compare::{Comparison, Direction, NoteKind, Row, Tally, Tier, Verdict};
 use crate::number::{count, counted, percent, signed_percent};
 use crate::page::{Icon, Line, foreign, line};
@@ -156,6 +156,9 @@ fn difference(comparison: &Comparison) -> Line {
     let blocking = comparison.differences.iter().filter(|difference| difference.blocks);
     let fields: Vec<Line> = blocking.take(MOST_METRICS).map(|difference| foreign(&difference.field, 40)).collect();
     match fields.is_empty() {
+        true if other_work::applies(comparison) => {
+            line!["base and head did other work (", other_work::differences(comparison), ")"]
+        }
         true => "base and head ran something else".into(),
         false => line!["base and head differ in ", Line::listed(fields)],
     }
@@ -236,6 +239,9 @@ fn unchanged(comparison: &Comparison) -> Option<Line> {
 /// How the sides were measured, and what that allows to say.
 fn basis(comparison: &Comparison, sides: Sides) -> Line {
     let Sides { head, the_head, interleaved, .. } = sides;
+    if comparison.family == 0 && other_work::applies(comparison) {
+        return other_work::basis(comparison, sides);
+    }
     if comparison.family == 0 && comparison.counts.not_comparable > 0 {
         return line!["Base and ", head, " were measured on different machines or with different settings."];
     }

@@ -17,10 +17,12 @@ pub mod greedy_tokens;
 mod headline;
 pub mod models_table;
 mod next_step;
+mod other_work;
 pub mod planned_cases;
 pub mod profile_tables;
 pub mod published;
 pub mod pull_request;
+pub mod report_tables;
 pub mod reproduce;
 pub mod run;
 mod self_check;
@@ -29,6 +31,7 @@ mod surroundings;
 
 use crate::metric::{Better, MetricName};
 use crate::page::{Line, code, foreign};
+use crate::report::Report;
 
 /// Longer names of others are cut.
 const NAME: usize = 80;
@@ -48,6 +51,11 @@ struct Sides {
 }
 
 impl Sides {
+    /// Where nobody asked for a verdict on a pull request, the head is what is checked out.
+    fn of(report: &Report) -> Self {
+        if report.is_local() { Self::FILES } else { Self::PULL_REQUEST }
+    }
+
     const FILES: Self =
         Self { title: ["Base", "Head"], the_head: "The head", head: "head", interleaved: "base and head interleaved" };
     const PULL_REQUEST: Self =

@@ -3,7 +3,7 @@
 use super::{NAME, SENTENCE};
 use crate::case::Quantization;
 use crate::catalog::{Catalog, Entry, GENERATED};
-use crate::hub::Held;
+use crate::hub::{Held, HubName};
 use crate::number::{bytes, count, decimal};
 use crate::page::{Align, Block, Cell, Column, Line, Page, Table, command, foreign, line, name};
 
@@ -77,6 +77,18 @@ fn notes(catalog: &Catalog) -> Vec<Line> {
         ],
         None => line!["There is no GPU here: ", command("--device-memory GIB"), " says what fits one of that size."],
     };
-    let pull = line!["To download one: ", command("bench-diff models pull ID")];
+    let pull = line!["To download one", from(catalog), ": ", command("bench-diff models pull ID")];
     vec![fits, pull]
+}
+
+/// Which hub that is, where the configuration names another than the usual one.
+fn from(catalog: &Catalog) -> Line {
+    let mut hubs: Vec<HubName> = catalog.models.iter().map(|entry| entry.hub).collect();
+    hubs.sort();
+    hubs.dedup();
+    match hubs[..] {
+        [hub] if hub == HubName::default() => Line::default(),
+        [hub] => line![" from ", name(hub.word(), NAME), ", as the configuration says"],
+        _ => " from the hub that the configuration says".into(),
+    }
 }

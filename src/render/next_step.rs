@@ -1,7 +1,7 @@
 //! What to do now.
 
 use super::reproduce::Again;
-use super::{SENTENCE, calibration, caveat_lines};
+use super::{SENTENCE, calibration, caveat_lines, other_work};
 use crate::compare::{Comparison, NoteKind, Outlook, ReasonCode, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Block, Line, command, foreign, line};
@@ -37,6 +37,8 @@ impl Step {
 pub fn of_comparison(comparison: &Comparison, again: Option<&Again>) -> Vec<Block> {
     let step: Option<Step> = if noted(comparison, NoteKind::FellBack) {
         Some(FELL_BACK.into())
+    } else if other_work::applies(comparison) {
+        Some(other_work::step().into())
     } else if comparison.counts.not_comparable > 0 {
         Some(same_conditions(again).into())
     } else if let Some(step) = untestable(comparison) {
@@ -110,6 +112,12 @@ pub fn of_pull_request(report: &Report, accepted: bool) -> Vec<Block> {
         Answer::Failed { .. } => {
             "find out why in the run's log, and run it again; until then nothing is known about this commit.".into()
         }
+        Answer::FirstRun { .. } if report.is_local() => line![
+            "run this again after a change: it is measured beside this build. For pull requests, commit a baseline: ",
+            update(),
+            "."
+        ]
+        .into(),
         Answer::FirstRun { .. } => line![
             "commit a baseline, and the next pull request is compared with it: download ",
             command("results.json"),
@@ -125,21 +133,8 @@ pub fn of_pull_request(report: &Report, accepted: bool) -> Vec<Block> {
 
 fn of_change(report: &Report, comparison: &Comparison, accepted: bool, again: &Again) -> Step {
     let counts = comparison.counts;
-    if counts.regressed > 0 && accepted {
-        return line![
-            "nothing: the regression is accepted for this pull request. After merging, start the baseline anew with ",
-            replace(),
-            "."
-        ]
-        .into();
-    }
     if counts.regressed > 0 {
-        return line![
-            "find the cause, or, if it is worth it, a maintainer comments ",
-            command("bench-accept: <reason>"),
-            " and re-runs the check."
-        ]
-        .into();
+        return of_regression(report, accepted).into();
     }
     if noted(comparison, NoteKind::Failed) || noted(comparison, NoteKind::Missing) {
         return "see above why cases gave no numbers: they are not covered by this verdict.".into();
@@ -149,6 +144,9 @@ fn of_change(report: &Report, comparison: &Comparison, accepted: bool, again: &A
     }
     if noted(comparison, NoteKind::OutputChanged) {
         return "check that the changed output is intended: the same input gave other tokens than before.".into();
+    }
+    if other_work::applies(comparison) {
+        return of_other_work(report, accepted).into();
     }
     if counts.not_comparable > 0 {
         // A baseline with other settings takes no sessions.
@@ -169,6 +167,34 @@ fn of_change(report: &Report, comparison: &Comparison, accepted: bool, again: &A
         (0, 0) => "nothing to do.".into(),
         (0, _) => line!["after merging, keep the gain: ", replace(), "."].into(),
         _ => "see above what would settle the inconclusive rows.".into(),
+    }
+}
+
+fn of_regression(report: &Report, accepted: bool) -> Line {
+    if accepted {
+        return line![
+            "nothing: the regression is accepted for this pull request. After merging, start the baseline anew with ",
+            replace(),
+            "."
+        ];
+    }
+    if report.is_local() {
+        return "find the cause.".into();
+    }
+    line![
+        "find the cause, or, if it is worth it, a maintainer comments ",
+        command("bench-accept: <reason>"),
+        " and re-runs the check."
+    ]
+}
+
+fn of_other_work(report: &Report, accepted: bool) -> Line {
+    match report.is_local() {
+        true => other_work::step(),
+        false if accepted => {
+            line!["nothing: it is accepted. After merging, start the baseline anew with ", replace(), "."]
+        }
+        false => other_work::step_of_pull_request(replace()),
     }
 }
 

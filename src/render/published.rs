@@ -5,25 +5,26 @@ use super::{NAME, SENTENCE, run};
 use crate::metric::Metric;
 use crate::number::{count, counted, decimal, mean_and_deviation, times, value};
 use crate::page::{Align, Block, Cell, Column, Icon, Line, Page, Table, Url, foreign, line, link, name, unbroken};
-use crate::published::{Beside, CaseBeside, Published, Ratio, SOURCE, Software, Unmatched, beside};
+use crate::published::{Beside, CaseBeside, Published, Ratio, SOURCE, Setting, Software, Unmatched, beside};
 use crate::results::Results;
 
 /// A table for each software.
 pub fn page(rows: &[Published]) -> Page {
+    let meanings = settings(rows.iter());
     let body = Software::ALL.into_iter().flat_map(|software| {
         let rows: Vec<&Published> = rows.iter().filter(|row| row.software == software).collect();
         let title = Block::Paragraph(how(software));
-        if rows.is_empty() { Vec::new() } else { vec![title, Block::Table(table(&rows))] }
+        if rows.is_empty() { Vec::new() } else { vec![title, Block::Table(table(&rows, &meanings))] }
     });
     Page {
         headline: line!["Qwen's Speed Benchmark of Qwen2.5, as published: ", counted(rows.len(), "number")],
         body: body.collect(),
-        end: vec![Block::List(notes(rows.iter())), Block::Facts(vec![what_speed_is(), source()])],
+        end: vec![Block::List(numbered(&meanings)), Block::Facts(vec![what_speed_is(), source()])],
         ..Page::default()
     }
 }
 
-fn table(rows: &[&Published]) -> Table {
+fn table(rows: &[&Published], meanings: &[Setting]) -> Table {
     let mut columns = vec![
         Column::left("Model", |row: &&Published| Line::from(row.name())),
         Column::left("Weights", |row: &&Published| Line::from(row.precision())),
@@ -36,7 +37,10 @@ fn table(rows: &[&Published]) -> Table {
         columns.push(Column::new(heading("Memory", "GiB"), Align::Right, memory));
     }
     if rows.iter().any(|row| row.note.is_some()) {
-        columns.push(Column::left("Note", |row: &&Published| Line::from(row.note.unwrap_or_default())));
+        let place = |note: &'static str| meanings.iter().position(|setting| setting.note == note);
+        let number =
+            move |row: &&Published| row.note.and_then(place).map_or_else(Line::default, |at| count(at + 1).into());
+        columns.push(Column::right("Note", number));
     }
     Table { wide: true, ..Table::of(columns, rows) }
 }
@@ -51,9 +55,19 @@ fn how(software: Software) -> Line {
 
 /// What the notes mean, each once.
 fn notes<'a>(rows: impl Iterator<Item = &'a Published> + Clone) -> Vec<Line> {
-    let settings = Software::ALL.into_iter().flat_map(|software| software.table().settings);
-    let used = settings.filter(|setting| rows.clone().any(|row| row.note == Some(setting.note)));
-    used.map(|setting| line![setting.note, ": ", setting.meaning]).collect()
+    settings(rows).iter().map(|setting| line![setting.note, ": ", setting.meaning]).collect()
+}
+
+/// By the numbers that stand in the table, where the notes would take too much room.
+fn numbered(settings: &[Setting]) -> Vec<Line> {
+    let numbers = (1..).map(count);
+    numbers.zip(settings).map(|(number, it)| line!["note ", number, ": ", it.note, ": ", it.meaning]).collect()
+}
+
+/// Those that rows have a note of.
+fn settings<'a>(rows: impl Iterator<Item = &'a Published> + Clone) -> Vec<Setting> {
+    let all = Software::ALL.into_iter().flat_map(|software| software.table().settings);
+    all.filter(|setting| rows.clone().any(|row| row.note == Some(setting.note))).copied().collect()
 }
 
 fn what_speed_is() -> Line {

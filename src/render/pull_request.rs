@@ -60,7 +60,7 @@ fn page(report: &Report, surroundings: &Surroundings) -> Page {
 
 fn answer(report: &Report) -> Line {
     let verdict = (!caveat_lines::answer_all(report)).then(|| verdict(report));
-    Line::joined(caveat_lines::first(report).into_iter().chain(verdict), " · ")
+    caveat_lines::headline(report, verdict)
 }
 
 fn verdict(report: &Report) -> Line {
@@ -120,7 +120,7 @@ fn top(report: &Report, surroundings: &Surroundings) -> Vec<Block> {
         sentences.push(line![strong(foreign(&report.suite, 60)), " on ", strong(facts::device(report)), "."]);
     }
     if let Some(comparison) = report.comparison() {
-        sentences.extend(headline::sentences(comparison, Sides::PULL_REQUEST));
+        sentences.extend(headline::sentences(comparison, Sides::of(report)));
     }
     if !sentences.is_empty() {
         blocks.push(Block::Paragraph(Line::joined(sentences, " ")));
@@ -152,7 +152,7 @@ fn body(report: &Report) -> Vec<Block> {
             blocks.extend(first_run(report, self_check.as_ref()));
             blocks.extend(details::failures(&report.head));
         }
-        Answer::Compared { comparison, .. } => blocks.extend(comparison::body(comparison, Sides::PULL_REQUEST)),
+        Answer::Compared { comparison, .. } => blocks.extend(comparison::body(comparison, Sides::of(report))),
     }
     if let Some(release) = report.release() {
         let (changed, table) = changed(&release.comparison);

@@ -13,6 +13,9 @@ pub struct Caveats {
     /// Why the base couldn't be run, where it was needed for a verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_out_of_reach: Option<String>,
+    /// The base has no configuration, so that the defaults say what counts as a change.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub base_is_unconfigured: bool,
     /// What the pull request changes in the suite.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suite_changes: Vec<SuiteChange>,

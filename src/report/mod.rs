@@ -136,6 +136,11 @@ impl fmt::Display for Origin {
 }
 
 impl Report {
+    /// Measured at somebody's desk: neither in a workflow nor for a pull request. Reports of older versions don't say it.
+    pub fn is_local(&self) -> bool {
+        self.pull_request.is_none() && self.origin.as_ref().is_some_and(|origin| origin.run_id.is_none())
+    }
+
     /// Of what was measured, and what came of it.
     pub fn of(head: Results, hardware: String, answer: Answer) -> Self {
         Self {

@@ -46,7 +46,7 @@ impl Place {
         self.run_with(&[&["doctor"], flags].concat(), &[&[("PATH", path.as_str())], variables].concat())
     }
 
-    fn findings(&self, flags: &[&str], variables: &[(&str, &str)]) -> Findings {
+    pub fn findings(&self, flags: &[&str], variables: &[(&str, &str)]) -> Findings {
         let (exit, out, err) = self.doctor(&[&["--format", "json"], flags].concat(), variables);
         let found: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
         assert_eq!(found["ready"], exit == 0, "{out}");
@@ -62,17 +62,17 @@ impl Place {
     }
 }
 
-struct Findings(Value);
+pub struct Findings(pub Value);
 
 impl Findings {
-    fn of(&self, status: &str) -> Vec<String> {
+    pub fn of(&self, status: &str) -> Vec<String> {
         let checks = self.0["checks"].as_array().unwrap().iter().filter(|check| check["status"] == status);
         checks
             .map(|check| format!("{}: {}", check["about"].as_str().unwrap(), check["said"].as_str().unwrap()))
             .collect()
     }
 
-    fn has(&self, status: &str, start: &str) {
+    pub fn has(&self, status: &str, start: &str) {
         let all = self.of(status);
         assert!(all.iter().any(|said| said.starts_with(start)), "no {status} {start:?} in {:#}", self.0);
     }

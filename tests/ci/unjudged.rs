@@ -10,8 +10,8 @@ fn report(place: &Place) -> Value {
 }
 
 impl Place {
-    /// `ci` of a pull request that goes into this commit, and what publishing says of it.
-    fn judged(&self, base: &str, flags: &[&str]) -> (Said, Said) {
+    /// A command in a workflow of a pull request that goes into this commit.
+    fn in_workflow(&self, base: &str, args: &[&str]) -> Said {
         let head = self.git(&["rev-parse", "HEAD"]);
         let sides = json!({ "head": { "sha": head }, "base": { "sha": base }, "number": 7 });
         std::fs::write(self.path("event.json"), json!({ "pull_request": sides }).to_string()).unwrap();
@@ -21,8 +21,13 @@ impl Place {
             ("GITHUB_EVENT_NAME", "pull_request"),
             ("GITHUB_EVENT_PATH", &event),
         ];
-        let ci = self.run_with(&[&["ci", "--quiet", "--no-publish", "--output", "out"], flags].concat(), &variables);
-        (ci, self.run(&["publish", "--results", "out"]))
+        self.run_with(args, &variables)
+    }
+
+    /// `ci` of such a pull request, and what publishing says of it.
+    pub fn judged(&self, base: &str, flags: &[&str]) -> (Said, Said) {
+        let ci = [&["ci", "--quiet", "--no-publish", "--output", "out"], flags].concat();
+        (self.in_workflow(base, &ci), self.run(&["publish", "--results", "out"]))
     }
 
     /// Changes the configuration in a commit of its own.
@@ -37,7 +42,7 @@ impl Place {
 }
 
 /// A baseline of main, and a branch with a program that is a third slower.
-fn with_baseline() -> (Place, String, String) {
+pub fn with_baseline() -> (Place, String, String) {
     let (place, _) = repository();
     place.git(&["switch", "--quiet", "main"]);
     let fast = place.program("program", "100", "aaaaaaa");
@@ -51,7 +56,7 @@ fn with_baseline() -> (Place, String, String) {
     (place, base, slow)
 }
 
-fn setting(text: String, line: &str) -> String {
+pub fn setting(text: String, line: &str) -> String {
     text.replace("[suites.small]\n", &format!("[suites.small]\n{line}\n"))
 }
 
@@ -211,4 +216,24 @@ fn a_directory_of_baselines_that_is_not_there_is_an_error() {
     std::fs::create_dir(place.path("basline")).unwrap();
     assert_eq!(place.ci(&["--head-binary", &head, "--baseline", "basline"]).0, 0);
     assert_eq!(place.run(&["baseline", "list", "--baseline", "basline"]).0, 0);
+}
+
+/// A table is read by who would else read the comment.
+#[test]
+fn a_table_says_first_what_keeps_it_from_being_the_verdict() {
+    let (place, base, slow) = with_baseline();
+    let ci = ["ci", "--quiet", "--output", "out", "--format", "table", "--head-binary", &slow];
+    place.commit("the branch");
+    let built = ["ci", "--quiet", "--output", "out", "--format", "table", "--head-binary", "./program"];
+    let cannot = ["--build-command", "echo no compiler >&2; false"];
+    let (_, table, err) = place.in_workflow(&base, &[&built[..], &cannot].concat());
+    assert!(table.starts_with("The base couldn't be run · "), "{table}{err}");
+    assert!(table.contains("no compiler") && table.contains("mend what keeps the base from being run"), "{table}");
+    place.reconfigure(|text| text.replace("[suites.small]", "[suites.other]"));
+    let (_, table, err) = place.in_workflow(&base, &ci);
+    assert!(
+        table.starts_with("Nothing was compared: this pull request measures another suite · Suite other"),
+        "{table}{err}"
+    );
+    assert!(table.contains("suite small → other") && table.contains("if the other suite is wanted"), "{table}");
 }

@@ -287,7 +287,8 @@ fn out_of_reach_the_report_says_so_and_nothing_is_confirmed() {
         let lacks = format!("this clone lacks the commit {}", place.main);
         assert!(warnings.contains(&format!("what looks changed was not measured again: {lacks}")), "{warnings}");
         assert!(
-            warnings.contains("judged by the checkout's baselines, which a pull request could change"),
+            warnings
+                .contains("judged by the checkout's baselines and configuration, which a pull request could change"),
             "{warnings}"
         );
         assert_ne!(report["comparison"]["tier"], "confirmed");

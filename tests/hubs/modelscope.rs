@@ -380,3 +380,31 @@ fn a_file_that_changed_is_downloaded_again() {
     pull(&machine).fine();
     assert_eq!(std::fs::read(&config).unwrap(), files()["config.json"]);
 }
+
+/// A flag wins, then what the file says of the model, then what it says above.
+#[test]
+fn the_hub_of_the_configuration_is_the_one_to_pull_from() {
+    let server = Server::start(|request, _| usual(request));
+    let machine = machine(&server);
+    let write = |name: &str, text: &str| std::fs::write(machine.path(name), text).unwrap();
+    let suite = |top: &str, model: &str| format!("{top}\n[suites.small]\ndevice = \"cpu\"\nmodels = [{model}]\n");
+    let other = "\"Qwen/Qwen2.5-7B\"";
+    let own = format!("{{ model = \"{MODEL}\", hub = \"modelscope\" }}");
+    let found = format!("{MODEL} is in HOME/{SNAPSHOT}\n");
+    for text in [suite("hub = \"modelscope\"", other), suite("hub = \"huggingface\"", &own), suite("", &own)] {
+        write("bench-diff.toml", &text);
+        assert_eq!(machine.pull(&[]).fine(), found, "{text}");
+    }
+    write("bench-diff.toml", &suite("hub = \"modelscope\"", other));
+    // Nobody is there.
+    assert!(machine.pull(&["--hub", "huggingface"]).error().contains("HF_ENDPOINT"));
+    let shown = machine.run(&["models"]).fine();
+    assert!(shown.contains("To download one from modelscope, as the configuration says"), "{shown}");
+    // Another file, by a flag or by its variable.
+    std::fs::rename(machine.path("bench-diff.toml"), machine.path("other.toml")).unwrap();
+    assert_eq!(machine.pull(&["--config", "other.toml"]).fine(), found);
+    assert!(!machine.run(&["models"]).fine().contains("modelscope, as"));
+    let machine = machine.with("BENCH_DIFF_CONFIG", "other.toml");
+    assert_eq!(machine.pull(&[]).fine(), found);
+    assert!(machine.run(&["models"]).fine().contains("modelscope, as"));
+}

@@ -1,5 +1,6 @@
 //! By what a pull request is judged: nothing that it could have changed itself.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::Job;
@@ -12,6 +13,15 @@ use crate::git;
 use crate::report::Caveats;
 use crate::results::{Program, Settings};
 use crate::thresholds::Thresholds;
+
+/// What the base says of how it is judged.
+enum Base {
+    /// Nobody asks it: this is a run at somebody's desk, its commit is unknown, or the file isn't the repository's.
+    NotAsked,
+    /// It has no configuration.
+    Unconfigured,
+    Configured(BaseConfig),
+}
 
 /// A configuration of another commit.
 struct BaseConfig {
@@ -57,10 +67,10 @@ impl Job<'_> {
 
     /// The suite with what counts as a change in the base, and no fewer runs; what the pull request changes in it.
     pub(super) fn as_the_base_judges(&self, commits: &BaseCommits) -> (Suite, About, Vec<String>) {
-        let SuiteChanges { changes, taken_out, thresholds, least_runs } =
+        let SuiteChanges { changes, taken_out, thresholds, least_runs, base_is_unconfigured } =
             self.suite_changes(commits).unwrap_or_default();
         let thresholds = thresholds.unwrap_or_else(|| self.suite.thresholds.clone());
-        let caveats = Caveats { suite_changes: changes, ..self.about.caveats.clone() };
+        let caveats = Caveats { suite_changes: changes, base_is_unconfigured, ..self.about.caveats.clone() };
         let runs = self.suite.settings.runs.max(least_runs);
         let settings = Settings { runs, ..self.suite.settings.clone() };
         (Suite { thresholds, settings, ..self.suite.clone() }, About { caveats, ..self.about.clone() }, taken_out)
@@ -68,8 +78,15 @@ impl Job<'_> {
 
     /// What the pull request changes in the suite, where it could have and the base's configuration can be read.
     fn suite_changes(&self, commits: &BaseCommits) -> Option<SuiteChanges> {
-        let base = self.base_config(commits)?;
         let (head, selection) = (&self.suite, &self.args.selection);
+        let base = match self.base_config(commits) {
+            Base::NotAsked => return None,
+            Base::Unconfigured => {
+                let runs = selection.settings.runs.unwrap_or_else(|| Settings::default().runs);
+                return Some(SuiteChanges::of_unconfigured_base(&of_flags(&selection.settings), runs, head));
+            }
+            Base::Configured(config) => config,
+        };
         let named = |name: Option<&str>| Selection { suite: name.map(str::to_owned), ..selection.clone() };
         let replaced = |before: &Suite| {
             let known = base.suite(&named(Some(&head.name)));
@@ -96,19 +113,21 @@ impl Job<'_> {
         config::load_suite(&selection, &Machine::here()).is_err()
     }
 
-    /// The configuration as the base has it, where a pull request could have changed it and the base can be read.
-    fn base_config(&self, commits: &BaseCommits) -> Option<BaseConfig> {
+    /// The configuration as the base has it, where a pull request could have changed it and the base can be read. Taking it
+    /// away is a change as well.
+    fn base_config(&self, commits: &BaseCommits) -> Base {
         if self.context.is_none() && self.args.base_commit.is_none() {
-            return None;
+            return Base::NotAsked;
         }
         // The base of candle's checkout may be another repository's.
         let here = self.sides.repository() == Path::new(".");
-        let commit = commits.merge_base.as_ref().ok().filter(|_| here).or(commits.tip.as_ref().ok())?;
-        let path = config::path(&self.args.selection)?;
+        let commit = commits.merge_base.as_ref().ok().filter(|_| here).or(commits.tip.as_ref().ok());
+        let path = config::path(&self.args.selection).unwrap_or_else(|| PathBuf::from(config::FILE_NAME));
         let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let name = path.file_name()?.to_str()?;
-        let text = String::from_utf8(git::file(directory, commit, name).ok()?).ok()?;
-        Some(BaseConfig { text, place: format!("{name} of {commit}"), directory: directory.to_owned() })
+        match (commit, path.file_name().and_then(OsStr::to_str)) {
+            (Some(commit), Some(name)) => of_commit(commit, directory, name),
+            _ => Base::NotAsked,
+        }
     }
 
     /// The baselines that count: in a workflow those of the pull request's base, because the pull request could have changed
@@ -125,7 +144,9 @@ impl Job<'_> {
             Err(why) => {
                 checked()?;
                 let why = why.in_one_line();
-                let doubt = format!("judged by the checkout's baselines, which a pull request could change: {why}");
+                let doubt = format!(
+                    "judged by the checkout's baselines and configuration, which a pull request could change: {why}"
+                );
                 return Ok((Store::new(here), Some(doubt)));
             }
         };
@@ -135,6 +156,21 @@ impl Job<'_> {
         }
         let doubt = base.is_none().then(|| format!("judged by the checkout's baselines, as the base ({tip}) has none"));
         Ok((Store::new(base.unwrap_or(here)), doubt))
+    }
+}
+
+fn of_commit(commit: &str, directory: &Path, name: &str) -> Base {
+    if let Ok(text) = git::file(directory, commit, name) {
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let place = format!("{name} of {commit}");
+        return Base::Configured(BaseConfig { text, place, directory: directory.to_owned() });
+    }
+    let has = |commit: &str| git::files(directory, commit, name).map(|found| !found.is_empty()).ok();
+    // A file that no commit has is the machine's or the workflow's.
+    let head = git::commit(directory, "HEAD").ok();
+    match (has(commit), head.and_then(|head| has(&head))) {
+        (Some(false), Some(true)) => Base::Unconfigured,
+        _ => Base::NotAsked,
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-use super::refused::Refused;
+use super::refused::{Refused, in_full};
 use super::streaming::{Arrived, Stream, arrived, closed_loop, settle};
 use super::web_servers;
 use crate::child::clean;
@@ -95,6 +95,12 @@ impl Client {
         self.get(address).is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// Whether anybody answers, whatever that is.
+    pub fn reach(&self) -> Result<(), EngineError> {
+        let answer = self.get(self.below("models")).map(drop);
+        answer.map_err(|error| self.explain(Refused::Unreachable(in_full(error))))
+    }
+
     fn get(&self, address: Url) -> reqwest::Result<reqwest::Response> {
         self.runtime.block_on(async {
             settle().await;
@@ -179,7 +185,8 @@ fn is_remote(url: &Url) -> bool {
     !(host.parse().is_ok_and(is_here) || host == "localhost" || host.ends_with(".localhost"))
 }
 
-fn key_in(variable: &str) -> Result<String, EngineError> {
+/// The key that a variable holds.
+pub fn key_in(variable: &str) -> Result<String, EngineError> {
     #[expect(clippy::disallowed_methods, reason = "the configuration names the variable of its server's key")]
     let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
     value.ok_or_else(|| {

@@ -37,6 +37,24 @@ pub fn check_address(url: &str) -> Result<(), String> {
     Client::check(url).map(drop)
 }
 
+/// Its name in the table of engines.
+const NAME: &str = "server";
+
+/// The model's server was there before and goes on: it has devices of its own, whatever this machine has.
+pub fn runs_already(spec: &ModelSpec) -> bool {
+    spec.engine.as_str() == NAME && spec.server.as_ref().is_some_and(|server| server.start.is_empty())
+}
+
+/// Why a server couldn't be asked, as far as its key tells.
+pub fn lacking_key(server: &ServerSpec) -> Option<EngineError> {
+    http_client::key_in(server.api_key_env.as_deref()?).err()
+}
+
+/// Fails if nobody answers at its address. Whoever does isn't shown the key.
+pub fn reach(server: &ServerSpec) -> Result<(), EngineError> {
+    Client::of(&ServerSpec { api_key_env: None, ..server.clone() })?.reach()
+}
+
 /// How long after its connections a server may end.
 const DYING: Duration = Duration::from_millis(300);
 
@@ -45,7 +63,7 @@ pub struct ServerKind;
 
 impl EngineKind for ServerKind {
     fn name(&self) -> &'static str {
-        "server"
+        NAME
     }
 
     fn implementations(&self) -> &'static [(&'static str, &'static str)] {
