@@ -122,13 +122,15 @@ class Vllm:
     def length(self, request):
         """The longest sequence."""
         longest, had = request["max_length"], positions(shape(request))
-        length = self.options.max_model_len or next((length for length in LENGTHS if length >= longest), longest)
+        length = self.options.max_model_len
+        if length is None:
+            length = next((length for length in LENGTHS if length >= longest), longest)
+            if had and longest <= had:
+                length = min(length, had)
         if length < longest:
             raise Unsupported(f"--max-model-len {length} is less than the {longest} tokens of the longest case")
         if had is None or length <= had:
             return {"max_model_len": length}
-        if longest <= had:
-            return {"max_model_len": had}
         self.warnings.append(f"the model has {had} positions, and was given {length}: its text means nothing past them, "
                              "while its speed is as it would be")
         return {"max_model_len": length, "hf_overrides": {"max_position_embeddings": length}}
@@ -175,7 +177,8 @@ class Vllm:
 
 
 def is_out_of_memory(error):
-    return "out of memory" in str(error).lower() or "No available memory" in str(error)
+    said = ("out of memory", "no available memory", "available kv cache memory")
+    return any(words in str(error).lower() for words in said)
 
 
 if __name__ == "__main__":
