@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::qwen2::config::ModelConfig;
+use super::qwen2::reading;
 use crate::case::{Quantization, WeightsSource};
 use crate::engine::{EngineError, ModelSpec, Progress};
 use crate::{hub, models};
@@ -63,7 +64,7 @@ impl Files {
                 ModelConfig::published(model, spec.max_length)
             }
             Self::Directory { path, .. } => {
-                let mut config = ModelConfig::read(path, &spec.model)?;
+                let mut config = reading::config(path, &spec.model)?;
                 if spec.weights == WeightsSource::Hub && published.is_some() {
                     config.stretch_published(spec.max_length);
                 }
@@ -71,7 +72,7 @@ impl Files {
             }
         };
         // Generated weights, too: numbers of unquantized ones would go by the quantized model's name.
-        if config.shape.quantization != Quantization::None {
+        if !matches!(config.shape.quantization, Quantization::None | Quantization::Gguf) {
             let (name, quantization) = (&spec.model, config.shape.quantization);
             let why = format!("{name}: its weights are quantized ({quantization}), which can't be run yet");
             return Err(EngineError::refused(why, "use the unquantized model"));

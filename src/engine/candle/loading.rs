@@ -108,7 +108,7 @@ fn graph(_: &ModelConfig, _: &mut Weights, _: usize, _: Option<usize>) -> Result
 /// What can be refused before anything is downloaded.
 fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineError> {
     let fail = |why: &str| Err(EngineError::Failed(why.to_owned()));
-    if spec.quantization != Quantization::None {
+    if !matches!(spec.quantization, Quantization::None | Quantization::Gguf) {
         let why = format!("{}: quantized weights ({}) can't be run yet", spec.model, spec.quantization);
         return Err(EngineError::refused(why, "use the unquantized model"));
     }

@@ -14,7 +14,7 @@ use std::path::Path;
 
 pub use loading::Candle;
 
-use self::qwen2::config::ModelConfig;
+use self::qwen2::reading;
 use super::{Engine, EngineError, EngineKind, ModelSpec, Needs, Progress, Refusal};
 use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Quantization, SeedProtocol};
 use crate::device::Capacity;
@@ -84,14 +84,14 @@ impl EngineKind for CandleKind {
 
     fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError> {
         match directory {
-            Some(directory) => ModelConfig::read(directory, model).map(|config| Some(config.shape)),
+            Some(directory) => reading::config(directory, model).map(|config| Some(config.shape)),
             None => Ok(models::find(model).cloned()),
         }
     }
 
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
         let mut refusals = Vec::new();
-        if spec.quantization != Quantization::None {
+        if !matches!(spec.quantization, Quantization::None | Quantization::Gguf) {
             let reason = format!(
                 "`{}` with {} weights is not supported yet: use an unquantized model",
                 spec.model, spec.quantization

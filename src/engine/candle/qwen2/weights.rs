@@ -1,5 +1,6 @@
 //! Named weights on a device. Where they come from is a [`Format`], a file each in this folder.
 
+mod gguf_blocks;
 mod linear;
 mod random;
 mod safetensor_files;
@@ -8,10 +9,12 @@ use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use self::gguf_blocks::GgufBlocks;
 pub use self::linear::LinearWeight;
 use self::random::Random;
 use self::safetensor_files::SafetensorFiles;
 use super::config::ModelConfig;
+use crate::case::Quantization;
 use crate::engine::{EngineError, Progress};
 
 /// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
@@ -47,16 +50,19 @@ pub struct Weights<'a> {
 }
 
 impl<'a> Weights<'a> {
-    /// The files of `directory`.
+    /// The files at `path`: a directory, or a GGUF file.
     pub fn open(
-        directory: &Path,
+        path: &Path,
         config: &ModelConfig,
         dtype: DType,
         device: &Device,
         progress: Progress<'a>,
     ) -> std::result::Result<Self, EngineError> {
-        let files = SafetensorFiles::open(directory)?;
-        Ok(Self::new(Box::new(files), config, dtype, device, progress))
+        let format: Box<dyn Format> = match config.shape.quantization {
+            Quantization::Gguf => Box::new(GgufBlocks::open(path, config)?),
+            _ => Box::new(SafetensorFiles::open(path)?),
+        };
+        Ok(Self::new(format, config, dtype, device, progress))
     }
 
     /// Random weights.
