@@ -113,9 +113,29 @@ pub fn all() -> &'static [Model] {
     &MODELS
 }
 
-/// The model with the hub's `id`; `Qwen/` may be left out.
+/// The model with the hub's `id`; `Qwen/` may be left out. Which file is meant may be said of a GGUF model alone.
 pub fn find(id: &str) -> Option<&'static Model> {
-    MODELS.iter().find(|model| model.id == id || model.id.strip_prefix("Qwen/") == Some(id))
+    let (id, kind) = of_file(id);
+    let found = MODELS.iter().find(|model| model.id == id || model.id.strip_prefix("Qwen/") == Some(id))?;
+    (kind.is_none() || found.quantization == Quantization::Gguf).then_some(found)
+}
+
+/// An id, and which of its GGUF files is meant: `Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m`, as llama.cpp spells it.
+pub fn of_file(id: &str) -> (&str, Option<&str>) {
+    let is_word =
+        |kind: &str| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match id.rsplit_once(':') {
+        Some((id, kind)) if is_word(kind) => (id, Some(kind)),
+        _ => (id, None),
+    }
+}
+
+/// What `id`, which has found the model, is called in full.
+pub fn whole_name(model: &Model, id: &str) -> String {
+    match of_file(id) {
+        (_, None) => model.id.clone(),
+        (_, Some(kind)) => format!("{}:{}", model.id, kind.to_ascii_lowercase()),
+    }
 }
 
 impl Dtype {
@@ -205,6 +225,8 @@ mod tests {
         assert_eq!(find("Qwen2.5-72B-Instruct-AWQ").unwrap().intermediate_size, 29_696);
         assert_eq!(find("Qwen/Qwen2.5-14B").unwrap().rms_norm_eps, 1e-5);
         assert!(find("qwen/qwen2.5-14b").is_none(), "the hub's ids have their case");
+        assert_eq!(find("Qwen2.5-7B-Instruct-GGUF:Q4_K_M").unwrap().id, "Qwen/Qwen2.5-7B-Instruct-GGUF");
+        assert!(find("Qwen/Qwen2.5-7B-Instruct:q4_k_m").is_none(), "it has no GGUF files");
     }
 
     /// 0.5B: 24 layers x 2 heads x 64 x (key and value) x 2 bytes = 12 KiB a token; weights 494 M x 2.

@@ -12,8 +12,8 @@ use crate::engine::{self, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
 use crate::page::terminal;
-use crate::render;
 use crate::results::Ceilings;
+use crate::{hub, render};
 
 const EXAMPLES: &str = "Examples:
   bench-diff profile Qwen/Qwen2.5-0.5B-Instruct
@@ -27,7 +27,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// One of the Qwen2.5 models, or a directory with a config.json
+    /// One of the Qwen2.5 models, a directory with a config.json, or a GGUF file
     model: String,
 
     /// Tokens in the prompt, and in the KV cache before the decode step
@@ -86,7 +86,7 @@ fn measure(spec: &ModelSpec, context: usize) -> Result<(Option<Ceilings>, Profil
 
 fn spec(args: &Args) -> Result<ModelSpec> {
     Ok(ModelSpec {
-        directory: Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model)),
+        directory: hub::is_model(Path::new(&args.model)).then(|| PathBuf::from(&args.model)),
         gpus: super::ordinals(&Machine::here(), DeviceKind::Cuda, args.gpus.as_ref())?,
         // The decode step is the second of two.
         max_length: args.context_length as usize + 2,

@@ -14,7 +14,7 @@ use crate::{models, suggest};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Ids of models; `Qwen/` may be left out
+    /// Ids of models; `Qwen/` may be left out. Of a GGUF model, with the file that is meant: `ID:q4_k_m`
     #[arg(required = true, value_name = "ID")]
     models: Vec<String>,
     /// Which hub to download from, and whose cache to use
@@ -23,7 +23,7 @@ pub struct Args {
     /// Branch, tag or commit [default: main, or ModelScope's master]
     #[arg(long)]
     revision: Option<String>,
-    /// Only files whose names match, `*` being anything; GGUF models need it (repeatable)
+    /// Only files whose names match, `*` being anything (repeatable)
     #[arg(long, value_name = "PATTERN")]
     include: Vec<String>,
 }
@@ -31,18 +31,15 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct Qwen2.5-7B-Instruct
   bench-diff models pull Qwen/Qwen2.5-7B-Instruct --hub modelscope
-  bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct-GGUF --include '*q4_k_m*'";
+  bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct-GGUF:q4_k_m
+  bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct-GGUF --include '*q4*'";
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let ids: Vec<ModelId> = args.models.iter().map(|model| id(model)).collect::<Result<_>>()?;
-    let wanted = match &args.include[..] {
-        [] => Selection::Model,
-        patterns => Selection::Matching(patterns.to_vec()),
-    };
+    let models: Vec<_> = args.models.iter().map(|model| wanted(model, &args.include)).collect::<Result<_>>()?;
     let stop = Stop::on_signals();
-    for model in &ids {
+    for (model, wanted) in &models {
         let mut shown = Shown::new(model, stop, &mut io.err);
-        let snapshot = hub::pull(args.hub, model, args.revision.as_deref(), &wanted, &mut shown);
+        let snapshot = hub::pull(args.hub, model, args.revision.as_deref(), wanted, &mut shown);
         shown.end();
         let snapshot = snapshot.map_err(failed)?;
         writeln!(io.out, "{model} is in {}", snapshot.directory.display())?;
@@ -50,12 +47,19 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// A model, and what of it: the file that its name says, or what `include` does.
+fn wanted(text: &str, include: &[String]) -> Result<(ModelId, Selection)> {
+    let (model, of_name) = named(text)?;
+    let of_all = if of_name == Selection::Weights { Selection::Model } else { of_name };
+    Ok((model, if include.is_empty() { of_all } else { Selection::Matching(include.to_vec()) }))
+}
+
 /// One of the collection, or anything else that looks like an id.
-fn id(text: &str) -> Result<ModelId> {
+fn named(text: &str) -> Result<(ModelId, Selection)> {
     if let Some(model) = models::find(text) {
-        return ModelId::parse(&model.id).map_err(failed);
+        return Selection::of(&models::whole_name(model, text)).map_err(failed);
     }
-    ModelId::parse(text).map_err(|_| {
+    Selection::of(text).map_err(|_| {
         let ids = models::all().iter().map(|model| model.id.as_str());
         let hint = match suggest::nearest(text, ids) {
             Some(near) => format!("did you mean `{near}`?"),

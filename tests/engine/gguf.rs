@@ -249,3 +249,60 @@ fn types_that_no_kernel_reads_are_refused_by_name() {
     let said = error(&spec(&fixtures().join("small-iq4_nl.gguf"), Dtype::F32, 8), None);
     assert!(said.contains("IQ4_NL") && said.contains("token_embd.weight"), "{said}");
 }
+
+/// `bench-diff generate` with a file: exit code, output, errors with the fixtures' folder as DIR.
+fn generate_from(model: &Path, args: &[&str]) -> (i32, String, String) {
+    let common = ["--prompt-ids", "7", "--generated-length", "4", "--dtype", "f32", "--device", "cpu"];
+    generate(&[&[model.to_str().unwrap()][..], &common, args].concat())
+}
+
+#[test]
+fn generate_takes_a_file_and_a_directory_with_one_model() {
+    let greedy = |file: &str| references().remove(file).unwrap().remove(0).greedy;
+    let tokens = |model: &Path| {
+        let (exit, out, err) = generate_from(model, &["--format", "json"]);
+        assert_eq!(exit, 0, "{err}");
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        serde_json::from_value::<Vec<u32>>(json["tokens"].clone()).unwrap()
+    };
+    assert_eq!(tokens(&fixtures().join("small-q5_1.gguf")), greedy("small-q5_1.gguf"));
+    // Any part stands for all of them, and so does a directory that has nothing else.
+    let split = "parts-q8_0-00001-of-00003.gguf";
+    assert_eq!(tokens(&fixtures().join("parts-q8_0-00002-of-00003.gguf")), greedy(split));
+    let directory = tempfile::tempdir().unwrap();
+    for part in 1..=3 {
+        let name = format!("parts-q8_0-0000{part}-of-00003.gguf");
+        std::fs::copy(fixtures().join(&name), directory.path().join(name)).unwrap();
+    }
+    assert_eq!(tokens(directory.path()), greedy(split));
+}
+
+/// Files that don't belong together, and models that aren't what is said of them.
+#[test]
+fn files_that_do_not_fit_together_are_refused() {
+    let complain = |files: &[(&str, &str)], model: &str, args: &[&str]| {
+        let directory = tempfile::tempdir().unwrap();
+        for (from, to) in files {
+            std::fs::copy(fixtures().join(from), directory.path().join(to)).unwrap();
+        }
+        let (exit, out, err) = generate_from(&directory.path().join(model), args);
+        assert_eq!((exit, out.as_str()), (2, ""), "{err}");
+        err.replace(&directory.path().display().to_string(), "DIR")
+    };
+    let part = |part: u32| format!("parts-q8_0-0000{part}-of-00003.gguf");
+    let (first, second, third) = (part(1), part(2), part(3));
+    let config = "../../qwen2/untied/config.json";
+    let said = [
+        complain(&[("small-q4_0.gguf", "a.gguf"), ("small-q5_0.gguf", "b.gguf")], "", &[]),
+        complain(&[(&first, &first), (&third, &third)], "", &[]),
+        complain(&[(&first, "whole.gguf")], "", &[]),
+        complain(&[(&first, &first), (&third, &second), (&third, &third)], "", &[]),
+        complain(&[("small-q8_0.gguf", "a-00001-of-00002.gguf"), (&second, "a-00002-of-00002.gguf")], "", &[]),
+        complain(&[(config, "config.json"), ("small-q4_0.gguf", "a.gguf")], "", &[]),
+        complain(&[(config, "model.gguf")], "model.gguf", &[]),
+        complain(&[("small-q4_0.gguf", "a.gguf")], "b.gguf", &[]),
+        complain(&[("small-q4_0.gguf", "a.gguf")], "a.gguf", &["--implementation", "stock"]),
+        complain(&[("small-q4_0.gguf", "model.safetensors"), (config, "config.json")], "", &[]),
+    ];
+    insta::assert_snapshot!(said.concat());
+}

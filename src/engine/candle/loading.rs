@@ -39,6 +39,7 @@ impl Candle {
         check(spec, ran)?;
         let files = Files::find(spec, progress)?;
         let config = files.config(spec)?;
+        check_quantization(spec, ran, &config)?;
         let device = open_device(spec)?;
         let dtype = candle_dtype(spec.dtype);
         let mut weights = match &files {
@@ -129,6 +130,19 @@ fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineE
         return fail("the sequence must have at least one token");
     }
     Ok(())
+}
+
+/// candle-transformers' model has numbers alone.
+fn check_quantization(
+    spec: &ModelSpec,
+    implementation: Implementation,
+    config: &ModelConfig,
+) -> Result<(), EngineError> {
+    let (name, quantization) = (&spec.model, config.shape.quantization);
+    if implementation != Implementation::Stock || quantization == Quantization::None {
+        return Ok(());
+    }
+    Err(EngineError::refused(format!("{name}: stock reads no {quantization} weights"), "use plain"))
 }
 
 fn candle_dtype(dtype: Dtype) -> DType {

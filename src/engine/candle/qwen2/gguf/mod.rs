@@ -12,6 +12,7 @@ mod gguf_metadata;
 mod gguf_parts;
 mod gguf_type;
 mod gguf_value;
+pub mod mixture;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -22,10 +23,10 @@ use memmap2::Mmap;
 pub use self::gguf_error::GgufError;
 use self::gguf_header::Header;
 pub use self::gguf_header::TensorInfo;
-use self::gguf_parts::Part;
 pub use self::gguf_parts::{has_any, of_kind};
 use super::config::ModelConfig;
 use crate::engine::EngineError;
+use crate::hub::gguf_name::Part;
 use crate::recognize::{self, Foreign, recognize};
 
 /// A model's files, mapped, with headers that fit them.
