@@ -149,6 +149,12 @@ fn graph_generates_what_its_steps_choose() {
 
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
+fn gguf_agrees_with_transformers() {
+    super::gguf::assert_agrees_with_transformers(DeviceKind::Cuda);
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
 fn profile_adds_up() {
     let spec = ModelSpec { implementation: Implementation::Graph.into(), ..generated("Qwen/Qwen2.5-0.5B", 2050) };
     let profile = load(&spec).forward.profile(2048).unwrap().unwrap();

@@ -13,6 +13,8 @@ mod gguf_parts;
 mod gguf_type;
 mod gguf_value;
 pub mod mixture;
+mod tensor_names;
+mod tensor_types;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -24,6 +26,8 @@ pub use self::gguf_error::GgufError;
 use self::gguf_header::Header;
 pub use self::gguf_header::TensorInfo;
 pub use self::gguf_parts::{has_any, of_kind};
+pub use self::tensor_names::gguf_name;
+pub use self::tensor_types::{TensorTypes, is_blocks};
 use super::config::ModelConfig;
 use crate::engine::EngineError;
 use crate::hub::gguf_name::Part;
