@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::gguf_name::first;
+use super::gguf_name::is_named;
 use super::listing::{Listing, RemoteFile};
 use super::{Asking, Growth, Hub, HubError, ModelId, Selection, Snapshot};
 
@@ -30,8 +30,7 @@ pub fn is_whole(directory: &Path) -> bool {
 
 /// May a model be there? In a directory, or in a GGUF file.
 pub fn is_model(path: &Path) -> bool {
-    let is_gguf = || path.file_name().and_then(|name| name.to_str()).is_some_and(|name| first(name).is_some());
-    path.is_dir() || is_gguf() && path.is_file()
+    path.is_dir() || is_named(path) && path.is_file()
 }
 
 fn has_gguf(directory: &Path) -> bool {

@@ -1,5 +1,7 @@
 //! Names of GGUF files: the quantization is their last word, and parts of a split file are numbered.
 
+use std::path::Path;
+
 const ENDING: &str = ".gguf";
 
 /// Is it the name of a GGUF file of this quantization, `q4_k_m` say? Case doesn't matter, as hubs have both.
@@ -19,6 +21,11 @@ pub fn first(name: &str) -> Option<String> {
         Some(part) => Some(part.named(1)),
         None => name.to_ascii_lowercase().ends_with(ENDING).then(|| name.to_owned()),
     }
+}
+
+/// Is it the name of a GGUF file?
+pub fn is_named(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| first(name).is_some())
 }
 
 /// A part of a file that llama.cpp has split: `NAME-00001-of-00003.gguf`.

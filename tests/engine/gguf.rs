@@ -306,3 +306,67 @@ fn files_that_do_not_fit_together_are_refused() {
     ];
     insta::assert_snapshot!(said.concat());
 }
+
+/// Measured as any model is: the case has the quantization in its name, and the weights that its blocks take are its bytes.
+#[test]
+fn a_file_is_measured_under_the_name_of_its_quantization() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::copy(fixtures().join("wide-q4_k_m.gguf"), directory.path().join("tiny.gguf")).unwrap();
+    std::fs::write(directory.path().join("ids.json"), "[7, 8]").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+    command.args([
+        "run",
+        "--model",
+        "./tiny.gguf",
+        "--device",
+        "cpu",
+        "--context-lengths",
+        "4",
+        "--generated-length",
+        "3",
+    ]);
+    let output = command
+        .args(["--runs", "1", "--output", "r.json", "--prompt-ids", "ids.json"])
+        .current_dir(directory.path())
+        .env("TMPDIR", directory.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let results = std::fs::read_to_string(directory.path().join("r.json")).unwrap();
+    let results: serde_json::Value = serde_json::from_str(&results).unwrap();
+    let case = &results["cases"][0];
+    assert_eq!((&case["id"], &case["quantization"]), (&"tiny.gguf:q4_k_m/gguf/4".into(), &"gguf".into()));
+    assert!(results["runs"][0]["metrics"]["decode_throughput"].as_f64().unwrap() > 0.0, "{results}");
+}
+
+/// Of a step, `plain` reads the blocks of matrices and the embedding in its own type.
+#[test]
+fn loading_says_what_a_step_costs_in_blocks() {
+    let costs =
+        |name: &str| load(&spec(&fixtures().join(name), Dtype::F32, 4)).loaded().costs.unwrap().decode_weight_bytes;
+    // One layer: q and o, k and v, the MLP, all in rows of 256; 64 rows of a tied embedding and 5 x 256 + 2 x 64 vectors in f32.
+    let (attention, mlp, rest) = (2 * 256 * 256 + 2 * 64 * 256, 3 * 256 * 256, 64 * 256 + 3 * 256 + 256 + 2 * 64);
+    let blocks = (attention + mlp) / 256 * 176;
+    assert!(costs("wide-q5_k_s.gguf") == blocks + 4 * rest, "{} {blocks}", costs("wide-q5_k_s.gguf"));
+}
+
+/// The same blocks each time, whatever else is asked for; and a file's own types in its shape.
+#[test]
+fn generated_blocks_are_the_same_each_time_and_of_the_named_types() {
+    let generated = |model: &Path, name: &str| {
+        let spec = ModelSpec { weights: WeightsSource::Generated, ..spec(model, Dtype::F32, 8) };
+        load(&ModelSpec { model: name.to_owned(), quantization: Quantization::Gguf, ..spec })
+    };
+    for name in ["wide-q2_k.gguf", "wide-q4_k_m.gguf", "small-q4_0.gguf", "small-bf16.gguf"] {
+        let path = fixtures().join(name);
+        let (mut one, mut other) = (generated(&path, name), generated(&path, name));
+        let logits = prefill(&mut one, &[1, 2, 3]);
+        assert!(
+            logits.iter().all(|logit| logit.is_finite()) && logits.iter().any(|logit| logit.abs() > 1e-3),
+            "{name}"
+        );
+        assert_eq!(logits, prefill(&mut other, &[1, 2, 3]), "{name}");
+        let of_file = load(&spec(&path, Dtype::F32, 8)).loaded().costs;
+        assert_eq!(one.loaded().costs, of_file, "{name}: the same bytes");
+    }
+}

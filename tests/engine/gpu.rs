@@ -150,7 +150,7 @@ fn graph_generates_what_its_steps_choose() {
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
 fn gguf_agrees_with_transformers() {
-    super::gguf::assert_agrees_with_transformers(DeviceKind::Cuda);
+    gguf::assert_agrees_with_transformers(DeviceKind::Cuda);
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl Files {
         }
     }
 
-    /// The model's shape and position encoding. Refuses quantized weights.
+    /// The model's shape, position encoding and quantization, which is the one that was asked for.
     pub fn config(&self, spec: &ModelSpec) -> Result<ModelConfig, EngineError> {
         let published = models::find(&spec.model);
         let config = match self {
@@ -66,7 +66,9 @@ impl Files {
                     let why = format!("{name} is not a model of the Qwen2.5 collection, so its shape is unknown");
                     EngineError::refused(why, "give a directory with its config.json")
                 })?;
-                ModelConfig::published(model, spec.max_length)
+                let mut config = ModelConfig::published(model, spec.max_length);
+                config.shape.id.clone_from(&spec.model);
+                config
             }
             Self::Directory { path, .. } => {
                 let mut config = reading::config(path, &spec.model)?;
@@ -77,11 +79,15 @@ impl Files {
                 config
             }
         };
-        // Generated weights, too: numbers of unquantized ones would go by the quantized model's name.
-        if !matches!(config.shape.quantization, Quantization::None | Quantization::Gguf) {
-            let (name, quantization) = (&spec.model, config.shape.quantization);
-            let why = format!("{name}: its weights are quantized ({quantization}), which can't be run yet");
-            return Err(EngineError::refused(why, "use the unquantized model"));
+        // Generated weights, too: their numbers go by the model's name.
+        let (asked, found) = (spec.quantization, config.shape.quantization);
+        if asked != Quantization::None && asked != found {
+            let why = format!("{}: its weights are to be {asked}, and by its config.json they are {found}", spec.model);
+            return Err(EngineError::refused(why, "name the model that has them"));
+        }
+        if let Some(named) = models::quantization_in_name(&spec.model).filter(|named| *named != found) {
+            let why = format!("{}: by its name the weights are {named}, and by its config.json {found}", spec.model);
+            return Err(EngineError::refused(why, "rename it, or name the model that is meant"));
         }
         Ok(config)
     }

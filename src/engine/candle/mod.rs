@@ -6,6 +6,7 @@ mod ceilings;
 mod cuda;
 mod estimate;
 mod files;
+mod footprint;
 pub mod forward;
 mod loading;
 pub(super) mod qwen2;
@@ -90,13 +91,11 @@ impl EngineKind for CandleKind {
     }
 
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
-        if !matches!(spec.quantization, Quantization::None | Quantization::Gguf) {
-            let reason = format!(
-                "`{}` with {} weights is not supported yet: use an unquantized model",
-                spec.model, spec.quantization
-            );
-            refusals.push(Refusal { setting: "quantization", reason });
+        let mut refusals: Vec<_> = misnamed(spec).into_iter().collect();
+        refusals.extend(unnamed_file(spec).map(|reason| Refusal { setting: "quantization", reason }));
+        if spec.implementation == Implementation::Stock && spec.quantization != Quantization::None {
+            let reason = format!("`stock` reads no {} weights: use `plain` or `graph`", spec.quantization);
+            refusals.push(Refusal { setting: "implementation", reason });
         }
         if let Err(error) = Implementation::of(spec) {
             refusals.push(Refusal { setting: "implementation", reason: error.to_string() });
@@ -146,6 +145,31 @@ impl EngineKind for CandleKind {
     fn ceilings(&self, spec: &ModelSpec) -> Result<Option<Ceilings>, EngineError> {
         ceilings::ceilings(spec)
     }
+}
+
+/// A case's name says how its weights are quantized: the model's own name and its config.json must say the same.
+fn misnamed(spec: &ModelSpec) -> Option<Refusal> {
+    let ModelSpec { model, quantization, directory, .. } = spec;
+    let shape = CandleKind.shape(model, directory.as_deref()).ok().flatten();
+    let by_config = shape.map(|shape| ("they are", shape.quantization, "name the model that has them"));
+    let by_name = models::quantization_in_name(model).map(|named| ("its name says", named, "rename it"));
+    let (how, other, hint) = by_config.into_iter().chain(by_name).find(|(_, other, _)| other != quantization)?;
+    let reason =
+        format!("the weights of `{model}` should be {}, and {how} {}: {hint}", kind(*quantization), kind(other));
+    Some(Refusal { setting: "quantization", reason })
+}
+
+/// A GGUF repository has files of many quantizations: one of them has to be named.
+fn unnamed_file(spec: &ModelSpec) -> Option<String> {
+    let model = models::find(&spec.model).filter(|_| spec.directory.is_none())?;
+    let is_unnamed = model.quantization == Quantization::Gguf && models::of_file(&spec.model).1.is_none();
+    let id = &model.id;
+    is_unnamed.then(|| format!("`{id}` has a file for each quantization: name one after it, as in `{id}:q4_k_m`"))
+}
+
+/// How weights are quantized, in a sentence.
+fn kind(quantization: Quantization) -> &'static str {
+    if quantization == Quantization::None { "unquantized" } else { quantization.word() }
 }
 
 /// What a build without kernels says of every GPU.

@@ -7,6 +7,7 @@ mod config_error;
 pub mod gguf;
 pub mod graph;
 pub mod plain;
+pub mod quantization;
 pub mod reading;
 pub mod rope;
 pub mod stock;

@@ -11,7 +11,7 @@ use candle_nn::ops::{rms_norm, silu, softmax_last_dim};
 use super::cache::LayerCache;
 use super::config::ModelConfig;
 use super::rope::RopeTables;
-use super::weights::{LinearWeight, Weights};
+use super::weights::{EMBEDDING, LinearWeight, Weights};
 use crate::case::DeviceKind;
 use crate::engine::candle::forward::{Forward, check_tokens};
 
@@ -38,7 +38,7 @@ struct Linear {
 impl Linear {
     /// `[tokens, in]` -> `[tokens, out]`
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let product = x.matmul(&self.weight.matrix(x.dtype())?.t()?)?;
+        let product = self.weight.product(x)?;
         match &self.bias {
             None => Ok(product),
             Some(bias) => product.broadcast_add(bias),
@@ -102,7 +102,7 @@ impl Plain {
         let chunk = chunk.min(capacity);
         let mut loader =
             Loader { dtype: computing_type(weights.dtype(), &device), config, capacity, sequences, weights };
-        let embedding = loader.tensor("model.embed_tokens.weight", &[shape.vocab_size, shape.hidden_size])?;
+        let embedding = loader.tensor(EMBEDDING, &[shape.vocab_size, shape.hidden_size])?;
         let layers = (0..shape.num_hidden_layers).map(|index| loader.layer(index)).collect::<Result<_>>()?;
         let norm = loader.norm("model.norm.weight")?;
         let head = if shape.tie_word_embeddings {

@@ -3,14 +3,17 @@
 use std::path::Path;
 
 use super::config::ModelConfig;
-use super::gguf::{self, GgufError, GgufFiles};
+use super::gguf::mixture::{self, Mixture};
+use super::gguf::{self, GgufError, GgufFiles, TensorTypes};
 use crate::engine::EngineError;
-use crate::hub::{INDEX, SINGLE};
+use crate::hub::{self, INDEX, SINGLE};
+use crate::models;
 
 /// Of the model at `path`: a directory or a GGUF file. `name` becomes its id.
 pub fn config(path: &Path, name: &str) -> Result<ModelConfig, EngineError> {
     let has = |file: &str| path.join(file).is_file();
-    let is_gguf = !path.is_dir() && path.exists() || !has(SINGLE) && !has(INDEX) && gguf::has_any(path);
+    let is_gguf =
+        hub::gguf_name::is_named(path) && !path.is_dir() || !has(SINGLE) && !has(INDEX) && gguf::has_any(path);
     if !is_gguf {
         return ModelConfig::read(path, name);
     }
@@ -21,6 +24,22 @@ pub fn config(path: &Path, name: &str) -> Result<ModelConfig, EngineError> {
         check_agree(&config, &stated, "config.json").map_err(|error| files.wrong(error))?;
     }
     Ok(config)
+}
+
+/// The types of a GGUF model's matrices: of the file at `path`, or those that the model's name stands for.
+pub fn tensor_types(config: &ModelConfig, path: Option<&Path>) -> Result<TensorTypes, EngineError> {
+    if let Some(path) = path {
+        return Ok(TensorTypes::of_file(GgufFiles::open(path)?.tensors(), config));
+    }
+    let name = &config.shape.id;
+    let mixture = models::of_file(name).1.and_then(Mixture::named).ok_or_else(|| {
+        let why = format!("{name}: it isn't known which types this quantization has");
+        EngineError::refused(
+            why,
+            format!("after the id, name one of {}", mixture::words().collect::<Vec<_>>().join(", ")),
+        )
+    })?;
+    Ok(TensorTypes::of_mixture(mixture, config))
 }
 
 /// A GGUF file has the shape that `other` says.

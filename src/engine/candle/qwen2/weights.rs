@@ -1,21 +1,39 @@
 //! Named weights on a device. Where they come from is a [`Format`], a file each in this folder.
 
+mod awq;
 mod gguf_blocks;
+mod gptq;
+mod grouped;
+mod grouped_files;
 mod linear;
 mod random;
+mod random_blocks;
+mod random_integers;
 mod safetensor_files;
+mod tiles;
 
 use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor};
 
+use self::awq::Awq;
 use self::gguf_blocks::GgufBlocks;
+use self::gptq::Gptq;
+#[cfg_attr(not(feature = "cuda"), expect(unused_imports, reason = "only `graph` looks inside"))]
+pub use self::grouped::Grouped;
+use self::grouped_files::GroupedFiles;
 pub use self::linear::LinearWeight;
 use self::random::Random;
+use self::random_blocks::RandomBlocks;
 use self::safetensor_files::SafetensorFiles;
 use super::config::ModelConfig;
-use crate::case::Quantization;
+use super::quantization::Layout;
+use super::reading;
+use crate::case::{Dtype, Quantization};
 use crate::engine::{EngineError, Progress};
+
+/// What a model asks for first.
+pub const EMBEDDING: &str = "model.embed_tokens.weight";
 
 /// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
 /// checked of files is checked when they are opened, before the device is touched.
@@ -40,45 +58,71 @@ struct Target {
     device: Device,
 }
 
-/// Where weights come from, what they become, and how far loading is.
-pub struct Weights<'a> {
-    format: Box<dyn Format>,
-    target: Target,
-    progress: Progress<'a>,
-    done: u64,
-    total: u64,
-}
+/// Where weights come from. Files were looked at: all that `config` asks for is there.
+pub struct Source(Box<dyn Format>);
 
-impl<'a> Weights<'a> {
+impl Source {
     /// The files at `path`: a directory, or a GGUF file.
-    pub fn open(
-        path: &Path,
-        config: &ModelConfig,
-        dtype: DType,
-        device: &Device,
-        progress: Progress<'a>,
-    ) -> std::result::Result<Self, EngineError> {
-        let format: Box<dyn Format> = match config.shape.quantization {
-            Quantization::Gguf => Box::new(GgufBlocks::open(path, config)?),
-            _ => Box::new(SafetensorFiles::open(path)?),
-        };
-        Ok(Self::new(format, config, dtype, device, progress))
+    pub fn open(path: &Path, config: &ModelConfig) -> std::result::Result<Self, EngineError> {
+        if config.shape.quantization == Quantization::Gguf {
+            return Ok(Self(Box::new(GgufBlocks::open(path, config)?)));
+        }
+        let files = SafetensorFiles::open(path)?;
+        Ok(Self(match config.grouping {
+            None => Box::new(files.checked(config)?),
+            Some(grouping) => match grouping.layout {
+                Layout::Gptq => Box::new(GroupedFiles::open(files, config, grouping, Gptq { minus_one: true })?),
+                Layout::GptqV2 => Box::new(GroupedFiles::open(files, config, grouping, Gptq { minus_one: false })?),
+                Layout::Awq => Box::new(GroupedFiles::open(files, config, grouping, Awq)?),
+            },
+        }))
     }
 
     /// Random weights.
-    pub fn generated(seed: u64, config: &ModelConfig, dtype: DType, device: &Device, progress: Progress<'a>) -> Self {
-        Self::new(Box::new(Random { seed }), config, dtype, device, progress)
+    pub fn generated(seed: u64, config: &ModelConfig, path: Option<&Path>) -> std::result::Result<Self, EngineError> {
+        if config.shape.quantization == Quantization::Gguf {
+            let (types, random) = (reading::tensor_types(config, path)?, Random { seed, grouping: None });
+            return Ok(Self(Box::new(RandomBlocks { random, types })));
+        }
+        if config.grouping.is_some_and(|grouping| grouping.mixed) {
+            let why = "weights can't be generated for a model whose layers are quantized in different ways";
+            return Err(EngineError::refused(why, "use its files: `weights = \"local\"`"));
+        }
+        Ok(Self(Box::new(Random { seed, grouping: config.grouping })))
     }
+}
 
-    fn new(
-        format: Box<dyn Format>,
-        config: &ModelConfig,
-        dtype: DType,
-        device: &Device,
-        progress: Progress<'a>,
-    ) -> Self {
-        let total = config.shape.parameters() * dtype.size_in_bytes() as u64;
-        Self { format, target: Target { dtype, device: device.clone() }, progress, done: 0, total }
+/// Weights on their way from a source to a device.
+pub struct Weights<'a> {
+    source: Source,
+    target: Target,
+    progress: Progress<'a>,
+    arrived: Arrived,
+    /// Not read by a decode step.
+    unread: Option<&'static str>,
+    /// Values, and bytes as they are loaded.
+    total: (u64, u64),
+}
+
+/// What was asked for.
+#[derive(Default)]
+struct Arrived {
+    /// Of matrices as many as they stand for.
+    values: u64,
+    /// Those that a decode step reads, and that have the model's type.
+    dense: u64,
+    /// Of all others that a step reads.
+    packed_bytes: u64,
+}
+
+impl<'a> Weights<'a> {
+    pub fn new(source: Source, config: &ModelConfig, dtype: DType, device: &Device, progress: Progress<'a>) -> Self {
+        let shape = &config.shape;
+        let held = if dtype == DType::F32 { Dtype::F32 } else { Dtype::Bf16 };
+        let total = (shape.parameters(), shape.weight_bytes(held));
+        let unread = (!shape.tie_word_embeddings).then_some(EMBEDDING);
+        let target = Target { dtype, device: device.clone() };
+        Self { source, target, progress, arrived: Arrived::default(), unread, total }
     }
 
     pub fn device(&self) -> &Device {
@@ -90,17 +134,28 @@ impl<'a> Weights<'a> {
         self.target.dtype
     }
 
+    /// Bytes that a decode step reads of what was loaded, where dense weights are held in `held`.
+    pub fn step_bytes(&self, held: Dtype) -> u64 {
+        self.arrived.dense * held.size() + self.arrived.packed_bytes
+    }
+
     /// The tensor `name` in the model's type.
     pub fn get(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let tensor = self.format.tensor(name, shape, &self.target)?;
-        self.arrived(tensor.elem_count());
+        let tensor = self.source.0.tensor(name, shape, &self.target)?;
+        self.arrived_dense(name, tensor.elem_count());
         Ok(tensor)
     }
 
     /// The weight of the linear layer `name`, as it is stored: quantized ones are still on the host.
     pub fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<LinearWeight> {
-        let weight = self.format.linear(name, outputs, inputs, &self.target)?;
-        self.arrived(outputs * inputs);
+        let weight = self.source.0.linear(name, outputs, inputs, &self.target)?;
+        match weight.packed_bytes() {
+            None => self.arrived_dense(name, outputs * inputs),
+            Some(bytes) => {
+                self.arrived.packed_bytes += bytes;
+                self.report(outputs * inputs);
+            }
+        }
         Ok(weight)
     }
 
@@ -108,13 +163,22 @@ impl<'a> Weights<'a> {
     /// tensors before the first is filled leaves the allocator's pool without gaps from what filling needs.
     #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only `graph` has its places before"))]
     pub fn fill(&mut self, name: &str, place: &Tensor) -> Result<()> {
-        self.format.fill(name, place, &self.target)?;
-        self.arrived(place.elem_count());
+        self.source.0.fill(name, place, &self.target)?;
+        self.arrived_dense(name, place.elem_count());
         Ok(())
     }
 
-    fn arrived(&mut self, elements: usize) {
-        self.done += (elements * self.target.dtype.size_in_bytes()) as u64;
-        (self.progress)(self.done.min(self.total), self.total);
+    fn arrived_dense(&mut self, name: &str, values: usize) {
+        if self.unread != Some(name) {
+            self.arrived.dense += values as u64;
+        }
+        self.report(values);
+    }
+
+    fn report(&mut self, values: usize) {
+        self.arrived.values += values as u64;
+        let (values, bytes) = self.total;
+        let done = u128::from(self.arrived.values.min(values)) * u128::from(bytes) / u128::from(values.max(1));
+        (self.progress)(done as u64, bytes);
     }
 }

@@ -32,6 +32,7 @@ pub fn config(
     let shape = Model {
         id: name,
         quantization: Quantization::Gguf,
+        packing: None,
         torch_dtype: None,
         hidden_size: hidden,
         intermediate_size: need(metadata, "qwen2.feed_forward_length")?,
@@ -45,7 +46,7 @@ pub fn config(
         rope_theta: metadata.real("qwen2.rope.freq_base")?.unwrap_or(USUAL_THETA),
         rms_norm_eps: need_real(metadata, "qwen2.attention.layer_norm_rms_epsilon")?,
     };
-    let config = ModelConfig { yarn: yarn(metadata, shape.max_position_embeddings)?, shape };
+    let config = ModelConfig { yarn: yarn(metadata, shape.max_position_embeddings)?, shape, grouping: None };
     config.check()?;
     check_rope(metadata, &config.shape)?;
     Ok(config)

@@ -65,8 +65,9 @@ fn names(models: &[PathBuf]) -> String {
 /// The file and, if it is a part, the others; all are there.
 fn parts(file: &Path) -> Result<Vec<PathBuf>, EngineError> {
     let part = file.file_name().and_then(|name| Part::of(name.to_str()?));
-    let files = match part {
-        None => vec![file.to_owned()],
+    let files: Vec<_> = match part {
+        None if file.is_file() => return Ok(vec![file.to_owned()]),
+        None => return Err(EngineError::Failed(format!("{}: there is no such file", file.display()))),
         Some(part) => part.all().map(|name| file.with_file_name(name)).collect(),
     };
     // A pipe would be waited for.

@@ -41,20 +41,36 @@ impl TensorTypes {
         self.0.get(name).copied()
     }
 
-    /// Bytes that the model takes, and those that a decode step reads of them: all but an untied embedding. What isn't in
-    /// blocks is held in `dense`, and so is the embedding.
-    pub fn bytes(&self, config: &ModelConfig, dense: Dtype) -> (u64, u64) {
-        let size = |name: &str, values: u64| match self.get(name).filter(|kind| is_blocks(*kind) && name != EMBEDDING) {
-            Some(kind) => values / kind.block_size() as u64 * kind.type_size() as u64,
-            None => values * dense.size(),
-        };
-        let sizes = config.tensors().into_iter().map(|(name, shape)| {
-            let bytes = size(&name, shape.iter().product::<usize>() as u64);
-            let is_read = name != EMBEDDING || config.shape.tie_word_embeddings;
-            (bytes, if is_read { bytes } else { 0 })
-        });
-        sizes.fold((0, 0), |(all, read), (bytes, step)| (all + bytes, read + step))
+    /// What isn't in blocks is held in `dense`, and so is the embedding.
+    pub fn bytes(&self, config: &ModelConfig, dense: Dtype) -> ModelBytes {
+        let mut bytes = ModelBytes::default();
+        for (name, shape) in config.tensors() {
+            let values = shape.iter().product::<usize>() as u64;
+            let blocks = self.get(&name).filter(|kind| is_blocks(*kind) && name != EMBEDDING);
+            let held = match blocks {
+                Some(kind) => values / kind.block_size() as u64 * kind.type_size() as u64,
+                None => values * dense.size(),
+            };
+            bytes.held += held;
+            bytes.read += if name == EMBEDDING && !config.shape.tie_word_embeddings { 0 } else { held };
+            bytes.packed += if blocks.is_some() { values } else { 0 };
+            bytes.largest = bytes.largest.max(if blocks.is_some() { values } else { 0 });
+        }
+        bytes
     }
+}
+
+/// What a model takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ModelBytes {
+    /// Bytes of all of it.
+    pub held: u64,
+    /// Those that a decode step reads: all but an untied embedding.
+    pub read: u64,
+    /// Values in blocks.
+    pub packed: u64,
+    /// Values of the largest matrix in blocks.
+    pub largest: u64,
 }
 
 /// Is it a quantized type?
@@ -76,12 +92,13 @@ mod tests {
             TensorTypes::of_mixture(mixture, &config).bytes(&config, Dtype::Bf16)
         };
         let embedding = |rows: u64, hidden: u64| rows * hidden * 2;
-        let (all, read) = bytes("Qwen/Qwen2.5-7B-Instruct-GGUF");
-        assert_eq!(all - read, embedding(152_064, 3584));
+        let of_7b = bytes("Qwen/Qwen2.5-7B-Instruct-GGUF");
+        assert_eq!(of_7b.held - of_7b.read, embedding(152_064, 3584));
+        assert_eq!(of_7b.largest, 152_064 * 3584);
         // The file has the embedding in Q4_K.
-        let file = read + embedding(152_064, 3584) * 144 / 512;
+        let file = of_7b.read + embedding(152_064, 3584) * 144 / 512;
         assert!((4.6e9..4.76e9).contains(&(file as f64)), "{file}");
-        let (all, read) = bytes("Qwen/Qwen2.5-0.5B-Instruct-GGUF");
-        assert_eq!(all, read);
+        let of_half = bytes("Qwen/Qwen2.5-0.5B-Instruct-GGUF");
+        assert_eq!(of_half.held, of_half.read);
     }
 }

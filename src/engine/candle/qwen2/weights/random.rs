@@ -3,7 +3,8 @@
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 
-use super::{Format, Target};
+use super::{Format, LinearWeight, Target, random_integers};
+use crate::engine::candle::qwen2::quantization::Grouping;
 
 /// Half the width of the uniform distribution of generated weights: a standard deviation of 0.02, Qwen2's own at
 /// initialisation, so that activations stay finite through all layers.
@@ -13,6 +14,8 @@ const AMPLITUDE: f64 = 0.034_641;
 /// which they are asked for.
 pub struct Random {
     pub seed: u64,
+    /// Of the linear layers, where they are integers.
+    pub grouping: Option<Grouping>,
 }
 
 impl Format for Random {
@@ -25,6 +28,16 @@ impl Format for Random {
             return generate_on_gpu(tensor_seed(self.seed, name), place);
         }
         place.slice_set(&self.tensor(name, place.dims(), target)?, 0, 0)
+    }
+
+    fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
+        match &self.grouping {
+            Some(grouping) if name != "lm_head" || grouping.packing.head => {
+                let seed = tensor_seed(self.seed, name);
+                random_integers::generate(seed, outputs, inputs, grouping).map(LinearWeight::Grouped)
+            }
+            _ => self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense),
+        }
     }
 }
 
@@ -77,7 +90,7 @@ fn generate_on_cpu(seed: u64, shape: &[usize], dtype: DType) -> Result<Tensor> {
 }
 
 /// Each tensor has a stream of its own: FNV-1a of its name, mixed with the seed.
-fn tensor_seed(seed: u64, name: &str) -> u64 {
+pub fn tensor_seed(seed: u64, name: &str) -> u64 {
     let hash = name
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
@@ -85,13 +98,28 @@ fn tensor_seed(seed: u64, name: &str) -> u64 {
 }
 
 /// Steele, Lea and Flood's SplitMix64: 64 random bits an item, without end.
-struct SplitMix(u64);
+#[derive(Clone, Copy)]
+pub struct SplitMix(pub u64);
+
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl SplitMix {
+    /// The stream from its `count`th item on.
+    pub fn after(self, count: u64) -> Self {
+        Self(self.0.wrapping_add(GAMMA.wrapping_mul(count)))
+    }
+
+    /// Streams that have nothing to do with each other.
+    pub fn parts<const N: usize>(mut self) -> [Self; N] {
+        std::array::from_fn(|_| Self(self.next().unwrap_or_default()))
+    }
+}
 
 impl Iterator for SplitMix {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.0 = self.0.wrapping_add(GAMMA);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
