@@ -318,6 +318,8 @@ fn a_file_is_measured_under_the_name_of_its_quantization() {
         "run",
         "--model",
         "./tiny.gguf",
+        "--weights",
+        "local",
         "--device",
         "cpu",
         "--context-lengths",
@@ -336,7 +338,7 @@ fn a_file_is_measured_under_the_name_of_its_quantization() {
     let results: serde_json::Value = serde_json::from_str(&results).unwrap();
     let case = &results["cases"][0];
     assert_eq!((&case["id"], &case["quantization"]), (&"tiny.gguf:q4_k_m/gguf/4".into(), &"gguf".into()));
-    assert!(results["runs"][0]["metrics"]["decode_throughput"].as_f64().unwrap() > 0.0, "{results}");
+    assert!(results["sessions"][0]["runs"][0]["metrics"]["decode_throughput"].as_f64().unwrap() > 0.0, "{results}");
 }
 
 /// Of a step, `plain` reads the blocks of matrices and the embedding in its own type.
