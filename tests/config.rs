@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+#[path = "config/gguf_models.rs"]
+mod gguf_models;
 #[path = "config/problems.rs"]
 mod problems;
 
@@ -161,7 +163,7 @@ device = "gpu"
 models = [
     "Qwen/Qwen2.5-0.5B-Instuct",
     { model = "Qwen/Qwen2.5-7B", dtype = "fp16" },
-    "Qwen/Qwen2.5-7B-Instruct-AWQ",
+    { model = "Qwen/Qwen2.5-7B-Instruct-AWQ", implementation = "stock" },
     "./no-such-model",
 ]
 
@@ -178,7 +180,7 @@ fn what_is_not_built_yet_is_not_called_a_typo() {
         "weights = \"modelscope\"\nengine = \"server\"\nsuites.a.models = [\"Qwen/Qwen2.5-7B\"]"
     ));
     insta::assert_snapshot!(error_of(
-        "suites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-AWQ\"]\nsuites.b.models = [\"Qwen/Qwen2.5-7B\"]\nsuites.b.quantization = \"gptq-int4\""
+        "suites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-GGUF\"]\nsuites.b.models = [\"Qwen/Qwen2.5-7B\"]\nsuites.b.quantization = \"gptq-int4\""
     ));
 }
 
@@ -186,18 +188,20 @@ fn what_is_not_built_yet_is_not_called_a_typo() {
 #[test]
 fn a_suite_that_cant_run_yet_leaves_the_others_alone() {
     let directory = tempfile::tempdir().unwrap();
-    let config = "device = \"cuda\"\nsuites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-AWQ\"]\n\
+    let config = "device = \"cuda\"\nsuites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-GGUF\"]\n\
                   suites.b.models = [\"Qwen/Qwen2.5-7B\"]\nsuites.c.quantization = \"gptq-int4\"\n\
                   suites.c.models = [\"Qwen/Qwen2.5-7B\"]\n";
     std::fs::write(directory.path().join("bench-diff.toml"), config).unwrap();
     let plan = |suite| run(directory.path(), &["plan", "--device-memory", "80", "--suite", suite]);
     assert_eq!(
         plan("a").2,
-        "error: bench-diff.toml:2: `Qwen/Qwen2.5-7B-Instruct-AWQ` with awq weights is not supported yet: use an unquantized model\n"
+        "error: bench-diff.toml:2: `Qwen/Qwen2.5-7B-Instruct-GGUF` has a file for each quantization: name one after it, as in \
+         `Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m`\n"
     );
     assert_eq!(
         plan("c").2,
-        "error: bench-diff.toml:4: `Qwen/Qwen2.5-7B` with gptq-int4 weights is not supported yet: use an unquantized model\n"
+        "error: bench-diff.toml:4: the weights of `Qwen/Qwen2.5-7B` should be gptq-int4, and they are unquantized: name the model that has \
+         them\n"
     );
     let (exit, out, err) = plan("b");
     assert_eq!(exit, 0, "{err}");
@@ -429,52 +433,4 @@ fn adapters_are_written_to_where_the_suites_look_for_them() {
     let (_, out, _) = run(directory.path(), &plan);
     assert!(out.contains("the script `../adapters/vllm.py` isn't there"), "{out}");
     assert!(out.contains("`bench-diff init --adapters` writes the adapters"), "{out}");
-}
-
-/// A quantization is part of the name of a GGUF model's cases, whatever names it: the id, the file, or what is in the file.
-#[test]
-fn a_gguf_model_is_named_with_its_quantization() {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quantized/gguf");
-    let directory = tempfile::tempdir().unwrap();
-    std::fs::create_dir(directory.path().join("tiny")).unwrap();
-    for (from, to) in
-        [("small-q8_0.gguf", "small-Q8_0.gguf"), ("small-q4_1.gguf", "other.gguf"), ("wide-q4_k_m.gguf", "tiny/a.gguf")]
-    {
-        std::fs::copy(fixtures.join(from), directory.path().join(to)).unwrap();
-    }
-    let models = r#"["./small-Q8_0.gguf", "other.gguf", "tiny", "Qwen2.5-7B-Instruct-GGUF:Q4_K_M"]"#;
-    let config = format!(
-        "device = \"cpu\"\ncontext-lengths = [4]\ngenerated-length = 4\nweights = \"generated\"\nsuites.a.models = {models}\n"
-    );
-    std::fs::write(directory.path().join("bench-diff.toml"), config).unwrap();
-    let (exit, out, err) = run(directory.path(), &["plan", "--format", "json"]);
-    assert_eq!(exit, 0, "{err}");
-    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let cases = plan["cases"].as_array().unwrap();
-    let ids: Vec<_> = cases.iter().map(|case| case["case"]["id"].as_str().unwrap()).collect();
-    assert_eq!(
-        ids,
-        [
-            "small-Q8_0.gguf/gguf/4",
-            "other.gguf:q4_1/gguf/4",
-            "tiny:q4_k_m/gguf/4",
-            "Qwen2.5-7B-Instruct-GGUF:q4_k_m/gguf/4"
-        ]
-    );
-    // 152064 rows of the embedding in f32, and 7.07e9 weights in Q4_K, Q5_K and Q6_K.
-    let bytes = cases[3]["memory"]["weights"].as_u64().unwrap();
-    assert!((6.3e9..6.6e9).contains(&(bytes as f64)), "{bytes}");
-}
-
-#[test]
-fn what_no_gguf_file_is_is_said() {
-    let one =
-        |model: &str| error_of(&format!("device = \"cpu\"\nweights = \"generated\"\nsuites.a.models = [\"{model}\"]"));
-    let said = [
-        one("Qwen/Qwen2.5-7B-Instruct-GGUF"),
-        one("Qwen/Qwen2.5-7B-Instruct-GGUF:iq4_xs"),
-        one("Qwen/Qwen2.5-7B-Instruct:q4_k_m"),
-        one("./absent-q4_k_m.gguf"),
-    ];
-    insta::assert_snapshot!(said.concat());
 }

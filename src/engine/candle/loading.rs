@@ -40,7 +40,10 @@ impl Candle {
         check(spec, ran)?;
         let files = Files::find(spec, progress)?;
         let config = files.config(spec)?;
-        check_quantization(spec, ran, &config)?;
+        if ran == Implementation::Stock && config.shape.quantization != Quantization::None {
+            let why = format!("stock reads no {} weights", config.shape.quantization);
+            return Err(EngineError::refused(why, "use plain"));
+        }
         // Before the device is touched: files may be wrong.
         let source = source(spec, &files, &config)?;
         let device = open_device(spec)?;
@@ -138,19 +141,6 @@ fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineE
         return fail("the sequence must have at least one token");
     }
     Ok(())
-}
-
-/// candle-transformers' model has numbers alone.
-fn check_quantization(
-    spec: &ModelSpec,
-    implementation: Implementation,
-    config: &ModelConfig,
-) -> Result<(), EngineError> {
-    let (name, quantization) = (&spec.model, config.shape.quantization);
-    if implementation != Implementation::Stock || quantization == Quantization::None {
-        return Ok(());
-    }
-    Err(EngineError::refused(format!("{name}: stock reads no {quantization} weights"), "use plain"))
 }
 
 fn candle_dtype(dtype: Dtype) -> DType {

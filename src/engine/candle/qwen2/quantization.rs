@@ -159,12 +159,11 @@ impl QuantizationFile {
         }
     }
 
-    /// The head is a case of its own: it counts only inside the layers.
+    /// An unquantized head is the rule.
     fn is_mixed(&self) -> bool {
-        let names = self.modules_to_not_convert.iter().flatten();
-        let dynamic = self.dynamic.iter().chain(&self.extra_config).flat_map(BTreeMap::keys);
         let is_listed = self.modules_in_block_to_quantize.as_ref().is_some_and(|modules| !modules.is_null());
-        is_listed || names.chain(dynamic).any(|name| !name.contains("lm_head"))
+        let is_said = self.dynamic.iter().chain(&self.extra_config).any(|layers| !layers.is_empty());
+        is_listed || is_said || self.modules_to_not_convert.iter().flatten().any(|name| name != "lm_head")
     }
 }
 
