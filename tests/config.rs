@@ -163,7 +163,7 @@ device = "gpu"
 models = [
     "Qwen/Qwen2.5-0.5B-Instuct",
     { model = "Qwen/Qwen2.5-7B", dtype = "fp16" },
-    { model = "Qwen/Qwen2.5-7B-Instruct-AWQ", implementation = "stock" },
+    { model = "Qwen/Qwen2.5-7B-Instruct", quantization = "awq" },
     "./no-such-model",
 ]
 
