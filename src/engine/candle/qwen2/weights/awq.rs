@@ -3,7 +3,7 @@
 //! `W[i, o] = scale[i / group, o] * (q[i, o] - zero[i / group, o])`, in `qweight` `[inputs, outputs / 8]`, `qzeros`
 //! `[groups, outputs / 8]` and `scales` `[groups, outputs]`.
 
-use super::grouped_files::PackedLayout;
+use super::packed_layout::PackedLayout;
 use super::tiles::{Integers, word};
 
 /// How far output `o % 8` of a word is shifted: its 4 bits hold the outputs 0, 2, 4, 6, 1, 3, 5, 7.
@@ -44,5 +44,21 @@ impl Integers for Codes<'_> {
                 *place = (word >> shift) & 15;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// AutoAWQ's order: the word of the outputs 0 to 7 is `0x7531_6420`.
+    #[test]
+    fn outputs_have_their_places_in_a_word() {
+        let bytes: Vec<u8> = [0x7531_6420_u32, 0xFDB9_ECA8].iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut found = [0; 16];
+        Awq.codes(&bytes, 16, 4, None).copy(0, 0, &mut found);
+        assert_eq!(found, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        let zeros: Vec<u8> = (0..8).map(|place| Awq.zero(0x7531_6420, place, 4)).collect();
+        assert_eq!(zeros, [0, 1, 2, 3, 4, 5, 6, 7]);
     }
 }

@@ -3,7 +3,7 @@
 //! `W[i, o] = scale[g_idx[i], o] * (q[i, o] - zero[g_idx[i], o])`, in `qweight` `[inputs * bits / 32, outputs]`, `qzeros`
 //! `[groups, outputs * bits / 32]` and `scales` `[groups, outputs]`.
 
-use super::grouped_files::PackedLayout;
+use super::packed_layout::PackedLayout;
 use super::tiles::{Integers, word};
 
 /// The layout of AutoGPTQ, and of GPTQModel.
@@ -54,6 +54,45 @@ impl Integers for Codes<'_> {
         let words = &self.words[4 * (row * self.outputs + first)..];
         for (index, place) in place.iter_mut().enumerate() {
             *place = (word(words, index) >> shift) & mask;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What GPTQModel writes of the zero points 8, 0, 15, 1, 0, 0, 8, 8: it subtracts 1 from each in one subtraction.
+    #[test]
+    fn zero_points_are_what_they_were_before_one_was_subtracted() {
+        let zeros = [8, 0, 15, 1, 0, 0, 8, 8];
+        let whole = |zeros: [u32; 8]| (0..).zip(zeros).map(|(place, zero)| zero << (4 * place)).sum::<u32>();
+        let stored = whole(zeros).wrapping_sub(0x1111_1111);
+        let read = |minus_one: bool, word: u32| {
+            (0..8).map(|place| u32::from(Gptq { minus_one }.zero(word, place, 4))).collect::<Vec<_>>()
+        };
+        assert_eq!(read(true, stored), zeros);
+        assert_eq!(read(false, whole(zeros)), zeros);
+        assert_eq!(Gptq { minus_one: true }.zero(0x7F7F_7F7F, 2, 8), 128);
+    }
+
+    /// Outputs 0 to 2 of the inputs 0 to 15, which have the integer `input + output`.
+    #[test]
+    fn integers_are_found_by_input_and_output() {
+        let integer = |input: u32, output: u32| (input + output) & 15;
+        let words: Vec<u32> = (0..2)
+            .flat_map(|row| {
+                (0..3).map(move |output| (0..8).map(|k| integer(8 * row + k, output) << (4 * k)).sum::<u32>())
+            })
+            .collect();
+        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let order: Vec<u32> = (0..16).rev().collect();
+        for (order, first_input) in [(None, 0), (Some(order.as_slice()), 15)] {
+            let codes = Gptq { minus_one: true };
+            let codes = codes.codes(&bytes, 3, 4, order);
+            let mut found = [0; 2];
+            codes.copy(0, 1, &mut found);
+            assert_eq!(found, [integer(first_input, 1), integer(first_input, 2)]);
         }
     }
 }

@@ -7,33 +7,14 @@ use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::format::{Format, Target};
 use super::grouped::Grouped;
+use super::linear::LinearWeight;
+use super::packed_layout::PackedLayout;
 use super::safetensor_files::{SafetensorFiles, Stored, word};
-use super::tiles::{self, Integers};
-use super::{Format, LinearWeight, Target};
+use super::tiles;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::quantization::Grouping;
-
-/// How a layer's integers lie in words of 32 bits.
-pub trait PackedLayout: Sync {
-    /// Of `qweight`.
-    fn codes_shape(&self, outputs: usize, inputs: usize, bits: usize) -> [usize; 2];
-
-    /// Those of `qweight`, whose bytes are `words`. Their columns are the inputs in `order`, or as they lie.
-    fn codes<'a>(
-        &'a self,
-        words: &'a [u8],
-        outputs: usize,
-        bits: usize,
-        order: Option<&'a [u32]>,
-    ) -> Box<dyn Integers + 'a>;
-
-    /// The zero point of an output in a word of `qzeros`, by its place there.
-    fn zero(&self, word: u32, place: usize, bits: usize) -> u8;
-
-    /// Are there `g_idx`, the groups of inputs?
-    fn has_order(&self) -> bool;
-}
 
 /// The safetensors of a directory, some of whose layers are packed.
 pub struct GroupedFiles<L> {

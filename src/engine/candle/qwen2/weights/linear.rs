@@ -45,7 +45,7 @@ impl LinearWeight {
     }
 
     /// The same weight on `device`.
-    pub fn to_device(self, device: &Device) -> Result<Self> {
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
         Ok(match self {
             Self::Dense(matrix) => Self::Dense(matrix.to_device(device)?),
             Self::Grouped(grouped) => Self::Grouped(grouped.to_device(device)?),
@@ -54,9 +54,9 @@ impl LinearWeight {
     }
 }
 
-fn blocks_on(device: &Device, blocks: Arc<QTensor>) -> Result<Arc<QTensor>> {
+fn blocks_on(device: &Device, blocks: &Arc<QTensor>) -> Result<Arc<QTensor>> {
     if blocks.device().same_device(device) {
-        return Ok(blocks);
+        return Ok(Arc::clone(blocks));
     }
     let storage = QStorage::from_data(blocks.data()?, device, blocks.dtype())?;
     Ok(Arc::new(QTensor::new(storage, blocks.shape().clone())?))
