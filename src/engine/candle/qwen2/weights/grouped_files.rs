@@ -125,6 +125,10 @@ impl<L: PackedLayout> Looker<'_, L> {
 
     /// Shapes, types and groups of a layer.
     fn look(&self, layer: &str, outputs: usize, inputs: usize) -> Result<Packed> {
+        if !(inputs.is_multiple_of(8) && outputs.is_multiple_of(8)) {
+            let why = format!("has {inputs} inputs and {outputs} outputs, which are not multiples of 8");
+            return Err(self.files.error(&format!("{layer}.qweight"), &why));
+        }
         let bits = self.bits(layer, outputs, inputs)?;
         let groups = self.groups(layer, inputs)?;
         let group = inputs / groups;
@@ -154,8 +158,9 @@ impl<L: PackedLayout> Looker<'_, L> {
             return Ok(usual);
         }
         let stored = self.files.stored(&format!("{layer}.scales"))?;
-        let groups = stored.shape.first().copied().filter(|groups| *groups > 0 && inputs.is_multiple_of(8 * groups));
-        Ok(groups.unwrap_or(usual))
+        let is_whole =
+            |groups: &usize| *groups > 0 && inputs.is_multiple_of(*groups) && (inputs / groups).is_multiple_of(8);
+        Ok(stored.shape.first().copied().filter(is_whole).unwrap_or(usual))
     }
 
     fn integers(&self, layer: &str, part: &str, shape: &[usize]) -> Result<Stored<'_>> {
