@@ -118,19 +118,39 @@ pub fn all() -> &'static [Model] {
     &MODELS
 }
 
-/// The model with the hub's `id`; `Qwen/` may be left out.
+/// The model with the hub's `id`; `Qwen/` may be left out. Which file is meant may be said of a GGUF model alone.
 pub fn find(id: &str) -> Option<&'static Model> {
-    MODELS.iter().find(|model| model.id == id || model.id.strip_prefix("Qwen/") == Some(id))
+    let (id, kind) = of_file(id);
+    let found = MODELS.iter().find(|model| model.id == id || model.id.strip_prefix("Qwen/") == Some(id))?;
+    (kind.is_none() || found.quantization == Quantization::Gguf).then_some(found)
+}
+
+/// An id, and which of its GGUF files is meant: `Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m`, as llama.cpp spells it.
+pub fn of_file(id: &str) -> (&str, Option<&str>) {
+    let is_word =
+        |kind: &str| !kind.is_empty() && kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    match id.rsplit_once(':') {
+        Some((id, kind)) if is_word(kind) => (id, Some(kind)),
+        _ => (id, None),
+    }
+}
+
+/// What `id`, which has found the model, is called in full.
+pub fn whole_name(model: &Model, id: &str) -> String {
+    match of_file(id) {
+        (_, None) => model.id.clone(),
+        (_, Some(kind)) => format!("{}:{}", model.id, kind.to_ascii_lowercase()),
+    }
 }
 
 /// How the name of a model, or of its directory, says that the weights are quantized: the collection's do, and copies of
 /// them are named alike.
 pub fn quantization_in_name(name: &str) -> Option<Quantization> {
+    let name = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let quantized = |(suffix, quantization, _): &&(&str, Quantization, _)| {
         let ending = suffix.strip_prefix("-Instruct").unwrap_or_default();
         *quantization != Quantization::None && name.ends_with(ending)
     };
-    let name = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     match find(name) {
         Some(model) => Some(model.quantization),
         None => VARIANTS.iter().find(quantized).map(|(_, quantization, _)| *quantization),
@@ -213,6 +233,8 @@ mod tests {
         assert_eq!(find("Qwen2.5-72B-Instruct-AWQ").unwrap().intermediate_size, 29_696);
         assert_eq!(find("Qwen/Qwen2.5-14B").unwrap().rms_norm_eps, 1e-5);
         assert!(find("qwen/qwen2.5-14b").is_none(), "the hub's ids have their case");
+        assert_eq!(find("Qwen2.5-7B-Instruct-GGUF:Q4_K_M").unwrap().id, "Qwen/Qwen2.5-7B-Instruct-GGUF");
+        assert!(find("Qwen/Qwen2.5-7B-Instruct:q4_k_m").is_none(), "it has no GGUF files");
     }
 
     #[test]

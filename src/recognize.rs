@@ -32,7 +32,7 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
     (b"\xfe\xff", "is UTF-16 text", ENCODE),
     (b"{\0", "is UTF-16 text", ENCODE),
     (b"[\0", "is UTF-16 text", ENCODE),
-    (b"GGUF", "is a GGUF file, which can't be read yet", "use the model's safetensors"),
+    (b"GGUF", "is a GGUF file", "give it as the model, under a name that ends with .gguf"),
     (
         b"SQLite format 3\0",
         "is an SQLite database, as EvalScope's `benchmark_data.db`, which only `bench-diff compare` reads",

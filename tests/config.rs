@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+#[path = "config/gguf_models.rs"]
+mod gguf_models;
 #[path = "config/problems.rs"]
 mod problems;
 #[path = "config/seed_plan.rs"]
@@ -163,7 +165,7 @@ device = "gpu"
 models = [
     "Qwen/Qwen2.5-0.5B-Instuct",
     { model = "Qwen/Qwen2.5-7B", dtype = "fp16" },
-    { model = "Qwen/Qwen2.5-7B-Instruct-AWQ", implementation = "stock" },
+    { model = "Qwen/Qwen2.5-7B-Instruct", quantization = "awq" },
     "./no-such-model",
 ]
 
@@ -195,7 +197,8 @@ fn a_suite_that_cant_run_yet_leaves_the_others_alone() {
     let plan = |suite| run(directory.path(), &["plan", "--device-memory", "80", "--suite", suite]);
     assert_eq!(
         plan("a").2,
-        "error: bench-diff.toml:2: `Qwen/Qwen2.5-7B-Instruct-GGUF` with gguf weights is not supported yet: use its safetensors\n"
+        "error: bench-diff.toml:2: `Qwen/Qwen2.5-7B-Instruct-GGUF` has a file for each quantization: name one after it, as in \
+         `Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m`\n"
     );
     assert_eq!(
         plan("c").2,

@@ -6,6 +6,8 @@
 
 #[path = "engine/checkpoints.rs"]
 mod checkpoints;
+#[path = "engine/gguf.rs"]
+mod gguf;
 #[path = "engine/gpu.rs"]
 mod gpu;
 #[path = "engine/hub.rs"]

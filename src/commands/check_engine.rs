@@ -13,7 +13,7 @@ use crate::error::{Error, Exit, Result};
 use crate::flags;
 use crate::io::Io;
 use crate::page::terminal;
-use crate::{progress, render};
+use crate::{hub, progress, render};
 
 /// Check that a program speaks the engine protocol, and say what it does wrong
 ///
@@ -78,7 +78,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 
 /// A directory, as in a configuration: it starts with `.` or `/`, or is there and no id.
 fn directory(model: &str) -> Result<Option<PathBuf>> {
-    let is_there = Path::new(model).is_dir();
+    let is_there = hub::is_model(Path::new(model));
     if model.starts_with(['.', '/']) && !is_there {
         return Err(Error::usage(format!("--model: there is no directory {model}"))
             .hint("give the directory of a model, or an id such as Qwen/Qwen2.5-0.5B-Instruct"));

@@ -11,7 +11,7 @@ use crate::engine::greedy::{Generated, Logit, Step};
 use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::flags;
-use crate::hub::HubName;
+use crate::hub::{self, HubName};
 use crate::io::Io;
 use crate::page::terminal;
 use crate::render;
@@ -28,7 +28,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A model's id on the hub, or a directory with config.json and safetensors
+    /// A model's id on the hub, a directory with config.json and safetensors, or a GGUF file
     model: String,
 
     /// The prompt as token ids: 1,2,3 or @FILE (ids separated by commas or white space, or a JSON list)
@@ -154,7 +154,7 @@ fn prompt_ids(given: &str) -> Result<Vec<u32>> {
 }
 
 fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
-    let directory = Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model));
+    let directory = hub::is_model(Path::new(&args.model)).then(|| PathBuf::from(&args.model));
     let weights = args.weights.unwrap_or(match directory {
         Some(_) => WeightsSource::Local,
         None => WeightsSource::Hub,

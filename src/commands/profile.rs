@@ -12,8 +12,8 @@ use crate::engine::{self, ENGINES, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
 use crate::page::terminal;
-use crate::render;
 use crate::results::Ceilings;
+use crate::{hub, render};
 
 const EXAMPLES: &str = "Examples:
   bench-diff profile Qwen/Qwen2.5-0.5B-Instruct
@@ -27,7 +27,7 @@ const EXAMPLES: &str = "Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// One of the Qwen2.5 models, or a directory with a config.json
+    /// One of the Qwen2.5 models, a directory with a config.json, or a GGUF file
     model: String,
 
     /// Tokens in the prompt, and in the KV cache before the decode step
@@ -85,7 +85,7 @@ fn measure(spec: &ModelSpec, context: usize) -> Result<(Option<Ceilings>, Profil
 }
 
 fn spec(args: &Args) -> Result<ModelSpec> {
-    let directory = Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model));
+    let directory = hub::is_model(Path::new(&args.model)).then(|| PathBuf::from(&args.model));
     let usual = ModelSpec::generated(&args.model, DeviceKind::Cuda);
     let shape = ENGINES[0].shape(&args.model, directory.as_deref()).map_err(|error| Error::of(Exit::Usage, error))?;
     Ok(ModelSpec {

@@ -17,7 +17,7 @@ use crate::{models, suggest};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Ids of models; `Qwen/` may be left out
+    /// Ids of models; `Qwen/` may be left out. Of a GGUF model, with the file that is meant: `ID:q4_k_m`
     #[arg(required = true, value_name = "ID")]
     models: Vec<String>,
     /// Which hub to download from, and whose cache to use [default: `hub` of the configuration file, of the model or above it;
@@ -30,7 +30,7 @@ pub struct Args {
     /// Branch, tag or commit [default: main, or ModelScope's master]
     #[arg(long)]
     revision: Option<String>,
-    /// Only files whose names match, `*` being anything; GGUF models need it (repeatable)
+    /// Only files whose names match, `*` being anything (repeatable)
     #[arg(long, value_name = "PATTERN")]
     include: Vec<String>,
 }
@@ -38,19 +38,16 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct Qwen2.5-7B-Instruct
   bench-diff models pull Qwen/Qwen2.5-7B-Instruct --hub modelscope
-  bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct-GGUF --include '*q4_k_m*'";
+  bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct-GGUF:q4_k_m
+  bench-diff models pull Qwen/Qwen2.5-0.5B-Instruct-GGUF --include '*q4*'";
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let ids: Vec<ModelId> = args.models.iter().map(|model| id(model)).collect::<Result<_>>()?;
-    let wanted = match &args.include[..] {
-        [] => Selection::Model,
-        patterns => Selection::Matching(patterns.to_vec()),
-    };
-    let hubs = hubs(args, &ids)?;
+    let models: Vec<_> = args.models.iter().map(|model| wanted(model, &args.include)).collect::<Result<_>>()?;
+    let hubs = hubs(args, &models)?;
     let stop = Stop::on_signals();
-    for (model, hub) in ids.iter().zip(hubs) {
+    for ((model, wanted), hub) in models.iter().zip(hubs) {
         let mut shown = Shown::new(model, stop, &mut io.err);
-        let snapshot = hub::pull(hub, model, args.revision.as_deref(), &wanted, &mut shown);
+        let snapshot = hub::pull(hub, model, args.revision.as_deref(), wanted, &mut shown);
         shown.end();
         let snapshot = snapshot.map_err(failed)?;
         writeln!(io.out, "{model} is in {}", snapshot.directory.display())?;
@@ -59,20 +56,27 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 }
 
 /// Which hub has each: who says it by a flag needs no file.
-fn hubs(args: &Args, ids: &[ModelId]) -> Result<Vec<HubName>> {
+fn hubs(args: &Args, models: &[(ModelId, Selection)]) -> Result<Vec<HubName>> {
     if let Some(hub) = args.hub {
-        return Ok(vec![hub; ids.len()]);
+        return Ok(vec![hub; models.len()]);
     }
     let config = config::load(args.config.as_deref())?;
-    Ok(ids.iter().map(|id| config.hub_of(&id.to_string())).collect())
+    Ok(models.iter().map(|(id, _)| config.hub_of(&id.to_string())).collect())
+}
+
+/// A model, and what of it: the file that its name says, or what `include` does.
+fn wanted(text: &str, include: &[String]) -> Result<(ModelId, Selection)> {
+    let (model, of_name) = named(text)?;
+    let of_all = if of_name == Selection::Weights { Selection::Model } else { of_name };
+    Ok((model, if include.is_empty() { of_all } else { Selection::Matching(include.to_vec()) }))
 }
 
 /// One of the collection, or anything else that looks like an id.
-fn id(text: &str) -> Result<ModelId> {
+fn named(text: &str) -> Result<(ModelId, Selection)> {
     if let Some(model) = models::find(text) {
-        return ModelId::parse(&model.id).map_err(failed);
+        return Selection::of(&models::whole_name(model, text)).map_err(failed);
     }
-    ModelId::parse(text).map_err(|_| {
+    Selection::of(text).map_err(|_| {
         let ids = models::all().iter().map(|model| model.id.as_str());
         let hint = match suggest::nearest(text, ids) {
             Some(near) => format!("did you mean `{near}`?"),

@@ -18,7 +18,7 @@ use crate::error::Advice;
 use crate::metric::Metric;
 use crate::results::Settings;
 use crate::thresholds::Thresholds;
-use crate::{models, suggest};
+use crate::{hub, models, suggest};
 
 mod refusing;
 
@@ -173,8 +173,8 @@ impl<'a> Resolver<'a> {
         let engine = self.engine(entry);
         let directory = self.model_directory(entry);
         let (name, published) = match &directory {
-            Some(directory) => (file_name(directory), self.published(entry, engine, directory)),
-            None => self.find_id(entry).map(|model| (model.id.clone(), model.quantization))?,
+            Some(directory) => self.published(entry, engine, directory),
+            None => self.find_id(entry).map(|model| (models::whole_name(model, entry.model), model.quantization))?,
         };
         let weights = self.weights(entry, directory.is_some());
         let (usual_implementation, usual_dtype) = engine.usual(device);
@@ -229,12 +229,12 @@ impl<'a> Resolver<'a> {
         })
     }
 
-    /// The directory that an entry names: it starts with `.` or `/`, as no id does, or is there and no id.
+    /// The directory or GGUF file that an entry names: it starts with `.` or `/`, as no id does, or is there and no id.
     fn model_directory(&self, entry: &Entry) -> Option<PathBuf> {
         // Paths in the file start from the file, those of flags from the working directory.
         let from = if entry.index.is_some() { self.directory } else { Path::new("") };
         let directory: PathBuf = from.join(entry.model).components().collect();
-        let is_meant = || !entry.model.is_empty() && models::find(entry.model).is_none() && directory.is_dir();
+        let is_meant = || !entry.model.is_empty() && models::find(entry.model).is_none() && hub::is_model(&directory);
         (entry.model.starts_with(['.', '/']) || is_meant()).then_some(directory)
     }
 
@@ -245,13 +245,14 @@ impl<'a> Resolver<'a> {
         of_file.then(|| std::path::absolute(self.directory).unwrap_or_else(|_| self.directory.to_owned()))
     }
 
-    /// How the weights of a directory are quantized.
-    fn published(&mut self, entry: &Entry, engine: &dyn EngineKind, directory: &Path) -> Quantization {
-        let shape = engine.shape(entry.model, Some(directory)).unwrap_or_else(|error| {
+    /// What the model of a directory is called, and how its weights are quantized.
+    fn published(&mut self, entry: &Entry, engine: &dyn EngineKind, directory: &Path) -> (String, Quantization) {
+        let name = file_name(directory);
+        let shape = engine.shape(&name, Some(directory)).unwrap_or_else(|error| {
             self.report_entry(entry, format!("no model in `{}`: {}", entry.model, error.in_one_line()));
             None
         });
-        shape.map_or(Quantization::None, |shape| shape.quantization)
+        shape.map_or((name, Quantization::None), |shape| (shape.id, shape.quantization))
     }
 
     fn find_id(&mut self, entry: &Entry) -> Option<&'static models::Model> {

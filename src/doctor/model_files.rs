@@ -48,7 +48,7 @@ fn program_of(program: &str, model: &SuiteModel) -> Option<Check> {
 fn local(spec: &ModelSpec) -> Check {
     let Some(directory) = &spec.directory else { return Check::missing(MODEL, "local weights without a directory") };
     let (place, model) = (directory.display(), ModelId::of_directory(&spec.model));
-    if Directory(directory.clone()).cached(&model, None).is_some() {
+    if directory.is_file() || Directory(directory.clone()).cached(&model, None).is_some() {
         return Check::fine(MODEL, format!("{place} has weights"));
     }
     Check::missing(MODEL, format!("{place} has no safetensors, or not all of them"))

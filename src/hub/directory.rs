@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::gguf_name::is_named;
 use super::listing::{Listing, RemoteFile};
 use super::{Asking, Growth, Hub, HubError, ModelId, Selection, Snapshot};
 
@@ -25,6 +26,11 @@ pub fn is_whole(directory: &Path) -> bool {
         Err(_) => has(SINGLE),
     };
     has("config.json") && has_weights() || has_gguf(directory)
+}
+
+/// May a model be there? In a directory, or in a GGUF file.
+pub fn is_model(path: &Path) -> bool {
+    path.is_dir() || is_named(path) && path.is_file()
 }
 
 fn has_gguf(directory: &Path) -> bool {

@@ -12,8 +12,11 @@ use crate::number::bytes;
 
 /// What can be loaded without asking anybody: of this hub's cache, or of another's. Qwen publishes the same files on both.
 pub fn here(hub: HubName, model: &str, revision: Option<&str>) -> Option<(HubName, Snapshot)> {
-    let model = ModelId::parse(model).ok()?;
-    let cached = |hub: HubName| Some((hub, hub.open().ok()?.cached(&model, revision)?));
+    let (model, wanted) = Selection::of(model).ok()?;
+    let cached = |hub: HubName| {
+        let snapshot = hub.open().ok()?.cached(&model, revision)?;
+        wanted.is_in(&snapshot.directory).then_some((hub, snapshot))
+    };
     cached(hub).or_else(|| others(hub, revision).find_map(cached))
 }
 
@@ -29,20 +32,20 @@ pub fn find(
     revision: Option<&str>,
     watcher: &mut dyn Watcher,
 ) -> Result<Snapshot, HubError> {
-    let id = ModelId::parse(model)?;
+    let (id, wanted) = Selection::of(model)?;
     let cached = here(hub, model, revision);
     match cached {
         Some((_, snapshot)) if is_offline() => Ok(snapshot),
-        None if is_offline() => Err(offline(&id, revision)),
+        None if is_offline() => Err(offline(model, revision)),
         Some((other, snapshot)) if other != hub => Ok(snapshot),
-        Some((_, snapshot)) => match bring(&*hub.open()?, &id, revision, &Selection::Weights, Effort::Once, watcher) {
+        Some((_, snapshot)) => match bring(&*hub.open()?, &id, revision, &wanted, Effort::Once, watcher) {
             Err(error) if error.fault == Fault::Unreachable => {
                 tracing::debug!("{model}: {error}; the cache's is taken");
                 Ok(snapshot)
             }
             newest => newest,
         },
-        None => bring(&*hub.open()?, &id, revision, &Selection::Weights, Effort::Persistent, watcher),
+        None => bring(&*hub.open()?, &id, revision, &wanted, Effort::Persistent, watcher),
     }
 }
 
@@ -60,7 +63,7 @@ pub fn pull(
     bring(&*hub.open()?, model, revision, wanted, Effort::Persistent, watcher)
 }
 
-fn offline(model: &ModelId, revision: Option<&str>) -> HubError {
+fn offline(model: &str, revision: Option<&str>) -> HubError {
     let revision = revision.map(|revision| format!(" at revision {revision}")).unwrap_or_default();
     HubError::new(format!("{model}{revision} is not in the cache of any hub, and HF_HUB_OFFLINE is set"))
         .hint("unset it to download")

@@ -172,7 +172,7 @@ impl Hub for HuggingFace {
         let listed = if *wanted == Selection::Weights { None } else { self.by_list(at, wanted, asking)? };
         match listed {
             Some(listing) => Ok(listing),
-            None if matches!(wanted, Selection::Matching(_)) => Err(HubError::new(format!(
+            None if matches!(wanted, Selection::Matching(_) | Selection::Gguf(_)) => Err(HubError::new(format!(
                 "{model} at revision {revision} is not on the hub, or the hub has no list of its files"
             ))
             .hint("check the id; a hub without lists needs --include left out")),

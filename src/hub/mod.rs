@@ -6,6 +6,7 @@
 mod directory;
 mod download;
 mod file_name;
+pub mod gguf_name;
 mod hub_client;
 mod hub_error;
 mod hub_variables;
@@ -26,7 +27,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use directory::{Directory, INDEX, SINGLE};
+pub use directory::{Directory, INDEX, SINGLE, is_model};
 pub use download::{find, here, pull};
 pub use hub_error::{Fault, HubError};
 pub use hub_variables::is_offline;

@@ -1,7 +1,12 @@
 //! Which files of a model are wanted.
 
-use super::directory::{INDEX, SINGLE};
+use std::fs;
+use std::path::Path;
+
+use super::directory::{INDEX, SINGLE, is_whole};
+use super::gguf_name::{self, Part};
 use super::{HubError, ModelId};
+use crate::models;
 
 /// Which files of a model are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +15,8 @@ pub enum Selection {
     Weights,
     /// What any program needs to run it: its tokenizer and templates, too.
     Model,
+    /// The GGUF files of this quantization, and config.json if there is one.
+    Gguf(String),
     /// config.json, and files whose paths match one of these, in which `*` stands for anything.
     Matching(Vec<String>),
 }
@@ -18,11 +25,31 @@ pub enum Selection {
 const READ: [&str; 6] = [".json", ".safetensors", ".txt", ".model", ".tiktoken", ".jinja"];
 
 impl Selection {
+    /// What the engine reads of a model, and the hub's id: `OWNER/NAME`, or `OWNER/NAME:q4_k_m` for a GGUF file.
+    pub fn of(model: &str) -> Result<(ModelId, Self), HubError> {
+        let (id, kind) = models::of_file(model);
+        let wanted = kind.map_or(Self::Weights, |kind| Self::Gguf(kind.to_ascii_lowercase()));
+        Ok((ModelId::parse(id)?, wanted))
+    }
+
+    /// Is all of it in this directory? Of a split file all parts are.
+    pub fn is_in(&self, directory: &Path) -> bool {
+        let Self::Gguf(kind) = self else { return is_whole(directory) };
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let name = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut fitting = name.filter(|name| gguf_name::is_of_kind(name, kind));
+        fitting.any(|name| match Part::of(&name) {
+            Some(part) => part.all().all(|part| directory.join(part).is_file()),
+            None => directory.join(name).is_file(),
+        })
+    }
+
     /// Is this file wanted?
     pub fn takes(&self, path: &str) -> bool {
         match self {
             Self::Weights => path == "config.json" || path == INDEX || is_weights(path),
             Self::Model => !path.contains('/') && READ.iter().any(|end| path.ends_with(end)),
+            Self::Gguf(kind) => path == "config.json" || !path.contains('/') && gguf_name::is_of_kind(path, kind),
             Self::Matching(patterns) => path == "config.json" || patterns.iter().any(|pattern| matches(pattern, path)),
         }
     }
@@ -33,11 +60,15 @@ impl Selection {
         let gguf = || all.iter().copied().filter(|path| path.ends_with(".gguf"));
         let found = match self {
             Self::Weights | Self::Model => taken().any(is_weights),
-            Self::Matching(_) => taken().any(|path| path != "config.json"),
+            Self::Gguf(_) | Self::Matching(_) => taken().any(|path| path != "config.json"),
         };
         let shown = |paths: Vec<&str>| paths.into_iter().take(20).collect::<Vec<_>>().join(", ");
         match (found, gguf().next()) {
             (true, _) => Ok(()),
+            (false, Some(_)) if let Self::Gguf(kind) = self => {
+                Err(HubError::new(format!("{model} has no GGUF file of the quantization {kind}"))
+                    .hint(format!("it has {}", shown(gguf().collect()))))
+            }
             (false, Some(_)) => Err(HubError::new(format!("{model} has GGUF files of several quantizations"))
                 .hint(format!("choose some with --include: {}", shown(gguf().collect())))),
             (false, None) if matches!(self, Self::Matching(_)) => {

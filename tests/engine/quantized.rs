@@ -7,7 +7,7 @@ use std::fs;
 
 use super::*;
 
-const FIXTURES: [&str; 11] = [
+pub const FIXTURES: [&str; 11] = [
     "awq",
     "awq-gptqmodel",
     "awq-symmetric",
@@ -52,6 +52,11 @@ pub fn assert_agrees_with_the_tool(name: &str, device: DeviceKind) {
         let mut model = load(&plain(&quantized(name), device, Dtype::F32, length));
         let distance = distance(&prefill(&mut model, &ids), &expected.f32);
         assert!(distance < F32_TOLERANCE, "{name}, {} tokens: {distance}", ids.len());
+        for dtype in [Dtype::Bf16, Dtype::F16] {
+            let mut model = load(&plain(&quantized(name), device, dtype, length));
+            let distance = self::distance(&prefill(&mut model, &ids), &expected.f32);
+            assert!(distance < BF16_TOLERANCE, "{name}, {} tokens in {dtype}: {distance}", ids.len());
+        }
         let generated = model.generate(&ids, expected.greedy.len()).unwrap().tokens.unwrap();
         assert_eq!(generated, expected.greedy, "{name}, {} tokens", ids.len());
     }

@@ -35,7 +35,8 @@ fn a_refused_model_fails_its_cases_and_the_rest_is_measured() {
     let mut runs = runs(&results);
     runs.sort();
     assert_eq!(runs, [gguf(1), gguf(8), "one/f32/1 1".to_owned(), "one/f32/8 1".to_owned()]);
-    let reason = "`Qwen/Qwen2.5-0.5B-Instruct-GGUF` with gguf weights is not supported yet: use its safetensors";
+    let reason = "`Qwen/Qwen2.5-0.5B-Instruct-GGUF` has a file for each quantization: name one after it, as in \
+                  `Qwen/Qwen2.5-0.5B-Instruct-GGUF:q4_k_m`";
     assert!(failures(&results).iter().all(|(_, said)| said == reason), "{:?}", failures(&results));
     assert_eq!(bench.read("log"), "start\none/f32/1\none/f32/8\n", "nothing is started for it");
 }

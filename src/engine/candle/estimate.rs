@@ -1,5 +1,6 @@
 //! What a model needs, from its shape: memory and time are estimates.
 
+use super::footprint::Footprint;
 use super::qwen2::plain::scores_limit;
 use super::{CandleKind, Implementation, default_prefill_chunk, held_dtype};
 use crate::case::{Case, DeviceKind, Dtype};
@@ -18,9 +19,6 @@ const PREFILL_EFFICIENCY: f64 = 0.4;
 const UNPACKING_ON_CPU: f64 = 8.0;
 const UNPACKING_ON_CUDA: f64 = 50.0;
 
-/// What is held of weights that are being unpacked, a block at a time.
-const UNPACKED_BLOCKS: u64 = 512 << 20;
-
 /// Bytes per second at which weights are read or made.
 const LOAD_RATE: f64 = 2e9;
 
@@ -30,21 +28,29 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
     let shape = shape.ok_or_else(|| EngineError::Failed(format!("unknown model `{}`", spec.model)))?;
     let implementation = Implementation::of(spec)?;
     let held = held_dtype(implementation, spec.device, spec.dtype);
+    let footprint = Footprint::of(spec, &shape, held)?;
     let decode_rate = device.bandwidth * DECODE_EFFICIENCY;
     Ok(Needs {
-        memory: Some(memory(spec.device, implementation, case, &shape, held)),
+        memory: Some(memory(spec.device, implementation, case, &shape, held, footprint)),
         lacking: None,
         obstacle: obstacle(spec.device, implementation, case, &shape),
         vocab_size: Some(shape.vocab_size),
-        load_seconds: shape.weight_bytes(spec.dtype) as f64 / LOAD_RATE,
+        load_seconds: Footprint::of(spec, &shape, spec.dtype)?.held as f64 / LOAD_RATE,
         prefill_seconds: operations(case, &shape) / (device.flops * PREFILL_EFFICIENCY),
-        step_seconds: step_bytes(spec.device, implementation, &shape, held) / decode_rate
+        step_seconds: step_bytes(spec.device, implementation, footprint) / decode_rate
             + step_overhead(implementation, &shape),
         cached_token_seconds: shape.kv_bytes_per_token(held) as f64 / decode_rate,
     })
 }
 
-fn memory(device: DeviceKind, implementation: Implementation, case: &Case, shape: &Model, held: Dtype) -> Memory {
+fn memory(
+    device: DeviceKind,
+    implementation: Implementation,
+    case: &Case,
+    shape: &Model,
+    held: Dtype,
+    footprint: Footprint,
+) -> Memory {
     let context = u64::from(case.context_length);
     let size = held.size();
     let chunk = context.min(default_prefill_chunk(device) as u64);
@@ -65,21 +71,21 @@ fn memory(device: DeviceKind, implementation: Implementation, case: &Case, shape
         }
     };
     let runtime = if device == DeviceKind::Cuda { CUDA_CONTEXT } else { 0 };
-    let unpacks = device == DeviceKind::Cuda && implementation == Implementation::Plain && shape.packing.is_some();
-    let unpacked = if unpacks { UNPACKED_BLOCKS } else { 0 };
+    let unpacks = device == DeviceKind::Cuda && implementation == Implementation::Plain;
+    let unpacked = if unpacks { footprint.unpacked } else { 0 };
     let workspace = runtime + unpacked + activations + attention + sequences * shape.vocab_size as u64 * 4;
-    Memory { weights: shape.weight_bytes(held), kv_cache, workspace }
+    Memory { weights: footprint.held, kv_cache, workspace }
 }
 
 /// Bytes of weights that a decode step moves.
-fn step_bytes(device: DeviceKind, implementation: Implementation, shape: &Model, held: Dtype) -> f64 {
-    let read = shape.decode_weight_bytes(held) as f64;
+fn step_bytes(device: DeviceKind, implementation: Implementation, footprint: Footprint) -> f64 {
+    let read = footprint.read as f64;
     let unpacking = match (implementation, device) {
         (Implementation::Graph, _) => 0.0,
         (Implementation::Plain | Implementation::Stock, DeviceKind::Cpu) => UNPACKING_ON_CPU,
         (Implementation::Plain | Implementation::Stock, DeviceKind::Cuda) => UNPACKING_ON_CUDA,
     };
-    read + unpacking * shape.packed_weights() as f64
+    read + unpacking * footprint.packed as f64
 }
 
 /// candle's softmax counts its elements in 32 bits.

@@ -1,18 +1,20 @@
 //! Where a model's files are on this machine.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::kind;
 use super::qwen2::config::ModelConfig;
+use super::qwen2::{gguf, reading};
 use crate::case::{Quantization, WeightsSource};
 use crate::engine::{EngineError, ModelSpec, Progress};
+use crate::models::Model;
 use crate::{hub, models};
 
 /// A model's files on this machine.
 pub enum Files {
     /// Generated weights of a built-in shape.
     None,
-    /// config.json, and the weights unless they are generated.
+    /// config.json, and the weights unless they are generated; or a GGUF file.
     Directory {
         path: PathBuf,
         /// The commit, where the hub told one.
@@ -39,7 +41,11 @@ impl Files {
         match (spec.weights, &spec.directory) {
             (WeightsSource::Hub, _) => {
                 let snapshot = hub::find(spec.hub, &spec.model, spec.revision.as_deref(), &mut Loading(progress))?;
-                Ok(Self::Directory { path: snapshot.directory, revision: snapshot.commit })
+                let path = match models::of_file(&spec.model) {
+                    (_, Some(kind)) => gguf::of_kind(&snapshot.directory, kind)?,
+                    (_, None) => snapshot.directory,
+                };
+                Ok(Self::Directory { path, revision: snapshot.commit })
             }
             (WeightsSource::Local | WeightsSource::Generated, Some(directory)) => {
                 Ok(Self::Directory { path: directory.clone(), revision: None })
@@ -61,11 +67,14 @@ impl Files {
                     let why = format!("{name} is not a model of the Qwen2.5 collection, so its shape is unknown");
                     EngineError::refused(why, "give a directory with its config.json")
                 })?;
-                ModelConfig::published(model, spec.max_length)
+                let mut config = ModelConfig::published(model, spec.max_length);
+                config.shape.id.clone_from(&spec.model);
+                config
             }
             Self::Directory { path, .. } => {
-                let mut config = ModelConfig::read(path, &spec.model)?;
-                if spec.weights == WeightsSource::Hub && published.is_some() {
+                let mut config = reading::config(path, &spec.model)?;
+                if let Some(model) = published.filter(|_| spec.weights == WeightsSource::Hub) {
+                    check_published(path, &config, model)?;
                     config.stretch_published(spec.max_length);
                 }
                 config
@@ -95,4 +104,14 @@ impl Files {
             Self::Directory { revision, .. } => revision.clone(),
         }
     }
+}
+
+/// A GGUF file of a model of the collection has that model in it.
+fn check_published(path: &Path, config: &ModelConfig, model: &Model) -> Result<(), EngineError> {
+    if config.shape.quantization != Quantization::Gguf {
+        return Ok(());
+    }
+    let published = ModelConfig { yarn: config.yarn.clone(), ..ModelConfig::published(model, 0) };
+    reading::check_agree(config, &published, "the model's name")
+        .map_err(|error| EngineError::refused(format!("weights: {} {error}", path.display()), error.hint()))
 }

@@ -9,7 +9,7 @@ use super::qwen2::graph::GraphError;
 use super::qwen2::plain::Plain;
 use super::qwen2::stock::Stock;
 use super::qwen2::weights::{Source, Weights};
-use super::{Implementation, default_prefill_chunk, held_dtype};
+use super::{Implementation, default_prefill_chunk, held_dtype, unnamed_file};
 use crate::case::{Clock, DeviceKind, Dtype, Quantization, WeightsSource};
 use crate::engine::profile::Profile;
 use crate::engine::sampling::{Sampler, Sampling};
@@ -86,9 +86,9 @@ fn source(spec: &ModelSpec, files: &Files, config: &ModelConfig) -> Result<Sourc
         Files::Directory { path, .. } if spec.weights != WeightsSource::Generated => Source::open(path, config),
         Files::Directory { path, .. } => {
             tracing::debug!("shape from {}, weights generated", path.display());
-            Source::generated(SEED, config)
+            Source::generated(SEED, config, Some(path))
         }
-        Files::None => Source::generated(SEED, config),
+        Files::None => Source::generated(SEED, config, None),
     }
 }
 
@@ -121,9 +121,8 @@ fn graph(_: &ModelConfig, _: &mut Weights, _: usize, _: Option<usize>) -> Result
 /// What can be refused before anything is downloaded.
 fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineError> {
     let fail = |why: &str| Err(EngineError::Failed(why.to_owned()));
-    if spec.quantization == Quantization::Gguf {
-        let why = format!("{}: quantized weights ({}) can't be run yet", spec.model, spec.quantization);
-        return Err(EngineError::refused(why, "use the model's safetensors"));
+    if let Some(why) = unnamed_file(spec) {
+        return Err(EngineError::Failed(why));
     }
     if implementation == Implementation::Graph && spec.device == DeviceKind::Cpu {
         return Err(EngineError::refused("the graph implementation needs a GPU", "use plain on a CPU"));

@@ -6,6 +6,7 @@ mod ceilings;
 mod cuda;
 mod estimate;
 mod files;
+mod footprint;
 pub mod forward;
 mod loading;
 pub(super) mod qwen2;
@@ -14,7 +15,7 @@ use std::path::Path;
 
 pub use loading::Candle;
 
-use self::qwen2::config::ModelConfig;
+use self::qwen2::reading;
 use super::{Engine, EngineError, EngineKind, ModelSpec, Needs, Progress, Refusal};
 use crate::case::{Case, DeviceKind, Dtype, ImplementationName, Quantization, SeedProtocol};
 use crate::device::Capacity;
@@ -84,17 +85,14 @@ impl EngineKind for CandleKind {
 
     fn shape(&self, model: &str, directory: Option<&Path>) -> Result<Option<Model>, EngineError> {
         match directory {
-            Some(directory) => ModelConfig::read(directory, model).map(|config| Some(config.shape)),
+            Some(directory) => reading::config(directory, model).map(|config| Some(config.shape)),
             None => Ok(models::find(model).cloned()),
         }
     }
 
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
         let mut refusals: Vec<_> = misnamed(spec).into_iter().collect();
-        if spec.quantization == Quantization::Gguf {
-            let reason = format!("`{}` with gguf weights is not supported yet: use its safetensors", spec.model);
-            refusals.push(Refusal { setting: "quantization", reason });
-        }
+        refusals.extend(unnamed_file(spec).map(|reason| Refusal { setting: "quantization", reason }));
         if spec.implementation == Implementation::Stock && spec.quantization != Quantization::None {
             let reason = format!("`stock` reads no {} weights: use `plain` or `graph`", spec.quantization);
             refusals.push(Refusal { setting: "implementation", reason });
@@ -159,6 +157,14 @@ fn misnamed(spec: &ModelSpec) -> Option<Refusal> {
     let reason =
         format!("the weights of `{model}` should be {}, and {how} {}: {hint}", kind(*quantization), kind(other));
     Some(Refusal { setting: "quantization", reason })
+}
+
+/// A GGUF repository has files of many quantizations: one of them has to be named.
+fn unnamed_file(spec: &ModelSpec) -> Option<String> {
+    let model = models::find(&spec.model).filter(|_| spec.directory.is_none())?;
+    let is_unnamed = model.quantization == Quantization::Gguf && models::of_file(&spec.model).1.is_none();
+    let id = &model.id;
+    is_unnamed.then(|| format!("`{id}` has a file for each quantization: name one after it, as in `{id}:q4_k_m`"))
 }
 
 /// How weights are quantized, in a sentence.

@@ -54,10 +54,6 @@ fn instead(directory: &Path) -> EngineError {
         let why = format!("{place}: its weights are PyTorch's ({name}), and only safetensors are read");
         return EngineError::refused(why, "save it anew with transformers' save_pretrained");
     }
-    if let Some(name) = ends(".gguf") {
-        let why = format!("{place}: its weights are a GGUF file ({name}), which can't be read yet");
-        return EngineError::refused(why, "use the model's safetensors");
-    }
     EngineError::refused(format!("{place}: no {SINGLE} and no {INDEX}"), "is it a model's directory?")
 }
 

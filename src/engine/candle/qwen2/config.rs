@@ -51,6 +51,13 @@ impl Yarn {
         Self::new(4.0, 32_768.0)
     }
 
+    /// As transformers and llama.cpp have it where only these two are given.
+    pub fn usual(factor: f64, original_max_position: f64) -> Result<Self, ConfigError> {
+        let is_positive = |value: f64| value > 0.0 && value.is_finite();
+        let given = is_positive(factor) && is_positive(original_max_position);
+        given.then(|| Self::new(factor, original_max_position)).ok_or(ConfigError::Yarn)
+    }
+
     fn new(factor: f64, original_max_position: f64) -> Self {
         let attention_factor = attention_scale(factor, 1.0);
         Self { factor, original_max_position, attention_factor, beta_fast: 32.0, beta_slow: 1.0, truncate: true }
@@ -131,7 +138,7 @@ impl ModelConfig {
     }
 
     /// Numbers that no model has: they would divide by zero or overflow further on.
-    fn check(&self) -> Result<(), ConfigError> {
+    pub fn check(&self) -> Result<(), ConfigError> {
         let shape = &self.shape;
         let sizes = [
             ("hidden_size", shape.hidden_size, 1 << 20),

@@ -198,7 +198,6 @@ impl Grouping {
         let inputs = [("q_proj", hidden), ("o_proj", query), ("down_proj", inner)];
         let outputs = [("q_proj", query), ("k_proj", key), ("o_proj", hidden), ("up_proj", inner)];
         let head = self.packing.head.then_some(("lm_head", shape.vocab_size));
-        let in_word = 32 / self.packing.bits;
         for (layer, size) in inputs {
             let group = self.packing.group_of(size);
             if !size.is_multiple_of(group) {
@@ -210,17 +209,18 @@ impl Grouping {
                     unit: "its last group",
                 });
             }
-            whole_words(layer, size, "inputs", in_word)?;
+            whole_words(layer, size, "inputs")?;
         }
-        outputs.into_iter().chain(head).try_for_each(|(layer, size)| whole_words(layer, size, "outputs", in_word))
+        outputs.into_iter().chain(head).try_for_each(|(layer, size)| whole_words(layer, size, "outputs"))
     }
 }
 
-fn whole_words(layer: &'static str, size: usize, side: &'static str, of: usize) -> Result<(), QuantizationError> {
-    if size.is_multiple_of(of) {
+/// Words have 4 or 8 integers.
+fn whole_words(layer: &'static str, size: usize, side: &'static str) -> Result<(), QuantizationError> {
+    if size.is_multiple_of(8) {
         return Ok(());
     }
-    Err(QuantizationError::Uneven { layer, size, side, of, unit: "its last word" })
+    Err(QuantizationError::Uneven { layer, size, side, of: 8, unit: "its last word" })
 }
 
 #[cfg(test)]

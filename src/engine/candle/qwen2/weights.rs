@@ -1,13 +1,18 @@
-//! Named weights on a device. Where they come from is a [`Format`], a file each in this folder.
+//! Named weights on a device. Where they come from is a [`Format`]: each has a file in this folder.
 
 mod awq;
+mod format;
+mod gguf_blocks;
 mod gptq;
 mod grouped;
 mod grouped_files;
 mod linear;
+mod packed_layout;
 mod random;
+mod random_blocks;
 mod random_integers;
 mod safetensor_files;
+mod split_mix;
 mod tiles;
 
 use std::path::Path;
@@ -15,51 +20,35 @@ use std::path::Path;
 use candle_core::{DType, Device, Result, Tensor};
 
 use self::awq::Awq;
+use self::format::{Format, Target};
+use self::gguf_blocks::GgufBlocks;
 use self::gptq::Gptq;
-#[cfg_attr(not(feature = "cuda"), expect(unused_imports, reason = "only `graph` looks inside"))]
+#[allow(unused_imports, reason = "only `graph` looks inside")]
 pub use self::grouped::Grouped;
 use self::grouped_files::GroupedFiles;
 pub use self::linear::LinearWeight;
 use self::random::Random;
+use self::random_blocks::RandomBlocks;
 use self::safetensor_files::SafetensorFiles;
 use super::config::ModelConfig;
 use super::quantization::Layout;
-use crate::case::Dtype;
+use super::reading;
+use crate::case::{Dtype, Quantization};
 use crate::engine::{EngineError, Progress};
 
 /// What a model asks for first.
 pub const EMBEDDING: &str = "model.embed_tokens.weight";
 
-/// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
-/// checked of files is checked when they are opened, before the device is touched.
-trait Format {
-    /// The tensor `name`, of this shape, as floating-point numbers.
-    fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor>;
-
-    /// Writes the tensor `name` to `place`, which has its shape and the target's type.
-    fn fill(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
-        place.slice_set(&self.tensor(name, place.dims(), target)?, 0, 0)
-    }
-
-    /// The weight of the linear layer `name`, such as `lm_head`. Quantized ones are on the host.
-    fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
-        self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
-    }
-}
-
-/// What dense weights become.
-struct Target {
-    dtype: DType,
-    device: Device,
-}
-
 /// Where weights come from. Files were looked at: all that `config` asks for is there.
 pub struct Source(Box<dyn Format>);
 
 impl Source {
-    /// The files of `directory`.
-    pub fn open(directory: &Path, config: &ModelConfig) -> std::result::Result<Self, EngineError> {
-        let files = SafetensorFiles::open(directory)?;
+    /// The files at `path`: a directory, or a GGUF file.
+    pub fn open(path: &Path, config: &ModelConfig) -> std::result::Result<Self, EngineError> {
+        if config.shape.quantization == Quantization::Gguf {
+            return Ok(Self(Box::new(GgufBlocks::open(path, config)?)));
+        }
+        let files = SafetensorFiles::open(path)?;
         Ok(Self(match config.grouping {
             None => Box::new(files.checked(config)?),
             Some(grouping) => match grouping.layout {
@@ -71,7 +60,11 @@ impl Source {
     }
 
     /// Random weights.
-    pub fn generated(seed: u64, config: &ModelConfig) -> std::result::Result<Self, EngineError> {
+    pub fn generated(seed: u64, config: &ModelConfig, path: Option<&Path>) -> std::result::Result<Self, EngineError> {
+        if config.shape.quantization == Quantization::Gguf {
+            let (types, random) = (reading::tensor_types(config, path)?, Random { seed, grouping: None });
+            return Ok(Self(Box::new(RandomBlocks { random, types })));
+        }
         if config.grouping.is_some_and(|grouping| grouping.mixed) {
             let why = "weights can't be generated for a model whose layers are quantized in different ways";
             return Err(EngineError::refused(why, "use its files: `weights = \"local\"`"));

@@ -13,6 +13,7 @@ use super::graph_error::GraphError;
 use super::layers::{self, Layer};
 use super::layout::{Address, DecodeParameters};
 use super::parts::PrefillPart;
+use crate::case::Quantization;
 use crate::engine::candle::forward::{Forward, Generated, check_tokens};
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::rope::RopeTables;
@@ -43,7 +44,7 @@ fn load_within(
     if weights.dtype() != DType::BF16 {
         return Err(GraphError::Type(weights.dtype()));
     }
-    if config.grouping.is_some() {
+    if config.shape.quantization != Quantization::None {
         return Err(GraphError::Packed);
     }
     let shape = Shape::from(&config.shape);

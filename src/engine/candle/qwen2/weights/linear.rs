@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::quantized::QTensor;
+use candle_core::quantized::{QStorage, QTensor};
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::grouped::Grouped;
@@ -44,12 +44,20 @@ impl LinearWeight {
         }
     }
 
-    /// The same weight on `device`. Blocks stay where they were read to.
-    pub fn to_device(self, device: &Device) -> Result<Self> {
+    /// The same weight on `device`.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
         Ok(match self {
             Self::Dense(matrix) => Self::Dense(matrix.to_device(device)?),
             Self::Grouped(grouped) => Self::Grouped(grouped.to_device(device)?),
-            Self::Blocks(blocks) => Self::Blocks(blocks),
+            Self::Blocks(blocks) => Self::Blocks(blocks_on(device, blocks)?),
         })
     }
+}
+
+fn blocks_on(device: &Device, blocks: &Arc<QTensor>) -> Result<Arc<QTensor>> {
+    if blocks.device().same_device(device) {
+        return Ok(Arc::clone(blocks));
+    }
+    let storage = QStorage::from_data(blocks.data()?, device, blocks.dtype())?;
+    Ok(Arc::new(QTensor::new(storage, blocks.shape().clone())?))
 }

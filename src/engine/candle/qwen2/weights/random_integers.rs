@@ -5,7 +5,7 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::grouped::Grouped;
-use super::random::SplitMix;
+use super::split_mix::SplitMix;
 use crate::engine::candle::qwen2::quantization::Grouping;
 
 /// Of the matrix, as of generated numbers.

@@ -1,0 +1,122 @@
+//! A model's shape and position encoding, as the metadata of its GGUF file say.
+
+use std::collections::BTreeMap;
+
+use super::gguf_error::GgufError;
+use super::gguf_header::TensorInfo;
+use super::gguf_type::{mixture, type_name};
+use super::gguf_value::Metadata;
+use crate::case::Quantization;
+use crate::engine::candle::qwen2::config::{ModelConfig, Yarn};
+use crate::models::Model;
+
+const ARCHITECTURE: &str = "general.architecture";
+/// What llama.cpp takes where a file has none.
+const USUAL_THETA: f64 = 10_000.0;
+
+/// `vocabulary` are the rows of the embedding, which is also the output projection if it is `tied`.
+pub fn config(
+    metadata: &Metadata,
+    vocabulary: Option<usize>,
+    tied: bool,
+    name: String,
+) -> Result<ModelConfig, GgufError> {
+    match metadata.text(ARCHITECTURE)? {
+        Some("qwen2") => {}
+        Some(other) => return Err(value(ARCHITECTURE, format!("{other:?}"), "only qwen2 (Qwen2, Qwen2.5) is read")),
+        None => return Err(GgufError::Missing(ARCHITECTURE.to_owned())),
+    }
+    let heads = need(metadata, "qwen2.attention.head_count")?;
+    let hidden = need(metadata, "qwen2.embedding_length")?;
+    let head_dim = whole(metadata, "qwen2.attention.key_length")?;
+    let shape = Model {
+        id: name,
+        quantization: Quantization::Gguf,
+        packing: None,
+        torch_dtype: None,
+        hidden_size: hidden,
+        intermediate_size: need(metadata, "qwen2.feed_forward_length")?,
+        num_hidden_layers: need(metadata, "qwen2.block_count")?,
+        num_attention_heads: heads,
+        num_key_value_heads: whole(metadata, "qwen2.attention.head_count_kv")?.unwrap_or(heads),
+        head_dim: head_dim.or(hidden.checked_div(heads)).unwrap_or_default(),
+        vocab_size: vocabulary.ok_or_else(|| GgufError::NoTensor("token_embd.weight".to_owned()))?,
+        tie_word_embeddings: tied,
+        max_position_embeddings: need(metadata, "qwen2.context_length")?,
+        rope_theta: metadata.real("qwen2.rope.freq_base")?.unwrap_or(USUAL_THETA),
+        rms_norm_eps: need_real(metadata, "qwen2.attention.layer_norm_rms_epsilon")?,
+    };
+    let config = ModelConfig { yarn: yarn(metadata, shape.max_position_embeddings)?, shape, grouping: None };
+    config.check()?;
+    check_rope(metadata, &config.shape)?;
+    Ok(config)
+}
+
+/// Only whole heads of keys and values of one size are rotated.
+fn check_rope(metadata: &Metadata, shape: &Model) -> Result<(), GgufError> {
+    for key in ["qwen2.rope.dimension_count", "qwen2.attention.value_length"] {
+        if let Some(dimensions) = whole(metadata, key)?.filter(|dimensions| *dimensions != shape.head_dim) {
+            return Err(value(key, dimensions.to_string(), "it must be the size of a head"));
+        }
+    }
+    Ok(())
+}
+
+fn yarn(metadata: &Metadata, context: usize) -> Result<Option<Yarn>, GgufError> {
+    let key = "qwen2.rope.scaling.type";
+    match metadata.text(key)? {
+        None | Some("none") => return Ok(None),
+        Some("yarn") => {}
+        Some(other) => return Err(value(key, format!("{other:?}"), "none and yarn are read")),
+    }
+    let own = [
+        "attn_factor",
+        "yarn_attn_factor",
+        "yarn_ext_factor",
+        "yarn_beta_fast",
+        "yarn_beta_slow",
+        "yarn_log_multiplier",
+    ];
+    for name in own {
+        let key = format!("qwen2.rope.scaling.{name}");
+        if let Some(number) = metadata.real(&key)? {
+            return Err(value(&key, number.to_string(), "YaRN is read with its usual numbers"));
+        }
+    }
+    let factor = need_real(metadata, "qwen2.rope.scaling.factor")?;
+    let original = whole(metadata, "qwen2.rope.scaling.original_context_length")?.unwrap_or(context);
+    Ok(Some(Yarn::usual(factor, original as f64)?))
+}
+
+/// What the quantization is called: the quantizer's word for its mixture of types, or else the type that most of it is in.
+pub fn quantization<'a>(
+    metadata: &Metadata,
+    tensors: impl Iterator<Item = (&'a str, &'a TensorInfo)>,
+) -> Result<String, GgufError> {
+    if let Some(name) = metadata.whole("general.file_type")?.and_then(mixture) {
+        return Ok(name.to_owned());
+    }
+    let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, info) in tensors {
+        *sizes.entry(type_name(info.kind)).or_default() += info.place.len();
+    }
+    let most = sizes.into_iter().max_by_key(|(_, size)| *size);
+    Ok(most.map_or("f32", |(name, _)| name).to_ascii_lowercase())
+}
+
+fn value(key: &str, value: String, expected: &'static str) -> GgufError {
+    GgufError::Value { key: key.to_owned(), value, expected }
+}
+
+fn whole(metadata: &Metadata, key: &str) -> Result<Option<usize>, GgufError> {
+    // What has no room here is out of range, too.
+    Ok(metadata.whole(key)?.map(|value| usize::try_from(value).unwrap_or(usize::MAX)))
+}
+
+fn need(metadata: &Metadata, key: &str) -> Result<usize, GgufError> {
+    whole(metadata, key)?.ok_or_else(|| GgufError::Missing(key.to_owned()))
+}
+
+fn need_real(metadata: &Metadata, key: &str) -> Result<f64, GgufError> {
+    metadata.real(key)?.ok_or_else(|| GgufError::Missing(key.to_owned()))
+}

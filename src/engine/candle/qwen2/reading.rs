@@ -1,0 +1,69 @@
+//! The configuration of a model on this machine: of a config.json, or of a GGUF file.
+
+use std::path::Path;
+
+use super::config::ModelConfig;
+use super::gguf::mixture::{self, Mixture};
+use super::gguf::{self, GgufError, GgufFiles, TensorTypes};
+use crate::engine::EngineError;
+use crate::hub::{self, INDEX, SINGLE};
+use crate::models;
+
+/// Of the model at `path`: a directory or a GGUF file. `name` becomes its id.
+pub fn config(path: &Path, name: &str) -> Result<ModelConfig, EngineError> {
+    let has = |file: &str| path.join(file).is_file();
+    let is_gguf =
+        hub::gguf_name::is_named(path) && !path.is_dir() || !has(SINGLE) && !has(INDEX) && gguf::has_any(path);
+    if !is_gguf {
+        return ModelConfig::read(path, name);
+    }
+    let files = GgufFiles::open(path)?;
+    let config = files.config(name)?;
+    if has("config.json") {
+        let stated = ModelConfig::read(path, name)?;
+        check_agree(&config, &stated, "config.json").map_err(|error| files.wrong(error))?;
+    }
+    Ok(config)
+}
+
+/// The types of a GGUF model's matrices: of the file at `path`, or those that the model's name stands for.
+pub fn tensor_types(config: &ModelConfig, path: Option<&Path>) -> Result<TensorTypes, EngineError> {
+    if let Some(path) = path {
+        return Ok(TensorTypes::of_file(GgufFiles::open(path)?.tensors(), config));
+    }
+    let name = &config.shape.id;
+    let mixture = models::of_file(name).1.and_then(Mixture::named).ok_or_else(|| {
+        let why = format!("{name}: it isn't known which types this quantization has");
+        EngineError::refused(
+            why,
+            format!("after the id, name one of {}", mixture::words().collect::<Vec<_>>().join(", ")),
+        )
+    })?;
+    Ok(TensorTypes::of_mixture(mixture, config))
+}
+
+/// A GGUF file has the shape that `other` says.
+pub fn check_agree(file: &ModelConfig, stated: &ModelConfig, other: &'static str) -> Result<(), GgufError> {
+    let whole =
+        |key: &'static str, get: fn(&ModelConfig) -> usize| (key, get(file).to_string(), get(stated).to_string());
+    // GGUF has these in 32 bits.
+    let real = |key: &'static str, get: fn(&ModelConfig) -> f64| {
+        (key, (get(file) as f32).to_string(), (get(stated) as f32).to_string())
+    };
+    let fields = [
+        whole("hidden_size", |config| config.shape.hidden_size),
+        whole("intermediate_size", |config| config.shape.intermediate_size),
+        whole("num_hidden_layers", |config| config.shape.num_hidden_layers),
+        whole("num_attention_heads", |config| config.shape.num_attention_heads),
+        whole("num_key_value_heads", |config| config.shape.num_key_value_heads),
+        whole("head_dim", |config| config.shape.head_dim),
+        whole("vocab_size", |config| config.shape.vocab_size),
+        real("rope_theta", |config| config.shape.rope_theta),
+        real("rms_norm_eps", |config| config.shape.rms_norm_eps),
+        real("YaRN's factor", |config| config.yarn.as_ref().map_or(1.0, |yarn| yarn.factor)),
+    ];
+    match fields.into_iter().find(|(_, value, expected)| value != expected) {
+        Some((key, value, expected)) => Err(GgufError::Disagrees { key, value, other, expected }),
+        None => Ok(()),
+    }
+}

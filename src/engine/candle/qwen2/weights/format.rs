@@ -1,0 +1,28 @@
+//! What a format of weights is.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::linear::LinearWeight;
+
+/// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
+/// checked of files is checked when they are opened, before the device is touched.
+pub trait Format {
+    /// The tensor `name`, of this shape, as floating-point numbers.
+    fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor>;
+
+    /// Writes the tensor `name` to `place`, which has its shape and the target's type.
+    fn fill(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
+        place.slice_set(&self.tensor(name, place.dims(), target)?, 0, 0)
+    }
+
+    /// The weight of the linear layer `name`, such as `lm_head`. Quantized ones are on the host.
+    fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
+        self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
+    }
+}
+
+/// What dense weights become.
+pub struct Target {
+    pub dtype: DType,
+    pub device: Device,
+}
