@@ -8,6 +8,8 @@
 mod checkpoints;
 #[path = "engine/gguf.rs"]
 mod gguf;
+#[path = "engine/gguf_headers.rs"]
+mod gguf_headers;
 #[path = "engine/gpu.rs"]
 mod gpu;
 #[path = "engine/hub.rs"]

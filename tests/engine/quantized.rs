@@ -101,7 +101,7 @@ fn a_prompt_in_chunks_is_the_same_prompt() {
 fn a_step_costs_the_bytes_of_its_integers() {
     let step = |name: &str| {
         let model = load(&plain(&quantized(name), DeviceKind::Cpu, Dtype::F32, 8));
-        model.loaded().costs.clone().unwrap().decode_weight_bytes as usize
+        model.loaded().costs.unwrap().decode_weight_bytes as usize
     };
     let matrices = |q: usize, kv: usize, hidden: usize, inner: usize| 2 * (q + kv) * hidden + 3 * inner * hidden;
     let (large, small) = (matrices(256, 128, 256, 256), matrices(128, 64, 128, 256));

@@ -13,6 +13,15 @@ use crate::models::Model;
 const ARCHITECTURE: &str = "general.architecture";
 /// What llama.cpp takes where a file has none.
 const USUAL_THETA: f64 = 10_000.0;
+/// Numbers of YaRN that are read only as they usually are.
+const YARN: [(&str, f64); 6] = [
+    ("attn_factor", 1.0),
+    ("yarn_attn_factor", 1.0),
+    ("yarn_ext_factor", 1.0),
+    ("yarn_beta_fast", 32.0),
+    ("yarn_beta_slow", 1.0),
+    ("yarn_log_multiplier", 0.0),
+];
 
 /// `vocabulary` are the rows of the embedding, which is also the output projection if it is `tied`.
 pub fn config(
@@ -65,27 +74,27 @@ fn check_rope(metadata: &Metadata, shape: &Model) -> Result<(), GgufError> {
 fn yarn(metadata: &Metadata, context: usize) -> Result<Option<Yarn>, GgufError> {
     let key = "qwen2.rope.scaling.type";
     match metadata.text(key)? {
-        None | Some("none") => return Ok(None),
+        None | Some("none") => {
+            // What llama.cpp wrote before it knew several types.
+            check_usual(metadata, "qwen2.rope.scale_linear", 1.0)?;
+            return Ok(None);
+        }
         Some("yarn") => {}
         Some(other) => return Err(value(key, format!("{other:?}"), "none and yarn are read")),
     }
-    let own = [
-        "attn_factor",
-        "yarn_attn_factor",
-        "yarn_ext_factor",
-        "yarn_beta_fast",
-        "yarn_beta_slow",
-        "yarn_log_multiplier",
-    ];
-    for name in own {
-        let key = format!("qwen2.rope.scaling.{name}");
-        if let Some(number) = metadata.real(&key)? {
-            return Err(value(&key, number.to_string(), "YaRN is read with its usual numbers"));
-        }
+    for (name, usual) in YARN {
+        check_usual(metadata, &format!("qwen2.rope.scaling.{name}"), usual)?;
     }
     let factor = need_real(metadata, "qwen2.rope.scaling.factor")?;
     let original = whole(metadata, "qwen2.rope.scaling.original_context_length")?.unwrap_or(context);
     Ok(Some(Yarn::usual(factor, original as f64)?))
+}
+
+fn check_usual(metadata: &Metadata, key: &str, usual: f64) -> Result<(), GgufError> {
+    match metadata.real(key)?.filter(|number| *number != usual) {
+        Some(number) => Err(value(key, number.to_string(), "only its usual number is read")),
+        None => Ok(()),
+    }
 }
 
 /// What the quantization is called: the quantizer's word for its mixture of types, or else the type that most of it is in.
