@@ -52,7 +52,7 @@ fn broken_tensors_say_what_is_broken() {
         gptq(&without("qweight")),
         gptq(&without("qzeros")),
         gptq(&without("scales")),
-        gptq(&without("g_idx")),
+        complain("gptq-int4-desc-act", &without("g_idx"), &[]),
         gptq(&replace("qweight", |tensor| tensor.narrow(0, 0, 8).unwrap().contiguous().unwrap())),
         gptq(&replace("qweight", |tensor| tensor.t().unwrap().contiguous().unwrap())),
         gptq(&replace("qweight", |tensor| tensor.to_dtype(candle_core::DType::F32).unwrap())),
