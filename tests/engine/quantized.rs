@@ -7,7 +7,8 @@ use std::fs;
 
 use super::*;
 
-pub const FIXTURES: [&str; 11] = [
+pub const FIXTURES: [&str; 12] = [
+    "auto-round",
     "awq",
     "awq-gptqmodel",
     "awq-symmetric",

@@ -52,7 +52,7 @@ fn broken_tensors_say_what_is_broken() {
         gptq(&without("qweight")),
         gptq(&without("qzeros")),
         gptq(&without("scales")),
-        gptq(&without("g_idx")),
+        complain("gptq-int4-desc-act", &without("g_idx"), &[]),
         gptq(&replace("qweight", |tensor| tensor.narrow(0, 0, 8).unwrap().contiguous().unwrap())),
         gptq(&replace("qweight", |tensor| tensor.t().unwrap().contiguous().unwrap())),
         gptq(&replace("qweight", |tensor| tensor.to_dtype(candle_core::DType::F32).unwrap())),
@@ -69,6 +69,24 @@ fn broken_tensors_say_what_is_broken() {
         }),
         gptq(&|tensors| drop(tensors.remove("model.norm.weight").unwrap())),
         complain("awq", &without("qzeros"), &[]),
+        // Whose shapes say how a layer is quantized.
+        complain("gptq-dynamic", &without("scales"), &[]),
+        complain(
+            "gptq-dynamic",
+            &replace("qweight", |tensor| tensor.narrow(0, 0, 8).unwrap().contiguous().unwrap()),
+            &[],
+        ),
+        complain(
+            "gptq-dynamic",
+            &replace("scales", |tensor| tensor.narrow(0, 0, 1).unwrap().contiguous().unwrap()),
+            &[],
+        ),
+        complain("gptq-dynamic", &replace("scales", |tensor| tensor.flatten_all().unwrap()), &[]),
+        complain(
+            "gptq-dynamic",
+            &replace("qweight", |_| Tensor::zeros((0, 256), candle_core::DType::U32, &Device::Cpu).unwrap()),
+            &[],
+        ),
         complain("awq", &replace("qweight", |tensor| tensor.t().unwrap().contiguous().unwrap()), &[]),
     ];
     insta::assert_snapshot!(said.join("\n"));

@@ -52,8 +52,7 @@ impl Source {
         Ok(Self(match config.grouping {
             None => Box::new(files.checked(config)?),
             Some(grouping) => match grouping.layout {
-                Layout::Gptq => Box::new(GroupedFiles::open(files, config, grouping, Gptq { minus_one: true })?),
-                Layout::GptqV2 => Box::new(GroupedFiles::open(files, config, grouping, Gptq { minus_one: false })?),
+                Layout::Gptq(zeros) => Box::new(GroupedFiles::open(files, config, grouping, Gptq { zeros })?),
                 Layout::Awq => Box::new(GroupedFiles::open(files, config, grouping, Awq)?),
             },
         }))

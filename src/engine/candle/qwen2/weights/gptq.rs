@@ -5,11 +5,12 @@
 
 use super::packed_layout::PackedLayout;
 use super::tiles::{self, Integers};
+use crate::engine::candle::qwen2::quantization::StoredZeros;
 
 /// The layout of AutoGPTQ, and of GPTQModel.
 pub struct Gptq {
-    /// `gptq`, unlike `gptq_v2`, stores zero points minus one.
-    pub minus_one: bool,
+    /// How zero points are stored.
+    pub zeros: StoredZeros,
 }
 
 impl PackedLayout for Gptq {
@@ -27,11 +28,16 @@ impl PackedLayout for Gptq {
         Box::new(Codes { words, outputs, bits, order })
     }
 
-    /// The tools that write a zero point of 0 subtract from whole words, so what it borrowed is given back here.
+    /// Of 4 bits, a stored 15 is 16, as AutoGPTQ and AutoRound read it.
     fn zero(&self, word: u32, place: usize, bits: usize) -> u8 {
+        let integer = |word: u32| ((word >> (place * bits)) & ((1 << bits) - 1)) as u8;
         let ones = if bits == 4 { 0x1111_1111 } else { 0x0101_0101 };
-        let word = if self.minus_one { word.wrapping_add(ones) } else { word };
-        ((word >> (place * bits)) & ((1 << bits) - 1)) as u8
+        match self.zeros {
+            StoredZeros::AsTheyAre => integer(word),
+            StoredZeros::MinusOne => integer(word).wrapping_add(1),
+            // What was borrowed is given back.
+            StoredZeros::WordsMinusOnes => integer(word.wrapping_add(ones)),
+        }
     }
 
     fn has_order(&self) -> bool {
@@ -75,12 +81,13 @@ mod tests {
         let zeros = [8, 0, 15, 1, 0, 0, 8, 8];
         let whole = |zeros: [u32; 8]| (0..).zip(zeros).map(|(place, zero)| zero << (4 * place)).sum::<u32>();
         let stored = whole(zeros).wrapping_sub(0x1111_1111);
-        let read = |minus_one: bool, word: u32| {
-            (0..8).map(|place| u32::from(Gptq { minus_one }.zero(word, place, 4))).collect::<Vec<_>>()
+        let read = |zeros: StoredZeros, word: u32| {
+            (0..8).map(|place| u32::from(Gptq { zeros }.zero(word, place, 4))).collect::<Vec<_>>()
         };
-        assert_eq!(read(true, stored), zeros);
-        assert_eq!(read(false, whole(zeros)), zeros);
-        assert_eq!(Gptq { minus_one: true }.zero(0x7F7F_7F7F, 2, 8), 128);
+        assert_eq!(read(StoredZeros::WordsMinusOnes, stored), zeros);
+        assert_eq!(read(StoredZeros::AsTheyAre, whole(zeros)), zeros);
+        assert_eq!(read(StoredZeros::MinusOne, 0x7777_F007), [8, 1, 1, 16, 8, 8, 8, 8]);
+        assert_eq!(Gptq { zeros: StoredZeros::MinusOne }.zero(0x7F7F_7F7F, 2, 8), 128);
     }
 
     /// Eight outputs of the inputs 0 to 15, which have the integer `input + output`.
@@ -95,7 +102,7 @@ mod tests {
             [(None, (8..16).collect::<Vec<u32>>()), (Some(reversed.as_slice()), (0..8).rev().collect())]
         {
             let mut found = [0; 3];
-            Gptq { minus_one: true }.codes(&bytes, 8, 4, order).words(8, 2, &mut found);
+            Gptq { zeros: StoredZeros::MinusOne }.codes(&bytes, 8, 4, order).words(8, 2, &mut found);
             let word = |output| (0..).zip(&inputs).map(|(k, input)| integer(*input, output) << (4 * k)).sum::<u32>();
             assert_eq!(found, [word(2), word(3), word(4)]);
         }

@@ -203,6 +203,9 @@ impl<L: PackedLayout> Looker<'_, L> {
     /// The inputs in the order of their groups, all of which are equally large; `None` where they lie so.
     fn order(&self, layer: &str, inputs: usize, group: usize) -> Result<Option<Vec<u32>>> {
         let name = format!("{layer}.g_idx");
+        if !self.grouping.reordered && self.files.find(&name).is_none() {
+            return Ok(None);
+        }
         let indices = self.integers(layer, "g_idx", &[inputs])?;
         let groups = inputs / group;
         let of = |input: usize| tiles::word(indices.bytes, input) as usize;

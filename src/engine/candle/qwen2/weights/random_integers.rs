@@ -79,17 +79,24 @@ mod tests {
     use candle_core::DType;
 
     use super::*;
-    use crate::engine::candle::qwen2::quantization::Layout;
+    use crate::engine::candle::qwen2::quantization::{Layout, StoredZeros};
     use crate::models::Packing;
 
+    const GPTQ: Layout = Layout::Gptq(StoredZeros::MinusOne);
+
     fn grouping(layout: Layout, bits: usize, symmetric: bool) -> Grouping {
-        Grouping { layout, packing: Packing { bits, group: Some(128), head: false }, symmetric, mixed: false }
+        Grouping {
+            layout,
+            packing: Packing { bits, group: Some(128), head: false },
+            symmetric,
+            reordered: false,
+            mixed: false,
+        }
     }
 
     #[test]
     fn the_matrix_is_about_as_wide_as_one_of_numbers() {
-        let groupings =
-            [grouping(Layout::Gptq, 4, true), grouping(Layout::Gptq, 8, true), grouping(Layout::Awq, 4, false)];
+        let groupings = [grouping(GPTQ, 4, true), grouping(GPTQ, 8, true), grouping(Layout::Awq, 4, false)];
         for grouping in groupings {
             let matrix = generate(7, 512, 1024, &grouping).unwrap().matrix(DType::F32).unwrap();
             let mean = matrix.mean_all().unwrap().to_scalar::<f32>().unwrap();
