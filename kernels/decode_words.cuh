@@ -155,8 +155,7 @@ __device__ __forceinline__ void prefetch(const void* data, int bytes) {
 
 // Chunks of the staged vector: whole batches.
 __device__ __forceinline__ int padded(const Product& w) {
-    const int step = kWarp * w.split;
-    return (w.chunks + step - 1) / step * step;
+    return (w.chunks + w.batch - 1) / w.batch * w.batch;
 }
 
 __device__ __forceinline__ void pad(const Product& w, uint4* staged) {

@@ -2,7 +2,7 @@
 //! mean.
 
 use super::layout::{Address, DecodeLayer, DecodeParameters, crossing};
-use super::sizes::{DecodeBlock, GROUP, STATIC_BYTES, TOGETHER, WARP, part_bytes};
+use super::sizes::{DecodeBlock, Format, GROUP, STATIC_BYTES, TOGETHER, part_bytes};
 use super::unfit::Unfit;
 
 crossing! {
@@ -79,16 +79,19 @@ crossing! {
 }
 
 impl DecodePlan {
-    pub fn new(shape: &Shape, block: DecodeBlock, limits: &Limits) -> Result<Self, Unfit> {
+    /// For layers whose matrices have `format`; the head is dense.
+    pub fn new(shape: &Shape, format: Format, block: DecodeBlock, limits: &Limits) -> Result<Self, Unfit> {
         check(shape, limits)?;
         let blocks = blocks(shape, block, limits);
         if blocks < shape.kv_heads.max(1) {
             return Err(Unfit::FewBlocks { blocks, kv_heads: shape.kv_heads });
         }
-        let products = products(shape).map(|(rows, inputs)| Product::new(rows / 2, inputs, blocks, block));
+        let products = products(shape);
+        let formats = [format, format, format, format, Format::Dense];
+        let products: [Product; 5] = std::array::from_fn(|index| Product::new(products[index], formats[index], blocks, block));
         let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
         let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
-        let shared_bytes = block.ring_bytes() + table + block.attention_bytes(shape.head_dim) + first + second;
+        let shared_bytes = block.ring_bytes(format) + table + block.attention_bytes(shape.head_dim) + first + second;
         if shared_bytes + STATIC_BYTES > limits.shared_bytes {
             return Err(Unfit::SharedMemory { needed: shared_bytes, available: limits.shared_bytes });
         }
@@ -213,6 +216,7 @@ impl Regions {
 struct Product {
     pairs: usize,
     inputs: usize,
+    format: Format,
     split: usize,
     /// Of a block.
     warps: usize,
@@ -221,13 +225,13 @@ struct Product {
 impl Product {
     /// With the smallest split that leaves the busiest warp about as few batches as any does: a greater one costs more
     /// sums.
-    fn new(pairs: usize, inputs: usize, blocks: usize, block: DecodeBlock) -> Self {
-        let warps = block.warps;
+    fn new((rows, inputs): (usize, usize), format: Format, blocks: usize, block: DecodeBlock) -> Self {
+        let (pairs, warps) = (rows / 2, block.warps);
         let batches = |product: &Self| product.rounds(blocks) * product.batches();
-        let splits = || (0..=warps.ilog2()).map(|power| Self { pairs, inputs, split: 1 << power, warps });
+        let splits = || (0..=warps.ilog2()).map(|power| Self { pairs, inputs, format, split: 1 << power, warps });
         let fewest = splits().map(|product| batches(&product)).min().unwrap_or(0);
         let mut good = splits().filter(|product| batches(product) * 50 <= fewest * 51);
-        good.next().unwrap_or(Self { pairs, inputs, split: 1, warps })
+        good.next().unwrap_or(Self { pairs, inputs, format, split: 1, warps })
     }
 
     /// How often each warp of a block takes a new pair.
@@ -235,14 +239,19 @@ impl Product {
         (self.pairs.div_ceil(blocks) * self.split).div_ceil(self.warps)
     }
 
+    /// Batches of a row.
+    fn row_batches(&self) -> usize {
+        self.inputs.div_ceil(self.format.batch_inputs())
+    }
+
     /// Steps through a row.
     fn batches(&self) -> usize {
-        (self.inputs / 8).div_ceil(WARP * self.split)
+        self.row_batches().div_ceil(self.split)
     }
 
     /// Shared memory for the input vector and the warps' sums.
     fn bytes(&self, blocks: usize) -> usize {
-        self.batches() * WARP * self.split * 16 + self.rounds(blocks) * self.warps * 8
+        self.row_batches() * self.format.batch_inputs() * 2 + self.rounds(blocks) * self.warps * 8
     }
 }
 

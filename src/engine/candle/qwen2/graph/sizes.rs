@@ -22,12 +22,60 @@ pub const PHASES: usize = 5;
 /// block reserves and the device's limit leaves out).
 pub const STATIC_BYTES: usize = 1280;
 
+/// How a layer's matrices lie in memory: kernels/decode_dense.cuh and kernels/packed.cuh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// bf16.
+    Dense,
+    /// Integers of 4 bits with a scale and a zero point for each group.
+    Int4,
+    /// Integers of 8 bits.
+    Int8,
+}
+
+/// Inputs of a packed row that share a scale.
+pub const PACKED_GROUP: usize = 128;
+
+impl Format {
+    /// Inputs that a warp takes at a time of a pair of rows: 16 bytes a lane of each.
+    pub const fn batch_inputs(self) -> usize {
+        match self {
+            Self::Dense => WARP * 8,
+            Self::Int4 => WARP * 32,
+            Self::Int8 => WARP * 16,
+        }
+    }
+
+    /// Shared memory of a batch. Packed ones come with up to eight groups' words of both rows.
+    const fn batch_bytes(self) -> usize {
+        match self {
+            Self::Dense => 2 * WARP * 16,
+            Self::Int4 | Self::Int8 => 2 * WARP * 16 + WARP / 4 * 8,
+        }
+    }
+
+    /// Bytes that a matrix takes.
+    pub const fn bytes(self, rows: usize, inputs: usize) -> usize {
+        match self {
+            Self::Dense => rows * inputs * 2,
+            Self::Int4 => rows / 2 * packed_pair_bytes(inputs, 4),
+            Self::Int8 => rows / 2 * packed_pair_bytes(inputs, 8),
+        }
+    }
+}
+
+/// Codes of two rows, and a word for each of their groups.
+const fn packed_pair_bytes(inputs: usize, bits: usize) -> usize {
+    (2 * inputs * bits / 8 + 2 * 4 * (inputs / PACKED_GROUP)).next_multiple_of(32)
+}
+
 /// The decode kernel's block: what shared memory has room for and memory's latency asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeBlock {
     pub warps: usize,
-    /// Batches of a warp's ring of weights.
+    /// Batches of a warp's ring of dense weights, and of packed ones.
     pub stages: usize,
+    pub packed_stages: usize,
     /// Blocks that read together what all others found, and share it; 1: each for itself.
     pub cluster: usize,
     /// Warps that read the cache.
@@ -39,11 +87,11 @@ impl DecodeBlock {
     pub const fn of(capability: u32) -> Self {
         match capability {
             // 227 KiB of shared memory.
-            90..120 => Self { warps: 16, stages: 5, cluster: 8, attention_warps: 8 },
+            90..120 => Self { warps: 16, stages: 5, packed_stages: 5, cluster: 8, attention_warps: 8 },
             // 163 KiB.
-            80 | 87 => Self { warps: 8, stages: 5, cluster: 1, attention_warps: 8 },
+            80 | 87 => Self { warps: 8, stages: 5, packed_stages: 5, cluster: 1, attention_warps: 8 },
             // 99 KiB.
-            _ => Self { warps: 8, stages: 2, cluster: 1, attention_warps: 4 },
+            _ => Self { warps: 8, stages: 2, packed_stages: 2, cluster: 1, attention_warps: 4 },
         }
     }
 
@@ -51,9 +99,13 @@ impl DecodeBlock {
         self.warps * WARP
     }
 
-    /// Shared memory of all warps' rings: batches of a chunk (16 bytes) a lane of two rows.
-    pub const fn ring_bytes(&self) -> usize {
-        self.warps * self.stages * 2 * WARP * 16
+    /// Shared memory of all warps' rings.
+    pub const fn ring_bytes(&self, format: Format) -> usize {
+        let stages = match format {
+            Format::Dense => self.stages,
+            Format::Int4 | Format::Int8 => self.packed_stages,
+        };
+        self.warps * stages * format.batch_bytes()
     }
 
     /// Shared memory of attention: tiles of keys and of values, and the queries of a group with the new key and value.
@@ -68,14 +120,17 @@ impl DecodeBlock {
     }
 
     /// As the header calls them, where they don't depend on the heads.
-    pub fn constants(&self) -> [(&'static str, usize); 11] {
+    pub fn constants(&self) -> [(&'static str, usize); 14] {
         [
             ("WARP", WARP),
             ("DECODE_WARPS", self.warps),
             ("DECODE_STAGES", self.stages),
+            ("PACKED_STAGES", self.packed_stages),
+            ("PACKED_GROUP", PACKED_GROUP),
             ("DECODE_CLUSTER", self.cluster),
             ("DECODE_ATTENTION_WARPS", self.attention_warps),
-            ("DECODE_RING_BYTES", self.ring_bytes()),
+            ("DECODE_RING_BYTES", self.ring_bytes(Format::Dense)),
+            ("PACKED_RING_BYTES", self.ring_bytes(Format::Int4)),
             ("DECODE_STATIC_BYTES", STATIC_BYTES),
             ("DECODE_GROUP", GROUP),
             ("DECODE_TILE", TILE),

@@ -1,0 +1,81 @@
+// Packed weights (packed.cuh): how a warp copies and multiplies a batch of a pair of rows.
+//
+// Integers become bf16 by logic operations, and tensor cores sum up. In a tile of m16n8k16 the lanes 4i to 4i + 3 (a
+// segment) hold row i and row i + 8 of A and column i of B. So with a segment's weights of the pair's first row as row
+// i, of its second as row i + 8, and its part of the vector as column i, the tile's diagonals are the segments' sums of
+// both rows, and each lane multiplies just what it has. What is off the diagonals is of no use.
+#pragma once
+
+#include "decode.cuh"
+#include "packed.cuh"
+
+template <int kBits>
+struct PackedStream : Packed<kBits> {
+    using Layout = Packed<kBits>;
+    using Layout::kBatch, Layout::kPlanes, Layout::kRuns;
+    static constexpr int kStages = PACKED_STAGES;  // Batches of a ring.
+    static constexpr int kSlot = 2 * kWarp + 4;    // Of the ring, in 16 bytes: both rows, and a word of both a segment.
+
+    __device__ __forceinline__ static const uint4* pair(const Product& w, int pair) {
+        return reinterpret_cast<const uint4*>(static_cast<const char*>(w.weight) + pair * Layout::pair_bytes(w.chunks));
+    }
+
+    __device__ __forceinline__ static void copy(uint4* slot, const uint4* pair, int at, int chunks, int) {
+        const int lane = threadIdx.x % kWarp, lanes = Layout::lanes(at, chunks);
+        const bool valid = lane < lanes;
+        const uint4* from = pair + Layout::offset(at) / 16;
+        const uint32_t to = shared_address(slot + lane);
+        copy_async_once(to, from + (valid ? lane : 0), valid);
+        copy_async_once(to + kWarp * 16, from + (valid ? lanes + lane : 0), valid);
+        const uint2* words = reinterpret_cast<const uint2*>(from + 2 * lanes);
+        if (on_diagonal()) copy_async_once8(shared_address(words_of(slot)), words + (valid ? lane / Layout::kLanes : 0), valid);
+    }
+
+    __device__ __forceinline__ static void multiply(const uint4* slot, const uint4* x, float& acc0, float& acc1) {
+        const int lane = threadIdx.x % kWarp, segment = lane / 4;
+        const uint4 a = slot[lane], b = slot[kWarp + lane];
+        const uint32_t first[4] = {a.x, a.y, a.z, a.w}, second[4] = {b.x, b.y, b.z, b.w};
+        constexpr uint32_t kOne = 0x3f803f80u;
+        constexpr uint32_t kOnes[4] = {kOne, kOne, kOne, kOne};
+        float sums[kPlanes][4] = {}, x_sums[4] = {};
+        x += Layout::chunk(lane, 0) & ~4;
+#pragma unroll
+        for (int run = 0; run < kRuns; ++run) {
+            const uint4 v = x[(run ^ (segment & 1)) * 4];
+            mma_16816(x_sums, kOnes, v.x, v.y);
+            mma_16816(x_sums, kOnes, v.z, v.w);
+#pragma unroll
+            for (int plane = 0; plane < kPlanes; ++plane) {
+                const uint32_t m = first[plane * kRuns + run], n = second[plane * kRuns + run];
+                mma_16816(sums[plane], {nibbles(m), nibbles(n), nibbles(m >> 4), nibbles(n >> 4)}, v.x, v.y);
+                mma_16816(sums[plane], {nibbles(m >> 8), nibbles(n >> 8), nibbles(m >> 12), nibbles(n >> 12)}, v.z, v.w);
+            }
+        }
+        if (!on_diagonal()) return;
+        // Columns 2j and 2j + 1 of a tile are in lane j of a segment.
+        const bool odd = segment & 1;
+        const uint2 words = *words_of(slot);
+        const float x_sum = odd ? x_sums[1] : x_sums[0];
+        float sum0 = odd ? sums[0][1] : sums[0][0], sum1 = odd ? sums[0][3] : sums[0][2];
+        float offset = kNibbleOffset;
+        if constexpr (kPlanes == 2) {
+            sum0 = fmaf(16, odd ? sums[1][1] : sums[1][0], sum0);
+            sum1 = fmaf(16, odd ? sums[1][3] : sums[1][2], sum1);
+            offset *= 17;
+        }
+        acc0 = fmaf(scale_of(words.x), fmaf(-(offset + zero_of(words.x)), x_sum, sum0), acc0);
+        acc1 = fmaf(scale_of(words.y), fmaf(-(offset + zero_of(words.y)), x_sum, sum1), acc1);
+    }
+
+  private:
+    __device__ __forceinline__ static bool on_diagonal() {
+        const int lane = threadIdx.x % kWarp;
+        return lane % 4 == lane / 8;
+    }
+    // Of this lane's segment. Only one lane copies and reads them.
+    template <typename Slot>
+    __device__ __forceinline__ static auto words_of(Slot* slot) {
+        using Word = std::conditional_t<std::is_const_v<Slot>, const uint2, uint2>;
+        return reinterpret_cast<Word*>(slot + 2 * kWarp) + threadIdx.x % kWarp / 4;
+    }
+};
