@@ -3,9 +3,11 @@
 //! The numbers are those of the published config.json files.
 
 mod checkpoint_size;
+mod packing;
 
 use std::sync::LazyLock;
 
+pub use self::packing::Packing;
 use crate::case::{Dtype, Quantization};
 
 /// A model's id and shape: one of the collection, or a directory's.
@@ -15,6 +17,8 @@ pub struct Model {
     pub id: String,
     /// How the published weights are quantized.
     pub quantization: Quantization,
+    /// Of weights that are integers in groups; `None` for others.
+    pub packing: Option<Packing>,
     /// The type of the published weights; `None` for GGUF, where each file has its own.
     pub torch_dtype: Option<Dtype>,
     /// Values of a token between layers.
@@ -93,6 +97,7 @@ fn variant(size: &Size, suffix: &str, quantization: Quantization, torch_dtype: O
     Model {
         id: format!("Qwen/Qwen2.5-{}{suffix}", size.name),
         quantization,
+        packing: Packing::published(quantization),
         torch_dtype,
         hidden_size: size.hidden,
         intermediate_size: if padded { 29_696 } else { size.intermediate },
@@ -116,6 +121,20 @@ pub fn all() -> &'static [Model] {
 /// The model with the hub's `id`; `Qwen/` may be left out.
 pub fn find(id: &str) -> Option<&'static Model> {
     MODELS.iter().find(|model| model.id == id || model.id.strip_prefix("Qwen/") == Some(id))
+}
+
+/// How the name of a model, or of its directory, says that the weights are quantized: the collection's do, and copies of
+/// them are named alike.
+pub fn quantization_in_name(name: &str) -> Option<Quantization> {
+    let quantized = |(suffix, quantization, _): &&(&str, Quantization, _)| {
+        let ending = suffix.strip_prefix("-Instruct").unwrap_or_default();
+        *quantization != Quantization::None && name.ends_with(ending)
+    };
+    let name = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    match find(name) {
+        Some(model) => Some(model.quantization),
+        None => VARIANTS.iter().find(quantized).map(|(_, quantization, _)| *quantization),
+    }
 }
 
 impl Dtype {
@@ -152,17 +171,6 @@ impl Model {
         let embeddings = if self.tie_word_embeddings { 1 } else { 2 };
         let embedding = (self.vocab_size * self.hidden_size) as u64;
         embeddings * embedding + self.num_hidden_layers as u64 * self.layer_parameters() + self.hidden_size as u64
-    }
-
-    /// Bytes of the unquantized weights.
-    pub fn weight_bytes(&self, dtype: Dtype) -> u64 {
-        self.parameters() * dtype.size()
-    }
-
-    /// Bytes of the weights that every decode step reads: all but an untied embedding, of which it reads one row.
-    pub fn decode_weight_bytes(&self, dtype: Dtype) -> u64 {
-        let unread = if self.tie_word_embeddings { 0 } else { (self.vocab_size * self.hidden_size) as u64 };
-        (self.parameters() - unread) * dtype.size()
     }
 
     /// Bytes of keys and values of one token, over all layers.
@@ -205,6 +213,14 @@ mod tests {
         assert_eq!(find("Qwen2.5-72B-Instruct-AWQ").unwrap().intermediate_size, 29_696);
         assert_eq!(find("Qwen/Qwen2.5-14B").unwrap().rms_norm_eps, 1e-5);
         assert!(find("qwen/qwen2.5-14b").is_none(), "the hub's ids have their case");
+    }
+
+    #[test]
+    fn names_say_how_weights_are_quantized() {
+        assert_eq!(quantization_in_name("Qwen/Qwen2.5-7B-Instruct-AWQ"), Some(Quantization::Awq));
+        assert_eq!(quantization_in_name("Qwen2.5-7B-Instruct"), Some(Quantization::None));
+        assert_eq!(quantization_in_name("./my-tune-GPTQ-Int8/"), Some(Quantization::GptqInt8));
+        assert_eq!(quantization_in_name("my-tune"), None);
     }
 
     /// 0.5B: 24 layers x 2 heads x 64 x (key and value) x 2 bytes = 12 KiB a token; weights 494 M x 2.

@@ -169,11 +169,11 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         Device::Cuda => DeviceKind::Cuda,
     };
     let usual = ModelSpec::generated(&args.model, device);
+    let shape = ENGINES[0].shape(&args.model, directory.as_deref()).map_err(|error| Error::of(Exit::Usage, error))?;
     Ok(ModelSpec {
-        dtype: match args.dtype {
-            Some(dtype) => dtype,
-            None => published_dtype(&args.model, directory.as_deref())?,
-        },
+        // The type of the published weights; bf16, Qwen2.5's own, where it isn't known before they are downloaded.
+        dtype: args.dtype.or(shape.as_ref().and_then(|shape| shape.torch_dtype)).unwrap_or(Dtype::Bf16),
+        quantization: shape.map_or(usual.quantization, |shape| shape.quantization),
         directory: if weights == WeightsSource::Hub { None } else { directory },
         revision: args.revision.clone(),
         hub: args.hub.unwrap_or_default(),
@@ -184,13 +184,6 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         prefill_chunk: args.prefill_chunk,
         ..usual
     })
-}
-
-/// The type of the published weights; bf16, Qwen2.5's own, where it isn't known before they are downloaded.
-fn published_dtype(model: &str, directory: Option<&Path>) -> Result<Dtype> {
-    let shape = ENGINES[0].shape(model, directory).map_err(|error| Error::of(Exit::Usage, error))?;
-    let dtype = shape.and_then(|shape| shape.torch_dtype);
-    Ok(dtype.unwrap_or(Dtype::Bf16))
 }
 
 /// Loads the model; a bar tells of it on a terminal.

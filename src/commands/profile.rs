@@ -8,7 +8,7 @@ use super::format::Format;
 use crate::case::DeviceKind;
 use crate::device::{GpuList, Machine};
 use crate::engine::profile::Profile;
-use crate::engine::{self, EngineError, ModelSpec};
+use crate::engine::{self, ENGINES, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
 use crate::page::terminal;
@@ -85,12 +85,16 @@ fn measure(spec: &ModelSpec, context: usize) -> Result<(Option<Ceilings>, Profil
 }
 
 fn spec(args: &Args) -> Result<ModelSpec> {
+    let directory = Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model));
+    let usual = ModelSpec::generated(&args.model, DeviceKind::Cuda);
+    let shape = ENGINES[0].shape(&args.model, directory.as_deref()).map_err(|error| Error::of(Exit::Usage, error))?;
     Ok(ModelSpec {
-        directory: Path::new(&args.model).is_dir().then(|| PathBuf::from(&args.model)),
+        directory,
+        quantization: shape.map_or(usual.quantization, |shape| shape.quantization),
         gpus: super::ordinals(&Machine::here(), DeviceKind::Cuda, args.gpus.as_ref())?,
         // The decode step is the second of two.
         max_length: args.context_length as usize + 2,
-        ..ModelSpec::generated(&args.model, DeviceKind::Cuda)
+        ..usual
     })
 }
 

@@ -9,6 +9,7 @@ use super::ENGINES;
 use crate::case::{Case, DeviceKind, Dtype, EngineName, ImplementationName, Quantization, SeedProtocol, WeightsSource};
 use crate::device::Ordinals;
 use crate::hub::HubName;
+use crate::models;
 
 /// Everything an engine needs to load a model. Unlike a [`Case`], which may come from anywhere, it is to be run: its
 /// words are known, and engine and implementation stand in the table of engines or are refused.
@@ -110,13 +111,14 @@ impl ModelSpec {
     pub fn generated(model: impl Into<String>, device: DeviceKind) -> Self {
         let engine = ENGINES[0];
         let (implementation, dtype) = engine.usual(device);
+        let model = model.into();
         Self {
-            model: model.into(),
+            quantization: models::find(&model).map_or(Quantization::None, |model| model.quantization),
+            model,
             directory: None,
             revision: None,
             hub: HubName::DEFAULT,
             weights: WeightsSource::Generated,
-            quantization: Quantization::None,
             dtype,
             engine: engine.name().into(),
             command: Vec::new(),

@@ -14,6 +14,13 @@ const CUDA_CONTEXT: u64 = 600 << 20;
 const DECODE_EFFICIENCY: f64 = 0.6;
 const PREFILL_EFFICIENCY: f64 = 0.4;
 
+/// Bytes that are moved to unpack a weight, beside its own: in one pass on a CPU, by a dozen operations on a GPU.
+const UNPACKING_ON_CPU: f64 = 8.0;
+const UNPACKING_ON_CUDA: f64 = 50.0;
+
+/// What is held of weights that are being unpacked, a block at a time.
+const UNPACKED_BLOCKS: u64 = 512 << 20;
+
 /// Bytes per second at which weights are read or made.
 const LOAD_RATE: f64 = 2e9;
 
@@ -31,7 +38,8 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
         vocab_size: Some(shape.vocab_size),
         load_seconds: shape.weight_bytes(spec.dtype) as f64 / LOAD_RATE,
         prefill_seconds: operations(case, &shape) / (device.flops * PREFILL_EFFICIENCY),
-        step_seconds: shape.decode_weight_bytes(held) as f64 / decode_rate + step_overhead(implementation, &shape),
+        step_seconds: step_bytes(spec.device, implementation, &shape, held) / decode_rate
+            + step_overhead(implementation, &shape),
         cached_token_seconds: shape.kv_bytes_per_token(held) as f64 / decode_rate,
     })
 }
@@ -57,8 +65,21 @@ fn memory(device: DeviceKind, implementation: Implementation, case: &Case, shape
         }
     };
     let runtime = if device == DeviceKind::Cuda { CUDA_CONTEXT } else { 0 };
-    let workspace = runtime + activations + attention + sequences * shape.vocab_size as u64 * 4;
+    let unpacks = device == DeviceKind::Cuda && implementation == Implementation::Plain && shape.packing.is_some();
+    let unpacked = if unpacks { UNPACKED_BLOCKS } else { 0 };
+    let workspace = runtime + unpacked + activations + attention + sequences * shape.vocab_size as u64 * 4;
     Memory { weights: shape.weight_bytes(held), kv_cache, workspace }
+}
+
+/// Bytes of weights that a decode step moves.
+fn step_bytes(device: DeviceKind, implementation: Implementation, shape: &Model, held: Dtype) -> f64 {
+    let read = shape.decode_weight_bytes(held) as f64;
+    let unpacking = match (implementation, device) {
+        (Implementation::Graph, _) => 0.0,
+        (Implementation::Plain | Implementation::Stock, DeviceKind::Cpu) => UNPACKING_ON_CPU,
+        (Implementation::Plain | Implementation::Stock, DeviceKind::Cuda) => UNPACKING_ON_CUDA,
+    };
+    read + unpacking * shape.packed_weights() as f64
 }
 
 /// candle's softmax counts its elements in 32 bits.

@@ -50,7 +50,7 @@ impl Files {
         }
     }
 
-    /// The model's shape and position encoding. Refuses quantized weights.
+    /// The model's shape, position encoding and quantization, which is the one that was asked for.
     pub fn config(&self, spec: &ModelSpec) -> Result<ModelConfig, EngineError> {
         let published = models::find(&spec.model);
         let config = match self {
@@ -70,11 +70,15 @@ impl Files {
                 config
             }
         };
-        // Generated weights, too: numbers of unquantized ones would go by the quantized model's name.
-        if config.shape.quantization != Quantization::None {
-            let (name, quantization) = (&spec.model, config.shape.quantization);
-            let why = format!("{name}: its weights are quantized ({quantization}), which can't be run yet");
-            return Err(EngineError::refused(why, "use the unquantized model"));
+        // Generated weights, too: their numbers go by the model's name.
+        let (asked, found) = (spec.quantization, config.shape.quantization);
+        if asked != Quantization::None && asked != found {
+            let why = format!("{}: its weights are to be {asked}, and by its config.json they are {found}", spec.model);
+            return Err(EngineError::refused(why, "name the model that has them"));
+        }
+        if let Some(named) = models::quantization_in_name(&spec.model).filter(|named| *named != found) {
+            let why = format!("{}: by its name the weights are {named}, and by its config.json {found}", spec.model);
+            return Err(EngineError::refused(why, "rename it, or name the model that is meant"));
         }
         Ok(config)
     }

@@ -8,12 +8,13 @@ use super::qwen2::config::ModelConfig;
 use super::qwen2::graph::GraphError;
 use super::qwen2::plain::Plain;
 use super::qwen2::stock::Stock;
-use super::qwen2::weights::Weights;
+use super::qwen2::weights::{Source, Weights};
 use super::{Implementation, default_prefill_chunk, held_dtype};
 use crate::case::{Clock, DeviceKind, Dtype, Quantization, WeightsSource};
 use crate::engine::profile::Profile;
 use crate::engine::sampling::{Sampler, Sampling};
 use crate::engine::{Costs, Engine, EngineError, Generation, Loaded, Logits, ModelSpec, Progress};
+use crate::models::Model;
 
 /// Of all generated weights: the number that the speed benchmark of Qwen2.5 seeds its generators with.
 const SEED: u64 = 1024;
@@ -39,16 +40,10 @@ impl Candle {
         check(spec, ran)?;
         let files = Files::find(spec, progress)?;
         let config = files.config(spec)?;
+        // Before the device is touched: files may be wrong.
+        let source = source(spec, &files, &config)?;
         let device = open_device(spec)?;
-        let dtype = candle_dtype(spec.dtype);
-        let mut weights = match &files {
-            Files::None => Weights::generated(SEED, &config, dtype, &device, progress),
-            Files::Directory { path, .. } if spec.weights == WeightsSource::Generated => {
-                tracing::debug!("shape from {}, weights generated", path.display());
-                Weights::generated(SEED, &config, dtype, &device, progress)
-            }
-            Files::Directory { path, .. } => Weights::open(path, &config, dtype, &device, progress)?,
-        };
+        let mut weights = Weights::new(source, &config, candle_dtype(spec.dtype), &device, progress);
         let chunk = spec.prefill_chunk.unwrap_or(default_prefill_chunk(spec.device));
         let (capacity, sequences) = (spec.max_length, spec.batch_size.max(1) as usize);
         let sampler = sampler(spec, &files)?;
@@ -73,9 +68,23 @@ impl Candle {
         #[cfg(feature = "cuda")]
         super::cuda::give_back_unused(&device);
         loaded.implementation = Some(ran.into());
+        let held = held_dtype(ran, spec.device, spec.dtype);
+        loaded.costs = Some(costs(spec, &config.shape, held, weights.step_bytes(held)));
         // `graph` chooses the tokens on the device, which notes the time; the others are asked for each token.
         let clock = if ran == Implementation::Graph { Clock::Device } else { Clock::Host };
         Ok(Self { forward, vocab_size: config.shape.vocab_size, loaded, device, clock, sampler })
+    }
+}
+
+/// Where the weights come from.
+fn source(spec: &ModelSpec, files: &Files, config: &ModelConfig) -> Result<Source, EngineError> {
+    match files {
+        Files::Directory { path, .. } if spec.weights != WeightsSource::Generated => Source::open(path, config),
+        Files::Directory { path, .. } => {
+            tracing::debug!("shape from {}, weights generated", path.display());
+            Source::generated(SEED, config)
+        }
+        Files::None => Source::generated(SEED, config),
     }
 }
 
@@ -108,9 +117,9 @@ fn graph(_: &ModelConfig, _: &mut Weights, _: usize, _: Option<usize>) -> Result
 /// What can be refused before anything is downloaded.
 fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineError> {
     let fail = |why: &str| Err(EngineError::Failed(why.to_owned()));
-    if spec.quantization != Quantization::None {
+    if spec.quantization == Quantization::Gguf {
         let why = format!("{}: quantized weights ({}) can't be run yet", spec.model, spec.quantization);
-        return Err(EngineError::refused(why, "use the unquantized model"));
+        return Err(EngineError::refused(why, "use the model's safetensors"));
     }
     if implementation == Implementation::Graph && spec.device == DeviceKind::Cpu {
         return Err(EngineError::refused("the graph implementation needs a GPU", "use plain on a CPU"));
@@ -166,14 +175,21 @@ fn loaded(spec: &ModelSpec, implementation: Implementation, config: &ModelConfig
             spec.max_length, shape.max_position_embeddings
         ));
     }
+    if spec.quantization != shape.quantization {
+        warnings.push(format!("the weights of {} are {}, by its config.json", spec.model, shape.quantization));
+    }
+    Loaded { revision, implementation: None, warnings, program: None, costs: None }
+}
+
+/// What generating costs: `step_bytes` of weights are read for each token.
+fn costs(spec: &ModelSpec, shape: &Model, held: Dtype, step_bytes: u64) -> Costs {
     let sequences = u64::from(spec.batch_size.max(1));
-    let costs = Costs {
-        decode_weight_bytes: shape.decode_weight_bytes(held),
+    Costs {
+        decode_weight_bytes: step_bytes,
         kv_bytes_per_token: sequences * shape.kv_bytes_per_token(held),
         flops_per_token: sequences * shape.flops_per_token(),
         attention_flops_per_token_squared: sequences * shape.attention_flops_per_token_squared(),
-    };
-    Loaded { revision, implementation: None, warnings, program: None, costs: Some(costs) }
+    }
 }
 
 impl Engine for Candle {

@@ -90,13 +90,14 @@ impl EngineKind for CandleKind {
     }
 
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
-        let mut refusals = Vec::new();
-        if spec.quantization != Quantization::None {
-            let reason = format!(
-                "`{}` with {} weights is not supported yet: use an unquantized model",
-                spec.model, spec.quantization
-            );
+        let mut refusals: Vec<_> = misnamed(spec).into_iter().collect();
+        if spec.quantization == Quantization::Gguf {
+            let reason = format!("`{}` with gguf weights is not supported yet: use its safetensors", spec.model);
             refusals.push(Refusal { setting: "quantization", reason });
+        }
+        if spec.implementation == Implementation::Stock && spec.quantization != Quantization::None {
+            let reason = format!("`stock` reads no {} weights: use `plain` or `graph`", spec.quantization);
+            refusals.push(Refusal { setting: "implementation", reason });
         }
         if let Err(error) = Implementation::of(spec) {
             refusals.push(Refusal { setting: "implementation", reason: error.to_string() });
@@ -146,6 +147,23 @@ impl EngineKind for CandleKind {
     fn ceilings(&self, spec: &ModelSpec) -> Result<Option<Ceilings>, EngineError> {
         ceilings::ceilings(spec)
     }
+}
+
+/// A case's name says how its weights are quantized: the model's own name and its config.json must say the same.
+fn misnamed(spec: &ModelSpec) -> Option<Refusal> {
+    let ModelSpec { model, quantization, directory, .. } = spec;
+    let shape = CandleKind.shape(model, directory.as_deref()).ok().flatten();
+    let by_config = shape.map(|shape| ("they are", shape.quantization, "name the model that has them"));
+    let by_name = models::quantization_in_name(model).map(|named| ("its name says", named, "rename it"));
+    let (how, other, hint) = by_config.into_iter().chain(by_name).find(|(_, other, _)| other != quantization)?;
+    let reason =
+        format!("the weights of `{model}` should be {}, and {how} {}: {hint}", kind(*quantization), kind(other));
+    Some(Refusal { setting: "quantization", reason })
+}
+
+/// How weights are quantized, in a sentence.
+fn kind(quantization: Quantization) -> &'static str {
+    if quantization == Quantization::None { "unquantized" } else { quantization.word() }
 }
 
 /// What a build without kernels says of every GPU.

@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::config_error::ConfigError;
+use super::quantization::{Grouping, QuantizationFile};
 use crate::case::{Dtype, Quantization};
 use crate::engine::EngineError;
 use crate::models::Model;
@@ -23,6 +24,8 @@ pub struct ModelConfig {
     pub shape: Model,
     /// The stretched position encoding; `None` for plain RoPE.
     pub yarn: Option<Yarn>,
+    /// Of GPTQ's and AWQ's weights.
+    pub grouping: Option<Grouping>,
 }
 
 /// YaRN (arXiv 2309.00071) in transformers' terms.
@@ -62,7 +65,7 @@ fn attention_scale(factor: f64, mscale: f64) -> f64 {
 impl ModelConfig {
     /// One of the collection's models. YaRN is on when `max_length` tokens exceed what the model was published for.
     pub fn published(model: &Model, max_length: usize) -> Self {
-        let mut config = Self { shape: model.clone(), yarn: None };
+        let mut config = Self { shape: model.clone(), yarn: None, grouping: Grouping::published(model) };
         config.stretch_published(max_length);
         config
     }
@@ -88,8 +91,10 @@ impl ModelConfig {
         let file: File = serde_json::from_str(text)?;
         file.check_supported()?;
         let rope = file.rope()?;
-        let config = Self { shape: file.shape(name, rope.theta)?, yarn: rope.yarn };
+        let grouping = file.quantization_config.as_ref().map(QuantizationFile::read).transpose()?;
+        let config = Self { shape: file.shape(name, rope.theta, grouping.as_ref())?, yarn: rope.yarn, grouping };
         config.check()?;
+        grouping.map(|grouping| grouping.check(&config.shape)).transpose()?;
         Ok(config)
     }
 
@@ -205,12 +210,6 @@ struct RopeFile {
     truncate: Option<bool>,
 }
 
-#[derive(Deserialize)]
-struct QuantizationFile {
-    quant_method: Option<String>,
-    bits: Option<u32>,
-}
-
 struct Rope {
     theta: f64,
     yarn: Option<Yarn>,
@@ -243,14 +242,15 @@ impl File {
             && self.max_window_layers.unwrap_or(28) < self.num_hidden_layers.unwrap_or(32)
     }
 
-    fn shape(&self, name: &str, rope_theta: f64) -> Result<Model, ConfigError> {
+    fn shape(&self, name: &str, rope_theta: f64, grouping: Option<&Grouping>) -> Result<Model, ConfigError> {
         let need = |field, value: Option<usize>| value.ok_or(ConfigError::Missing(field));
         let headless = ConfigError::OutOfRange { name: "num_attention_heads", value: 0, most: MOST_HEADS };
         let hidden_size = need("hidden_size", self.hidden_size)?;
         let num_attention_heads = need("num_attention_heads", self.num_attention_heads)?;
         Ok(Model {
             id: name.to_owned(),
-            quantization: self.quantization()?,
+            quantization: grouping.map_or(Quantization::None, Grouping::quantization),
+            packing: grouping.map(|grouping| grouping.packing),
             torch_dtype: self.dtype()?,
             hidden_size,
             intermediate_size: need("intermediate_size", self.intermediate_size)?,
@@ -277,16 +277,6 @@ impl File {
             Some("float32") => Some(Dtype::F32),
             _ => None,
         })
-    }
-
-    fn quantization(&self) -> Result<Quantization, ConfigError> {
-        let Some(quantization) = &self.quantization_config else { return Ok(Quantization::None) };
-        match (quantization.quant_method.as_deref(), quantization.bits) {
-            (Some("gptq"), Some(4)) => Ok(Quantization::GptqInt4),
-            (Some("gptq"), Some(8)) => Ok(Quantization::GptqInt8),
-            (Some("awq"), Some(4)) => Ok(Quantization::Awq),
-            (method, bits) => Err(ConfigError::Quantization { method: method.map(str::to_owned), bits }),
-        }
     }
 
     /// `rope_scaling` wins over `rope_parameters`, and a theta inside over one at the top, as in transformers.

@@ -1,5 +1,7 @@
 //! What can be wrong with a config.json.
 
+use super::quantization::QuantizationError;
+
 /// Why a configuration can't be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -28,12 +30,8 @@ pub enum ConfigError {
          false)"
     )]
     SlidingWindow,
-    #[error(
-        "quantization_config is {} with {} bits; known are gptq with 4 or 8 and awq with 4",
-        method.as_deref().unwrap_or("without quant_method"),
-        bits.map_or("unknown".to_owned(), |bits| bits.to_string())
-    )]
-    Quantization { method: Option<String>, bits: Option<u32> },
+    #[error("quantization_config: {0}")]
+    Quantization(#[from] QuantizationError),
     #[error("RoPE type `{0}` is not supported; `default` and `yarn` are")]
     RopeType(String),
     #[error("YaRN's factor, original_max_position_embeddings, attention_factor and betas must be above 0")]

@@ -6,6 +6,7 @@ pub mod config;
 mod config_error;
 pub mod graph;
 pub mod plain;
+pub mod quantization;
 pub mod rope;
 pub mod stock;
 pub mod weights;

@@ -11,7 +11,7 @@ use candle_nn::ops::{rms_norm, silu, softmax_last_dim};
 use super::cache::LayerCache;
 use super::config::ModelConfig;
 use super::rope::RopeTables;
-use super::weights::Weights;
+use super::weights::{EMBEDDING, LinearWeight, Weights};
 use crate::case::DeviceKind;
 use crate::engine::candle::forward::{Forward, check_tokens};
 
@@ -29,16 +29,16 @@ fn computing_type(model: DType, device: &Device) -> DType {
     if device.is_cpu() { DType::F32 } else { model }
 }
 
-/// A matrix `[out, in]`, with a bias on q, k and v.
+/// A matrix `[out, in]`, with a bias on q, k and v. A quantized one is computed from its integers each time.
 struct Linear {
-    weight: Tensor,
+    weight: LinearWeight,
     bias: Option<Tensor>,
 }
 
 impl Linear {
     /// `[tokens, in]` -> `[tokens, out]`
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let product = x.matmul(&self.weight.t()?)?;
+        let product = self.weight.product(x)?;
         match &self.bias {
             None => Ok(product),
             Some(bias) => product.broadcast_add(bias),
@@ -102,11 +102,11 @@ impl Plain {
         let chunk = chunk.min(capacity);
         let mut loader =
             Loader { dtype: computing_type(weights.dtype(), &device), config, capacity, sequences, weights };
-        let embedding = loader.tensor("model.embed_tokens.weight", &[shape.vocab_size, shape.hidden_size])?;
+        let embedding = loader.tensor(EMBEDDING, &[shape.vocab_size, shape.hidden_size])?;
         let layers = (0..shape.num_hidden_layers).map(|index| loader.layer(index)).collect::<Result<_>>()?;
         let norm = loader.norm("model.norm.weight")?;
         let head = if shape.tie_word_embeddings {
-            Linear { weight: embedding.clone(), bias: None }
+            Linear { weight: LinearWeight::Dense(embedding.clone()), bias: None }
         } else {
             loader.linear("lm_head", shape.hidden_size, shape.vocab_size, false)?
         };
@@ -289,7 +289,11 @@ impl Loader<'_, '_> {
     }
 
     fn linear(&mut self, name: &str, inputs: usize, outputs: usize, biased: bool) -> Result<Linear> {
-        let weight = self.tensor(&format!("{name}.weight"), &[outputs, inputs])?;
+        let weight = match self.weights.linear(name, outputs, inputs)? {
+            // Converted once, not at each use.
+            LinearWeight::Dense(matrix) => LinearWeight::Dense(matrix.to_dtype(self.dtype)?),
+            quantized => quantized.to_device(self.weights.device())?,
+        };
         let bias = if biased { Some(self.tensor(&format!("{name}.bias"), &[outputs])?) } else { None };
         Ok(Linear { weight, bias })
     }

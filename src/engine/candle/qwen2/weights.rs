@@ -1,194 +1,172 @@
-//! Named weights on a device: read from safetensors, or made up from a seed.
-//!
-//! `unsafe` here is memory-mapping: the files must not be changed while they are read, as for every loader of
-//! safetensors. They are only read during loading.
+//! Named weights on a device. Where they come from is a [`Format`], a file each in this folder.
 
-#![expect(unsafe_code, reason = "maps files into memory")]
+mod awq;
+mod gptq;
+mod grouped;
+mod grouped_files;
+mod linear;
+mod random;
+mod random_integers;
+mod safetensor_files;
+mod tiles;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Device, Result, Tensor};
-use half::{bf16, f16};
 
-use super::checkpoint;
+use self::awq::Awq;
+use self::gptq::Gptq;
+#[cfg_attr(not(feature = "cuda"), expect(unused_imports, reason = "only `graph` looks inside"))]
+pub use self::grouped::Grouped;
+use self::grouped_files::GroupedFiles;
+pub use self::linear::LinearWeight;
+use self::random::Random;
+use self::safetensor_files::SafetensorFiles;
 use super::config::ModelConfig;
-use crate::engine::candle::candle_error::message;
+use super::quantization::Layout;
+use crate::case::Dtype;
 use crate::engine::{EngineError, Progress};
 
-/// Half the width of the uniform distribution of generated weights: a standard deviation of 0.02, Qwen2's own at
-/// initialisation, so that activations stay finite through all layers.
-const AMPLITUDE: f64 = 0.034_641;
+/// What a model asks for first.
+pub const EMBEDDING: &str = "model.embed_tokens.weight";
 
-/// Where weights come from. Tensors are asked for by the names of the published checkpoints.
-pub struct Weights<'a> {
-    source: Source,
-    /// The model's type: what a checkpoint holds is converted to it.
-    dtype: DType,
-    device: Device,
-    progress: Progress<'a>,
-    done: u64,
-    total: u64,
+/// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
+/// checked of files is checked when they are opened, before the device is touched.
+trait Format {
+    /// The tensor `name`, of this shape, as floating-point numbers.
+    fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor>;
+
+    /// Writes the tensor `name` to `place`, which has its shape and the target's type.
+    fn fill(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
+        place.slice_set(&self.tensor(name, place.dims(), target)?, 0, 0)
+    }
+
+    /// The weight of the linear layer `name`, such as `lm_head`. Quantized ones are on the host.
+    fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
+        self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
+    }
 }
 
-enum Source {
-    Files { tensors: MmapedSafetensors, directory: PathBuf },
-    Generated { seed: u64 },
+/// What dense weights become.
+struct Target {
+    dtype: DType,
+    device: Device,
+}
+
+/// Where weights come from. Files were looked at: all that `config` asks for is there.
+pub struct Source(Box<dyn Format>);
+
+impl Source {
+    /// The files of `directory`.
+    pub fn open(directory: &Path, config: &ModelConfig) -> std::result::Result<Self, EngineError> {
+        let files = SafetensorFiles::open(directory)?;
+        Ok(Self(match config.grouping {
+            None => Box::new(files.checked(config)?),
+            Some(grouping) => match grouping.layout {
+                Layout::Gptq => Box::new(GroupedFiles::open(files, config, grouping, Gptq { minus_one: true })?),
+                Layout::GptqV2 => Box::new(GroupedFiles::open(files, config, grouping, Gptq { minus_one: false })?),
+                Layout::Awq => Box::new(GroupedFiles::open(files, config, grouping, Awq)?),
+            },
+        }))
+    }
+
+    /// Random weights.
+    pub fn generated(seed: u64, config: &ModelConfig) -> std::result::Result<Self, EngineError> {
+        if config.grouping.is_some_and(|grouping| grouping.mixed) {
+            let why = "weights can't be generated for a model whose layers are quantized in different ways";
+            return Err(EngineError::refused(why, "use its files: `weights = \"local\"`"));
+        }
+        Ok(Self(Box::new(Random { seed, grouping: config.grouping })))
+    }
+}
+
+/// Weights on their way from a source to a device.
+pub struct Weights<'a> {
+    source: Source,
+    target: Target,
+    progress: Progress<'a>,
+    arrived: Arrived,
+    /// Not read by a decode step.
+    unread: Option<&'static str>,
+    /// Values, and bytes as they are loaded.
+    total: (u64, u64),
+}
+
+/// What was asked for.
+#[derive(Default)]
+struct Arrived {
+    /// Of matrices as many as they stand for.
+    values: u64,
+    /// Those that a decode step reads, and that have the model's type.
+    dense: u64,
+    /// Of all others that a step reads.
+    packed_bytes: u64,
 }
 
 impl<'a> Weights<'a> {
-    /// The safetensors files of `directory`.
-    pub fn open(
-        directory: &Path,
-        config: &ModelConfig,
-        dtype: DType,
-        device: &Device,
-        progress: Progress<'a>,
-    ) -> std::result::Result<Self, EngineError> {
-        let files = checkpoint::files(directory)?;
-        // SAFETY: see the module's head.
-        let tensors = unsafe { MmapedSafetensors::multi(&files) }
-            .map_err(|error| EngineError::Failed(format!("weights: {}", message(&error))))?;
-        Ok(Self::new(Source::Files { tensors, directory: directory.to_owned() }, config, dtype, device, progress))
-    }
-
-    /// Random weights. The same seed gives the same weights on the same kind of device, whatever the order in which
-    /// they are asked for.
-    pub fn generated(seed: u64, config: &ModelConfig, dtype: DType, device: &Device, progress: Progress<'a>) -> Self {
-        Self::new(Source::Generated { seed }, config, dtype, device, progress)
-    }
-
-    fn new(source: Source, config: &ModelConfig, dtype: DType, device: &Device, progress: Progress<'a>) -> Self {
-        let total = config.shape.parameters() * dtype.size_in_bytes() as u64;
-        Self { source, dtype, device: device.clone(), progress, done: 0, total }
+    pub fn new(source: Source, config: &ModelConfig, dtype: DType, device: &Device, progress: Progress<'a>) -> Self {
+        let shape = &config.shape;
+        let held = if dtype == DType::F32 { Dtype::F32 } else { Dtype::Bf16 };
+        let total = (shape.parameters(), shape.weight_bytes(held));
+        let unread = (!shape.tie_word_embeddings).then_some(EMBEDDING);
+        let target = Target { dtype, device: device.clone() };
+        Self { source, target, progress, arrived: Arrived::default(), unread, total }
     }
 
     pub fn device(&self) -> &Device {
-        &self.device
+        &self.target.device
     }
 
     /// The model's type.
     pub fn dtype(&self) -> DType {
-        self.dtype
+        self.target.dtype
+    }
+
+    /// Bytes that a decode step reads of what was loaded, where dense weights are held in `held`.
+    pub fn step_bytes(&self, held: Dtype) -> u64 {
+        self.arrived.dense * held.size() + self.arrived.packed_bytes
     }
 
     /// The tensor `name` in the model's type.
     pub fn get(&mut self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        let tensor = match &self.source {
-            Source::Files { tensors, directory } => read(tensors, directory, name, shape, self.dtype, &self.device)?,
-            Source::Generated { seed } => generate(*seed, name, shape, self.dtype, &self.device)?,
-        };
-        self.arrived(&tensor);
+        let tensor = self.source.0.tensor(name, shape, &self.target)?;
+        self.arrived_dense(name, tensor.elem_count());
         Ok(tensor)
+    }
+
+    /// The weight of the linear layer `name`, as it is stored: quantized ones are still on the host.
+    pub fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<LinearWeight> {
+        let weight = self.source.0.linear(name, outputs, inputs, &self.target)?;
+        match weight.packed_bytes() {
+            None => self.arrived_dense(name, outputs * inputs),
+            Some(bytes) => {
+                self.arrived.packed_bytes += bytes;
+                self.report(outputs * inputs);
+            }
+        }
+        Ok(weight)
     }
 
     /// Writes the tensor `name` to `place`, which has its shape and the model's type. On a GPU, whoever has places for all
     /// tensors before the first is filled leaves the allocator's pool without gaps from what filling needs.
     #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "only `graph` has its places before"))]
     pub fn fill(&mut self, name: &str, place: &Tensor) -> Result<()> {
-        match &self.source {
-            Source::Generated { seed } if is_random(name) && !self.device.is_cpu() => {
-                generate_on_gpu(tensor_seed(*seed, name), place)?;
-                self.arrived(place);
-                Ok(())
-            }
-            _ => place.slice_set(&self.get(name, place.dims())?, 0, 0),
+        self.source.0.fill(name, place, &self.target)?;
+        self.arrived_dense(name, place.elem_count());
+        Ok(())
+    }
+
+    fn arrived_dense(&mut self, name: &str, values: usize) {
+        if self.unread != Some(name) {
+            self.arrived.dense += values as u64;
         }
+        self.report(values);
     }
 
-    fn arrived(&mut self, tensor: &Tensor) {
-        self.done += (tensor.elem_count() * self.dtype.size_in_bytes()) as u64;
-        (self.progress)(self.done.min(self.total), self.total);
-    }
-}
-
-fn read(
-    tensors: &MmapedSafetensors,
-    directory: &Path,
-    name: &str,
-    shape: &[usize],
-    dtype: DType,
-    device: &Device,
-) -> Result<Tensor> {
-    let context = |error| candle_core::Error::Msg(format!("{}: tensor {name} {error}", directory.display()));
-    let view = tensors.get(name).map_err(|_| context("is missing".to_owned()))?;
-    if view.shape() != shape {
-        return Err(context(format!("has the shape {:?}, config.json asks for {shape:?}", view.shape())));
-    }
-    let tensor = tensors.load(name, device).map_err(|error| context(format!("can't be read: {}", message(&error))))?;
-    if !tensor.dtype().is_float() {
-        return Err(context(format!("has the type {:?}, expected floating-point numbers", tensor.dtype())));
-    }
-    tensor.to_dtype(dtype)
-}
-
-/// Norm weights are 1; everything else is uniform. All values are bf16 numbers, as the published weights are, so that a
-/// seed gives the same model in every type.
-fn generate(seed: u64, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
-    if !is_random(name) {
-        return Tensor::ones(shape, dtype, device);
-    }
-    let seed = tensor_seed(seed, name);
-    if device.is_cpu() {
-        return generate_on_cpu(seed, shape, dtype);
-    }
-    let tensor = Tensor::zeros(shape, dtype, device)?;
-    generate_on_gpu(seed, &tensor)?;
-    Ok(tensor)
-}
-
-fn is_random(name: &str) -> bool {
-    !name.ends_with("norm.weight")
-}
-
-/// Piece by piece: the whole of the largest tensor in F32 takes more memory than the model has left over.
-fn generate_on_gpu(seed: u64, place: &Tensor) -> Result<()> {
-    const PIECE: usize = 8 << 20;
-    let (place, device, dtype) = (place.flatten_all()?, place.device(), place.dtype());
-    let count = place.elem_count();
-    device.set_seed(seed)?;
-    for start in (0..count).step_by(PIECE) {
-        let piece = Tensor::rand(-AMPLITUDE as f32, AMPLITUDE as f32, PIECE.min(count - start), device)?;
-        place.slice_set(&piece.to_dtype(DType::BF16)?.to_dtype(dtype)?, 0, start)?;
-    }
-    Ok(())
-}
-
-/// candle can't seed its CPU generator, and four values from each 64 random bits are quicker.
-fn generate_on_cpu(seed: u64, shape: &[usize], dtype: DType) -> Result<Tensor> {
-    let count = shape.iter().product();
-    let scale = AMPLITUDE as f32 / 32_768.0;
-    let values = SplitMix(seed).flat_map(|bits| [bits, bits >> 16, bits >> 32, bits >> 48]);
-    let values = values.map(|bits| bf16::from_f32(f32::from(bits as i16) * scale)).take(count);
-    match dtype {
-        DType::BF16 => Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu),
-        DType::F16 => {
-            let values = values.map(|value| f16::from_f32(value.to_f32()));
-            Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu)
-        }
-        _ => Tensor::from_vec(values.map(bf16::to_f32).collect::<Vec<_>>(), shape, &Device::Cpu)?.to_dtype(dtype),
-    }
-}
-
-/// Each tensor has a stream of its own: FNV-1a of its name, mixed with the seed.
-fn tensor_seed(seed: u64, name: &str) -> u64 {
-    let hash = name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    SplitMix(hash ^ seed).next().unwrap_or_default()
-}
-
-/// Steele, Lea and Flood's SplitMix64: 64 random bits an item, without end.
-struct SplitMix(u64);
-
-impl Iterator for SplitMix {
-    type Item = u64;
-
-    fn next(&mut self) -> Option<u64> {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut bits = self.0;
-        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Some(bits ^ (bits >> 31))
+    fn report(&mut self, values: usize) {
+        self.arrived.values += values as u64;
+        let (values, bytes) = self.total;
+        let done = u128::from(self.arrived.values.min(values)) * u128::from(bytes) / u128::from(values.max(1));
+        (self.progress)(done as u64, bytes);
     }
 }

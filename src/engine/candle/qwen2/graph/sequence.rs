@@ -43,6 +43,9 @@ fn load_within(
     if weights.dtype() != DType::BF16 {
         return Err(GraphError::Type(weights.dtype()));
     }
+    if config.grouping.is_some() {
+        return Err(GraphError::Packed);
+    }
     let shape = Shape::from(&config.shape);
     let plan = DecodePlan::new(&shape, DECODE_BLOCK, limits)?;
     let gpu = Gpu::new(weights.device(), shape.head_dim, &plan).map_err(GraphError::Unloadable)?;

@@ -1,0 +1,282 @@
+//! What a config.json says of weights that are integers in groups: how they lie in the files, and which there are.
+//!
+//! Tools spell it in many ways. What is read here is what GPTQ's and AWQ's exporters write today; what has another layout
+//! is refused by its name.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::case::Quantization;
+use crate::models::{Model, Packing};
+
+/// Weights that are integers in groups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Grouping {
+    /// How they lie in the files.
+    pub layout: Layout,
+    /// How many bits they have, and which share a scale.
+    pub packing: Packing,
+    /// All zero points are the middle.
+    pub symmetric: bool,
+    /// Some layers are quantized in another way, or not at all: their tensors say how.
+    pub mixed: bool,
+}
+
+/// How integers lie in words of 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// AutoGPTQ's: words along the inputs; zero points are stored minus one.
+    Gptq,
+    /// GPTQModel's second: zero points are stored as they are.
+    GptqV2,
+    /// AutoAWQ's `gemm`: words along the outputs, in an order of their own.
+    Awq,
+}
+
+/// Why quantized weights can't be run.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum QuantizationError {
+    #[error("it names no quant_method")]
+    NoMethod,
+    #[error("quant_method `{0}` is not supported; `gptq` and `awq` are, and unquantized weights")]
+    Method(String),
+    #[error("it doesn't say how many bits the weights have")]
+    NoBits,
+    #[error("{method} with {bits} bits is not supported; {known}")]
+    Bits { method: &'static str, bits: i64, known: &'static str },
+    #[error("group_size is {0}; it must be a multiple of 8, or -1 for whole rows")]
+    Group(i64),
+    #[error("the layout `{0}` is not supported; `gptq` and `gptq_v2`, or for AWQ `gemm`, are: export the model so")]
+    Layout(String),
+    #[error("integers are packed into {0}; only int32 is supported")]
+    PackedInto(String),
+    #[error("{layer} has {size} {side}, not a multiple of {of}: {unit} would not be whole")]
+    Uneven { layer: &'static str, size: usize, side: &'static str, of: usize, unit: &'static str },
+    #[error("lm_head is quantized, and also the embedding, which is not (tie_word_embeddings): save it untied")]
+    TiedHead,
+}
+
+/// `quantization_config`, as far as it matters here.
+#[derive(Deserialize)]
+pub struct QuantizationFile {
+    quant_method: Option<String>,
+    bits: Option<i64>,
+    group_size: Option<i64>,
+    sym: Option<bool>,
+    zero_point: Option<bool>,
+    lm_head: Option<bool>,
+    /// GPTQ's layout, under three names.
+    checkpoint_format: Option<String>,
+    format: Option<String>,
+    packing_format: Option<String>,
+    is_marlin_format: Option<bool>,
+    /// AWQ's layout.
+    version: Option<String>,
+    backend: Option<String>,
+    pack_dtype: Option<String>,
+    /// Layers that differ, in the words of four tools.
+    modules_to_not_convert: Option<Vec<String>>,
+    modules_in_block_to_quantize: Option<Value>,
+    dynamic: Option<BTreeMap<String, Value>>,
+    extra_config: Option<BTreeMap<String, Value>>,
+}
+
+impl QuantizationFile {
+    /// What it means, for a model of any shape.
+    pub fn read(&self) -> Result<Grouping, QuantizationError> {
+        let layout = self.layout()?;
+        let packing = Packing { bits: self.bits(layout)?, group: self.group()?, head: self.lm_head.unwrap_or(false) };
+        self.check_words()?;
+        let symmetric = match layout {
+            Layout::Awq => !self.zero_point.unwrap_or(true),
+            Layout::Gptq | Layout::GptqV2 => self.sym.unwrap_or(true),
+        };
+        Ok(Grouping { layout, packing, symmetric, mixed: self.is_mixed() })
+    }
+
+    fn layout(&self) -> Result<Layout, QuantizationError> {
+        match self.quant_method.as_deref() {
+            Some("gptq") => self.gptq_layout(),
+            Some("awq") => self.awq_layout(),
+            // AutoRound's own export is one of the two inside.
+            Some("auto-round" | "intel/auto-round") => match self.packing_format.as_deref() {
+                Some("auto_round:auto_gptq") => Ok(Layout::Gptq),
+                Some("auto_round:auto_awq") => Ok(Layout::Awq),
+                other => Err(QuantizationError::Layout(other.unwrap_or("auto_round").to_owned())),
+            },
+            Some(other) => Err(QuantizationError::Method(other.to_owned())),
+            None => Err(QuantizationError::NoMethod),
+        }
+    }
+
+    fn gptq_layout(&self) -> Result<Layout, QuantizationError> {
+        if self.is_marlin_format == Some(true) {
+            return Err(QuantizationError::Layout("marlin".to_owned()));
+        }
+        match self.checkpoint_format.as_deref().or(self.format.as_deref()).unwrap_or("gptq") {
+            "gptq" => Ok(Layout::Gptq),
+            "gptq_v2" => Ok(Layout::GptqV2),
+            other => Err(QuantizationError::Layout(other.to_owned())),
+        }
+    }
+
+    fn awq_layout(&self) -> Result<Layout, QuantizationError> {
+        let named = [&self.version, &self.checkpoint_format, &self.format].into_iter().flatten();
+        if let Some(other) = named.clone().find(|name| !name.eq_ignore_ascii_case("gemm")) {
+            return Err(QuantizationError::Layout(other.clone()));
+        }
+        match self.backend.as_deref() {
+            Some("llm-awq") => Err(QuantizationError::Layout("llm-awq".to_owned())),
+            _ => Ok(Layout::Awq),
+        }
+    }
+
+    fn bits(&self, layout: Layout) -> Result<usize, QuantizationError> {
+        match (layout, self.bits.ok_or(QuantizationError::NoBits)?) {
+            (_, 4) => Ok(4),
+            (Layout::Gptq | Layout::GptqV2, 8) => Ok(8),
+            (Layout::Gptq | Layout::GptqV2, bits) => {
+                Err(QuantizationError::Bits { method: "gptq", bits, known: "4 and 8 are" })
+            }
+            (Layout::Awq, bits) => Err(QuantizationError::Bits { method: "awq", bits, known: "4 are" }),
+        }
+    }
+
+    fn group(&self) -> Result<Option<usize>, QuantizationError> {
+        match self.group_size.unwrap_or(128) {
+            -1 => Ok(None),
+            size if size > 0 && size % 8 == 0 => Ok(Some(size as usize)),
+            size => Err(QuantizationError::Group(size)),
+        }
+    }
+
+    fn check_words(&self) -> Result<(), QuantizationError> {
+        match self.pack_dtype.as_deref() {
+            None | Some("int32" | "torch.int32") => Ok(()),
+            Some(other) => Err(QuantizationError::PackedInto(other.to_owned())),
+        }
+    }
+
+    /// The head is a case of its own: it counts only inside the layers.
+    fn is_mixed(&self) -> bool {
+        let names = self.modules_to_not_convert.iter().flatten();
+        let dynamic = self.dynamic.iter().chain(&self.extra_config).flat_map(BTreeMap::keys);
+        let is_listed = self.modules_in_block_to_quantize.as_ref().is_some_and(|modules| !modules.is_null());
+        is_listed || names.chain(dynamic).any(|name| !name.contains("lm_head"))
+    }
+}
+
+impl Grouping {
+    /// As Qwen publishes it; `None` where the weights are numbers, or GGUF's.
+    pub fn published(model: &Model) -> Option<Self> {
+        let layout = match model.quantization {
+            Quantization::None | Quantization::Gguf => return None,
+            Quantization::GptqInt4 | Quantization::GptqInt8 => Layout::Gptq,
+            Quantization::Awq => Layout::Awq,
+        };
+        let symmetric = layout == Layout::Gptq;
+        model.packing.map(|packing| Self { layout, packing, symmetric, mixed: false })
+    }
+
+    /// The name by which cases go.
+    pub fn quantization(&self) -> Quantization {
+        match (self.layout, self.packing.bits) {
+            (Layout::Awq, _) => Quantization::Awq,
+            (Layout::Gptq | Layout::GptqV2, 8) => Quantization::GptqInt8,
+            (Layout::Gptq | Layout::GptqV2, _) => Quantization::GptqInt4,
+        }
+    }
+
+    /// Words and groups of the shape's layers are whole.
+    pub fn check(&self, shape: &Model) -> Result<(), QuantizationError> {
+        if self.packing.head && shape.tie_word_embeddings {
+            return Err(QuantizationError::TiedHead);
+        }
+        let (hidden, inner) = (shape.hidden_size, shape.intermediate_size);
+        let (query, key) = (shape.query_values(), shape.key_values());
+        let inputs = [("q_proj", hidden), ("o_proj", query), ("down_proj", inner)];
+        let outputs = [("q_proj", query), ("k_proj", key), ("o_proj", hidden), ("up_proj", inner)];
+        let head = self.packing.head.then_some(("lm_head", shape.vocab_size));
+        let in_word = 32 / self.packing.bits;
+        for (layer, size) in inputs {
+            let group = self.packing.group_of(size);
+            if !size.is_multiple_of(group) {
+                return Err(QuantizationError::Uneven {
+                    layer,
+                    size,
+                    side: "inputs",
+                    of: group,
+                    unit: "its last group",
+                });
+            }
+            whole_words(layer, size, "inputs", in_word)?;
+        }
+        outputs.into_iter().chain(head).try_for_each(|(layer, size)| whole_words(layer, size, "outputs", in_word))
+    }
+}
+
+fn whole_words(layer: &'static str, size: usize, side: &'static str, of: usize) -> Result<(), QuantizationError> {
+    if size.is_multiple_of(of) {
+        return Ok(());
+    }
+    Err(QuantizationError::Uneven { layer, size, side, of, unit: "its last word" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Grouping, QuantizationError> {
+        serde_json::from_str::<QuantizationFile>(text).unwrap().read()
+    }
+
+    /// As Qwen publishes them.
+    #[test]
+    fn published_files_are_the_built_in_groupings() {
+        let gptq = r#"{"quant_method": "gptq", "bits": 4, "group_size": 128, "desc_act": false, "sym": true,
+            "exllama_config": {"version": 1}, "modules_in_block_to_quantize": null, "true_sequential": true}"#;
+        let awq = r#"{"quant_method": "awq", "bits": 4, "group_size": 128, "modules_to_not_convert": null,
+            "version": "gemm", "zero_point": true}"#;
+        for (text, name) in [(gptq, "GPTQ-Int4"), (awq, "AWQ")] {
+            let model = crate::models::find(&format!("Qwen2.5-7B-Instruct-{name}")).unwrap();
+            assert_eq!(Ok(read(text).unwrap()), Grouping::published(model).ok_or(()), "{name}");
+        }
+        let int8 = read(&gptq.replace("4,", "8,")).unwrap();
+        assert_eq!(int8.quantization(), Quantization::GptqInt8);
+    }
+
+    #[test]
+    fn what_differs_is_read() {
+        let v2 =
+            read(r#"{"quant_method": "gptq", "bits": 8, "group_size": -1, "checkpoint_format": "gptq_v2"}"#).unwrap();
+        assert_eq!((v2.layout, v2.packing.group, v2.packing.bits), (Layout::GptqV2, None, 8));
+        let mixed = |rest: &str| read(&format!(r#"{{"quant_method": "awq", "bits": 4, {rest}}}"#)).unwrap().mixed;
+        assert!(!mixed(r#""modules_to_not_convert": ["lm_head"]"#));
+        assert!(mixed(r#""modules_to_not_convert": ["lm_head", "down_proj"]"#));
+        assert!(mixed(r#""dynamic": {"-:.*k_proj": {}}"#));
+    }
+
+    #[test]
+    fn what_has_another_layout_is_refused_by_name() {
+        let said = |text: &str| read(text).unwrap_err().to_string();
+        let begins = [
+            (r#"{"quant_method": "fp8"}"#, "quant_method `fp8` is not supported"),
+            (r#"{"quant_method": "compressed-tensors"}"#, "quant_method `compressed-tensors` is not supported"),
+            (r#"{"quant_method": "bitsandbytes", "load_in_4bit": true}"#, "quant_method `bitsandbytes`"),
+            (r#"{"bits": 4}"#, "it names no quant_method"),
+            (r#"{"quant_method": "gptq"}"#, "it doesn't say how many bits"),
+            (r#"{"quant_method": "gptq", "bits": 3}"#, "gptq with 3 bits is not supported; 4 and 8 are"),
+            (r#"{"quant_method": "awq", "bits": 8}"#, "awq with 8 bits is not supported; 4 are"),
+            (r#"{"quant_method": "gptq", "bits": 4, "checkpoint_format": "marlin"}"#, "the layout `marlin`"),
+            (r#"{"quant_method": "gptq", "bits": 4, "is_marlin_format": true}"#, "the layout `marlin`"),
+            (r#"{"quant_method": "awq", "bits": 4, "version": "gemv"}"#, "the layout `gemv` is not supported"),
+            (r#"{"quant_method": "gptq", "bits": 4, "group_size": 0}"#, "group_size is 0"),
+            (r#"{"quant_method": "gptq", "bits": 4, "pack_dtype": "int16"}"#, "integers are packed into int16"),
+        ];
+        for (text, begin) in begins {
+            assert!(said(text).starts_with(begin), "{text}: {}", said(text));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Made-up weights: random numbers from a seed.
+
+use candle_core::{DType, Device, Result, Tensor};
+use half::{bf16, f16};
+
+use super::{Format, LinearWeight, Target, random_integers};
+use crate::engine::candle::qwen2::quantization::Grouping;
+
+/// Half the width of the uniform distribution of generated weights: a standard deviation of 0.02, Qwen2's own at
+/// initialisation, so that activations stay finite through all layers.
+const AMPLITUDE: f64 = 0.034_641;
+
+/// Weights of any names and shapes. The same seed gives the same ones on the same kind of device, whatever the order in
+/// which they are asked for.
+pub struct Random {
+    pub seed: u64,
+    /// Of the linear layers, where they are integers.
+    pub grouping: Option<Grouping>,
+}
+
+impl Format for Random {
+    fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor> {
+        generate(self.seed, name, shape, target.dtype, &target.device)
+    }
+
+    fn fill(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
+        if is_random(name) && !place.device().is_cpu() {
+            return generate_on_gpu(tensor_seed(self.seed, name), place);
+        }
+        place.slice_set(&self.tensor(name, place.dims(), target)?, 0, 0)
+    }
+
+    fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
+        match &self.grouping {
+            Some(grouping) if name != "lm_head" || grouping.packing.head => {
+                let seed = tensor_seed(self.seed, name);
+                random_integers::generate(seed, outputs, inputs, grouping).map(LinearWeight::Grouped)
+            }
+            _ => self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense),
+        }
+    }
+}
+
+/// Norm weights are 1; everything else is uniform. All values are bf16 numbers, as the published weights are, so that a
+/// seed gives the same model in every type.
+fn generate(seed: u64, name: &str, shape: &[usize], dtype: DType, device: &Device) -> Result<Tensor> {
+    if !is_random(name) {
+        return Tensor::ones(shape, dtype, device);
+    }
+    let seed = tensor_seed(seed, name);
+    if device.is_cpu() {
+        return generate_on_cpu(seed, shape, dtype);
+    }
+    let tensor = Tensor::zeros(shape, dtype, device)?;
+    generate_on_gpu(seed, &tensor)?;
+    Ok(tensor)
+}
+
+fn is_random(name: &str) -> bool {
+    !name.ends_with("norm.weight")
+}
+
+/// Piece by piece: the whole of the largest tensor in F32 takes more memory than the model has left over.
+fn generate_on_gpu(seed: u64, place: &Tensor) -> Result<()> {
+    const PIECE: usize = 8 << 20;
+    let (place, device, dtype) = (place.flatten_all()?, place.device(), place.dtype());
+    let count = place.elem_count();
+    device.set_seed(seed)?;
+    for start in (0..count).step_by(PIECE) {
+        let piece = Tensor::rand(-AMPLITUDE as f32, AMPLITUDE as f32, PIECE.min(count - start), device)?;
+        place.slice_set(&piece.to_dtype(DType::BF16)?.to_dtype(dtype)?, 0, start)?;
+    }
+    Ok(())
+}
+
+/// candle can't seed its CPU generator, and four values from each 64 random bits are quicker.
+fn generate_on_cpu(seed: u64, shape: &[usize], dtype: DType) -> Result<Tensor> {
+    let count = shape.iter().product();
+    let scale = AMPLITUDE as f32 / 32_768.0;
+    let values = SplitMix(seed).flat_map(|bits| [bits, bits >> 16, bits >> 32, bits >> 48]);
+    let values = values.map(|bits| bf16::from_f32(f32::from(bits as i16) * scale)).take(count);
+    match dtype {
+        DType::BF16 => Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu),
+        DType::F16 => {
+            let values = values.map(|value| f16::from_f32(value.to_f32()));
+            Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu)
+        }
+        _ => Tensor::from_vec(values.map(bf16::to_f32).collect::<Vec<_>>(), shape, &Device::Cpu)?.to_dtype(dtype),
+    }
+}
+
+/// Each tensor has a stream of its own: FNV-1a of its name, mixed with the seed.
+fn tensor_seed(seed: u64, name: &str) -> u64 {
+    let hash = name
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    SplitMix(hash ^ seed).next().unwrap_or_default()
+}
+
+/// Steele, Lea and Flood's SplitMix64: 64 random bits an item, without end.
+#[derive(Clone, Copy)]
+pub struct SplitMix(pub u64);
+
+const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
+
+impl SplitMix {
+    /// The stream from its `count`th item on.
+    pub fn after(self, count: u64) -> Self {
+        Self(self.0.wrapping_add(GAMMA.wrapping_mul(count)))
+    }
+
+    /// Streams that have nothing to do with each other.
+    pub fn parts<const N: usize>(mut self) -> [Self; N] {
+        std::array::from_fn(|_| Self(self.next().unwrap_or_default()))
+    }
+}
+
+impl Iterator for SplitMix {
+    type Item = u64;
+
+    fn next(&mut self) -> Option<u64> {
+        self.0 = self.0.wrapping_add(GAMMA);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some(bits ^ (bits >> 31))
+    }
+}

@@ -1,0 +1,103 @@
+//! Weights as they are: safetensors of floating-point numbers, by the names of the published checkpoints.
+//!
+//! `unsafe` here is memory-mapping: the files must not be changed while they are read, as for every loader of
+//! safetensors. They are only read during loading.
+
+#![expect(unsafe_code, reason = "maps files into memory")]
+
+use std::path::{Path, PathBuf};
+
+use candle_core::safetensors::MmapedSafetensors;
+use candle_core::{DType, Result, Tensor};
+
+use super::{Format, Target};
+use crate::engine::EngineError;
+use crate::engine::candle::candle_error::message;
+use crate::engine::candle::qwen2::checkpoint;
+use crate::engine::candle::qwen2::config::ModelConfig;
+
+/// The safetensors of a directory.
+pub struct SafetensorFiles {
+    tensors: MmapedSafetensors,
+    directory: PathBuf,
+}
+
+/// A tensor as it lies in its file.
+pub struct Stored<'a> {
+    pub dtype: Option<DType>,
+    pub shape: Vec<usize>,
+    /// Little end first.
+    pub bytes: &'a [u8],
+}
+
+impl SafetensorFiles {
+    /// Maps the files of `directory`, after a look at whether they are whole.
+    pub fn open(directory: &Path) -> std::result::Result<Self, EngineError> {
+        let files = checkpoint::files(directory)?;
+        // SAFETY: see the module's head.
+        let tensors = unsafe { MmapedSafetensors::multi(&files) }
+            .map_err(|error| EngineError::Failed(format!("weights: {}", message(&error))))?;
+        Ok(Self { tensors, directory: directory.to_owned() })
+    }
+
+    /// All tensors of `config` are there.
+    pub fn checked(self, config: &ModelConfig) -> Result<Self> {
+        config.tensors().iter().try_for_each(|(name, shape)| self.check(name, shape))?;
+        Ok(self)
+    }
+
+    /// The tensor `name` is there, has this shape, and is of floating-point numbers.
+    pub fn check(&self, name: &str, shape: &[usize]) -> Result<()> {
+        let stored = self.stored(name)?;
+        if stored.shape != shape {
+            let why = format!("has the shape {:?}, config.json asks for {shape:?}", stored.shape);
+            return Err(self.error(name, &why));
+        }
+        match stored.dtype {
+            Some(dtype) if dtype.is_float() => Ok(()),
+            other => Err(self.error(name, &format!("has the type {}, expected floating-point numbers", word(other)))),
+        }
+    }
+
+    /// The tensor `name`, if it is there.
+    pub fn find(&self, name: &str) -> Option<Stored<'_>> {
+        let view = self.tensors.get(name).ok()?;
+        Some(Stored { dtype: view.dtype().try_into().ok(), shape: view.shape().to_vec(), bytes: view.data() })
+    }
+
+    /// The tensor `name`, which has to be there.
+    pub fn stored(&self, name: &str) -> Result<Stored<'_>> {
+        self.find(name).ok_or_else(|| self.error(name, &self.missing(name)))
+    }
+
+    /// A sentence about the tensor `name`.
+    pub fn error(&self, name: &str, what: &str) -> candle_core::Error {
+        candle_core::Error::Msg(format!("{}: tensor {name} {what}", self.directory.display()))
+    }
+
+    fn missing(&self, name: &str) -> String {
+        let packed = name.strip_suffix("weight").map(|layer| format!("{layer}qweight"));
+        match packed.filter(|packed| self.find(packed).is_some()) {
+            Some(_) => {
+                "is missing, and qweight is in its place: config.json has no quantization_config for it".to_owned()
+            }
+            None => "is missing".to_owned(),
+        }
+    }
+}
+
+/// candle's name of a type, where it has one.
+pub fn word(dtype: Option<DType>) -> String {
+    dtype.map_or_else(|| "of which candle knows nothing".to_owned(), |dtype| format!("{dtype:?}"))
+}
+
+impl Format for SafetensorFiles {
+    fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor> {
+        self.check(name, shape)?;
+        let tensor = self
+            .tensors
+            .load(name, &target.device)
+            .map_err(|error| self.error(name, &format!("can't be read: {}", message(&error))))?;
+        tensor.to_dtype(target.dtype)
+    }
+}
