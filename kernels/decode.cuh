@@ -79,6 +79,7 @@ struct DecodeParameters {
     int team;           // Blocks of a cluster that share a key/value head's cache: a power of two
     int second_region;  // Chunks of 16 bytes between the two regions of staged vectors in shared memory
     int team_region;    // Chunks of 16 bytes from the second to what a team's blocks tell each other
+    int stages;         // Slots of a warp's ring of weights
     int steps;          // Steps to run; 0: only the head, over `x`
 };
 ASSERT_LAYOUT_DecodeParameters;

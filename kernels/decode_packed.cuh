@@ -13,35 +13,30 @@ template <int kBits>
 struct PackedStream : Packed<kBits> {
     using Layout = Packed<kBits>;
     using Layout::kBatch, Layout::kPlanes, Layout::kRuns;
-    static constexpr int kStages = PACKED_STAGES;  // Batches of a ring.
-    static constexpr int kSlot = 2 * kWarp + 4;    // Of the ring, in 16 bytes: both rows, and a word of both a segment.
+    static constexpr int kSlot = Layout::kBatchBytes / 16;
 
-    __device__ __forceinline__ static const uint4* pair(const Product& w, int pair) {
-        return reinterpret_cast<const uint4*>(static_cast<const char*>(w.weight) + pair * Layout::pair_bytes(w.chunks));
+    __device__ __forceinline__ static const uint4* pair(const void* weight, int pair, int chunks, int) {
+        return static_cast<const uint4*>(weight) + static_cast<size_t>(pair) * (Layout::pair_bytes(chunks) / 16);
     }
 
-    __device__ __forceinline__ static void copy(uint4* slot, const uint4* pair, int at, int chunks, int) {
-        const int lane = threadIdx.x % kWarp, lanes = Layout::lanes(at, chunks);
-        const bool valid = lane < lanes;
-        const uint4* from = pair + Layout::offset(at) / 16;
-        const uint32_t to = shared_address(slot + lane);
-        copy_async_once(to, from + (valid ? lane : 0), valid);
-        copy_async_once(to + kWarp * 16, from + (valid ? lanes + lane : 0), valid);
-        const uint2* words = reinterpret_cast<const uint2*>(from + 2 * lanes);
-        if (on_diagonal()) copy_async_once8(shared_address(words_of(slot)), words + (valid ? lane / Layout::kLanes : 0), valid);
+    template <typename Ring>
+    __device__ __forceinline__ static void copy(const Ring& ring, const uint4* pair, int at, int chunks, int) {
+        ring.fill(pair + Layout::offset(at) / 16, Layout::batch_bytes(chunks - at));
     }
 
-    __device__ __forceinline__ static void multiply(const uint4* slot, const uint4* x, float& acc0, float& acc1) {
-        const int lane = threadIdx.x % kWarp, segment = lane / 4;
-        const uint4 a = slot[lane], b = slot[kWarp + lane];
+    __device__ __forceinline__ static void multiply(uint32_t slot, const uint4* x, int left, float& acc0, float& acc1) {
+        const int lane = threadIdx.x % kWarp, segment = lane / 4, lanes = Layout::lanes(left);
+        // Beyond `lanes` any numbers will do: the vector is padded with zeros.
+        const uint4 a = load_shared(slot + lane * 16), b = load_shared(slot + (lanes + lane) * 16);
         const uint32_t first[4] = {a.x, a.y, a.z, a.w}, second[4] = {b.x, b.y, b.z, b.w};
         constexpr uint32_t kOne = 0x3f803f80u;
         constexpr uint32_t kOnes[4] = {kOne, kOne, kOne, kOne};
         float sums[kPlanes][4] = {}, x_sums[4] = {};
-        x += Layout::chunk(lane, 0) & ~4;
+        // Of even runs and of odd ones.
+        const uint4 *even = x + Layout::chunk(lane, 0), *odd_ = x + Layout::chunk(lane, 1);
 #pragma unroll
         for (int run = 0; run < kRuns; ++run) {
-            const uint4 v = x[(run ^ (segment & 1)) * 4];
+            const uint4 v = run % 2 ? odd_[(run - 1) * 4] : even[run * 4];
             mma_16816(x_sums, kOnes, v.x, v.y);
             mma_16816(x_sums, kOnes, v.z, v.w);
 #pragma unroll
@@ -51,10 +46,10 @@ struct PackedStream : Packed<kBits> {
                 mma_16816(sums[plane], {nibbles(m >> 8), nibbles(n >> 8), nibbles(m >> 12), nibbles(n >> 12)}, v.z, v.w);
             }
         }
-        if (!on_diagonal()) return;
         // Columns 2j and 2j + 1 of a tile are in lane j of a segment.
+        if (lane % 4 != segment / 2 || lane >= lanes) return;
         const bool odd = segment & 1;
-        const uint2 words = *words_of(slot);
+        const uint2 words = load_shared2(slot + 2 * lanes * 16 + lane / Layout::kLanes * 8);
         const float x_sum = odd ? x_sums[1] : x_sums[0];
         float sum0 = odd ? sums[0][1] : sums[0][0], sum1 = odd ? sums[0][3] : sums[0][2];
         float offset = kNibbleOffset;
@@ -65,17 +60,5 @@ struct PackedStream : Packed<kBits> {
         }
         acc0 = fmaf(scale_of(words.x), fmaf(-(offset + zero_of(words.x)), x_sum, sum0), acc0);
         acc1 = fmaf(scale_of(words.y), fmaf(-(offset + zero_of(words.y)), x_sum, sum1), acc1);
-    }
-
-  private:
-    __device__ __forceinline__ static bool on_diagonal() {
-        const int lane = threadIdx.x % kWarp;
-        return lane % 4 == lane / 8;
-    }
-    // Of this lane's segment. Only one lane copies and reads them.
-    template <typename Slot>
-    __device__ __forceinline__ static auto words_of(Slot* slot) {
-        using Word = std::conditional_t<std::is_const_v<Slot>, const uint2, uint2>;
-        return reinterpret_cast<Word*>(slot + 2 * kWarp) + threadIdx.x % kWarp / 4;
     }
 };

@@ -34,7 +34,7 @@ __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     // From here on all blocks run, and can write to the shared memory of their cluster's others.
     Barrier barrier(p.state);
     const int block = block_number(p.multiprocessors, barrier);
-    Stream<kHeadDim, Format> stream(p, places.layers, places.rings, block, only_head ? head_phase : 0,
+    Stream<kHeadDim, Format> stream(p, places.layers, places.rings, places.barriers, block, only_head ? head_phase : 0,
                                     only_head ? 1 : steps * (head_phase + 1));
     const int first_position = __ldcg(&p.state->position);
     const int first_step = __ldcg(&p.state->step);

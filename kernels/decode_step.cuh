@@ -54,17 +54,20 @@ __device__ __forceinline__ void finish_qkv(const DecodeParameters& p, const Deco
 // may come while they still read.
 struct Places {
     uint4* rings;
+    uint64_t* barriers;  // Of the rings' slots.
     DecodeLayer* layers;
     uint4 *tiles, *first, *second, *team;
 
     template <int kHeadDim, typename Format>
     __device__ __forceinline__ static Places of(const DecodeParameters& p, uint4* shared) {
-        uint4* table = shared + kRing<Format> / 16;
+        const int slots = kWarps * p.stages;
+        auto* barriers = reinterpret_cast<uint64_t*>(shared + slots * Format::kSlot);
+        uint4* table = shared + slots * Format::kSlot + slots / 2;
         const int table_chunks = (p.layer_count * static_cast<int>(sizeof(DecodeLayer)) + 15) / 16;
         uint4* tiles = table + table_chunks;
         uint4* first = tiles + kAttentionBytes<kHeadDim> / 16;
         uint4* second = first + p.second_region;
-        return {shared, reinterpret_cast<DecodeLayer*>(table), tiles, first, second, second + p.team_region};
+        return {shared, barriers, reinterpret_cast<DecodeLayer*>(table), tiles, first, second, second + p.team_region};
     }
 
     __device__ __forceinline__ void copy_table(const DecodeParameters& p) const {
@@ -96,7 +99,7 @@ class Step {
     __device__ __forceinline__ void run_layer(int index) {
         const DecodeLayer& layer = places_.layers[index];
         prefetch_vectors(index + 1);
-        if (attention_.has_work()) attention_.prefetch(layer, stream_.started());
+        if (attention_.has_work()) attention_.prefetch(layer);
         qkv(layer, index);
         attend(layer);
         output(index);
@@ -154,7 +157,7 @@ class Step {
     // Reads qkv and the cache, writes parts (where a head has several) and attended (but for a few parts, which
     // `output` merges itself).
     __device__ __forceinline__ void attend(const DecodeLayer& layer) {
-        if (attention_.has_work()) attention_.run(layer, stream_.started(), epoch_);
+        if (attention_.has_work()) attention_.run(layer, epoch_);
         mark();
         if (splits_.count > kFewParts) merge_shared<kHeadDim>(p_, splits_, block_, epoch_);
     }

@@ -8,28 +8,23 @@
 
 #include <type_traits>
 
-// Shared memory of all warps' rings.
-template <typename Format>
-constexpr int kRing = kWarps * Format::kStages * Format::kSlot * 16;
-static_assert(kRing<Dense> == DECODE_RING_BYTES);
-
-// `Format`: how the layers' matrices lie in memory, and what a lane does with a batch (`Dense` is one). A lane reads only
-// what it copied itself, so the ring needs no barrier.
+// `Format`: how the layers' matrices lie in memory, and what a lane does with a batch (`Dense` is one).
 template <int kHeadDim, typename Format>
 class Stream {
   public:
     // `left`: products still to come, this one included.
-    __device__ __forceinline__ Stream(const DecodeParameters& p, const DecodeLayer* layers, uint4* rings, int block,
-                                      int phase, int left)
+    __device__ __forceinline__ Stream(const DecodeParameters& p, const DecodeLayer* layers, uint4* rings,
+                                      uint64_t* barriers, int block, int phase, int left)
         : p_(p),
           layers_(layers),
-          ring_(rings + threadIdx.x / kWarp * kStages * kSlot),
+          ring_(rings + threadIdx.x / kWarp * p.stages * Format::kSlot, barriers + threadIdx.x / kWarp * p.stages,
+                p.stages),
           block_(block),
           phase_(phase),
           left_(left) {
         open();
-#pragma unroll
-        for (int s = 0; s < kStages; ++s) fetch();
+#pragma unroll 1
+        for (int s = 0; s < p.stages; ++s) fetch();
     }
 
     // Adds this lane's part of a pair's products with the staged vector. `Now`: the product's format.
@@ -37,18 +32,15 @@ class Stream {
     __device__ __forceinline__ void multiply(const Product& w, const uint4* staged, float& acc0, float& acc1) {
         const int stride = Now::kBatch * w.split;
         for (int at = threadIdx.x / kWarp % w.split * Now::kBatch; at < w.chunks; at += stride) {
-            copy_wait<kStages - 1>();
-            Now::multiply(ring_ + slot_ * kSlot, staged + at, acc0, acc1);
+            ring_.await();
+            Now::multiply(ring_.oldest(), staged + at, w.chunks - at, acc0, acc1);
+            __syncwarp();
             fetch();
         }
     }
 
-    // Batches that were ever started on.
-    __device__ __forceinline__ int started() const { return started_; }
-
   private:
-    static constexpr int kStages = Format::kStages, kSlot = Format::kSlot;
-    static_assert(kSlot >= Dense::kSlot);
+    static_assert(Format::kSlot >= Dense::kSlot);
 
     __device__ __forceinline__ bool at_head() const { return phase_ == p_.layer_count * kProducts; }
 
@@ -64,17 +56,20 @@ class Stream {
     // To the first batch that this warp has in this product or a later one.
     __device__ __forceinline__ void open() {
         for (; left_ > 0; step_phase()) {
-            product_ = product_of<kHeadDim, Format>(p_, layers_, phase_);
-            const int warp = threadIdx.x / kWarp;
-            pair_ = warp / product_.split * gridDim.x + block_;
-            if (pair_ >= product_.pairs || first_batch() >= product_.chunks) continue;
+            const Product w = product_of<kHeadDim, Format>(p_, layers_, phase_);
+            const int warp = threadIdx.x / kWarp, round = kWarps >> (__ffs(w.split) - 1);
+            pair_ = warp / w.split * gridDim.x + block_;
+            first_ = warp % w.split * w.batch;
+            if (pair_ >= w.pairs || first_ >= w.chunks) continue;
+            weight_ = w.weight;
+            pairs_ = w.pairs;
+            chunks_ = w.chunks;
+            distance_ = w.distance;
+            stride_ = w.batch * w.split;
+            per_round_ = round * gridDim.x;
             seek();
             return;
         }
-    }
-
-    __device__ __forceinline__ int first_batch() const {
-        return threadIdx.x / kWarp % product_.split * product_.batch;
     }
 
     __device__ __forceinline__ void step_phase() {
@@ -83,19 +78,18 @@ class Stream {
     }
 
     __device__ __forceinline__ void seek() {
-        at_ = first_batch();
-        with_format([&](auto format) { weights_ = format.pair(product_, pair_); });
+        at_ = first_;
+        with_format([&](auto format) { from_ = format.pair(weight_, pair_, chunks_, distance_); });
     }
 
     // Starts on the next batch, where the oldest one was.
     __device__ __forceinline__ void fetch() {
         if (left_ > 0) {
-            uint4* slot = ring_ + slot_ * kSlot;
-            with_format([&](auto format) { format.copy(slot, weights_, at_, product_.chunks, product_.distance); });
-            at_ += product_.batch * product_.split;
-            if (at_ >= product_.chunks) {
-                pair_ += kWarps / product_.split * gridDim.x;
-                if (pair_ < product_.pairs) {
+            with_format([&](auto format) { format.copy(ring_, from_, at_, chunks_, distance_); });
+            at_ += stride_;
+            if (at_ >= chunks_) {
+                pair_ += per_round_;
+                if (pair_ < pairs_) {
                     seek();
                 } else {
                     step_phase();
@@ -103,21 +97,27 @@ class Stream {
                 }
             }
         }
-        copy_commit();
-        slot_ = slot_ + 1 == kStages ? 0 : slot_ + 1;
-        ++started_;
+        ring_.turn();
     }
 
     const DecodeParameters& p_;
     const DecodeLayer* layers_;
-    uint4* ring_;
+    Ring<Format::kSlot> ring_;
     int block_, phase_, left_;
-    int slot_ = 0;  // Of the oldest batch.
-    int started_ = 0;
-    Product product_;       // That batches come from now.
-    const uint4* weights_;  // Of its pair.
-    int pair_, at_;
+    // The product that batches come from now, and the next one.
+    const void* weight_;
+    const uint4* from_;
+    int pairs_, chunks_, distance_, first_, stride_, per_round_, pair_, at_;
 };
+
+// Over a warp: `a` in lane 0, `b` in lane kWarp / 2.
+__device__ __forceinline__ float warp_sums(float a, float b) {
+    const bool upper = threadIdx.x % kWarp >= kWarp / 2;
+    float sum = (upper ? b : a) + __shfl_xor_sync(kAllLanes, upper ? a : b, kWarp / 2);
+#pragma unroll
+    for (int offset = kWarp / 4; offset > 0; offset /= 2) sum += __shfl_xor_sync(kAllLanes, sum, offset);
+    return sum;
+}
 
 // All of this block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread.
 // Shared memory from `sums`: one float2 for each warp and round. `Now`: the product's format.
@@ -130,9 +130,8 @@ __device__ __forceinline__ void run_product(Stream<kHeadDim, Format>& stream, co
     for (int slot = warp / w.split, at = warp; slot < mine; slot += pairs_a_round, at += kWarps) {
         float a = 0, b = 0;
         stream.template multiply<Now>(w, staged, a, b);
-        a = warp_sum(a);
-        b = warp_sum(b);
-        if (threadIdx.x % kWarp == 0) sums[at] = make_float2(a, b);
+        const float sum = warp_sums(a, b);
+        if (threadIdx.x % (kWarp / 2) == 0) reinterpret_cast<float*>(sums + at)[threadIdx.x / (kWarp / 2) % 2] = sum;
     }
     __syncthreads();
     for (int slot = threadIdx.x; slot < mine; slot += kThreads) {

@@ -14,8 +14,8 @@ struct Place {
     // `side`: 0 for the pair's first row.
     __device__ __forceinline__ Place(int piece, int pair, int side, int chunks)
         : lane(piece % kWarp), at(piece / kWarp * Layout::kBatch) {
-        const int lanes = Layout::lanes(at, chunks);
-        const size_t batch = pair * Layout::pair_bytes(chunks) + Layout::offset(at);
+        const int lanes = Layout::lanes(chunks - at);
+        const size_t batch = static_cast<size_t>(pair) * Layout::pair_bytes(chunks) + Layout::offset(at);
         row = batch / 16 + side * lanes + lane;
         words = batch / 4 + 2 * lanes * 4 + lane / Layout::kLanes * 2 + side;
     }

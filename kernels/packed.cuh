@@ -28,18 +28,17 @@ struct Packed {
     // Bytes of a whole batch, and of a pair of rows of `chunks` chunks: whole sectors.
     static constexpr int kBatchBytes = 2 * kWarp * 16 + kGroups * 8;
     static_assert(kBatchBytes % 32 == 0);
-    __host__ __device__ __forceinline__ static size_t pair_bytes(int chunks) {
-        return (static_cast<size_t>(chunks / kBatch) * kBatchBytes + chunks % kBatch / kRuns * 32 +
-                chunks % kBatch * 8 / kGroupInputs * 8 + 31) /
-               32 * 32;
+    __host__ __device__ __forceinline__ static unsigned pair_bytes(unsigned chunks) {
+        return (chunks / (kGroupInputs / 8) * (kGroupInputs * kBits / 4 + 8) + 31) / 32 * 32;
     }
 
-    // Lanes of the batch that begins with chunk `at`.
-    __host__ __device__ __forceinline__ static int lanes(int at, int chunks) {
-        return chunks - at < kBatch ? (chunks - at) / kRuns : kWarp;
+    // Lanes of a batch when `left` chunks of the pair are left, and its bytes.
+    __host__ __device__ __forceinline__ static int lanes(int left) { return left < kBatch ? left / kRuns : kWarp; }
+    __host__ __device__ __forceinline__ static int batch_bytes(int left) {
+        return lanes(left) * 32 + (lanes(left) / kLanes * 8 + 15) / 16 * 16;
     }
-    // Where it begins, in bytes from the pair's begin.
-    __host__ __device__ __forceinline__ static int offset(int at) { return at / kBatch * kBatchBytes; }
+    // Where the batch from chunk `at` on begins, in bytes from the pair's begin.
+    __host__ __device__ __forceinline__ static unsigned offset(unsigned at) { return at / kBatch * kBatchBytes; }
 
     // The chunk of a batch that a lane has as its `run`th.
     __host__ __device__ __forceinline__ static int chunk(int lane, int run) {
@@ -55,4 +54,9 @@ __device__ __forceinline__ float zero_of(uint32_t word) { return static_cast<flo
 
 // Nibbles 0 and 4 of a word as two bf16, each 128 more than it is.
 constexpr float kNibbleOffset = 128;
-__device__ __forceinline__ uint32_t nibbles(uint32_t word) { return (word & 0x000f000fu) | 0x43004300u; }
+__device__ __forceinline__ uint32_t nibbles(uint32_t word) {
+    uint32_t pair;
+    // word & mask | exponents: one instruction, if the constants are in registers.
+    asm("lop3.b32 %0, %1, %2, %3, 0xea;" : "=r"(pair) : "r"(word), "r"(0x000f000fu), "r"(0x43004300u));
+    return pair;
+}

@@ -5,6 +5,9 @@ use super::layout::{Address, DecodeLayer, DecodeParameters, crossing};
 use super::sizes::{DecodeBlock, Format, GROUP, STATIC_BYTES, TOGETHER, part_bytes};
 use super::unfit::Unfit;
 
+/// With fewer batches in flight memory would idle.
+const FEWEST_STAGES: usize = 2;
+
 crossing! {
     /// A model's sizes, as the kernels see it.
     struct Shape {
@@ -61,6 +64,8 @@ crossing! {
     struct DecodePlan {
         blocks: usize,
         shared_bytes: usize,
+        /// Batches of a warp's ring of weights.
+        stages: usize,
         /// Shared memory between the two places of staged vectors, in chunks of 16 bytes.
         second_region: usize,
         /// Shared memory between the second place and what a team's blocks tell each other, in chunks of 16 bytes.
@@ -91,14 +96,18 @@ impl DecodePlan {
         let products: [Product; 5] = std::array::from_fn(|index| Product::new(products[index], formats[index], blocks, block));
         let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
         let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
-        let shared_bytes = block.ring_bytes(format) + table + block.attention_bytes(shape.head_dim) + first + second;
-        if shared_bytes + STATIC_BYTES > limits.shared_bytes {
-            return Err(Unfit::SharedMemory { needed: shared_bytes, available: limits.shared_bytes });
+        let others = table + block.attention_bytes(shape.head_dim) + first + second;
+        let stage = block.stage_bytes(format);
+        let stages = (limits.shared_bytes.saturating_sub(others + STATIC_BYTES) / stage).min(block.stages);
+        if stages < FEWEST_STAGES {
+            let needed = others + STATIC_BYTES + FEWEST_STAGES * stage;
+            return Err(Unfit::SharedMemory { needed, available: limits.shared_bytes });
         }
         let [split_qkv, split_output, split_gate_up, split_down, split_head] = products.map(|product| product.split);
         Ok(Self {
             blocks,
-            shared_bytes,
+            shared_bytes: stages * stage + others,
+            stages,
             second_region: first / 16,
             team_region: team / 16,
             team: self::team(shape, block, blocks),
@@ -152,6 +161,7 @@ impl DecodePlan {
             team: self.team as i32,
             second_region: self.second_region as i32,
             team_region: self.team_region as i32,
+            stages: self.stages as i32,
             steps: 0,
         }
     }

@@ -46,12 +46,13 @@ impl Format {
         }
     }
 
-    /// Shared memory of a batch. Packed ones come with up to eight groups' words of both rows.
-    const fn batch_bytes(self) -> usize {
-        match self {
-            Self::Dense => 2 * WARP * 16,
-            Self::Int4 | Self::Int8 => 2 * WARP * 16 + WARP / 4 * 8,
-        }
+    /// Shared memory of a batch. Packed ones come with their groups' words of both rows.
+    const fn slot_bytes(self) -> usize {
+        let words = match self {
+            Self::Dense => 0,
+            Self::Int4 | Self::Int8 => self.batch_inputs() / PACKED_GROUP,
+        };
+        2 * WARP * 16 + words * 8
     }
 
     /// Bytes that a matrix takes.
@@ -73,9 +74,8 @@ const fn packed_pair_bytes(inputs: usize, bits: usize) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeBlock {
     pub warps: usize,
-    /// Batches of a warp's ring of dense weights, and of packed ones.
+    /// Batches of a warp's ring of weights: at most, where there is room.
     pub stages: usize,
-    pub packed_stages: usize,
     /// Blocks that read together what all others found, and share it; 1: each for itself.
     pub cluster: usize,
     /// Warps that read the cache.
@@ -87,11 +87,11 @@ impl DecodeBlock {
     pub const fn of(capability: u32) -> Self {
         match capability {
             // 227 KiB of shared memory.
-            90..120 => Self { warps: 16, stages: 5, packed_stages: 5, cluster: 8, attention_warps: 8 },
+            90..120 => Self { warps: 16, stages: 6, cluster: 8, attention_warps: 8 },
             // 163 KiB.
-            80 | 87 => Self { warps: 8, stages: 5, packed_stages: 5, cluster: 1, attention_warps: 8 },
+            80 | 87 => Self { warps: 8, stages: 5, cluster: 1, attention_warps: 8 },
             // 99 KiB.
-            _ => Self { warps: 8, stages: 2, packed_stages: 2, cluster: 1, attention_warps: 4 },
+            _ => Self { warps: 8, stages: 3, cluster: 1, attention_warps: 4 },
         }
     }
 
@@ -99,13 +99,9 @@ impl DecodeBlock {
         self.warps * WARP
     }
 
-    /// Shared memory of all warps' rings.
-    pub const fn ring_bytes(&self, format: Format) -> usize {
-        let stages = match format {
-            Format::Dense => self.stages,
-            Format::Int4 | Format::Int8 => self.packed_stages,
-        };
-        self.warps * stages * format.batch_bytes()
+    /// Shared memory of one batch in all warps' rings, with a barrier for each.
+    pub const fn stage_bytes(&self, format: Format) -> usize {
+        self.warps * (format.slot_bytes() + 8)
     }
 
     /// Shared memory of attention: tiles of keys and of values, and the queries of a group with the new key and value.
@@ -120,17 +116,16 @@ impl DecodeBlock {
     }
 
     /// As the header calls them, where they don't depend on the heads.
-    pub fn constants(&self) -> [(&'static str, usize); 14] {
+    pub fn constants(&self) -> [(&'static str, usize); 13] {
         [
             ("WARP", WARP),
             ("DECODE_WARPS", self.warps),
-            ("DECODE_STAGES", self.stages),
-            ("PACKED_STAGES", self.packed_stages),
             ("PACKED_GROUP", PACKED_GROUP),
             ("DECODE_CLUSTER", self.cluster),
             ("DECODE_ATTENTION_WARPS", self.attention_warps),
-            ("DECODE_RING_BYTES", self.ring_bytes(Format::Dense)),
-            ("PACKED_RING_BYTES", self.ring_bytes(Format::Int4)),
+            ("DENSE_SLOT_BYTES", Format::Dense.slot_bytes()),
+            ("INT4_SLOT_BYTES", Format::Int4.slot_bytes()),
+            ("INT8_SLOT_BYTES", Format::Int8.slot_bytes()),
             ("DECODE_STATIC_BYTES", STATIC_BYTES),
             ("DECODE_GROUP", GROUP),
             ("DECODE_TILE", TILE),
