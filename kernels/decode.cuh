@@ -17,10 +17,13 @@ constexpr int kAttentionWarps = DECODE_ATTENTION_WARPS;
 #define DECODE_LAUNCH __launch_bounds__(kThreads, 1)
 #endif
 
+// Chunks of inputs of packed weights that share a scale.
+constexpr int kGroupChunks = PACKED_GROUP / 8;
+
 // Query heads that share a key/value head, at most.
 constexpr int kGroup = DECODE_GROUP;
 
-// One layer's weights, matrices in their format (decode_dense.cuh, packed.cuh), and its cache, [key/value
+// One layer's weights, its matrices in their format (dense: [out, in] row-major), and its cache, [key/value
 // head][position][head_dim].
 struct DecodeLayer {
     const bf16* norm1;
@@ -79,7 +82,6 @@ struct DecodeParameters {
     int team;           // Blocks of a cluster that share a key/value head's cache: a power of two
     int second_region;  // Chunks of 16 bytes between the two regions of staged vectors in shared memory
     int team_region;    // Chunks of 16 bytes from the second to what a team's blocks tell each other
-    int stages;         // Slots of a warp's ring of weights
     int steps;          // Steps to run; 0: only the head, over `x`
 };
 ASSERT_LAYOUT_DecodeParameters;
@@ -90,7 +92,7 @@ ASSERT_LAYOUT_DecodeParameters;
 struct Product {
     const void* weight;
     int pairs, chunks, distance, split;
-    int batch;  // Chunks of the vector that a warp takes at a time. The vector is padded to a multiple.
+    int step;  // Chunks of the vector that the warps of a row take at a time, or each: it is padded to a multiple.
 };
 
 // The distance is a power of two, or so great that no pair reaches it.
@@ -103,23 +105,36 @@ constexpr int kProducts = 4;  // Of a layer.
 constexpr int kPhases = kProducts + 1;
 static_assert(kPhases == DECODE_PHASES);
 
+// Matrices in bf16.
+struct Dense {
+    // A batch of the ring, in 16 bytes: two rows, a chunk a lane.
+    static constexpr int kBatch = 2 * kWarp;
+    static constexpr int kStages = DECODE_STAGES;
+    static constexpr int kRing = kWarps * kStages * kBatch * 16;
+    static_assert(kRing == DECODE_RING_BYTES);
+    // The products need no sums of the vector.
+    static constexpr bool kGroupSums = false;
+
+    __device__ __forceinline__ static int step(int split) { return kWarp * split; }
+};
+
 // `Format`: of the layers' matrices. The head is dense.
 template <int kHeadDim, typename Format>
 __device__ __forceinline__ Product product_of(const DecodeParameters& p, const DecodeLayer* layers, int phase) {
-    constexpr int kBatch = Format::kBatch;
     const int chunks = p.hidden / 8;
-    if (phase == p.layer_count * kProducts) return {p.head, p.vocabulary / 2, chunks, 1, p.split_head, kWarp};
+    if (phase == p.layer_count * kProducts) return {p.head, p.vocabulary / 2, chunks, 1, p.split_head, Dense::step(p.split_head)};
     const DecodeLayer* layer = layers + phase / kProducts;
     switch (phase % kProducts) {
         case 0:
-            return {layer->qkv,   (p.heads + 2 * p.kv_heads) * kHeadDim / 2, chunks, kHeadDim / 2,
-                    p.split_qkv, kBatch};
+            return {layer->qkv, (p.heads + 2 * p.kv_heads) * kHeadDim / 2, chunks, kHeadDim / 2, p.split_qkv,
+                    Format::step(p.split_qkv)};
         case 1:
-            return {layer->output, p.hidden / 2, p.heads * kHeadDim / 8, 1, p.split_output, kBatch};
+            return {layer->output, p.hidden / 2, p.heads * kHeadDim / 8, 1, p.split_output, Format::step(p.split_output)};
         case 2:
-            return {layer->gate_up, p.intermediate, chunks, p.intermediate, p.split_gate_up, kBatch};
+            return {layer->gate_up, p.intermediate, chunks, p.intermediate, p.split_gate_up,
+                    Format::step(p.split_gate_up)};
         default:
-            return {layer->down, p.hidden / 2, p.intermediate / 8, 1, p.split_down, kBatch};
+            return {layer->down, p.hidden / 2, p.intermediate / 8, 1, p.split_down, Format::step(p.split_down)};
     }
 }
 

@@ -62,9 +62,10 @@ class Attention {
 
     __device__ __forceinline__ bool has_work() const { return has_work_; }
 
-    // Starts on the first tiles.
-    __device__ __forceinline__ void prefetch(const DecodeLayer& layer) {
+    // Starts on the first tiles. `started`: batches of weights that this warp started on so far.
+    __device__ __forceinline__ void prefetch(const DecodeLayer& layer, int started) {
         const int warp = threadIdx.x / kWarp;
+        started_ = started;
         if (warp >= kAttentionWarps) return;
 #pragma unroll
         for (int slot = 0; slot < kHeld; ++slot) {
@@ -73,10 +74,12 @@ class Attention {
         }
     }
 
-    __device__ __forceinline__ void run(const DecodeLayer& layer, unsigned epoch) {
+    // Between `prefetch` and this only batches of weights were started on.
+    __device__ __forceinline__ void run(const DecodeLayer& layer, int started, unsigned epoch) {
+        const int later = started - started_;
         if (count_ > 0) await_inputs(epoch);
         __syncthreads();
-        if (threadIdx.x / kWarp < min(count_, kAttentionWarps)) attend(layer);
+        if (threadIdx.x / kWarp < min(count_, kAttentionWarps)) attend(layer, later);
         __syncthreads();
         merge_warps(epoch);
         if (splits_.team == 1) return;
@@ -124,13 +127,29 @@ class Attention {
         copy_commit();
     }
 
-    // This warp's tiles.
-    __device__ __forceinline__ void attend(const DecodeLayer& layer) {
+    // Until all copies but the last `groups` are done, or some of those too.
+    __device__ __forceinline__ static void wait_but(int groups) {
+        if (groups >= 5)
+            copy_wait<5>();
+        else if (groups == 4)
+            copy_wait<4>();
+        else if (groups == 3)
+            copy_wait<3>();
+        else if (groups == 2)
+            copy_wait<2>();
+        else if (groups == 1)
+            copy_wait<1>();
+        else
+            copy_wait<0>();
+    }
+
+    // This warp's tiles. `later`: copies that were started after the first tiles'.
+    __device__ __forceinline__ void attend(const DecodeLayer& layer, int later) {
         const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
         // This lane's heads are lane % 4 * 2 and the next.
         float acc[kSteps][4] = {};
         Softmax softmax[2];
-        copy_wait<0>();
+        wait_but(later);
         for (int tile = warp, turn = 0; tile < count_; tile += kAttentionWarps, ++turn) {
             const int slot = turn % kHeld, next = tile + kHeld * kAttentionWarps;
             const uint32_t keys = keys_at(warp, slot), values = values_at(warp, slot);
@@ -208,6 +227,14 @@ class Attention {
         store_shared((lane < kPieces ? keys : values) + swizzled<kHeadDim>(row, piece), v);
     }
 
+    __device__ __forceinline__ static uint4 load_shared(uint32_t address) {
+        uint4 v;
+        asm volatile("ld.shared.v4.u32 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w)
+                     : "r"(address)
+                     : "memory");
+        return v;
+    }
     __device__ __forceinline__ static void store_shared(uint32_t address, uint32_t v) {
         asm volatile("st.shared.u32 [%0], %1;" ::"r"(address), "r"(v) : "memory");
     }
@@ -319,5 +346,6 @@ class Attention {
     unsigned char* tiles_;
     int group_, kv_head_, part_, begin_, end_, count_;
     int new_row_;  // Of the split; -1 where it has none.
+    int started_ = 0;
     bool has_work_;
 };

@@ -23,7 +23,8 @@ __device__ __forceinline__ void leave(StepState* state, int position, int step, 
     }
 }
 
-template <int kHeadDim, typename Format>
+// `Format`: of the layers' matrices, which a `Stream` reads.
+template <int kHeadDim, typename Format, typename Stream>
 __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     extern __shared__ uint4 shared[];
     const Places places = Places::of<kHeadDim, Format>(p, shared);
@@ -34,14 +35,14 @@ __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     // From here on all blocks run, and can write to the shared memory of their cluster's others.
     Barrier barrier(p.state);
     const int block = block_number(p.multiprocessors, barrier);
-    Stream<kHeadDim, Format> stream(p, places.layers, places.rings, places.barriers, block, only_head ? head_phase : 0,
-                                    only_head ? 1 : steps * (head_phase + 1));
+    Stream stream(p, places.layers, places.rings, block, only_head ? head_phase : 0,
+                  only_head ? 1 : steps * (head_phase + 1));
     const int first_position = __ldcg(&p.state->position);
     const int first_step = __ldcg(&p.state->step);
     unsigned epoch = __ldcg(&p.state->epoch);
     unsigned token = __ldcg(&p.state->token);
     for (int step = 0; step < steps; ++step) {
-        Step<kHeadDim, Format> now(p, places, stream, block, first_position + step, token, epoch);
+        Step<kHeadDim, Format, Stream> now(p, places, stream, block, first_position + step, token, epoch);
         for (int layer = 0; layer < (only_head ? 0 : p.layer_count); ++layer) now.run_layer(layer);
         const Best mine = now.head(only_head ? p.x : nullptr);
         epoch = now.epoch();

@@ -15,9 +15,9 @@ struct Place {
     __device__ __forceinline__ Place(int piece, int pair, int side, int chunks)
         : lane(piece % kWarp), at(piece / kWarp * Layout::kBatch) {
         const int lanes = Layout::lanes(chunks - at);
-        const size_t batch = static_cast<size_t>(pair) * Layout::pair_bytes(chunks) + Layout::offset(at);
-        row = batch / 16 + side * lanes + lane;
-        words = batch / 4 + 2 * lanes * 4 + lane / Layout::kLanes * 2 + side;
+        const size_t begin = static_cast<size_t>(pair) * Layout::pair_bytes(chunks);
+        row = (begin + Layout::code_bytes(at)) / 16 + side * lanes + lane;
+        words = (begin + Layout::code_bytes(chunks)) / 4 + (at * 8 / kGroupInputs + lane / Layout::kLanes) * 2 + side;
     }
 };
 
@@ -69,11 +69,11 @@ extern "C" __global__ void __launch_bounds__(kThreads)
     pack_rows<8>(codes, scales, zeros, packed, inputs, group, first, distance);
 }
 
-// The matrix in bf16, [rows, inputs]. gridDim.y is the number of rows.
+// Rows `first` and following in bf16, [rows, inputs]. gridDim.y is the number of rows.
 template <int kBits>
-__device__ __forceinline__ void unpack_rows(const uint4* packed, uint4* dense, int inputs, int distance) {
+__device__ __forceinline__ void unpack_rows(const uint4* packed, uint4* dense, int inputs, int first, int distance) {
     using Layout = Packed<kBits>;
-    const int chunks = inputs / 8, piece = blockIdx.x * kThreads + threadIdx.x, row = blockIdx.y;
+    const int chunks = inputs / 8, piece = blockIdx.x * kThreads + threadIdx.x, row = first + blockIdx.y;
     if (piece >= chunks / Layout::kRuns) return;
     const Place<kBits> place(piece, row / distance / 2 * distance + row % distance, row / distance % 2, chunks);
     const uint4 all = packed[place.row];
@@ -81,7 +81,7 @@ __device__ __forceinline__ void unpack_rows(const uint4* packed, uint4* dense, i
     const uint32_t word = reinterpret_cast<const uint32_t*>(packed)[place.words];
     const float scale = scale_of(word);
     const float offset = (kBits == 4 ? 1 : 17) * kNibbleOffset + zero_of(word);
-    uint4* to = dense + static_cast<size_t>(row) * chunks + place.at;
+    uint4* to = dense + static_cast<size_t>(blockIdx.y) * chunks + place.at;
 #pragma unroll
     for (int run = 0; run < Layout::kRuns; ++run) {
         uint32_t out[4];
@@ -101,10 +101,10 @@ __device__ __forceinline__ void unpack_rows(const uint4* packed, uint4* dense, i
 }
 
 extern "C" __global__ void __launch_bounds__(kThreads)
-    unpack_int4(const uint4* packed, uint4* dense, int inputs, int distance) {
-    unpack_rows<4>(packed, dense, inputs, distance);
+    unpack_int4(const uint4* packed, uint4* dense, int inputs, int first, int distance) {
+    unpack_rows<4>(packed, dense, inputs, first, distance);
 }
 extern "C" __global__ void __launch_bounds__(kThreads)
-    unpack_int8(const uint4* packed, uint4* dense, int inputs, int distance) {
-    unpack_rows<8>(packed, dense, inputs, distance);
+    unpack_int8(const uint4* packed, uint4* dense, int inputs, int first, int distance) {
+    unpack_rows<8>(packed, dense, inputs, first, distance);
 }

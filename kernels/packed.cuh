@@ -1,9 +1,9 @@
 // Weights as small integers in groups of inputs that share a scale and a zero point, in the order in which the decode
 // kernel reads them. packed.cu brings them into it.
 //
-// Rows come in pairs (`Product` of decode.cuh). A pair lies in one piece, and there a batch after the other: what a warp
-// takes at a time. A batch has 16 bytes of the first row a lane, then 16 bytes of the second row a lane, then for each
-// group of inputs the words of both rows (`group_word`). The last batch of a pair has fewer lanes.
+// Rows come in pairs (`Product` of decode.cuh). A pair lies in one piece: batches of what a warp takes at a time, then for
+// each group of inputs the words of both rows (`group_word`). A batch is 16 bytes of the first row a lane, then 16 bytes
+// of the second row a lane. The last one of a pair may have fewer lanes.
 //
 // Eight inputs of a row are one word for each four bits of a weight: its nibbles are the inputs in the order 0, 2, 4, 6,
 // 1, 3, 5, 7, so that nibbles n and n + 4 are neighbours, as pairs of bf16 are. Four neighbouring lanes (a segment) have
@@ -25,20 +25,14 @@ struct Packed {
     static constexpr int kGroups = kBatch * 8 / kGroupInputs;  // Groups of a batch.
     static constexpr int kLanes = kWarp / kGroups;         // Lanes that share a group.
 
-    // Bytes of a whole batch, and of a pair of rows of `chunks` chunks: whole sectors.
-    static constexpr int kBatchBytes = 2 * kWarp * 16 + kGroups * 8;
-    static_assert(kBatchBytes % 32 == 0);
+    // Bytes of the batches of a pair with so many chunks, and of all of it: whole sectors.
+    __host__ __device__ __forceinline__ static unsigned code_bytes(unsigned chunks) { return chunks * 2 * kBits; }
     __host__ __device__ __forceinline__ static unsigned pair_bytes(unsigned chunks) {
-        return (chunks / (kGroupInputs / 8) * (kGroupInputs * kBits / 4 + 8) + 31) / 32 * 32;
+        return (code_bytes(chunks) + chunks * 8 / kGroupInputs * 8 + 31) / 32 * 32;
     }
 
-    // Lanes of a batch when `left` chunks of the pair are left, and its bytes.
+    // Lanes of a batch when `left` chunks of the pair are left.
     __host__ __device__ __forceinline__ static int lanes(int left) { return left < kBatch ? left / kRuns : kWarp; }
-    __host__ __device__ __forceinline__ static int batch_bytes(int left) {
-        return lanes(left) * 32 + (lanes(left) / kLanes * 8 + 15) / 16 * 16;
-    }
-    // Where the batch from chunk `at` on begins, in bytes from the pair's begin.
-    __host__ __device__ __forceinline__ static unsigned offset(unsigned at) { return at / kBatch * kBatchBytes; }
 
     // The chunk of a batch that a lane has as its `run`th.
     __host__ __device__ __forceinline__ static int chunk(int lane, int run) {
@@ -47,8 +41,10 @@ struct Packed {
     }
 };
 
-// A scale, which has at most 11 significant bits, with its zero point (0 to 255) in the bits that it leaves.
-__device__ __forceinline__ uint32_t group_word(float scale, unsigned zero) { return __float_as_uint(scale) | zero; }
+// A scale with 16 significant bits, more than numbers of 16 bits have, and its zero point (0 to 255) in the bits below.
+__device__ __forceinline__ uint32_t group_word(float scale, unsigned zero) {
+    return ((__float_as_uint(scale) + 0x80u) & ~0xffu) | zero;
+}
 __device__ __forceinline__ float scale_of(uint32_t word) { return __uint_as_float(word & ~0xffu); }
 __device__ __forceinline__ float zero_of(uint32_t word) { return static_cast<float>(word & 0xffu); }
 

@@ -4,7 +4,7 @@
 // A block owns 128 query rows of one head. One warpgroup only copies; the other two own 64 rows each. A consumer
 // issues the next tile's scores, then the current tile's output product, and computes its softmax while they run.
 
-#include "barrier.cuh"
+#include "common.cuh"
 
 #include <cuda.h>
 
@@ -21,6 +21,30 @@ constexpr float kNone = -1e30f;
 // Tiles lie in panels of 64 columns: 128 bytes a row, the widest swizzle.
 constexpr int kPanel = 64;
 constexpr int kPanelBytes = kTile * kPanel * 2;
+
+__device__ __forceinline__ void barrier_init(uint32_t barrier, int arrivals) {
+    asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory");
+}
+
+__device__ __forceinline__ void barrier_expect(uint32_t barrier, int bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier), "r"(bytes) : "memory");
+}
+
+__device__ __forceinline__ void barrier_arrive(uint32_t barrier) {
+    asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory");
+}
+
+__device__ __forceinline__ void barrier_wait(uint32_t barrier, int parity) {
+    asm volatile(
+        "{\n"
+        ".reg .pred done;\n"
+        "again:\n"
+        "mbarrier.try_wait.parity.shared::cta.b64 done, [%0], %1;\n"
+        "@!done bra again;\n"
+        "}" ::"r"(barrier),
+        "r"(parity)
+        : "memory");
+}
 
 __device__ __forceinline__ void copy_box(uint32_t to, const CUtensorMap* map, int x, int y, int z, uint32_t barrier) {
     asm volatile(
@@ -279,7 +303,7 @@ __device__ __forceinline__ void attention_body(const CUtensorMap* query, const C
             barrier_init(barriers.values_full(stage), 1);
             barrier_init(barriers.values_empty(stage), 2);
         }
-        barrier_init_done();
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
     }
     __syncthreads();
     if (threadIdx.x < kGroupThreads) {

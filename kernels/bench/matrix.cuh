@@ -5,7 +5,6 @@
 
 #include <cuda_fp16.h>
 
-#include "../barrier.cuh"
 #include "../packed.cuh"
 
 namespace packing {
@@ -106,7 +105,7 @@ struct Matrix {
     const bf16* dense(bf16* scratch, cudaStream_t stream) const {
         if (bits == 16) return static_cast<const bf16*>(weights);
         auto unpack = bits == 4 ? packing::unpack_int4 : packing::unpack_int8;
-        unpack<<<grid(), packing::kThreads, 0, stream>>>((const uint4*)weights, (uint4*)scratch, inputs, distance);
+        unpack<<<grid(), packing::kThreads, 0, stream>>>((const uint4*)weights, (uint4*)scratch, inputs, 0, distance);
         CHECK(cudaGetLastError());
         return scratch;
     }

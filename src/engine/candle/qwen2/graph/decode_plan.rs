@@ -2,11 +2,8 @@
 //! mean.
 
 use super::layout::{Address, DecodeLayer, DecodeParameters, crossing};
-use super::sizes::{DecodeBlock, Format, GROUP, STATIC_BYTES, TOGETHER, part_bytes};
+use super::sizes::{DecodeBlock, Format, GROUP, PACKED_GROUP, STATIC_BYTES, TOGETHER, part_bytes};
 use super::unfit::Unfit;
-
-/// With fewer batches in flight memory would idle.
-const FEWEST_STAGES: usize = 2;
 
 crossing! {
     /// A model's sizes, as the kernels see it.
@@ -41,6 +38,17 @@ impl Shape {
         std::f32::consts::LOG2_E / (self.head_dim as f32).sqrt()
     }
 
+    /// Rows and inputs of a step's products: query/key/value, output, gate and up, down, head.
+    pub const fn products(&self) -> [(usize, usize); 5] {
+        [
+            (self.qkv(), self.hidden),
+            (self.hidden, self.query()),
+            (2 * self.intermediate, self.hidden),
+            (self.hidden, self.intermediate),
+            (self.vocabulary, self.hidden),
+        ]
+    }
+
     /// Query heads that share a key/value head.
     pub const fn group(&self) -> usize {
         self.heads / self.kv_heads
@@ -64,8 +72,6 @@ crossing! {
     struct DecodePlan {
         blocks: usize,
         shared_bytes: usize,
-        /// Batches of a warp's ring of weights.
-        stages: usize,
         /// Shared memory between the two places of staged vectors, in chunks of 16 bytes.
         second_region: usize,
         /// Shared memory between the second place and what a team's blocks tell each other, in chunks of 16 bytes.
@@ -86,28 +92,25 @@ crossing! {
 impl DecodePlan {
     /// For layers whose matrices have `format`; the head is dense.
     pub fn new(shape: &Shape, format: Format, block: DecodeBlock, limits: &Limits) -> Result<Self, Unfit> {
-        check(shape, limits)?;
+        check(shape, format, limits)?;
         let blocks = blocks(shape, block, limits);
         if blocks < shape.kv_heads.max(1) {
             return Err(Unfit::FewBlocks { blocks, kv_heads: shape.kv_heads });
         }
-        let products = products(shape);
+        let products = shape.products();
         let formats = [format, format, format, format, Format::Dense];
         let products: [Product; 5] = std::array::from_fn(|index| Product::new(products[index], formats[index], blocks, block));
         let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
         let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
-        let others = table + block.attention_bytes(shape.head_dim) + first + second;
-        let stage = block.stage_bytes(format);
-        let stages = (limits.shared_bytes.saturating_sub(others + STATIC_BYTES) / stage).min(block.stages);
-        if stages < FEWEST_STAGES {
-            let needed = others + STATIC_BYTES + FEWEST_STAGES * stage;
-            return Err(Unfit::SharedMemory { needed, available: limits.shared_bytes });
+        let ring = block.ring_bytes(format, shape.head_dim);
+        let shared_bytes = ring + table + block.attention_bytes(shape.head_dim) + first + second;
+        if shared_bytes + STATIC_BYTES > limits.shared_bytes {
+            return Err(Unfit::SharedMemory { needed: shared_bytes, available: limits.shared_bytes });
         }
         let [split_qkv, split_output, split_gate_up, split_down, split_head] = products.map(|product| product.split);
         Ok(Self {
             blocks,
-            shared_bytes: stages * stage + others,
-            stages,
+            shared_bytes,
             second_region: first / 16,
             team_region: team / 16,
             team: self::team(shape, block, blocks),
@@ -161,13 +164,12 @@ impl DecodePlan {
             team: self.team as i32,
             second_region: self.second_region as i32,
             team_region: self.team_region as i32,
-            stages: self.stages as i32,
             steps: 0,
         }
     }
 }
 
-fn check(shape: &Shape, limits: &Limits) -> Result<(), Unfit> {
+fn check(shape: &Shape, format: Format, limits: &Limits) -> Result<(), Unfit> {
     if !limits.cooperative {
         return Err(Unfit::NotCooperative);
     }
@@ -177,7 +179,8 @@ fn check(shape: &Shape, limits: &Limits) -> Result<(), Unfit> {
     if shape.group() > GROUP {
         return Err(Unfit::Group(shape.group()));
     }
-    let multiples = [("hidden size", shape.hidden, 8), ("intermediate size", shape.intermediate, 8)];
+    let of = if format == Format::Dense { 8 } else { PACKED_GROUP };
+    let multiples = [("hidden size", shape.hidden, of), ("intermediate size", shape.intermediate, of)];
     for (name, value, of) in multiples.into_iter().chain([("vocabulary", shape.vocabulary, 2)]) {
         if !value.is_multiple_of(of) {
             return Err(Unfit::NoMultiple { name, value, of });
@@ -186,20 +189,9 @@ fn check(shape: &Shape, limits: &Limits) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// Rows and inputs of a step's products: query/key/value, output, gate and up, down, head.
-fn products(shape: &Shape) -> [(usize, usize); 5] {
-    [
-        (shape.qkv(), shape.hidden),
-        (shape.hidden, shape.query()),
-        (2 * shape.intermediate, shape.hidden),
-        (shape.hidden, shape.intermediate),
-        (shape.vocabulary, shape.hidden),
-    ]
-}
-
 /// Whole clusters, and so few that every block has a part of every product: kernels/decode_words.cuh says why.
 fn blocks(shape: &Shape, block: DecodeBlock, limits: &Limits) -> usize {
-    let pairs = products(shape).map(|(rows, _)| rows / 2);
+    let pairs = shape.products().map(|(rows, _)| rows / 2);
     pairs.into_iter().fold(limits.blocks, usize::min) / block.cluster * block.cluster
 }
 
@@ -261,7 +253,18 @@ impl Product {
 
     /// Shared memory for the input vector and the warps' sums.
     fn bytes(&self, blocks: usize) -> usize {
-        self.row_batches() * self.format.batch_inputs() * 2 + self.rounds(blocks) * self.warps * 8
+        self.vector_bytes() + self.rounds(blocks) * self.warps * 8
+    }
+
+    /// Padded to whole batches. Behind it are the sums of its groups, where weights are packed.
+    fn vector_bytes(&self) -> usize {
+        match self.format {
+            Format::Dense => self.batches() * self.split * self.format.batch_inputs() * 2,
+            Format::Int4 | Format::Int8 => {
+                let inputs = self.row_batches() * self.format.batch_inputs();
+                inputs * 2 + inputs / PACKED_GROUP * 4
+            }
+        }
     }
 }
 

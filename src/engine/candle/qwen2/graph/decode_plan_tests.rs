@@ -60,7 +60,7 @@ fn a_teams_room_is_its_own_while_the_output_is_staged() {
         let output = model.num_attention_heads * model.head_dim * 2;
         assert!(plan.team_region * 16 >= output, "{}", model.id);
         let end =
-            plan.stages * HOPPER.stage_bytes(Format::Dense) + (plan.second_region + plan.team_region) * 16 + HOPPER.team_bytes(model.head_dim);
+            HOPPER.ring_bytes(Format::Dense, model.head_dim) + (plan.second_region + plan.team_region) * 16 + HOPPER.team_bytes(model.head_dim);
         assert!(end <= plan.shared_bytes, "{}", model.id);
     }
 }

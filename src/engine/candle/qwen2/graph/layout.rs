@@ -81,7 +81,6 @@ crossing! {
         team: i32,
         second_region: i32,
         team_region: i32,
-        stages: i32,
         steps: i32,
     }
 }

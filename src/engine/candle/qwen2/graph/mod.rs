@@ -32,6 +32,8 @@ mod gpu;
 #[cfg(feature = "cuda")]
 mod layers;
 #[cfg(feature = "cuda")]
+mod packing;
+#[cfg(feature = "cuda")]
 mod sequence;
 #[cfg(feature = "cuda")]
 mod timing;

@@ -46,21 +46,28 @@ impl Format {
         }
     }
 
-    /// Shared memory of a batch. Packed ones come with their groups' words of both rows.
+    /// Shared memory of a batch. Packed ones come with words for both rows of each four lanes.
     const fn slot_bytes(self) -> usize {
-        let words = match self {
-            Self::Dense => 0,
-            Self::Int4 | Self::Int8 => self.batch_inputs() / PACKED_GROUP,
-        };
-        2 * WARP * 16 + words * 8
+        match self {
+            Self::Dense => 2 * WARP * 16,
+            Self::Int4 | Self::Int8 => 2 * WARP * 16 + WARP / 4 * 8,
+        }
+    }
+
+    /// Of an integer; `None` for dense weights.
+    pub const fn bits(self) -> Option<usize> {
+        match self {
+            Self::Dense => None,
+            Self::Int4 => Some(4),
+            Self::Int8 => Some(8),
+        }
     }
 
     /// Bytes that a matrix takes.
     pub const fn bytes(self, rows: usize, inputs: usize) -> usize {
-        match self {
-            Self::Dense => rows * inputs * 2,
-            Self::Int4 => rows / 2 * packed_pair_bytes(inputs, 4),
-            Self::Int8 => rows / 2 * packed_pair_bytes(inputs, 8),
+        match self.bits() {
+            None => rows * inputs * 2,
+            Some(bits) => rows / 2 * packed_pair_bytes(inputs, bits),
         }
     }
 }
@@ -74,7 +81,7 @@ const fn packed_pair_bytes(inputs: usize, bits: usize) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeBlock {
     pub warps: usize,
-    /// Batches of a warp's ring of weights: at most, where there is room.
+    /// Batches of a warp's ring of dense weights.
     pub stages: usize,
     /// Blocks that read together what all others found, and share it; 1: each for itself.
     pub cluster: usize,
@@ -87,11 +94,11 @@ impl DecodeBlock {
     pub const fn of(capability: u32) -> Self {
         match capability {
             // 227 KiB of shared memory.
-            90..120 => Self { warps: 16, stages: 6, cluster: 8, attention_warps: 8 },
+            90..120 => Self { warps: 16, stages: 5, cluster: 8, attention_warps: 8 },
             // 163 KiB.
             80 | 87 => Self { warps: 8, stages: 5, cluster: 1, attention_warps: 8 },
             // 99 KiB.
-            _ => Self { warps: 8, stages: 3, cluster: 1, attention_warps: 4 },
+            _ => Self { warps: 8, stages: 2, cluster: 1, attention_warps: 4 },
         }
     }
 
@@ -99,9 +106,18 @@ impl DecodeBlock {
         self.warps * WARP
     }
 
-    /// Shared memory of one batch in all warps' rings, with a barrier for each.
-    pub const fn stage_bytes(&self, format: Format) -> usize {
-        self.warps * (format.slot_bytes() + 8)
+    /// Shared memory of all warps' rings: batches of 16 bytes a lane of two rows.
+    pub const fn ring_bytes(&self, format: Format, head_dim: usize) -> usize {
+        let stages = match format {
+            Format::Dense => self.stages,
+            Format::Int4 | Format::Int8 => self.packed_stages(head_dim),
+        };
+        self.warps * stages * format.slot_bytes()
+    }
+
+    /// Batches of a warp's ring of packed weights: where heads are large, models and their vectors are too.
+    const fn packed_stages(&self, head_dim: usize) -> usize {
+        if self.stages > 4 && head_dim == 128 { 4 } else { self.stages }
     }
 
     /// Shared memory of attention: tiles of keys and of values, and the queries of a group with the new key and value.
@@ -116,16 +132,15 @@ impl DecodeBlock {
     }
 
     /// As the header calls them, where they don't depend on the heads.
-    pub fn constants(&self) -> [(&'static str, usize); 13] {
+    pub fn constants(&self) -> [(&'static str, usize); 12] {
         [
             ("WARP", WARP),
             ("DECODE_WARPS", self.warps),
+            ("DECODE_STAGES", self.stages),
             ("PACKED_GROUP", PACKED_GROUP),
             ("DECODE_CLUSTER", self.cluster),
             ("DECODE_ATTENTION_WARPS", self.attention_warps),
-            ("DENSE_SLOT_BYTES", Format::Dense.slot_bytes()),
-            ("INT4_SLOT_BYTES", Format::Int4.slot_bytes()),
-            ("INT8_SLOT_BYTES", Format::Int8.slot_bytes()),
+            ("DECODE_RING_BYTES", self.ring_bytes(Format::Dense, 64)),
             ("DECODE_STATIC_BYTES", STATIC_BYTES),
             ("DECODE_GROUP", GROUP),
             ("DECODE_TILE", TILE),
@@ -135,8 +150,10 @@ impl DecodeBlock {
     }
 
     /// And where they do.
-    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 4] {
+    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 6] {
         [
+            ("PACKED_STAGES", self.packed_stages(head_dim)),
+            ("PACKED_RING_BYTES", self.ring_bytes(Format::Int4, head_dim)),
             ("DECODE_SLOTS", slots(head_dim)),
             ("DECODE_ATTENTION_BYTES", self.attention_bytes(head_dim)),
             ("DECODE_TEAM_BYTES", self.team_bytes(head_dim)),
