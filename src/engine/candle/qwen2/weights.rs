@@ -45,6 +45,16 @@ trait Format {
     fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
         self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
     }
+
+    /// Is the output projection packed?
+    fn packs_head(&self) -> bool {
+        false
+    }
+
+    /// Are there packed weights whose columns lie in another order than the inputs?
+    fn reorders_inputs(&self) -> bool {
+        false
+    }
 }
 
 /// What dense weights become.
@@ -120,6 +130,18 @@ impl<'a> Weights<'a> {
     /// The model's type.
     pub fn dtype(&self) -> DType {
         self.target.dtype
+    }
+
+    /// Is the output projection packed?
+    #[cfg(any(feature = "cuda", test))]
+    pub fn packs_head(&self) -> bool {
+        self.source.0.packs_head()
+    }
+
+    /// Are there packed weights whose columns lie in another order than the inputs?
+    #[cfg(any(feature = "cuda", test))]
+    pub fn reorders_inputs(&self) -> bool {
+        self.source.0.reorders_inputs()
     }
 
     /// Bytes that a decode step reads of what was loaded, where dense weights are held in `held`.

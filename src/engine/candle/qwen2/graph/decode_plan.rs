@@ -99,7 +99,8 @@ impl DecodePlan {
         }
         let products = shape.products();
         let formats = [format, format, format, format, Format::Dense];
-        let products: [Product; 5] = std::array::from_fn(|index| Product::new(products[index], formats[index], blocks, block));
+        let products: [Product; 5] =
+            std::array::from_fn(|index| Product::new(products[index], formats[index], blocks, block));
         let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
         let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
         let ring = block.ring_bytes(format, shape.head_dim);

@@ -59,8 +59,9 @@ fn a_teams_room_is_its_own_while_the_output_is_staged() {
         let Ok(plan) = DecodePlan::new(&model.into(), Format::Dense, HOPPER, &H100) else { continue };
         let output = model.num_attention_heads * model.head_dim * 2;
         assert!(plan.team_region * 16 >= output, "{}", model.id);
-        let end =
-            HOPPER.ring_bytes(Format::Dense, model.head_dim) + (plan.second_region + plan.team_region) * 16 + HOPPER.team_bytes(model.head_dim);
+        let end = HOPPER.ring_bytes(Format::Dense, model.head_dim)
+            + (plan.second_region + plan.team_region) * 16
+            + HOPPER.team_bytes(model.head_dim);
         assert!(end <= plan.shared_bytes, "{}", model.id);
     }
 }

@@ -37,7 +37,8 @@ impl Packing {
         let Some(bits) = format.bits() else { return Ok(None) };
         let module = load(stream, include_bytes!(concat!(env!("OUT_DIR"), "/packed.fatbin")))?;
         let function = |name: &str| module.load_function(&format!("{name}_int{bits}")).w();
-        let largest = shape.products().into_iter().take(4).map(|(rows, inputs)| block_rows(rows, inputs) * inputs).max();
+        let largest =
+            shape.products().into_iter().take(4).map(|(rows, inputs)| block_rows(rows, inputs) * inputs).max();
         Ok(Some(Self {
             bits,
             pack: function("pack")?,
