@@ -17,6 +17,7 @@ mod layout;
 #[allow(dead_code, reason = "the engine uses the rest")]
 #[path = "src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;
+#[allow(dead_code, reason = "the engine uses the rest")]
 #[path = "src/engine/candle/qwen2/graph/unfit.rs"]
 mod unfit;
 #[path = "build/version.rs"]

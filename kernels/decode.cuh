@@ -3,10 +3,9 @@
 
 #include "common.cuh"
 
-// Warps a block and batches a ring: src/engine/candle/qwen2/graph/sizes.rs chooses by compute capability.
+// Warps a block: src/engine/candle/qwen2/graph/sizes.rs chooses by compute capability.
 constexpr int kWarps = DECODE_WARPS;
 constexpr int kThreads = kWarps * kWarp;
-constexpr int kStages = DECODE_STAGES;
 // Blocks that read together what all others found, and share it (decode_words.cuh); 1: each for itself.
 constexpr int kCluster = DECODE_CLUSTER;
 // Warps of a block that read the cache.
@@ -18,17 +17,21 @@ constexpr int kAttentionWarps = DECODE_ATTENTION_WARPS;
 #define DECODE_LAUNCH __launch_bounds__(kThreads, 1)
 #endif
 
-// A batch of the ring: two rows, a chunk of 16 bytes a lane.
-constexpr int kBatch = 2 * kWarp;
-constexpr int kRing = kWarps * kStages * kBatch * 16;
-static_assert(kRing == DECODE_RING_BYTES);
+// Chunks of inputs of packed weights that share a scale.
+constexpr int kGroupChunks = PACKED_GROUP / 8;
 
 // Query heads that share a key/value head, at most.
 constexpr int kGroup = DECODE_GROUP;
 
-// One layer's weights, [out, in] row-major, and its cache, [key/value head][position][head_dim].
+// One layer's weights, its matrices in their format (dense: [out, in] row-major), and its cache, [key/value
+// head][position][head_dim].
 struct DecodeLayer {
-    const bf16 *norm1, *qkv, *bias, *output, *norm2, *gate_up, *down;
+    const bf16* norm1;
+    const void* qkv;
+    const bf16* bias;
+    const void* output;
+    const bf16* norm2;
+    const void *gate_up, *down;
     bf16 *keys, *values;
 };
 ASSERT_LAYOUT_DecodeLayer;
@@ -87,8 +90,9 @@ ASSERT_LAYOUT_DecodeParameters;
 // g % distance and the one `distance` below. That covers neighbours (1), what the rotary embedding mixes
 // (head_dim / 2), and a row of the gate with its row of the up projection (intermediate size).
 struct Product {
-    const bf16* weight;
+    const void* weight;
     int pairs, chunks, distance, split;
+    int step;  // Chunks of the vector that the warps of a row take at a time, or each: it is padded to a multiple.
 };
 
 // The distance is a power of two, or so great that no pair reaches it.
@@ -101,20 +105,36 @@ constexpr int kProducts = 4;  // Of a layer.
 constexpr int kPhases = kProducts + 1;
 static_assert(kPhases == DECODE_PHASES);
 
-template <int kHeadDim>
+// Matrices in bf16.
+struct Dense {
+    // A batch of the ring, in 16 bytes: two rows, a chunk a lane.
+    static constexpr int kBatch = 2 * kWarp;
+    static constexpr int kStages = DECODE_STAGES;
+    static constexpr int kRing = kWarps * kStages * kBatch * 16;
+    static_assert(kRing == DECODE_RING_BYTES);
+    // The products need no sums of the vector.
+    static constexpr bool kGroupSums = false;
+
+    __device__ __forceinline__ static int step(int split) { return kWarp * split; }
+};
+
+// `Format`: of the layers' matrices. The head is dense.
+template <int kHeadDim, typename Format>
 __device__ __forceinline__ Product product_of(const DecodeParameters& p, const DecodeLayer* layers, int phase) {
     const int chunks = p.hidden / 8;
-    if (phase == p.layer_count * kProducts) return {p.head, p.vocabulary / 2, chunks, 1, p.split_head};
+    if (phase == p.layer_count * kProducts) return {p.head, p.vocabulary / 2, chunks, 1, p.split_head, Dense::step(p.split_head)};
     const DecodeLayer* layer = layers + phase / kProducts;
     switch (phase % kProducts) {
         case 0:
-            return {layer->qkv, (p.heads + 2 * p.kv_heads) * kHeadDim / 2, chunks, kHeadDim / 2, p.split_qkv};
+            return {layer->qkv, (p.heads + 2 * p.kv_heads) * kHeadDim / 2, chunks, kHeadDim / 2, p.split_qkv,
+                    Format::step(p.split_qkv)};
         case 1:
-            return {layer->output, p.hidden / 2, p.heads * kHeadDim / 8, 1, p.split_output};
+            return {layer->output, p.hidden / 2, p.heads * kHeadDim / 8, 1, p.split_output, Format::step(p.split_output)};
         case 2:
-            return {layer->gate_up, p.intermediate, chunks, p.intermediate, p.split_gate_up};
+            return {layer->gate_up, p.intermediate, chunks, p.intermediate, p.split_gate_up,
+                    Format::step(p.split_gate_up)};
         default:
-            return {layer->down, p.hidden / 2, p.intermediate / 8, 1, p.split_down};
+            return {layer->down, p.hidden / 2, p.intermediate / 8, 1, p.split_down, Format::step(p.split_down)};
     }
 }
 

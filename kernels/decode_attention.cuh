@@ -127,10 +127,11 @@ class Attention {
         copy_commit();
     }
 
+    // Until all copies but the last `groups` are done, or some of those too.
     __device__ __forceinline__ static void wait_but(int groups) {
-        if (groups >= kStages)
-            copy_wait<kStages>();
-        else if (groups >= 4)
+        if (groups >= 5)
+            copy_wait<5>();
+        else if (groups == 4)
             copy_wait<4>();
         else if (groups == 3)
             copy_wait<3>();

@@ -6,6 +6,7 @@
 
 #include "decode_attention.cuh"
 #include "decode_grid.cuh"
+#include "decode_product.cuh"
 #include "decode_stream.cuh"
 
 // What finishes a pair of rows of the query/key/value product.
@@ -57,14 +58,14 @@ struct Places {
     DecodeLayer* layers;
     uint4 *tiles, *first, *second, *team;
 
-    template <int kHeadDim>
+    template <int kHeadDim, typename Format>
     __device__ __forceinline__ static Places of(const DecodeParameters& p, uint4* shared) {
-        auto* layers = reinterpret_cast<DecodeLayer*>(shared + kRing / 16);
+        uint4* table = shared + Format::kRing / 16;
         const int table_chunks = (p.layer_count * static_cast<int>(sizeof(DecodeLayer)) + 15) / 16;
-        uint4* tiles = shared + kRing / 16 + table_chunks;
+        uint4* tiles = table + table_chunks;
         uint4* first = tiles + kAttentionBytes<kHeadDim> / 16;
         uint4* second = first + p.second_region;
-        return {shared, layers, tiles, first, second, second + p.team_region};
+        return {shared, reinterpret_cast<DecodeLayer*>(table), tiles, first, second, second + p.team_region};
     }
 
     __device__ __forceinline__ void copy_table(const DecodeParameters& p) const {
@@ -73,11 +74,12 @@ struct Places {
     }
 };
 
-template <int kHeadDim>
+// `Format`: of the layers' matrices.
+template <int kHeadDim, typename Format, typename Stream>
 class Step {
   public:
     // `epoch`: of the last layer that was ever computed.
-    __device__ __forceinline__ Step(const DecodeParameters& p, const Places& places, Stream<kHeadDim>& stream,
+    __device__ __forceinline__ Step(const DecodeParameters& p, const Places& places, Stream& stream,
                                     int block, int position, unsigned token, unsigned epoch)
         : p_(p),
           places_(places),
@@ -105,12 +107,12 @@ class Step {
 
     // Final norm and head: reads x1 of this epoch (or `only`), writes the logits. The best of this thread's.
     __device__ __forceinline__ Best head(const bf16* only) {
-        const Product w = product_of<kHeadDim>(p_, places_.layers, p_.layer_count * kProducts);
-        const float scale = only ? stage_normed(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
-                                 : stage_normed(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
+        const Product w = product_of<kHeadDim, Format>(p_, places_.layers, p_.layer_count * kProducts);
+        const float scale = only ? stage_normed<Dense>(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
+                                 : stage_normed<Dense>(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
         mark();
         Best best{-INFINITY, 0xffffffffu};
-        run_product(stream_, w, block_, places_.first, sums_of(places_.first, w), [&](int pair, float a, float b) {
+        run_product<Dense>(stream_, w, block_, places_.first, [&](int pair, float a, float b) {
             a = rounded(a * scale);
             b = rounded(b * scale);
             reinterpret_cast<float2*>(p_.logits)[pair] = make_float2(a, b);
@@ -135,15 +137,15 @@ class Step {
     // Norm, product, bias and rotary embedding: reads the embedding or x1 of the epoch before, begins the layer's
     // epoch, writes qkv and the cache's new rows.
     __device__ __forceinline__ void qkv(const DecodeLayer& layer, int index) {
-        const Product w = product_of<kHeadDim>(p_, places_.layers, index * kProducts);
-        const float scale = index == 0 ? stage_normed(w, layer.norm1, p_.epsilon, places_.first, PlainValues{input_})
-                                       : stage_normed(w, layer.norm1, p_.epsilon, places_.first, words(p_.x1));
+        const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts);
+        const float scale = index == 0 ? stage_normed<Format>(w, layer.norm1, p_.epsilon, places_.first, PlainValues{input_})
+                                       : stage_normed<Format>(w, layer.norm1, p_.epsilon, places_.first, words(p_.x1));
         mark();
         ++epoch_;
         // What this thread needs to finish its first pair, on its way while the product runs.
         const QkvOperands own = qkv_operands<kHeadDim>(
             p_, layer, min(static_cast<int>(threadIdx.x * gridDim.x + block_), w.pairs - 1), position_);
-        run_product(stream_, w, block_, places_.first, sums_of(places_.first, w), [&](int pair, float a, float b) {
+        run_product<Format>(stream_, w, block_, places_.first, [&](int pair, float a, float b) {
             const QkvOperands o =
                 pair == threadIdx.x * gridDim.x + block_ ? own : qkv_operands<kHeadDim>(p_, layer, pair, position_);
             finish_qkv<kHeadDim>(p_, layer, pair, a, b, scale, o, position_, epoch_);
@@ -160,21 +162,21 @@ class Step {
 
     // Reads attended or parts, writes x2.
     __device__ __forceinline__ void output(int index) {
-        const Product w = product_of<kHeadDim>(p_, places_.layers, index * kProducts + 1);
+        const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + 1);
         if (splits_.count > 1 && splits_.count <= kFewParts)
-            stage_parts(w, places_.second, FewParts<kHeadDim>{p_, splits_, epoch_});
+            stage_parts<Format>(w, places_.second, FewParts<kHeadDim>{p_, splits_, epoch_});
         else
-            stage(w, places_.second, words(p_.attended));
+            stage<Format>(w, places_.second, words(p_.attended));
         mark();
         onto_residual(w, p_.x2);
     }
 
     // Norm, product and silu(gate) * up: reads x2, writes activated.
     __device__ __forceinline__ void gate_up(const DecodeLayer& layer, int index) {
-        const Product w = product_of<kHeadDim>(p_, places_.layers, index * kProducts + 2);
-        const float scale = stage_normed(w, layer.norm2, p_.epsilon, places_.first, words(p_.x2));
+        const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + 2);
+        const float scale = stage_normed<Format>(w, layer.norm2, p_.epsilon, places_.first, words(p_.x2));
         mark();
-        run_product(stream_, w, block_, places_.first, sums_of(places_.first, w), [&](int pair, float a, float b) {
+        run_product<Format>(stream_, w, block_, places_.first, [&](int pair, float a, float b) {
             const float activated = rounded(silu(rounded(a * scale))) * rounded(b * scale);
             store_half(p_.activated + pair, pack(activated, 0), epoch_);
         });
@@ -182,15 +184,15 @@ class Step {
 
     // Reads activated, writes x1.
     __device__ __forceinline__ void down(int index) {
-        const Product w = product_of<kHeadDim>(p_, places_.layers, index * kProducts + 3);
-        stage(w, places_.second, HalfWords{p_.activated, epoch_});
+        const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + 3);
+        stage<Format>(w, places_.second, HalfWords{p_.activated, epoch_});
         mark();
         onto_residual(w, p_.x1);
     }
 
     // The product with the second place's vector, added to the residual stream.
     __device__ __forceinline__ void onto_residual(const Product& w, PairWord* x) {
-        run_product(stream_, w, block_, places_.second, sums_of(places_.second, w), [&](int pair, float a, float b) {
+        run_product<Format>(stream_, w, block_, places_.second, [&](int pair, float a, float b) {
             residual_ = pack(low(residual_) + rounded(a), high(residual_) + rounded(b));
             store_word(x + pair, residual_, epoch_);
         });
@@ -199,14 +201,11 @@ class Step {
     __device__ __forceinline__ void mark() {
         if (p_.phases && block_ == 0 && threadIdx.x == 0) p_.phases[phase_++] = clock_ns();
     }
-    __device__ __forceinline__ static float2* sums_of(uint4* staged, const Product& w) {
-        return reinterpret_cast<float2*>(staged + padded(w));
-    }
     __device__ __forceinline__ PairWords words(const PairWord* x) const { return PairWords{x, epoch_}; }
 
     const DecodeParameters& p_;
     const Places& places_;
-    Stream<kHeadDim>& stream_;
+    Stream& stream_;
     const int block_, position_;
     const Splits splits_;
     Attention<kHeadDim> attention_;

@@ -1,4 +1,4 @@
-// A warp's weights, streamed through a ring in shared memory that runs ahead across products, layers and steps: which
+// A warp's dense weights, streamed through a ring in shared memory that runs ahead across products, layers and steps: which
 // weights come next is known, whatever the activations are.
 //
 // L2 drops weights first, so that what blocks tell each other stays in it (decode_words.cuh).
@@ -7,11 +7,11 @@
 #include "decode.cuh"
 
 template <int kHeadDim>
-class Stream {
+class DenseStream {
   public:
     // `left`: products still to come, this one included.
-    __device__ __forceinline__ Stream(const DecodeParameters& p, const DecodeLayer* layers, uint4* ring, int block,
-                                      int phase, int left)
+    __device__ __forceinline__ DenseStream(const DecodeParameters& p, const DecodeLayer* layers, uint4* ring,
+                                           int block, int phase, int left)
         : p_(p),
           layers_(layers),
           ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp),
@@ -24,6 +24,7 @@ class Stream {
     }
 
     // Adds this warp's part of a pair's products with the staged vector.
+    template <typename Format>
     __device__ __forceinline__ void multiply(const Product& w, const uint4* staged, float& acc0, float& acc1) {
         const int stride = kWarp * w.split;
         const uint4* x = staged + threadIdx.x / kWarp % w.split * kWarp + threadIdx.x % kWarp;
@@ -41,10 +42,12 @@ class Stream {
     __device__ __forceinline__ int started() const { return started_; }
 
   private:
+    static constexpr int kStages = Dense::kStages, kBatch = Dense::kBatch;
+
     // To the first pair that this warp has in this product or a later one.
     __device__ __forceinline__ void open() {
         for (; left_ > 0; step_phase()) {
-            const Product w = product_of<kHeadDim>(p_, layers_, phase_);
+            const Product w = product_of<kHeadDim, Dense>(p_, layers_, phase_);
             const int warp = threadIdx.x / kWarp;
             pair_ = warp / w.split * gridDim.x + block_;
             if (pair_ >= w.pairs) continue;
@@ -105,30 +108,3 @@ class Stream {
     const uint4 *weight_, *row_;
     int pairs_, chunks_, distance_, stride_, offset_, per_round_, pair_, at_;
 };
-
-// All of this block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread.
-// Shared memory from `sums`: one float2 for each warp and round.
-template <int kHeadDim, typename Finish>
-__device__ __forceinline__ void run_product(Stream<kHeadDim>& stream, const Product& w, int block, const uint4* staged,
-                                            float2* sums, Finish finish) {
-    const int warp = threadIdx.x / kWarp;
-    const int pairs_a_round = kWarps / w.split;
-    const int mine = pairs_of_block(w.pairs, block);
-    for (int slot = warp / w.split, at = warp; slot < mine; slot += pairs_a_round, at += kWarps) {
-        float a = 0, b = 0;
-        stream.multiply(w, staged, a, b);
-        a = warp_sum(a);
-        b = warp_sum(b);
-        if (threadIdx.x % kWarp == 0) sums[at] = make_float2(a, b);
-    }
-    __syncthreads();
-    for (int slot = threadIdx.x; slot < mine; slot += kThreads) {
-        float2 sum = sums[slot * w.split];
-        for (int i = 1; i < w.split; ++i) {
-            const float2 more = sums[slot * w.split + i];
-            sum.x += more.x;
-            sum.y += more.y;
-        }
-        finish(slot * gridDim.x + block, sum.x, sum.y);
-    }
-}

@@ -154,23 +154,62 @@ __device__ __forceinline__ void prefetch(const void* data, int bytes) {
 }
 
 // Chunks of the staged vector: whole batches.
-__device__ __forceinline__ int padded(const Product& w) {
-    const int step = kWarp * w.split;
-    return (w.chunks + step - 1) / step * step;
+__device__ __forceinline__ int padded(const Product& w) { return (w.chunks + w.step - 1) / w.step * w.step; }
+
+// Behind it the sums of each kGroupInputs of its values, if the format needs them.
+__device__ __forceinline__ float* group_sums(const Product& w, uint4* staged) {
+    return reinterpret_cast<float*>(staged + padded(w));
 }
 
+// And behind those.
+template <typename Format>
+__device__ __forceinline__ float2* behind_vector(const Product& w, uint4* staged) {
+    const int groups = Format::kGroupSums ? padded(w) / kGroupChunks : 0;
+    return reinterpret_cast<float2*>(staged + padded(w) + groups / 4);
+}
+
+template <typename Format>
 __device__ __forceinline__ void pad(const Product& w, uint4* staged) {
-    for (int i = w.chunks + threadIdx.x; i < padded(w); i += kThreads) staged[i] = make_uint4(0, 0, 0, 0);
+    for (int i = w.chunks + threadIdx.x; i < padded(w); i += kThreads) {
+        staged[i] = make_uint4(0, 0, 0, 0);
+        if (Format::kGroupSums && i % kGroupChunks == 0) group_sums(w, staged)[i / kGroupChunks] = 0;
+    }
+}
+
+__device__ __forceinline__ float sum_of(const uint2& values) {
+    return low(values.x) + high(values.x) + (low(values.y) + high(values.y));
+}
+
+// Values 4i to 4i + 3 for all blocks of the cluster. A warp has those of a group.
+template <typename Format>
+__device__ __forceinline__ void tell(const Product& w, uint4* staged, int i, const uint2& values) {
+    cluster::store(reinterpret_cast<uint2*>(staged) + i, values);
+    if constexpr (Format::kGroupSums) {
+        const float sum = warp_sum(sum_of(values));
+        if (threadIdx.x % kWarp < kCluster)
+            cluster::store_to(group_sums(w, staged) + i / kWarp, threadIdx.x % kWarp, sum);
+    }
+}
+
+// The sums of a vector that is there.
+template <typename Format>
+__device__ __forceinline__ void sum_groups(const Product& w, uint4* staged) {
+    if constexpr (Format::kGroupSums) {
+        for (int i = threadIdx.x; i < w.chunks * 2; i += kThreads) {
+            const float sum = warp_sum(sum_of(reinterpret_cast<const uint2*>(staged)[i]));
+            if (threadIdx.x % kWarp == 0) group_sums(w, staged)[i / kWarp] = sum;
+        }
+        __syncthreads();
+    }
 }
 
 // The input vector to shared memory, padded with zeros. Vectors alternate between two places: while some blocks of the
-// cluster already write the next one, others still read the one before.
-template <typename Source>
+// cluster already write the next one, others still read the one before. `Format`: of the matrix.
+template <typename Format, typename Source>
 __device__ __forceinline__ void stage(const Product& w, uint4* staged, const Source& source) {
-    uint2* to = reinterpret_cast<uint2*>(staged);
-    pad(w, staged);
+    pad<Format>(w, staged);
     gather(source, w.chunks * 2,
-           [&](int i, const typename Source::Raw& raw) { cluster::store(to + i, source.values(raw)); });
+           [&](int i, const typename Source::Raw& raw) { tell<Format>(w, staged, i, source.values(raw)); });
     cluster::sync();
 }
 
@@ -191,21 +230,27 @@ struct WithGain {
     __device__ __forceinline__ bool ready(const Raw& raw) const { return source.ready(raw.raw); }
 };
 
+// Each warp's sum of squares.
+__device__ __forceinline__ float* square_sums() {
+    __shared__ float sums[kCluster * kWarps];
+    return sums;
+}
+
 // As `stage`, times the norm's weight. Returns 1 / rms, which the caller applies to the products: so the sum of squares
 // and the products need only one barrier.
-template <typename Source>
+template <typename Format, typename Source>
 __device__ __forceinline__ float stage_normed(const Product& w, const bf16* weight, float eps, uint4* staged,
                                               const Source& source) {
-    __shared__ float sums[kCluster * kWarps];
+    float* sums = square_sums();
     float sum = 0;
-    uint2* to = reinterpret_cast<uint2*>(staged);
-    pad(w, staged);
+    pad<Format>(w, staged);
     const WithGain<Source> normed{source, weight};
     gather(normed, w.chunks * 2, [&](int i, const typename WithGain<Source>::Raw& raw) {
         const uint2 v = source.values(raw.raw), g = raw.gain;
         const float v0 = low(v.x), v1 = high(v.x), v2 = low(v.y), v3 = high(v.y);
         sum += v0 * v0 + v1 * v1 + v2 * v2 + v3 * v3;
-        cluster::store(to + i, make_uint2(pack(v0 * low(g.x), v1 * high(g.x)), pack(v2 * low(g.y), v3 * high(g.y))));
+        tell<Format>(w, staged, i,
+                     make_uint2(pack(v0 * low(g.x), v1 * high(g.x)), pack(v2 * low(g.y), v3 * high(g.y))));
     });
     sum = warp_sum(sum);
     if (threadIdx.x % kWarp == 0) cluster::store(sums + cluster::rank() * kWarps + threadIdx.x / kWarp, sum);

@@ -13,12 +13,13 @@ mod unfit;
 
 use layout::DecodeParameters;
 use decode_plan::{DecodePlan, Limits, Shape};
-use sizes::DecodeBlock;
+use sizes::{DecodeBlock, Format};
 
-/// Fills `plan`, and `parameters` but for the addresses. False, with the reason on stderr, where the model can't be run.
+/// `bits`: of a layer's weight; 16 are bf16. Fills `plan`, and `parameters` but for the addresses. False, with the reason on stderr, where the model can't be run.
 #[unsafe(no_mangle)]
 pub extern "C" fn plan_decode(
     capability: u32,
+    bits: u32,
     shape: &Shape,
     limits: &Limits,
     max_length: usize,
@@ -26,7 +27,12 @@ pub extern "C" fn plan_decode(
     plan: &mut DecodePlan,
     parameters: &mut DecodeParameters,
 ) -> bool {
-    match DecodePlan::new(shape, DecodeBlock::of(capability), limits) {
+    let format = match bits {
+        4 => Format::Int4,
+        8 => Format::Int8,
+        _ => Format::Dense,
+    };
+    match DecodePlan::new(shape, format, DecodeBlock::of(capability), limits) {
         Ok(found) => {
             *plan = found;
             *parameters = found.parameters(shape, max_length, epsilon);

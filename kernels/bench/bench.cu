@@ -9,7 +9,7 @@
 //   bench prefill SHAPE [length=6144] [chunk=8192]
 //       time to first token; parts by CUDA events
 //
-// SHAPE is 0.5B, 1.5B, 3B, 7B or 7B-2 (two layers of 7B). kernels/build compiles this. A check that finds something is
+// SHAPE is 0.5B, 1.5B, 3B, 7B, 7B-2 (two layers of 7B), 14B, 32B or 72B. bits=4 or bits=8: the layers' matrices are packed. kernels/build compiles this. A check that finds something is
 // exit code 1, a wrong command line 2.
 
 #include "reference.cuh"
@@ -51,7 +51,7 @@ static const double kError = 0.03, kGap = 0.03;
 // False if something is further off than that.
 static bool check(const NamedShape& shape) {
     const int n = option("prompt", 700), generate = option("generate", 40);
-    Model m(shape, n + generate + 64, option("chunk", 256));
+    Model m(shape, n + generate + 64, option("chunk", 256), true);
     auto ids = random_prompt(n, shape.vocabulary);
     m.prefill(ids);
     std::vector<float> first(shape.vocabulary);
@@ -91,9 +91,9 @@ static bool check(const NamedShape& shape) {
     // Written so that NaN fails too.
     const bool good = prefill <= kError && decode <= kError && worst <= kGap * span;
     printf(
-        "check %-5s prompt %d chunk %d: relative L2 error of logits: prefill %.4f, after %d steps %.4f (bound %.4f); "
+        "check %-5s %d bits prompt %d chunk %d: relative L2 error of logits: prefill %.4f, after %d steps %.4f (bound %.4f); "
         "greedy choices equal %d/%d, worst gap of a differing one %.4f (bound %.4f): %s\n",
-        shape.name, n, m.chunk, prefill, generate, decode, kError, same, generate + 1, worst, kGap * span,
+        shape.name, m.bits, n, m.chunk, prefill, generate, decode, kError, same, generate + 1, worst, kGap * span,
         good ? "ok" : "FAILED");
     return good;
 }
@@ -177,16 +177,17 @@ static void decode(const NamedShape& shape) {
     for (int i = 1; i < steps; ++i) gaps.push_back((times[i] - times[i - 1]) * 1e-3);
     std::sort(gaps.begin(), gaps.end());
     const NamedShape& s = shape;
-    const double weights =
-        2.0 * (s.layers * (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim +
-                           3.0 * s.hidden * s.intermediate) +
-               double(s.vocabulary) * s.hidden);
+    // Bytes of a weight: packed ones with their share of a group's word.
+    const double size = m.bits == 16 ? 2 : m.bits / 8.0 + 4.0 / kGroupInputs;
+    const double weights = size * s.layers * (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim +
+                                              3.0 * s.hidden * s.intermediate) +
+                           2.0 * s.vocabulary * s.hidden;
     const double cache = 2.0 * 2 * s.layers * s.kv_heads * s.head_dim * (context + steps / 2.0);
     const double rate = median(rates), bandwidth = read_bandwidth(m);
     printf(
-        "decode %-5s context %d: %.1f tok/s (%.1f to %.1f), %.1f us a token (p1 %.1f p50 %.1f p99 %.1f), "
+        "decode %-5s %d bits context %d: %.1f tok/s (%.1f to %.1f), %.1f us a token (p1 %.1f p50 %.1f p99 %.1f), "
         "%.2f TB/s = %.1f%% of the %.2f that a read reaches\n",
-        s.name, context, rate, *std::min_element(rates.begin(), rates.end()),
+        s.name, m.bits, context, rate, *std::min_element(rates.begin(), rates.end()),
         *std::max_element(rates.begin(), rates.end()), 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
         gaps[gaps.size() * 99 / 100], (weights + cache) * rate / 1e12, (weights + cache) * rate / bandwidth * 100,
         bandwidth / 1e12);
@@ -194,11 +195,11 @@ static void decode(const NamedShape& shape) {
     // When the first block had each product's input, by the kernel's own clock, summed over layers; median of some
     // steps.
     const char* names[] = {"qkv+attn", "merge", "output", "gate_up", "down", "head"};
-    const double bytes[] = {2.0 * s.qkv_rows() * s.hidden + 4.0 * s.kv_heads * s.head_dim * context,
+    const double bytes[] = {size * s.qkv_rows() * s.hidden + 4.0 * s.kv_heads * s.head_dim * context,
                             0,
-                            2.0 * s.hidden * s.heads * s.head_dim,
-                            4.0 * s.hidden * s.intermediate,
-                            2.0 * s.hidden * s.intermediate,
+                            size * s.hidden * s.heads * s.head_dim,
+                            2 * size * s.hidden * s.intermediate,
+                            size * s.hidden * s.intermediate,
                             2.0 * s.hidden * s.vocabulary};
     std::vector<std::vector<double>> spent(6);
     for (int run = 0; run < 9; ++run) {
@@ -234,7 +235,7 @@ static void prefill(const NamedShape& shape) {
         (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim + 3.0 * s.hidden * s.intermediate);
     const double scores = 2.0 * length * length * s.layers * s.heads * s.head_dim;
     const double ms = median(all);
-    printf("prefill %-5s %d in chunks of %d: %.2f ms (%.2f to %.2f), %.0f TFLOP/s\n", s.name, length, m.chunk, ms,
+    printf("prefill %-5s %d bits %d in chunks of %d: %.2f ms (%.2f to %.2f), %.0f TFLOP/s\n", s.name, m.bits, length, m.chunk, ms,
            *std::min_element(all.begin(), all.end()), *std::max_element(all.begin(), all.end()),
            (linear + scores) / ms * 1e-9);
     // Each part alone, over all layers, for the last full chunk.
@@ -253,7 +254,7 @@ static void prefill(const NamedShape& shape) {
         elementwise::prefill_norm<<<count, 256, 0, m.stream>>>(m.px, w.norm1, m.eps, m.pnormed, s.hidden);
     });
     part("qkv", 2.0 * count * s.qkv_rows() * s.hidden,
-         [&](const Layer& w) { m.product(w.qkv, m.pnormed, m.pqkv, s.qkv_rows(), s.hidden, count, 0); });
+         [&](const Layer& w) { m.product(w.qkv, m.pnormed, m.pqkv, count, 0); });
     part("rope", 0, [&](const Layer& w) {
         elementwise::prefill_rope<<<count, 256, 0, m.stream>>>(m.pqkv, w.bias, m.cosines, m.sines, m.pquery, w.keys,
                                                                w.values, start, s.heads, s.kv_heads, s.head_dim,
@@ -262,20 +263,20 @@ static void prefill(const NamedShape& shape) {
     part("attention", 4.0 * q * (double(count) * start + double(count) * count / 2),
          [&](const Layer& w) { m.flash_attention(w, count, start); });
     part("output", 2.0 * count * s.hidden * q,
-         [&](const Layer& w) { m.product(w.o, m.pattended, m.pnormed, s.hidden, q, count, 0); });
+         [&](const Layer& w) { m.product(w.o, m.pattended, m.pnormed, count, 0); });
     part("gate_up", 4.0 * count * s.intermediate * s.hidden,
-         [&](const Layer& w) { m.product(w.gate_up, m.pnormed, m.pgate_up, 2 * s.intermediate, s.hidden, count, 0); });
+         [&](const Layer& w) { m.product(w.gate_up, m.pnormed, m.pgate_up, count, 0); });
     part("silu", 0, [&](const Layer&) {
         elementwise::prefill_silu<<<dim3((s.intermediate / 8 + 255) / 256, count), 256, 0, m.stream>>>(
             m.pgate_up, m.pactivated, s.intermediate);
     });
     part("down", 2.0 * count * s.intermediate * s.hidden,
-         [&](const Layer& w) { m.product(w.down, m.pactivated, m.pnormed, s.hidden, s.intermediate, count, 0); });
+         [&](const Layer& w) { m.product(w.down, m.pactivated, m.pnormed, count, 0); });
     CHECK(cudaDeviceSynchronize());
 }
 
 static int usage(const char* what, const char* found) {
-    fprintf(stderr, "%s%s\nusage: bench check|decode|places|prefill 0.5B|1.5B|3B|7B|7B-2 [name=value ...]\n", what,
+    fprintf(stderr, "%s%s\nusage: bench check|decode|places|prefill 0.5B|1.5B|3B|7B|7B-2|14B|32B|72B [name=value ...]\n", what,
             found);
     return 2;
 }

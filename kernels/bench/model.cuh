@@ -1,7 +1,7 @@
 // The harness's model: random weights of an exact shape, and the launches of a forward pass, as src/engine does them.
 #pragma once
 
-#include "../host.cuh"
+#include "matrix.cuh"
 
 #include <algorithm>
 #include <cmath>
@@ -12,6 +12,7 @@
 
 namespace decoding {
 #include "../decode.cu"
+#include "../decode_packed.cu"
 }
 namespace elementwise {
 #include "../prefill.cu"
@@ -49,7 +50,8 @@ struct NamedShape {
 inline const NamedShape kShapes[] = {
     {"0.5B", 896, 4864, 24, 14, 2, 64, 151936, true},    {"1.5B", 1536, 8960, 28, 12, 2, 128, 151936, true},
     {"3B", 2048, 11008, 36, 16, 2, 128, 151936, true},   {"7B", 3584, 18944, 28, 28, 4, 128, 152064, false},
-    {"7B-2", 3584, 18944, 2, 28, 4, 128, 152064, false},
+    {"7B-2", 3584, 18944, 2, 28, 4, 128, 152064, false}, {"14B", 5120, 13824, 48, 40, 8, 128, 152064, false},
+    {"32B", 5120, 27648, 64, 40, 8, 128, 152064, false}, {"72B", 8192, 29568, 80, 64, 8, 128, 152064, false},
 };
 
 // Settings to try, `name=value` on the command line.
@@ -59,31 +61,14 @@ inline long option(const char* name, long otherwise) {
     return it == g_options.end() ? otherwise : it->second;
 }
 
-__global__ void fill_random(bf16* out, size_t count, unsigned seed, float low_value, float high_value) {
-    for (size_t i = blockIdx.x * static_cast<size_t>(blockDim.x) + threadIdx.x; i < count;
-         i += static_cast<size_t>(gridDim.x) * blockDim.x) {
-        unsigned long long z = (i + 1) * 0x9E3779B97F4A7C15ull + seed * 0xD1B54A32D192ED03ull;
-        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-        z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-        z ^= z >> 31;
-        out[i] = __float2bfloat16_rn(low_value + (high_value - low_value) * (z >> 40) * (1.0f / 16777216.0f));
-    }
-}
-
-inline bf16* random_array(size_t count, unsigned seed, float low_value, float high_value) {
-    bf16* p = device_array<bf16>(count);
-    fill_random<<<1024, 256>>>(p, count, seed, low_value, high_value);
-    CHECK(cudaGetLastError());
-    return p;
-}
-
 struct Layer {
-    bf16 *norm1, *qkv, *bias, *o, *norm2, *gate_up, *down, *keys, *values;
+    bf16 *norm1, *bias, *norm2, *keys, *values;
+    Matrix qkv, o, gate_up, down;
 };
 
 struct Model {
     NamedShape shape;
-    int max_length, chunk;
+    int bits, max_length, chunk;
     DecodePlan plan;
     bf16 *embedding, *head, *final_norm;
     std::vector<Layer> layers;
@@ -99,14 +84,17 @@ struct Model {
     // Prefill.
     unsigned* prompt;
     bf16 *px, *pnormed, *pqkv, *pquery, *pattended, *pgate_up, *pactivated;
+    bf16* scratch;  // For the largest matrix, where they are packed.
     cublasHandle_t blas;
     cudaStream_t stream;
     float eps = 1e-6f;
 
-    Model(const NamedShape& s, int max_length, int chunk) : shape(s), max_length(max_length), chunk(chunk) {
-        const Limits limits = limits_of(decoding::decode_64, decoding::kThreads, decoding::kCluster);
+    // `keep`: what packed matrices were made of, too.
+    Model(const NamedShape& s, int max_length, int chunk, bool keep = false)
+        : shape(s), bits(option("bits", 16)), max_length(max_length), chunk(chunk) {
+        const Limits limits = limits_of(kernel_of(64), decoding::kThreads, decoding::kCluster);
         const Shape sizes = s.sizes();
-        if (!plan_decode(COMPUTE_CAPABILITY, &sizes, &limits, max_length, eps, &plan, &d)) exit(1);
+        if (!plan_decode(COMPUTE_CAPABILITY, bits, &sizes, &limits, max_length, eps, &plan, &d)) exit(1);
         CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
         const float a = 0.0346f;
         const int q = s.heads * s.head_dim;
@@ -115,20 +103,19 @@ struct Model {
         final_norm = random_array(s.hidden, 3, 0.8f, 1.2f);
         for (int l = 0; l < s.layers; ++l) {
             const unsigned k = 10 * (l + 1);
-            Layer layer;
-            layer.norm1 = random_array(s.hidden, k, 0.8f, 1.2f);
-            layer.qkv = random_array(size_t(s.qkv_rows()) * s.hidden, k + 1, -a, a);
-            layer.bias = random_array(s.qkv_rows(), k + 2, -0.5f, 0.5f);
-            layer.o = random_array(size_t(s.hidden) * q, k + 3, -a, a);
-            layer.norm2 = random_array(s.hidden, k + 4, 0.8f, 1.2f);
-            layer.gate_up = random_array(size_t(2) * s.intermediate * s.hidden, k + 5, -a, a);
-            layer.down = random_array(size_t(s.hidden) * s.intermediate, k + 6, -a, a);
             const size_t cache = size_t(s.kv_heads) * max_length * s.head_dim;
-            // A cache of random numbers, so that any length can be timed without filling it.
-            layer.keys = random_array(cache, k + 7, -1, 1);
-            layer.values = random_array(cache, k + 8, -1, 1);
-            layers.push_back(layer);
+            auto matrix = [&](int rows, int inputs, int distance, unsigned seed) {
+                return Matrix(bits, rows, inputs, distance, k + seed, a, keep);
+            };
+            layers.push_back({random_array(s.hidden, k, 0.8f, 1.2f), random_array(s.qkv_rows(), k + 2, -0.5f, 0.5f),
+                              random_array(s.hidden, k + 4, 0.8f, 1.2f),
+                              // A cache of random numbers, so that any length can be timed without filling it.
+                              random_array(cache, k + 7, -1, 1), random_array(cache, k + 8, -1, 1),
+                              matrix(s.qkv_rows(), s.hidden, s.head_dim / 2, 1), matrix(s.hidden, q, 1, 3),
+                              matrix(2 * s.intermediate, s.hidden, s.intermediate, 5),
+                              matrix(s.hidden, s.intermediate, 1, 6)});
         }
+        scratch = bits == 16 ? nullptr : device_array<bf16>(size_t(2) * s.intermediate * s.hidden);
         const int half = s.head_dim / 2;
         std::vector<float> c(size_t(max_length) * half), n(size_t(max_length) * half);
         for (int p = 0; p < max_length; ++p)
@@ -158,7 +145,8 @@ struct Model {
         phases = device_array<unsigned long long>(s.layers * 5 + 1);
         std::vector<decoding::DecodeLayer> table;
         for (const Layer& l : layers)
-            table.push_back({l.norm1, l.qkv, l.bias, l.o, l.norm2, l.gate_up, l.down, l.keys, l.values});
+            table.push_back({l.norm1, l.qkv.weights, l.bias, l.o.weights, l.norm2, l.gate_up.weights, l.down.weights,
+                             l.keys, l.values});
         auto* device_table = device_array<decoding::DecodeLayer>(s.layers);
         CHECK(cudaMemcpy(device_table, table.data(), table.size() * sizeof table[0], cudaMemcpyHostToDevice));
         d.layers = device_table;
@@ -182,9 +170,15 @@ struct Model {
         CHECK(cudaStreamSynchronize(stream));
     }
 
+    decltype(&decoding::decode_64) kernel_of(int head_dim) const {
+        if (bits == 4) return head_dim == 64 ? decoding::decode_int4_64 : decoding::decode_int4_128;
+        if (bits == 8) return head_dim == 64 ? decoding::decode_int8_64 : decoding::decode_int8_128;
+        return head_dim == 64 ? decoding::decode_64 : decoding::decode_128;
+    }
+
     // `steps` decode steps in one launch; 0: only the head.
     void decode(int steps, bool timed = false) {
-        auto kernel = shape.head_dim == 64 ? decoding::decode_64 : decoding::decode_128;
+        auto kernel = kernel_of(shape.head_dim);
         allow_shared_bytes(kernel, plan.shared_bytes);
         decoding::DecodeParameters params = d;
         params.steps = steps;
@@ -195,9 +189,10 @@ struct Model {
     }
 
     // out[tokens, rows] (+)= in[tokens, columns] * weight[rows, columns]^T
-    void product(const bf16* weight, const bf16* in, bf16* out, int rows, int columns, int count, float beta) {
+    void product(const Matrix& weight, const bf16* in, bf16* out, int count, float beta) {
         const float one = 1;
-        const int status = cublasGemmEx(blas, 1, 0, rows, count, columns, &one, weight, 14, columns, in, 14, columns,
+        const int rows = weight.rows, columns = weight.inputs;
+        const int status = cublasGemmEx(blas, 1, 0, rows, count, columns, &one, weight.dense(scratch, stream), 14, columns, in, 14, columns,
                                         &beta, out, 14, rows, 68, -1);
         if (status) {
             fprintf(stderr, "cublasGemmEx: %d\n", status);
@@ -232,20 +227,19 @@ struct Model {
     // One chunk of the prompt; `phase` is told of every part, for timing.
     void forward(int start, int count) {
         const NamedShape& s = shape;
-        const int q = s.heads * s.head_dim;
         elementwise::prefill_embed<<<count, 256, 0, stream>>>(prompt + start, embedding, px, s.hidden);
         for (const Layer& w : layers) {
             elementwise::prefill_norm<<<count, 256, 0, stream>>>(px, w.norm1, eps, pnormed, s.hidden);
-            product(w.qkv, pnormed, pqkv, s.qkv_rows(), s.hidden, count, 0);
+            product(w.qkv, pnormed, pqkv, count, 0);
             elementwise::prefill_rope<<<count, 256, 0, stream>>>(pqkv, w.bias, cosines, sines, pquery, w.keys, w.values,
                                                                  start, s.heads, s.kv_heads, s.head_dim, max_length);
             flash_attention(w, count, start);
-            product(w.o, pattended, px, s.hidden, q, count, 1);
+            product(w.o, pattended, px, count, 1);
             elementwise::prefill_norm<<<count, 256, 0, stream>>>(px, w.norm2, eps, pnormed, s.hidden);
-            product(w.gate_up, pnormed, pgate_up, 2 * s.intermediate, s.hidden, count, 0);
+            product(w.gate_up, pnormed, pgate_up, count, 0);
             elementwise::prefill_silu<<<dim3((s.intermediate / 8 + 255) / 256, count), 256, 0, stream>>>(
                 pgate_up, pactivated, s.intermediate);
-            product(w.down, pactivated, px, s.hidden, s.intermediate, count, 1);
+            product(w.down, pactivated, px, count, 1);
         }
         CHECK(cudaGetLastError());
     }

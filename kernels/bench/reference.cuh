@@ -102,26 +102,29 @@ inline std::vector<float> forward(const Model& m, const std::vector<unsigned>& i
     float* gate_up = device_array<float>(size_t(n) * 2 * s.intermediate);
     float* act = device_array<float>(size_t(n) * s.intermediate);
     float* logits = device_array<float>(size_t(last) * s.vocabulary);
-    auto times = [&](const float* in, const bf16* w, const bf16* bias, float* out, int count, int rows, int columns,
-                     bool add) {
+    auto dense_times = [&](const float* in, const bf16* w, const bf16* bias, float* out, int count, int rows,
+                           int columns, bool add) {
         product<<<dim3((rows + 15) / 16, (count + 15) / 16), dim3(16, 16)>>>(in, w, bias, out, count, rows, columns,
                                                                              add);
+    };
+    auto times = [&](const float* in, const Matrix& w, const bf16* bias, float* out, bool add) {
+        dense_times(in, w.formula(m.scratch), bias, out, n, w.rows, w.inputs, add);
     };
     CHECK(cudaFuncSetAttribute((void*)attention, cudaFuncAttributeMaxDynamicSharedMemorySize, 96 << 10));
     embed<<<n, 256>>>(tokens, m.embedding, x, s.hidden);
     for (const Layer& w : m.layers) {
         norm<<<n, 256>>>(x, w.norm1, m.eps, normed, s.hidden);
-        times(normed, w.qkv, w.bias, qkv, n, s.qkv_rows(), s.hidden, false);
+        times(normed, w.qkv, w.bias, qkv, false);
         rope<<<n, 256>>>(qkv, m.cosines, m.sines, s.heads + s.kv_heads, s.heads + 2 * s.kv_heads, s.head_dim);
         attention<<<dim3(n, s.heads), 128, n * 4>>>(qkv, attended, s.heads, s.kv_heads, s.head_dim);
-        times(attended, w.o, nullptr, x, n, s.hidden, s.heads * s.head_dim, true);
+        times(attended, w.o, nullptr, x, true);
         norm<<<n, 256>>>(x, w.norm2, m.eps, normed, s.hidden);
-        times(normed, w.gate_up, nullptr, gate_up, n, 2 * s.intermediate, s.hidden, false);
+        times(normed, w.gate_up, nullptr, gate_up, false);
         activate<<<n, 256>>>(gate_up, act, s.intermediate);
-        times(act, w.down, nullptr, x, n, s.hidden, s.intermediate, true);
+        times(act, w.down, nullptr, x, true);
     }
     norm<<<n, 256>>>(x, m.final_norm, m.eps, normed, s.hidden);
-    times(normed + size_t(n - last) * s.hidden, m.head, nullptr, logits, last, s.vocabulary, s.hidden, false);
+    dense_times(normed + size_t(n - last) * s.hidden, m.head, nullptr, logits, last, s.vocabulary, s.hidden, false);
     std::vector<float> out(size_t(last) * s.vocabulary);
     CHECK(cudaMemcpy(out.data(), logits, out.size() * 4, cudaMemcpyDeviceToHost));
     for (void* p : {(void*)tokens, (void*)x, (void*)normed, (void*)qkv, (void*)attended, (void*)gate_up, (void*)act,

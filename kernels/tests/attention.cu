@@ -153,7 +153,7 @@ template <int kHeadDim>
 __global__ void DECODE_LAUNCH attend(const __grid_constant__ DecodeParameters p, int length, unsigned epoch,
                                      bf16* out) {
     extern __shared__ uint4 shared[];
-    const Places places = Places::of<kHeadDim>(p, shared);
+    const Places places = Places::of<kHeadDim, Dense>(p, shared);
     cluster::sync();
     const Splits splits = Splits::of<kHeadDim>(p, length);
     Attention<kHeadDim> attention(p, splits, blockIdx.x, length, places.tiles, places.team);
@@ -162,11 +162,11 @@ __global__ void DECODE_LAUNCH attend(const __grid_constant__ DecodeParameters p,
         attention.run(*p.layers, 0, epoch);
     }
     if (splits.count > kFewParts) merge_shared<kHeadDim>(p, splits, blockIdx.x, epoch);
-    const Product w = {nullptr, 0, p.heads * kHeadDim / 8, 1, p.split_output};
+    const Product w = {nullptr, 0, p.heads * kHeadDim / 8, 1, p.split_output, Dense::step(p.split_output)};
     if (splits.count > 1 && splits.count <= kFewParts)
-        stage_parts(w, places.second, FewParts<kHeadDim>{p, splits, epoch});
+        stage_parts<Dense>(w, places.second, FewParts<kHeadDim>{p, splits, epoch});
     else
-        stage(w, places.second, PairWords{p.attended, epoch});
+        stage<Dense>(w, places.second, PairWords{p.attended, epoch});
     if (blockIdx.x == gridDim.x - 1)
         for (int i = threadIdx.x; i < w.chunks * 8; i += kThreads)
             out[i] = reinterpret_cast<const bf16*>(places.second)[i];
@@ -180,7 +180,7 @@ static void check_attention(const Shape& shape, const std::vector<int>& lengths)
     const Limits limits = limits_of(attend<kHeadDim>, kThreads, kCluster);
     DecodePlan plan;
     DecodeParameters p;
-    if (!plan_decode(COMPUTE_CAPABILITY, &shape, &limits, max_length, 1e-6f, &plan, &p)) return;
+    if (!plan_decode(COMPUTE_CAPABILITY, 16, &shape, &limits, max_length, 1e-6f, &plan, &p)) return;
     const size_t cache = size_t(kv_heads) * max_length * kHeadDim;
     const auto keys = random_bf16(cache, -2, 2), values = random_bf16(cache);
     DecodeLayer layer = {};

@@ -23,17 +23,17 @@ __global__ void DECODE_LAUNCH exchange(PairWord* pairs, HalfWord* halves, int ch
                                        int rounds, unsigned* wrong) {
     extern __shared__ uint4 shared[];
     uint4 *first = shared, *second = shared + kPlace / 16;
-    const Product w = {nullptr, 0, chunks, 1, split};
+    const Product w = {nullptr, 0, chunks, 1, split, Dense::step(split)};
     const int thread = threadIdx.x * gridDim.x + blockIdx.x, threads = kThreads * gridDim.x;
     cluster::sync();
     for (int round = 0; round < rounds; ++round) {
         const unsigned epoch = first_epoch + round;
         for (int i = thread; i < chunks * 4; i += threads)
             store_word(pairs + i, pack(value_of(epoch, 2 * i), value_of(epoch, 2 * i + 1)), epoch);
-        stage(w, first, PairWords{pairs, epoch});
+        stage<Dense>(w, first, PairWords{pairs, epoch});
         atomicAdd(wrong, wrong_values(w, first, epoch));
         for (int i = thread; i < chunks * 8; i += threads) store_half(halves + i, pack(value_of(epoch, i), 0), epoch);
-        stage(w, second, HalfWords{halves, epoch});
+        stage<Dense>(w, second, HalfWords{halves, epoch});
         atomicAdd(wrong, wrong_values(w, second, epoch));
     }
     cluster::sync();
@@ -58,10 +58,10 @@ TEST(words_reach_all_blocks_in_every_epoch, 0) {
 __global__ void DECODE_LAUNCH stage_one(const bf16* plain, const PairWord* words, unsigned epoch, const bf16* weight,
                                         int chunks, float epsilon, bf16* out, float* scale) {
     extern __shared__ uint4 shared[];
-    const Product w = {nullptr, 0, chunks, 1, 1};
+    const Product w = {nullptr, 0, chunks, 1, 1, Dense::step(1)};
     cluster::sync();
-    const float found = plain ? stage_normed(w, weight, epsilon, shared, PlainValues{plain})
-                              : stage_normed(w, weight, epsilon, shared, PairWords{words, epoch});
+    const float found = plain ? stage_normed<Dense>(w, weight, epsilon, shared, PlainValues{plain})
+                              : stage_normed<Dense>(w, weight, epsilon, shared, PairWords{words, epoch});
     // What the last block has; all have the same.
     if (blockIdx.x == gridDim.x - 1) {
         for (int i = threadIdx.x; i < chunks * 8; i += kThreads) out[i] = reinterpret_cast<const bf16*>(shared)[i];

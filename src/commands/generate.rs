@@ -168,6 +168,7 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         Device::Cpu => DeviceKind::Cpu,
         Device::Cuda => DeviceKind::Cuda,
     };
+    let gpus = super::ordinals(&machine, device, args.gpus.as_ref())?;
     let usual = ModelSpec::generated(&args.model, device);
     let shape = ENGINES[0].shape(&args.model, directory.as_deref()).map_err(|error| Error::of(Exit::Usage, error))?;
     Ok(ModelSpec {
@@ -179,7 +180,7 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         hub: args.hub.unwrap_or_default(),
         weights,
         implementation: args.implementation.clone().unwrap_or_else(|| usual.implementation.clone()),
-        gpus: super::ordinals(&machine, device, args.gpus.as_ref())?,
+        gpus,
         max_length: prompt_length + args.generated_length as usize,
         prefill_chunk: args.prefill_chunk,
         ..usual

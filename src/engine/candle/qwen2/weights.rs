@@ -114,6 +114,18 @@ impl<'a> Weights<'a> {
         self.target.dtype
     }
 
+    /// Is the output projection packed?
+    #[cfg(any(feature = "cuda", test))]
+    pub fn packs_head(&self) -> bool {
+        self.source.0.packs_head()
+    }
+
+    /// Are there packed weights whose columns lie in another order than the inputs?
+    #[cfg(any(feature = "cuda", test))]
+    pub fn reorders_inputs(&self) -> bool {
+        self.source.0.reorders_inputs()
+    }
+
     /// Bytes that a decode step reads of what was loaded, where dense weights are held in `held`.
     pub fn step_bytes(&self, held: Dtype) -> u64 {
         self.arrived.dense * held.size() + self.arrived.packed_bytes

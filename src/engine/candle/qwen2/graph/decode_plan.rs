@@ -2,7 +2,7 @@
 //! mean.
 
 use super::layout::{Address, DecodeLayer, DecodeParameters, crossing};
-use super::sizes::{DecodeBlock, GROUP, STATIC_BYTES, TOGETHER, WARP, part_bytes};
+use super::sizes::{DecodeBlock, Format, GROUP, PACKED_GROUP, STATIC_BYTES, TOGETHER, part_bytes};
 use super::unfit::Unfit;
 
 crossing! {
@@ -36,6 +36,17 @@ impl Shape {
     /// What turns a product of query and key into a power of two's exponent.
     pub fn scale_log2(&self) -> f32 {
         std::f32::consts::LOG2_E / (self.head_dim as f32).sqrt()
+    }
+
+    /// Rows and inputs of a step's products: query/key/value, output, gate and up, down, head.
+    pub const fn products(&self) -> [(usize, usize); 5] {
+        [
+            (self.qkv(), self.hidden),
+            (self.hidden, self.query()),
+            (2 * self.intermediate, self.hidden),
+            (self.hidden, self.intermediate),
+            (self.vocabulary, self.hidden),
+        ]
     }
 
     /// Query heads that share a key/value head.
@@ -79,16 +90,21 @@ crossing! {
 }
 
 impl DecodePlan {
-    pub fn new(shape: &Shape, block: DecodeBlock, limits: &Limits) -> Result<Self, Unfit> {
-        check(shape, limits)?;
+    /// For layers whose matrices have `format`; the head is dense.
+    pub fn new(shape: &Shape, format: Format, block: DecodeBlock, limits: &Limits) -> Result<Self, Unfit> {
+        check(shape, format, limits)?;
         let blocks = blocks(shape, block, limits);
         if blocks < shape.kv_heads.max(1) {
             return Err(Unfit::FewBlocks { blocks, kv_heads: shape.kv_heads });
         }
-        let products = products(shape).map(|(rows, inputs)| Product::new(rows / 2, inputs, blocks, block));
+        let products = shape.products();
+        let formats = [format, format, format, format, Format::Dense];
+        let products: [Product; 5] =
+            std::array::from_fn(|index| Product::new(products[index], formats[index], blocks, block));
         let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
         let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
-        let shared_bytes = block.ring_bytes() + table + block.attention_bytes(shape.head_dim) + first + second;
+        let ring = block.ring_bytes(format, shape.head_dim);
+        let shared_bytes = ring + table + block.attention_bytes(shape.head_dim) + first + second;
         if shared_bytes + STATIC_BYTES > limits.shared_bytes {
             return Err(Unfit::SharedMemory { needed: shared_bytes, available: limits.shared_bytes });
         }
@@ -154,7 +170,7 @@ impl DecodePlan {
     }
 }
 
-fn check(shape: &Shape, limits: &Limits) -> Result<(), Unfit> {
+fn check(shape: &Shape, format: Format, limits: &Limits) -> Result<(), Unfit> {
     if !limits.cooperative {
         return Err(Unfit::NotCooperative);
     }
@@ -164,7 +180,8 @@ fn check(shape: &Shape, limits: &Limits) -> Result<(), Unfit> {
     if shape.group() > GROUP {
         return Err(Unfit::Group(shape.group()));
     }
-    let multiples = [("hidden size", shape.hidden, 8), ("intermediate size", shape.intermediate, 8)];
+    let of = if format == Format::Dense { 8 } else { PACKED_GROUP };
+    let multiples = [("hidden size", shape.hidden, of), ("intermediate size", shape.intermediate, of)];
     for (name, value, of) in multiples.into_iter().chain([("vocabulary", shape.vocabulary, 2)]) {
         if !value.is_multiple_of(of) {
             return Err(Unfit::NoMultiple { name, value, of });
@@ -173,20 +190,9 @@ fn check(shape: &Shape, limits: &Limits) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// Rows and inputs of a step's products: query/key/value, output, gate and up, down, head.
-fn products(shape: &Shape) -> [(usize, usize); 5] {
-    [
-        (shape.qkv(), shape.hidden),
-        (shape.hidden, shape.query()),
-        (2 * shape.intermediate, shape.hidden),
-        (shape.hidden, shape.intermediate),
-        (shape.vocabulary, shape.hidden),
-    ]
-}
-
 /// Whole clusters, and so few that every block has a part of every product: kernels/decode_words.cuh says why.
 fn blocks(shape: &Shape, block: DecodeBlock, limits: &Limits) -> usize {
-    let pairs = products(shape).map(|(rows, _)| rows / 2);
+    let pairs = shape.products().map(|(rows, _)| rows / 2);
     pairs.into_iter().fold(limits.blocks, usize::min) / block.cluster * block.cluster
 }
 
@@ -213,6 +219,7 @@ impl Regions {
 struct Product {
     pairs: usize,
     inputs: usize,
+    format: Format,
     split: usize,
     /// Of a block.
     warps: usize,
@@ -221,13 +228,13 @@ struct Product {
 impl Product {
     /// With the smallest split that leaves the busiest warp about as few batches as any does: a greater one costs more
     /// sums.
-    fn new(pairs: usize, inputs: usize, blocks: usize, block: DecodeBlock) -> Self {
-        let warps = block.warps;
+    fn new((rows, inputs): (usize, usize), format: Format, blocks: usize, block: DecodeBlock) -> Self {
+        let (pairs, warps) = (rows / 2, block.warps);
         let batches = |product: &Self| product.rounds(blocks) * product.batches();
-        let splits = || (0..=warps.ilog2()).map(|power| Self { pairs, inputs, split: 1 << power, warps });
+        let splits = || (0..=warps.ilog2()).map(|power| Self { pairs, inputs, format, split: 1 << power, warps });
         let fewest = splits().map(|product| batches(&product)).min().unwrap_or(0);
         let mut good = splits().filter(|product| batches(product) * 50 <= fewest * 51);
-        good.next().unwrap_or(Self { pairs, inputs, split: 1, warps })
+        good.next().unwrap_or(Self { pairs, inputs, format, split: 1, warps })
     }
 
     /// How often each warp of a block takes a new pair.
@@ -235,14 +242,30 @@ impl Product {
         (self.pairs.div_ceil(blocks) * self.split).div_ceil(self.warps)
     }
 
+    /// Batches of a row.
+    fn row_batches(&self) -> usize {
+        self.inputs.div_ceil(self.format.batch_inputs())
+    }
+
     /// Steps through a row.
     fn batches(&self) -> usize {
-        (self.inputs / 8).div_ceil(WARP * self.split)
+        self.row_batches().div_ceil(self.split)
     }
 
     /// Shared memory for the input vector and the warps' sums.
     fn bytes(&self, blocks: usize) -> usize {
-        self.batches() * WARP * self.split * 16 + self.rounds(blocks) * self.warps * 8
+        self.vector_bytes() + self.rounds(blocks) * self.warps * 8
+    }
+
+    /// Padded to whole batches. Behind it are the sums of its groups, where weights are packed.
+    fn vector_bytes(&self) -> usize {
+        match self.format {
+            Format::Dense => self.batches() * self.split * self.format.batch_inputs() * 2,
+            Format::Int4 | Format::Int8 => {
+                let inputs = self.row_batches() * self.format.batch_inputs();
+                inputs * 2 + inputs / PACKED_GROUP * 4
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Plans for the collection's models. (`plan` itself knows nothing of them.)
 
 use super::decode_plan::{DecodePlan, Limits};
-use super::sizes::{DecodeBlock, STATIC_BYTES};
+use super::sizes::{DecodeBlock, Format, STATIC_BYTES};
 use super::unfit::Unfit;
 use crate::models;
 
@@ -10,14 +10,14 @@ const H100: Limits = Limits { blocks: 120, shared_bytes: 232_448, cooperative: t
 const HOPPER: DecodeBlock = DecodeBlock::of(90);
 
 fn plan(id: &str, limits: &Limits) -> Result<DecodePlan, Unfit> {
-    DecodePlan::new(&models::find(id).unwrap().into(), HOPPER, limits)
+    DecodePlan::new(&models::find(id).unwrap().into(), Format::Dense, HOPPER, limits)
 }
 
 /// A block has no room for the longest vectors (those of the intermediate size) beside its rings and tiles.
 #[test]
 fn models_up_to_32b_fit() {
     for model in models::all() {
-        match DecodePlan::new(&model.into(), HOPPER, &H100) {
+        match DecodePlan::new(&model.into(), Format::Dense, HOPPER, &H100) {
             Ok(plan) => assert!(plan.shared_bytes + STATIC_BYTES <= H100.shared_bytes),
             Err(why) => {
                 assert!(model.num_hidden_layers > 64, "{}: {why}", model.id);
@@ -56,11 +56,12 @@ fn what_does_not_fit_is_said() {
 #[test]
 fn a_teams_room_is_its_own_while_the_output_is_staged() {
     for model in models::all() {
-        let Ok(plan) = DecodePlan::new(&model.into(), HOPPER, &H100) else { continue };
+        let Ok(plan) = DecodePlan::new(&model.into(), Format::Dense, HOPPER, &H100) else { continue };
         let output = model.num_attention_heads * model.head_dim * 2;
         assert!(plan.team_region * 16 >= output, "{}", model.id);
-        let end =
-            HOPPER.ring_bytes() + (plan.second_region + plan.team_region) * 16 + HOPPER.team_bytes(model.head_dim);
+        let end = HOPPER.ring_bytes(Format::Dense, model.head_dim)
+            + (plan.second_region + plan.team_region) * 16
+            + HOPPER.team_bytes(model.head_dim);
         assert!(end <= plan.shared_bytes, "{}", model.id);
     }
 }

@@ -20,10 +20,11 @@ use candle_core::cuda_backend::cudarc::driver::{
 use candle_core::{CudaDevice, DType, Device, Result, Tensor};
 
 use super::attention::{PromptAttention, PromptCache};
-use super::decode_plan::{DecodePlan, Limits};
+use super::decode_plan::{DecodePlan, Limits, Shape};
 use super::geometry::{AttentionShape, DECODE_BLOCK, Rows, allow_shared_bytes, load};
 use super::layout::{Address, DecodeParameters};
-use super::sizes::ELEMENTWISE_THREADS;
+use super::packing::Packing;
+use super::sizes::{ELEMENTWISE_THREADS, Format};
 
 /// Of a block of the element-wise kernels.
 const THREADS: u32 = ELEMENTWISE_THREADS as u32;
@@ -41,17 +42,20 @@ pub struct Gpu {
     begin_decode: CudaFunction,
     stamp: CudaFunction,
     attention: PromptAttention,
+    /// Where weights are packed.
+    packing: Option<Packing>,
     time: Tensor,
 }
 
 impl Gpu {
-    /// Loads the kernels for heads of `head_dim` values.
-    pub fn new(device: &Device, head_dim: usize, plan: &DecodePlan) -> Result<Self> {
+    /// Loads the kernels for a model whose layers' matrices have `format`.
+    pub fn new(device: &Device, shape: &Shape, format: Format, plan: &DecodePlan) -> Result<Self> {
+        let head_dim = shape.head_dim;
         let cuda = device.as_cuda_device()?.clone();
         let stream = cuda.cuda_stream();
         let prefill = load(&stream, include_bytes!(concat!(env!("OUT_DIR"), "/prefill.fatbin")))?;
         let function = |module: &Arc<CudaModule>, name: &str| module.load_function(name).w();
-        let decode = decode_function(&stream, head_dim)?;
+        let decode = decode_function(&stream, head_dim, format)?;
         allow_shared_bytes(&decode, plan.shared_bytes)?;
         Ok(Self {
             blas: cuda.cublas_handle(),
@@ -63,6 +67,7 @@ impl Gpu {
             begin_decode: function(&prefill, "begin_decode")?,
             stamp: function(&prefill, "stamp")?,
             attention: PromptAttention::load(&stream, head_dim)?,
+            packing: Packing::load(&stream, format, shape, device)?,
             time: Tensor::zeros(1, DType::I64, device)?,
             stream,
             device: cuda,
@@ -151,8 +156,24 @@ impl Gpu {
         Ok(())
     }
 
+    /// Of packed weights; `None` where they are dense.
+    pub fn packing(&self) -> Option<&Packing> {
+        self.packing.as_ref()
+    }
+
     /// `out [count, outputs] = x [count, inputs] * weight [outputs, inputs]^T`, added to `out` where `onto` is set.
     pub fn product(&self, weight: &Matrix, x: Address, out: Address, count: usize, onto: bool) -> Result<()> {
+        let Some(packing) = &self.packing else {
+            return self.dense_product(weight, x, Columns { address: out, stride: weight.outputs }, count, onto);
+        };
+        packing.each_block(weight, |first, block| {
+            let out = Columns { address: out.row(1, first), stride: weight.outputs };
+            self.dense_product(block, x, out, count, onto)
+        })
+    }
+
+    /// The same with some of the columns of `out`.
+    fn dense_product(&self, weight: &Matrix, x: Address, out: Columns, count: usize, onto: bool) -> Result<()> {
         use cublas::sys::{cublasComputeType_t, cublasGemmAlgo_t, cublasOperation_t, cudaDataType};
         let (alpha, beta) = (1.0_f32, if onto { 1.0_f32 } else { 0.0 });
         let (outputs, inputs) = (weight.outputs as i32, weight.inputs as i32);
@@ -174,9 +195,9 @@ impl Gpu {
                 cudaDataType::CUDA_R_16BF,
                 inputs,
                 (&raw const beta).cast::<c_void>(),
-                out.pointer(),
+                out.address.pointer(),
                 cudaDataType::CUDA_R_16BF,
-                outputs,
+                out.stride as i32,
                 cublasComputeType_t::CUBLAS_COMPUTE_32F,
                 cublasGemmAlgo_t::CUBLAS_GEMM_DEFAULT,
             )
@@ -258,6 +279,15 @@ pub struct Matrix {
     pub address: Address,
     pub outputs: usize,
     pub inputs: usize,
+    /// Between the rows of a pair: packed ones lie together.
+    pub distance: usize,
+}
+
+/// Neighbouring columns of a matrix with `stride` of them.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    address: Address,
+    stride: usize,
 }
 
 /// Where a layer's vectors and its cache lie.
@@ -282,9 +312,15 @@ fn block_a_row(count: usize) -> LaunchConfig {
     LaunchConfig { grid_dim: (count as u32, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
 }
 
-fn decode_function(stream: &CudaStream, head_dim: usize) -> Result<CudaFunction> {
-    let decode = load(stream, include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin")))?;
-    decode.load_function(&format!("decode_{head_dim}")).w()
+fn decode_function(stream: &CudaStream, head_dim: usize, format: Format) -> Result<CudaFunction> {
+    let (image, name): (&[u8], _) = match format.bits() {
+        None => (include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin")), format!("decode_{head_dim}")),
+        Some(bits) => {
+            let image = include_bytes!(concat!(env!("OUT_DIR"), "/decode_packed.fatbin"));
+            (image, format!("decode_int{bits}_{head_dim}"))
+        }
+    };
+    load(stream, image)?.load_function(&name).w()
 }
 
 fn decode_launch(blocks: usize, shared_bytes: usize) -> LaunchConfig {
@@ -315,7 +351,7 @@ pub fn limits(device: &Device) -> Result<Limits> {
 fn clustered_blocks(stream: &CudaStream, shared_bytes: usize) -> Result<usize> {
     // Half of what a block can have and a little more: no second block has room beside it.
     let shared_bytes = shared_bytes / 2 + 2048;
-    let decode = decode_function(stream, 64)?;
+    let decode = decode_function(stream, 64, Format::Dense)?;
     allow_shared_bytes(&decode, shared_bytes)?;
     let clusters =
         decode.occupancy_max_active_clusters(decode_launch(DECODE_BLOCK.cluster, shared_bytes), stream).w()?;

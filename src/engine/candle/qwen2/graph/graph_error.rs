@@ -13,8 +13,6 @@ pub enum GraphError {
     NoKernels,
     #[error("it computes in bf16, not in {0:?}")]
     Type(DType),
-    #[error("it reads no packed weights yet")]
-    Packed,
     #[error(transparent)]
     Unfit(#[from] Unfit),
     #[error("{}", message(.0))]

@@ -5,83 +5,84 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::decode_plan::Shape;
 use super::gpu::{LayerAddresses, Matrix};
 use super::layout::{Address, DecodeLayer};
+use super::packing::Packing;
+use super::sizes::Format;
+use super::stacked::{Projection, Stacked};
 use crate::engine::candle::qwen2::weights::Weights;
 
-/// One layer: fused weights `[out, in]` and its cache `[kv_heads, positions, head_dim]`.
+/// One layer: its matrices, its vectors and its cache `[kv_heads, positions, head_dim]`.
 pub struct Layer {
     norm1: Tensor,
-    qkv: Tensor,
+    qkv: Stacked,
     bias: Tensor,
-    output: Tensor,
+    output: Stacked,
     norm2: Tensor,
-    gate_up: Tensor,
-    down: Tensor,
+    gate_up: Stacked,
+    down: Stacked,
     keys: Tensor,
     values: Tensor,
 }
 
 impl Layer {
     /// Room for a layer, to be filled by `fill`.
-    pub fn new(shape: &Shape, dtype: DType, capacity: usize, device: &Device) -> Result<Self> {
+    pub fn new(shape: &Shape, format: Format, capacity: usize, device: &Device) -> Result<Self> {
         let (hidden, inner) = (shape.hidden, shape.intermediate);
-        let matrix = |rows: usize, columns: usize| Tensor::zeros((rows, columns), dtype, device);
-        let vector = |values: usize| Tensor::zeros(values, dtype, device);
+        // Pairs of rows are those that the kernel finishes together: rotated, or of the gate and the up projection.
+        let matrix = |rows, columns, distance| Stacked::new(format, rows, columns, distance, device);
+        let vector = |values: usize| Tensor::zeros(values, DType::BF16, device);
         let cache = || Tensor::zeros((shape.kv_heads, capacity, shape.head_dim), DType::BF16, device);
         Ok(Self {
             norm1: vector(hidden)?,
-            qkv: matrix(shape.qkv(), hidden)?,
+            qkv: matrix(shape.qkv(), hidden, shape.head_dim / 2)?,
             bias: vector(shape.qkv())?,
-            output: matrix(hidden, shape.query())?,
+            output: matrix(hidden, shape.query(), 1)?,
             norm2: vector(hidden)?,
-            gate_up: matrix(2 * inner, hidden)?,
-            down: matrix(hidden, inner)?,
+            gate_up: matrix(2 * inner, hidden, inner)?,
+            down: matrix(hidden, inner, 1)?,
             keys: cache()?,
             values: cache()?,
         })
     }
 
-    /// Reads layer `index`.
-    pub fn fill(&self, index: usize, shape: &Shape, weights: &mut Weights) -> Result<()> {
+    /// Reads layer `index`. `packing`: of packed weights.
+    pub fn fill(&self, index: usize, shape: &Shape, packing: Option<&Packing>, weights: &mut Weights) -> Result<()> {
         let attention = [("q_proj", shape.query()), ("k_proj", shape.key()), ("v_proj", shape.key())];
         let gate_up = [("gate_proj", shape.intermediate), ("up_proj", shape.intermediate)];
-        let prefix = format!("model.layers.{index}");
-        fill_stacked(weights, &format!("{prefix}.self_attn"), &attention, "weight", &self.qkv)?;
-        fill_stacked(weights, &format!("{prefix}.self_attn"), &attention, "bias", &self.bias)?;
-        fill_stacked(weights, &format!("{prefix}.mlp"), &gate_up, "weight", &self.gate_up)?;
-        let mut fill = |part: &str, place: &Tensor| weights.fill(&format!("{prefix}.{part}.weight"), place);
-        fill("input_layernorm", &self.norm1)?;
-        fill("self_attn.o_proj", &self.output)?;
-        fill("post_attention_layernorm", &self.norm2)?;
-        fill("mlp.down_proj", &self.down)
+        let layer = format!("model.layers.{index}");
+        let (block, mlp) = (format!("{layer}.self_attn"), format!("{layer}.mlp"));
+        self.qkv.fill(weights, packing, &block, &attention)?;
+        fill_biases(weights, &block, &attention, &self.bias)?;
+        self.gate_up.fill(weights, packing, &mlp, &gate_up)?;
+        weights.fill(&format!("{layer}.input_layernorm.weight"), &self.norm1)?;
+        self.output.fill(weights, packing, &block, &[("o_proj", shape.hidden)])?;
+        weights.fill(&format!("{layer}.post_attention_layernorm.weight"), &self.norm2)?;
+        self.down.fill(weights, packing, &mlp, &[("down_proj", shape.hidden)])
     }
 
     /// For decoding.
     fn addresses(&self) -> Result<DecodeLayer> {
         Ok(DecodeLayer {
             norm1: Address::of(&self.norm1)?,
-            qkv: Address::of(&self.qkv)?,
+            qkv: self.qkv.address()?,
             bias: Address::of(&self.bias)?,
-            output: Address::of(&self.output)?,
+            output: self.output.address()?,
             norm2: Address::of(&self.norm2)?,
-            gate_up: Address::of(&self.gate_up)?,
-            down: Address::of(&self.down)?,
+            gate_up: self.gate_up.address()?,
+            down: self.down.address()?,
             keys: Address::of(&self.keys)?,
             values: Address::of(&self.values)?,
         })
     }
 
     /// For prefill.
-    pub fn view(&self, shape: &Shape) -> Result<LayerView> {
-        let matrix = |tensor: &Tensor, inputs: usize| {
-            Ok::<_, candle_core::Error>(Matrix { address: Address::of(tensor)?, outputs: tensor.dim(0)?, inputs })
-        };
+    pub fn view(&self) -> Result<LayerView> {
         Ok(LayerView {
             norm1: Address::of(&self.norm1)?,
             norm2: Address::of(&self.norm2)?,
-            qkv: matrix(&self.qkv, shape.hidden)?,
-            output: matrix(&self.output, shape.query())?,
-            gate_up: matrix(&self.gate_up, shape.hidden)?,
-            down: matrix(&self.down, shape.intermediate)?,
+            qkv: self.qkv.matrix()?,
+            output: self.output.matrix()?,
+            gate_up: self.gate_up.matrix()?,
+            down: self.down.matrix()?,
             vectors: LayerAddresses {
                 bias: Address::of(&self.bias)?,
                 keys: Address::of(&self.keys)?,
@@ -102,18 +103,12 @@ pub struct LayerView {
     pub vectors: LayerAddresses,
 }
 
-/// Some projections' rows, one below the other.
-fn fill_stacked(
-    weights: &mut Weights,
-    prefix: &str,
-    projections: &[(&str, usize)],
-    kind: &str,
-    place: &Tensor,
-) -> Result<()> {
+/// Some projections' biases, one behind the other.
+fn fill_biases(weights: &mut Weights, block: &str, projections: &[Projection], place: &Tensor) -> Result<()> {
     let mut first = 0;
-    for (name, rows) in projections {
-        weights.fill(&format!("{prefix}.{name}.{kind}"), &place.narrow(0, first, *rows)?)?;
-        first += rows;
+    for (name, values) in projections {
+        weights.fill(&format!("{block}.{name}.bias"), &place.narrow(0, first, *values)?)?;
+        first += values;
     }
     Ok(())
 }

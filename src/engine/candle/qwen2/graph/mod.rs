@@ -25,6 +25,8 @@ mod unfit;
 mod attention;
 #[cfg(feature = "cuda")]
 mod exchange;
+#[cfg(any(feature = "cuda", test))]
+mod fitting;
 #[cfg(feature = "cuda")]
 mod geometry;
 #[cfg(feature = "cuda")]
@@ -32,7 +34,11 @@ mod gpu;
 #[cfg(feature = "cuda")]
 mod layers;
 #[cfg(feature = "cuda")]
+mod packing;
+#[cfg(feature = "cuda")]
 mod sequence;
+#[cfg(feature = "cuda")]
+mod stacked;
 #[cfg(feature = "cuda")]
 mod timing;
 

@@ -1,7 +1,7 @@
 //! The parts of a step: what each must read or compute, and its time from the moments that the kernel writes.
 
 use super::decode_plan::Shape;
-use super::sizes::PHASES;
+use super::sizes::{Format, PHASES};
 
 /// The kinds of work in a prompt's pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,11 +73,12 @@ pub struct DecodeBytes {
 }
 
 impl DecodeBytes {
-    pub fn new(shape: &Shape, context: usize) -> Self {
-        let weights = |rows: usize, columns: usize| (2 * shape.layers * rows * columns) as f64;
+    /// `format`: of the layers' matrices.
+    pub fn new(shape: &Shape, format: Format, context: usize) -> Self {
+        let weights = |rows: usize, columns: usize| (shape.layers * format.bytes(rows, columns)) as f64;
         Self {
             qkv: weights(shape.qkv(), shape.hidden),
-            cache: weights(2 * shape.key(), context),
+            cache: (2 * shape.layers * 2 * shape.key() * context) as f64,
             output: weights(shape.hidden, shape.query()),
             gate_up: weights(2 * shape.intermediate, shape.hidden),
             down: weights(shape.hidden, shape.intermediate),
@@ -134,7 +135,7 @@ mod tests {
     #[test]
     fn the_parts_read_what_a_step_must() {
         let shape = crate::models::find("Qwen2.5-0.5B").unwrap();
-        let bytes = DecodeBytes::new(&Shape::from(shape), 1000);
+        let bytes = DecodeBytes::new(&Shape::from(shape), Format::Dense, 1000);
         let weights = bytes.qkv + bytes.output + bytes.gate_up + bytes.down + bytes.head;
         // Biases and norms are left out.
         let all = shape.decode_weight_bytes(crate::case::Dtype::Bf16) as f64;

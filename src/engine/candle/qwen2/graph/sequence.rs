@@ -7,13 +7,14 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::attention::PromptCache;
 use super::decode_plan::{self, DecodePlan, Limits, Shape};
 use super::exchange::Exchange;
+use super::fitting;
 use super::geometry::{AttentionShape, DECODE_BLOCK, Rows};
 use super::gpu::{self, Gpu, LayerAddresses, RopeTarget, Start};
 use super::graph_error::GraphError;
 use super::layers::{self, Layer};
 use super::layout::{Address, DecodeParameters};
 use super::parts::PrefillPart;
-use crate::case::Quantization;
+use super::sizes::Format;
 use crate::engine::candle::forward::{Forward, Generated, check_tokens};
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::rope::RopeTables;
@@ -44,14 +45,12 @@ fn load_within(
     if weights.dtype() != DType::BF16 {
         return Err(GraphError::Type(weights.dtype()));
     }
-    if config.shape.quantization != Quantization::None {
-        return Err(GraphError::Packed);
-    }
+    let format = fitting::format(config, weights)?;
     let shape = Shape::from(&config.shape);
-    let plan = DecodePlan::new(&shape, DECODE_BLOCK, limits)?;
-    let gpu = Gpu::new(weights.device(), shape.head_dim, &plan).map_err(GraphError::Unloadable)?;
+    let plan = DecodePlan::new(&shape, format, DECODE_BLOCK, limits)?;
+    let gpu = Gpu::new(weights.device(), &shape, format, &plan).map_err(GraphError::Unloadable)?;
     let chunk = chunk.unwrap_or_else(|| decode_plan::default_chunk(&shape)).min(capacity);
-    let graph = Graph::new(config, gpu, plan, capacity, chunk, weights)?;
+    let graph = Graph::new(config, format, gpu, plan, capacity, chunk, weights)?;
     // Before minutes of reading weights, and while another implementation still can have the memory.
     graph.try_launch().map_err(GraphError::Unlaunchable)?;
     graph.fill(weights)?;
@@ -61,6 +60,8 @@ fn load_within(
 /// A loaded model and its one sequence.
 pub struct Graph {
     pub(super) shape: Shape,
+    /// Of the layers' matrices.
+    pub(super) format: Format,
     epsilon: f32,
     /// The embedding is also the output projection.
     tied: bool,
@@ -103,6 +104,7 @@ impl Graph {
     /// Allocates everything, for `weights` to be read later.
     fn new(
         config: &ModelConfig,
+        format: Format,
         gpu: Gpu,
         plan: DecodePlan,
         capacity: usize,
@@ -111,7 +113,7 @@ impl Graph {
     ) -> Result<Self> {
         let (shape, device, dtype) = (Shape::from(&config.shape), weights.device(), weights.dtype());
         let layers =
-            (0..shape.layers).map(|_| Layer::new(&shape, dtype, capacity, device)).collect::<Result<Vec<_>>>()?;
+            (0..shape.layers).map(|_| Layer::new(&shape, format, capacity, device)).collect::<Result<Vec<_>>>()?;
         let tied = config.shape.tie_word_embeddings;
         let vocabulary = || Tensor::zeros((shape.vocabulary, shape.hidden), dtype, device);
         let embedding = vocabulary()?;
@@ -133,6 +135,7 @@ impl Graph {
         };
         Ok(Self {
             shape,
+            format,
             epsilon,
             tied,
             gpu,
@@ -154,7 +157,7 @@ impl Graph {
     fn fill(&self, weights: &mut Weights) -> Result<()> {
         weights.fill("model.embed_tokens.weight", &self.embedding)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            layer.fill(index, &self.shape, weights)?;
+            layer.fill(index, &self.shape, self.gpu.packing(), weights)?;
         }
         weights.fill("model.norm.weight", &self.norm)?;
         if self.tied {
@@ -186,7 +189,7 @@ impl Graph {
         gpu.embed(tokens, rows.count, Address::of(&self.embedding)?, x, hidden)?;
         queued(PrefillPart::Embedding)?;
         for layer in &self.layers {
-            let layer = layer.view(shape)?;
+            let layer = layer.view()?;
             let LayerAddresses { keys, values, .. } = layer.vectors;
             let cache = PromptCache { shape: attention, chunk: self.chunk, query, keys, values, out: attended };
             gpu.norm(x, layer.norm1, epsilon, normed, rows.count, hidden)?;

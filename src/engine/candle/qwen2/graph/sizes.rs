@@ -22,11 +22,66 @@ pub const PHASES: usize = 5;
 /// block reserves and the device's limit leaves out).
 pub const STATIC_BYTES: usize = 1280;
 
+/// How a layer's matrices lie in memory: kernels/decode_dense.cuh and kernels/packed.cuh.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// bf16.
+    Dense,
+    /// Integers of 4 bits with a scale and a zero point for each group.
+    Int4,
+    /// Integers of 8 bits.
+    Int8,
+}
+
+/// Inputs of a packed row that share a scale.
+pub const PACKED_GROUP: usize = 128;
+
+impl Format {
+    /// Inputs that a warp takes at a time of a pair of rows: 16 bytes a lane of each.
+    pub const fn batch_inputs(self) -> usize {
+        match self {
+            Self::Dense => WARP * 8,
+            Self::Int4 => WARP * 32,
+            Self::Int8 => WARP * 16,
+        }
+    }
+
+    /// Shared memory of a batch. Packed ones come with words for both rows of each four lanes.
+    const fn slot_bytes(self) -> usize {
+        match self {
+            Self::Dense => 2 * WARP * 16,
+            Self::Int4 | Self::Int8 => 2 * WARP * 16 + WARP / 4 * 8,
+        }
+    }
+
+    /// Of an integer; `None` for dense weights.
+    pub const fn bits(self) -> Option<usize> {
+        match self {
+            Self::Dense => None,
+            Self::Int4 => Some(4),
+            Self::Int8 => Some(8),
+        }
+    }
+
+    /// Bytes that a matrix takes.
+    pub const fn bytes(self, rows: usize, inputs: usize) -> usize {
+        match self.bits() {
+            None => rows * inputs * 2,
+            Some(bits) => rows / 2 * packed_pair_bytes(inputs, bits),
+        }
+    }
+}
+
+/// Codes of two rows, and a word for each of their groups.
+const fn packed_pair_bytes(inputs: usize, bits: usize) -> usize {
+    (2 * inputs * bits / 8 + 2 * 4 * (inputs / PACKED_GROUP)).next_multiple_of(32)
+}
+
 /// The decode kernel's block: what shared memory has room for and memory's latency asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeBlock {
     pub warps: usize,
-    /// Batches of a warp's ring of weights.
+    /// Batches of a warp's ring of dense weights.
     pub stages: usize,
     /// Blocks that read together what all others found, and share it; 1: each for itself.
     pub cluster: usize,
@@ -51,9 +106,18 @@ impl DecodeBlock {
         self.warps * WARP
     }
 
-    /// Shared memory of all warps' rings: batches of a chunk (16 bytes) a lane of two rows.
-    pub const fn ring_bytes(&self) -> usize {
-        self.warps * self.stages * 2 * WARP * 16
+    /// Shared memory of all warps' rings: batches of 16 bytes a lane of two rows.
+    pub const fn ring_bytes(&self, format: Format, head_dim: usize) -> usize {
+        let stages = match format {
+            Format::Dense => self.stages,
+            Format::Int4 | Format::Int8 => self.packed_stages(head_dim),
+        };
+        self.warps * stages * format.slot_bytes()
+    }
+
+    /// Batches of a warp's ring of packed weights: where heads are large, models and their vectors are too.
+    const fn packed_stages(&self, head_dim: usize) -> usize {
+        if self.stages > 4 && head_dim == 128 { 4 } else { self.stages }
     }
 
     /// Shared memory of attention: tiles of keys and of values, and the queries of a group with the new key and value.
@@ -68,14 +132,15 @@ impl DecodeBlock {
     }
 
     /// As the header calls them, where they don't depend on the heads.
-    pub fn constants(&self) -> [(&'static str, usize); 11] {
+    pub fn constants(&self) -> [(&'static str, usize); 12] {
         [
             ("WARP", WARP),
             ("DECODE_WARPS", self.warps),
             ("DECODE_STAGES", self.stages),
+            ("PACKED_GROUP", PACKED_GROUP),
             ("DECODE_CLUSTER", self.cluster),
             ("DECODE_ATTENTION_WARPS", self.attention_warps),
-            ("DECODE_RING_BYTES", self.ring_bytes()),
+            ("DECODE_RING_BYTES", self.ring_bytes(Format::Dense, 64)),
             ("DECODE_STATIC_BYTES", STATIC_BYTES),
             ("DECODE_GROUP", GROUP),
             ("DECODE_TILE", TILE),
@@ -85,8 +150,10 @@ impl DecodeBlock {
     }
 
     /// And where they do.
-    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 4] {
+    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 6] {
         [
+            ("PACKED_STAGES", self.packed_stages(head_dim)),
+            ("PACKED_RING_BYTES", self.ring_bytes(Format::Int4, head_dim)),
             ("DECODE_SLOTS", slots(head_dim)),
             ("DECODE_ATTENTION_BYTES", self.attention_bytes(head_dim)),
             ("DECODE_TEAM_BYTES", self.team_bytes(head_dim)),

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::sizes::GROUP;
+use super::sizes::{GROUP, PACKED_GROUP};
 
 /// What of the model, or of the GPU, stands in the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,16 @@ pub enum Unfit {
         value: usize,
         of: usize,
     },
+    /// The weights are GGUF's.
+    Blocks,
+    /// Layers are quantized in different ways.
+    Mixed,
+    /// The output projection is quantized.
+    PackedHead,
+    /// Weights are sorted by groups of inputs that don't lie together.
+    Order,
+    /// So many inputs share a scale.
+    GroupOfInputs(usize),
     FewBlocks {
         blocks: usize,
         kv_heads: usize,
@@ -37,6 +47,13 @@ impl Display for Unfit {
                 write!(f, "{heads} query heads share a key/value head; at most {GROUP} are supported")
             }
             Self::NoMultiple { name, value, of } => write!(f, "its {name} ({value}) is not a multiple of {of}"),
+            Self::Blocks => f.write_str("its weights are a GGUF file's, in blocks that its kernels can't read"),
+            Self::Mixed => f.write_str("its layers are quantized in different ways"),
+            Self::PackedHead => f.write_str("its output projection (lm_head) is quantized"),
+            Self::Order => f.write_str("inputs of a group don't lie together (desc_act, g_idx)"),
+            Self::GroupOfInputs(inputs) => {
+                write!(f, "{inputs} inputs share a scale; only multiples of {PACKED_GROUP} are supported")
+            }
             Self::FewBlocks { blocks, kv_heads } => {
                 write!(f, "{blocks} blocks can share its work, too few for its {kv_heads} key/value heads")
             }

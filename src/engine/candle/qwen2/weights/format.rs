@@ -19,6 +19,18 @@ pub trait Format {
     fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
         self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
     }
+
+    /// Is the output projection packed?
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only `graph` asks"))]
+    fn packs_head(&self) -> bool {
+        false
+    }
+
+    /// Are there packed weights whose columns lie in another order than the inputs?
+    #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only `graph` asks"))]
+    fn reorders_inputs(&self) -> bool {
+        false
+    }
 }
 
 /// What dense weights become.

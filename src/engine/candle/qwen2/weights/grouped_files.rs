@@ -103,6 +103,14 @@ impl<L: PackedLayout> Format for GroupedFiles<L> {
             Some(packed) => self.grouped(name, packed, outputs, inputs).map(LinearWeight::Grouped),
         }
     }
+
+    fn packs_head(&self) -> bool {
+        self.packed.contains_key("lm_head")
+    }
+
+    fn reorders_inputs(&self) -> bool {
+        self.packed.values().any(|packed| packed.order.is_some())
+    }
 }
 
 /// Looks at the layers of files that are being opened.

@@ -42,6 +42,10 @@ impl Format for Random {
             _ => self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense),
         }
     }
+
+    fn packs_head(&self) -> bool {
+        self.grouping.is_some_and(|grouping| grouping.packing.head)
+    }
 }
 
 /// Norm weights are 1; everything else is uniform. All values are bf16 numbers, as the published weights are, so that a

@@ -1,0 +1,126 @@
+// A random weight matrix of the harness, dense or packed.
+#pragma once
+
+#include "../host.cuh"
+
+#include <cuda_fp16.h>
+
+#include "../packed.cuh"
+
+namespace packing {
+#include "../packed.cu"
+}
+
+__device__ inline unsigned long long random_bits(size_t i, unsigned seed) {
+    unsigned long long z = (i + 1) * 0x9E3779B97F4A7C15ull + seed * 0xD1B54A32D192ED03ull;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
+    return z ^ (z >> 31);
+}
+
+// From 0 to 1.
+__device__ inline float random_share(size_t i, unsigned seed) {
+    return (random_bits(i, seed) >> 40) * (1.0f / 16777216.0f);
+}
+
+template <typename T, typename Make>
+__global__ void fill(T* out, size_t count, Make make) {
+    for (size_t i = blockIdx.x * static_cast<size_t>(blockDim.x) + threadIdx.x; i < count;
+         i += static_cast<size_t>(gridDim.x) * blockDim.x)
+        out[i] = make(i);
+}
+
+template <typename T, typename Make>
+T* filled_array(size_t count, Make make) {
+    T* p = device_array<T>(count);
+    fill<<<1024, 256>>>(p, count, make);
+    CHECK(cudaGetLastError());
+    return p;
+}
+
+inline bf16* random_array(size_t count, unsigned seed, float low_value, float high_value) {
+    return filled_array<bf16>(count, [=] __device__(size_t i) {
+        return __float2bfloat16_rn(low_value + (high_value - low_value) * random_share(i, seed));
+    });
+}
+
+// What packing begins with: see `pack_rows`.
+struct Grouped {
+    uint8_t* codes = nullptr;
+    float* scales = nullptr;
+    uint8_t* zeros = nullptr;
+
+    void free() {
+        for (void* p : {(void*)codes, (void*)scales, (void*)zeros}) CHECK(cudaFree(p));
+        *this = {};
+    }
+};
+
+// `count` weights of values up to `size`, or somewhat more.
+inline Grouped random_grouped(int bits, size_t count, unsigned seed, float size) {
+    const float middle = 1 << (bits - 1);
+    const size_t groups = count / kGroupInputs;
+    return {filled_array<uint8_t>(count * bits / 8,
+                                  [=] __device__(size_t i) { return uint8_t(random_bits(i, seed) >> 32); }),
+            filled_array<float>(groups,
+                                [=] __device__(size_t i) {
+                                    const float share = 0.7f + 0.6f * random_share(i, seed ^ 0x5555);
+                                    return __half2float(__float2half(size / middle * share));
+                                }),
+            filled_array<uint8_t>(groups, [=] __device__(size_t i) {
+                return uint8_t(middle * (0.8f + 0.4f * random_share(i, seed ^ 0xaaaa)) + 0.5f);
+            })};
+}
+
+// Rows are `distance` apart from their pair's other.
+struct Matrix {
+    int bits, rows, inputs, distance;
+    void* weights;
+    Grouped grouped;  // Where it's packed and was to be kept.
+
+    Matrix(int bits, int rows, int inputs, int distance, unsigned seed, float size, bool keep)
+        : bits(bits), rows(rows), inputs(inputs), distance(distance) {
+        const size_t count = size_t(rows) * inputs;
+        if (bits == 16) {
+            weights = random_array(count, seed, -size, size);
+            return;
+        }
+        grouped = random_grouped(bits, count, seed, size);
+        const size_t bytes = size_t(rows) / 2 * (bits == 4 ? Packed<4>::pair_bytes(inputs / 8) : Packed<8>::pair_bytes(inputs / 8));
+        weights = device_array<char>(bytes);
+        auto pack = bits == 4 ? packing::pack_int4 : packing::pack_int8;
+        pack<<<grid(), packing::kThreads>>>(grouped.codes, grouped.scales, grouped.zeros, (uint4*)weights, inputs,
+                                            kGroupInputs, 0, distance);
+        CHECK(cudaGetLastError());
+        if (!keep) grouped.free();
+    }
+
+    // A thread for each 16 bytes of weights.
+    dim3 grid() const {
+        const int pieces = inputs * bits / 8 / 16;
+        return dim3((pieces + packing::kThreads - 1) / packing::kThreads, rows);
+    }
+
+    // Row-major in bf16, in `scratch` where it isn't yet.
+    const bf16* dense(bf16* scratch, cudaStream_t stream) const {
+        if (bits == 16) return static_cast<const bf16*>(weights);
+        auto unpack = bits == 4 ? packing::unpack_int4 : packing::unpack_int8;
+        unpack<<<grid(), packing::kThreads, 0, stream>>>((const uint4*)weights, (uint4*)scratch, inputs, 0, distance);
+        CHECK(cudaGetLastError());
+        return scratch;
+    }
+
+    // The same from what packing began with, by the formula.
+    const bf16* formula(bf16* scratch) const {
+        if (bits == 16) return static_cast<const bf16*>(weights);
+        const Grouped from = grouped;
+        const int shift = bits;
+        fill<<<1024, 256>>>(scratch, size_t(rows) * inputs, [=] __device__(size_t i) {
+            const int code = shift == 8 ? from.codes[i] : from.codes[i / 2] >> i % 2 * 4 & 0xf;
+            const size_t group = i / kGroupInputs;
+            return __float2bfloat16_rn(from.scales[group] * (code - int(from.zeros[group])));
+        });
+        CHECK(cudaGetLastError());
+        return scratch;
+    }
+};
