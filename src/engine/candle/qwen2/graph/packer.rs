@@ -12,8 +12,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaStream, Launch
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::decode_plan::Shape;
-use super::geometry::load;
-use super::gpu::Matrix;
+use super::geometry::{Matrix, load};
 use super::layout::Address;
 use super::sizes::{ELEMENTWISE_THREADS, Format};
 use crate::engine::candle::qwen2::weights::Grouped;
@@ -22,7 +21,7 @@ use crate::engine::candle::qwen2::weights::Grouped;
 const MOST_BYTES: usize = 256 << 20;
 
 /// Of one format.
-pub struct Packing {
+pub struct Packer {
     bits: usize,
     pack: CudaFunction,
     unpack: CudaFunction,
@@ -31,7 +30,7 @@ pub struct Packing {
     rows: Tensor,
 }
 
-impl Packing {
+impl Packer {
     /// `None` for dense weights.
     pub fn load(stream: &Arc<CudaStream>, format: Format, shape: &Shape, device: &Device) -> Result<Option<Self>> {
         let Some(bits) = format.bits() else { return Ok(None) };
