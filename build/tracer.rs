@@ -1,0 +1,44 @@
+//! Compiles tracer/ into a shared library that the program carries. It has no dependencies, so that it needs no package of
+//! its own, which cargo couldn't put into the program.
+
+#![expect(clippy::disallowed_methods, reason = "cargo tells build scripts in variables, and rustc compiles")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::{env, fs};
+
+use crate::fingerprint;
+
+/// As small as it gets without other crates; unwinding stays, so that a panic of ours ends where it began.
+const OPTIONS: [&str; 8] = [
+    "--edition=2024",
+    "--crate-type=cdylib",
+    "--crate-name=bench_diff_tracer",
+    "--cap-lints=allow",
+    "-Copt-level=2",
+    "-Ccodegen-units=1",
+    "-Cstrip=symbols",
+    "-Cpanic=unwind",
+];
+
+/// Into OUT_DIR, for Linux: nobody else's driver loads such a library. Only where something changed: it takes seconds.
+pub fn emit() {
+    println!("cargo:rerun-if-changed=tracer");
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system != "linux") {
+        return;
+    }
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let sources = fingerprint::of_files(Path::new("tracer")).expect("tracer/ is in the package");
+    let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
+    let (rustc, target) = (variable("RUSTC"), variable("TARGET"));
+    let built_from = format!("{rustc} {target} {sources:x} {OPTIONS:?}");
+    let stamp = out.join("tracer.stamp");
+    if fs::read_to_string(&stamp).is_ok_and(|before| before == built_from) {
+        return;
+    }
+    let mut command = Command::new(rustc);
+    command.args(OPTIONS).args(["--target", &target, "-o"]).arg(out.join("tracer.so")).arg("tracer/lib.rs");
+    let status = command.status().expect("cargo has just called rustc");
+    assert!(status.success(), "rustc failed on tracer/");
+    fs::write(stamp, built_from).expect("OUT_DIR is writable");
+}

@@ -1,0 +1,89 @@
+//! A program that is started with the tracer in it.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use super::trace_file::Saved;
+use crate::child::{Environment, Launch, beside_the_caller};
+use crate::error::{Error, Result};
+use crate::files::{self, Scratch};
+
+/// The tracer, as build.rs compiled it.
+#[cfg(target_os = "linux")]
+const TRACER: Option<&[u8]> = Some(include_bytes!(concat!(env!("OUT_DIR"), "/tracer.so")));
+#[cfg(not(target_os = "linux"))]
+const TRACER: Option<&[u8]> = None;
+
+/// What a program may start; files of more processes aren't looked at.
+const MOST_FILES: usize = 1000;
+
+/// What became of a program, and what was seen of it.
+#[derive(Debug)]
+pub struct Ended {
+    pub how: How,
+    pub saved: Saved,
+    /// Files that aren't what the tracer writes.
+    pub unreadable: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    ByItself(ExitStatus),
+    /// By us: somebody asked to stop.
+    Stopped,
+}
+
+/// Runs it to its end; `show` gets what it writes.
+pub fn run(command: &[OsString], show: &mut dyn FnMut(&str)) -> Result<Ended> {
+    let Some(tracer) = TRACER else { return Err(Error::usage("programs are traced on Linux only")) };
+    let [program, args @ ..] = command else { return Err(Error::usage("there is no program to trace")) };
+    let scratch = Scratch::new().map_err(|error| Error::measurement("no temporary directory").because(error))?;
+    let library = scratch.path().join("tracer.so");
+    files::write(&library, |out| out.write_all(tracer))?;
+    let environment = Environment::measured(None).and_ours("BENCH_DIFF_CUPTI");
+    let program = beside_the_caller(Path::new(program))?;
+    let launch = Launch::of(&program, environment)
+        .with("CUDA_INJECTION64_PATH", library)
+        .with("BENCH_DIFF_TRACE_DIRECTORY", scratch.path())
+        .args(args);
+    let how = match launch.shown(show) {
+        Ok(status) => How::ByItself(status),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => How::Stopped,
+        Err(error) => {
+            return Err(Error::usage(format!("can't run {}", program.display())).because(error));
+        }
+    };
+    let (saved, unreadable) = written(scratch.path()).map_err(|error| Error::reading(scratch.path(), error))?;
+    Ok(Ended { how, saved, unreadable })
+}
+
+/// What the processes left there, in the order of their numbers.
+fn written(directory: &Path) -> io::Result<(Saved, usize)> {
+    let mut paths = Vec::new();
+    for entry in directory.read_dir()? {
+        let entry = entry?;
+        // The program could leave a pipe there, from which nobody could read to the end.
+        if entry.file_type()?.is_file() && entry.path().extension().is_some_and(|kind| kind == "trace") {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    paths.truncate(MOST_FILES);
+    Ok(joined(&paths))
+}
+
+fn joined(paths: &[PathBuf]) -> (Saved, usize) {
+    let (mut all, mut unreadable) = (Saved::none(), 0);
+    for path in paths {
+        match Saved::read(path) {
+            Ok(saved) => all.join(saved),
+            Err(error) => {
+                tracing::debug!("{error:?}");
+                unreadable += 1;
+            }
+        }
+    }
+    (all, unreadable)
+}
