@@ -29,7 +29,7 @@ pub fn emit() {
     }
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let sources = fingerprint::of_files(Path::new("tracer")).expect("tracer/ is in the package");
-    let variable = |name: &str| env::var(name).unwrap_or_else(|_| panic!("cargo sets {name}"));
+    let variable = |name: &str| env::var(name).expect("cargo sets it");
     let (rustc, target) = (variable("RUSTC"), variable("TARGET"));
     let built_from = format!("{rustc} {target} {sources:x} {OPTIONS:?}");
     let stamp = out.join("tracer.stamp");

@@ -19,7 +19,8 @@ const OLDEST: u32 = 18;
 const TOO_NEW: u32 = 140_000;
 const FORCED: u32 = 1;
 
-pub type Request = extern "C" fn(*mut *mut u8, *mut usize, *mut usize);
+/// What CUPTI gives are pointers, which are never null.
+pub type Request = extern "C" fn(&mut *mut u8, &mut usize, &mut usize);
 pub type Complete = extern "C" fn(*mut c_void, u32, *mut u8, usize, usize);
 
 /// A CUPTI that this process has loaded.
@@ -75,8 +76,11 @@ impl Cupti {
         let mut name = std::ptr::null();
         // SAFETY: CUPTI's function; it leaves null, or a string that stays.
         unsafe { (self.functions.name)(result, &raw mut name) };
-        // SAFETY: as above.
-        let name = if name.is_null() { "an error".into() } else { unsafe { CStr::from_ptr(name) }.to_string_lossy() };
+        if name.is_null() {
+            return Err(format!("CUPTI ({}) refused to trace: error {result}", self.library));
+        }
+        // SAFETY: it isn't null.
+        let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
         Err(format!("CUPTI ({}) refused to trace: {name}", self.library))
     }
 
@@ -140,6 +144,7 @@ fn version(library: &Library) -> Result<u32, String> {
 }
 
 impl Functions {
+    #[expect(clippy::multiple_unsafe_ops_per_block, reason = "all are functions of the types in CUPTI's headers")]
     fn of(library: &Library) -> Option<Self> {
         // SAFETY: CUPTI's functions are of these types.
         unsafe {
@@ -158,17 +163,12 @@ impl Functions {
 }
 
 /// CUPTI asks for a buffer, and for how many records: 0 is as many as fit.
-pub extern "C" fn request(buffer: *mut *mut u8, size: *mut usize, records: *mut usize) {
+pub extern "C" fn request(buffer: &mut *mut u8, size: &mut usize, records: &mut usize) {
     // SAFETY: the size isn't 0.
-    let memory = unsafe { alloc(BUFFER) };
+    *buffer = unsafe { alloc(BUFFER) };
     // Where there is no memory, CUPTI drops records and says so.
-    let length = if memory.is_null() { 0 } else { BUFFER.size() };
-    // SAFETY: CUPTI gives three places to write to.
-    unsafe {
-        buffer.write(memory);
-        size.write(length);
-        records.write(0);
-    }
+    *size = if buffer.is_null() { 0 } else { BUFFER.size() };
+    *records = 0;
 }
 
 /// Gives back what [`request`] made.

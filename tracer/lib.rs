@@ -8,6 +8,7 @@
 #![expect(unsafe_code, reason = "CUPTI and the loader are C, and so is who calls us")]
 
 mod busy;
+mod control;
 mod cupti;
 mod libcupti;
 mod phases;
@@ -25,6 +26,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use std::{env, process, thread};
 
+use control::Order;
 use cupti::Cupti;
 use tally::Tally;
 use trace_json::Process;
@@ -61,10 +63,7 @@ pub unsafe extern "C" fn bench_diff_trace_phase(name: *const c_char) {
     let Some(tracer) = tracer().filter(|_| !name.is_null()) else { return };
     // SAFETY: the caller's promise.
     let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
-    let _ = catch_unwind(AssertUnwindSafe(|| {
-        let now = tracer.cupti.now();
-        tracer.tally().phases.begin(&name, now);
-    }));
+    let _ = catch_unwind(|| tracer.begin(&name));
 }
 
 fn start() {
@@ -94,6 +93,9 @@ fn listen() {
     // What is there from now on says that we were here, however the program ends.
     tracer.write();
     cupti::at_exit(end);
+    control::listen(&lock(&tracer.file).socket(), |order| {
+        let _ = catch_unwind(|| tracer.obey(order));
+    });
     let _ = thread::Builder::new().name("bench-diff-trace".to_owned()).spawn(|| tracer.keep_writing());
 }
 
@@ -105,6 +107,21 @@ fn tracer() -> Option<&'static Tracer> {
 impl Tracer {
     fn tally(&self) -> MutexGuard<'_, Tally> {
         lock(&self.tally)
+    }
+
+    fn begin(&self, phase: &str) {
+        let now = self.cupti.now();
+        self.tally().phases.begin(phase, now);
+    }
+
+    fn obey(&self, order: Order) {
+        match order {
+            Order::Phase(name) => self.begin(name),
+            Order::Write => {
+                self.cupti.flush();
+                self.write();
+            }
+        }
     }
 
     fn keep_writing(&self) {
@@ -149,6 +166,7 @@ extern "C" fn end() {
         tracer.cupti.flush_all();
         tracer.ended.store(true, Ordering::SeqCst);
         tracer.write();
+        lock(&tracer.file).remove_socket();
     });
 }
 

@@ -79,7 +79,7 @@ mod tests {
     fn there_are_never_too_many() {
         let mut phases = Phases::default();
         for number in 0..300_000_u64 {
-            phases.begin(&format!("{:0200}", number), number);
+            phases.begin(&format!("{number:0200}"), number);
             phases.begin(&number.to_string(), number);
         }
         assert_eq!((phases.names.len(), phases.changes.len()), (MOST_PHASES, phases.changes.len().min(MOST_CHANGES)));

@@ -142,8 +142,11 @@ impl<'a> Raw<'a> {
 
     fn name(self) -> &'a [u8] {
         let name = self.read_at::<*const c_char>(104);
-        // SAFETY: where it isn't null it is a string of C, which CUPTI keeps as long as the record.
-        if name.is_null() { b"" } else { unsafe { CStr::from_ptr(name) }.to_bytes() }
+        if name.is_null() {
+            return b"";
+        }
+        // SAFETY: a string of C, which CUPTI keeps as long as the record.
+        unsafe { CStr::from_ptr(name) }.to_bytes()
     }
 
     fn time(self, at: usize) -> Time {
@@ -163,7 +166,8 @@ impl<'a> Raw<'a> {
     }
 
     fn read_at<T: Copy>(self, at: usize) -> T {
+        let place = self.start.wrapping_add(at).cast::<T>();
         // SAFETY: each place lies within the record of the kind that is read, and any bytes are such a number.
-        unsafe { self.start.add(at).cast::<T>().read_unaligned() }
+        unsafe { place.read_unaligned() }
     }
 }

@@ -107,7 +107,7 @@ fn what(row: &Row) -> Line {
         What::AsBefore => "as before",
     };
     let pair = if row.renamed.is_some() { "perhaps renamed, " } else { "" };
-    line![pair, words]
+    line![pair, unbroken(words)]
 }
 
 /// `12 → 14`, or one number where it is the same.

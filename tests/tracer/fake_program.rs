@@ -2,6 +2,7 @@
 //! arguments say, one after the other.
 
 use std::ffi::{CString, c_char, c_int, c_void};
+use std::io::{Read, Write};
 use std::time::Duration;
 
 unsafe extern "C" {
@@ -84,6 +85,18 @@ fn wait_for(text: &str) {
     }
 }
 
+/// Asks the tracer, as another process could.
+fn ask(order: &str) {
+    let folder = std::env::var("BENCH_DIFF_TRACE_DIRECTORY").unwrap();
+    let mut paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let socket = paths.find(|path| path.extension().is_some_and(|kind| kind == "socket")).unwrap();
+    let mut client = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    client.write_all(format!("{order}\n").as_bytes()).unwrap();
+    let mut answer = [0; 3];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"ok\n");
+}
+
 fn main() {
     let injected = load("CUDA_INJECTION64_PATH");
     if let Some(injected) = injected {
@@ -98,6 +111,7 @@ fn main() {
             ("fail", ..) => std::process::exit(7),
             ("_exit", ..) => unsafe { _exit(0) },
             ("wait", ..) => wait_for(words[1]),
+            ("ask", ..) => ask(&words[1..].join(" ")),
             ("fork", ..) => unsafe {
                 let child = fork();
                 if child == 0 {

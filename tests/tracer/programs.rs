@@ -22,7 +22,8 @@ fn a_program_is_traced_and_its_output_shown() {
     let doing = [&["say hello"], WORK.as_slice()].concat();
     let ran = traced(&doing);
     assert_eq!((ran.code, ran.err.as_str()), (0, "hello\n"));
-    insta::assert_snapshot!("traced_program", ran.out);
+    let pid = ran.out.split("process ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    insta::assert_snapshot!("traced_program", ran.out.replace(pid, "PID"));
 }
 
 #[test]
@@ -41,27 +42,40 @@ fn json_has_every_number() {
 }
 
 #[test]
-fn phases_that_a_program_tells_are_apart() {
-    let doing = [
-        "kernel load 0 10 20 1 32 0 1",
-        "time 100",
-        "phase decode",
-        "kernel gemv 0 110 120 1 32 0 2",
-        "kernel gemv 0 130 140 1 32 0 3",
-        "time 200",
-        "phase",
-        "kernel after 0 210 220 1 32 0 4",
-    ];
-    let doing = doing.map(|word| if word == "phase" { "phase rest" } else { word });
+fn phases_are_apart_whoever_tells_them() {
+    for tells in ["phase", "ask phase"] {
+        let phases = ["decode", "rest"].map(|name| format!("{tells} {name}"));
+        let doing = [
+            "kernel load 0 10 20 1 32 0 1",
+            "time 100",
+            &phases[0],
+            "kernel gemv 0 110 120 1 32 0 2",
+            "kernel gemv 0 130 140 1 32 0 3",
+            "time 200",
+            &phases[1],
+            "kernel after 0 210 220 1 32 0 4",
+        ];
+        check_phases(&doing);
+    }
+}
+
+fn check_phases(doing: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let (file, program) = (folder.path().join("a.trace"), fakes().program.to_str().unwrap());
     let file = file.to_str().unwrap();
-    let ran = trace(&[&["--output", file, "--", program], doing.as_slice()].concat());
+    let ran = trace(&[&["--output", file, "--", program], doing].concat());
     assert!(ran.code == 0 && ran.out.contains("4 kernel launches") && ran.out.contains("decode"), "{}", ran.out);
     let decode = trace(&["--phase", "decode", file]);
     assert!(decode.out.contains("2 kernel launches in 1 shape,") && !decode.out.contains("after"), "{}", decode.out);
     let unknown = trace(&["--phase", "prefill", file]);
     assert!(unknown.code == 2 && unknown.err.contains("`decode`"), "{}", unknown.err);
+}
+
+/// Who asked can read the file at once.
+#[test]
+fn what_is_there_is_written_when_somebody_asks() {
+    let ran = traced(&["kernel gemv 0 10 20 1 32 0 1", "ask write", "_exit"]);
+    assert!(ran.code == 0 && ran.out.contains("1 kernel launches"), "{}{}", ran.out, ran.err);
 }
 
 #[test]
