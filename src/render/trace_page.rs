@@ -41,8 +41,12 @@ fn time(numbers: &Numbers) -> Line {
     let share = percent(numbers.no_kernel_ms / numbers.span_ms.max(f64::MIN_POSITIVE));
     let gaps = counted(usize::try_from(numbers.gaps).unwrap_or(usize::MAX), "gap");
     let gaps = line!["in ", gaps, ", the longest ", ms(numbers.longest_gap_ms), " ms"];
+    let begin = match numbers.devices {
+        0 | 1 => Line::from("From the first kernel to the last "),
+        several => line!["Summed over ", count(several), " GPUs or processes, from the first kernel to the last "],
+    };
     line![
-        "From the first kernel to the last ",
+        begin,
         ms(numbers.span_ms),
         " ms; in ",
         ms(numbers.no_kernel_ms),

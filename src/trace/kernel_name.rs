@@ -18,7 +18,14 @@ pub fn readable(mangled: &str) -> String {
     let name = name.split(" [clone ").next().unwrap_or_default();
     let name = demangled(name).unwrap_or_else(|| name.to_owned());
     let name = name.strip_prefix("void ").unwrap_or(&name);
-    without_parameters(name).trim().to_owned()
+    without_build(without_parameters(name).trim())
+}
+
+/// nvcc puts what is local to a file into a namespace that is named after the file's content: another build, another name.
+fn without_build(name: &str) -> String {
+    let mut parts = name.split("_INTERNAL_");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once("::").map_or(part, |(_, rest)| rest))
 }
 
 fn demangled(name: &str) -> Option<String> {
@@ -80,7 +87,8 @@ mod tests {
                 "_ZN2at6native13reduce_kernelILi512ELi1ENS0_8ReduceOpIfEEEEvT1_",
                 "at::native::reduce_kernel<512, 1, at::native::ReduceOp<float> >",
             ),
-            ("_ZN53_GLOBAL__N__2f3bb9a4_10_softmax_cu_9f978f637softmaxEPf", "(anonymous namespace)::softmax"),
+            ("_ZN43_GLOBAL__N__2f3bb9a4_10_softmax_cu_9f978f637softmaxEPf", "(anonymous namespace)::softmax"),
+            ("_ZN32_INTERNAL_8d7ba95a_4_k_cu_3f1c2b4scanEPf", "scan"),
             ("decode_step", "decode_step"),
             ("a", "a"),
             ("void ns::run<float>(float*, int (*)(int))", "ns::run<float>"),

@@ -1,6 +1,6 @@
 //! A phase of a program, or all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Sum;
 
@@ -15,6 +15,8 @@ pub struct Part {
     pub allocations: BTreeMap<u32, Sum>,
     pub releases: BTreeMap<u32, Sum>,
     pub graph_launches: u64,
+    /// Processes and the devices on which they ran kernels.
+    pub devices: BTreeSet<(u32, u32)>,
     /// Stretches of time in which kernels ran, and those between them in which none did.
     pub busy: Sum,
     pub gaps: Sum,
@@ -86,6 +88,7 @@ impl Part {
         add_all(&mut self.synchronizations, &other.synchronizations);
         add_all(&mut self.allocations, &other.allocations);
         add_all(&mut self.releases, &other.releases);
+        self.devices.extend(&other.devices);
         self.sets.add(&other.sets);
         self.busy.add(&other.busy);
         self.gaps.add(&other.gaps);
@@ -102,7 +105,7 @@ impl Part {
         self.kernels.values().map(|kernel| kernel.sum.total_ms()).sum()
     }
 
-    /// From the first kernel to the last, without the time between windows of a phase.
+    /// From the first kernel to the last, without the time between windows of a phase; of each device and process.
     pub fn span_ms(&self) -> f64 {
         self.busy.total_ms() + self.gaps.total_ms()
     }

@@ -81,7 +81,7 @@ impl Saved {
         for process in &self.0.processes {
             trace.processes.push(seen(process));
             let names: Vec<String> = process.names.iter().map(|name| short(&readable(name), NAME)).collect();
-            process.phases.iter().for_each(|phase| add_phase(&mut trace, phase, &names));
+            process.phases.iter().for_each(|phase| add_phase(&mut trace, phase, process.pid, &names));
         }
         trace
     }
@@ -93,15 +93,15 @@ fn seen(process: &v1::Process) -> Process {
     Process { pid: *pid, program: short(program, NAME), problem, ended: *ended, dropped: *dropped }
 }
 
-fn add_phase(trace: &mut Trace, phase: &v1::Phase, names: &[String]) {
-    let (name, part) = (short(&phase.name, NAME), part(phase, names));
+fn add_phase(trace: &mut Trace, phase: &v1::Phase, pid: u32, names: &[String]) {
+    let (name, part) = (short(&phase.name, NAME), part(phase, pid, names));
     match trace.phases.iter_mut().find(|(known, _)| *known == name) {
         Some((_, known)) => *known = std::mem::take(known).and(&part),
         None => trace.phases.push((name, part)),
     }
 }
 
-fn part(phase: &v1::Phase, names: &[String]) -> Part {
+fn part(phase: &v1::Phase, pid: u32, names: &[String]) -> Part {
     let mut part = Part { graph_launches: phase.graph_launches, ..Part::default() };
     for kernel in &phase.kernels {
         let v1::Kernel { name, grid, block, registers, shared_bytes, ref sum, .. } = *kernel;
@@ -120,6 +120,7 @@ fn part(phase: &v1::Phase, names: &[String]) -> Part {
     }
     phase.sets.iter().for_each(|of| part.sets.add(&Sum::from(&of.sum)));
     for device in &phase.devices {
+        part.devices.insert((pid, device.device));
         part.busy.add(&Sum::from(&device.busy));
         device.gaps.iter().for_each(|gaps| part.gaps.add(&Sum::from(gaps)));
     }

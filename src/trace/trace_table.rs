@@ -16,6 +16,8 @@ pub struct Numbers {
     /// Of all kernels: launches, and milliseconds; those that run at the same time count each.
     pub launches: u64,
     pub kernel_ms: f64,
+    /// Devices of processes; the times below are sums over them.
+    pub devices: usize,
     /// From the first kernel to the last, how long any ran, and how long none.
     pub span_ms: f64,
     pub busy_ms: f64,
@@ -76,6 +78,7 @@ impl Numbers {
             beside: beside(part),
             launches: part.launches(),
             kernel_ms,
+            devices: part.devices.len(),
             span_ms: part.span_ms(),
             busy_ms: part.busy.total_ms(),
             no_kernel_ms: part.gaps.total_ms(),
