@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "cargo tells build scripts in variables, and rustc compiles")]
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -21,12 +22,15 @@ const OPTIONS: [&str; 8] = [
     "-Cpanic=unwind",
 ];
 
-/// Into OUT_DIR, for Linux: nobody else's driver loads such a library. Only where something changed: it takes seconds.
+/// Into OUT_DIR, where CUDA's driver runs: on Linux with GNU's C library. Only where something changed: it takes seconds.
 pub fn emit() {
     println!("cargo:rerun-if-changed=tracer");
-    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system != "linux") {
+    println!("cargo:rustc-check-cfg=cfg(has_tracer)");
+    let is = |variable: &str, value: &str| env::var(variable).is_ok_and(|found| found == value);
+    if !is("CARGO_CFG_TARGET_OS", "linux") || !is("CARGO_CFG_TARGET_ENV", "gnu") {
         return;
     }
+    println!("cargo:rustc-cfg=has_tracer");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let sources = fingerprint::of_files(Path::new("tracer")).expect("tracer/ is in the package");
     let variable = |name: &str| env::var(name).expect("cargo sets it");
@@ -37,6 +41,9 @@ pub fn emit() {
         return;
     }
     let mut command = Command::new(rustc);
+    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+        command.arg("-C").arg([OsStr::new("linker="), &linker].into_iter().collect::<OsString>());
+    }
     command.args(OPTIONS).args(["--target", &target, "-o"]).arg(out.join("tracer.so")).arg("tracer/lib.rs");
     let status = command.status().expect("cargo has just called rustc");
     assert!(status.success(), "rustc failed on tracer/");

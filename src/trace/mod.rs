@@ -13,6 +13,7 @@ pub mod traced_program;
 pub use kernel_name::readable;
 pub use part::{Kernel, Part, Shape};
 pub use sum::Sum;
+pub use trace_v1::File;
 
 /// What was seen of one or more processes.
 #[derive(Debug, Clone, Default, PartialEq)]

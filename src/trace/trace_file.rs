@@ -137,3 +137,23 @@ impl From<&v1::Sum> for Sum {
 fn short(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_tracer_writes_is_kept_whole() {
+        for entry in std::fs::read_dir("tests/fixtures/traces").unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|kind| kind != "trace") {
+                continue;
+            }
+            let mut kept = Vec::new();
+            Saved::read(&path).unwrap().write(&mut kept).unwrap();
+            let [before, after] = [std::fs::read(&path).unwrap(), kept]
+                .map(|text| serde_json::from_slice::<serde_json::Value>(&text).unwrap());
+            assert!(before == after, "{}", path.display());
+        }
+    }
+}

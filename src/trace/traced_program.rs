@@ -11,9 +11,9 @@ use crate::error::{Error, Result};
 use crate::files::{self, Scratch};
 
 /// The tracer, as build.rs compiled it.
-#[cfg(target_os = "linux")]
+#[cfg(has_tracer)]
 const TRACER: Option<&[u8]> = Some(include_bytes!(concat!(env!("OUT_DIR"), "/tracer.so")));
-#[cfg(not(target_os = "linux"))]
+#[cfg(not(has_tracer))]
 const TRACER: Option<&[u8]> = None;
 
 /// What a program may start; files of more processes aren't looked at.
@@ -37,7 +37,11 @@ pub enum How {
 
 /// Runs it to its end; `show` gets what it writes.
 pub fn run(command: &[OsString], show: &mut dyn FnMut(&str)) -> Result<Ended> {
-    let Some(tracer) = TRACER else { return Err(Error::usage("programs are traced on Linux only")) };
+    let Some(tracer) = TRACER else {
+        return Err(Error::usage(
+            "this build traces nothing: the tracer is for Linux with the GNU C library, where CUDA runs",
+        ));
+    };
     let [program, args @ ..] = command else { return Err(Error::usage("there is no program to trace")) };
     let scratch = Scratch::new().map_err(|error| Error::measurement("no temporary directory").because(error))?;
     let library = scratch.path().join("tracer.so");
