@@ -5,8 +5,9 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
-use std::thread;
 use std::time::Duration;
+
+use super::background;
 
 /// Who says nothing for longer has to come again: others wait.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,7 +25,7 @@ pub enum Order<'a> {
 pub fn listen(path: &Path, obey: impl Fn(Order) + Send + 'static) {
     let Ok(listener) = UnixListener::bind(path) else { return };
     let serve = move || listener.incoming().flatten().for_each(|client| drop(take_orders(client, &obey)));
-    let _ = thread::Builder::new().name("bench-diff-ask".to_owned()).spawn(serve);
+    background::spawn("bench-diff-ask", serve);
 }
 
 fn take_orders(mut client: UnixStream, obey: impl Fn(Order)) -> std::io::Result<()> {

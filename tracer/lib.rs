@@ -7,6 +7,7 @@
 
 #![expect(unsafe_code, reason = "CUPTI and the loader are C, and so is who calls us")]
 
+mod background;
 mod busy;
 mod control;
 mod cupti;
@@ -23,7 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{env, process, thread};
 
 use control::Order;
@@ -96,7 +97,7 @@ fn listen() {
     control::listen(&lock(&tracer.file).socket(), |order| {
         let _ = catch_unwind(|| tracer.obey(order));
     });
-    let _ = thread::Builder::new().name("bench-diff-trace".to_owned()).spawn(|| tracer.keep_writing());
+    background::spawn("bench-diff-trace", || tracer.keep_writing());
 }
 
 /// The tracer of this process, and not of one that this was forked from.
@@ -125,15 +126,19 @@ impl Tracer {
     }
 
     fn keep_writing(&self) {
+        let mut pause = PERIOD;
         loop {
-            thread::sleep(PERIOD);
+            thread::sleep(pause);
             if self.ended.load(Ordering::SeqCst) {
                 return;
             }
+            let begin = Instant::now();
             self.cupti.flush();
             if self.tally().take_news() {
                 self.write();
             }
+            // A very large trace is written less often: at most a tenth of a processor is ours.
+            pause = PERIOD.max(begin.elapsed() * 9);
         }
     }
 

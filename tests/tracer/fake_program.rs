@@ -3,6 +3,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 unsafe extern "C" {
@@ -11,6 +12,10 @@ unsafe extern "C" {
     fn fork() -> c_int;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn _exit(code: c_int) -> !;
+    fn signal(number: c_int, action: usize) -> usize;
+    fn kill(pid: c_int, number: c_int) -> c_int;
+    fn sigwait(set: *const [u64; 16], got: *mut c_int) -> c_int;
+    fn pthread_sigmask(how: c_int, new: *const [u64; 16], old: *mut [u64; 16]) -> c_int;
 }
 
 fn load(variable: &str) -> Option<*mut c_void> {
@@ -87,14 +92,41 @@ fn wait_for(text: &str) {
 
 /// Asks the tracer, as another process could.
 fn ask(order: &str) {
-    let folder = std::env::var("BENCH_DIFF_TRACE_DIRECTORY").unwrap();
-    let mut paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let socket = paths.find(|path| path.extension().is_some_and(|kind| kind == "socket")).unwrap();
-    let mut client = std::os::unix::net::UnixStream::connect(socket).unwrap();
+    let mut client = socket();
     client.write_all(format!("{order}\n").as_bytes()).unwrap();
     let mut answer = [0; 3];
     client.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"ok\n");
+}
+
+/// Doesn't wait for the answers, in a program that a broken pipe ends, as it ends most programs.
+fn ask_and_leave() {
+    unsafe { signal(13, 0) };
+    for _ in 0..20 {
+        drop(socket().write_all(&b"write\n".repeat(50)));
+    }
+}
+
+/// As servers do: blocked in every thread that they know of, and waited for in one.
+fn wait_for_a_signal() {
+    const USER: c_int = 10;
+    let (set, mut got) = ([1_u64 << (USER - 1); 16], 0);
+    unsafe {
+        signal(USER, 0);
+        pthread_sigmask(0, &set, std::ptr::null_mut());
+        kill(std::process::id() as c_int, USER);
+        // Any other thread that takes it has done so by then.
+        std::thread::sleep(Duration::from_millis(200));
+        sigwait(&set, &mut got);
+    }
+    assert_eq!(got, USER);
+}
+
+fn socket() -> UnixStream {
+    let folder = std::env::var("BENCH_DIFF_TRACE_DIRECTORY").unwrap();
+    let mut paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let socket = paths.find(|path| path.extension().is_some_and(|kind| kind == "socket")).unwrap();
+    UnixStream::connect(socket).unwrap()
 }
 
 fn main() {
@@ -112,6 +144,9 @@ fn main() {
             ("_exit", ..) => unsafe { _exit(0) },
             ("wait", ..) => wait_for(words[1]),
             ("ask", ..) => ask(&words[1..].join(" ")),
+            ("leave", ..) => ask_and_leave(),
+            ("signal", ..) => wait_for_a_signal(),
+            ("sleep", ..) => std::thread::sleep(Duration::from_secs(600)),
             ("fork", ..) => unsafe {
                 let child = fork();
                 if child == 0 {

@@ -44,17 +44,19 @@ struct Fakes {
 fn fakes() -> &'static Fakes {
     static FAKES: OnceLock<Fakes> = OnceLock::new();
     FAKES.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("tracer-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let fakes = Fakes { program: folder.join("fake_program"), cupti: folder.join("libcupti.so.fake") };
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let fakes = Fakes { program: folder.join("fake_program"), cupti: folder.join("libfake_cupti.so") };
         compile("fake_program", "bin", &fakes.program);
         compile("fake_cupti", "cdylib", &fakes.cupti);
         fakes
     })
 }
 
+/// Another run of these tests may be doing the same.
 fn compile(source: &str, kind: &str, to: &Path) {
+    let new = to.with_extension(std::process::id().to_string());
     let mut rustc = Command::new("rustc");
-    rustc.args(["--edition=2024", "--cap-lints=allow", "--crate-name", source, "--crate-type", kind, "-o"]).arg(to);
+    rustc.args(["--edition=2024", "--cap-lints=allow", "--crate-name", source, "--crate-type", kind, "-o"]).arg(&new);
     assert!(rustc.arg(format!("tests/tracer/{source}.rs")).status().unwrap().success(), "{source} doesn't compile");
+    std::fs::rename(new, to).unwrap();
 }

@@ -1,5 +1,8 @@
 //! Programs that are traced while they run.
 
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
 use crate::{fakes, trace, traced};
 
 /// Two kernels, one of them in a graph, and one of everything else.
@@ -84,6 +87,39 @@ fn a_program_that_leaves_by_exit_loses_nothing_that_was_fetched() {
     assert!(ran.code == 0 && ran.out.contains("gemv") && ran.out.contains("may be missing"), "{}{}", ran.out, ran.err);
 }
 
+/// Whoever asked has gone before the answer: that must not end a program that a broken pipe ends.
+#[test]
+fn an_asker_that_leaves_harms_nobody() {
+    let ran = traced(&["kernel gemv 0 10 20 1 32 0 1", "leave", "ask write", "say unharmed"]);
+    assert!(ran.code == 0 && ran.err == "unharmed\n" && ran.out.contains("gemv"), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn a_signal_that_the_program_waits_for_reaches_it() {
+    let ran = traced(&["kernel gemv 0 10 20 1 32 0 1", "signal", "say unharmed"]);
+    assert!(ran.code == 0 && ran.err == "unharmed\n" && ran.out.contains("gemv"), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn ctrl_c_ends_the_program_and_shows_what_was_seen() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+    command.args(["trace", "--"]).arg(&fakes().program).args([
+        "kernel gemv 0 10 20 1 32 0 1",
+        "wait gemv",
+        "say ready",
+        "sleep",
+    ]);
+    command.env("BENCH_DIFF_CUPTI", &fakes().cupti).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let out = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.code() == Some(130) && out.contains("gemv") && out.contains("may be missing"), "{out}");
+}
+
 #[test]
 fn what_threads_do_adds_up() {
     let ran = traced(&["threads"]);
@@ -138,7 +174,7 @@ fn a_program_without_cuda_is_said_to_be_one() {
 
 #[test]
 fn the_program_gets_no_secret_of_ours() {
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
     let command =
         command.args(["trace", "--", "env"]).env("GITHUB_TOKEN", "ghs_verysecret").env("HF_TOKEN", "hf_verysecret");
     let output = command.output().unwrap();
