@@ -55,8 +55,9 @@ impl Phases {
         Window { phase: self.changes[number].1, number }
     }
 
-    pub fn name(&self, phase: usize) -> &str {
-        self.names.get(phase).map_or("", String::as_str)
+    /// By their numbers.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 }
 
@@ -70,7 +71,7 @@ mod tests {
         phases.begin("load", 10);
         phases.begin("decode", 20);
         phases.begin("load", 30);
-        let names = [0, 9, 10, 19, 20, 29, 30, 99].map(|time| phases.name(phases.at(time).phase).to_owned());
+        let names = [0, 9, 10, 19, 20, 29, 30, 99].map(|time| phases.names()[phases.at(time).phase].as_str());
         assert_eq!(names, ["", "", "load", "load", "decode", "decode", "load", "load"]);
         assert_ne!(phases.at(10), phases.at(30), "two windows of one phase");
     }

@@ -39,8 +39,7 @@ impl<'a> Process<'a> {
             tally.settle();
             fields.push(format!("\"dropped\":{}", tally.dropped));
             fields.push(names(tally));
-            let phases = tally.parts.iter().map(|(phase, part)| self::phase(tally.phases.name(*phase), part));
-            fields.push(format!("\"phases\":[{}]", phases.collect::<Vec<_>>().join(",\n")));
+            fields.push(format!("\"phases\":[{}]", phases(tally).join(",\n")));
         }
         format!("{{\"schema\":\"bench-diff trace 1\",\"processes\":[{{{}}}]}}\n", fields.join(","))
     }
@@ -56,6 +55,14 @@ fn program() -> String {
 fn names(tally: &Tally) -> String {
     let names = tally.names().into_values().map(quoted);
     format!("\"names\":[{}]", std::iter::once(quoted(b"")).chain(names).collect::<Vec<_>>().join(",\n"))
+}
+
+/// All that were told, also those in which nothing happened.
+fn phases(tally: &Tally) -> Vec<String> {
+    let nothing = Part::default();
+    let all = tally.phases.names().iter().enumerate();
+    let said = all.filter(|(number, name)| !name.is_empty() || tally.parts.contains_key(number));
+    said.map(|(number, name)| phase(name, tally.parts.get(&number).unwrap_or(&nothing))).collect()
 }
 
 fn phase(name: &str, part: &Part) -> String {

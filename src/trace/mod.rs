@@ -2,6 +2,7 @@
 //! ([`traced_program`]), or from a saved file ([`trace_file`]). Two of them are compared in [`trace_diff`].
 
 mod kernel_name;
+pub mod own_phase;
 mod part;
 mod sum;
 pub mod trace_diff;

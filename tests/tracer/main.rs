@@ -39,15 +39,21 @@ fn traced(doing: &[&str]) -> Ran {
 struct Fakes {
     program: PathBuf,
     cupti: PathBuf,
+    driver: PathBuf,
 }
 
 fn fakes() -> &'static Fakes {
     static FAKES: OnceLock<Fakes> = OnceLock::new();
     FAKES.get_or_init(|| {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let fakes = Fakes { program: folder.join("fake_program"), cupti: folder.join("libfake_cupti.so") };
+        let fakes = Fakes {
+            program: folder.join("fake_program"),
+            cupti: folder.join("libfake_cupti.so"),
+            driver: folder.join("libfake_driver.so"),
+        };
         compile("fake_program", "bin", &fakes.program);
         compile("fake_cupti", "cdylib", &fakes.cupti);
+        compile("fake_driver", "cdylib", &fakes.driver);
         fakes
     })
 }

@@ -74,6 +74,16 @@ fn check_phases(doing: &[&str]) {
     assert!(unknown.code == 2 && unknown.err.contains("`decode`"), "{}", unknown.err);
 }
 
+#[test]
+fn generate_tells_its_phases() {
+    let driver = format!("LD_PRELOAD={}", fakes().driver.display());
+    let generate =
+        [env!("CARGO_BIN_EXE_bench-diff"), "generate", "tests/models/qwen2.5-tiny", "--weights", "generated"];
+    let how = ["--prompt-ids", "1,2,3", "--generated-length", "4", "--device", "cpu"];
+    let ran = trace(&[&["--", "env", &driver], generate.as_slice(), &how].concat());
+    assert!(ran.code == 0 && ran.out.contains("prefill, decode and end"), "{}{}", ran.out, ran.err);
+}
+
 /// Who asked can read the file at once.
 #[test]
 fn what_is_there_is_written_when_somebody_asks() {
