@@ -1,7 +1,7 @@
-// Holds what records.rs reads against CUPTI's headers, of which nothing is needed otherwise:
-//   gcc -fsyntax-only -DNEWEST=13 -I CUPTI/include -I CUDA/include tracer/layout.c     # 12 for CUDA 12.0 and 12.1
-#include <stddef.h>
+// Holds what records.rs reads against CUPTI's headers, of which nothing is needed otherwise. .ci/tracer-layout compiles it with
+// the newest records of several versions of CUDA.
 #include <cupti.h>
+#include <stddef.h>
 
 #define AT(record, field, offset) _Static_assert(offsetof(record, field) == offset, #record "." #field " is elsewhere")
 #define SIZE(record, field, size) _Static_assert(sizeof(((record *)0)->field) == size, #record "." #field " has another size")
@@ -30,16 +30,9 @@ _Static_assert(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL == 10 && CUPTI_ACTIVITY_KIN
 _Static_assert(CUPTI_ACTIVITY_KIND_SYNCHRONIZATION == 38 && CUPTI_ACTIVITY_KIND_MEMORY2 == 49, "kinds");
 _Static_assert(CUPTI_ACTIVITY_MEMORY_OPERATION_TYPE_RELEASE == 2 && CUPTI_ACTIVITY_FLAG_FLUSH_FORCED == 1, "values");
 
-#if NEWEST >= 13
-KERNEL(CUpti_ActivityKernel10);
-COPY(CUpti_ActivityMemcpy6);
-MEMORY(CUpti_ActivityMemory4);
-SYNCHRONIZATION(CUpti_ActivitySynchronization2);
-#else
-KERNEL(CUpti_ActivityKernel9);
-COPY(CUpti_ActivityMemcpy5);
-MEMORY(CUpti_ActivityMemory3);
-SYNCHRONIZATION(CUpti_ActivitySynchronization);
-#endif
-PEER_COPY(CUpti_ActivityMemcpyPtoP4);
-SET(CUpti_ActivityMemset4);
+KERNEL(KERNEL_RECORD);
+COPY(COPY_RECORD);
+PEER_COPY(PEER_COPY_RECORD);
+SET(SET_RECORD);
+SYNCHRONIZATION(SYNCHRONIZATION_RECORD);
+MEMORY(MEMORY_RECORD);

@@ -86,6 +86,9 @@ fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
     if let Some(output) = &output {
         output.write(|out| ended.saved.write(out)).map_err(|error| Error::writing(output.path(), error))?;
     }
+    if ended.unreadable > 0 {
+        writeln!(io.err, "warning: {} files that the program left are no traces, or too large", ended.unreadable)?;
+    }
     show(args, &trace, io)?;
     match ended.how {
         How::Stopped => Ok(Exit::Interrupted),

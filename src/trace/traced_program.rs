@@ -18,6 +18,8 @@ const TRACER: Option<&[u8]> = None;
 
 /// What a program may start; files of more processes aren't looked at.
 const MOST_FILES: usize = 1000;
+/// And of all files together: those of a thousand processes are a tenth of this.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// What became of a program, and what was seen of it.
 #[derive(Debug)]
@@ -79,8 +81,14 @@ fn written(directory: &Path) -> io::Result<(Saved, usize)> {
 }
 
 fn joined(paths: &[PathBuf]) -> (Saved, usize) {
-    let (mut all, mut unreadable) = (Saved::none(), 0);
+    let (mut all, mut unreadable, mut left) = (Saved::none(), 0, MOST_BYTES);
     for path in paths {
+        let size = path.metadata().map_or(u64::MAX, |data| data.len());
+        let Some(rest) = left.checked_sub(size) else {
+            unreadable += 1;
+            continue;
+        };
+        left = rest;
         match Saved::read(path) {
             Ok(saved) => all.join(saved),
             Err(error) => {

@@ -84,6 +84,18 @@ fn generate_tells_its_phases() {
     assert!(ran.code == 0 && ran.out.contains("prefill, decode and end"), "{}{}", ran.out, ran.err);
 }
 
+/// The folder of traces is the program's as well.
+#[test]
+fn what_a_program_puts_among_the_traces_does_no_harm() {
+    let spoil = "cd $BENCH_DIFF_TRACE_DIRECTORY && echo x > 1.trace && truncate -s 1G 2.trace && mkfifo 3.trace && ln -s /dev/zero 4.trace";
+    let script = format!("{} 'kernel gemv 0 10 20 1 32 0 1'; {spoil}", fakes().program.display());
+    let ran = trace(&["--", "sh", "-c", &script]);
+    assert!(ran.code == 0 && ran.out.contains("fake_program: 1 kernel launches"), "{}{}", ran.out, ran.err);
+    assert!(ran.err.contains("2 files that the program left"), "{}", ran.err);
+    let only = trace(&["--", "sh", "-c", spoil]);
+    assert!(only.code == 3 && only.err.contains("2 of the files that it left are no traces"), "{}", only.err);
+}
+
 /// Who asked can read the file at once.
 #[test]
 fn what_is_there_is_written_when_somebody_asks() {
