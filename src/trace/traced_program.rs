@@ -39,30 +39,50 @@ pub enum How {
 
 /// Runs it to its end; `show` gets what it writes.
 pub fn run(command: &[OsString], show: &mut dyn FnMut(&str)) -> Result<Ended> {
-    let Some(tracer) = TRACER else {
-        return Err(Error::usage(
-            "this build traces nothing: the tracer is for Linux with the GNU C library, where CUDA runs",
-        ));
-    };
     let [program, args @ ..] = command else { return Err(Error::usage("there is no program to trace")) };
-    let scratch = Scratch::new().map_err(|error| Error::measurement("no temporary directory").because(error))?;
-    let library = scratch.path().join("tracer.so");
-    files::write(&library, |out| out.write_all(tracer))?;
-    let environment = Environment::measured(None).and_ours("BENCH_DIFF_CUPTI");
     let program = beside_the_caller(Path::new(program))?;
-    let launch = Launch::of(&program, environment)
-        .with("CUDA_INJECTION64_PATH", library)
-        .with("BENCH_DIFF_TRACE_DIRECTORY", scratch.path())
-        .args(args);
-    let how = match launch.shown(show) {
+    let tracing = Tracing::new()?;
+    let environment = tracing.in_environment(Environment::measured(None));
+    let how = match Launch::of(&program, environment).args(args).shown(show) {
         Ok(status) => How::ByItself(status),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => How::Stopped,
-        Err(error) => {
-            return Err(Error::usage(format!("can't run {}", program.display())).because(error));
-        }
+        Err(error) => return Err(Error::usage(format!("can't run {}", program.display())).because(error)),
     };
-    let (saved, unreadable) = written(scratch.path()).map_err(|error| Error::reading(scratch.path(), error))?;
+    let (saved, unreadable) = tracing.saved()?;
     Ok(Ended { how, saved, unreadable })
+}
+
+/// The tracer in a folder of its own, for programs that are started while this lives.
+#[derive(Debug)]
+pub struct Tracing {
+    scratch: Scratch,
+    library: PathBuf,
+}
+
+impl Tracing {
+    pub fn new() -> Result<Self> {
+        let Some(tracer) = TRACER else {
+            let why = "this build traces nothing: the tracer is for Linux with the GNU C library, where CUDA runs";
+            return Err(Error::usage(why));
+        };
+        let scratch = Scratch::new().map_err(|error| Error::measurement("no temporary directory").because(error))?;
+        let library = scratch.path().join("tracer.so");
+        files::write(&library, |out| out.write_all(tracer))?;
+        Ok(Self { scratch, library })
+    }
+
+    /// What makes the CUDA driver load it into a program and all that this starts.
+    pub fn in_environment(&self, environment: Environment) -> Environment {
+        environment
+            .and_ours("BENCH_DIFF_CUPTI")
+            .with("CUDA_INJECTION64_PATH", &self.library)
+            .with("BENCH_DIFF_TRACE_DIRECTORY", self.scratch.path())
+    }
+
+    /// What was seen so far, and how many files are something else.
+    pub fn saved(&self) -> Result<(Saved, usize)> {
+        written(self.scratch.path()).map_err(|error| Error::reading(self.scratch.path(), error))
+    }
 }
 
 /// What the processes left there, in the order of their numbers.
