@@ -17,6 +17,8 @@ mod layout;
 #[allow(dead_code, reason = "the engine uses the rest")]
 #[path = "src/engine/candle/qwen2/graph/sizes.rs"]
 mod sizes;
+#[path = "build/tracer.rs"]
+mod tracer;
 #[allow(dead_code, reason = "the engine uses the rest")]
 #[path = "src/engine/candle/qwen2/graph/unfit.rs"]
 mod unfit;
@@ -26,4 +28,5 @@ mod version;
 fn main() {
     version::emit();
     kernels::emit();
+    tracer::emit();
 }

@@ -47,6 +47,7 @@ pub mod results;
 pub mod stats;
 mod suggest;
 mod thresholds;
+mod trace;
 mod unit;
 pub mod word;
 

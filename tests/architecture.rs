@@ -105,7 +105,7 @@ fn names(text: &str, library: &str) -> bool {
 
 #[test]
 fn files_are_short() {
-    let long: Vec<String> = ["src", "kernels", "build", "tests", "benches", "examples"]
+    let long: Vec<String> = ["src", "tracer", "kernels", "build", "tests", "benches", "examples"]
         .iter()
         .flat_map(|folder| files_under(Path::new(folder), &["rs", "cu", "cuh", "py", "h"]))
         .filter_map(|path| {

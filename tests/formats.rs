@@ -47,6 +47,7 @@ fn the_committed_schemas_are_what_the_program_prints() {
         ("beside", "beside.v1.json"),
         ("sides", "sides.v1.json"),
         ("engine-protocol", "engine-protocol.v1.json"),
+        ("trace", "trace.v1.json"),
     ] {
         let (_, printed, _) = bench_diff(&["schema", format]);
         let committed = fs::read_to_string(root().join("schemas").join(file)).unwrap_or_default();

@@ -19,6 +19,7 @@ pub mod guard;
 mod launch;
 mod process;
 mod shield;
+mod shown;
 mod stop;
 mod variables;
 

@@ -15,6 +15,7 @@ use crate::hub::{self, HubName};
 use crate::io::Io;
 use crate::page::terminal;
 use crate::render;
+use crate::trace::own_phase;
 
 const EXAMPLES: &str = "Examples:
   bench-diff generate Qwen/Qwen2.5-0.5B-Instruct --prompt-ids 9707,11,1879 --generated-length 8 \\
@@ -219,7 +220,10 @@ fn failed(spec: &ModelSpec, error: EngineError) -> Error {
 
 fn generate(model: &mut dyn Engine, prompt: &[u32], args: &Args) -> Result<Vec<Step>, EngineError> {
     let forward = model.logits()?;
+    // Logits are read back after each: where a phase begins, the device has nothing left to do.
+    own_phase::begin("prefill");
     let mut logits = forward.start(prompt)?;
+    own_phase::begin("decode");
     let mut steps = Vec::with_capacity(args.generated_length as usize);
     loop {
         let top = highest(logits, args.top_logits.max(1));
@@ -230,6 +234,7 @@ fn generate(model: &mut dyn Engine, prompt: &[u32], args: &Args) -> Result<Vec<S
         let shown = top.into_iter().take(args.top_logits);
         steps.push(Step { token, top_logits: shown.map(|(id, logit)| Logit { id, logit }).collect() });
         if steps.len() == args.generated_length as usize {
+            own_phase::begin("end");
             return Ok(steps);
         }
         logits = forward.append(token)?;

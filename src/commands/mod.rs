@@ -25,6 +25,7 @@ mod pull;
 mod pull_progress;
 pub mod run;
 pub mod schema;
+pub mod trace;
 pub mod worker;
 
 use crate::case::DeviceKind;

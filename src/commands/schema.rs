@@ -12,6 +12,7 @@ use crate::io::Io;
 use crate::published::{Beside, Published};
 use crate::report::Report;
 use crate::results::Results;
+use crate::trace;
 
 /// Print the JSON Schema of a format that bench-diff reads or writes
 #[derive(Debug, clap::Args)]
@@ -46,6 +47,8 @@ enum Format {
     Sides,
     /// A line of the protocol between bench-diff and an engine that is a program of its own
     EngineProtocol,
+    /// What `trace --output` writes, and the tracer
+    Trace,
 }
 
 impl Format {
@@ -60,6 +63,7 @@ impl Format {
             Self::Beside => schema_for!(Beside),
             Self::Sides => schema_for!(sides_of_files::Output),
             Self::EngineProtocol => schema_for!(Line),
+            Self::Trace => schema_for!(trace::File),
         }
     }
 }

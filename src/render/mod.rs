@@ -28,6 +28,8 @@ pub mod run;
 mod self_check;
 pub mod side_by_side;
 mod surroundings;
+pub mod trace_diff_page;
+pub mod trace_page;
 
 use crate::metric::{Better, MetricName};
 use crate::page::{Line, code, foreign};

@@ -36,6 +36,9 @@ impl Place {
             ("tests/fixtures/schemas/results.v2.json", "results.json"),
             ("tests/fixtures/schemas/results.v2.json", ".bench-diff/latest/results.json"),
             ("tests/fixtures/schemas/report.v3.json", "bench-results/report.json"),
+            ("tests/fixtures/traces/plain-2.trace", "plain-2.trace"),
+            ("tests/fixtures/traces/plain-1.trace", "base.trace"),
+            ("tests/fixtures/traces/stock-1.trace", "head.trace"),
             ("baselines/h100-small/nvidia-h100-80gb-hbm3.json", "baselines/h100-small/nvidia-h100-80gb-hbm3.json"),
         ] {
             let to = place.0.path().join(to);

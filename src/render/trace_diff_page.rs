@@ -1,0 +1,126 @@
+//! The page of `bench-diff trace --diff`: how much longer it took, what explains that, and which kernels.
+
+use super::trace_page::{KERNEL, ms, shape, whole};
+use crate::number::{Figure, bytes, decimal};
+use crate::page::{Block, Column, Line, Page, Table, code, line, unbroken};
+use crate::trace::trace_diff::{Change, Count, Counted, Diff, Row, Times, What};
+
+/// The table shows so many kernels.
+pub fn page(diff: &Diff, most: usize) -> Page {
+    let changed: Vec<&Row> =
+        diff.kernels.iter().filter(|row| row.what != What::AsBefore || row.renamed.is_some()).collect();
+    let mut body = vec![Block::Table(parts(&diff.change))];
+    if !diff.counts.is_empty() {
+        body.push(Block::Table(counts(&diff.counts)));
+    }
+    if !changed.is_empty() {
+        body.push(Block::Table(kernels(&changed[..most.min(changed.len())])));
+    }
+    let left = changed.len().saturating_sub(most);
+    let as_before = diff.kernels.len() - changed.len();
+    let others = match (left, as_before) {
+        (0, 0) => None,
+        (0, _) => Some(line![whole(as_before as u64), " shapes of kernels are as before."]),
+        _ => Some(line![whole(left as u64), " more changed less; ", whole(as_before as u64), " are as before."]),
+    };
+    body.extend(others.map(Block::Paragraph));
+    Page { headline: headline(&diff.change), body, end: vec![Block::Paragraph(NOTE.into())], ..Page::default() }
+}
+
+const NOTE: &str =
+    "Counts are exact. Times are of one run each, so a call that takes up to 2% more or less counts as before.";
+
+fn headline(change: &Change) -> Line {
+    let from_to = line!["From the first kernel to the last ", ms(change.base_ms), " → ", ms(change.head_ms), " ms"];
+    line![from_to, " (", signed(change.total()), "), of which ", signed(change.explained()), " is explained"]
+}
+
+fn parts(change: &Change) -> Table {
+    let parts: [(&'static str, f64); 6] = [
+        ("kernels that are new", change.new),
+        ("kernels that are gone", change.gone),
+        ("other numbers of calls", change.calls),
+        ("other times of a call", change.speed),
+        ("no kernel running", change.no_kernel),
+        ("unexplained: kernels at the same time", change.unexplained),
+    ];
+    let columns = vec![
+        Column::left("Where the change is", |part: &(&'static str, f64)| part.0),
+        Column::right("ms", |part: &(&'static str, f64)| signed(part.1)),
+    ];
+    Table::of(columns, &parts)
+}
+
+fn counts(counts: &[Count]) -> Table {
+    let number = |count: &Count, number: u64| match count.of {
+        Counted::CopiedBytes | Counted::AllocatedBytes => bytes(number),
+        _ => whole(number),
+    };
+    let columns = vec![
+        Column::left("Counts", |count: &Count| words(count.of)),
+        Column::right("base", move |count: &Count| number(count, count.base)),
+        Column::right("head", move |count: &Count| number(count, count.head)),
+    ];
+    Table::of(columns, counts)
+}
+
+fn words(counted: Counted) -> &'static str {
+    match counted {
+        Counted::KernelLaunches => "kernel launches",
+        Counted::GraphLaunches => "launches of graphs",
+        Counted::Copies => "copies",
+        Counted::CopiedBytes => "bytes copied",
+        Counted::Sets => "memory sets",
+        Counted::Synchronizations => "synchronisations",
+        Counted::Allocations => "allocations",
+        Counted::AllocatedBytes => "bytes allocated",
+    }
+}
+
+fn kernels(rows: &[&Row]) -> Table {
+    let columns = vec![
+        Column::left("Kernel", |row: &&Row| names(row)),
+        Column::left("grid × block", |row: &&Row| shape(row.grid, row.block)),
+        Column::left("", |row: &&Row| what(row)),
+        Column::right("calls", |row: &&Row| both(row, |times| whole(times.calls))),
+        Column::right("mean µs", |row: &&Row| both(row, |times| decimal(times.mean_us, 2))),
+        Column::right("change ms", |row: &&Row| signed(row.change_ms)),
+    ];
+    Table::of(columns, rows)
+}
+
+fn names(row: &Row) -> Line {
+    match &row.renamed {
+        Some(renamed) => line![code(&row.name, KERNEL), " → ", code(renamed, KERNEL)],
+        None => code(&row.name, KERNEL),
+    }
+}
+
+fn what(row: &Row) -> Line {
+    let words = match row.what {
+        What::Gone => "gone",
+        What::New => "new",
+        What::MoreCalls => "more calls",
+        What::FewerCalls => "fewer calls",
+        What::Slower => "slower",
+        What::Faster => "faster",
+        What::AsBefore => "as before",
+    };
+    let pair = if row.renamed.is_some() { "perhaps renamed, " } else { "" };
+    line![pair, unbroken(words)]
+}
+
+/// `12 → 14`, or one number where it is the same.
+fn both(row: &Row, number: impl Fn(&Times) -> Figure) -> Line {
+    let [base, head] = [&row.base, &row.head].map(|times| times.as_ref().map(&number));
+    match (base, head) {
+        (Some(base), Some(head)) if base == head => base.into(),
+        (Some(base), Some(head)) => unbroken(line![base, " → ", head]),
+        (Some(only), None) | (None, Some(only)) => only.into(),
+        (None, None) => Line::default(),
+    }
+}
+
+fn signed(change: f64) -> Line {
+    line![if change > 0.0 { "+" } else { "" }, ms(change)]
+}
