@@ -23,7 +23,7 @@ use super::attention::{PromptAttention, PromptCache};
 use super::decode_plan::{DecodePlan, Limits, Shape};
 use super::geometry::{AttentionShape, DECODE_BLOCK, Rows, allow_shared_bytes, load};
 use super::layout::{Address, DecodeParameters};
-use super::packing::Packing;
+use super::packer::Packer;
 use super::sizes::{ELEMENTWISE_THREADS, Format};
 
 /// Of a block of the element-wise kernels.
@@ -43,7 +43,7 @@ pub struct Gpu {
     stamp: CudaFunction,
     attention: PromptAttention,
     /// Where weights are packed.
-    packing: Option<Packing>,
+    packer: Option<Packer>,
     time: Tensor,
 }
 
@@ -67,7 +67,7 @@ impl Gpu {
             begin_decode: function(&prefill, "begin_decode")?,
             stamp: function(&prefill, "stamp")?,
             attention: PromptAttention::load(&stream, head_dim)?,
-            packing: Packing::load(&stream, format, shape, device)?,
+            packer: Packer::load(&stream, format, shape, device)?,
             time: Tensor::zeros(1, DType::I64, device)?,
             stream,
             device: cuda,
@@ -157,16 +157,16 @@ impl Gpu {
     }
 
     /// Of packed weights; `None` where they are dense.
-    pub fn packing(&self) -> Option<&Packing> {
-        self.packing.as_ref()
+    pub fn packer(&self) -> Option<&Packer> {
+        self.packer.as_ref()
     }
 
     /// `out [count, outputs] = x [count, inputs] * weight [outputs, inputs]^T`, added to `out` where `onto` is set.
     pub fn product(&self, weight: &Matrix, x: Address, out: Address, count: usize, onto: bool) -> Result<()> {
-        let Some(packing) = &self.packing else {
+        let Some(packer) = &self.packer else {
             return self.dense_product(weight, x, Columns { address: out, stride: weight.outputs }, count, onto);
         };
-        packing.each_block(weight, |first, block| {
+        packer.each_block(weight, |first, block| {
             let out = Columns { address: out.row(1, first), stride: weight.outputs };
             self.dense_product(block, x, out, count, onto)
         })

@@ -5,7 +5,7 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::decode_plan::Shape;
 use super::gpu::{LayerAddresses, Matrix};
 use super::layout::{Address, DecodeLayer};
-use super::packing::Packing;
+use super::packer::Packer;
 use super::sizes::Format;
 use super::stacked::{Projection, Stacked};
 use crate::engine::candle::qwen2::weights::Weights;
@@ -44,19 +44,19 @@ impl Layer {
         })
     }
 
-    /// Reads layer `index`. `packing`: of packed weights.
-    pub fn fill(&self, index: usize, shape: &Shape, packing: Option<&Packing>, weights: &mut Weights) -> Result<()> {
+    /// Reads layer `index`. `packer`: of packed weights.
+    pub fn fill(&self, index: usize, shape: &Shape, packer: Option<&Packer>, weights: &mut Weights) -> Result<()> {
         let attention = [("q_proj", shape.query()), ("k_proj", shape.key()), ("v_proj", shape.key())];
         let gate_up = [("gate_proj", shape.intermediate), ("up_proj", shape.intermediate)];
         let layer = format!("model.layers.{index}");
         let (block, mlp) = (format!("{layer}.self_attn"), format!("{layer}.mlp"));
-        self.qkv.fill(weights, packing, &block, &attention)?;
+        self.qkv.fill(weights, packer, &block, &attention)?;
         fill_biases(weights, &block, &attention, &self.bias)?;
-        self.gate_up.fill(weights, packing, &mlp, &gate_up)?;
+        self.gate_up.fill(weights, packer, &mlp, &gate_up)?;
         weights.fill(&format!("{layer}.input_layernorm.weight"), &self.norm1)?;
-        self.output.fill(weights, packing, &block, &[("o_proj", shape.hidden)])?;
+        self.output.fill(weights, packer, &block, &[("o_proj", shape.hidden)])?;
         weights.fill(&format!("{layer}.post_attention_layernorm.weight"), &self.norm2)?;
-        self.down.fill(weights, packing, &mlp, &[("down_proj", shape.hidden)])
+        self.down.fill(weights, packer, &mlp, &[("down_proj", shape.hidden)])
     }
 
     /// For decoding.

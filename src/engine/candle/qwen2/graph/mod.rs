@@ -34,7 +34,7 @@ mod gpu;
 #[cfg(feature = "cuda")]
 mod layers;
 #[cfg(feature = "cuda")]
-mod packing;
+mod packer;
 #[cfg(feature = "cuda")]
 mod sequence;
 #[cfg(feature = "cuda")]

@@ -157,7 +157,7 @@ impl Graph {
     fn fill(&self, weights: &mut Weights) -> Result<()> {
         weights.fill("model.embed_tokens.weight", &self.embedding)?;
         for (index, layer) in self.layers.iter().enumerate() {
-            layer.fill(index, &self.shape, self.gpu.packing(), weights)?;
+            layer.fill(index, &self.shape, self.gpu.packer(), weights)?;
         }
         weights.fill("model.norm.weight", &self.norm)?;
         if self.tied {

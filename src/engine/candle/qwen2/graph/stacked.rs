@@ -4,7 +4,7 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::gpu::Matrix;
 use super::layout::Address;
-use super::packing::Packing;
+use super::packer::Packer;
 use super::sizes::Format;
 use crate::engine::candle::qwen2::weights::{LinearWeight, Weights};
 
@@ -30,21 +30,21 @@ impl Stacked {
         Ok(Self { place, outputs, inputs, distance })
     }
 
-    /// Reads the projections of `block`. `packing`: of packed weights.
+    /// Reads the projections of `block`. `packer`: of packed weights.
     pub fn fill(
         &self,
         weights: &mut Weights,
-        packing: Option<&Packing>,
+        packer: Option<&Packer>,
         block: &str,
         projections: &[Projection],
     ) -> Result<()> {
         let mut first = 0;
         for (name, rows) in projections {
             let name = format!("{block}.{name}");
-            match packing {
+            match packer {
                 None => weights.fill(&format!("{name}.weight"), &self.place.narrow(0, first, *rows)?)?,
-                Some(packing) => match weights.linear(&name, *rows, self.inputs)? {
-                    LinearWeight::Grouped(weight) => packing.pack(&weight, &self.place, first, self.distance)?,
+                Some(packer) => match weights.linear(&name, *rows, self.inputs)? {
+                    LinearWeight::Grouped(weight) => packer.pack(&weight, &self.place, first, self.distance)?,
                     LinearWeight::Dense(_) | LinearWeight::Blocks(_) => {
                         bail!("{name} is not made of integers in groups")
                     }

@@ -22,7 +22,7 @@ use crate::engine::candle::qwen2::weights::Grouped;
 const MOST_BYTES: usize = 256 << 20;
 
 /// Of one format.
-pub struct Packing {
+pub struct Packer {
     bits: usize,
     pack: CudaFunction,
     unpack: CudaFunction,
@@ -31,7 +31,7 @@ pub struct Packing {
     rows: Tensor,
 }
 
-impl Packing {
+impl Packer {
     /// `None` for dense weights.
     pub fn load(stream: &Arc<CudaStream>, format: Format, shape: &Shape, device: &Device) -> Result<Option<Self>> {
         let Some(bits) = format.bits() else { return Ok(None) };
