@@ -34,6 +34,14 @@ struct Packed {
     // Lanes of a batch when `left` chunks of the pair are left.
     __host__ __device__ __forceinline__ static int lanes(int left) { return left < kBatch ? left / kRuns : kWarp; }
 
+    // How much more than its product with the vector's sum the sum of a group is (`nibbles`), and its zero point, from
+    // its word: 128 or 17 * 128 more.
+    __device__ __forceinline__ static float offset(uint32_t word) {
+        // The zero point as the mantissa's upper bits of 128 + it, and as its middle bits of 32768 + it.
+        if constexpr (kPlanes == 1) return __uint_as_float(__byte_perm(word, 0x43000000u, 0x7044));
+        return __uint_as_float(__byte_perm(word, 0x47000000u, 0x7404)) - (32768 - 17 * 128);
+    }
+
     // The chunk of a batch that a lane has as its `run`th.
     __host__ __device__ __forceinline__ static int chunk(int lane, int run) {
         const int segment = lane / 4;

@@ -181,7 +181,11 @@ fn check(shape: &Shape, format: Format, limits: &Limits) -> Result<(), Unfit> {
         return Err(Unfit::Group(shape.group()));
     }
     let of = if format == Format::Dense { 8 } else { PACKED_GROUP };
-    let multiples = [("hidden size", shape.hidden, of), ("intermediate size", shape.intermediate, of)];
+    let multiples = [
+        ("hidden size", shape.hidden, of),
+        ("intermediate size", shape.intermediate, of),
+        ("query size", shape.query(), of),
+    ];
     for (name, value, of) in multiples.into_iter().chain([("vocabulary", shape.vocabulary, 2)]) {
         if !value.is_multiple_of(of) {
             return Err(Unfit::NoMultiple { name, value, of });

@@ -1,6 +1,6 @@
 //! Plans for the collection's models. (`plan` itself knows nothing of them.)
 
-use super::decode_plan::{DecodePlan, Limits};
+use super::decode_plan::{DecodePlan, Limits, Shape};
 use super::sizes::{DecodeBlock, Format, STATIC_BYTES};
 use super::unfit::Unfit;
 use crate::models;
@@ -25,6 +25,25 @@ fn models_up_to_32b_fit() {
             }
         }
     }
+}
+
+/// Packed weights have shorter rings, so that there is room for the vectors of 72B.
+#[test]
+fn all_packed_models_fit() {
+    for model in models::all() {
+        for format in [Format::Int4, Format::Int8] {
+            let plan = DecodePlan::new(&model.into(), format, HOPPER, &H100).unwrap();
+            assert!(plan.shared_bytes + STATIC_BYTES <= H100.shared_bytes, "{}", model.id);
+        }
+    }
+}
+
+#[test]
+fn packed_rows_are_whole_groups() {
+    let shape = Shape { hidden: 1000, ..models::find("Qwen2.5-0.5B").unwrap().into() };
+    let why = DecodePlan::new(&shape, Format::Int4, HOPPER, &H100).unwrap_err();
+    assert_eq!(why, Unfit::NoMultiple { name: "hidden size", value: 1000, of: 128 });
+    assert!(DecodePlan::new(&shape, Format::Dense, HOPPER, &H100).is_ok());
 }
 
 #[test]

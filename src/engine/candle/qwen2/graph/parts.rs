@@ -142,4 +142,18 @@ mod tests {
         assert!(weights < all && weights > 0.999 * all, "{weights} of {all}");
         assert_eq!(bytes.cache, 1000.0 * shape.kv_bytes_per_token(crate::case::Dtype::Bf16) as f64);
     }
+
+    /// The kernel's own layout: what it reads is a little more than the integers and their scales are.
+    #[test]
+    fn packed_parts_are_counted_as_they_lie() {
+        for (id, format) in
+            [("Qwen2.5-7B-Instruct-GPTQ-Int4", Format::Int4), ("Qwen2.5-3B-Instruct-GPTQ-Int8", Format::Int8)]
+        {
+            let shape = crate::models::find(id).unwrap();
+            let bytes = DecodeBytes::new(&Shape::from(shape), format, 1);
+            let weights = bytes.qkv + bytes.output + bytes.gate_up + bytes.down + bytes.head;
+            let all = shape.decode_weight_bytes(crate::case::Dtype::Bf16) as f64;
+            assert!(weights > 0.999 * all && weights < 1.025 * all, "{id}: {weights} of {all}");
+        }
+    }
 }

@@ -82,7 +82,7 @@ const fn packed_pair_bytes(inputs: usize, bits: usize) -> usize {
 pub struct DecodeBlock {
     pub warps: usize,
     /// Batches of a warp's ring of dense weights.
-    pub stages: usize,
+    pub dense_stages: usize,
     /// Blocks that read together what all others found, and share it; 1: each for itself.
     pub cluster: usize,
     /// Warps that read the cache.
@@ -94,11 +94,11 @@ impl DecodeBlock {
     pub const fn of(capability: u32) -> Self {
         match capability {
             // 227 KiB of shared memory.
-            90..120 => Self { warps: 16, stages: 5, cluster: 8, attention_warps: 8 },
+            90..120 => Self { warps: 16, dense_stages: 5, cluster: 8, attention_warps: 8 },
             // 163 KiB.
-            80 | 87 => Self { warps: 8, stages: 5, cluster: 1, attention_warps: 8 },
+            80 | 87 => Self { warps: 8, dense_stages: 5, cluster: 1, attention_warps: 8 },
             // 99 KiB.
-            _ => Self { warps: 8, stages: 2, cluster: 1, attention_warps: 4 },
+            _ => Self { warps: 8, dense_stages: 2, cluster: 1, attention_warps: 4 },
         }
     }
 
@@ -108,16 +108,18 @@ impl DecodeBlock {
 
     /// Shared memory of all warps' rings: batches of 16 bytes a lane of two rows.
     pub const fn ring_bytes(&self, format: Format, head_dim: usize) -> usize {
-        let stages = match format {
-            Format::Dense => self.stages,
-            Format::Int4 | Format::Int8 => self.packed_stages(head_dim),
-        };
-        self.warps * stages * format.slot_bytes()
+        self.warps * self.stages(format, head_dim) * format.slot_bytes()
     }
 
-    /// Batches of a warp's ring of packed weights: where heads are large, models and their vectors are too.
-    const fn packed_stages(&self, head_dim: usize) -> usize {
-        if self.stages > 4 && head_dim == 128 { 4 } else { self.stages }
+    /// Batches of a warp's ring. Of packed weights, where products are short, many in flight delay what blocks tell each
+    /// other (docs/engine-notes.md).
+    const fn stages(&self, format: Format, head_dim: usize) -> usize {
+        let most = match (format, head_dim) {
+            (Format::Dense, _) => self.dense_stages,
+            (Format::Int4, 128) => 4,
+            (Format::Int4 | Format::Int8, _) => 3,
+        };
+        if most < self.dense_stages { most } else { self.dense_stages }
     }
 
     /// Shared memory of attention: tiles of keys and of values, and the queries of a group with the new key and value.
@@ -136,7 +138,7 @@ impl DecodeBlock {
         [
             ("WARP", WARP),
             ("DECODE_WARPS", self.warps),
-            ("DECODE_STAGES", self.stages),
+            ("DECODE_STAGES", self.dense_stages),
             ("PACKED_GROUP", PACKED_GROUP),
             ("DECODE_CLUSTER", self.cluster),
             ("DECODE_ATTENTION_WARPS", self.attention_warps),
@@ -150,10 +152,12 @@ impl DecodeBlock {
     }
 
     /// And where they do.
-    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 6] {
+    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 8] {
         [
-            ("PACKED_STAGES", self.packed_stages(head_dim)),
-            ("PACKED_RING_BYTES", self.ring_bytes(Format::Int4, head_dim)),
+            ("INT4_STAGES", self.stages(Format::Int4, head_dim)),
+            ("INT8_STAGES", self.stages(Format::Int8, head_dim)),
+            ("INT4_RING_BYTES", self.ring_bytes(Format::Int4, head_dim)),
+            ("INT8_RING_BYTES", self.ring_bytes(Format::Int8, head_dim)),
             ("DECODE_SLOTS", slots(head_dim)),
             ("DECODE_ATTENTION_BYTES", self.attention_bytes(head_dim)),
             ("DECODE_TEAM_BYTES", self.team_bytes(head_dim)),
