@@ -338,6 +338,7 @@ impl Forward for Graph {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::candle::qwen2::weights::Source;
     use crate::models;
 
     #[test]
@@ -346,7 +347,8 @@ mod tests {
         let device = Device::new_cuda_with_stream(0).expect("a GPU");
         let config = ModelConfig::published(models::find("Qwen2.5-0.5B").unwrap(), 16);
         let mut ignored = |_, _| {};
-        let mut weights = Weights::generated(0, &config, DType::BF16, &device, &mut ignored);
+        let source = Source::generated(0, &config, None).unwrap();
+        let mut weights = Weights::new(source, &config, DType::BF16, &device, &mut ignored);
         let limits = gpu::limits(&device).unwrap();
         // More blocks that wait for each other than can run at once.
         let limits = Limits { blocks: 2 * limits.blocks, ..limits };
