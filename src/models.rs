@@ -126,11 +126,11 @@ pub fn find(id: &str) -> Option<&'static Model> {
 /// How the name of a model, or of its directory, says that the weights are quantized: the collection's do, and copies of
 /// them are named alike.
 pub fn quantization_in_name(name: &str) -> Option<Quantization> {
+    let name = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let quantized = |(suffix, quantization, _): &&(&str, Quantization, _)| {
         let ending = suffix.strip_prefix("-Instruct").unwrap_or_default();
         *quantization != Quantization::None && name.ends_with(ending)
     };
-    let name = name.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     match find(name) {
         Some(model) => Some(model.quantization),
         None => VARIANTS.iter().find(quantized).map(|(_, quantization, _)| *quantization),

@@ -161,7 +161,7 @@ device = "gpu"
 models = [
     "Qwen/Qwen2.5-0.5B-Instuct",
     { model = "Qwen/Qwen2.5-7B", dtype = "fp16" },
-    "Qwen/Qwen2.5-7B-Instruct-AWQ",
+    { model = "Qwen/Qwen2.5-7B-Instruct", quantization = "awq" },
     "./no-such-model",
 ]
 
@@ -178,7 +178,7 @@ fn what_is_not_built_yet_is_not_called_a_typo() {
         "weights = \"modelscope\"\nengine = \"server\"\nsuites.a.models = [\"Qwen/Qwen2.5-7B\"]"
     ));
     insta::assert_snapshot!(error_of(
-        "suites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-AWQ\"]\nsuites.b.models = [\"Qwen/Qwen2.5-7B\"]\nsuites.b.quantization = \"gptq-int4\""
+        "suites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-GGUF\"]\nsuites.b.models = [\"Qwen/Qwen2.5-7B\"]\nsuites.b.quantization = \"gptq-int4\""
     ));
 }
 
@@ -186,18 +186,19 @@ fn what_is_not_built_yet_is_not_called_a_typo() {
 #[test]
 fn a_suite_that_cant_run_yet_leaves_the_others_alone() {
     let directory = tempfile::tempdir().unwrap();
-    let config = "device = \"cuda\"\nsuites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-AWQ\"]\n\
+    let config = "device = \"cuda\"\nsuites.a.models = [\"Qwen/Qwen2.5-7B-Instruct-GGUF\"]\n\
                   suites.b.models = [\"Qwen/Qwen2.5-7B\"]\nsuites.c.quantization = \"gptq-int4\"\n\
                   suites.c.models = [\"Qwen/Qwen2.5-7B\"]\n";
     std::fs::write(directory.path().join("bench-diff.toml"), config).unwrap();
     let plan = |suite| run(directory.path(), &["plan", "--device-memory", "80", "--suite", suite]);
     assert_eq!(
         plan("a").2,
-        "error: bench-diff.toml:2: `Qwen/Qwen2.5-7B-Instruct-AWQ` with awq weights is not supported yet: use an unquantized model\n"
+        "error: bench-diff.toml:2: `Qwen/Qwen2.5-7B-Instruct-GGUF` with gguf weights is not supported yet: use its safetensors\n"
     );
     assert_eq!(
         plan("c").2,
-        "error: bench-diff.toml:4: `Qwen/Qwen2.5-7B` with gptq-int4 weights is not supported yet: use an unquantized model\n"
+        "error: bench-diff.toml:4: the weights of `Qwen/Qwen2.5-7B` should be gptq-int4, and they are unquantized: name the model that has \
+         them\n"
     );
     let (exit, out, err) = plan("b");
     assert_eq!(exit, 0, "{err}");

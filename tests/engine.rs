@@ -10,6 +10,10 @@ mod checkpoints;
 mod gpu;
 #[path = "engine/hub.rs"]
 mod hub;
+#[path = "engine/quantized.rs"]
+mod quantized;
+#[path = "engine/quantized_files.rs"]
+mod quantized_files;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -255,7 +259,7 @@ fn what_cannot_run_says_why() {
     let usual = spec(&fixture("untied"), Dtype::F32, 8);
     let cases = [
         ("graph on a CPU", ModelSpec { implementation: Implementation::Graph.into(), ..usual.clone() }, None),
-        ("quantized", ModelSpec { quantization: Quantization::Awq, ..usual.clone() }, None),
+        ("quantized by its case only", ModelSpec { quantization: Quantization::Awq, ..usual.clone() }, None),
         (
             "stock with YaRN",
             ModelSpec {
@@ -352,17 +356,6 @@ fn generate_shows_tokens_and_logits() {
     assert!((logit as f32 - expected).abs() < 1e-4 * expected.abs());
     let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(keys, ["device", "dtype", "implementation", "model", "prompt_ids", "steps", "tokens", "weights"]);
-}
-
-/// Unquantized weights must not go by a quantized model's name, generated ones neither.
-#[test]
-fn a_quantized_model_is_refused_by_name() {
-    let model = "Qwen/Qwen2.5-0.5B-Instruct-GPTQ-Int4";
-    let args = [model, "--prompt-ids", "1", "--tokens", "1", "--device", "cpu", "--weights", "generated"];
-    let (exit, out, err) = generate(&args);
-    assert_ne!(exit, 0);
-    assert_eq!(out, "");
-    assert!(err.contains(model) && err.contains("gptq-int4"), "{err}");
 }
 
 #[test]

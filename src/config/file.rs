@@ -103,7 +103,7 @@ pub struct ModelSettings {
     /// Which hub has the weights [default: huggingface]
     #[arg(long, value_parser = flags::word::<HubName>())]
     pub hub: Option<HubName>,
-    /// How the weights are quantized [default: none]
+    /// How the weights are quantized [default: as the model's are]
     #[arg(long, value_parser = flags::word::<Quantization>())]
     pub quantization: Option<Quantization>,
     /// Type of weights and activations [default: bf16 on a GPU, f32 on a CPU]

@@ -24,6 +24,29 @@ fn plain_on_a_gpu_agrees_with_transformers() {
 
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
+fn plain_on_a_gpu_agrees_with_the_tools_that_quantized() {
+    for name in quantized::FIXTURES {
+        quantized::assert_agrees_with_the_tool(name, DeviceKind::Cuda);
+    }
+}
+
+/// Published shapes, whose matrices are unpacked in several parts.
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
+fn plain_on_a_gpu_runs_generated_integers() {
+    for name in ["GPTQ-Int4", "GPTQ-Int8", "AWQ"] {
+        let spec = generated(&format!("Qwen/Qwen2.5-1.5B-Instruct-{name}"), 32);
+        let exact = prefill(&mut load(&ModelSpec { dtype: Dtype::F32, ..spec.clone() }), &[1, 2, 3, 4, 5]);
+        for dtype in [Dtype::Bf16, Dtype::F16] {
+            let error =
+                relative_error(&prefill(&mut load(&ModelSpec { dtype, ..spec.clone() }), &[1, 2, 3, 4, 5]), &exact);
+            assert!(error < 5e-2, "{name}, {dtype}: {error}");
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
 fn stock_on_a_gpu_agrees_with_plain() {
     let ids = Expected::all("untied")[1].ids();
     let plain = ModelSpec { device: DeviceKind::Cuda, ..spec(&fixture("untied"), Dtype::F32, ids.len()) };

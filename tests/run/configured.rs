@@ -27,15 +27,15 @@ fn results_keep_the_thresholds_of_their_configuration() {
 #[test]
 fn a_refused_model_fails_its_cases_and_the_rest_is_measured() {
     let bench = Bench::new();
-    bench.write("bench-diff.toml", &CONFIG.replace("\"./two\"", "\"Qwen/Qwen2.5-0.5B-Instruct-AWQ\""));
+    bench.write("bench-diff.toml", &CONFIG.replace("\"./two\"", "\"Qwen/Qwen2.5-0.5B-Instruct-GGUF\""));
     let finished = bench.run(&["--runs", "1"]);
     assert_eq!(finished.code, Some(3), "{}", finished.err);
     let results = bench.results();
-    let awq = |context: u32| format!("Qwen2.5-0.5B-Instruct-AWQ/awq/{context} 1 Error");
+    let gguf = |context: u32| format!("Qwen2.5-0.5B-Instruct-GGUF/gguf/{context} 1 Error");
     let mut runs = runs(&results);
     runs.sort();
-    assert_eq!(runs, [awq(1), awq(8), "one/f32/1 1".to_owned(), "one/f32/8 1".to_owned()]);
-    let reason = "`Qwen/Qwen2.5-0.5B-Instruct-AWQ` with awq weights is not supported yet: use an unquantized model";
+    assert_eq!(runs, [gguf(1), gguf(8), "one/f32/1 1".to_owned(), "one/f32/8 1".to_owned()]);
+    let reason = "`Qwen/Qwen2.5-0.5B-Instruct-GGUF` with gguf weights is not supported yet: use its safetensors";
     assert!(failures(&results).iter().all(|(_, said)| said == reason), "{:?}", failures(&results));
     assert_eq!(bench.read("log"), "start\none/f32/1\none/f32/8\n", "nothing is started for it");
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::kind;
 use super::qwen2::config::ModelConfig;
 use crate::case::{Quantization, WeightsSource};
 use crate::engine::{EngineError, ModelSpec, Progress};
@@ -73,11 +74,16 @@ impl Files {
         // Generated weights, too: their numbers go by the model's name.
         let (asked, found) = (spec.quantization, config.shape.quantization);
         if asked != Quantization::None && asked != found {
-            let why = format!("{}: its weights are to be {asked}, and by its config.json they are {found}", spec.model);
+            let why = format!(
+                "{}: its weights should be {asked}, and by its config.json they are {}",
+                spec.model,
+                kind(found)
+            );
             return Err(EngineError::refused(why, "name the model that has them"));
         }
         if let Some(named) = models::quantization_in_name(&spec.model).filter(|named| *named != found) {
-            let why = format!("{}: by its name the weights are {named}, and by its config.json {found}", spec.model);
+            let (named, found) = (kind(named), kind(found));
+            let why = format!("{}: by its name its weights are {named}, and by its config.json {found}", spec.model);
             return Err(EngineError::refused(why, "rename it, or name the model that is meant"));
         }
         Ok(config)

@@ -40,6 +40,10 @@ impl Candle {
         check(spec, ran)?;
         let files = Files::find(spec, progress)?;
         let config = files.config(spec)?;
+        if ran == Implementation::Stock && config.shape.quantization != Quantization::None {
+            let why = format!("stock reads no {} weights", config.shape.quantization);
+            return Err(EngineError::refused(why, "use plain"));
+        }
         // Before the device is touched: files may be wrong.
         let source = source(spec, &files, &config)?;
         let device = open_device(spec)?;

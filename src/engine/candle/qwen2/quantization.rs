@@ -20,6 +20,8 @@ pub struct Grouping {
     pub packing: Packing,
     /// All zero points are the middle.
     pub symmetric: bool,
+    /// Inputs may lie in another order than that of their groups.
+    pub reordered: bool,
     /// Some layers are quantized in another way, or not at all: their tensors say how.
     pub mixed: bool,
 }
@@ -27,12 +29,21 @@ pub struct Grouping {
 /// How integers lie in words of 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Layout {
-    /// AutoGPTQ's: words along the inputs; zero points are stored minus one.
-    Gptq,
-    /// GPTQModel's second: zero points are stored as they are.
-    GptqV2,
+    /// AutoGPTQ's: words along the inputs.
+    Gptq(StoredZeros),
     /// AutoAWQ's `gemm`: words along the outputs, in an order of their own.
     Awq,
+}
+
+/// How GPTQ's zero points are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoredZeros {
+    /// `gptq_v2`.
+    AsTheyAre,
+    /// Each minus one.
+    MinusOne,
+    /// One was subtracted from all of a word at once, as GPTQModel does: a zero point of 0 borrowed from the next.
+    WordsMinusOnes,
 }
 
 /// Why quantized weights can't be run.
@@ -65,6 +76,7 @@ pub struct QuantizationFile {
     bits: Option<i64>,
     group_size: Option<i64>,
     sym: Option<bool>,
+    desc_act: Option<bool>,
     zero_point: Option<bool>,
     lm_head: Option<bool>,
     /// GPTQ's layout, under three names.
@@ -81,6 +93,8 @@ pub struct QuantizationFile {
     modules_in_block_to_quantize: Option<Value>,
     dynamic: Option<BTreeMap<String, Value>>,
     extra_config: Option<BTreeMap<String, Value>>,
+    /// What the tool says of itself.
+    meta: Option<BTreeMap<String, Value>>,
 }
 
 impl QuantizationFile {
@@ -91,9 +105,10 @@ impl QuantizationFile {
         self.check_words()?;
         let symmetric = match layout {
             Layout::Awq => !self.zero_point.unwrap_or(true),
-            Layout::Gptq | Layout::GptqV2 => self.sym.unwrap_or(true),
+            Layout::Gptq(_) => self.sym.unwrap_or(true),
         };
-        Ok(Grouping { layout, packing, symmetric, mixed: self.is_mixed() })
+        let reordered = self.desc_act.unwrap_or(false);
+        Ok(Grouping { layout, packing, symmetric, reordered, mixed: self.is_mixed() })
     }
 
     fn layout(&self) -> Result<Layout, QuantizationError> {
@@ -102,7 +117,7 @@ impl QuantizationFile {
             Some("awq") => self.awq_layout(),
             // AutoRound's own export is one of the two inside.
             Some("auto-round" | "intel/auto-round") => match self.packing_format.as_deref() {
-                Some("auto_round:auto_gptq") => Ok(Layout::Gptq),
+                Some("auto_round:auto_gptq") => Ok(Layout::Gptq(StoredZeros::MinusOne)),
                 Some("auto_round:auto_awq") => Ok(Layout::Awq),
                 other => Err(QuantizationError::Layout(other.unwrap_or("auto_round").to_owned())),
             },
@@ -116,10 +131,16 @@ impl QuantizationFile {
             return Err(QuantizationError::Layout("marlin".to_owned()));
         }
         match self.checkpoint_format.as_deref().or(self.format.as_deref()).unwrap_or("gptq") {
-            "gptq" => Ok(Layout::Gptq),
-            "gptq_v2" => Ok(Layout::GptqV2),
+            "gptq" if self.is_by_gptqmodel() => Ok(Layout::Gptq(StoredZeros::WordsMinusOnes)),
+            "gptq" => Ok(Layout::Gptq(StoredZeros::MinusOne)),
+            "gptq_v2" => Ok(Layout::Gptq(StoredZeros::AsTheyAre)),
             other => Err(QuantizationError::Layout(other.to_owned())),
         }
+    }
+
+    fn is_by_gptqmodel(&self) -> bool {
+        let quantizer = self.meta.as_ref().and_then(|meta| meta.get("quantizer"));
+        quantizer.is_some_and(|quantizer| quantizer.to_string().contains("gptqmodel"))
     }
 
     fn awq_layout(&self) -> Result<Layout, QuantizationError> {
@@ -136,10 +157,8 @@ impl QuantizationFile {
     fn bits(&self, layout: Layout) -> Result<usize, QuantizationError> {
         match (layout, self.bits.ok_or(QuantizationError::NoBits)?) {
             (_, 4) => Ok(4),
-            (Layout::Gptq | Layout::GptqV2, 8) => Ok(8),
-            (Layout::Gptq | Layout::GptqV2, bits) => {
-                Err(QuantizationError::Bits { method: "gptq", bits, known: "4 and 8 are" })
-            }
+            (Layout::Gptq(_), 8) => Ok(8),
+            (Layout::Gptq(_), bits) => Err(QuantizationError::Bits { method: "gptq", bits, known: "4 and 8 are" }),
             (Layout::Awq, bits) => Err(QuantizationError::Bits { method: "awq", bits, known: "4 are" }),
         }
     }
@@ -159,12 +178,11 @@ impl QuantizationFile {
         }
     }
 
-    /// The head is a case of its own: it counts only inside the layers.
+    /// An unquantized head is the rule.
     fn is_mixed(&self) -> bool {
-        let names = self.modules_to_not_convert.iter().flatten();
-        let dynamic = self.dynamic.iter().chain(&self.extra_config).flat_map(BTreeMap::keys);
         let is_listed = self.modules_in_block_to_quantize.as_ref().is_some_and(|modules| !modules.is_null());
-        is_listed || names.chain(dynamic).any(|name| !name.contains("lm_head"))
+        let is_said = self.dynamic.iter().chain(&self.extra_config).any(|layers| !layers.is_empty());
+        is_listed || is_said || self.modules_to_not_convert.iter().flatten().any(|name| name != "lm_head")
     }
 }
 
@@ -173,19 +191,19 @@ impl Grouping {
     pub fn published(model: &Model) -> Option<Self> {
         let layout = match model.quantization {
             Quantization::None | Quantization::Gguf => return None,
-            Quantization::GptqInt4 | Quantization::GptqInt8 => Layout::Gptq,
+            Quantization::GptqInt4 | Quantization::GptqInt8 => Layout::Gptq(StoredZeros::MinusOne),
             Quantization::Awq => Layout::Awq,
         };
-        let symmetric = layout == Layout::Gptq;
-        model.packing.map(|packing| Self { layout, packing, symmetric, mixed: false })
+        let symmetric = layout != Layout::Awq;
+        model.packing.map(|packing| Self { layout, packing, symmetric, reordered: false, mixed: false })
     }
 
     /// The name by which cases go.
     pub fn quantization(&self) -> Quantization {
         match (self.layout, self.packing.bits) {
             (Layout::Awq, _) => Quantization::Awq,
-            (Layout::Gptq | Layout::GptqV2, 8) => Quantization::GptqInt8,
-            (Layout::Gptq | Layout::GptqV2, _) => Quantization::GptqInt4,
+            (Layout::Gptq(_), 8) => Quantization::GptqInt8,
+            (Layout::Gptq(_), _) => Quantization::GptqInt4,
         }
     }
 
@@ -199,7 +217,6 @@ impl Grouping {
         let inputs = [("q_proj", hidden), ("o_proj", query), ("down_proj", inner)];
         let outputs = [("q_proj", query), ("k_proj", key), ("o_proj", hidden), ("up_proj", inner)];
         let head = self.packing.head.then_some(("lm_head", shape.vocab_size));
-        let in_word = 32 / self.packing.bits;
         for (layer, size) in inputs {
             let group = self.packing.group_of(size);
             if !size.is_multiple_of(group) {
@@ -211,17 +228,18 @@ impl Grouping {
                     unit: "its last group",
                 });
             }
-            whole_words(layer, size, "inputs", in_word)?;
+            whole_words(layer, size, "inputs")?;
         }
-        outputs.into_iter().chain(head).try_for_each(|(layer, size)| whole_words(layer, size, "outputs", in_word))
+        outputs.into_iter().chain(head).try_for_each(|(layer, size)| whole_words(layer, size, "outputs"))
     }
 }
 
-fn whole_words(layer: &'static str, size: usize, side: &'static str, of: usize) -> Result<(), QuantizationError> {
-    if size.is_multiple_of(of) {
+/// Words have 4 or 8 integers.
+fn whole_words(layer: &'static str, size: usize, side: &'static str) -> Result<(), QuantizationError> {
+    if size.is_multiple_of(8) {
         return Ok(());
     }
-    Err(QuantizationError::Uneven { layer, size, side, of, unit: "its last word" })
+    Err(QuantizationError::Uneven { layer, size, side, of: 8, unit: "its last word" })
 }
 
 #[cfg(test)]
@@ -251,7 +269,11 @@ mod tests {
     fn what_differs_is_read() {
         let v2 =
             read(r#"{"quant_method": "gptq", "bits": 8, "group_size": -1, "checkpoint_format": "gptq_v2"}"#).unwrap();
-        assert_eq!((v2.layout, v2.packing.group, v2.packing.bits), (Layout::GptqV2, None, 8));
+        assert_eq!((v2.layout, v2.packing.group, v2.packing.bits), (Layout::Gptq(StoredZeros::AsTheyAre), None, 8));
+        let meta = r#"{"quant_method": "gptq", "bits": 4, "meta": {"quantizer": ["gptqmodel:7.7.0"]}}"#;
+        assert_eq!(read(meta).unwrap().layout, Layout::Gptq(StoredZeros::WordsMinusOnes));
+        let auto_round = r#"{"quant_method": "auto-round", "bits": 4, "packing_format": "auto_round:auto_gptq"}"#;
+        assert_eq!(read(auto_round).unwrap().layout, Layout::Gptq(StoredZeros::MinusOne));
         let mixed = |rest: &str| read(&format!(r#"{{"quant_method": "awq", "bits": 4, {rest}}}"#)).unwrap().mixed;
         assert!(!mixed(r#""modules_to_not_convert": ["lm_head"]"#));
         assert!(mixed(r#""modules_to_not_convert": ["lm_head", "down_proj"]"#));

@@ -1,13 +1,16 @@
-//! Named weights on a device. Where they come from is a [`Format`], a file each in this folder.
+//! Named weights on a device. Where they come from is a [`Format`]: each has a file in this folder.
 
 mod awq;
+mod format;
 mod gptq;
 mod grouped;
 mod grouped_files;
 mod linear;
+mod packed_layout;
 mod random;
 mod random_integers;
 mod safetensor_files;
+mod split_mix;
 mod tiles;
 
 use std::path::Path;
@@ -15,8 +18,9 @@ use std::path::Path;
 use candle_core::{DType, Device, Result, Tensor};
 
 use self::awq::Awq;
+use self::format::{Format, Target};
 use self::gptq::Gptq;
-#[cfg_attr(not(feature = "cuda"), expect(unused_imports, reason = "only `graph` looks inside"))]
+#[allow(unused_imports, reason = "only `graph` looks inside")]
 pub use self::grouped::Grouped;
 use self::grouped_files::GroupedFiles;
 pub use self::linear::LinearWeight;
@@ -30,41 +34,6 @@ use crate::engine::{EngineError, Progress};
 /// What a model asks for first.
 pub const EMBEDDING: &str = "model.embed_tokens.weight";
 
-/// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
-/// checked of files is checked when they are opened, before the device is touched.
-trait Format {
-    /// The tensor `name`, of this shape, as floating-point numbers.
-    fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor>;
-
-    /// Writes the tensor `name` to `place`, which has its shape and the target's type.
-    fn fill(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
-        place.slice_set(&self.tensor(name, place.dims(), target)?, 0, 0)
-    }
-
-    /// The weight of the linear layer `name`, such as `lm_head`. Quantized ones are on the host.
-    fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
-        self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
-    }
-
-    /// Is the output projection packed?
-    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "`graph` asks"))]
-    fn packs_head(&self) -> bool {
-        false
-    }
-
-    /// Are there packed weights whose columns lie in another order than the inputs?
-    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "`graph` asks"))]
-    fn reorders_inputs(&self) -> bool {
-        false
-    }
-}
-
-/// What dense weights become.
-struct Target {
-    dtype: DType,
-    device: Device,
-}
-
 /// Where weights come from. Files were looked at: all that `config` asks for is there.
 pub struct Source(Box<dyn Format>);
 
@@ -75,8 +44,7 @@ impl Source {
         Ok(Self(match config.grouping {
             None => Box::new(files.checked(config)?),
             Some(grouping) => match grouping.layout {
-                Layout::Gptq => Box::new(GroupedFiles::open(files, config, grouping, Gptq { minus_one: true })?),
-                Layout::GptqV2 => Box::new(GroupedFiles::open(files, config, grouping, Gptq { minus_one: false })?),
+                Layout::Gptq(zeros) => Box::new(GroupedFiles::open(files, config, grouping, Gptq { zeros })?),
                 Layout::Awq => Box::new(GroupedFiles::open(files, config, grouping, Awq)?),
             },
         }))

@@ -5,9 +5,9 @@ use std::ops::Deref;
 use candle_core::{D, DType, Device, Layout, Result, Storage, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
-/// Values that are unpacked at a time, so that a product never holds a whole large matrix: 4 MiB on a CPU, whose cache
+/// Values that are unpacked at a time, so that a product never holds a whole large matrix: 1 MiB on a CPU, whose cache
 /// may hold them, and 64 MiB on a GPU.
-const CPU_BLOCK: usize = 1 << 20;
+const CPU_BLOCK: usize = 1 << 18;
 const CUDA_BLOCK: usize = 1 << 24;
 
 /// Integers of 4 or 8 bits. Those of a group share a scale and a zero point:

@@ -7,33 +7,14 @@ use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::format::{Format, Target};
 use super::grouped::Grouped;
+use super::linear::LinearWeight;
+use super::packed_layout::PackedLayout;
 use super::safetensor_files::{SafetensorFiles, Stored, word};
-use super::tiles::{self, Integers};
-use super::{Format, LinearWeight, Target};
+use super::tiles;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::quantization::Grouping;
-
-/// How a layer's integers lie in words of 32 bits.
-pub trait PackedLayout: Sync {
-    /// Of `qweight`.
-    fn codes_shape(&self, outputs: usize, inputs: usize, bits: usize) -> [usize; 2];
-
-    /// Those of `qweight`, whose bytes are `words`. Their columns are the inputs in `order`, or as they lie.
-    fn codes<'a>(
-        &'a self,
-        words: &'a [u8],
-        outputs: usize,
-        bits: usize,
-        order: Option<&'a [u32]>,
-    ) -> Box<dyn Integers + 'a>;
-
-    /// The zero point of an output in a word of `qzeros`, by its place there.
-    fn zero(&self, word: u32, place: usize, bits: usize) -> u8;
-
-    /// Are there `g_idx`, the groups of inputs?
-    fn has_order(&self) -> bool;
-}
 
 /// The safetensors of a directory, some of whose layers are packed.
 pub struct GroupedFiles<L> {
@@ -152,6 +133,10 @@ impl<L: PackedLayout> Looker<'_, L> {
 
     /// Shapes, types and groups of a layer.
     fn look(&self, layer: &str, outputs: usize, inputs: usize) -> Result<Packed> {
+        if !(inputs.is_multiple_of(8) && outputs.is_multiple_of(8)) {
+            let why = format!("has {inputs} inputs and {outputs} outputs, which are not multiples of 8");
+            return Err(self.files.error(&format!("{layer}.qweight"), &why));
+        }
         let bits = self.bits(layer, outputs, inputs)?;
         let groups = self.groups(layer, inputs)?;
         let group = inputs / groups;
@@ -181,8 +166,9 @@ impl<L: PackedLayout> Looker<'_, L> {
             return Ok(usual);
         }
         let stored = self.files.stored(&format!("{layer}.scales"))?;
-        let groups = stored.shape.first().copied().filter(|groups| *groups > 0 && inputs.is_multiple_of(8 * groups));
-        Ok(groups.unwrap_or(usual))
+        let is_whole =
+            |groups: &usize| *groups > 0 && inputs.is_multiple_of(*groups) && (inputs / groups).is_multiple_of(8);
+        Ok(stored.shape.first().copied().filter(is_whole).unwrap_or(usual))
     }
 
     fn integers(&self, layer: &str, part: &str, shape: &[usize]) -> Result<Stored<'_>> {
@@ -225,6 +211,9 @@ impl<L: PackedLayout> Looker<'_, L> {
     /// The inputs in the order of their groups, all of which are equally large; `None` where they lie so.
     fn order(&self, layer: &str, inputs: usize, group: usize) -> Result<Option<Vec<u32>>> {
         let name = format!("{layer}.g_idx");
+        if !self.grouping.reordered && self.files.find(&name).is_none() {
+            return Ok(None);
+        }
         let indices = self.integers(layer, "g_idx", &[inputs])?;
         let groups = inputs / group;
         let of = |input: usize| tiles::word(indices.bytes, input) as usize;

@@ -45,11 +45,11 @@ impl LinearWeight {
     }
 
     /// The same weight on `device`. Blocks stay where they were read to.
-    pub fn to_device(self, device: &Device) -> Result<Self> {
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
         Ok(match self {
             Self::Dense(matrix) => Self::Dense(matrix.to_device(device)?),
             Self::Grouped(grouped) => Self::Grouped(grouped.to_device(device)?),
-            Self::Blocks(blocks) => Self::Blocks(blocks),
+            Self::Blocks(blocks) => Self::Blocks(blocks.clone()),
         })
     }
 }

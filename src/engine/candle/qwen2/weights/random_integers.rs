@@ -5,14 +5,14 @@ use half::f16;
 use rayon::prelude::*;
 
 use super::grouped::Grouped;
-use super::random::SplitMix;
+use super::split_mix::SplitMix;
 use crate::engine::candle::qwen2::quantization::Grouping;
 
 /// Of the matrix, as of generated numbers.
 const DEVIATION: f32 = 0.02;
 
-/// Bytes that are made at a time.
-const PIECE: usize = 1 << 16;
+/// Values that are made at a time.
+const PIECE: usize = 1 << 13;
 
 /// A matrix `[outputs, inputs]` of about [`DEVIATION`], whatever its grouping.
 pub fn generate(seed: u64, outputs: usize, inputs: usize, grouping: &Grouping) -> Result<Grouped> {
@@ -36,14 +36,19 @@ pub fn generate(seed: u64, outputs: usize, inputs: usize, grouping: &Grouping) -
 
 /// Random bytes, in which the lowest integer is replaced by the middle: so they are as often above it as below.
 fn integers(seed: SplitMix, count: usize, bits: usize) -> Vec<u8> {
-    let mut bytes = vec![0; count];
-    bytes.par_chunks_mut(PIECE).enumerate().for_each(|(index, piece)| {
-        let words = seed.after((index * PIECE / 8) as u64).map(|word| centered(word, bits));
-        for (place, word) in piece.chunks_mut(8).zip(words) {
-            place.copy_from_slice(&word.to_le_bytes()[..place.len()]);
-        }
-    });
+    let mut bytes = values(seed, count.div_ceil(8), |word| centered(word, bits).to_le_bytes()).into_flattened();
+    bytes.truncate(count);
     bytes
+}
+
+/// A value for each of the stream's items, on all cores.
+fn values<T: Copy + Default + Send>(seed: SplitMix, count: usize, value: impl Fn(u64) -> T + Sync) -> Vec<T> {
+    let mut values = vec![T::default(); count];
+    values.par_chunks_mut(PIECE).enumerate().for_each(|(index, piece)| {
+        let words = seed.after((index * PIECE) as u64);
+        piece.iter_mut().zip(words).for_each(|(place, word)| *place = value(word));
+    });
+    values
 }
 
 /// All integers of a word that are 0 become the middle.
@@ -58,16 +63,15 @@ fn scale_factors(seed: SplitMix, count: usize, bits: usize) -> Vec<f32> {
     // Of integers that are equally likely, but for the lowest.
     let deviation = if bits == 4 { 4.18 } else { 73.5 };
     let usual = DEVIATION / deviation;
-    let factors = seed.map(|word| usual * (0.75 + (word >> 40) as f32 / (1 << 25) as f32));
-    factors.take(count).map(|factor| f16::from_f32(factor).to_f32()).collect()
+    let factor = |word: u64| usual * (0.75 + (word >> 40) as f32 / (1 << 25) as f32);
+    values(seed, count, |word| f16::from_f32(factor(word)).to_f32())
 }
 
 /// The middle; without symmetry one up or down half of the time.
 fn zero_points(seed: SplitMix, count: usize, grouping: &Grouping) -> Vec<u8> {
     let middle = 1 << (grouping.packing.bits - 1);
     let near = [middle, middle - 1, middle + 1, middle];
-    let point = |word: u64| if grouping.symmetric { middle } else { near[(word >> 62) as usize] };
-    seed.map(point).take(count).collect()
+    values(seed, count, |word| if grouping.symmetric { middle } else { near[(word >> 62) as usize] })
 }
 
 #[cfg(test)]
@@ -75,17 +79,24 @@ mod tests {
     use candle_core::DType;
 
     use super::*;
-    use crate::engine::candle::qwen2::quantization::Layout;
+    use crate::engine::candle::qwen2::quantization::{Layout, StoredZeros};
     use crate::models::Packing;
 
+    const GPTQ: Layout = Layout::Gptq(StoredZeros::MinusOne);
+
     fn grouping(layout: Layout, bits: usize, symmetric: bool) -> Grouping {
-        Grouping { layout, packing: Packing { bits, group: Some(128), head: false }, symmetric, mixed: false }
+        Grouping {
+            layout,
+            packing: Packing { bits, group: Some(128), head: false },
+            symmetric,
+            reordered: false,
+            mixed: false,
+        }
     }
 
     #[test]
     fn the_matrix_is_about_as_wide_as_one_of_numbers() {
-        let groupings =
-            [grouping(Layout::Gptq, 4, true), grouping(Layout::Gptq, 8, true), grouping(Layout::Awq, 4, false)];
+        let groupings = [grouping(GPTQ, 4, true), grouping(GPTQ, 8, true), grouping(Layout::Awq, 4, false)];
         for grouping in groupings {
             let matrix = generate(7, 512, 1024, &grouping).unwrap().matrix(DType::F32).unwrap();
             let mean = matrix.mean_all().unwrap().to_scalar::<f32>().unwrap();
@@ -97,7 +108,7 @@ mod tests {
     /// A piece starts where the one before it ended.
     #[test]
     fn integers_are_those_of_one_stream() {
-        let count = 2 * PIECE + 12;
+        let count = 16 * PIECE + 12;
         let stream: Vec<u8> = SplitMix(3).flat_map(|word| centered(word, 4).to_le_bytes()).take(count).collect();
         assert_eq!(integers(SplitMix(3), count, 4), stream);
         assert!(stream.iter().all(|byte| byte & 15 != 0 && byte >> 4 != 0));

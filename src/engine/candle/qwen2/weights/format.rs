@@ -1,0 +1,40 @@
+//! What a format of weights is.
+
+use candle_core::{DType, Device, Result, Tensor};
+
+use super::linear::LinearWeight;
+
+/// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
+/// checked of files is checked when they are opened, before the device is touched.
+pub trait Format {
+    /// The tensor `name`, of this shape, as floating-point numbers.
+    fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor>;
+
+    /// Writes the tensor `name` to `place`, which has its shape and the target's type.
+    fn fill(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
+        place.slice_set(&self.tensor(name, place.dims(), target)?, 0, 0)
+    }
+
+    /// The weight of the linear layer `name`, such as `lm_head`. Quantized ones are on the host.
+    fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
+        self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
+    }
+
+    /// Is the output projection packed?
+    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "`graph` asks"))]
+    fn packs_head(&self) -> bool {
+        false
+    }
+
+    /// Are there packed weights whose columns lie in another order than the inputs?
+    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "`graph` asks"))]
+    fn reorders_inputs(&self) -> bool {
+        false
+    }
+}
+
+/// What dense weights become.
+pub struct Target {
+    pub dtype: DType,
+    pub device: Device,
+}

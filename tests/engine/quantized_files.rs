@@ -1,0 +1,159 @@
+//! Quantized models whose files are broken, hostile, or of another kind than they say.
+
+use std::fs;
+
+use super::quantized::{plain, quantized};
+use super::*;
+
+type Tensors = HashMap<String, Tensor>;
+
+/// What is said of a fixture whose tensors or config.json were changed.
+fn complain(name: &str, change: &dyn Fn(&mut Tensors), edit: &[(&str, &str)]) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let mut config = fs::read_to_string(quantized(name).join("config.json")).unwrap();
+    for (from, to) in edit {
+        assert!(config.contains(from), "{from}: {config}");
+        config = config.replace(from, to);
+    }
+    fs::write(directory.path().join("config.json"), config).unwrap();
+    let mut tensors = candle_core::safetensors::load(quantized(name).join("model.safetensors"), &Device::Cpu).unwrap();
+    change(&mut tensors);
+    candle_core::safetensors::save(&tensors, directory.path().join("model.safetensors")).unwrap();
+    let spec = spec(directory.path(), Dtype::F32, 8);
+    let said = error(&spec, None).replace(&directory.path().display().to_string(), "DIR");
+    assert_eq!(said.lines().count(), 1, "{said}");
+    said
+}
+
+const UP: &str = "model.layers.1.mlp.up_proj";
+
+fn replace(part: &str, with: impl Fn(&Tensor) -> Tensor) -> impl Fn(&mut Tensors) {
+    let name = format!("{UP}.{part}");
+    move |tensors| {
+        let tensor = with(&tensors[&name]);
+        tensors.insert(name.clone(), tensor);
+    }
+}
+
+fn without(part: &str) -> impl Fn(&mut Tensors) {
+    let name = format!("{UP}.{part}");
+    move |tensors| drop(tensors.remove(&name).unwrap())
+}
+
+fn g_idx(values: impl Fn(usize) -> i32) -> impl Fn(&mut Tensors) {
+    let values: Vec<i32> = (0..128).map(values).collect();
+    replace("g_idx", move |_| Tensor::from_slice(&values, 128, &Device::Cpu).unwrap())
+}
+
+#[test]
+fn broken_tensors_say_what_is_broken() {
+    let gptq = |change: &dyn Fn(&mut Tensors)| complain("gptq-int4-asymmetric", change, &[]);
+    let said = [
+        gptq(&without("qweight")),
+        gptq(&without("qzeros")),
+        gptq(&without("scales")),
+        complain("gptq-int4-desc-act", &without("g_idx"), &[]),
+        gptq(&replace("qweight", |tensor| tensor.narrow(0, 0, 8).unwrap().contiguous().unwrap())),
+        gptq(&replace("qweight", |tensor| tensor.t().unwrap().contiguous().unwrap())),
+        gptq(&replace("qweight", |tensor| tensor.to_dtype(candle_core::DType::F32).unwrap())),
+        gptq(&replace("qzeros", |tensor| tensor.narrow(1, 0, 4).unwrap().contiguous().unwrap())),
+        gptq(&replace("scales", |tensor| tensor.narrow(0, 0, 1).unwrap().contiguous().unwrap())),
+        gptq(&replace("scales", |tensor| tensor.to_dtype(candle_core::DType::F64).unwrap())),
+        gptq(&replace("scales", |tensor| tensor.to_dtype(candle_core::DType::I64).unwrap())),
+        gptq(&g_idx(|input| input as i32 / 32)),
+        gptq(&g_idx(|_| -1)),
+        gptq(&g_idx(|input| i32::from(input >= 60))),
+        gptq(&|tensors| {
+            let ones = Tensor::ones(256, candle_core::DType::F16, &Device::Cpu).unwrap();
+            tensors.insert(format!("{UP}.bias"), ones);
+        }),
+        gptq(&|tensors| drop(tensors.remove("model.norm.weight").unwrap())),
+        complain("awq", &without("qzeros"), &[]),
+        // Whose shapes say how a layer is quantized.
+        complain("gptq-dynamic", &without("scales"), &[]),
+        complain(
+            "gptq-dynamic",
+            &replace("qweight", |tensor| tensor.narrow(0, 0, 8).unwrap().contiguous().unwrap()),
+            &[],
+        ),
+        complain(
+            "gptq-dynamic",
+            &replace("scales", |tensor| tensor.narrow(0, 0, 1).unwrap().contiguous().unwrap()),
+            &[],
+        ),
+        complain("gptq-dynamic", &replace("scales", |tensor| tensor.flatten_all().unwrap()), &[]),
+        complain(
+            "gptq-dynamic",
+            &replace("qweight", |_| Tensor::zeros((0, 256), candle_core::DType::U32, &Device::Cpu).unwrap()),
+            &[],
+        ),
+        complain("awq", &replace("qweight", |tensor| tensor.t().unwrap().contiguous().unwrap()), &[]),
+    ];
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+/// The tensors are as the tool wrote them; config.json says something else.
+#[test]
+fn a_config_that_isnt_the_files_is_said() {
+    let nothing = |_: &mut Tensors| {};
+    let gptq = |from: &str, to: &str| complain("gptq-int4-asymmetric", &nothing, &[(from, to)]);
+    let said = [
+        gptq("\"bits\": 4", "\"bits\": 8"),
+        gptq("\"bits\": 4", "\"bits\": 3"),
+        gptq("\"group_size\": 64", "\"group_size\": 128"),
+        gptq("\"group_size\": 64", "\"group_size\": 0"),
+        gptq("\"quant_method\": \"gptq\"", "\"quant_method\": \"awq\""),
+        gptq("\"quant_method\": \"gptq\"", "\"quant_method\": \"fp8\""),
+        gptq("\"quantization_config\"", "\"was_quantization_config\""),
+        gptq("\"lm_head\": false", "\"lm_head\": true"),
+        gptq("\"checkpoint_format\": \"gptq\"", "\"checkpoint_format\": \"marlin\""),
+        gptq("\"pack_dtype\": \"int32\"", "\"pack_dtype\": \"int16\""),
+        gptq("\"intermediate_size\": 256", "\"intermediate_size\": 200"),
+        complain("awq", &nothing, &[("\"version\": \"gemm\"", "\"version\": \"gemv\"")]),
+        complain("awq", &nothing, &[("\"quant_method\": \"awq\"", "\"quant_method\": \"gptq\"")]),
+        complain("gptq-lm-head", &nothing, &[("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true")]),
+    ];
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+/// A file that ends too early is noticed before anything of it is read.
+#[test]
+fn a_file_that_was_cut_off_is_said() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::copy(quantized("awq").join("config.json"), directory.path().join("config.json")).unwrap();
+    let whole = fs::read(quantized("awq").join("model.safetensors")).unwrap();
+    fs::write(directory.path().join("model.safetensors"), &whole[..whole.len() / 2]).unwrap();
+    let spec = plain(directory.path(), DeviceKind::Cpu, Dtype::F32, 8);
+    assert!(error(&spec, None).contains("is cut off: it has "), "{}", error(&spec, None));
+}
+
+/// Numbers of other weights must not go by a quantized model's name, nor the other way.
+#[test]
+fn a_model_is_what_its_name_says() {
+    let said = |from: PathBuf, name: &str| {
+        let directory = tempfile::tempdir().unwrap();
+        let model = directory.path().join(name);
+        fs::create_dir(&model).unwrap();
+        for file in ["config.json", "model.safetensors"] {
+            fs::copy(from.join(file), model.join(file)).unwrap();
+        }
+        let model = model.display().to_string();
+        let (exit, out, err) = generate(&[&model, "--prompt-ids", "1", "--tokens", "1", "--device", "cpu"]);
+        assert_eq!((exit, out.as_str()), (2, ""), "{err}");
+        err.replace(&directory.path().display().to_string(), "DIR")
+    };
+    let said = [
+        said(fixture("untied"), "Qwen2.5-0.5B-Instruct-GPTQ-Int4"),
+        said(quantized("gptq-int4"), "Qwen2.5-0.5B-Instruct"),
+        said(quantized("gptq-int4"), "mine-AWQ"),
+    ];
+    insta::assert_snapshot!(said.concat());
+}
+
+/// `stock` has no such layers, and says so by name.
+#[test]
+fn stock_refuses_them() {
+    let usual = plain(&quantized("awq"), DeviceKind::Cpu, Dtype::F32, 8);
+    let said = error(&ModelSpec { implementation: Implementation::Stock.into(), ..usual }, None);
+    assert_eq!(said, "stock reads no awq weights; use plain");
+}
