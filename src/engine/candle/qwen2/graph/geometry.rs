@@ -60,6 +60,16 @@ impl Address {
 // SAFETY: `repr(C)`, numbers only; the compiler of the kernels has compared it with their own struct.
 unsafe impl DeviceRepr for DecodeParameters {}
 
+/// A weight matrix, `[outputs, inputs]`.
+#[derive(Debug, Clone, Copy)]
+pub struct Matrix {
+    pub address: Address,
+    pub outputs: usize,
+    pub inputs: usize,
+    /// Between the rows of a pair: packed ones lie together.
+    pub distance: usize,
+}
+
 /// The rows of a chunk of a prompt and where they stand in the sequence.
 #[derive(Debug, Clone, Copy)]
 pub struct Rows {

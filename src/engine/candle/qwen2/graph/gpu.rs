@@ -21,7 +21,7 @@ use candle_core::{CudaDevice, DType, Device, Result, Tensor};
 
 use super::attention::{PromptAttention, PromptCache};
 use super::decode_plan::{DecodePlan, Limits, Shape};
-use super::geometry::{AttentionShape, DECODE_BLOCK, Rows, allow_shared_bytes, load};
+use super::geometry::{AttentionShape, DECODE_BLOCK, Matrix, Rows, allow_shared_bytes, load};
 use super::layout::{Address, DecodeParameters};
 use super::packer::Packer;
 use super::sizes::{ELEMENTWISE_THREADS, Format};
@@ -271,16 +271,6 @@ pub struct Start {
     pub position: usize,
     pub token: u32,
     pub step: usize,
-}
-
-/// A weight matrix, `[outputs, inputs]`.
-#[derive(Debug, Clone, Copy)]
-pub struct Matrix {
-    pub address: Address,
-    pub outputs: usize,
-    pub inputs: usize,
-    /// Between the rows of a pair: packed ones lie together.
-    pub distance: usize,
 }
 
 /// Neighbouring columns of a matrix with `stride` of them.

@@ -3,7 +3,8 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::decode_plan::Shape;
-use super::gpu::{LayerAddresses, Matrix};
+use super::geometry::Matrix;
+use super::gpu::LayerAddresses;
 use super::layout::{Address, DecodeLayer};
 use super::packer::Packer;
 use super::sizes::Format;

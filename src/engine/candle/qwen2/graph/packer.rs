@@ -12,8 +12,7 @@ use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaStream, Launch
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::decode_plan::Shape;
-use super::geometry::load;
-use super::gpu::Matrix;
+use super::geometry::{Matrix, load};
 use super::layout::Address;
 use super::sizes::{ELEMENTWISE_THREADS, Format};
 use crate::engine::candle::qwen2::weights::Grouped;

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Result, Tensor, bail};
 
-use super::gpu::Matrix;
+use super::geometry::Matrix;
 use super::layout::Address;
 use super::packer::Packer;
 use super::sizes::Format;
