@@ -8,6 +8,10 @@ mod adapters;
 mod batches;
 #[path = "run/configured.rs"]
 mod configured;
+#[path = "run/ended_engines.rs"]
+mod ended_engines;
+#[path = "run/faulty_engines.rs"]
+mod faulty_engines;
 #[path = "run/export.rs"]
 mod export;
 #[path = "run/programs.rs"]

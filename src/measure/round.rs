@@ -11,7 +11,7 @@ use super::request::Session;
 use super::trace::TraceLine;
 use super::turns;
 use crate::case::Case;
-use crate::child::{Next, clean};
+use crate::child::{Garbage, Next, clean};
 use crate::config::TimeLimits;
 use crate::engine::{Loaded, ModelSpec, server};
 use crate::error::{Error, Result};
@@ -124,7 +124,7 @@ impl<'a, 'b> Round<'a, 'b> {
                     child.kill();
                     break phase.timed_out(limits);
                 }
-                Next::Garbage(start) => {
+                Next::Garbage(Garbage { start, .. }) => {
                     child.kill();
                     break failed(format!("the measured program wrote something that is no event: `{start}`"));
                 }
@@ -159,6 +159,7 @@ impl<'a, 'b> Round<'a, 'b> {
                 self.session.observer.update(Update::CaseProgress { done, total });
             }
             Event::Loaded { loaded } => {
+                self.check_engine(&loaded)?;
                 self.record_revision(&loaded);
                 return Ok(Change::To(Phase::Cases(None)));
             }
@@ -219,6 +220,36 @@ impl<'a, 'b> Round<'a, 'b> {
         }
         self.side.session_mut().program = program;
         Ok(())
+    }
+
+    /// Nor of two engines: one that says something else of itself each time it starts may be another one.
+    fn check_engine(&self, loaded: &Loaded) -> Result<()> {
+        let Some(now) = loaded.program.as_ref().map(Program::cleaned) else { return Ok(()) };
+        let known = self.engine_so_far();
+        // Which commit it is of is said by its checkout, where there is one.
+        let is_known = |then: &Program| {
+            (&then.name, &then.version, &then.components) == (&now.name, &now.version, &now.components)
+        };
+        match known.map(Program::cleaned).filter(|then| !is_known(then)) {
+            None => Ok(()),
+            Some(then) => Err(Error::measurement(format!(
+                "the engine changed in the middle of the session: its hello said {}, now it says {}",
+                then.describe(),
+                now.describe()
+            ))
+            .hint("a session measures one program: start anew with the new one, or let its hello stay the same")),
+        }
+    }
+
+    /// What the engine that starts by the same command has said of itself in this session.
+    fn engine_so_far(&self) -> Option<&Program> {
+        let models = &self.session.request.suite.models;
+        let is_same = |spec: &ModelSpec| !spec.command.is_empty() && spec.command == self.spec.command;
+        let cases = || models.iter().filter(|model| is_same(&model.spec)).flat_map(|model| &model.cases);
+        self.side.session().runs.iter().find_map(|run| match &run.outcome {
+            Outcome::Ok(measured) if cases().any(|case| case.id == run.case) => measured.program.as_ref(),
+            _ => None,
+        })
     }
 
     /// The commit of the weights stays the same over the session, whatever happens to the branch.

@@ -155,8 +155,8 @@ impl Job {
 }
 
 impl Message for Event {
-    fn parse(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice(line).ok().or_else(|| protocol_v1::hello(line))
+    fn parse(line: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(line).or_else(|error| protocol_v1::hello(line).ok_or_else(|| error.to_string()))
     }
 }
 
