@@ -159,7 +159,6 @@ impl<'a, 'b> Round<'a, 'b> {
                 self.session.observer.update(Update::CaseProgress { done, total });
             }
             Event::Loaded { loaded } => {
-                self.check_engine(&loaded)?;
                 self.record_revision(&loaded);
                 return Ok(Change::To(Phase::Cases(None)));
             }
@@ -223,17 +222,12 @@ impl<'a, 'b> Round<'a, 'b> {
     }
 
     /// Nor of two engines: one that says something else of itself each time it starts may be another one.
-    fn check_engine(&self, loaded: &Loaded) -> Result<()> {
-        let Some(now) = loaded.program.as_ref().map(Program::cleaned) else { return Ok(()) };
-        let known = self.engine_so_far();
-        // Which commit it is of is said by its checkout, where there is one.
-        let is_known = |then: &Program| {
-            (&then.name, &then.version, &then.components) == (&now.name, &now.version, &now.components)
-        };
-        match known.map(Program::cleaned).filter(|then| !is_known(then)) {
+    fn check_engine(&self, measured: &Measurement) -> Result<()> {
+        let engine = measured.program.as_ref();
+        match self.engine_so_far().zip(engine).filter(|(then, now)| then != now) {
             None => Ok(()),
-            Some(then) => Err(Error::measurement(format!(
-                "the engine changed in the middle of the session: its hello said {}, now it says {}",
+            Some((then, now)) => Err(Error::measurement(format!(
+                "the engine changed in the middle of the session: its hello said {}, and now {}",
                 then.describe(),
                 now.describe()
             ))
@@ -280,6 +274,7 @@ impl<'a, 'b> Round<'a, 'b> {
     /// A run that counts, or one to be measured again.
     fn take_measurement(&mut self, case: String, mut measured: Measurement, trace: Option<Vec<f64>>) -> Result<()> {
         self.side.worker.engines.sign(&case, &mut measured);
+        self.check_engine(&measured)?;
         let index = self.remaining.iter().position(|mine| mine.id == case);
         let why = self.session.throttling.judge(&self.side.label, &case, self.round, &measured);
         if let (Some(index), Some(why)) = (index, why) {
