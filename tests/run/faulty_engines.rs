@@ -1,6 +1,6 @@
 //! Engines that break the protocol: what is said of it names the fault, in `run` and in `check-engine`.
 
-use super::programs::{checked, measured, measured_often, why};
+use super::programs::{checked, measured, measured_often, program, why};
 use super::*;
 
 fn broken(mode: &str) -> String {
@@ -13,9 +13,10 @@ fn broken(mode: &str) -> String {
 /// Lines that come when a buffer is full say nothing about when their tokens were there.
 #[test]
 fn buffered_lines_are_no_measurement() {
-    for (mode, tokens, how) in
-        [("buffered", "64", "all 64 `chunk` lines arrived within "), ("half-buffered", "60", "48 of 60 `chunk` lines arrived ")]
-    {
+    for (mode, tokens, how) in [
+        ("buffered", "64", "all 64 `chunk` lines arrived within "),
+        ("half-buffered", "60", "48 of 60 `chunk` lines arrived "),
+    ] {
         let (finished, results) = measured(mode, &["--generated-length", tokens]);
         assert_eq!(finished.code, Some(3), "{mode}: {}", finished.err);
         let [(_, reason)] = &failures(&results)[..] else { panic!("{mode}: one failed run") };
@@ -88,7 +89,11 @@ fn what_comes_after_an_answer_is_said_to() {
 fn a_hello_that_changes_ends_the_session() {
     let (finished, results) = measured_often("changing", "2", &[]);
     assert_eq!(finished.code, Some(3), "{}", finished.err);
-    assert!(finished.err.contains("the engine changed in the middle of the session: its hello said fake "), "{}", finished.err);
+    assert!(
+        finished.err.contains("the engine changed in the middle of the session: its hello said fake "),
+        "{}",
+        finished.err
+    );
     assert_eq!(results.sessions[0].runs.len(), 1, "what was measured before is kept");
     let said = broken("changing");
     assert!(said.contains("WRONG says the same hello each time"), "{said}");
@@ -106,9 +111,32 @@ fn what_a_program_leaves_in_another_session_is_found_and_ended() {
 #[test]
 fn a_command_that_names_no_program_is_a_mistake() {
     let bench = Bench::new();
-    for (command, why) in [("", "`command` is empty"), ("[\"./engine.pl\"", "begins like a list, but isn't one in JSON")] {
+    for (command, why) in
+        [("", "`command` is empty"), ("[\"./engine.pl\"", "begins like a list, but isn't one in JSON")]
+    {
         let finished = Finished::of(bench.plain(&["--engine", "command", "--command", command]).output().unwrap());
         assert_eq!(finished.code, Some(2), "{}", finished.err);
         assert!(finished.err.contains(why), "{command}: {}", finished.err);
     }
+}
+
+/// What one of them says of a session's time, the other says too.
+#[test]
+fn doctor_and_plan_agree_on_the_time_of_engines_that_tell_none() {
+    let bench = Bench::new();
+    let config = |models: &str| CONFIG.replace("models = [\"./one\", \"./two\"]", models);
+    let of_another = format!("{{ model = \"./two\", command = [{:?}, \"well\"] }}", program());
+    bench.write("bench-diff.toml", &config(&format!("models = [\"./one\", {of_another}]")));
+    let (plan, doctor) = (bench.bench_diff(&["plan"]), bench.bench_diff(&["doctor"]));
+    let told = |said: &str| {
+        let words = said.split_whitespace().collect::<Vec<_>>().join(" ").replace('\u{a0}', " ");
+        ["under 1 s", "about "].iter().find_map(|mark| words.find(mark).map(|at| words[at..].to_owned()))
+    };
+    let time = |said: &str| told(said).unwrap().split_whitespace().take(3).collect::<Vec<_>>().join(" ");
+    let said = doctor.out.split("a session takes").nth(1).unwrap();
+    let planned = plan.out.split("cases will run").nth(1).unwrap();
+    assert_eq!(time(said), time(planned).trim_end_matches(','), "{}\n{}", plan.out, doctor.out);
+    bench.write("bench-diff.toml", &config(&format!("models = [{of_another}]")));
+    let plan = bench.bench_diff(&["plan", "--format", "json"]).out;
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&plan).unwrap()["seconds"], 0.0, "nothing is known of it");
 }

@@ -125,10 +125,19 @@ mod tests {
             (r#"{"tokens":1}"#, "it lacks `answer`"),
             (r#"{"answer":"bye"}"#, "its `answer` is none of `hello`, `loading`"),
             (r#"{"answer":"hello","protocol":1}"#, "it lacks `name`"),
-            (r#"{"answer":"hello","protocol":"one","name":"a","version":"1"}"#, "`protocol` must be a whole number above 0"),
-            (r#"{"answer":"memory","peak_bytes":-5}"#, "`peak_bytes` must be a whole number above 0, and not integer `-5`"),
+            (
+                r#"{"answer":"hello","protocol":"one","name":"a","version":"1"}"#,
+                "`protocol` must be a whole number above 0",
+            ),
+            (
+                r#"{"answer":"memory","peak_bytes":-5}"#,
+                "`peak_bytes` must be a whole number above 0, and not integer `-5`",
+            ),
             (r#"{"answer":"memory","peak_bytes":NaN}"#, "it is no JSON, which has no NaN"),
-            (r#"{"answer":"memory","peak_bytes":1e30}"#, "`peak_bytes` must be a whole number above 0, and not floating"),
+            (
+                r#"{"answer":"memory","peak_bytes":1e30}"#,
+                "`peak_bytes` must be a whole number above 0, and not floating",
+            ),
             (r#"{"answer":"generated","token_ids":[1,-1]}"#, "`token_ids` must be whole numbers from 0"),
             (
                 r#"{"answer":"generated","times":{"clock":"host","chunks":[],"end_to_end_ms":"12"}}"#,
