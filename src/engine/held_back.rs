@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// With fewer tokens, nothing is said of how they came.
 pub const MANY: usize = 8;
+/// Of fewer than [`MANY_LINES`], nothing is said that came sooner: a busy machine lets a program wait as long.
+const SOON: Duration = Duration::from_millis(10);
 /// No model on any device has its tokens so close one after another.
 const TOO_CLOSE: Duration = Duration::from_micros(100);
 /// The silence before a burst is at least so many times as long.
@@ -25,7 +27,8 @@ fn all_at_once(arrivals: &[Duration], tokens: usize) -> Option<String> {
     let (first, last) = (*arrivals.first()?, *arrivals.last()?);
     let within = last.saturating_sub(first);
     let all = within * SILENCE <= last && within.as_secs_f64() <= TOO_CLOSE.as_secs_f64() * tokens as f64;
-    (tokens >= MANY && all).then(|| format!("all {tokens} tokens arrived {}", after_silence(within, first)))
+    let enough = tokens >= MANY_LINES || (tokens >= MANY && last >= SOON);
+    (enough && all).then(|| format!("all {tokens} tokens arrived {}", after_silence(within, first)))
 }
 
 /// Most arrivals in bursts, as a full buffer sends them.

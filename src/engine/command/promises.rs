@@ -85,14 +85,7 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
     let told = checks.after(
         "gives the same tokens for the same prompt, whatever came before",
         first,
-        |(mut program, first)| {
-            let (other, again) = (generate(&mut program, 5, TOKENS)?, generate(&mut program, 8, TOKENS)?);
-            match (&first.tokens, &again.tokens) {
-                (Some(one), Some(other)) if one != other => Err(format!("{} became {}", shown(one), shown(other))),
-                (Some(_), Some(_)) => Ok((String::new(), (program, [first, other, again]))),
-                _ => Ok(("it doesn't tell its tokens".to_owned(), (program, [first, other, again]))),
-            }
-        },
+        |(mut program, first)| repeats(&mut program, vocab_size, first).map(|(said, all)| (said, (program, all))),
     );
     checks.found("flushes each `chunk` when its tokens are there", told.as_ref().map(|(_, all)| flushed(all)));
     let told = told.map(|(program, _)| program);
@@ -190,6 +183,22 @@ fn generate(
     program.overheard(TICK).map_or(Ok(generation), |more| Err(said(program.said_more(&more))))
 }
 
+/// The generation of the same prompt again, after another one.
+fn repeats(
+    program: &mut RunningProgram,
+    vocab_size: Option<usize>,
+    first: Generation,
+) -> Result<(String, [Generation; 3]), String> {
+    let other = generate(program, vocab_size, 5, TOKENS)?;
+    let again = generate(program, vocab_size, 8, TOKENS)?;
+    let said = match (&first.tokens, &again.tokens) {
+        (Some(one), Some(other)) if one != other => return Err(format!("{} became {}", shown(one), shown(other))),
+        (Some(_), Some(_)) => String::new(),
+        _ => "it doesn't tell its tokens".to_owned(),
+    };
+    Ok((said, [first, other, again]))
+}
+
 fn memory(program: &mut RunningProgram, device: DeviceKind) -> Result<String, String> {
     program.ask(&Request::Memory).map_err(said)?;
     match program.answer().map_err(said)?.answer {
@@ -263,15 +272,15 @@ fn same(first: &Program, second: &Program) -> Result<String, String> {
     }
 }
 
-/// Once may be the fault of a busy machine.
+/// Now and then it may be the fault of a busy machine.
 fn flushed(generations: &[Generation]) -> Result<String, String> {
     if generations.iter().any(|it| it.clock != Clock::Client) {
         return Ok("it takes the times itself".to_owned());
     }
-    let held_back: Vec<String> = generations.iter().filter_map(flushing::unflushed).collect();
-    match &held_back[..] {
-        [_, .., last] => Err(format!("{last}: {}", flushing::ADVICE)),
-        _ => Ok(String::new()),
+    let held_back: Option<Vec<String>> = generations.iter().map(flushing::unflushed).collect();
+    match held_back.and_then(|all| all.into_iter().next()) {
+        Some(how) => Err(format!("{how}: {}", flushing::ADVICE)),
+        None => Ok(String::new()),
     }
 }
 

@@ -214,6 +214,7 @@ impl RunningProgram {
     pub fn said_more(&mut self, said: &str) -> EngineError {
         self.conversation.kill();
         let after = match self.asked.word {
+            "hello" => "`hello`, which comes first and once".to_owned(),
             "generate" => "`generated`, which comes last and once".to_owned(),
             "load" => "`loaded`, which comes last and once".to_owned(),
             other => format!("its answer to `{other}`"),
@@ -277,6 +278,7 @@ impl RunningProgram {
             ("memory" | "load", "chunk" | "generated") | ("generate", "loaded" | "memory") => {
                 ": is it a second answer to what was asked before?"
             }
+            (_, "hello") => ", which comes first and once",
             _ => "",
         };
         self.fault(&format!("answered {to} with `{word}`{before}"))
