@@ -61,7 +61,7 @@ fn an_engine_that_dies_in_the_middle_of_a_line_has_ended() {
 #[test]
 fn an_answer_without_an_end_ends() {
     for (mode, reason) in [
-        ("endless-chunks", "the engine gave more than 1 tokens"),
+        ("endless-chunks", "the engine gave more tokens than it was asked for (1)"),
         ("empty-chunks", "a `chunk` of 0 tokens"),
         ("endless-loading", "didn't come to the end of its answer within 5 s"),
     ] {

@@ -44,7 +44,9 @@ impl Arrivals {
         self.count = self.count.saturating_add(tokens);
         let wrong = match tokens {
             0 => "the engine wrote a `chunk` of 0 tokens: each has at least one".to_owned(),
-            _ if self.count > self.wanted => format!("the engine gave more than {} tokens", self.wanted),
+            _ if self.count > self.wanted => {
+                format!("the engine gave more tokens than it was asked for ({})", self.wanted)
+            }
             _ => {
                 self.chunks.push(Chunk { tokens, at: at.saturating_duration_since(self.asked) });
                 return Ok(());
