@@ -91,6 +91,16 @@ impl Plan {
     }
 }
 
+/// An estimate of time, as rough as it is and as `plan` shows it.
+pub fn about(seconds: f64) -> String {
+    match seconds {
+        ..1.0 => "under 1 s".to_owned(),
+        ..120.0 => format!("about {seconds:.0} s"),
+        ..7200.0 => format!("about {:.0} min", seconds / 60.0),
+        _ => format!("about {:.1} h", seconds / 3600.0),
+    }
+}
+
 /// Plans `suite` for this machine. The suite comes back ready to be measured: too long cases, which the plan refuses,
 /// don't count for the length of their model.
 pub fn here(suite: Suite) -> Result<(Suite, Plan)> {
@@ -114,8 +124,10 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
         if !running.is_empty() {
             let processes = running.len().div_ceil(model.spec.cases_of_process(running.len()));
             let load = processes as f64 * (START_SECONDS + needs[0].load_seconds);
-            let measured: f64 = running.iter().filter_map(|case| case.seconds).sum();
-            seconds += f64::from(suite.settings.runs) * (load + measured);
+            let told: Vec<f64> = running.iter().filter_map(|case| case.seconds).collect();
+            // How long a program takes to start that tells nothing is its own affair, too.
+            let load = if told.is_empty() { 0.0 } else { load };
+            seconds += f64::from(suite.settings.runs) * (load + told.iter().sum::<f64>());
         }
         cases.extend(planned);
     }

@@ -8,8 +8,12 @@ mod adapters;
 mod batches;
 #[path = "run/configured.rs"]
 mod configured;
+#[path = "run/ended_engines.rs"]
+mod ended_engines;
 #[path = "run/export.rs"]
 mod export;
+#[path = "run/faulty_engines.rs"]
+mod faulty_engines;
 #[path = "run/programs.rs"]
 mod programs;
 #[path = "run/replay.rs"]

@@ -1,5 +1,6 @@
 //! A child that writes lines of JSON: its messages, the last line of its standard error, and how it ended.
 
+use std::cell::OnceCell;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -14,6 +15,7 @@ use super::stop::Stop;
 
 /// The longest line that a child may write: a trace of 100,000 tokens fits.
 const MAX_LINE: u64 = 4 << 20;
+const TOO_LONG: &str = "it is longer than 4 MiB";
 /// What is kept of a child's standard error.
 const LAST_LINES: usize = 20;
 const LAST_LINE_CHARS: usize = 300;
@@ -24,8 +26,17 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// What a child's lines say.
 pub trait Message: Sized + Send + 'static {
-    /// What the line says; `None` if that is no message.
-    fn parse(line: &[u8]) -> Option<Self>;
+    /// What the line says, or why it is no message.
+    fn parse(line: &[u8]) -> Result<Self, String>;
+}
+
+/// A line that is no message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Garbage {
+    /// How it begins.
+    pub start: String,
+    /// Why it is none.
+    pub why: String,
 }
 
 /// A started child whose lines are messages of type `T`. Dropping it ends it and everything that it started.
@@ -35,20 +46,23 @@ pub struct Conversation<T> {
     input: Option<ChildStdin>,
     lines: Receiver<Line<T>>,
     last_words: Arc<Mutex<VecDeque<String>>>,
+    /// How the line begins that it didn't come to the end of.
+    unfinished: OnceCell<String>,
 }
 
 enum Line<T> {
     Message(Box<T>),
-    /// Not a message: the start of it.
-    Garbage(String),
+    Garbage(Garbage),
+    /// The last, without an end: the start of it.
+    Unfinished(String),
 }
 
 /// What came next from a child.
 pub enum Next<T> {
     /// A line that is one.
     Message(Box<T>),
-    /// A line that is none: the start of it.
-    Garbage(String),
+    /// A line that is none.
+    Garbage(Garbage),
     /// It closed its output.
     Ended,
     /// Nothing, until the deadline.
@@ -81,7 +95,7 @@ impl<T: Message> Conversation<T> {
             let last_words = Arc::clone(&last_words);
             std::thread::spawn(move || read_words(BufReader::new(stderr), &last_words));
         }
-        Self { process, input, lines, last_words }
+        Self { process, input, lines, last_words, unfinished: OnceCell::new() }
     }
 
     /// Writes to the child's standard input.
@@ -119,9 +133,22 @@ impl<T: Message> Conversation<T> {
             }
             match self.lines.recv_timeout(left.min(TICK)) {
                 Ok(Line::Message(message)) => return Next::Message(message),
-                Ok(Line::Garbage(start)) => return Next::Garbage(start),
+                Ok(Line::Garbage(line)) => return Next::Garbage(line),
+                Ok(Line::Unfinished(start)) => drop(self.unfinished.set(start)),
                 Err(RecvTimeoutError::Disconnected) => return Next::Ended,
                 Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// What it has written already, without waiting for more.
+    pub fn overheard(&self) -> Option<Next<T>> {
+        match self.lines.try_recv().ok()? {
+            Line::Message(message) => Some(Next::Message(message)),
+            Line::Garbage(line) => Some(Next::Garbage(line)),
+            Line::Unfinished(start) => {
+                drop(self.unfinished.set(start));
+                None
             }
         }
     }
@@ -139,6 +166,10 @@ impl<T: Message> Conversation<T> {
     /// How it ended, in words, after it closed its output.
     pub fn end(&mut self) -> String {
         let words = self.wait().map_or_else(|| "it closed its output but didn't end".to_owned(), describe);
+        let words = match self.unfinished.get() {
+            Some(start) => format!("{words}, in the middle of the line `{start}`"),
+            None => words,
+        };
         match self.last_words() {
             Some(last) => format!("{words}; it said: {last}"),
             None => words,
@@ -157,7 +188,7 @@ impl<T: Message> Conversation<T> {
 
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
-        (Some(0), _) => "it ended without having measured everything".to_owned(),
+        (Some(0), _) => "it ended with exit code 0, without having measured everything".to_owned(),
         (Some(code), _) => format!("it ended with exit code {code}"),
         (None, Some(9)) => {
             "it was killed by signal 9, perhaps by the kernel because the machine ran out of memory".to_owned()
@@ -176,10 +207,14 @@ fn read_messages<T: Message>(mut out: impl BufRead, sender: &Sender<Line<T>>) {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
-        let cut = !line.ends_with(b"\n") && line.len() as u64 == MAX_LINE;
+        let whole = line.ends_with(b"\n");
+        let cut = !whole && line.len() as u64 == MAX_LINE;
+        let start = || clean(&String::from_utf8_lossy(&line[..line.len().min(100)]), 100);
         let message = match T::parse(&line) {
-            Some(message) if !cut => Line::Message(Box::new(message)),
-            _ => Line::Garbage(clean(&String::from_utf8_lossy(&line[..line.len().min(100)]), 100)),
+            _ if cut => Line::Garbage(Garbage { start: start(), why: TOO_LONG.to_owned() }),
+            Ok(message) => Line::Message(Box::new(message)),
+            Err(why) if whole => Line::Garbage(Garbage { start: start(), why }),
+            Err(_) => Line::Unfinished(start()),
         };
         if sender.send(message).is_err() || cut {
             return;

@@ -14,16 +14,22 @@ use std::io::{self, Read, Write, stderr, stdin};
 use std::path::PathBuf;
 use std::process::{Command, Stdio, exit};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, kill_process, setrlimit, wait};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 
 /// A shell's code for a program that can't be started.
 const CANNOT_START: i32 = 127;
 
 static USED: OnceLock<()> = OnceLock::new();
+/// The signal that ended this guard; 0 where none did.
+static ENDED_BY: AtomicI32 = AtomicI32::new(0);
 
 /// From now on, children of this process are started by this program as their guard. For `main` only: another program
 /// that uses the library has no `guard` command, and its children only end with their `Process`.
@@ -43,6 +49,7 @@ pub(super) fn program() -> Option<PathBuf> {
 /// Guards a program until it has ended; ends this process as the program did.
 pub fn serve(input: usize, program: &OsStr, args: &[impl AsRef<OsStr>]) -> ! {
     adopt_orphans();
+    take_own_name();
     let mut command = Command::new(program);
     let mut child = match command.args(args).stdin(Stdio::piped()).spawn() {
         Ok(child) => child,
@@ -56,11 +63,20 @@ pub fn serve(input: usize, program: &OsStr, args: &[impl AsRef<OsStr>]) -> ! {
         follow_orders(input, stdin);
         kill_all();
     });
-    // A signal to every process of our name also ends the program that we guard.
-    let _ = ctrlc::set_handler(kill_all);
+    end_on_signals();
     // The program's output has ended when the program has closed it.
     let _ = close_output();
     end_like(wait_for(child.id().cast_signed()))
+}
+
+/// A signal to every process of our name also ends the program that we guard. Then that is what ended it.
+fn end_on_signals() {
+    let Ok(mut signals) = Signals::new([SIGINT, SIGTERM, SIGHUP]) else { return };
+    thread::spawn(move || {
+        let signal = signals.forever().next();
+        ENDED_BY.store(signal.unwrap_or_default(), Ordering::SeqCst);
+        kill_all();
+    });
 }
 
 /// Hands on the program's input, and returns at the end of our own.
@@ -99,6 +115,10 @@ fn wait_for(program: i32) -> Option<WaitStatus> {
 
 /// Ends this process as the program ended.
 fn end_like(status: Option<WaitStatus>) -> ! {
+    let ended_by = ENDED_BY.load(Ordering::SeqCst);
+    if ended_by != 0 {
+        let _ = emulate_default_handler(ended_by);
+    }
     let Some(status) = status else { exit(CANNOT_START) };
     if let Some(signal) = status.terminating_signal() {
         // The program has left a core, if anybody wants one.
@@ -114,15 +134,17 @@ fn end_like(status: Option<WaitStatus>) -> ! {
     exit(status.exit_status().unwrap_or(CANNOT_START))
 }
 
-#[cfg(target_os = "linux")]
-fn adopt_orphans() {
+/// From now on, what has lost its parent below this process becomes its own child. Linux only.
+pub fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
     let _ = rustix::process::set_child_subreaper(Some(getpid()));
-    // Another name, so that `killall bench-diff` leaves the guard the time to end the program.
-    let _ = std::fs::write("/proc/self/comm", "bench-guard");
 }
 
-#[cfg(not(target_os = "linux"))]
-fn adopt_orphans() {}
+/// Another name, so that `killall bench-diff` leaves the guard the time to end the program.
+fn take_own_name() {
+    #[cfg(target_os = "linux")]
+    let _ = std::fs::write("/proc/self/comm", "bench-guard");
+}
 
 /// Kills descendants for as long as this process lives: it ends when there are none left.
 #[cfg(target_os = "linux")]

@@ -23,7 +23,7 @@ mod shown;
 mod stop;
 mod variables;
 
-pub use conversation::{Conversation, Message, Next, clean};
+pub use conversation::{Conversation, Garbage, Message, Next, clean};
 pub use find::{beside_the_caller, is_bare};
 pub use launch::Launch;
 pub use shield::shield;

@@ -87,6 +87,8 @@ enum Command {
     #[command(hide = true)]
     Worker(commands::worker::Args),
     #[command(hide = true)]
+    CheckWorker(commands::check_worker::Args),
+    #[command(hide = true)]
     Guard(commands::guard::Args),
 }
 
@@ -208,6 +210,7 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
         Command::Profile(args) => commands::profile::run(&args, io),
         Command::Trace(args) => commands::trace::run(&args, io),
         Command::Worker(args) => commands::worker::run(&args),
+        Command::CheckWorker(args) => commands::check_worker::run(&args, io),
         Command::Guard(args) => commands::guard::run(&args),
         Command::Ci(args) => commands::ci::run(&args, io),
         Command::Ab(args) => commands::ab::run(&args, io),

@@ -1,17 +1,20 @@
 //! `bench-diff check-engine`
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::builder::TypedValueParser;
 
+use super::check_worker::{Job, Told};
 use crate::case::{DeviceKind, Dtype, ImplementationName, WeightsSource};
+use crate::child::{Conversation, Environment, Launch, Next, Stop};
 use crate::config::engines;
-use crate::engine::command::{CommandKind, Found, Limits, check};
+use crate::engine::command::{Check, CommandKind, Found};
 use crate::engine::{EngineKind, ModelSpec, foreign_program};
 use crate::error::{Error, Exit, Result};
 use crate::flags;
 use crate::io::Io;
+use crate::measure::Worker;
 use crate::page::terminal;
 use crate::{hub, progress, render};
 
@@ -51,6 +54,9 @@ pub struct Args {
     command: Vec<String>,
 }
 
+/// Each answer has its limit, and the next question comes at once.
+const ALWAYS: Duration = Duration::from_secs(7 * 24 * 3600);
+
 const EXAMPLES: &str = "Examples:
   bench-diff check-engine -- python3 my-engine.py
   bench-diff check-engine --model ./my-model --device cuda -- target/release/my-engine";
@@ -64,15 +70,37 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     if let Some(why) = foreign_program::lacking(&spec.command, None) {
         return Err(Error::usage(format!("there is nothing to check: {why}")));
     }
-    let limits = Limits { hello: Duration::from_secs(args.hello_limit), answer: Duration::from_secs(args.limit) };
+    let job = Job { spec, hello_seconds: args.hello_limit, answer_seconds: args.limit };
     let mut steps = progress::steps(args.quiet, io.err.raw());
-    let checks = check(&spec, limits, &mut |promise| steps(&format!("the program {promise}?")));
+    let checks = checked(&job, &mut |promise| steps(&format!("the program {promise}?")));
     drop(steps);
+    let Some(checks) = checks? else { return Ok(Exit::Interrupted) };
     io.out.text(&terminal::for_stdout(&render::conformance::page(&checks)))?;
     match checks.iter().all(|check| matches!(check.found, Found::Kept(_))) {
         true => Ok(Exit::Success),
         false => Err(Error::measurement("the program doesn't speak the engine protocol as it should")
             .hint("what is printed above says where; docs/engine-protocol.md says how it should")),
+    }
+}
+
+/// In a process of its own, which ends with us, with all that the program starts. `None` if somebody stopped it.
+fn checked(job: &Job, tell: &mut dyn FnMut(&str)) -> Result<Option<Vec<Check>>> {
+    let failed = |why: String| Error::measurement(format!("the program couldn't be checked: {why}"));
+    let said = serde_json::to_vec(job).map_err(|error| failed(error.to_string()))?;
+    // Its log is shown as far as ours is.
+    let launch = Launch::of(Worker::this()?.path, Environment::measured(job.spec.hub_token()));
+    let launch = launch.args(["check-worker", "--verbose"]).given(said);
+    let mut running: Conversation<Told> = Conversation::start(&launch).map_err(|error| failed(error.to_string()))?;
+    loop {
+        match running.next(Instant::now() + ALWAYS, Stop::on_signals()) {
+            Next::Message(told) => match *told {
+                Told::Trying(promise) => tell(&promise),
+                Told::Checked(checks) => return Ok(Some(checks)),
+            },
+            Next::Stopped => return Ok(None),
+            Next::Garbage(line) => return Err(failed(line.why)),
+            Next::Ended | Next::TimedOut => return Err(failed(running.end())),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub mod base;
 pub mod baseline;
 pub mod calibrate;
 pub mod check_engine;
+pub mod check_worker;
 pub mod ci;
 pub mod compare;
 pub mod convert;

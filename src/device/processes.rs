@@ -35,7 +35,7 @@ impl Ours {
     pub fn running(&self) -> Vec<u32> {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter(|&pid| self.contains(pid)).collect()
+        pids.filter(|&pid| self.contains(pid) && !is_dead(pid)).collect()
     }
 
     /// Is that process one of ours?
@@ -56,6 +56,12 @@ impl Ours {
         }
         false
     }
+}
+
+/// It has ended, and its parent hasn't heard of that.
+fn is_dead(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']))
 }
 
 fn lineage(pid: u32) -> Option<Lineage> {

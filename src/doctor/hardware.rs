@@ -99,11 +99,11 @@ fn all_run(plan: &Plan) -> String {
         room if room == plan.cases.len() => "every case is tried, as its engine can't tell what it needs",
         _ => "every case fits or is tried, as its engine can't tell what it needs",
     };
-    let minutes = counted((plan.seconds / 60.0).ceil() as usize, "minute");
+    let about = plan::about(plan.seconds);
     match time {
-        0 => format!("{fits}; a session takes about {minutes}, without downloads"),
+        0 => format!("{fits}; a session takes {about}, without downloads"),
         time if time == plan.cases.len() => format!("{fits}, nor how long that takes"),
-        time => format!("{fits}; a session takes about {minutes} and what {} take", counted(time, "such case")),
+        time => format!("{fits}; a session takes {about} and what {} take", counted(time, "such case")),
     }
 }
 

@@ -10,6 +10,7 @@ mod engine_error;
 pub mod foreign_program;
 mod generation;
 pub mod greedy;
+mod held_back;
 mod loaded;
 mod needs;
 pub mod profile;

@@ -79,6 +79,18 @@ pub enum Request {
     Quit,
 }
 
+impl Request {
+    /// The word that tells it from others.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Load { .. } => "load",
+            Self::Generate { .. } => "generate",
+            Self::Memory => "memory",
+            Self::Quit => "quit",
+        }
+    }
+}
+
 /// What an engine says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "answer", rename_all = "snake_case")]

@@ -49,7 +49,7 @@ fn of_one(suite: &Suite, spec: &ModelSpec, gpu: &Gpus, stop: &Stop) -> Result<Op
     loop {
         let event = match child.next(deadline, stop) {
             Next::Message(event) => *event,
-            Next::Garbage(start) => return Err(unknown(format!("the worker wrote `{start}`").into())),
+            Next::Garbage(line) => return Err(unknown(format!("the worker wrote `{}`", line.start).into())),
             Next::Ended => return Err(unknown(child.end().into())),
             Next::TimedOut => return Err(unknown(format!("no answer within {} s", LIMIT.as_secs()).into())),
             Next::Stopped => return Err(Halt::Stopped),

@@ -11,7 +11,7 @@ use super::request::Session;
 use super::trace::TraceLine;
 use super::turns;
 use crate::case::Case;
-use crate::child::{Next, clean};
+use crate::child::{Garbage, Next, clean};
 use crate::config::TimeLimits;
 use crate::engine::{Loaded, ModelSpec, server};
 use crate::error::{Error, Result};
@@ -124,7 +124,7 @@ impl<'a, 'b> Round<'a, 'b> {
                     child.kill();
                     break phase.timed_out(limits);
                 }
-                Next::Garbage(start) => {
+                Next::Garbage(Garbage { start, .. }) => {
                     child.kill();
                     break failed(format!("the measured program wrote something that is no event: `{start}`"));
                 }
@@ -221,6 +221,31 @@ impl<'a, 'b> Round<'a, 'b> {
         Ok(())
     }
 
+    /// Nor of two engines: one that says something else of itself each time it starts may be another one.
+    fn check_engine(&self, measured: &Measurement) -> Result<()> {
+        let engine = measured.program.as_ref();
+        match self.engine_so_far().zip(engine).filter(|(then, now)| then != now) {
+            None => Ok(()),
+            Some((then, now)) => Err(Error::measurement(format!(
+                "the engine changed in the middle of the session: its hello said {}, and now {}",
+                then.describe(),
+                now.describe()
+            ))
+            .hint("a session measures one program: start anew with the new one, or let its hello stay the same")),
+        }
+    }
+
+    /// What the engine that starts by the same command has said of itself in this session.
+    fn engine_so_far(&self) -> Option<&Program> {
+        let models = &self.session.request.suite.models;
+        let is_same = |spec: &ModelSpec| !spec.command.is_empty() && spec.command == self.spec.command;
+        let cases = || models.iter().filter(|model| is_same(&model.spec)).flat_map(|model| &model.cases);
+        self.side.session().runs.iter().find_map(|run| match &run.outcome {
+            Outcome::Ok(measured) if cases().any(|case| case.id == run.case) => measured.program.as_ref(),
+            _ => None,
+        })
+    }
+
     /// The commit of the weights stays the same over the session, whatever happens to the branch.
     fn record_revision(&mut self, loaded: &Loaded) {
         let Some(revision) = loaded.revision.as_ref().map(|revision| clean(revision, 100)) else { return };
@@ -249,6 +274,7 @@ impl<'a, 'b> Round<'a, 'b> {
     /// A run that counts, or one to be measured again.
     fn take_measurement(&mut self, case: String, mut measured: Measurement, trace: Option<Vec<f64>>) -> Result<()> {
         self.side.worker.engines.sign(&case, &mut measured);
+        self.check_engine(&measured)?;
         let index = self.remaining.iter().position(|mine| mine.id == case);
         let why = self.session.throttling.judge(&self.side.label, &case, self.round, &measured);
         if let (Some(index), Some(why)) = (index, why) {

@@ -18,7 +18,7 @@ pub fn page(checks: &[Check]) -> Page {
 fn table(checks: &[Check]) -> Table {
     let columns = vec![
         Column::left("", |check: &Check| mark(&check.found)),
-        Column::left("the program", |check: &Check| Line::from(check.promise)),
+        Column::left("the program", |check: &Check| foreign(&check.promise, SENTENCE)),
         Column::left("", |check: &Check| match &check.found {
             Found::Kept(said) | Found::Broken(said) => foreign(said, SENTENCE),
             Found::NotTried => Line::from("not tried"),

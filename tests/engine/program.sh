@@ -13,8 +13,19 @@ chunks() {
   done
 }
 
+# So many steps, each after its work, and as many tokens of each.
+paced() {
+  steps=$1
+  while [ "$steps" -gt 0 ]; do
+    sleep 0.01
+    chunks "$2"
+    steps=$((steps - 1))
+  done
+}
+
 # As many ids as its first argument says, counted from its second.
 ids() {
+  if [ "$1" -eq 0 ]; then say '{"answer":"generated","token_ids":[]}'; return; fi
   list=$2 next=$2
   while [ "$next" -lt $(($2 + $1 - 1)) ]; do
     next=$((next + 1))
@@ -42,6 +53,16 @@ generate() {
     both) chunks "$1"; timed "$1" host ;;
     neither) ids "$1" 5 ;;
     short | seed) chunks $(($1 - 1)); ids $(($1 - 1)) 5 ;;
+    buffered) sleep 0.06; say "$(chunks "$1")"; ids "$1" 5 ;;
+    half-buffered) sleep 0.06; say "$(chunks 48)"; paced $(($1 - 48)) 1; ids "$1" 5 ;;
+    stepping) sleep 0.06; paced $(($1 / 8)) 8; ids "$1" 5 ;;
+    unfinished) chunks 1; echo "CUDA error 700" >&2; printf '{"answer":"chu'; exit 3 ;;
+    endless-chunks) while :; do say '{"answer":"chunk","tokens":1}'; done ;;
+    empty-chunks) while :; do say '{"answer":"chunk","tokens":0}'; done ;;
+    twice) chunks "$1"; ids "$1" 5; ids "$1" 5 ;;
+    late) chunks "$1"; ids "$1" 5; (sleep 0.3; ids "$1" 5) & ;;
+    backwards) ids "$1" 5; chunks "$1" ;;
+    empty-line) say "" ;;
     merged) say "{\"answer\":\"chunk\",\"tokens\":$(($1 - 1))}"; chunks 1; say '{"answer":"generated"}' ;;
     wandering) chunks "$1"; ids "$1" $((5 + $$ + turn)) ;;
     memoryless) fail out_of_memory "the cache needs 90 GiB" ;;
@@ -70,10 +91,14 @@ case $mode in
   talks-first) echo "Loading checkpoint shards: 100%" ;;
   version-0) say '{"answer":"hello","protocol":0,"name":"fake","version":"1"}' ;;
   child) sleep 600 & ;;
+  daemon) setsid sleep 600 < /dev/null > /dev/null 2>&1 & ;;
+  nameless) say '{"answer":"hello","protocol":1}' ;;
 esac
+if [ "$2" ]; then echo $$ > "$2"; fi
 trap '' TERM
 version=1.0
 if [ "$mode" = newer ]; then version=2.0; fi
+if [ "$mode" = changing ]; then version=$$; fi
 long=f
 if [ "$mode" = long-winded ]; then long=$(head -c 100000 /dev/zero | tr "\0" f); fi
 if [ "$mode" = long-winded ]; then
@@ -89,6 +114,7 @@ while read -r line; do
       if [ "$mode" = careless ]; then say '{"answer":"loaded"}'; else fail unsupported "no abacus here"; fi ;;
     *'"request":"load"'*)
       say '{"answer":"loading","done":1,"total":2}'
+      while [ "$mode" = endless-loading ]; do say '{"answer":"loading","done":1,"total":2}'; done
       if [ "$mode" = unsupported ]; then fail unsupported "fake reads no weights of its own: use another model"
       elif [ "$mode" = able ]; then able "$line"
       elif [ "$mode" = halves ] && [ "$line" != "${line#*batch_size}" ]; then say '{"answer":"loaded","batch_size":1}'
@@ -102,9 +128,11 @@ while read -r line; do
       generate "${tokens%%[!0-9]*}" ;;
     *'"request":"memory"'*)
       if [ "$mode" = greedy ]; then say '{"answer":"memory","peak_bytes":18446744073709551615}'; continue; fi
+      if [ "$mode" = negative ]; then say '{"answer":"memory","peak_bytes":-5}'; continue; fi
       say '{"answer":"memory","peak_bytes":3145728}' ;;
     *'"request":"quit"'*) break ;;
   esac
 done
+if [ "$mode" = talks-last ]; then echo "Goodbye."; fi
 if [ "$mode" = stays ]; then exec sleep 600; fi
 exit 0

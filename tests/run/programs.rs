@@ -6,22 +6,27 @@ use bench_diff::results::Program;
 
 use super::*;
 
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engine/program.sh")
 }
 
 /// A run of one case with that program.
-fn measured(mode: &str, args: &[&str]) -> (Finished, Results) {
+pub fn measured(mode: &str, args: &[&str]) -> (Finished, Results) {
+    measured_often(mode, "1", args)
+}
+
+/// So many runs of it.
+pub fn measured_often(mode: &str, runs: &str, args: &[&str]) -> (Finished, Results) {
     let bench = Bench::new();
     let command = format!("engine = \"command\"\ncommand = [{:?}, {mode:?}]\n", program());
     bench.write("bench-diff.toml", &format!("{command}{}", CONFIG.replace("load-seconds = 60", "load-seconds = 5")));
-    let args = [&["--model", "./one", "--context-lengths", "8", "--runs", "1"], args].concat();
+    let args = [&["--model", "./one", "--context-lengths", "8", "--runs", runs], args].concat();
     let finished = Finished::of(bench.plain(&args).output().unwrap());
     let results = bench.results();
     (finished, results)
 }
 
-fn why(mode: &str) -> String {
+pub fn why(mode: &str) -> String {
     let (finished, results) = measured(mode, &[]);
     assert_eq!(finished.code, Some(3), "{mode}: {}", finished.err);
     let [(_, reason)] = &failures(&results)[..] else { panic!("{mode}: one failed run") };
@@ -129,7 +134,7 @@ fn what_runs_is_shown_and_a_difference_of_it_too() {
     assert!(said.contains(" fake 1.0 ") && said.contains(" fake 2.0"), "{said}");
 }
 
-fn checked(mode: &str) -> (Option<i32>, String) {
+pub fn checked(mode: &str) -> (Option<i32>, String) {
     let limits = ["--limit", "5", "--hello-limit", "5"];
     let checked = check_engine(&[&limits[..], &["--", program().to_str().unwrap(), mode]].concat());
     (checked.code, checked.out)
@@ -201,12 +206,12 @@ fn promises_that_are_broken() {
         ("gone", "says hello", "no module named torch"),
         ("mute", "says hello", "no answer within 5 s"),
         ("unsupported", "loads the model", "reads no weights"),
-        ("short", "generates 1 token", "the engine gave no times"),
+        ("short", "generates 1 token", "the engine gave 0 tokens instead of 1"),
         ("wandering", "gives the same tokens", "became"),
         ("stays", "ends with 0 when", "still there after 10 s"),
         ("child", "leaves no process", "still there"),
         ("careless", "refuses a device", "`loaded` instead of `error`"),
-        ("batch", "loads the model", "doesn't say that it generates in batches of 1"),
+        ("batch", "loads the model", "says `batch_size` 2 in `loaded`, which it wasn't asked for"),
         ("halves", "generates in batches", "asked for a batch of 2, it says `batch_size` 1"),
         ("strict", "follows a seed protocol", "instead of loading or answering `error`"),
         ("microseconds", "generates 1 token", "are its times in milliseconds?"),

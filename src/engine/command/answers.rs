@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::plausible;
+use super::{no_answer, plausible};
 use crate::case::Clock;
 use crate::child::Message;
 use crate::engine::protocol::{Answer, Times};
@@ -18,27 +18,46 @@ pub struct Arrived {
 }
 
 impl Message for Arrived {
-    fn parse(line: &[u8]) -> Option<Self> {
+    fn parse(line: &[u8]) -> Result<Self, String> {
         let at = Instant::now();
-        serde_json::from_slice(line).ok().map(|answer| Self { at, answer })
+        serde_json::from_slice(line).map(|answer| Self { at, answer }).map_err(|error| no_answer::why(line, &error))
     }
 }
 
 /// Chunks by our own clock, as they arrive.
 pub struct Arrivals {
     asked: Instant,
+    /// Tokens that were asked for.
+    wanted: u32,
+    count: u32,
     chunks: Vec<Chunk>,
 }
 
 impl Arrivals {
-    /// Of a request whose last byte was written then.
-    pub fn since(asked: Instant) -> Self {
-        Self { asked, chunks: Vec::new() }
+    /// Of a request for so many tokens, whose last byte was written then.
+    pub fn since(asked: Instant, wanted: u32) -> Self {
+        Self { asked, wanted, count: 0, chunks: Vec::new() }
     }
 
-    /// One more.
-    pub fn add(&mut self, tokens: u32, at: Instant) {
-        self.chunks.push(Chunk { tokens, at: at.saturating_duration_since(self.asked) });
+    /// One more. Too many are an error at once: there may be no end of them.
+    pub fn add(&mut self, tokens: u32, at: Instant) -> Result<(), EngineError> {
+        self.count = self.count.saturating_add(tokens);
+        let wrong = match tokens {
+            0 => "the engine wrote a `chunk` of 0 tokens: each has at least one".to_owned(),
+            _ if self.count > self.wanted => {
+                format!("the engine gave more tokens than it was asked for ({})", self.wanted)
+            }
+            _ => {
+                self.chunks.push(Chunk { tokens, at: at.saturating_duration_since(self.asked) });
+                return Ok(());
+            }
+        };
+        Err(EngineError::Failed(wrong))
+    }
+
+    /// Nothing has come.
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
     }
 
     /// The generation, by the program's clock or by ours, but not by both.
@@ -53,7 +72,12 @@ impl Arrivals {
                 plausible::check_times(&generation, at.saturating_duration_since(self.asked))?;
                 Ok(generation)
             }
-            None if self.chunks.is_empty() => fault("the engine gave no times: neither `chunk` lines nor `times`"),
+            None if self.chunks.is_empty() => match tokens.map(|tokens| tokens.len()) {
+                Some(count) if count != self.wanted as usize => {
+                    fault(&format!("the engine gave {count} tokens instead of {}", self.wanted))
+                }
+                _ => fault("the engine gave no times: neither `chunk` lines nor `times`"),
+            },
             None => {
                 let end_to_end = at.saturating_duration_since(self.asked);
                 Ok(Generation { tokens, chunks: self.chunks, clock: Clock::Client, end_to_end })
@@ -93,8 +117,8 @@ mod tests {
     }
 
     fn ended(chunks: &[u32], times: Option<Times>) -> Result<Generation, String> {
-        let mut arrivals = Arrivals::since(Instant::now());
-        chunks.iter().for_each(|&tokens| arrivals.add(tokens, Instant::now()));
+        let mut arrivals = Arrivals::since(Instant::now(), 4);
+        chunks.iter().for_each(|&tokens| arrivals.add(tokens, Instant::now()).unwrap());
         arrivals.end(None, times, Instant::now()).map_err(|error| error.to_string())
     }
 

@@ -2,6 +2,8 @@
 
 mod answers;
 mod asking;
+mod flushing;
+mod no_answer;
 mod optional;
 mod plausible;
 mod promises;
@@ -12,6 +14,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use flushing::Flushing;
 pub use promises::{Check, Found, check};
 pub use running::Limits;
 use running::{MESSAGE, NAME_LENGTH, RunningProgram};
@@ -70,8 +73,8 @@ impl EngineKind for CommandKind {
     }
 
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
-        let reason = "the engine `command` needs `command`, the program to start and its arguments".to_owned();
-        spec.command.is_empty().then_some(Refusal { setting: "command", reason }).into_iter().collect()
+        let reason = wrong(&spec.command);
+        reason.map(|reason| Refusal { setting: "command", reason }).into_iter().collect()
     }
 
     fn needs(&self, spec: &ModelSpec, _: &Case, _: &Capacity) -> Result<Needs, EngineError> {
@@ -81,6 +84,19 @@ impl EngineKind for CommandKind {
 
     fn load(&self, spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError> {
         Ok(Box::new(Command::load(spec, progress)?))
+    }
+}
+
+/// What is wrong with how a program is to be started, before it is looked for.
+fn wrong(command: &[String]) -> Option<String> {
+    match command.first().map(|program| program.trim()) {
+        None => Some("the engine `command` needs `command`, the program to start and its arguments".to_owned()),
+        Some("") => Some("`command` is empty: it needs the program to start and its arguments".to_owned()),
+        Some(first) if first.starts_with('[') => Some(format!(
+            "`command` begins like a list, but isn't one in JSON, such as `[\"python3\", \"my-engine.py\"]`: {}",
+            clean(&command.join(" "), NAME_LENGTH)
+        )),
+        Some(_) => None,
     }
 }
 
@@ -107,6 +123,7 @@ struct Command {
     program: RunningProgram,
     loaded: Loaded,
     device: DeviceKind,
+    flushing: Flushing,
 }
 
 impl Command {
@@ -123,7 +140,7 @@ impl Command {
                     let revision = revision.map(|revision| clean(&revision, NAME_LENGTH));
                     let warnings = warnings.iter().take(WARNINGS).map(|said| clean(said, MESSAGE)).collect();
                     let loaded = Loaded { revision, implementation, warnings, program: Some(itself), costs: None };
-                    return Ok(Self { program, loaded, device: spec.device });
+                    return Ok(Self { program, loaded, device: spec.device, flushing: Flushing::default() });
                 }
                 other => return Err(program.out_of_turn(&other, "`load`")),
             }
@@ -150,9 +167,13 @@ impl Engine for Command {
     }
 
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
-        self.program.generate(prompt, generated_length)
+        let generation = self.program.generate(prompt, generated_length)?;
+        let warning = self.flushing.check(&generation)?;
+        self.loaded.warnings.extend(warning);
+        Ok(generation)
     }
 
+    /// Only the whole of it is timed.
     fn generate_sampled(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
         self.program.generate(prompt, generated_length)
     }

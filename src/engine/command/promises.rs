@@ -6,12 +6,13 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::asking::{TOKENS, known, loaded, prompt, said};
 use super::running::{Limits, RunningProgram};
-use super::{optional, plausible};
-use crate::case::DeviceKind;
+use super::{flushing, optional, plausible};
+use crate::case::{Clock, DeviceKind};
 use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
 use crate::engine::{EngineError, Generation, ModelSpec};
@@ -25,16 +26,16 @@ const TICK: Duration = Duration::from_millis(20);
 const LOADS: &str = "loads the model";
 
 /// What was tried, and what came of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// The promise, in a few words.
-    pub promise: &'static str,
+    pub promise: String,
     /// Whether it was kept.
     pub found: Found,
 }
 
 /// What came of a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Found {
     /// It was kept. What the program said, where that is of interest.
     Kept(String),
@@ -45,14 +46,18 @@ pub enum Found {
 }
 
 /// Tries everything with the model of `spec`. `told` hears of each promise before it is tried, as that may take its time.
-pub fn check(spec: &ModelSpec, limits: Limits, told: &mut dyn FnMut(&'static str)) -> Vec<Check> {
+/// What programs leave behind has to become a child of this process, or isn't found.
+pub fn check(spec: &ModelSpec, limits: Limits, told: &mut dyn FnMut(&str)) -> Vec<Check> {
     let start = || RunningProgram::start_within(spec, limits);
     let mut checks = Checks { done: Vec::new(), told };
     let started = checks.start("says hello", Some(start));
     // One that doesn't start isn't waited for again.
     let starts = started.is_some().then_some(start);
+    let hello = started.as_ref().map(|(_, hello)| hello.clone());
     whole_conversation(&mut checks, started, spec);
     let again = checks.start("starts a second time", starts);
+    let hellos = hello.zip(again.as_ref().map(|(_, hello)| hello.clone()));
+    checks.found("says the same hello each time", hellos.map(|(first, second)| same(&first, &second)));
     checks.after("ends when its input closes", again, |(mut program, _)| ended(program.close()));
     let third = starts.and_then(|start| start().ok());
     checks.after("refuses a device that isn't there", third, |(program, _)| refuses(program, spec));
@@ -80,16 +85,10 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
     let told = checks.after(
         "gives the same tokens for the same prompt, whatever came before",
         first,
-        |(mut program, first)| {
-            generate(&mut program, 5, TOKENS)?;
-            let again = generate(&mut program, 8, TOKENS)?;
-            match (&first.tokens, &again.tokens) {
-                (Some(one), Some(other)) if one != other => Err(format!("{} became {}", shown(one), shown(other))),
-                (Some(_), Some(_)) => Ok((String::new(), program)),
-                _ => Ok(("it doesn't tell its tokens".to_owned(), program)),
-            }
-        },
+        |(mut program, first)| repeats(&mut program, vocab_size, first).map(|(said, all)| (said, (program, all))),
     );
+    checks.found("flushes each `chunk` when its tokens are there", told.as_ref().map(|(_, all)| flushed(all)));
+    let told = told.map(|(program, _)| program);
     let asked = checks.after("tells its memory or leaves it out", told, |mut program| {
         let said = memory(&mut program, spec.device)?;
         Ok((said, program))
@@ -98,15 +97,16 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
         let mut request = json!(Request::Generate { prompt: vec![1, 2, 3], tokens: 2 });
         request["of_a_later_version"] = json!({ "any": ["thing"] });
         program
-            .ask_raw(&request)
-            .and_then(|asked| program.generated(asked))
+            .ask_raw("generate", &request)
+            .and_then(|asked| program.generated(asked, 2))
             .and_then(|it| it.check(2))
             .map_err(said)?;
         Ok((String::new(), program))
     });
     let left = checks.after("ends with 0 when it is asked to", newer, |mut program| {
         program.ask(&Request::Quit).map_err(said)?;
-        let left = left_behind(&mut program);
+        let (left, said) = left_behind(&mut program);
+        said.map_or(Ok(()), |said| Err(format!("it wrote `{said}` after `quit`")))?;
         ended(program.close())?;
         Ok((String::new(), left))
     });
@@ -119,7 +119,7 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
 /// In the order of trying.
 struct Checks<'a> {
     done: Vec<Check>,
-    told: &'a mut dyn FnMut(&'static str),
+    told: &'a mut dyn FnMut(&str),
 }
 
 impl Checks<'_> {
@@ -142,16 +142,26 @@ impl Checks<'_> {
         attempt: impl FnOnce(T) -> Result<(String, U), String>,
     ) -> Option<U> {
         let Some(before) = before else {
-            self.done.push(Check { promise, found: Found::NotTried });
+            self.found(promise, None);
             return None;
         };
         (self.told)(promise);
         let (found, next) = match attempt(before) {
-            Ok((said, next)) => (Found::Kept(said), Some(next)),
-            Err(why) => (Found::Broken(why), None),
+            Ok((said, next)) => (Ok(said), Some(next)),
+            Err(why) => (Err(why), None),
         };
-        self.done.push(Check { promise, found });
+        self.found(promise, Some(found));
         next
+    }
+
+    /// What came of it, if it could be tried.
+    fn found(&mut self, promise: &'static str, found: Option<Result<String, String>>) {
+        let found = match found {
+            Some(Ok(said)) => Found::Kept(said),
+            Some(Err(why)) => Found::Broken(why),
+            None => Found::NotTried,
+        };
+        self.done.push(Check { promise: promise.to_owned(), found });
     }
 }
 
@@ -170,7 +180,23 @@ fn generate(
 ) -> Result<Generation, String> {
     let generation = program.generate(&prompt(vocab_size, context), length).map_err(said)?;
     generation.check(length).map_err(said)?;
-    Ok(generation)
+    program.overheard(TICK).map_or(Ok(generation), |more| Err(said(program.said_more(&more))))
+}
+
+/// The generation of the same prompt again, after another one.
+fn repeats(
+    program: &mut RunningProgram,
+    vocab_size: Option<usize>,
+    first: Generation,
+) -> Result<(String, [Generation; 3]), String> {
+    let other = generate(program, vocab_size, 5, TOKENS)?;
+    let again = generate(program, vocab_size, 8, TOKENS)?;
+    let said = match (&first.tokens, &again.tokens) {
+        (Some(one), Some(other)) if one != other => return Err(format!("{} became {}", shown(one), shown(other))),
+        (Some(_), Some(_)) => String::new(),
+        _ => "it doesn't tell its tokens".to_owned(),
+    };
+    Ok((said, [first, other, again]))
 }
 
 fn memory(program: &mut RunningProgram, device: DeviceKind) -> Result<String, String> {
@@ -199,7 +225,7 @@ fn ended(status: Option<std::process::ExitStatus>) -> Result<(String, ()), Strin
 fn refuses(mut program: RunningProgram, spec: &ModelSpec) -> Result<(String, ()), String> {
     let mut request = json!(program.loading(spec));
     request["device"] = json!("abacus");
-    program.ask_raw(&request).map_err(said)?;
+    program.ask_raw("load", &request).map_err(said)?;
     loop {
         match program.answer() {
             Ok(arrived) => match arrived.answer {
@@ -217,18 +243,45 @@ fn refuses(mut program: RunningProgram, spec: &ModelSpec) -> Result<(String, ())
     }
 }
 
-/// What the program started and is still there a moment after it ended, before anybody clears up.
-fn left_behind(program: &mut RunningProgram) -> Vec<u32> {
-    let (pid, asked) = (program.id(), Instant::now());
-    let left = || Ours::started_by(pid).running().into_iter().filter(|&other| other != pid).collect::<Vec<u32>>();
+/// What the program started and is still there a moment after it ended, before anybody clears up; and what it said until
+/// then.
+fn left_behind(program: &mut RunningProgram) -> (Vec<u32>, Option<String>) {
+    let known = [std::process::id(), program.id()];
+    let left = || {
+        let running = Ours::this_process().running();
+        running.into_iter().filter(|other| !known.contains(other)).collect::<Vec<u32>>()
+    };
+    let (mut said, asked) = (None, Instant::now());
     while !program.has_ended() && asked.elapsed() < GRACE {
+        said = said.or_else(|| program.overheard(Duration::ZERO));
         sleep(TICK);
     }
     let ended = Instant::now();
     while !left().is_empty() && ended.elapsed() < AFTERWARDS {
+        said = said.or_else(|| program.overheard(Duration::ZERO));
         sleep(TICK);
     }
-    left()
+    (left(), said.or_else(|| program.overheard(TICK)))
+}
+
+fn same(first: &Program, second: &Program) -> Result<String, String> {
+    match first == second {
+        true => Ok(String::new()),
+        false if first.describe() == second.describe() => Err("its commit or components changed".to_owned()),
+        false => Err(format!("{} became {}", first.describe(), second.describe())),
+    }
+}
+
+/// Now and then it may be the fault of a busy machine.
+fn flushed(generations: &[Generation]) -> Result<String, String> {
+    if generations.iter().any(|it| it.clock != Clock::Client) {
+        return Ok("it takes the times itself".to_owned());
+    }
+    let held_back: Option<Vec<String>> = generations.iter().map(flushing::unflushed).collect();
+    match held_back.and_then(|all| all.into_iter().next()) {
+        Some(how) => Err(format!("{how}: {}", flushing::ADVICE)),
+        None => Ok(String::new()),
+    }
 }
 
 fn shown(tokens: &[u32]) -> String {

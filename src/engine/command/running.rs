@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::answers::{Arrivals, Arrived};
 use crate::case::SeedProtocol;
-use crate::child::{Conversation, Environment, Next, Stop, clean};
+use crate::child::{Conversation, Environment, Garbage, Next, Stop, clean};
 use crate::engine::protocol::{self, Answer, ErrorKind, Request, VERSION};
 use crate::engine::{EngineError, Generation, ModelSpec, foreign_program};
 use crate::results::{Component, Program};
@@ -37,8 +37,28 @@ pub struct RunningProgram {
     name: String,
     /// The version that both speak.
     protocol: u32,
+    /// For each whole answer.
     limit: Duration,
+    asked: Asked,
 }
+
+/// What it was asked last.
+struct Asked {
+    word: &'static str,
+    /// When the whole answer has to be there.
+    deadline: Instant,
+    /// Whether some of it has come.
+    heard: bool,
+}
+
+impl Asked {
+    fn now(word: &'static str, limit: Duration) -> Self {
+        Self { word, deadline: Instant::now() + limit, heard: false }
+    }
+}
+
+/// How long something is waited for that shouldn't come any more.
+const MOMENT: Duration = Duration::from_millis(100);
 
 impl RunningProgram {
     /// Starts it, and hears its hello.
@@ -54,7 +74,8 @@ impl RunningProgram {
             launch.ok_or_else(|| EngineError::refused("there is no program to start", "name it in `command`"))?;
         let name = spec.command.first().cloned().unwrap_or_default();
         let conversation = Conversation::open(&launch).map_err(EngineError::at(&name))?;
-        let mut program = Self { conversation, name, protocol: VERSION, limit: limits.hello };
+        let asked = Asked::now("hello", limits.hello);
+        let mut program = Self { conversation, name, protocol: VERSION, limit: limits.hello, asked };
         let hello = program.hello()?;
         program.limit = limits.answer;
         Ok((program, hello))
@@ -106,30 +127,40 @@ impl RunningProgram {
         batch_size: Option<u32>,
         seed_protocol: Option<&Word<SeedProtocol>>,
     ) -> Result<(), EngineError> {
-        if batch_size.unwrap_or(1) != spec.batch_size {
-            let size = spec.batch_size;
-            return Err(
-                self.fault(&format!("doesn't say that it generates in batches of {size}: `batch_size` in `loaded`"))
-            );
-        }
-        match spec.seed_protocol {
-            Some(asked) if seed_protocol.and_then(Word::known) != Some(asked) => {
-                let what =
-                    format!("doesn't say that it follows Qwen's `{asked}` protocol: `seed_protocol` in `loaded`");
-                Err(self.fault(&what))
+        let size = spec.batch_size;
+        let wrong = match (batch_size, spec.seed_protocol, seed_protocol) {
+            (Some(other), _, _) if size == 1 && other != 1 => {
+                format!("says `batch_size` {other} in `loaded`, which it wasn't asked for: leave it out")
             }
-            _ => Ok(()),
-        }
+            (Some(other), _, _) if other != size => {
+                format!("was asked for batches of {size}, and says `batch_size` {other} in `loaded`")
+            }
+            (None, _, _) if size != 1 => {
+                format!("doesn't say that it generates in batches of {size}: `batch_size` in `loaded`")
+            }
+            (_, None, Some(_)) => {
+                "says a `seed_protocol` in `loaded`, which it wasn't asked for: leave it out".to_owned()
+            }
+            (_, Some(asked), said) if said.and_then(Word::known) != Some(asked) => {
+                format!("doesn't say that it follows Qwen's `{asked}` protocol: `seed_protocol` in `loaded`")
+            }
+            _ => return Ok(()),
+        };
+        Err(self.fault(&wrong))
     }
 
     /// Sends a request.
     pub fn ask(&mut self, request: &Request) -> Result<(), EngineError> {
-        self.ask_raw(request).map(drop)
+        self.ask_raw(request.word(), request).map(drop)
     }
 
     /// Sends what may be more than a request of ours. When it was there: the clock is read before the last byte, since afterwards
     /// a busy machine may hold us up until the whole answer has come, and the answer would have taken no time.
-    pub fn ask_raw(&mut self, request: &impl Serialize) -> Result<Instant, EngineError> {
+    pub fn ask_raw(&mut self, word: &'static str, request: &impl Serialize) -> Result<Instant, EngineError> {
+        if let Some(said) = self.overheard(Duration::ZERO) {
+            return Err(self.said_more(&said));
+        }
+        self.asked = Asked::now(word, self.limit);
         let line = serde_json::to_vec(request).map_err(|error| EngineError::Failed(error.to_string()))?;
         let told = self.conversation.tell(&line);
         let asked = Instant::now();
@@ -142,14 +173,17 @@ impl RunningProgram {
 
     /// Waits for the next answer; an error is one of ours.
     pub fn answer(&mut self) -> Result<Arrived, EngineError> {
-        match self.conversation.next(Instant::now() + self.limit, &Stop::default()) {
-            Next::Message(arrived) => match arrived.answer {
-                Answer::Error { kind, message } => Err(refused(&kind, &clean(&message, MESSAGE))),
-                answer => Ok(Arrived { at: arrived.at, answer }),
-            },
-            Next::Garbage(start) => {
+        match self.conversation.next(self.asked.deadline, &Stop::default()) {
+            Next::Message(arrived) => {
+                self.asked.heard = true;
+                match arrived.answer {
+                    Answer::Error { kind, message } => Err(refused(&kind, &clean(&message, MESSAGE))),
+                    answer => Ok(Arrived { at: arrived.at, answer }),
+                }
+            }
+            Next::Garbage(line) => {
                 self.conversation.kill();
-                Err(self.fault(&format!("wrote a line that is no answer: `{start}`")))
+                Err(self.fault(&no_answer(&line)))
             }
             Next::Ended => {
                 let end = self.conversation.end();
@@ -157,26 +191,58 @@ impl RunningProgram {
             }
             Next::TimedOut | Next::Stopped => {
                 self.conversation.kill();
-                Err(self.fault(&format!("gave no answer within {} s", self.limit.as_secs())))
+                let what = if self.asked.heard { "didn't come to the end of its answer" } else { "gave no answer" };
+                Err(self.fault(&format!("{what} within {} s", self.limit.as_secs())))
             }
         }
+    }
+
+    /// The word of what it writes although nothing was asked, or the line that is none.
+    pub fn overheard(&self, within: Duration) -> Option<String> {
+        let heard = match within.is_zero() {
+            true => self.conversation.overheard()?,
+            false => self.conversation.next(Instant::now() + within, &Stop::default()),
+        };
+        match heard {
+            Next::Message(arrived) => Some(arrived.answer.word().to_owned()),
+            Next::Garbage(line) => Some(line.start),
+            Next::Ended | Next::TimedOut | Next::Stopped => None,
+        }
+    }
+
+    /// After a whole answer.
+    pub fn said_more(&mut self, said: &str) -> EngineError {
+        self.conversation.kill();
+        let after = match self.asked.word {
+            "hello" => "`hello`, which comes first and once".to_owned(),
+            "generate" => "`generated`, which comes last and once".to_owned(),
+            "load" => "`loaded`, which comes last and once".to_owned(),
+            other => format!("its answer to `{other}`"),
+        };
+        self.fault(&format!("wrote `{said}` after {after}"))
     }
 
     /// A whole generation.
     pub fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
         let tokens = u32::try_from(generated_length).unwrap_or(u32::MAX);
-        let asked = self.ask_raw(&Request::Generate { prompt: prompt.to_vec(), tokens })?;
-        self.generated(asked)
+        let asked = self.ask_raw("generate", &Request::Generate { prompt: prompt.to_vec(), tokens })?;
+        self.generated(asked, tokens)
     }
 
-    /// What comes of a generation that was asked for then.
-    pub fn generated(&mut self, asked: Instant) -> Result<Generation, EngineError> {
-        let mut arrivals = Arrivals::since(asked);
+    /// What comes of a generation of so many tokens that was asked for then.
+    pub fn generated(&mut self, asked: Instant, tokens: u32) -> Result<Generation, EngineError> {
+        let mut arrivals = Arrivals::since(asked, tokens);
         loop {
             let Arrived { at, answer } = self.answer()?;
             match answer {
-                Answer::Chunk { tokens } => arrivals.add(tokens, at),
-                Answer::Generated { token_ids, times } => return arrivals.end(token_ids, times, at),
+                Answer::Chunk { tokens } => arrivals.add(tokens, at)?,
+                Answer::Generated { token_ids, times } => {
+                    let lacks_times = arrivals.is_empty() && times.is_none();
+                    return match lacks_times.then(|| self.overheard(MOMENT)).flatten() {
+                        Some(said) => Err(self.said_more(&said)),
+                        None => arrivals.end(token_ids, times, at),
+                    };
+                }
                 other => return Err(self.out_of_turn(&other, "`generate`")),
             }
         }
@@ -207,12 +273,24 @@ impl RunningProgram {
     /// An answer to something else.
     pub fn out_of_turn(&mut self, answer: &Answer, to: &str) -> EngineError {
         self.conversation.kill();
-        self.fault(&format!("answered {to} with `{}`", answer.word()))
+        let word = answer.word();
+        let before = match (self.asked.word, word) {
+            ("memory" | "load", "chunk" | "generated") | ("generate", "loaded" | "memory") => {
+                ": is it a second answer to what was asked before?"
+            }
+            (_, "hello") => ", which comes first and once",
+            _ => "",
+        };
+        self.fault(&format!("answered {to} with `{word}`{before}"))
     }
 
     fn fault(&self, what: &str) -> EngineError {
         EngineError::Failed(format!("the program {} {what}", clean(&self.name, 200)))
     }
+}
+
+fn no_answer(line: &Garbage) -> String {
+    format!("wrote a line that is no answer: `{}`: {}", line.start, line.why)
 }
 
 fn refused(kind: &Word<ErrorKind>, message: &str) -> EngineError {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::streaming::Stream;
 use crate::case::Clock;
+use crate::engine::held_back::held_back;
 use crate::engine::{Chunk, EngineError, Generation};
 
 /// A generation, and what a reader of its numbers must know.
@@ -17,11 +18,6 @@ pub struct Counted {
     /// That its times aren't those of the server's work, if they can't be.
     pub buffered: Option<String>,
 }
-
-/// With fewer tokens, nothing is said of how they came.
-const MANY: usize = 8;
-/// No model on any device has its tokens so close one after another.
-const TOO_CLOSE: Duration = Duration::from_micros(100);
 
 /// Checks a stream against what was asked for.
 pub fn count(stream: &Stream, prompt: usize, wanted: usize) -> Result<Counted, EngineError> {
@@ -99,20 +95,9 @@ impl<'a> Told<'a> {
     }
 }
 
-/// Did all of many tokens come within a small part of the time, as they do where somebody holds them back?
 fn buffered(arrivals: &[Duration], tokens: usize) -> Option<String> {
-    let (first, last) = (*arrivals.first()?, *arrivals.last()?);
-    let within = last.saturating_sub(first);
-    let all_at_once = within * 20 <= last && within.as_secs_f64() <= TOO_CLOSE.as_secs_f64() * tokens as f64;
-    (tokens >= MANY && all_at_once).then(|| {
-        let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        format!(
-            "all {tokens} tokens arrived within {:.1} ms after {:.1} ms of silence: something between buffers, so decode and \
-             TTFT say little",
-            ms(within),
-            ms(first)
-        )
-    })
+    let how = held_back(arrivals, tokens)?;
+    Some(format!("{how}: something between buffers, so decode and TTFT say little"))
 }
 
 /// Other words are a stranger's: they aren't shown.

@@ -23,8 +23,8 @@ pub struct StartedServer {
 struct Log;
 
 impl Message for Log {
-    fn parse(_: &[u8]) -> Option<Self> {
-        Some(Self)
+    fn parse(_: &[u8]) -> Result<Self, String> {
+        Ok(Self)
     }
 }
 

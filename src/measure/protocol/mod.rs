@@ -155,8 +155,8 @@ impl Job {
 }
 
 impl Message for Event {
-    fn parse(line: &[u8]) -> Option<Self> {
-        serde_json::from_slice(line).ok().or_else(|| protocol_v1::hello(line))
+    fn parse(line: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(line).or_else(|error| protocol_v1::hello(line).ok_or_else(|| error.to_string()))
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
     fn a_hello_can_be_read_by_both_versions() {
         let hello = Event::Hello { protocol: VERSION, program: Program::this() };
         let line = hello.to_json().unwrap();
-        assert_eq!(Event::parse(&line), Some(hello));
+        assert_eq!(Event::parse(&line), Ok(hello));
         let old: serde_json::Value = serde_json::from_slice(&line).unwrap();
         assert_eq!(old["program"]["candle_version"], env!("BENCH_DIFF_CANDLE_VERSION"));
     }
@@ -208,8 +208,8 @@ mod tests {
     #[test]
     fn an_unknown_word_costs_nothing() {
         let line = br#"{"event":"case_measured","case":"a","measurement":{"metrics":{},"implementation":"paged","clock":"server"}}"#;
-        let Some(Event::CaseMeasured { measurement, .. }) = Event::parse(line) else { panic!("no event") };
+        let Ok(Event::CaseMeasured { measurement, .. }) = Event::parse(line) else { panic!("no event") };
         assert_eq!(measurement.implementation.unwrap().as_str(), "paged");
-        assert_eq!(Event::parse(br#"{"event":"from_the_future"}"#), Some(Event::Unknown));
+        assert_eq!(Event::parse(br#"{"event":"from_the_future"}"#), Ok(Event::Unknown));
     }
 }
