@@ -157,7 +157,7 @@ fn measure(args: &Args, local: Local, output: &Folder, io: &mut Io) -> Result<Ex
     let (suite, plan) = plan::here(suite)?;
     let context = base::context(io)?;
     let sides = sides(args, &suite, &local);
-    let about = about(context.as_ref(), &sides);
+    let about = about(args, &suite, context.as_ref(), &sides);
     let mut job = Job { args, suite, plan, local, output, context, sides, about };
     match job.measure(io) {
         Ok(measured) => job.tell_all(&measured, io),
@@ -184,12 +184,14 @@ fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
 }
 
 /// The commit that the event names; else the one that is checked out.
-fn about(context: Option<&Context>, sides: &Sides) -> About {
+fn about(args: &Args, suite: &Suite, context: Option<&Context>, sides: &Sides) -> About {
     let origin = context.map(Context::origin).unwrap_or_default();
     let commit = origin.commit.or_else(|| git::commit(&sides.repository(), "HEAD").ok());
     let pull_request = context.and_then(Context::pull_request_number);
-    let unrelated =
-        pull_request.is_some() && ci::is_unrelated(sides, &Program::this(), &commits_of_pull_request(commit.as_ref()));
+    let unrelated = || ci::is_unrelated(sides, suite, &Program::this(), &commits_of_pull_request(commit.as_ref()));
+    // At a desk, who names a base asks what a branch does to a program of this repository.
+    let at_desk = context.is_none() && args.base_ref.is_some() && suite.has_only_engines_of_others();
+    let unrelated = (pull_request.is_some() || at_desk) && unrelated();
     let caveats = Caveats { unrelated, ..Caveats::default() };
     About { pull_request, origin: Origin { commit, ..origin }, caveats, reproduction: None }
 }

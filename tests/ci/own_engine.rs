@@ -325,6 +325,20 @@ fn an_engine_from_elsewhere_is_not_the_pull_requests() {
     let (exit, _, err) = place.measure(&[]);
     assert_eq!(exit, 2, "{err}");
     assert!(err.contains("nothing of the pull request is in it") && err.contains("`command` and `build`"), "{err}");
+    assert!(err.contains(&format!("what would be measured is the program sh {}", program.display())), "{err}");
+    // At a desk, a base that is named asks for the same.
+    let (exit, _, err) = place.ci(&["--base-ref", "main"]);
+    assert_eq!(exit, 2, "{err}");
+    assert!(err.contains("the program sh ") && err.contains("nothing of the pull request is in it"), "{err}");
+    assert!(!place.path(".bench-diff/baselines").exists(), "nothing is kept");
+    let (_, out, _) = place.run(&["doctor"]);
+    assert!(out.contains("the program sh ") && out.contains("nothing of this repository is in"), "{out}");
+    let (exit, _, err) = place.run(&["ab", "main", "."]);
+    assert_eq!(exit, 2, "{err}");
+    assert!(err.contains("lies outside of this repository"), "{err}");
+    // Who asks for it gets it.
+    let (exit, _, err) = place.ci(&["--base-ref", "main", "--allow-unrelated"]);
+    assert_eq!(exit, 0, "{err}");
     // A `build` says that it is of this repository, whatever the command's words are.
     let config = config.replace("[\"sh\", \"engine.sh\"]", "[\"sh\", \"-c\", \"exec sh ./engine.sh\"]\nbuild = []");
     place.write("bench-diff.toml", &config);
