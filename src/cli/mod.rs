@@ -256,7 +256,9 @@ fn log(verbose: u8, quiet: bool, secrets: Secrets) {
     let color = AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     // Ours only: the libraries' own logs drown them.
     let writer = move || secrets.writer(RunnerLog::new(io::stderr(), runner_reads(Printed::Text)));
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color).without_time();
+    // Where in the source it is said is for who looks closer.
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color).with_target(verbose > 0);
+    let layer = layer.without_time();
     // Building takes minutes: what is built is said.
     let building = if quiet { level } else { level.max(tracing::Level::INFO) };
     let ours = tracing_subscriber::filter::Targets::new()

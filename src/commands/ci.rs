@@ -24,6 +24,7 @@ use crate::page::terminal;
 use crate::plan::{self, Plan};
 use crate::programs::{OwnEngines, Source};
 use crate::publish::publish;
+use crate::render::pull_request::{self, Surroundings};
 use crate::report::{Caveats, Origin, Report};
 use crate::results::Program;
 use crate::{progress, render};
@@ -162,7 +163,7 @@ fn measure(args: &Args, local: Local, output: &Folder, io: &mut Io) -> Result<Ex
     match job.measure(io) {
         Ok(measured) => job.tell_all(&measured, io),
         Err(error) => {
-            job.tell_failure(&error.in_one_line(), io)?;
+            job.tell_failure(&error, io)?;
             Err(error)
         }
     }
@@ -267,6 +268,7 @@ impl Job<'_> {
     fn tell_all(&self, Measured { report, end, remarks }: &Measured, io: &mut Io) -> Result<Exit> {
         if let Some(why) = report.failure() {
             self.publish_failure(report, io)?;
+            self.print_failure(report, io)?;
             return match end {
                 End::Complete => Err(Error::measurement(why)),
                 End::Stopped => {
@@ -299,9 +301,13 @@ impl Job<'_> {
     }
 
     /// The error that ended the measurement is reported last; what else goes wrong must not hide it.
-    fn tell_failure(&self, why: &str, io: &mut Io) -> Result<()> {
-        match ci::report_failure(&self.suite, &self.about, self.output, why) {
-            Ok(report) => self.publish_failure(&report, io),
+    fn tell_failure(&self, error: &Error, io: &mut Io) -> Result<()> {
+        match ci::report_failure(&self.suite, &self.about, self.output, &error.in_one_line()) {
+            Ok(report) => {
+                self.publish_failure(&report, io)?;
+                // Of wrong arguments nothing is published.
+                if error.exit == Exit::Measurement { self.print_failure(&report, io) } else { Ok(()) }
+            }
             Err(error) => writeln!(io.err, "warning: {}", escape::line(&error.in_one_line())),
         }
     }
@@ -316,6 +322,16 @@ impl Job<'_> {
         match publish(std::slice::from_ref(report), &options, &variable, &mut io) {
             Ok(_) => Ok(()),
             Err(error) => writeln!(io.err, "warning: {}", escape::line(&error.in_one_line())),
+        }
+    }
+
+    /// At a desk, what would be published of a measurement that failed. The error alone is enough for a person.
+    fn print_failure(&self, report: &Report, io: &mut Io) -> Result<()> {
+        let at_desk = !self.args.no_publish && self.context.is_none();
+        match format(self.args) {
+            Format::Markdown if at_desk => io.out.text(&pull_request::comment(report, &Surroundings::default())),
+            Format::Json if at_desk => io.out.json(report),
+            _ => Ok(()),
         }
     }
 }

@@ -267,6 +267,13 @@ fn a_head_that_does_not_build_fails_with_the_builds_last_lines() {
     assert_eq!(exit, 1);
     assert!(comment.starts_with("### ❌ "), "{comment}");
     assert!(comment.contains("error: no such step"), "{comment}");
+    // At a desk, the same is printed, and what the build printed is told without where in our source.
+    let (exit, out, err) = place.ci(&[]);
+    assert_eq!(exit, 3, "{err}");
+    assert!(out.starts_with("### ❌ ") && out.contains("error: no such step"), "{out}");
+    assert!(err.contains("the last of what it printed (3 lines)") && !err.contains("bench_diff::"), "{err}");
+    let (_, out, _) = place.ci(&["--format", "json"]);
+    assert!(serde_json::from_str::<Value>(&out).is_ok(), "{out}");
 }
 
 /// With a baseline that is the screen; without one, nothing is compared. Both say so first.
