@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn numbers_have_no_rows_of_zeros() {
         let cells = [0.0, -0.25, 1.5e300, -7.5e-322, 1e-4, 123_456.789].map(in_full);
-        assert_eq!(cells, ["0", "-0.25", "1.5e300", "-7.4e-322", "0.0001", "123456.789"]);
+        assert_eq!(cells, ["0", "-0.25", "1.5e300", "-7.5e-322", "0.0001", "123456.789"]);
     }
 
     #[test]
