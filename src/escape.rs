@@ -189,7 +189,7 @@ const WORD_BREAK: char = '\u{200b}';
 const WORD_BREAK_TEXT: &str = "\u{200b}";
 
 /// Characters that move the cursor, change the direction of text, or can't be seen.
-fn is_hidden(c: char) -> bool {
+pub fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180e}' | '\u{200b}'..='\u{200f}'

@@ -54,6 +54,9 @@ pub fn mean_and_deviation(mean: f64, deviation: Option<f64>) -> Figure {
     let shown = value(mean);
     let decimals = decimals(&shown);
     match deviation {
+        Some(deviation) if shown.0.contains('e') || deviation >= 1e9 => {
+            Figure(format!("{shown} ± {}", value(deviation)))
+        }
         Some(deviation) => Figure(format!("{shown} ± {deviation:.decimals$}")),
         None => shown,
     }
@@ -92,6 +95,7 @@ pub fn is_symmetric(halves: [Share; 2]) -> bool {
 pub fn percent(share: Share) -> Figure {
     let percent = share.abs().percent();
     let digits = match percent {
+        p if p >= 1e6 => return Figure(format!("{percent:.0e}%")),
         p if p >= 99.95 => 0,
         p if p >= 0.095 || p == 0.0 => 1,
         p if p >= 0.0095 => 2,
@@ -110,6 +114,7 @@ pub fn smallest_change(share: Share) -> Figure {
 /// So many times another number: `34.3×`, `5.22×`.
 pub fn times(ratio: f64) -> Figure {
     let digits = match ratio.abs() {
+        size if size >= 1e6 => return Figure(format!("{ratio:.0e}×")),
         size if size >= 99.95 => 0,
         size if size >= 9.995 => 1,
         _ => 2,
@@ -164,7 +169,9 @@ mod tests {
             [true, false, false]
         );
         assert_eq!([0.123, 5.2246, 34.33, 128.4].map(|it| times(it).0), ["0.12×", "5.22×", "34.3×", "128×"]);
+        assert_eq!((times(3e299).0, percent(Share::new(1e298)).0), ("3e299×".to_owned(), "1e300%".to_owned()));
         assert_eq!(mean_and_deviation(100.23, Some(0.123)).0, "100.2 ± 0.1");
+        assert_eq!(mean_and_deviation(1e300, Some(2e299)).0, "1.000e300 ± 2.000e299");
         assert_eq!(mean_and_deviation(9000.0, None).0, "9000");
         assert_eq!([999.97, 99.996, 9.9996].map(|it| value(it).0), ["1000", "100.0", "10.00"]);
         let shown = |values: [f64; 2]| alike(values.map(Some)).map(|figure| figure.unwrap().0);

@@ -3,6 +3,8 @@
 //! The program's writers and files are behind a [`Redacting`] writer, and what a server answers passes
 //! [`Secrets::redact`] before anything else sees it: a text that is cut or escaped later can't hold half a token.
 
+mod addresses;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -11,6 +13,8 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde_json::Value;
+
+pub use addresses::without_logins;
 
 /// What stands in place of a secret.
 const HIDDEN: &str = "***";

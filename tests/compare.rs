@@ -290,7 +290,7 @@ fn values_that_are_no_numbers_are_reported() {
         let none = format!(r#"[{{"case": "a", "metric": "ttft", "samples": [{bad}]}}]"#);
         let row = &compare_json(&Files::of_text(&none, &base), &["--same-session"]).rows[0];
         assert_eq!((row.verdict, row.p), (Verdict::Inconclusive, None), "{bad}");
-        assert_eq!(row.reason, "error: 1 of 1 values of the base are not positive, finite numbers", "{bad}");
+        assert_eq!(row.reason, "error: 1 of 1 value of the base is no positive, finite number", "{bad}");
         assert_eq!(row.reason_code, Some(ReasonCode::InvalidValues.into()), "{bad}");
     }
     let text_is_no_number =

@@ -31,7 +31,7 @@ pub use committed::baselines_of;
 pub use leftovers::{Checkout, begin, check_whose, clear, previous_report};
 pub use local::Local;
 pub use past_baseline::obstacle;
-pub use relation::is_unrelated;
+pub use relation::{is_unrelated, named_engines};
 pub use sides::{Base, BuiltAgainstCandle, BuiltByCommand, Said, Sides};
 pub use suite_changes::SuiteChanges;
 

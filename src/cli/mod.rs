@@ -15,7 +15,7 @@ use crate::commands;
 use crate::error::{Advice, Error, Exit, Result, sentence};
 use crate::escape::{self, Printed, RunnerLog};
 use crate::io::{Io, Writer};
-use crate::redact::Secrets;
+use crate::redact::{Secrets, without_logins};
 
 /// An error names foreign text (a case, a file), which may be of any length.
 const MAX_ERROR: usize = 2000;
@@ -224,9 +224,10 @@ fn dispatch(command: Command, io: &mut Io) -> Result<Exit> {
 
 /// `--help` and `--version` are results; anything else is a usage error.
 fn usage(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-    let text = error.render();
+    let text = error.render().to_string();
     let mut io = Io::new(out, err);
-    let written = if error.use_stderr() { &mut io.err } else { &mut io.out }.text(&text.to_string());
+    // A flag's value is shown as it was typed.
+    let written = if error.use_stderr() { io.err.text(&without_logins(&text)) } else { io.out.text(&text) };
     match written {
         Err(error) => ended(&error, &mut io.err),
         Ok(()) if error.use_stderr() => Exit::Usage.into(),
@@ -260,7 +261,9 @@ fn log(verbose: u8, quiet: bool, secrets: Secrets) {
     let color = AutoStream::choice(&io::stderr()) != anstream::ColorChoice::Never;
     // Ours only: the libraries' own logs drown them.
     let writer = move || secrets.writer(RunnerLog::new(io::stderr(), runner_reads(Printed::Text)));
-    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color).without_time();
+    // Where in the source it is said is for who looks closer.
+    let layer = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(color).with_target(verbose > 0);
+    let layer = layer.without_time();
     // Building takes minutes: what is built is said.
     let building = if quiet { level } else { level.max(tracing::Level::INFO) };
     let ours = tracing_subscriber::filter::Targets::new()

@@ -147,6 +147,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     let (suite, plan) = plan::here(suite)?;
     let workshop = args.workshop(&suite, &local);
+    one_engine::refuse_what_is_elsewhere(&suite, &workshop, [&args.old, &args.new])?;
     // Both names are looked at before the first is built.
     let [old, new] = [workshop.program(&args.old)?, workshop.program(&args.new)?];
     one_engine::refuse(&suite, [(&args.old, &old), (&args.new, &new)])?;

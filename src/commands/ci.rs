@@ -24,6 +24,7 @@ use crate::page::terminal;
 use crate::plan::{self, Plan};
 use crate::programs::{OwnEngines, Source};
 use crate::publish::publish;
+use crate::render::pull_request::{self, Surroundings};
 use crate::report::{Caveats, Origin, Report};
 use crate::results::Program;
 use crate::{progress, render};
@@ -157,12 +158,12 @@ fn measure(args: &Args, local: Local, output: &Folder, io: &mut Io) -> Result<Ex
     let (suite, plan) = plan::here(suite)?;
     let context = base::context(io)?;
     let sides = sides(args, &suite, &local);
-    let about = about(context.as_ref(), &sides);
+    let about = about(args, &suite, context.as_ref(), &sides);
     let mut job = Job { args, suite, plan, local, output, context, sides, about };
     match job.measure(io) {
         Ok(measured) => job.tell_all(&measured, io),
         Err(error) => {
-            job.tell_failure(&error.in_one_line(), io)?;
+            job.tell_failure(&error, io)?;
             Err(error)
         }
     }
@@ -184,12 +185,14 @@ fn sides(args: &Args, suite: &Suite, local: &Local) -> Sides {
 }
 
 /// The commit that the event names; else the one that is checked out.
-fn about(context: Option<&Context>, sides: &Sides) -> About {
+fn about(args: &Args, suite: &Suite, context: Option<&Context>, sides: &Sides) -> About {
     let origin = context.map(Context::origin).unwrap_or_default();
     let commit = origin.commit.or_else(|| git::commit(&sides.repository(), "HEAD").ok());
     let pull_request = context.and_then(Context::pull_request_number);
-    let unrelated =
-        pull_request.is_some() && ci::is_unrelated(sides, &Program::this(), &commits_of_pull_request(commit.as_ref()));
+    let unrelated = || ci::is_unrelated(sides, suite, &Program::this(), &commits_of_pull_request(commit.as_ref()));
+    // At a desk, who names a base asks what a branch does to a program of this repository.
+    let at_desk = context.is_none() && args.base_ref.is_some() && suite.has_only_engines_of_others();
+    let unrelated = (pull_request.is_some() || at_desk) && unrelated();
     let caveats = Caveats { unrelated, ..Caveats::default() };
     About { pull_request, origin: Origin { commit, ..origin }, caveats, reproduction: None }
 }
@@ -265,6 +268,7 @@ impl Job<'_> {
     fn tell_all(&self, Measured { report, end, remarks }: &Measured, io: &mut Io) -> Result<Exit> {
         if let Some(why) = report.failure() {
             self.publish_failure(report, io)?;
+            self.print_failure(report, io)?;
             return match end {
                 End::Complete => Err(Error::measurement(why)),
                 End::Stopped => {
@@ -297,9 +301,13 @@ impl Job<'_> {
     }
 
     /// The error that ended the measurement is reported last; what else goes wrong must not hide it.
-    fn tell_failure(&self, why: &str, io: &mut Io) -> Result<()> {
-        match ci::report_failure(&self.suite, &self.about, self.output, why) {
-            Ok(report) => self.publish_failure(&report, io),
+    fn tell_failure(&self, error: &Error, io: &mut Io) -> Result<()> {
+        match ci::report_failure(&self.suite, &self.about, self.output, &error.in_one_line()) {
+            Ok(report) => {
+                self.publish_failure(&report, io)?;
+                // Of wrong arguments nothing is published.
+                if error.exit == Exit::Measurement { self.print_failure(&report, io) } else { Ok(()) }
+            }
             Err(error) => writeln!(io.err, "warning: {}", escape::line(&error.in_one_line())),
         }
     }
@@ -314,6 +322,16 @@ impl Job<'_> {
         match publish(std::slice::from_ref(report), &options, &variable, &mut io) {
             Ok(_) => Ok(()),
             Err(error) => writeln!(io.err, "warning: {}", escape::line(&error.in_one_line())),
+        }
+    }
+
+    /// At a desk, what would be published of a measurement that failed. The error alone is enough for a person.
+    fn print_failure(&self, report: &Report, io: &mut Io) -> Result<()> {
+        let at_desk = !self.args.no_publish && self.context.is_none();
+        match format(self.args) {
+            Format::Markdown if at_desk => io.out.text(&pull_request::comment(report, &Surroundings::default())),
+            Format::Json if at_desk => io.out.json(report),
+            _ => Ok(()),
         }
     }
 }

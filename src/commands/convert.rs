@@ -10,6 +10,7 @@ use crate::error::{Error, Exit, Result};
 use crate::escape;
 use crate::formats::{Format, WRITERS, Writer};
 use crate::io::{Io, unwritable};
+use crate::plural::counted;
 
 /// Write a file of measurements in another tool's format, or another tool's file in ours
 ///
@@ -89,7 +90,8 @@ fn written(side: &Side, to: Target) -> Result<(String, Vec<String>)> {
 fn left_out(side: &Side) -> impl Iterator<Item = String> {
     let failed = side.cases.iter().filter_map(|case| {
         let reason = case.failures.first()?;
-        Some(format!("{} runs of `{}` failed and are left out: {reason}", case.failures.len(), case.id))
+        let (runs, are) = (case.failures.len(), if case.failures.len() == 1 { "is" } else { "are" });
+        Some(format!("{} of `{}` failed and {are} left out: {reason}", counted(runs, "run"), case.id))
     });
     let dropped = side.cases.iter().flat_map(|case| case.cells.iter().map(move |cell| (case, cell)));
     let dropped = dropped.filter(|(_, cell)| cell.dropped > 0 && cell.good_zeros() == 0).map(|(case, cell)| {

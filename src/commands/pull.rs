@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::pull_progress::Shown;
+use crate::case::Quantization;
 use crate::child::Stop;
 use crate::config;
 use crate::error::{Error, Exit, Result};
@@ -67,6 +68,11 @@ fn hubs(args: &Args, models: &[(ModelId, Selection)]) -> Result<Vec<HubName>> {
 /// A model, and what of it: the file that its name says, or what `include` does.
 fn wanted(text: &str, include: &[String]) -> Result<(ModelId, Selection)> {
     let (model, of_name) = named(text)?;
+    let is_gguf = || models::find(text).is_some_and(|model| model.quantization == Quantization::Gguf);
+    if of_name == Selection::Weights && include.is_empty() && is_gguf() {
+        return Err(Error::usage(format!("{model} holds the model in several quantizations, and one is meant"))
+            .hint(format!("name it, as in {model}:q4_k_m, or choose files with --include")));
+    }
     let of_all = if of_name == Selection::Weights { Selection::Model } else { of_name };
     Ok((model, if include.is_empty() { of_all } else { Selection::Matching(include.to_vec()) }))
 }

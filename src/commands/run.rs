@@ -13,7 +13,6 @@ use crate::measure::{self, End, MeasuredSide, Request, Stop, Worker};
 use crate::page::terminal;
 use crate::plural::counted;
 use crate::results::{self, FailureKind, Outcome, Results, Settings};
-use crate::word::Word;
 use crate::{plan, progress, render};
 
 /// Measure a suite: every run is a process of its own, every sample is kept
@@ -147,12 +146,16 @@ fn remember(flags: &mut SuiteSettings, kept: &Settings) {
     // What counts as a change is the configuration's to say, now as before.
     let Settings { runs, warmup, warmup_length, iterations, threads, prompt, seed_protocol, .. } = kept;
     flags.runs.get_or_insert(*runs);
+    flags.threads = flags.threads.or(*threads);
+    if let Some(protocol) = seed_protocol {
+        // It says the rest itself.
+        flags.seed_protocol = flags.seed_protocol.or(protocol.known());
+        return;
+    }
     flags.warmup.get_or_insert(*warmup);
     flags.iterations.get_or_insert(*iterations);
     flags.warmup_length = flags.warmup_length.or(*warmup_length);
-    flags.threads = flags.threads.or(*threads);
-    flags.prompt = flags.prompt.or(prompt.known().filter(|_| seed_protocol.is_none()));
-    flags.seed_protocol = flags.seed_protocol.or(seed_protocol.as_ref().and_then(Word::known));
+    flags.prompt = flags.prompt.or(prompt.known());
 }
 
 /// Flags that the results file doesn't know.

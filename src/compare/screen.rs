@@ -1,6 +1,6 @@
 //! One look at the data of both sides.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::design::{Basis, Design, native};
 use super::learned;
@@ -56,6 +56,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
     comparison.warnings = warnings(base, head, &design, &assessed, &comparison, options);
     comparison.warnings.extend(learned::warnings(&pairs, &base.name));
     comparison.warnings.extend(dropped(&pairs));
+    comparison.warnings.extend(without_numbers(&pairs));
     comparison.summarize();
     Ok(comparison)
 }
@@ -176,7 +177,10 @@ fn warnings(
     comparison: &Comparison,
     options: &Options,
 ) -> Vec<String> {
-    let mut warnings: Vec<String> = base.warnings.iter().chain(&head.warnings).cloned().collect();
+    // A file beside itself has each twice.
+    let mut known = HashSet::new();
+    let of_files = base.warnings.iter().chain(&head.warnings).filter(|warning| known.insert(warning.as_str()));
+    let mut warnings: Vec<String> = of_files.cloned().collect();
     let mut warn = |warning: String| warnings.push(warning);
     let single = assessed.iter().filter_map(tested).filter(|test| test.evidence.basis == Basis::SingleBaseline).count();
     match comparison.tier {
@@ -245,6 +249,16 @@ fn dropped(pairs: &[Pair]) -> Option<String> {
         let (values, cells) = (counted(dropped.iter().sum(), "value"), counted(dropped.len(), "cell"));
         format!("left out for not being positive, finite numbers: {values} of {cells}")
     })
+}
+
+/// Cells whose values in the base are none, which shows nowhere else: what only the head lacks is a note.
+fn without_numbers(pairs: &[Pair]) -> Option<String> {
+    let lost: Vec<&Pair> = pairs.iter().filter(|pair| pair.dropped[0] > 0 && pair.values()[0].is_empty()).collect();
+    let first = lost.first()?;
+    let (metric, case) = (first.metric.as_str(), first.case);
+    let others = lost.len() - 1;
+    let others = if others == 0 { String::new() } else { format!(", and {}", counted(others, "other cell")) };
+    Some(format!("not compared, as the base has no positive, finite value there: `{metric}` of `{case}`{others}"))
 }
 
 /// What a base of few occasions can't show, and what would change that.

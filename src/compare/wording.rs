@@ -183,7 +183,9 @@ fn floor(row: &Row) -> String {
 fn untestable(why: &Untestable) -> String {
     match why {
         Untestable::InvalidValues { side, invalid, total } => {
-            format!("error: {invalid} of {total} values of the {side} are not positive, finite numbers")
+            let numbers =
+                if *invalid == 1 { "is no positive, finite number" } else { "are not positive, finite numbers" };
+            format!("error: {invalid} of {} of the {side} {numbers}", counted(*total, "value"))
         }
         Untestable::NoSharedValues => "no values in the sessions that both sides share".to_owned(),
         Untestable::SingleRuns => {

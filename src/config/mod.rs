@@ -116,6 +116,12 @@ impl Suite {
         self.models.iter().any(|model| of_others(&model.spec.engine))
     }
 
+    /// Nothing of bench-diff's runs any of its models.
+    pub fn has_only_engines_of_others(&self) -> bool {
+        let of_others = |name| crate::engine::find(name).is_ok_and(|engine| engine.is_of_others());
+        self.models.iter().all(|model| of_others(&model.spec.engine))
+    }
+
     /// Some of its models run on this machine, and not on servers that were there before.
     pub fn runs_here(&self) -> bool {
         self.models.iter().any(|model| !server::runs_already(&model.spec))

@@ -135,6 +135,7 @@ impl<'a> Resolver<'a> {
         let models: Vec<SuiteModel> = models.into_iter().map(|(_, model)| model).collect();
         let longest = models.iter().flat_map(|model| &model.cases).map(|case| case.generated_length).max();
         let (thresholds, limits) = (self.thresholds(), self.limits());
+        self.check_seed_protocol();
         let prompt_ids = self.prompt_ids();
         let kept = (thresholds != Thresholds::default()).then(|| Box::new(thresholds.clone()));
         let settings = self.settings(longest.unwrap_or(WARMUP_LENGTH), prompt_ids.as_deref());

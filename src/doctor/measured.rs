@@ -23,7 +23,7 @@ const SAY_WHAT: &str = "give the Action `candle: .` in candle or a fork of it; e
 pub fn checks(sides: &Sides, inputs: &Inputs, source: &Path, suite: &Suite) -> Vec<Check> {
     match sides {
         Sides::Candle(built) => {
-            vec![against_candle(sides, built, inputs)].into_iter().chain(own_source(source)).collect()
+            vec![against_candle(sides, built, inputs, suite)].into_iter().chain(own_source(source)).collect()
         }
         Sides::Command(built) => vec![by_command(built)].into_iter().chain(tool("bash")).collect(),
         Sides::Engines(engines) => of_repository(engines),
@@ -43,7 +43,10 @@ pub fn tools(sides: Option<&Sides>, inputs: &Inputs) -> Vec<Check> {
     cargo.into_iter().chain(for_gpu.then_some("nvcc")).filter_map(tool).collect()
 }
 
-fn against_candle(sides: &Sides, built: &BuiltAgainstCandle, inputs: &Inputs) -> Check {
+fn against_candle(sides: &Sides, built: &BuiltAgainstCandle, inputs: &Inputs, suite: &Suite) -> Check {
+    if suite.has_only_engines_of_others() && is_unrelated(sides, suite) {
+        return unrelated(inputs, engines(suite));
+    }
     match &built.candle {
         CandleSource::Checkout { path } if is_no_candle(sides) => {
             Check::missing(MEASURED, format!("{} is no checkout of candle: it has no candle-core", shown(path)))
@@ -52,7 +55,9 @@ fn against_candle(sides: &Sides, built: &BuiltAgainstCandle, inputs: &Inputs) ->
         CandleSource::Checkout { path } => match git::commit(path, "HEAD") {
             Err(why) => Check::missing(MEASURED, format!("the candle in {} has no commit: {why}", shown(path)))
                 .hint("its history says what the base is: use a clone of it"),
-            Ok(_) if is_unrelated(sides) => unrelated(inputs, format!("bench-diff, built against {}", shown(path))),
+            Ok(_) if is_unrelated(sides, suite) => {
+                unrelated(inputs, format!("bench-diff, built against {}", shown(path)))
+            }
             Ok(commit) => {
                 let (place, commit) = (shown(path), short(&commit));
                 Check::fine(MEASURED, format!("bench-diff, built against the candle in {place} ({commit})"))
@@ -126,11 +131,14 @@ fn itself(sides: &Sides, inputs: &Inputs, suite: &Suite) -> Check {
             format!("the bench-diff in {path}: an earlier step has to build it from the pull request"),
         );
     }
-    if suite.has_engines_of_others() {
-        return unrelated(inputs, engines(suite));
-    }
     let this = Program::this();
-    if is_unrelated(sides) {
+    if suite.has_only_engines_of_others() {
+        return match is_unrelated(sides, suite) {
+            true => unrelated(inputs, engines(suite)),
+            false => Check::note(MEASURED, engines(suite)).hint("an earlier step of the job has to build it"),
+        };
+    }
+    if is_unrelated(sides, suite) {
         return unrelated(inputs, this.describe());
     }
     match &this.commit {
@@ -145,16 +153,7 @@ fn itself(sides: &Sides, inputs: &Inputs, suite: &Suite) -> Check {
 
 /// Those that the suite names, and nobody builds.
 fn engines(suite: &Suite) -> String {
-    let specs = suite.models.iter().map(|model| &model.spec);
-    let mut named: Vec<String> = specs
-        .map(|spec| match (&spec.server, spec.command.first()) {
-            (_, Some(program)) => format!("the program {program}"),
-            (Some(server), None) => format!("the server at {}", server.url),
-            (None, None) => format!("bench-diff's engine {}", spec.engine),
-        })
-        .collect();
-    named.dedup();
-    listed(&named.iter().map(String::as_str).collect::<Vec<_>>())
+    listed(&ci::named_engines(suite).iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 fn unrelated(inputs: &Inputs, what: String) -> Check {
@@ -189,7 +188,7 @@ fn shown(path: &Path) -> String {
 }
 
 /// Is certainly nothing of what is checked out in it?
-fn is_unrelated(sides: &Sides) -> bool {
+fn is_unrelated(sides: &Sides, suite: &Suite) -> bool {
     let checked_out: Vec<String> = git::commit(Path::new("."), "HEAD").into_iter().collect();
-    ci::is_unrelated(sides, &Program::this(), &checked_out)
+    ci::is_unrelated(sides, suite, &Program::this(), &checked_out)
 }

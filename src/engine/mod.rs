@@ -94,6 +94,11 @@ pub trait EngineKind: Sync {
     /// Loads the model that `spec` names.
     fn load(&self, spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError>;
 
+    /// The same; `wait` is told what it waits for, for whoever gives up waiting.
+    fn load_telling(&self, spec: &ModelSpec, progress: Progress, _: Wait) -> Result<Box<dyn Engine>, EngineError> {
+        self.load(spec, progress)
+    }
+
     /// How many GPUs it uses for one model, at most.
     fn most_gpus(&self) -> usize {
         usize::MAX
@@ -176,6 +181,9 @@ pub trait Logits {
 
 /// Called with the progress of loading: bytes done and in all.
 pub type Progress<'a> = &'a mut dyn FnMut(u64, u64);
+
+/// Is told what loading waits for, in a sentence each time that it is another.
+pub type Wait<'a> = &'a mut dyn FnMut(&str);
 
 /// The engine of that name, or a sentence that lists the engines.
 pub fn find(name: &EngineName) -> Result<&'static dyn EngineKind, EngineError> {

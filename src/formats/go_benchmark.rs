@@ -8,6 +8,7 @@ use super::foreign_file::ForeignFile;
 use super::writer::{Writer, Written};
 use super::{Format, Repeats};
 use crate::error::{Error, Result};
+use crate::escape;
 use crate::metric::{self, Better};
 use crate::unit as units;
 
@@ -196,10 +197,10 @@ fn cases(cells: &[Cell]) -> Vec<Vec<&Cell>> {
 /// A package, and a name as Go's tools take it: `Benchmark`, no small letter after it, and no space.
 fn named(case: &str) -> (Option<&str>, String) {
     let (package, case) = match case.split_once(".Benchmark") {
-        Some((package, _)) if !package.contains(char::is_whitespace) => (Some(package), &case[package.len() + 1..]),
+        Some((package, _)) if !package.contains(is_no_part_of_a_word) => (Some(package), &case[package.len() + 1..]),
         _ => (None, case),
     };
-    let name: String = case.chars().map(|c| if c.is_whitespace() || c.is_control() { '_' } else { c }).collect();
+    let name = case.replace(is_no_part_of_a_word, "_");
     let start = match name.chars().next() {
         _ if is_name(&name) => "",
         Some(first) if first.is_lowercase() => "Benchmark_",
@@ -221,10 +222,15 @@ fn lines(name: &str, case: &[&Cell]) -> String {
 /// Go's own, or the metric with its unit.
 fn unit_of(cell: &Cell) -> String {
     let known = KNOWN.iter().find(|(_, it)| it.name == cell.metric && it.unit == cell.unit && it.better == cell.better);
-    let unit: String = cell.unit.chars().map(|c| if c.is_whitespace() { '_' } else { c }).collect();
+    let unit = cell.unit.replace(is_no_part_of_a_word, "_");
     match known {
         Some((go, _)) => (*go).to_owned(),
         None if cell.metric == cell.unit && metric::find(&cell.metric).is_none() => unit,
-        None => format!("{}-{unit}", cell.metric.replace(char::is_whitespace, "_")),
+        None => format!("{}-{unit}", cell.metric.replace(is_no_part_of_a_word, "_")),
     }
+}
+
+/// Words end at a space, and a terminal obeys what can't be seen.
+fn is_no_part_of_a_word(c: char) -> bool {
+    c.is_whitespace() || escape::is_hidden(c)
 }

@@ -9,6 +9,7 @@ use super::cells::{Cells, Measure};
 use super::foreign_file::ForeignFile;
 use super::{Format, Repeats};
 use crate::error::Result;
+use crate::plural::counted;
 
 pub(super) const FORMAT: Format = Format {
     name: "hyperfine",
@@ -70,7 +71,7 @@ fn read(file: &ForeignFile, cells: &mut Cells) -> Result<()> {
         let codes = benchmark.exit_codes.iter().chain(benchmark.measurements.iter().map(|run| &run.exit_code));
         let failed = codes.flatten().filter(|code| **code != 0).count();
         if failed > 0 {
-            cells.warn(format!("{}: {failed} runs of `{case}` exited with an error", file.name));
+            cells.warn(format!("{}: {} of `{case}` exited with an error", file.name, counted(failed, "run")));
         }
         for run in &benchmark.measurements {
             run.add(&case, file, cells)?;

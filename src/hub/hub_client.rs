@@ -167,8 +167,13 @@ impl HubClient {
             Some(said) => said,
             None => said_in(&self.beginning(answer).await),
         };
-        let said = escape::short_line(&self.secrets.redact(&said), SAID);
+        let said = self.shown(&said);
         Err(Trouble::Status { status: status.as_u16(), code, said, retry_after: wait })
+    }
+
+    /// The hub's own words, for a person.
+    pub fn shown(&self, said: &str) -> String {
+        escape::short_line(&self.secrets.redact(said), SAID)
     }
 
     /// Of an error's body: it may have no end.

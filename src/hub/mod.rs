@@ -35,6 +35,7 @@ pub use listing::{Listing, RemoteFile};
 pub use model_id::ModelId;
 pub use patience::{Effort, Watcher};
 pub use selection::Selection;
+pub use waiting_time::retry_after;
 
 use crate::word::words;
 

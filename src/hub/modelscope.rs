@@ -50,10 +50,10 @@ impl ModelScope {
 }
 
 /// `{"Code": 200, "Success": true, "Data": {"Files": [...]}}`. What went wrong may come with status 200.
-fn entries(answer: &Value) -> Result<&Vec<Value>, Trouble> {
+fn entries<'a>(answer: &'a Value, client: &HubClient) -> Result<&'a Vec<Value>, Trouble> {
     let failed = answer["Success"] == false || answer["Code"].as_u64().is_some_and(|code| code != 200);
     if failed {
-        let said = answer["Message"].as_str().unwrap_or_default().to_owned();
+        let said = client.shown(answer["Message"].as_str().unwrap_or_default());
         let status = answer["Code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or(404);
         return Err(Trouble::Status { status, code: None, said, retry_after: None });
     }
@@ -86,7 +86,7 @@ impl Hub for ModelScope {
         let explain = |trouble| self.asked(model, revision, None).explain(trouble);
         let answer = insist(asking.effort, &model.to_string(), asking.watcher, || {
             let answer = self.client.json(&url)?;
-            entries(&answer).cloned()
+            entries(&answer, &self.client).cloned()
         });
         let answer = answer.map_err(explain)?;
         let entries = listing::checked(HubName::ModelScope, model, &answer, |entry| entry["Path"].as_str())?;

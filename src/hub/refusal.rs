@@ -29,15 +29,18 @@ impl Asked<'_> {
 
     pub fn explain(&self, trouble: Trouble) -> HubError {
         let (what, token) = (self.what(), self.hub.token_variable());
+        let says = self.own_words(&trouble);
         let gated = matches!(&trouble, Trouble::Status { code: Some(code), .. } if code == "GatedRepo");
         match trouble {
-            Trouble::Status { status: 403, .. } | Trouble::Status { status: 401, .. } if gated => self.gated(&what),
-            Trouble::Status { status: 403, .. } => self.gated(&what),
-            Trouble::Status { status: 401, .. } => HubError::new(format!("{what}: the hub refuses access"))
+            Trouble::Status { status: 403, .. } | Trouble::Status { status: 401, .. } if gated => {
+                self.gated(&what, &says)
+            }
+            Trouble::Status { status: 403, .. } => self.gated(&what, &says),
+            Trouble::Status { status: 401, .. } => HubError::new(format!("{what}: the hub refuses access{says}"))
                 .hint(self.nearest(&format!("check the id, and set {token} to a token that may read it"))),
             Trouble::Status { status: 404 | 410, .. } => {
                 let hint = format!("check the id and the revision, and set {token} if the model is private");
-                HubError::new(format!("{what} is not on the hub")).fault(Fault::Missing).hint(self.nearest(&hint))
+                HubError::new(format!("{what} is not on the hub{says}")).fault(Fault::Missing).hint(self.nearest(&hint))
             }
             Trouble::Broken(why) => {
                 let (hub, variable) = (self.endpoint.host_str().unwrap_or_default(), self.endpoint_variable());
@@ -50,13 +53,21 @@ impl Asked<'_> {
         }
     }
 
-    fn gated(&self, what: &str) -> HubError {
+    /// ModelScope's are a sentence; the Hugging Face Hub's say what ours do.
+    fn own_words(&self, trouble: &Trouble) -> String {
+        match trouble {
+            Trouble::Status { said, .. } if self.hub == HubName::ModelScope && !said.is_empty() => format!(" ({said})"),
+            _ => String::new(),
+        }
+    }
+
+    fn gated(&self, what: &str, says: &str) -> HubError {
         let (token, model) = (self.hub.token_variable(), self.model);
         let page = match self.hub {
             HubName::HuggingFace => format!("{}{model}", self.endpoint),
             HubName::ModelScope => format!("{}models/{model}", self.endpoint),
         };
-        HubError::new(format!("{what}: the hub wants its terms to be accepted first, or refuses this account"))
+        HubError::new(format!("{what}: the hub wants its terms to be accepted first, or refuses this account{says}"))
             .hint(format!("sign in at {page}, accept the terms there, and set {token} to a token of that account"))
     }
 

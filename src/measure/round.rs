@@ -30,6 +30,8 @@ pub struct Round<'a, 'b> {
     left: usize,
     /// What was measured in vain, to be taken once nothing else remains.
     again: Vec<Case>,
+    /// What the current worker said last that its loading waits for.
+    waits_for: Option<String>,
     /// When the current worker was started, or the current case (RFC 3339, UTC).
     started: String,
 }
@@ -57,7 +59,7 @@ impl<'a, 'b> Round<'a, 'b> {
         round: u32,
         remaining: Vec<Case>,
     ) -> Self {
-        Self { session, side, spec, round, remaining, left: 0, again: Vec::new(), started: now() }
+        Self { session, side, spec, round, remaining, left: 0, again: Vec::new(), waits_for: None, started: now() }
     }
 
     /// As many workers as it takes.
@@ -94,7 +96,7 @@ impl<'a, 'b> Round<'a, 'b> {
                 .because(error)
                 .hint("it must be a program that speaks bench-diff's protocol")
         })?;
-        self.started = now();
+        (self.started, self.waits_for) = (now(), None);
         self.follow(&mut child, &limits)
     }
 
@@ -122,7 +124,7 @@ impl<'a, 'b> Round<'a, 'b> {
                 Next::Stopped => return Err(Halt::Stopped),
                 Next::TimedOut => {
                     child.kill();
-                    break phase.timed_out(limits);
+                    break phase.timed_out(limits, self.waits_for.as_deref());
                 }
                 Next::Garbage(Garbage { start, .. }) => {
                     child.kill();
@@ -158,6 +160,7 @@ impl<'a, 'b> Round<'a, 'b> {
             Event::Progress { done, total, .. } => {
                 self.session.observer.update(Update::CaseProgress { done, total });
             }
+            Event::Waiting { why } => self.waits_for = Some(clean(&why, 600)),
             Event::Loaded { loaded } => {
                 self.record_revision(&loaded);
                 return Ok(Change::To(Phase::Cases(None)));
@@ -349,9 +352,12 @@ impl Phase {
         Instant::now() + Duration::from_secs(seconds)
     }
 
-    fn timed_out(&self, limits: &TimeLimits) -> Failure {
+    fn timed_out(&self, limits: &TimeLimits, waits_for: Option<&str>) -> Failure {
         let reason = match self {
-            Self::Loading => format!("loading the model took longer than the limit of {} s", limits.load_seconds),
+            Self::Loading => {
+                let why = waits_for.map(|why| format!(": {why}")).unwrap_or_default();
+                format!("loading the model took longer than the limit of {} s{why}", limits.load_seconds)
+            }
             Self::Cases(_) => format!("it took longer than the limit of {} s", limits.case_seconds),
         };
         Failure { kind: FailureKind::TimedOut, reason }

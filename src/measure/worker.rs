@@ -1,5 +1,6 @@
 //! The measured process: reads one job, measures its cases in turn, and reports what happened.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -62,16 +63,24 @@ pub fn serve() -> io::Result<()> {
 }
 
 fn load(job: &Job, events: &mut Events) -> Result<Box<dyn Engine>, EngineError> {
-    let mut shown = None;
-    engine::load(&job.model, &mut |done, total| {
+    let events = RefCell::new(events);
+    let (mut shown, mut told) = (None, String::new());
+    let mut progress = |done: u64, total: u64| {
         // Loading may report every block that it reads: a line for each percent is enough.
         let percent = (total > 0).then(|| done.saturating_mul(100) / total);
         if shown != percent {
             shown = percent;
             // If the parent is gone, the next event that matters will notice it.
-            let _ = events.send(&Event::Loading { done, total });
+            let _ = events.borrow_mut().send(&Event::Loading { done, total });
         }
-    })
+    };
+    let mut wait = |why: &str| {
+        if told != why {
+            told = why.to_owned();
+            let _ = events.borrow_mut().send(&Event::Waiting { why: told.clone() });
+        }
+    };
+    engine::find(&job.model.engine)?.load_telling(&job.model, &mut progress, &mut wait)
 }
 
 /// Warm-up generations, then those that count. `progress` is told how many tokens are generated and how many will be, only

@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use crate::child::{Environment, Launch};
 use crate::error::{Advice, Error};
 use crate::escape;
+use crate::plural::counted;
 
 /// How many of the last lines of a failed build the log gets.
 const LOGGED: usize = 40;
@@ -63,8 +64,10 @@ fn run_or(launch: &Launch, reason: fn(&[&str]) -> Option<String>) -> Result<Stri
     // Some complain where others tell what they do.
     let said = if output.err.trim().is_empty() { &*out } else { &*output.err };
     let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    for line in last(&lines, LOGGED) {
-        tracing::warn!("{}", escape::line(line));
+    let logged = last(&lines, LOGGED);
+    tracing::warn!("the build failed; the last of what it printed ({}):", counted(logged.len(), "line"));
+    for line in logged {
+        tracing::warn!("  {}", escape::line(line));
     }
     let reason = reason(&lines).unwrap_or_else(|| "no reason given".to_owned());
     Err(BuildError::Failed { status: output.status, reason })

@@ -16,7 +16,7 @@ pub use checkout::CheckoutBuild;
 pub use commit::Build;
 pub use engine_build::{EngineBuild, Recipe, Tree};
 pub use named::{Repository, Workshop, is_candle};
-pub use own_engines::OwnEngines;
+pub use own_engines::{OwnEngines, is_file_of};
 
 use crate::error::Result;
 use crate::files::Folder;

@@ -134,9 +134,7 @@ impl OwnEngines {
 
     /// Is it a file of this checkout, by its path from the configuration?
     fn holds(&self, word: &str) -> bool {
-        let path = Path::new(word);
-        let is_name = path.is_relative() && !word.starts_with('-') && self.directory.join(path).is_file();
-        is_name && git::same_repository(&self.directory, self.directory.join(path).parent().unwrap_or(path))
+        is_file_of(&self.directory, word)
     }
 
     /// Where a commit's configuration has no engine, what needs no building must be there.
@@ -161,6 +159,13 @@ impl OwnEngines {
         let selection = Selection { suite: Some(self.suite.name.clone()), ..self.selection.clone() };
         config::suite_in(text, of, &self.directory, &selection, &Machine::here()).ok()
     }
+}
+
+/// Is that word of a command a file of the checkout that `directory`, where the command is started, is in?
+pub fn is_file_of(directory: &Path, word: &str) -> bool {
+    let path = Path::new(word);
+    let is_name = path.is_relative() && !word.starts_with('-') && directory.join(path).is_file();
+    is_name && git::same_repository(directory, directory.join(path).parent().unwrap_or(path))
 }
 
 fn runs_a_program(model: &SuiteModel) -> bool {

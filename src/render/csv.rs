@@ -58,7 +58,13 @@ fn line(out: &mut dyn Write, cells: impl Iterator<Item = String>) -> io::Result<
 }
 
 fn number(value: Option<f64>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
+    value.map(in_full).unwrap_or_default()
+}
+
+/// As many digits as tell it from every other number; with an exponent where zeros would fill the cell.
+fn in_full(value: f64) -> String {
+    let size = value.abs();
+    if size != 0.0 && !(1e-5..1e16).contains(&size) { format!("{value:e}") } else { value.to_string() }
 }
 
 fn share(value: Option<Share>) -> String {
@@ -86,7 +92,13 @@ pub(super) fn text(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::text;
+    use super::{in_full, text};
+
+    #[test]
+    fn numbers_have_no_rows_of_zeros() {
+        let cells = [0.0, -0.25, 1.5e300, -7.5e-322, 1e-4, 123_456.789].map(in_full);
+        assert_eq!(cells, ["0", "-0.25", "1.5e300", "-7.5e-322", "0.0001", "123456.789"]);
+    }
 
     #[test]
     fn text_is_quoted_and_no_formula() {

@@ -1,5 +1,8 @@
 //! The table of `bench-diff run`, and of a first measurement: a row a case, a column a metric.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use super::case_names::Names;
 use super::{NAME, SENTENCE, metric_heading};
 use crate::case::WeightsSource;
@@ -92,8 +95,9 @@ fn mean(level: &Level, metric: &MetricName) -> Cell {
 /// Failures and what the engine warned of, each once for a case.
 fn notes(results: &Results, session: &Session) -> Vec<Line> {
     let runs = results.cases.iter().flat_map(|case| session.runs.iter().filter(move |run| run.case == case.id));
-    let mut notes: Vec<Line> = runs.flat_map(said_of).collect();
-    notes.dedup();
+    let mut known = HashSet::new();
+    let mut notes: Vec<Line> =
+        runs.flat_map(said_of).filter(|said| known.insert(said.clone())).map(Said::line).collect();
     let again = |Discarded { why, run }: &Discarded| {
         line![
             "measured again: ",
@@ -108,15 +112,29 @@ fn notes(results: &Results, session: &Session) -> Vec<Line> {
     notes
 }
 
-fn said_of(run: &Run) -> Vec<Line> {
-    let case = name(&run.case, NAME);
+/// What there is to say of a run.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Said<'a> {
+    kind: &'static str,
+    case: &'a str,
+    why: Cow<'a, str>,
+}
+
+impl Said<'_> {
+    fn line(self) -> Line {
+        line![self.kind, ": ", name(self.case, NAME), ": ", foreign(&self.why, SENTENCE)]
+    }
+}
+
+fn said_of(run: &Run) -> Vec<Said<'_>> {
+    let said = |kind, why| Said { kind, case: &run.case, why };
     match &run.outcome {
-        Outcome::Failed(failure) => vec![line!["failed: ", case, ": ", foreign(&failure.reason, SENTENCE)]],
+        Outcome::Failed(failure) => vec![said("failed", failure.reason.as_str().into())],
         Outcome::Ok(measurement) => {
             let reasons = measurement.throttle_reasons().join(", ");
-            let throttled = (!reasons.is_empty()).then(|| format!("clocks were held down: {reasons}"));
-            let said = measurement.warnings.iter().cloned().chain(throttled);
-            said.map(|warning| line!["note: ", case.clone(), ": ", foreign(&warning, SENTENCE)]).collect()
+            let throttled = (!reasons.is_empty()).then(|| format!("clocks were held down: {reasons}").into());
+            let warnings = measurement.warnings.iter().map(|warning| warning.as_str().into());
+            warnings.chain(throttled).map(|why| said("note", why)).collect()
         }
     }
 }

@@ -267,6 +267,13 @@ fn a_head_that_does_not_build_fails_with_the_builds_last_lines() {
     assert_eq!(exit, 1);
     assert!(comment.starts_with("### ❌ "), "{comment}");
     assert!(comment.contains("error: no such step"), "{comment}");
+    // At a desk, the same is printed, and what the build printed is told without where in our source.
+    let (exit, out, err) = place.ci(&[]);
+    assert_eq!(exit, 3, "{err}");
+    assert!(out.starts_with("### ❌ ") && out.contains("error: no such step"), "{out}");
+    assert!(err.contains("the last of what it printed (3 lines)") && !err.contains("bench_diff::"), "{err}");
+    let (_, out, _) = place.ci(&["--format", "json"]);
+    assert!(serde_json::from_str::<Value>(&out).is_ok(), "{out}");
 }
 
 /// With a baseline that is the screen; without one, nothing is compared. Both say so first.
@@ -325,6 +332,20 @@ fn an_engine_from_elsewhere_is_not_the_pull_requests() {
     let (exit, _, err) = place.measure(&[]);
     assert_eq!(exit, 2, "{err}");
     assert!(err.contains("nothing of the pull request is in it") && err.contains("`command` and `build`"), "{err}");
+    assert!(err.contains(&format!("what would be measured is the program sh {}", program.display())), "{err}");
+    // At a desk, a base that is named asks for the same.
+    let (exit, _, err) = place.ci(&["--base-ref", "main"]);
+    assert_eq!(exit, 2, "{err}");
+    assert!(err.contains("the program sh ") && err.contains("nothing of the pull request is in it"), "{err}");
+    assert!(!place.path(".bench-diff/baselines").exists(), "nothing is kept");
+    let (_, out, _) = place.run(&["doctor"]);
+    assert!(out.contains("the program sh ") && out.contains("nothing of this repository is in"), "{out}");
+    let (exit, _, err) = place.run(&["ab", "main", "."]);
+    assert_eq!(exit, 2, "{err}");
+    assert!(err.contains("lies outside of this repository"), "{err}");
+    // Who asks for it gets it.
+    let (exit, _, err) = place.ci(&["--base-ref", "main", "--allow-unrelated"]);
+    assert_eq!(exit, 0, "{err}");
     // A `build` says that it is of this repository, whatever the command's words are.
     let config = config.replace("[\"sh\", \"engine.sh\"]", "[\"sh\", \"-c\", \"exec sh ./engine.sh\"]\nbuild = []");
     place.write("bench-diff.toml", &config);

@@ -169,11 +169,13 @@ fn what_cant_be_converted_is_said() {
 /// Whatever they name themselves, they stay what they are in each format.
 #[test]
 fn hostile_names_are_no_syntax() {
-    let file = r#"[{"case": "a\n\"b\" , -8\u001b[2J", "metric": "m\tx", "unit": "o\nps", "better": "higher", "samples": [1, 2]}]"#;
+    let file = r#"[{"case": "a\n\"b\" , -8\u001b[2J", "metric": "m\tx\u001b[31m", "unit": "o\nps\u001b[0m\u202e", "better": "higher", "samples": [1, 2]}]"#;
     for (to, from) in
         [("go", "go"), ("bencher", "bencher"), ("customBiggerIsBetter", "customBiggerIsBetter"), ("ours", "")]
     {
         let (written, _) = converted(file.as_bytes(), &["--to", to]);
+        let obeyed = |byte: &u8| byte.is_ascii_control() && *byte != b'\n';
+        assert!(!written.iter().any(obeyed), "{to}: {}", String::from_utf8_lossy(&written));
         if to != "bencher" {
             let flags: &[&str] = if from.is_empty() { &[] } else { &["--from", from] };
             assert_eq!(rows(&written, flags).len(), 1, "{to}: {}", String::from_utf8_lossy(&written));

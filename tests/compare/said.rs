@@ -49,3 +49,45 @@ fn a_format_that_a_file_doesnt_have_is_corrected() {
         assert!(err.ends_with(&format!(".json {is}\n  hint: {hint}\n")), "{err}");
     }
 }
+
+/// A value that is none on both sides is no empty cell without a word.
+#[test]
+fn cells_without_numbers_are_named() {
+    let file = r#"[{"case": "a", "metric": "decode_throughput", "samples": [-5, -5, -5]},
+        {"case": "b", "metric": "decode_throughput", "samples": [-5]},
+        {"case": "a", "metric": "ttft", "samples": [10.0, 10.1, 10.2]}]"#;
+    let (_, out, _) = run(&Files::of_text(file, file), &[]);
+    let said =
+        "not compared, as the base has no positive, finite value there: `decode_throughput` of `a`, and 1 other cell";
+    assert!(out.split_whitespace().collect::<Vec<_>>().join(" ").contains(said), "{out}");
+}
+
+/// Each file warns of the same.
+#[test]
+fn a_file_beside_itself_warns_once() {
+    let failed = r#"{"results": [{"command": "nap", "times": [0.5, 0.6, 0.55], "exit_codes": [0, 1, 0]}]}"#;
+    let files = Files::of_text(failed, failed);
+    let path = files.base().display().to_string();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let args = ["bench-diff", "compare", &path, &path];
+    bench_diff::run(args.iter().map(Into::into), &mut out, &mut err);
+    let out = String::from_utf8(out).unwrap();
+    assert_eq!(out.matches("exited with an error").count(), 1, "{out}");
+    assert!(out.contains(": 1 run of `nap` exited with an error"), "{out}");
+}
+
+/// Nor are there hundreds of digits, wherever numbers are read.
+#[test]
+fn numbers_beyond_all_measure_are_short() {
+    let of = |level: &str| {
+        let samples = [1.0, 1.1, 1.2, 1.3].map(|it| format!("{it}{level}")).join(", ");
+        format!(r#"[{{"case": "a", "metric": "ttft", "samples": [{samples}]}}]"#)
+    };
+    for (base, head) in [("e0", "e300"), ("e300", "e0"), ("e-300", "e300"), ("e300", "e300"), ("e-300", "e-300")] {
+        for format in ["table", "markdown", "csv"] {
+            let (_, out, _) = run(&Files::of_text(&of(base), &of(head)), &["--format", format]);
+            let zeros = "0".repeat(20);
+            assert!(!out.contains(&zeros), "{base} to {head}, {format}: {out}");
+        }
+    }
+}

@@ -88,6 +88,16 @@ fn pull_brings_the_named_quantization() {
     insta::assert_snapshot!([pull("tests/tiny-GGUF:q6_k").error(), pull("tests/tiny-GGUF").error()].concat());
 }
 
+/// Of a published model it is known without asking that it has several.
+#[test]
+fn a_published_model_without_a_quantization_is_refused_before_the_hub_is_asked() {
+    let server = Server::start(|request, _| answer(request));
+    let machine = Machine::new(&[("HF_ENDPOINT", &server.endpoint)]);
+    let error = machine.run(&["models", "pull", "Qwen2.5-0.5B-Instruct-GGUF"]).error();
+    assert!(error.contains("name it, as in Qwen/Qwen2.5-0.5B-Instruct-GGUF:q4_k_m"), "{error}");
+    assert!(server.requests().is_empty());
+}
+
 /// What goes by a published model's name has its shape.
 #[test]
 fn another_model_under_a_published_name_is_refused() {

@@ -161,8 +161,7 @@ fn a_seed_protocol_measures_as_its_program_does_and_blocks_other_comparisons() {
     let bench = Bench::new();
     let (_, ours) = measured(&bench, &[]);
     for (protocol, iterations) in [("transformers", 1), ("vllm", 1), ("evalscope", 2)] {
-        let (finished, seed) =
-            measured(&bench, &["--seed-protocol", protocol, "--warmup", "3", "--implementation", "plain"]);
+        let (finished, seed) = measured(&bench, &["--seed-protocol", protocol, "--implementation", "plain"]);
         let settings = &seed.settings;
         assert_eq!((settings.warmup, settings.iterations), (0, iterations), "{protocol}");
         assert_eq!(settings.seed_protocol.as_ref().map(ToString::to_string).as_deref(), Some(protocol));

@@ -58,7 +58,10 @@ fn counts_that_cannot_be_are_refused() {
         (|_, tokens| texts(tokens).chain([counted(&json!("six")), done()]).collect(), "doesn't say how many tokens"),
         (|_, tokens| texts(tokens).chain([counted(&json!(null)), done()]).collect(), "doesn't say how many tokens"),
         (|_, tokens| texts(tokens).chain([counted(&json!(tokens + 1)), done()]).collect(), "instead of"),
-        (|_, tokens| texts(tokens).chain([counted(&json!(1)), done()]).collect(), "generated 1 tokens instead of"),
+        (
+            |_, tokens| texts(tokens).chain([counted(&json!(1)), done()]).collect(),
+            "usage counts 1 token, but it streamed 4 pieces of text: that can't be",
+        ),
     ];
     for (answer, reason) in counts {
         let said = why(answer);

@@ -8,6 +8,8 @@ mod faulty_servers;
 mod started_servers;
 #[path = "traffic.rs"]
 mod traffic;
+#[path = "waiting.rs"]
+mod waiting;
 
 use std::time::Duration;
 
@@ -97,6 +99,19 @@ fn several_tokens_in_one_event_are_one_arrival() {
     assert!(run.warnings.iter().any(|warning| warning.contains("several at a time")), "{:?}", run.warnings);
 }
 
+/// Of three runs with two notes each, both are told once.
+#[test]
+fn notes_are_told_once_a_case() {
+    fn cached(body: &Value, tokens: usize) -> Vec<Piece> {
+        let told = json!({ "prompt_tokens": length_of(body) + 1, "completion_tokens": tokens });
+        texts(tokens).chain([event(&json!({ "choices": [], "usage": told })), done()]).collect()
+    }
+    let (finished, _) = measured(&Server::answering(cached), &["--runs", "3"]);
+    for note in ["the server ran before", "tokens in a prompt of 8"] {
+        assert_eq!(finished.out.matches(note).count(), 1, "{}", finished.out);
+    }
+}
+
 /// A token each 2 ms, by a server that leaves its sockets as they are. A connection's first acknowledgements are never late:
 /// the warm-up takes these.
 #[test]
@@ -183,13 +198,37 @@ fn a_prompt_from_a_cache_is_said() {
 /// Each is a row with one sentence.
 #[test]
 fn what_a_server_does_wrong_is_its_cases_reason() {
-    let cases: [(Answer, &str); 9] = [
+    let cases: [(Answer, &str); 14] = [
         (
             |_, _| vec![Piece::Status(404, "", r#"{"error":{"message":"the model `one` does not exist"}}"#)],
             "does not exist",
         ),
         (|_, _| vec![Piece::Status(401, "", r#"{"error":"no key"}"#)], "`api-key-env`"),
-        (|_, _| vec![Piece::Status(500, "", "<html>oops</html>")], "answered 500"),
+        (|_, _| vec![Piece::Status(500, "", "<html>oops</html>")], "answered 500 (a page of HTML)"),
+        (
+            |_, _| vec![Piece::Status(307, "location: http://a:b@localhost:7/v2/completions?key=c\r\n", "")],
+            " answered 307, which isn't followed: it sends to http://localhost:7/v2/completions: put http://localhost:7/v2 \
+             into `url`",
+        ),
+        (
+            |_, _| vec![Piece::Status(400, "content-encoding: gzip\r\n", "\x1f\u{8b}")],
+            "answered 400 (with Content-Encoding gzip, which wasn't asked for)",
+        ),
+        (
+            |_, _| vec![Piece::Status(200, "content-encoding: gzip\r\n", "\x1f\u{8b}")],
+            " answered with Content-Encoding gzip, which wasn't asked for",
+        ),
+        (
+            |body, tokens| {
+                let failed = Piece::Bytes(b"event: error\ndata: {\"message\":\"engine died\"}\n\n".to_vec());
+                [text("a"), failed].into_iter().chain(well(body, tokens)).collect()
+            },
+            " streamed an error: engine died",
+        ),
+        (
+            |body, tokens| texts(tokens - 1).chain([usage(length_of(body), tokens - 1), done()]).collect(),
+            "tokens instead of 4: speeds of other lengths can't be compared",
+        ),
         (|body, tokens| texts(tokens - 1).chain([usage(length_of(body), tokens - 1), done()]).collect(), "instead of"),
         (|body, tokens| texts(tokens + 2).chain([usage(length_of(body), tokens), done()]).collect(), "pieces of text"),
         (|_, tokens| texts(tokens - 2).chain([done()]).collect(), "tokens instead of"),
@@ -210,7 +249,7 @@ fn what_a_server_does_wrong_is_its_cases_reason() {
 fn a_server_that_is_down_is_a_failed_case() {
     let (finished, results) = measured(&Server::down(), &[]);
     let [(_, reason)] = &failures(&results)[..] else { panic!("one failed run: {}", finished.err) };
-    assert!(reason.contains("Connection refused"), "{reason}");
+    assert!(reason.ends_with("can't be asked: nothing listens there (connection refused)"), "{reason}");
 }
 
 /// Before measuring it is waited for.
@@ -252,12 +291,56 @@ fn the_key_is_sent_and_never_shown() {
     }
 }
 
+/// Who names a variable already isn't told to.
+#[test]
+fn a_key_that_is_refused_is_said_to_be() {
+    let server = Server::answering(|_, _| vec![Piece::Status(401, "", "bad key")]);
+    let bench = Bench::new();
+    let table = format!("{{ url = {:?}, api-key-env = \"A_SERVERS_KEY\" }}", server.url);
+    bench.write("bench-diff.toml", &format!("engine = \"server\"\nserver = {table}\n{CONFIG}"));
+    let (_, results) = run_in(&bench, &[]);
+    assert!(
+        failures(&results)[0].1.ends_with(" refuses the key in A_SERVERS_KEY (bad key)"),
+        "{:?}",
+        failures(&results)
+    );
+}
+
+/// What speaks something else than the address says.
+#[test]
+fn an_address_of_another_scheme_is_told() {
+    let server = Server::answering(well);
+    let bench = Bench::new();
+    let url = server.url.replace("http:", "https:");
+    bench.write("bench-diff.toml", &format!("engine = \"server\"\nserver = {{ url = {url:?} }}\n{CONFIG}"));
+    let (_, results) = run_in(&bench, &[]);
+    assert!(failures(&results)[0].1.ends_with("may begin with http://"), "{:?}", failures(&results));
+}
+
+#[test]
+fn what_an_address_holds_is_not_shown() {
+    for url in ["http://user:pa55@h/v1", "http://user:pa55@h:x/v1", "http://h/v1?key=pa55", "ftp://user:pa55@h/v1"] {
+        let bench = Bench::new();
+        let flag = Finished::of(bench.plain(&["--server", url]).output().unwrap());
+        bench.write("bench-diff.toml", &format!("engine = \"server\"\nserver = {{ url = {url:?} }}\n{CONFIG}"));
+        let file = Finished::of(bench.plain(&[]).output().unwrap());
+        for finished in [flag, file] {
+            assert_eq!(finished.code, Some(2), "{}", finished.err);
+            assert!(!finished.err.contains("pa55"), "{}", finished.err);
+        }
+    }
+}
+
 #[test]
 fn keys_of_others_and_odd_addresses_are_refused() {
     for (table, why) in [
         (r#"{ url = "http://127.0.0.1:1/v1", api-key-env = "GITHUB_TOKEN" }"#, "isn't a server's key"),
         (r#"{ url = "ftp://127.0.0.1/v1" }"#, "must begin with http"),
         (r#"{ url = "http://me:pw@127.0.0.1/v1" }"#, "holds no password"),
+        (
+            r#"{ url = "http://127.0.0.1/v1?key=pw" }"#,
+            "holds no query: name the variable that holds the key in `api-key-env`",
+        ),
         (r#"{ url = "nonsense" }"#, "is no address"),
     ] {
         let bench = Bench::new();

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use crate::ci::named_engines;
 use crate::config::Suite;
 use crate::engine::command;
 use crate::error::{Error, Result};
-use crate::programs::Program;
+use crate::programs::{Program, Workshop};
 
 /// How two states of an engine are compared.
 const INSTEAD: &str = "give two commits or checkouts of the engine's repository, whose bench-diff.toml has it as `command` \
@@ -23,6 +24,20 @@ pub fn refuse(suite: &Suite, sides: [Side; 2]) -> Result<()> {
     let error = Error::usage("the suite's engine is a program of its own, and OLD would start the same one as NEW");
     let engine = sides.into_iter().find(|(name, program)| is_built(program) && speaks(name));
     Err(error.hint(engine.map_or_else(|| INSTEAD.to_owned(), |(name, _)| instead_of(name))))
+}
+
+/// Neither a commit nor a checkout of this repository has anything of an engine that lies elsewhere.
+pub fn refuse_what_is_elsewhere(suite: &Suite, workshop: &Workshop, names: [&str; 2]) -> Result<()> {
+    let has_recipe = workshop.build.is_some() || workshop.engines.is_some();
+    let is_program = |name: &str| Path::new(name).is_file();
+    if has_recipe || !suite.has_only_engines_of_others() || names.into_iter().any(is_program) {
+        return Ok(());
+    }
+    let engines = named_engines(suite).join(", ");
+    Err(Error::usage(format!(
+        "the suite measures {engines}, which lies outside of this repository: OLD would start the same one as NEW"
+    ))
+    .hint(INSTEAD))
 }
 
 /// What to do instead of measuring `name` as a bench-diff, where it is an engine.

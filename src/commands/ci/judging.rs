@@ -46,6 +46,9 @@ impl Job<'_> {
             return Ok(());
         }
         let what = match &self.sides {
+            Sides::Candle(_) | Sides::Binaries { .. } if self.suite.has_only_engines_of_others() => {
+                ci::named_engines(&self.suite).join(", ")
+            }
             Sides::Candle(built) => format!("bench-diff, built against the candle {}", built.candle),
             Sides::Binaries { .. } | Sides::Command(_) | Sides::Engines(_) => Program::this().describe(),
         };

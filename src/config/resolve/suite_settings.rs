@@ -2,12 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::super::file::NoiseThresholdSettings;
+use super::super::file::{NoiseThresholdSettings, SuiteSettings};
 use super::super::{TimeLimits, prompt_ids};
 use super::{Resolver, WARMUP_LENGTH, unknown_metric};
 use crate::prompt;
 use crate::results::Settings;
 use crate::thresholds::{ALL, ALPHA, ALPHAS, NoiseThreshold, Thresholds};
+
+/// Is it set?
+type IsSet = fn(&SuiteSettings) -> bool;
+
+/// The settings that a seed protocol says itself.
+const OF_THE_PROTOCOL: [(&str, IsSet); 5] = [
+    ("warmup", |settings| settings.warmup.is_some()),
+    ("warmup-length", |settings| settings.warmup_length.is_some()),
+    ("iterations", |settings| settings.iterations.is_some()),
+    ("prompt", |settings| settings.prompt.is_some()),
+    ("prompt-ids", |settings| settings.prompt_ids.is_some()),
+];
 
 impl Resolver<'_> {
     /// The prompt of one's own. Paths in the file start from the file, those of flags from the working directory.
@@ -23,6 +35,19 @@ impl Resolver<'_> {
         })?;
         let read = prompt_ids::read(&named);
         read.map_err(|reason| self.report_suite("prompt-ids", |settings| settings.prompt_ids.is_some(), reason)).ok()
+    }
+
+    /// What a seed protocol has of its own isn't passed over where somebody asks for it: in the layer that names the protocol,
+    /// or nearer to the command line.
+    pub(super) fn check_seed_protocol(&mut self) {
+        let layers = [self.flags, &self.suite.settings, self.top];
+        let Some(place) = layers.iter().position(|layer| layer.seed_protocol.is_some()) else { return };
+        for (key, set) in OF_THE_PROTOCOL {
+            if layers[..=place].iter().any(|layer| set(layer)) {
+                let reason = format!("`seed-protocol` says that itself: leave `{key}` out");
+                self.report_suite(key, set, reason);
+            }
+        }
     }
 
     pub(super) fn settings(&self, generated_length: u32, prompt_ids: Option<&[u32]>) -> Settings {

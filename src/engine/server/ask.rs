@@ -13,7 +13,7 @@ use super::counting;
 use super::http_client::Client;
 use super::prompts::Prompts;
 use super::refused::Refused;
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Wait};
 
 /// Prompt and generated tokens of the requests that find out.
 const TRIED: (usize, usize) = (16, 4);
@@ -79,27 +79,30 @@ enum Extras {
 
 impl Dialect {
     /// The first of all that the server takes, and that gives as many tokens as it should.
-    pub fn find(client: &Client, model: &str, manner: Manner) -> Result<Self, EngineError> {
+    pub fn find(client: &Client, model: &str, manner: Manner, wait: Wait) -> Result<Self, EngineError> {
+        wait(&format!("the server {} hasn't answered a request for {} tokens in full", client.name(), TRIED.1));
         let extras = [Extras::Fields, Extras::Vllm, Extras::GenerationConfig, Extras::Openai, Extras::Oldest];
         let mut why = None;
         for (form, extras) in manner.forms().iter().flat_map(|&form| extras.map(|extras| (form, extras))) {
             let (model, prompts, asked) = (model.to_owned(), Prompts::default(), Cell::new(0));
             let dialect = Self { model, manner, form, extras, prompts, asked };
-            match dialect.try_out(client) {
+            match dialect.try_out(client, wait) {
                 Ok(()) => return Ok(dialect),
                 Err(Trial::Refused(refused)) if !refused.is_about_the_request() => return Err(client.explain(refused)),
                 // The first refusal is of what most servers take; an answer that isn't right says more.
                 Err(Trial::Refused(refused)) => why = why.or_else(|| Some(client.explain(refused))),
                 Err(Trial::Answered(error)) => why = Some(error),
             }
+            why.iter().for_each(|why| wait(&why.to_string()));
         }
         Err(why.unwrap_or_else(|| EngineError::Failed("the server takes no request".to_owned())))
     }
 
-    fn try_out(&self, client: &Client) -> Result<(), Trial> {
+    fn try_out(&self, client: &Client, wait: Wait) -> Result<(), Trial> {
         let prompt = [Prompts::PLAIN; TRIED.0];
         let body = self.request(&prompt, TRIED.1).map_err(Trial::Answered)?;
-        let stream = patiently(|| client.stream(self.path(), &body)).map_err(Trial::Refused)?;
+        let mut later = |refused: &Refused| wait(&client.explain(refused.clone()).to_string());
+        let stream = patiently(|| client.stream(self.path(), &body), &mut later).map_err(Trial::Refused)?;
         counting::count(&stream, prompt.len(), TRIED.1).map(drop).map_err(Trial::Answered)
     }
 
@@ -199,12 +202,17 @@ enum Trial {
     Answered(EngineError),
 }
 
-/// Again, as long as the server asks to be asked later: before measuring, and never inside it.
-fn patiently<T>(mut ask: impl FnMut() -> Result<T, Refused>) -> Result<T, Refused> {
+/// Again, as long as the server asks to be asked later, which `later` is told: before measuring, and never inside it.
+fn patiently<T>(mut ask: impl FnMut() -> Result<T, Refused>, later: &mut dyn FnMut(&Refused)) -> Result<T, Refused> {
     let begun = Instant::now();
     loop {
         match ask() {
-            Err(Refused::Status { retry_after: Some(pause), .. }) if begun.elapsed() + pause < PATIENCE => sleep(pause),
+            Err(ref refused @ Refused::Status { retry_after: Some(pause), .. })
+                if begun.elapsed() + pause < PATIENCE =>
+            {
+                later(refused);
+                sleep(pause);
+            }
             other => return other,
         }
     }

@@ -10,6 +10,7 @@ use super::streaming::Stream;
 use crate::case::Clock;
 use crate::engine::held_back::held_back;
 use crate::engine::{Chunk, EngineError, Generation};
+use crate::plural::counted;
 
 /// A generation, and what a reader of its numbers must know.
 pub struct Counted {
@@ -28,14 +29,22 @@ pub fn count(stream: &Stream, prompt: usize, wanted: usize) -> Result<Counted, E
     }
     let told = Told::of(stream);
     let tokens = told.tokens(arrivals.len(), wanted)?;
+    let pieces = arrivals.len();
+    if told.usage.is_some() && pieces > tokens {
+        return fault(format!(
+            "the server's usage counts {}, but it streamed {pieces} pieces of text: that can't be",
+            counted(tokens, "token")
+        ));
+    }
     if tokens != wanted {
         let end = told.finish_reason.map_or_else(String::new, |reason| format!(" and ended with `{reason}`"));
         return fault(format!(
-            "the server generated {tokens} tokens instead of {wanted}{end}: the lengths must be equal for speeds to be"
+            "the server generated {} instead of {wanted}{end}: speeds of other lengths can't be compared",
+            counted(tokens, "token")
         ));
     }
-    if arrivals.len() > tokens {
-        return fault(format!("the server counted {tokens} tokens, but streamed {} pieces of text", arrivals.len()));
+    if pieces > tokens {
+        return fault(format!("the server says that it reached the length, but it streamed {pieces} pieces of text"));
     }
     let generation = Generation {
         tokens: None,

@@ -6,18 +6,27 @@
 /// The longest event: a server that never ends one must not fill our memory.
 const MAX_EVENT: usize = 4 << 20;
 
+/// What an event says.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Told {
+    /// It is named `error`.
+    pub is_error: bool,
+    pub data: Vec<u8>,
+}
+
 /// Bytes that have arrived, as far as they are no event yet.
 #[derive(Default)]
 pub struct Events {
     line: Vec<u8>,
     data: Vec<u8>,
+    is_error: bool,
     /// The last byte was a CR: an LF now ends no further line.
     after_cr: bool,
 }
 
 impl Events {
-    /// The data of the events that end in these bytes; an error where one is too long.
-    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    /// The events that end in these bytes; an error where one is too long.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<Vec<Told>, String> {
         let mut ended = Vec::new();
         for &byte in bytes {
             let completes_cr = std::mem::replace(&mut self.after_cr, byte == b'\r') && byte == b'\n';
@@ -37,10 +46,13 @@ impl Events {
     }
 
     /// The event that the line ends, if it is an empty one.
-    fn end_line(&mut self) -> Option<Vec<u8>> {
+    fn end_line(&mut self) -> Option<Told> {
         let line = std::mem::take(&mut self.line);
         if line.is_empty() {
             return self.end_event();
+        }
+        if let Some(name) = line.strip_prefix(b"event:") {
+            self.is_error = name.trim_ascii() == b"error";
         }
         let value = line.strip_prefix(b"data:")?;
         if !self.data.is_empty() {
@@ -51,16 +63,16 @@ impl Events {
     }
 
     /// What the end of the stream makes of the rest: servers forget the last empty line, or even the line's end.
-    pub fn end(&mut self) -> Option<Vec<u8>> {
+    pub fn end(&mut self) -> Option<Told> {
         if !self.line.is_empty() {
             self.end_line();
         }
         self.end_event()
     }
 
-    fn end_event(&mut self) -> Option<Vec<u8>> {
-        let data = std::mem::take(&mut self.data);
-        (!data.is_empty()).then_some(data)
+    fn end_event(&mut self) -> Option<Told> {
+        let (data, is_error) = (std::mem::take(&mut self.data), std::mem::take(&mut self.is_error));
+        (!data.is_empty()).then_some(Told { is_error, data })
     }
 }
 
@@ -68,11 +80,16 @@ impl Events {
 mod tests {
     use super::*;
 
+    fn text(data: Vec<u8>) -> String {
+        String::from_utf8(data).unwrap()
+    }
+
     fn read(pieces: &[&[u8]]) -> Vec<String> {
         let mut events = Events::default();
-        let mut read: Vec<Vec<u8>> = pieces.iter().flat_map(|piece| events.push(piece).unwrap()).collect();
+        let mut read: Vec<Told> = pieces.iter().flat_map(|piece| events.push(piece).unwrap()).collect();
         read.extend(events.end());
-        read.into_iter().map(|data| String::from_utf8(data).unwrap()).collect()
+        let shown = |Told { is_error, data }| format!("{}{}", if is_error { "!" } else { "" }, text(data));
+        read.into_iter().map(shown).collect()
     }
 
     #[test]
@@ -82,6 +99,7 @@ mod tests {
         assert_eq!(read(&[b": keep-alive\n\nevent: x\nid: 7\ndata: a\ndata: b\n\n"]), ["a\nb"]);
         assert_eq!(read(&[b"data: a\n\n", b"data: last\n"]), ["a", "last"]);
         assert_eq!(read(&[b"data: a\n\ndata: cut"]), ["a", "cut"]);
+        assert_eq!(read(&[b"event: error\ndata: a\n\ndata: b\n\n"]), ["!a", "b"], "a name is of one event");
     }
 
     #[test]

@@ -8,13 +8,14 @@ use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 
-use super::refused::{Refused, in_full};
+use super::in_words::in_words;
+use super::refused::Refused;
 use super::streaming::{Arrived, Stream, arrived, closed_loop, settle};
 use super::web_servers;
 use crate::child::clean;
 use crate::engine::EngineError;
 use crate::engine::spec::ServerSpec;
-use crate::redact::Secrets;
+use crate::redact::{Secrets, without_logins};
 use crate::results::Program;
 
 const CONNECT_SECONDS: u64 = 10;
@@ -35,19 +36,28 @@ pub struct Client {
     /// The path that answers when a started server is ready.
     ready: Option<String>,
     silence: Duration,
-    key: Option<String>,
+    key: Option<Key>,
     secrets: Secrets,
+}
+
+/// What the server knows us by.
+struct Key {
+    variable: String,
+    value: String,
 }
 
 impl Client {
     /// What is wrong with an address.
     pub fn check(url: &str) -> Result<Url, String> {
-        let url = Url::parse(url).map_err(|error| format!("`{url}` is no address: {error}"))?;
+        let shown = without_logins(url);
+        let url = Url::parse(url).map_err(|error| format!("`{shown}` is no address: {error}"))?;
         if !["http", "https"].contains(&url.scheme()) || url.host().is_none() {
-            return Err(format!("`{url}` must begin with http:// or https://, and end with /v1 as a rule"));
+            return Err(format!("`{shown}` must begin with http:// or https://, and end with /v1 as a rule"));
         }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err("an address holds no password: name a variable in `api-key-env`".to_owned());
+        // All that follows shows the address.
+        let more = if url.username().is_empty() && url.password().is_none() { "query" } else { "password" };
+        if more == "password" || url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("an address holds no {more}: name the variable that holds the key in `api-key-env`"));
         }
         Ok(url)
     }
@@ -55,8 +65,8 @@ impl Client {
     /// Of a configured server. The key comes from the environment, under the name that the configuration says.
     pub fn of(server: &ServerSpec) -> Result<Self, EngineError> {
         let url = Self::check(&server.url).map_err(EngineError::Failed)?;
-        let key = server.api_key_env.as_deref().map(key_in).transpose()?;
-        let secrets = Secrets::of_environment().with(key.clone());
+        let key = server.api_key_env.as_deref().map(Key::of).transpose()?;
+        let secrets = Secrets::of_environment().with(key.iter().map(|key| key.value.clone()));
         let failed = |error: &dyn std::fmt::Display| EngineError::Failed(format!("can't make an HTTP client: {error}"));
         let connect = Duration::from_secs(server.connect_seconds.unwrap_or(CONNECT_SECONDS));
         let http = reqwest::Client::builder().connect_timeout(connect).tcp_nodelay(true);
@@ -89,16 +99,17 @@ impl Client {
         Some(Program { name: shown(&name), version: shown(&version), ..Program::default() })
     }
 
-    /// Whether it answers where it should when it is ready: without such a place, whether it lists its models.
-    pub fn is_ready(&self) -> bool {
+    /// It answers where it should when it is ready: without such a place, it lists its models.
+    pub fn ready(&self) -> Result<(), Refused> {
         let address = self.ready.as_deref().map_or_else(|| self.below("models"), |path| self.at(path));
-        self.get(address).is_ok_and(|answer| answer.status().is_success())
+        let answer = self.get(address).map_err(|error| Refused::Unreachable(in_words(error)))?;
+        if answer.status().is_success() { Ok(()) } else { Err(self.runtime.block_on(Refused::status(answer))) }
     }
 
     /// Whether anybody answers, whatever that is.
     pub fn reach(&self) -> Result<(), EngineError> {
         let answer = self.get(self.below("models")).map(drop);
-        answer.map_err(|error| self.explain(Refused::Unreachable(in_full(error))))
+        answer.map_err(|error| self.explain(Refused::Unreachable(in_words(error))))
     }
 
     fn get(&self, address: Url) -> reqwest::Result<reqwest::Response> {
@@ -120,10 +131,15 @@ impl Client {
 
     /// A refusal for a person.
     pub fn explain(&self, refused: Refused) -> EngineError {
-        let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port());
-        let server = port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         // First the secrets, then the cut: half a secret is one, too.
-        refused.map(|said| clean(&self.secrets.redact(&said), MESSAGE)).into_error(&server)
+        let refused = refused.map(|said| clean(&self.secrets.redact(&said), MESSAGE));
+        refused.into_error(&self.name(), self.key.as_ref().map(|key| key.variable.as_str()))
+    }
+
+    /// Its host, for a person.
+    pub fn name(&self) -> String {
+        let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port());
+        port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
     }
 
     /// The events of a streaming request.
@@ -131,7 +147,7 @@ impl Client {
         let request = self.request(path, body);
         let answer = self.runtime.block_on(async {
             settle().await;
-            arrived(request, self.silence).await
+            arrived(request, self.silence, most_events(body)).await
         });
         answer?.understood()
     }
@@ -144,7 +160,7 @@ impl Client {
         concurrency: u32,
     ) -> (Vec<Result<Stream, Refused>>, Duration) {
         // Taken from the end.
-        let requests: Vec<_> = bodies.iter().rev().map(|body| self.request(path, body)).collect();
+        let requests: Vec<_> = bodies.iter().rev().map(|body| (self.request(path, body), most_events(body))).collect();
         let answers = self.runtime.block_on(async {
             settle().await;
             closed_loop(requests, concurrency, self.silence).await
@@ -161,7 +177,7 @@ impl Client {
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
         match &self.key {
-            Some(key) => request.bearer_auth(key),
+            Some(key) => request.bearer_auth(&key.value),
             None => request,
         }
     }
@@ -176,6 +192,17 @@ impl Client {
         let mut url = self.url.clone();
         url.set_path(path);
         url
+    }
+}
+
+/// Of an answer. An event has a token or several; few say something else.
+fn most_events(body: &Value) -> usize {
+    4 * body["max_tokens"].as_u64().unwrap_or_default() as usize + 256
+}
+
+impl Key {
+    fn of(variable: &str) -> Result<Self, EngineError> {
+        Ok(Self { variable: variable.to_owned(), value: key_in(variable)? })
     }
 }
 

@@ -7,6 +7,7 @@ mod ask;
 mod counting;
 mod events;
 mod http_client;
+mod in_words;
 mod prompts;
 mod quick_ack;
 mod refused;
@@ -24,7 +25,7 @@ use started_server::StartedServer;
 use streaming::Stream;
 
 use super::{
-    Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, Served, ServerSpec,
+    Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal, Served, ServerSpec, Wait,
     cant_follow, foreign_program,
 };
 use crate::case::{Case, DeviceKind, Dtype, ImplementationName, SeedProtocol, Traffic};
@@ -109,8 +110,12 @@ impl EngineKind for ServerKind {
         Ok(Needs { vocab_size, lacking, ..Needs::default() })
     }
 
-    fn load(&self, spec: &ModelSpec, _: Progress) -> Result<Box<dyn Engine>, EngineError> {
-        Ok(Box::new(Server::load(spec)?))
+    fn load(&self, spec: &ModelSpec, progress: Progress) -> Result<Box<dyn Engine>, EngineError> {
+        self.load_telling(spec, progress, &mut |_| {})
+    }
+
+    fn load_telling(&self, spec: &ModelSpec, _: Progress, wait: Wait) -> Result<Box<dyn Engine>, EngineError> {
+        Ok(Box::new(Server::load(spec, wait)?))
     }
 }
 
@@ -150,7 +155,7 @@ struct Server {
 }
 
 impl Server {
-    fn load(spec: &ModelSpec) -> Result<Self, EngineError> {
+    fn load(spec: &ModelSpec, wait: Wait) -> Result<Self, EngineError> {
         let Some(server) = &spec.server else {
             return Err(EngineError::refused("there is no server to ask", "name its address in `server`"));
         };
@@ -161,7 +166,7 @@ impl Server {
             command => {
                 let environment = Environment::measured(spec.hub_token());
                 let launch = foreign_program::launch(command, spec.start_directory.as_deref(), environment);
-                launch.map(|launch| StartedServer::start(&launch, &client)).transpose()?
+                launch.map(|launch| StartedServer::start(&launch, &client, wait)).transpose()?
             }
         };
         if started.is_none() {
@@ -174,7 +179,7 @@ impl Server {
         );
         let model = server.model.clone().unwrap_or_else(|| spec.model.clone());
         let manner = if spec.seed_protocol.is_some() { Manner::Evalscope } else { Manner::Ours };
-        let dialect = Dialect::find(&client, &model, manner)?;
+        let dialect = Dialect::find(&client, &model, manner, wait)?;
         warnings.extend(dialect.warnings());
         let implementation = Some(spec.implementation.clone());
         let loaded = Loaded { implementation, warnings, program: client.program(), ..Loaded::default() };

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use reqwest::StatusCode;
-use reqwest::header::RETRY_AFTER;
+use reqwest::header::{CONTENT_ENCODING, HeaderName, LOCATION, RETRY_AFTER};
+use reqwest::{Response, StatusCode, Url};
 use serde_json::Value;
 
 use crate::engine::EngineError;
+use crate::hub;
 use crate::plural::counted;
 
 /// The longest that a server may ask us to wait.
@@ -22,6 +23,8 @@ pub enum Refused {
         /// When to try again, if it says so.
         retry_after: Option<Duration>,
     },
+    /// It sends us to another address, which is not followed: the key is for this one.
+    Redirect { code: u16, said: String },
     /// A stream that says something else than what was asked for.
     Streamed(String),
     /// A stream that broke off after so many events.
@@ -32,13 +35,17 @@ pub enum Refused {
 
 impl Refused {
     /// Of an answer with a status that isn't success.
-    pub async fn status(answer: reqwest::Response) -> Self {
+    pub async fn status(answer: Response) -> Self {
         let code = answer.status();
-        let waits = matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-        let seconds = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-        let retry_after = waits.then(|| Duration::from_secs(seconds.unwrap_or(1).clamp(1, LONGEST)));
-        let said = message(&answer.bytes().await.unwrap_or_default());
-        Self::Status { code: code.as_u16(), said, retry_after }
+        if code.is_redirection() {
+            return Self::Redirect { code: code.as_u16(), said: sends_to(&answer) };
+        }
+        let (pause, unreadable) = if waits(code) { pause(&answer) } else { (None, String::new()) };
+        let said = match encoding_of(&answer) {
+            Some(encoding) => format!("with Content-Encoding {encoding}, which wasn't asked for"),
+            None => message(&answer.bytes().await.unwrap_or_default()),
+        };
+        Self::Status { code: code.as_u16(), said: said + &unreadable, retry_after: pause }
     }
 
     /// Might the same server answer to another request?
@@ -46,7 +53,7 @@ impl Refused {
         match self {
             Self::Status { code, .. } => ![401, 403, 429, 503].contains(code),
             Self::Streamed(_) => true,
-            Self::BrokeOff { .. } | Self::Unreachable(_) => false,
+            Self::Redirect { .. } | Self::BrokeOff { .. } | Self::Unreachable(_) => false,
         }
     }
 
@@ -55,19 +62,24 @@ impl Refused {
     pub fn map(self, words: impl FnOnce(String) -> String) -> Self {
         match self {
             Self::Status { code, said, retry_after } => Self::Status { code, said: words(said), retry_after },
+            Self::Redirect { code, said } => Self::Redirect { code, said: words(said) },
             Self::Streamed(said) => Self::Streamed(words(said)),
             Self::BrokeOff { events, said } => Self::BrokeOff { events, said: words(said) },
             Self::Unreachable(said) => Self::Unreachable(words(said)),
         }
     }
 
-    /// For a person.
-    pub fn into_error(self, server: &str) -> EngineError {
+    /// For a person. The key is in that variable, if there is one.
+    pub fn into_error(self, server: &str, key: Option<&str>) -> EngineError {
         EngineError::Failed(match self {
-            Self::Status { code: 401 | 403, said, .. } => {
-                format!(
+            Self::Status { code: 401 | 403, said, .. } => match key {
+                Some(variable) => format!("the server {server} refuses the key in {variable} ({said})"),
+                None => format!(
                     "the server {server} refuses us ({said}): name the variable that holds its key in `api-key-env`"
-                )
+                ),
+            },
+            Self::Redirect { code, said } => {
+                format!("the server {server} answered {code}, which isn't followed: it {said}")
             }
             Self::Status { code: 404, said, .. } => {
                 format!(
@@ -84,22 +96,67 @@ impl Refused {
     }
 }
 
-/// With all that is behind it: the outermost only says that something went wrong.
-pub fn in_full(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut said = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(why) = source {
-        said = format!("{said}: {why}");
-        source = why.source();
+fn waits(code: StatusCode) -> bool {
+    matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// How long it wants to be left alone, and what there is to say of that.
+fn pause(answer: &Response) -> (Option<Duration>, String) {
+    let header = header(answer, RETRY_AFTER);
+    let told = header.as_deref().and_then(hub::retry_after);
+    let seconds = told.map_or(1, |told| told.as_secs().clamp(1, LONGEST));
+    let unreadable = header.filter(|_| told.is_none());
+    let unreadable = unreadable.map(|header| format!("; its Retry-After `{header}` is neither seconds nor a date"));
+    (Some(Duration::from_secs(seconds)), unreadable.unwrap_or_default())
+}
+
+fn header(answer: &Response, name: HeaderName) -> Option<String> {
+    answer.headers().get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+/// How the body is compressed. We read none that is.
+pub fn encoding_of(answer: &Response) -> Option<String> {
+    header(answer, CONTENT_ENCODING).filter(|encoding| encoding.trim() != "identity")
+}
+
+/// Where an answer sends us, and which address would be it.
+fn sends_to(answer: &Response) -> String {
+    let target = header(answer, LOCATION).and_then(|location| answer.url().join(&location).ok());
+    let target = target.filter(|target| target.host().is_some());
+    let Some(target) = target else { return "names no other address".to_owned() };
+    let plain = plain(target);
+    let base = ["/chat/completions", "/completions", "/models"].iter().find_map(|end| plain.strip_suffix(end));
+    match base {
+        Some(base) => format!("sends to {plain}: put {base} into `url`, if that is the server"),
+        None => format!("sends to {plain}: put the server's own address into `url`"),
     }
-    said
+}
+
+/// Without what may be secret.
+fn plain(mut url: Url) -> String {
+    url.set_query(None);
+    url.set_fragment(None);
+    // Of an address with a host both can be set.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    url.into()
 }
 
 /// What an answer of an error says: OpenAI's form, or the beginning of whatever it is.
 pub fn message(body: &[u8]) -> String {
     let value: Option<Value> = serde_json::from_slice(body).ok();
-    value.as_ref().and_then(error_in).map_or_else(|| String::from_utf8_lossy(body).into_owned(), str::to_owned)
+    let said = value.as_ref().and_then(error_in);
+    said.map_or_else(|| if is_page(body) { "a page of HTML".to_owned() } else { text(body) }, str::to_owned)
+}
+
+fn text(body: &[u8]) -> String {
+    String::from_utf8_lossy(body).into_owned()
+}
+
+/// A proxy's, as a rule, and nothing but its status says anything.
+fn is_page(body: &[u8]) -> bool {
+    let start = body.trim_ascii_start();
+    let start = start[..start.len().min(14)].to_ascii_lowercase();
+    start.starts_with(b"<html") || start.starts_with(b"<!doctype html")
 }
 
 /// `{"error": {"message": ...}}`, `{"error": ...}`, `{"message": ...}`, `{"detail": ...}`.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::http_client::Client;
 use crate::child::{Conversation, Launch, Message, Next, Stop};
-use crate::engine::EngineError;
+use crate::engine::{EngineError, Wait};
 
 /// How often it is asked whether it is ready.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -29,9 +29,9 @@ impl Message for Log {
 }
 
 impl StartedServer {
-    /// Starts it and waits until it is ready. Whoever measures has a limit for that.
-    pub fn start(launch: &Launch, client: &Client) -> Result<Self, EngineError> {
-        if client.is_ready() {
+    /// Starts it and waits until it is ready, and tells what for. Whoever measures has a limit for that.
+    pub fn start(launch: &Launch, client: &Client, wait: Wait) -> Result<Self, EngineError> {
+        if client.ready().is_ok() {
             return Err(EngineError::refused(
                 "another server answers at this address already",
                 "end it, or leave `start` out to measure that one",
@@ -40,7 +40,8 @@ impl StartedServer {
         let program = launch.program().display().to_string();
         let running = Conversation::open(launch).map_err(EngineError::at(&program))?;
         let mut server = Self { program, running };
-        while !client.is_ready() {
+        while let Err(refused) = client.ready() {
+            wait(&client.explain(refused).to_string());
             if let Some(why) = server.ended(MOMENT) {
                 return Err(client.concealed(&why));
             }

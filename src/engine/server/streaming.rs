@@ -11,9 +11,10 @@ use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::events::Events;
+use super::events::{Events, Told};
+use super::in_words::in_words;
 use super::quick_ack::QuickAck;
-use super::refused::{Refused, in_full, message};
+use super::refused::{Refused, encoding_of, message};
 
 /// Bytes of a whole stream: a server that never ends must not fill our memory.
 const MAX_STREAM: usize = 256 << 20;
@@ -33,19 +34,18 @@ pub struct Stream {
 /// What was streamed, not understood yet.
 pub struct Arrived {
     asked: Instant,
-    /// From the request's last byte to each event, and its data.
-    events: Vec<(Duration, Vec<u8>)>,
+    /// From the request's last byte to each event, and what it tells.
+    events: Vec<(Duration, Told)>,
 }
 
+/// A request, and how many events its answer may have.
+type Bounded = (RequestBuilder, usize);
+
 /// Requests that nobody has taken yet.
-pub type Queue = Arc<Mutex<Vec<RequestBuilder>>>;
+pub type Queue = Arc<Mutex<Vec<Bounded>>>;
 
 /// Sends requests until none is left, each as soon as the last has ended; how many do so at once is the concurrency.
-pub async fn closed_loop(
-    requests: Vec<RequestBuilder>,
-    concurrency: u32,
-    silence: Duration,
-) -> Vec<Result<Arrived, Refused>> {
+pub async fn closed_loop(requests: Vec<Bounded>, concurrency: u32, silence: Duration) -> Vec<Result<Arrived, Refused>> {
     let queue: Queue = Arc::new(Mutex::new(requests));
     let mut senders = JoinSet::new();
     for _ in 0..concurrency {
@@ -58,8 +58,8 @@ async fn one_after_another(queue: Queue, silence: Duration) -> Vec<Result<Arrive
     let mut answers = Vec::new();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some(request) = next else { return answers };
-        answers.push(arrived(request, silence).await);
+        let Some((request, most)) = next else { return answers };
+        answers.push(arrived(request, silence, most).await);
     }
 }
 
@@ -69,13 +69,16 @@ pub async fn settle() {
     sleep(SETTLING).await;
 }
 
-/// Sends a request and takes down what arrives, and when.
-pub async fn arrived(request: RequestBuilder, silence: Duration) -> Result<Arrived, Refused> {
+/// Sends a request and takes down what arrives, and when: as many as `most` events.
+pub async fn arrived(request: RequestBuilder, silence: Duration, most: usize) -> Result<Arrived, Refused> {
     let (asked, mut answer) = sent(request, silence).await?;
     if !answer.status().is_success() {
         return Err(timeout(silence, Refused::status(answer))
             .await
             .unwrap_or_else(|_| Refused::Unreachable(silent(silence))));
+    }
+    if let Some(encoding) = encoding_of(&answer) {
+        return Err(Refused::Streamed(format!("answered with Content-Encoding {encoding}, which wasn't asked for")));
     }
     let mut arrived = Arrived { asked, events: Vec::new() };
     let (mut reader, mut size) = (Events::default(), 0);
@@ -86,24 +89,28 @@ pub async fn arrived(request: RequestBuilder, silence: Duration) -> Result<Arriv
     loop {
         let left = (last + silence).saturating_sub(asked.elapsed());
         let bytes = timeout(left, answer.chunk()).await.map_err(|_| arrived.broke_off(silent(silence)))?;
-        let Some(bytes) = bytes.map_err(|error| arrived.broke_off(in_full(error)))? else { break };
+        let Some(bytes) = bytes.map_err(|error| arrived.broke_off(in_words(error)))? else { break };
         let at = asked.elapsed();
         acknowledge.now();
         size += bytes.len();
         if size > MAX_STREAM {
             return Err(Refused::Streamed(format!("streamed more than {} MiB", MAX_STREAM >> 20)));
         }
-        for data in reader.push(&bytes).map_err(Refused::Streamed)? {
+        for told in reader.push(&bytes).map_err(Refused::Streamed)? {
             last = at;
-            arrived.events.push((at, data));
+            arrived.events.push((at, told));
         }
         if arrived.is_done() {
             end(answer).await;
             return Ok(arrived);
         }
+        if arrived.events.len() > most {
+            let events = arrived.events.len();
+            return Err(Refused::Streamed(format!("streamed {events} events, and goes on: it ends no answer in time")));
+        }
     }
     let at = asked.elapsed();
-    arrived.events.extend(reader.end().map(|data| (at, data)));
+    arrived.events.extend(reader.end().map(|told| (at, told)));
     Ok(arrived)
 }
 
@@ -122,8 +129,8 @@ async fn sent_once(request: RequestBuilder, silence: Duration) -> Result<(Instan
     match timeout(silence, request.send()).await {
         Err(_) => Err(Lost::Other(silent(silence))),
         Ok(Ok(answer)) => Ok((asked, answer)),
-        Ok(Err(error)) if error.is_connect() || error.is_timeout() => Err(Lost::Other(in_full(error))),
-        Ok(Err(error)) => Err(Lost::Closed(in_full(error))),
+        Ok(Err(error)) if error.is_connect() || error.is_timeout() => Err(Lost::Other(in_words(error))),
+        Ok(Err(error)) => Err(Lost::Closed(in_words(error))),
     }
 }
 
@@ -156,7 +163,7 @@ async fn end(mut answer: Response) {
 impl Arrived {
     /// The last event says so.
     fn is_done(&self) -> bool {
-        self.events.last().is_some_and(|(_, data)| is_last(data))
+        self.events.last().is_some_and(|(_, told)| told.is_error || is_last(&told.data))
     }
 
     fn broke_off(&self, said: String) -> Refused {
@@ -180,8 +187,8 @@ impl Arrived {
     /// What the events say.
     pub fn understood(self) -> Result<Stream, Refused> {
         let end_to_end = self.end_to_end();
-        let events = self.events.into_iter().filter(|(_, data)| !is_last(data));
-        let events = events.map(|(at, data)| Ok((at, event(&data)?))).collect::<Result<Vec<_>, Refused>>()?;
+        let events = self.events.into_iter().filter(|(_, told)| told.is_error || !is_last(&told.data));
+        let events = events.map(|(at, told)| Ok((at, event(&told)?))).collect::<Result<Vec<_>, Refused>>()?;
         Ok(Stream { events, end_to_end })
     }
 }
@@ -191,11 +198,15 @@ fn is_last(data: &[u8]) -> bool {
     data.trim_ascii() == b"[DONE]"
 }
 
-fn event(data: &[u8]) -> Result<Value, Refused> {
+fn event(Told { is_error, data }: &Told) -> Result<Value, Refused> {
+    let failed = || Refused::Streamed(format!("streamed an error: {}", message(data)));
+    if *is_error {
+        return Err(failed());
+    }
     let value: Value = serde_json::from_slice(data).map_err(|_| {
         Refused::Streamed(format!("streamed something else than JSON: {}", String::from_utf8_lossy(data)))
     })?;
     // Under status 200, in the middle of a stream.
     let is_error = value.get("error").is_some_and(|error| !error.is_null()) || value["object"] == "error";
-    if is_error { Err(Refused::Streamed(format!("streamed an error: {}", message(data)))) } else { Ok(value) }
+    if is_error { Err(failed()) } else { Ok(value) }
 }

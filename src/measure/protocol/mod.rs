@@ -60,6 +60,11 @@ pub enum Event {
         /// Bytes in all; 0 while that is unknown.
         total: u64,
     },
+    /// Loading waits, and for what.
+    Waiting {
+        /// A sentence.
+        why: String,
+    },
     /// The model is there.
     Loaded {
         /// What loading found out.
