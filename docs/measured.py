@@ -14,13 +14,13 @@ PUBLISHED = pathlib.Path(__file__).parent.parent / "src" / "published" / "qwen25
 
 
 def published():
-    """(engine, model, context) -> tokens/s of the first bf16 row: later ones repeat it with other settings."""
+    """(engine, model with its quantization, context) -> tokens/s of the first row: later ones repeat it with other settings."""
     speeds = {}
     with PUBLISHED.open() as file:
         for row in csv.DictReader(file):
-            if row["quantization"] == "BF16":
-                key = (row["engine"], row["model"], int(row["input_length"]))
-                speeds.setdefault(key, float(row["speed_tokens_per_s"]))
+            model = row["model"] + ("" if row["quantization"] == "BF16" else "-" + row["quantization"])
+            key = (row["engine"], model, int(row["input_length"]))
+            speeds.setdefault(key, float(row["speed_tokens_per_s"]))
     return speeds
 
 
