@@ -122,17 +122,20 @@ struct Dense {
 template <int kHeadDim, typename Format>
 __device__ __forceinline__ Product product_of(const DecodeParameters& p, const DecodeLayer* layers, int phase) {
     const int chunks = p.hidden / 8;
-    if (phase == p.layer_count * kProducts) return {p.head, p.vocabulary / 2, chunks, 1, p.split_head, Dense::step(p.split_head)};
+    if (phase == p.layer_count * kProducts)
+        return {p.head, p.vocabulary / 2, chunks, 1, p.split_head, Dense::step(p.split_head)};
     const DecodeLayer* layer = layers + phase / kProducts;
     switch (phase % kProducts) {
         case 0:
-            return {layer->qkv, (p.heads + 2 * p.kv_heads) * kHeadDim / 2, chunks, kHeadDim / 2, p.split_qkv,
-                    Format::step(p.split_qkv)};
+            return {layer->qkv,  (p.heads + 2 * p.kv_heads) * kHeadDim / 2,
+                    chunks,      kHeadDim / 2,
+                    p.split_qkv, Format::step(p.split_qkv)};
         case 1:
-            return {layer->output, p.hidden / 2, p.heads * kHeadDim / 8, 1, p.split_output, Format::step(p.split_output)};
+            return {
+                layer->output, p.hidden / 2, p.heads * kHeadDim / 8, 1, p.split_output, Format::step(p.split_output)};
         case 2:
-            return {layer->gate_up, p.intermediate, chunks, p.intermediate, p.split_gate_up,
-                    Format::step(p.split_gate_up)};
+            return {layer->gate_up, p.intermediate,  chunks,
+                    p.intermediate, p.split_gate_up, Format::step(p.split_gate_up)};
         default:
             return {layer->down, p.hidden / 2, p.intermediate / 8, 1, p.split_down, Format::step(p.split_down)};
     }

@@ -111,7 +111,7 @@ class PackedStream {
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
             const uint4 v = x.run(i % kRuns);
-            float(&tile)[4] = tiles[Layout::kPlanes == 2 ? i / kRuns : i % 2];
+            float (&tile)[4] = tiles[Layout::kPlanes == 2 ? i / kRuns : i % 2];
             const uint32_t m = first[i], n = second[i];
             mma_16816(tile, {nibbles(m), nibbles(n), nibbles(m >> 4), nibbles(n >> 4)}, v.x, v.y);
             mma_16816(tile, {nibbles(m >> 8), nibbles(n >> 8), nibbles(m >> 12), nibbles(n >> 12)}, v.z, v.w);

@@ -12,8 +12,8 @@ __device__ __forceinline__ float warp_sums(float a, float b) {
     return sum;
 }
 
-// All of this block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread. `Format`: of
-// the matrix.
+// All of this block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread. `Format`:
+// of the matrix.
 template <typename Format, typename Stream, typename Finish>
 __device__ __forceinline__ void run_product(Stream& stream, const Product& w, int block, const uint4* staged,
                                             Finish finish) {

@@ -79,8 +79,8 @@ template <int kHeadDim, typename Format, typename Stream>
 class Step {
   public:
     // `epoch`: of the last layer that was ever computed.
-    __device__ __forceinline__ Step(const DecodeParameters& p, const Places& places, Stream& stream,
-                                    int block, int position, unsigned token, unsigned epoch)
+    __device__ __forceinline__ Step(const DecodeParameters& p, const Places& places, Stream& stream, int block,
+                                    int position, unsigned token, unsigned epoch)
         : p_(p),
           places_(places),
           stream_(stream),
@@ -138,8 +138,9 @@ class Step {
     // epoch, writes qkv and the cache's new rows.
     __device__ __forceinline__ void qkv(const DecodeLayer& layer, int index) {
         const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts);
-        const float scale = index == 0 ? stage_normed<Format>(w, layer.norm1, p_.epsilon, places_.first, PlainValues{input_})
-                                       : stage_normed<Format>(w, layer.norm1, p_.epsilon, places_.first, words(p_.x1));
+        const float scale = index == 0
+                                ? stage_normed<Format>(w, layer.norm1, p_.epsilon, places_.first, PlainValues{input_})
+                                : stage_normed<Format>(w, layer.norm1, p_.epsilon, places_.first, words(p_.x1));
         mark();
         ++epoch_;
         // What this thread needs to finish its first pair, on its way while the product runs.

@@ -1,5 +1,5 @@
-// A warp's dense weights, streamed through a ring in shared memory that runs ahead across products, layers and steps: which
-// weights come next is known, whatever the activations are.
+// A warp's dense weights, streamed through a ring in shared memory that runs ahead across products, layers and steps:
+// which weights come next is known, whatever the activations are.
 //
 // L2 drops weights first, so that what blocks tell each other stays in it (decode_words.cuh).
 #pragma once
@@ -10,8 +10,8 @@ template <int kHeadDim>
 class DenseStream {
   public:
     // `left`: products still to come, this one included.
-    __device__ __forceinline__ DenseStream(const DecodeParameters& p, const DecodeLayer* layers, uint4* ring,
-                                           int block, int phase, int left)
+    __device__ __forceinline__ DenseStream(const DecodeParameters& p, const DecodeLayer* layers, uint4* ring, int block,
+                                           int phase, int left)
         : p_(p),
           layers_(layers),
           ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp),

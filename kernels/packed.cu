@@ -38,8 +38,8 @@ __device__ __forceinline__ uint32_t packed_word(const uint8_t* codes, int plane)
 // `codes`: [rows, inputs * bits / 8], the low nibble first; `scales` and `zeros`: [rows, inputs / group], where a group
 // is a multiple of kGroupInputs. gridDim.y is the number of rows.
 template <int kBits>
-__device__ __forceinline__ void pack_rows(const uint8_t* codes, const float* scales, const uint8_t* zeros, uint4* packed,
-                                     int inputs, int group, int first, int distance) {
+__device__ __forceinline__ void pack_rows(const uint8_t* codes, const float* scales, const uint8_t* zeros,
+                                          uint4* packed, int inputs, int group, int first, int distance) {
     using Layout = Packed<kBits>;
     const int chunks = inputs / 8, piece = blockIdx.x * kThreads + threadIdx.x, row = blockIdx.y;
     if (piece >= chunks / Layout::kRuns) return;

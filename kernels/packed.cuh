@@ -1,13 +1,13 @@
 // Weights as small integers in groups of inputs that share a scale and a zero point, in the order in which the decode
 // kernel reads them. packed.cu brings them into it.
 //
-// Rows come in pairs (`Product` of decode.cuh). A pair lies in one piece: batches of what a warp takes at a time, then for
-// each group of inputs the words of both rows (`group_word`). A batch is 16 bytes of the first row a lane, then 16 bytes
-// of the second row a lane. The last one of a pair may have fewer lanes.
+// Rows come in pairs (`Product` of decode.cuh). A pair lies in one piece: batches of what a warp takes at a time, then
+// for each group of inputs the words of both rows (`group_word`). A batch is 16 bytes of the first row a lane, then 16
+// bytes of the second row a lane. The last one of a pair may have fewer lanes.
 //
-// Eight inputs of a row are one word for each four bits of a weight: its nibbles are the inputs in the order 0, 2, 4, 6,
-// 1, 3, 5, 7, so that nibbles n and n + 4 are neighbours, as pairs of bf16 are. Four neighbouring lanes (a segment) have
-// neighbouring inputs, in runs of 32 that odd segments have in another order: so their vector's chunks lie in
+// Eight inputs of a row are one word for each four bits of a weight: its nibbles are the inputs in the order 0, 2, 4,
+// 6, 1, 3, 5, 7, so that nibbles n and n + 4 are neighbours, as pairs of bf16 are. Four neighbouring lanes (a segment)
+// have neighbouring inputs, in runs of 32 that odd segments have in another order: so their vector's chunks lie in
 // different banks of shared memory.
 #pragma once
 
@@ -19,11 +19,11 @@ constexpr int kGroupInputs = PACKED_GROUP;
 template <int kBits>
 struct Packed {
     static_assert(kBits == 4 || kBits == 8);
-    static constexpr int kPlanes = kBits / 4;              // Words of eight weights.
-    static constexpr int kRuns = 4 / kPlanes;              // Chunks of 8 inputs that a lane has of a batch.
-    static constexpr int kBatch = kWarp * kRuns;           // Chunks of a batch.
+    static constexpr int kPlanes = kBits / 4;                  // Words of eight weights.
+    static constexpr int kRuns = 4 / kPlanes;                  // Chunks of 8 inputs that a lane has of a batch.
+    static constexpr int kBatch = kWarp * kRuns;               // Chunks of a batch.
     static constexpr int kGroups = kBatch * 8 / kGroupInputs;  // Groups of a batch.
-    static constexpr int kLanes = kWarp / kGroups;         // Lanes that share a group.
+    static constexpr int kLanes = kWarp / kGroups;             // Lanes that share a group.
 
     // Bytes of the batches of a pair with so many chunks, and of all of it: whole sectors.
     __host__ __device__ __forceinline__ static unsigned code_bytes(unsigned chunks) { return chunks * 2 * kBits; }

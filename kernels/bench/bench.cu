@@ -9,8 +9,8 @@
 //   bench prefill SHAPE [length=6144] [chunk=8192]
 //       time to first token; parts by CUDA events
 //
-// SHAPE is 0.5B, 1.5B, 3B, 7B, 7B-2 (two layers of 7B), 14B, 32B or 72B. bits=4 or bits=8: the layers' matrices are packed. kernels/build compiles this. A check that finds something is
-// exit code 1, a wrong command line 2.
+// SHAPE is 0.5B, 1.5B, 3B, 7B, 7B-2 (two layers of 7B), 14B, 32B or 72B. bits=4 or bits=8: the layers' matrices are
+// packed. kernels/build compiles this. A check that finds something is exit code 1, a wrong command line 2.
 
 #include "reference.cuh"
 
@@ -179,8 +179,9 @@ static void decode(const NamedShape& shape) {
     const NamedShape& s = shape;
     // Bytes of a weight: packed ones with their share of a group's word.
     const double size = m.bits == 16 ? 2 : m.bits / 8.0 + 4.0 / kGroupInputs;
-    const double weights = size * s.layers * (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim +
-                                              3.0 * s.hidden * s.intermediate) +
+    const double weights = size * s.layers *
+                               (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim +
+                                3.0 * s.hidden * s.intermediate) +
                            2.0 * s.vocabulary * s.hidden;
     const double cache = 2.0 * 2 * s.layers * s.kv_heads * s.head_dim * (context + steps / 2.0);
     const double rate = median(rates), bandwidth = read_bandwidth(m);
@@ -235,8 +236,8 @@ static void prefill(const NamedShape& shape) {
         (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim + 3.0 * s.hidden * s.intermediate);
     const double scores = 2.0 * length * length * s.layers * s.heads * s.head_dim;
     const double ms = median(all);
-    printf("prefill %-5s %d bits %d in chunks of %d: %.2f ms (%.2f to %.2f), %.0f TFLOP/s\n", s.name, m.bits, length, m.chunk, ms,
-           *std::min_element(all.begin(), all.end()), *std::max_element(all.begin(), all.end()),
+    printf("prefill %-5s %d bits %d in chunks of %d: %.2f ms (%.2f to %.2f), %.0f TFLOP/s\n", s.name, m.bits, length,
+           m.chunk, ms, *std::min_element(all.begin(), all.end()), *std::max_element(all.begin(), all.end()),
            (linear + scores) / ms * 1e-9);
     // Each part alone, over all layers, for the last full chunk.
     const int count = std::min(m.chunk, length), start = (length - count);
@@ -276,7 +277,8 @@ static void prefill(const NamedShape& shape) {
 }
 
 static int usage(const char* what, const char* found) {
-    fprintf(stderr, "%s%s\nusage: bench check|decode|places|prefill 0.5B|1.5B|3B|7B|7B-2|14B|32B|72B [name=value ...]\n", what,
+    fprintf(stderr,
+            "%s%s\nusage: bench check|decode|places|prefill 0.5B|1.5B|3B|7B|7B-2|14B|32B|72B [name=value ...]\n", what,
             found);
     return 2;
 }

@@ -86,7 +86,8 @@ struct Matrix {
             return;
         }
         grouped = random_grouped(bits, count, seed, size);
-        const size_t bytes = size_t(rows) / 2 * (bits == 4 ? Packed<4>::pair_bytes(inputs / 8) : Packed<8>::pair_bytes(inputs / 8));
+        const size_t bytes =
+            size_t(rows) / 2 * (bits == 4 ? Packed<4>::pair_bytes(inputs / 8) : Packed<8>::pair_bytes(inputs / 8));
         weights = device_array<char>(bytes);
         auto pack = bits == 4 ? packing::pack_int4 : packing::pack_int8;
         pack<<<grid(), packing::kThreads>>>(grouped.codes, grouped.scales, grouped.zeros, (uint4*)weights, inputs,

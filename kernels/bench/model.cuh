@@ -13,7 +13,7 @@
 namespace decoding {
 #include "../decode.cu"
 #include "../decode_packed.cu"
-}
+}  // namespace decoding
 namespace elementwise {
 #include "../prefill.cu"
 }
@@ -192,8 +192,8 @@ struct Model {
     void product(const Matrix& weight, const bf16* in, bf16* out, int count, float beta) {
         const float one = 1;
         const int rows = weight.rows, columns = weight.inputs;
-        const int status = cublasGemmEx(blas, 1, 0, rows, count, columns, &one, weight.dense(scratch, stream), 14, columns, in, 14, columns,
-                                        &beta, out, 14, rows, 68, -1);
+        const int status = cublasGemmEx(blas, 1, 0, rows, count, columns, &one, weight.dense(scratch, stream), 14,
+                                        columns, in, 14, columns, &beta, out, 14, rows, 68, -1);
         if (status) {
             fprintf(stderr, "cublasGemmEx: %d\n", status);
             exit(1);

@@ -30,17 +30,16 @@ uint4* packed(int rows, int inputs, int distance, int group, std::vector<double>
         const int code = kBits == 8 ? codes[i] : codes[i / 2] >> i % 2 * 4 & 15;
         numbers.push_back(double(scales[i / group]) * (code - zeros[i / group]));
     }
-    auto* to = reinterpret_cast<uint4*>(
-        device_array<char>(size_t(rows) / 2 * Packed<kBits>::pair_bytes(inputs / 8)));
+    auto* to = reinterpret_cast<uint4*>(device_array<char>(size_t(rows) / 2 * Packed<kBits>::pair_bytes(inputs / 8)));
     const auto *device_codes = to_device(codes), *device_zeros = to_device(zeros);
     const auto* device_scales = to_device(scales);
     auto pack = kBits == 4 ? packing::pack_int4 : packing::pack_int8;
     const int above = rows / 3;
-    pack<<<grid(above, inputs, kBits), packing::kThreads>>>(device_codes, device_scales, device_zeros, to, inputs, group,
-                                                            0, distance);
+    pack<<<grid(above, inputs, kBits), packing::kThreads>>>(device_codes, device_scales, device_zeros, to, inputs,
+                                                            group, 0, distance);
     pack<<<grid(rows - above, inputs, kBits), packing::kThreads>>>(
-        device_codes + size_t(above) * inputs * kBits / 8, device_scales + above * groups, device_zeros + above * groups,
-        to, inputs, group, above, distance);
+        device_codes + size_t(above) * inputs * kBits / 8, device_scales + above * groups,
+        device_zeros + above * groups, to, inputs, group, above, distance);
     CHECK(cudaGetLastError());
     return to;
 }
