@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::case::{DeviceKind, Dtype, ImplementationName, WeightsSource};
+use crate::case::{DeviceKind, Dtype, ImplementationName, Quantization, WeightsSource};
 use crate::config::engines;
 use crate::device::{GpuList, Machine};
 use crate::engine::greedy::{Generated, Logit, Step};
@@ -13,6 +13,7 @@ use crate::error::{Error, Exit, Result};
 use crate::flags;
 use crate::hub::{self, HubName};
 use crate::io::Io;
+use crate::models::Model;
 use crate::page::terminal;
 use crate::render;
 use crate::trace::own_phase;
@@ -44,7 +45,8 @@ pub struct Args {
     #[arg(long, value_name = "K", default_value_t = 0)]
     top_logits: usize,
 
-    /// The type of weights and activations [default: that of the published weights]
+    /// The type of weights and activations [default: that of the published weights; bf16 for
+    /// quantized ones on a GPU]
     #[arg(long, value_parser = flags::word::<Dtype>())]
     dtype: Option<Dtype>,
 
@@ -173,8 +175,8 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
     let usual = ModelSpec::generated(&args.model, device);
     let shape = ENGINES[0].shape(&args.model, directory.as_deref()).map_err(|error| Error::of(Exit::Usage, error))?;
     Ok(ModelSpec {
-        // The type of the published weights; bf16, Qwen2.5's own, where it isn't known before they are downloaded.
-        dtype: args.dtype.or(shape.as_ref().and_then(|shape| shape.torch_dtype)).unwrap_or(Dtype::Bf16),
+        // bf16, Qwen2.5's own, where the type of the published weights isn't known before they are downloaded.
+        dtype: args.dtype.or(published_dtype(shape.as_ref(), device)).unwrap_or(Dtype::Bf16),
         quantization: shape.map_or(usual.quantization, |shape| shape.quantization),
         directory: if weights == WeightsSource::Hub { None } else { directory },
         revision: args.revision.clone(),
@@ -186,6 +188,13 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         prefill_chunk: args.prefill_chunk,
         ..usual
     })
+}
+
+/// The type of the published weights. On a GPU, that of quantized ones is their scales': nothing asks for it in
+/// activations, and the fastest implementation computes in bf16.
+fn published_dtype(shape: Option<&Model>, device: DeviceKind) -> Option<Dtype> {
+    let shape = shape.filter(|shape| device == DeviceKind::Cpu || shape.quantization == Quantization::None)?;
+    shape.torch_dtype
 }
 
 /// Loads the model; a bar tells of it on a terminal.

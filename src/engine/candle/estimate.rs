@@ -1,9 +1,10 @@
 //! What a model needs, from its shape: memory and time are estimates.
 
 use super::footprint::Footprint;
+use super::qwen2::graph::MOST_UNPACKED_BYTES;
 use super::qwen2::plain::scores_limit;
 use super::{CandleKind, Implementation, default_prefill_chunk, held_dtype};
-use crate::case::{Case, DeviceKind, Dtype};
+use crate::case::{Case, DeviceKind, Dtype, Quantization};
 use crate::device::Capacity;
 use crate::engine::{EngineError, EngineKind, Memory, ModelSpec, Needs};
 use crate::models::Model;
@@ -71,8 +72,13 @@ fn memory(
         }
     };
     let runtime = if device == DeviceKind::Cuda { CUDA_CONTEXT } else { 0 };
-    let unpacks = device == DeviceKind::Cuda && implementation == Implementation::Plain;
-    let unpacked = if unpacks { footprint.unpacked } else { 0 };
+    let unpacked = match (implementation, device) {
+        // `plain` runs in its place.
+        (Implementation::Graph, _) if shape.quantization == Quantization::Gguf => footprint.unpacked,
+        (Implementation::Graph, _) => footprint.unpacked.min(MOST_UNPACKED_BYTES as u64),
+        (Implementation::Plain, DeviceKind::Cuda) => footprint.unpacked,
+        (Implementation::Plain | Implementation::Stock, _) => 0,
+    };
     let workspace = runtime + unpacked + activations + attention + sequences * shape.vocab_size as u64 * 4;
     Memory { weights: footprint.held, kv_cache, workspace }
 }

@@ -45,6 +45,7 @@ mod timing;
 pub use graph_error::GraphError;
 #[cfg(feature = "cuda")]
 pub use sequence::load;
+pub use sizes::MOST_UNPACKED_BYTES;
 
 use crate::models::Model;
 

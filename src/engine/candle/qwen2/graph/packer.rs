@@ -14,11 +14,8 @@ use candle_core::{DType, Device, Result, Tensor};
 use super::decode_plan::Shape;
 use super::geometry::{Matrix, load};
 use super::layout::Address;
-use super::sizes::{ELEMENTWISE_THREADS, Format};
+use super::sizes::{ELEMENTWISE_THREADS, Format, MOST_UNPACKED_BYTES};
 use crate::engine::candle::qwen2::weights::Grouped;
-
-/// Of unpacked rows, at most: enough for products that fill the GPU.
-const MOST_BYTES: usize = 256 << 20;
 
 /// Of one format.
 pub struct Packer {
@@ -102,5 +99,5 @@ impl Packer {
 /// Equal blocks, of rows that fill tensor cores' tiles.
 fn block_rows(rows: usize, inputs: usize) -> usize {
     const TILE: usize = 256;
-    rows.div_ceil((rows * inputs * 2).div_ceil(MOST_BYTES)).next_multiple_of(TILE).min(rows)
+    rows.div_ceil((rows * inputs * 2).div_ceil(MOST_UNPACKED_BYTES)).next_multiple_of(TILE).min(rows)
 }

@@ -9,6 +9,9 @@ pub const WARP: usize = 32;
 /// Threads of a block of the element-wise kernels.
 pub const ELEMENTWISE_THREADS: usize = 256;
 
+/// Of packed weights that are unpacked at a time for a prompt's products, at most: enough for products that fill the GPU.
+pub const MOST_UNPACKED_BYTES: usize = 256 << 20;
+
 /// Query heads that can share a key/value head.
 pub const GROUP: usize = 8;
 /// Keys of one tile of decode attention.
