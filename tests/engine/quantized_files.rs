@@ -118,6 +118,17 @@ fn a_config_that_isnt_the_files_is_said() {
 
 /// A file that ends too early is noticed before anything of it is read.
 #[test]
+fn no_layer_is_left_out_and_no_order_is_guessed() {
+    let shorter = [("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1")];
+    let said = complain("gptq-int4", &|_| (), &shorter);
+    assert!(said.ends_with("is of a layer too many: num_hidden_layers of config.json is 1"), "{said}");
+    let unordered = [("\"desc_act\": true", "\"desc_act\": false")];
+    let said = complain("gptq-int4-desc-act", &without("g_idx"), &unordered);
+    let expected = format!("tensor {UP}.g_idx is missing, and other layers' inputs are reordered (desc_act)");
+    assert!(said.ends_with(&expected), "{said}");
+}
+
+#[test]
 fn a_file_that_was_cut_off_is_said() {
     let directory = tempfile::tempdir().unwrap();
     fs::copy(quantized("awq").join("config.json"), directory.path().join("config.json")).unwrap();

@@ -46,6 +46,8 @@ impl<L: PackedLayout> GroupedFiles<L> {
             }
         }
         looker.check_tied(config)?;
+        looker.check_orders(&packed)?;
+        files.check_layers(config)?;
         Ok(Self { files, layout, packed })
     }
 
@@ -232,6 +234,18 @@ impl<L: PackedLayout> Looker<'_, L> {
         let mut order: Vec<u32> = (0..inputs as u32).collect();
         order.sort_by_key(|input| of(*input as usize));
         Ok((!order.is_sorted()).then_some(order))
+    }
+
+    /// Where one layer's inputs are reordered, each layer says how its own lie.
+    fn check_orders(&self, packed: &HashMap<String, Packed>) -> Result<()> {
+        if packed.values().all(|layer| layer.order.is_none()) {
+            return Ok(());
+        }
+        let names = packed.keys().map(|layer| format!("{layer}.g_idx"));
+        match names.filter(|name| self.files.find(name).is_none()).min() {
+            Some(name) => Err(self.files.error(&name, "is missing, and other layers' inputs are reordered (desc_act)")),
+            None => Ok(()),
+        }
     }
 
     /// What a tied head would need: two tensors for one.

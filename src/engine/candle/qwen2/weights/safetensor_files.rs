@@ -43,7 +43,21 @@ impl SafetensorFiles {
     /// All tensors of `config` are there.
     pub fn checked(self, config: &ModelConfig) -> Result<Self> {
         config.tensors().iter().try_for_each(|(name, shape)| self.check(name, shape))?;
+        self.check_layers(config)?;
         Ok(self)
+    }
+
+    /// No tensor is of a layer that `config` doesn't count: without it, another model would be measured.
+    pub fn check_layers(&self, config: &ModelConfig) -> Result<()> {
+        let layers = config.shape.num_hidden_layers;
+        let uncounted = |name: &str| layer_of(name).is_some_and(|layer| layer >= layers);
+        match self.tensors.tensors().into_iter().map(|(name, _)| name).filter(|name| uncounted(name)).min() {
+            Some(name) => {
+                let why = format!("is of a layer too many: num_hidden_layers of config.json is {layers}");
+                Err(self.error(&name, &why))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The tensor `name` is there, has this shape, and is of floating-point numbers.
@@ -89,6 +103,11 @@ impl SafetensorFiles {
 /// candle's name of a type, where it has one.
 pub fn word(dtype: Option<DType>) -> String {
     dtype.map_or_else(|| "of which candle knows nothing".to_owned(), |dtype| format!("{dtype:?}"))
+}
+
+/// Which layer a tensor is of, counted from 0.
+fn layer_of(name: &str) -> Option<usize> {
+    name.strip_prefix("model.layers.")?.split('.').next()?.parse().ok()
 }
 
 impl Format for SafetensorFiles {
