@@ -25,6 +25,7 @@ impl ModelId {
             Some((owner, name)) if is_name(owner) && is_name(name) => {
                 Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
             }
+            _ if text.ends_with(".gguf") => Err(HubError::new(format!("{text:?}: there is no such file"))),
             _ => Err(HubError::new(format!(
                 "{text:?} is neither a directory nor a model's id on the hub, such as Qwen/Qwen2.5-0.5B-Instruct"
             ))),

@@ -59,8 +59,8 @@ pub enum QuantizationError {
     Bits { method: &'static str, bits: i64, known: &'static str },
     #[error("group_size is {0}; it must be a multiple of 8, or -1 for whole rows")]
     Group(i64),
-    #[error("the layout `{0}` is not supported; `gptq` and `gptq_v2`, or for AWQ `gemm`, are: export the model so")]
-    Layout(String),
+    #[error("{method} in the layout `{layout}` is not supported; {known}: export the model so")]
+    Layout { method: &'static str, layout: String, known: &'static str },
     #[error("integers are packed into {0}; only int32 is supported")]
     PackedInto(String),
     #[error("{layer} has {size} {side}, not a multiple of {of}: {unit} would not be whole")]
@@ -119,7 +119,11 @@ impl QuantizationFile {
             Some("auto-round" | "intel/auto-round") => match self.packing_format.as_deref() {
                 Some("auto_round:auto_gptq") => Ok(Layout::Gptq(StoredZeros::MinusOne)),
                 Some("auto_round:auto_awq") => Ok(Layout::Awq),
-                other => Err(QuantizationError::Layout(other.unwrap_or("auto_round").to_owned())),
+                other => Err(QuantizationError::Layout {
+                    method: "auto-round",
+                    layout: other.unwrap_or("auto_round").to_owned(),
+                    known: "`auto_round:auto_gptq` and `auto_round:auto_awq` are",
+                }),
             },
             Some(other) => Err(QuantizationError::Method(other.to_owned())),
             None => Err(QuantizationError::NoMethod),
@@ -127,14 +131,19 @@ impl QuantizationFile {
     }
 
     fn gptq_layout(&self) -> Result<Layout, QuantizationError> {
+        let unknown = |layout: &str| QuantizationError::Layout {
+            method: "gptq",
+            layout: layout.to_owned(),
+            known: "`gptq` and `gptq_v2` are",
+        };
         if self.is_marlin_format == Some(true) {
-            return Err(QuantizationError::Layout("marlin".to_owned()));
+            return Err(unknown("marlin"));
         }
         match self.checkpoint_format.as_deref().or(self.format.as_deref()).unwrap_or("gptq") {
             "gptq" if self.is_by_gptqmodel() => Ok(Layout::Gptq(StoredZeros::WordsMinusOnes)),
             "gptq" => Ok(Layout::Gptq(StoredZeros::MinusOne)),
             "gptq_v2" => Ok(Layout::Gptq(StoredZeros::AsTheyAre)),
-            other => Err(QuantizationError::Layout(other.to_owned())),
+            other => Err(unknown(other)),
         }
     }
 
@@ -144,12 +153,14 @@ impl QuantizationFile {
     }
 
     fn awq_layout(&self) -> Result<Layout, QuantizationError> {
+        let unknown =
+            |layout: &str| QuantizationError::Layout { method: "awq", layout: layout.to_owned(), known: "`gemm` is" };
         let named = [&self.version, &self.checkpoint_format, &self.format].into_iter().flatten();
         if let Some(other) = named.clone().find(|name| !name.eq_ignore_ascii_case("gemm")) {
-            return Err(QuantizationError::Layout(other.clone()));
+            return Err(unknown(other));
         }
         match self.backend.as_deref() {
-            Some("llm-awq") => Err(QuantizationError::Layout("llm-awq".to_owned())),
+            Some("llm-awq") => Err(unknown("llm-awq")),
             _ => Ok(Layout::Awq),
         }
     }
@@ -291,9 +302,15 @@ mod tests {
             (r#"{"quant_method": "gptq"}"#, "it doesn't say how many bits"),
             (r#"{"quant_method": "gptq", "bits": 3}"#, "gptq with 3 bits is not supported; 4 and 8 are"),
             (r#"{"quant_method": "awq", "bits": 8}"#, "awq with 8 bits is not supported; 4 are"),
-            (r#"{"quant_method": "gptq", "bits": 4, "checkpoint_format": "marlin"}"#, "the layout `marlin`"),
-            (r#"{"quant_method": "gptq", "bits": 4, "is_marlin_format": true}"#, "the layout `marlin`"),
-            (r#"{"quant_method": "awq", "bits": 4, "version": "gemv"}"#, "the layout `gemv` is not supported"),
+            (
+                r#"{"quant_method": "gptq", "bits": 4, "checkpoint_format": "marlin"}"#,
+                "gptq in the layout `marlin` is not",
+            ),
+            (r#"{"quant_method": "gptq", "bits": 4, "is_marlin_format": true}"#, "gptq in the layout `marlin` is not"),
+            (
+                r#"{"quant_method": "awq", "bits": 4, "version": "gemv"}"#,
+                "awq in the layout `gemv` is not supported; `gemm` is",
+            ),
             (r#"{"quant_method": "gptq", "bits": 4, "group_size": 0}"#, "group_size is 0"),
             (r#"{"quant_method": "gptq", "bits": 4, "pack_dtype": "int16"}"#, "integers are packed into int16"),
         ];
