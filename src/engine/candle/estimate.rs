@@ -27,7 +27,7 @@ const LOAD_RATE: f64 = 2e9;
 pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
     let shape = CandleKind.shape(&spec.model, spec.directory.as_deref())?;
     let shape = shape.ok_or_else(|| EngineError::Failed(format!("unknown model `{}`", spec.model)))?;
-    let implementation = Implementation::of(spec)?;
+    let implementation = running(Implementation::of(spec)?, &shape);
     let held = held_dtype(implementation, spec.device, spec.dtype);
     let footprint = Footprint::of(spec, &shape, held)?;
     let decode_rate = device.bandwidth * DECODE_EFFICIENCY;
@@ -42,6 +42,14 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
             + step_overhead(implementation, &shape),
         cached_token_seconds: shape.kv_bytes_per_token(held) as f64 / decode_rate,
     })
+}
+
+/// What runs where `asked` is asked for: `graph` reads no GGUF, and `plain` runs in its place.
+fn running(asked: Implementation, shape: &Model) -> Implementation {
+    match (asked, shape.quantization) {
+        (Implementation::Graph, Quantization::Gguf) => Implementation::Plain,
+        _ => asked,
+    }
 }
 
 fn memory(
@@ -73,8 +81,6 @@ fn memory(
     };
     let runtime = if device == DeviceKind::Cuda { CUDA_CONTEXT } else { 0 };
     let unpacked = match (implementation, device) {
-        // `plain` runs in its place.
-        (Implementation::Graph, _) if shape.quantization == Quantization::Gguf => footprint.unpacked,
         (Implementation::Graph, _) => footprint.unpacked.min(MOST_UNPACKED_BYTES as u64),
         (Implementation::Plain, DeviceKind::Cuda) => footprint.unpacked,
         (Implementation::Plain | Implementation::Stock, _) => 0,
