@@ -64,7 +64,7 @@ impl Flow<'_> {
         let head = self.contender(&self.request.head, "confirm-results.json");
         let base = self.contender(base, "confirm-base.json");
         let Duelled { base, head, comparison, ended, .. } =
-            self.duel(base, head, Some(again)).until_settled(confirmation, time)?;
+            self.duel(base, head, Some(again)).without_counters().until_settled(confirmation, time)?;
         Ok((comparison, Some(MeasuredAgain { base, head }), ended.end()))
     }
 }
