@@ -47,7 +47,9 @@ use crate::thresholds::{ALL, ALPHA, ALPHAS, Thresholds};
 
 pub use base_again::{BaseAgain, LikeItself};
 pub use confirm::{Confirmation, LOOKS, changed, suspects};
-pub use counters_row::{ComparedCounters, CounterPhase, CounterRange, CounterRow, CounterVerdict, NotCounted};
+pub use counters_row::{
+    BusyShares, ComparedCounters, CounterPhase, CounterRange, CounterRow, CounterVerdict, NotCounted,
+};
 pub use drift::ASSUMED as ASSUMED_DRIFT;
 pub use failing::Failing;
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{NAME, SENTENCE};
-use crate::compare::{ComparedCounters, Comparison, CounterPhase, CounterRange, CounterRow, CounterVerdict};
-use crate::number::{Figure, alike, count, counted, decimal, signed_percent};
+use super::{NAME, SENTENCE, Sides};
+use crate::compare::{
+    BusyShares, ComparedCounters, Comparison, CounterPhase, CounterRange, CounterRow, CounterVerdict,
+};
+use crate::number::{Figure, alike, count, counted, decimal, percent, signed_percent};
 use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line, strong};
 use crate::results::Counter;
 use crate::stats::Share;
@@ -14,10 +16,10 @@ use crate::word::Word;
 const LINES: usize = 5;
 
 /// Nothing where nobody counted, or nothing changed and nothing is to be said.
-pub fn blocks(comparison: &Comparison) -> Vec<Block> {
+pub fn blocks(comparison: &Comparison, sides: Sides) -> Vec<Block> {
     let Some(counters) = &comparison.counters else { return Vec::new() };
     let mut blocks = lines(counters);
-    blocks.extend(fold(counters));
+    blocks.extend(fold(counters, sides));
     blocks
 }
 
@@ -58,7 +60,7 @@ fn lines(counters: &ComparedCounters) -> Vec<Block> {
     if let Some(more @ 1..) = groups.len().checked_sub(LINES) {
         lines[LINES - 1] = line![count(more + 1), " more, in the list below"];
     }
-    let title = line![strong("Counters"), ", which are no times and have no part in the verdict:"];
+    let title = line![strong("Counters"), " that changed (exact counts, and no part of the verdict):"];
     vec![Block::Paragraph(title), Block::List(lines)]
 }
 
@@ -130,15 +132,16 @@ fn change(row: &CounterRow) -> Line {
     row.change.map_or_else(Line::default, |change| line![" (", signed_percent(Share::new(change)), ")"])
 }
 
-fn fold(counters: &ComparedCounters) -> Option<Block> {
+fn fold(counters: &ComparedCounters, sides: Sides) -> Option<Block> {
     let mut rows = changed(counters);
     let (changed, varying) = (rows.len(), counters.of(CounterVerdict::Varies).count());
     rows.extend(counters.of(CounterVerdict::Varies));
     let mut blocks = Vec::new();
     if !rows.is_empty() {
-        blocks.push(Block::Table(table(&rows)));
+        blocks.push(Block::Table(table(&rows, sides)));
     }
     blocks.extend(unchanged(counters));
+    blocks.extend(busy(counters));
     blocks.extend(not_compared(counters));
     let unchanged_only = rows.is_empty() && counters.not_compared.is_empty();
     let title = match (changed, varying) {
@@ -151,7 +154,8 @@ fn fold(counters: &ComparedCounters) -> Option<Block> {
     (!unchanged_only).then_some(Block::Fold { title, blocks })
 }
 
-fn table(rows: &[&CounterRow]) -> Table {
+fn table(rows: &[&CounterRow], sides: Sides) -> Table {
+    let [base, head] = sides.title;
     let verdict = |row: &CounterRow| match row.verdict {
         CounterVerdict::Varies => "varies".into(),
         _ => row.change.map_or_else(|| "new".into(), |change| line![signed_percent(Share::new(change))]),
@@ -160,8 +164,8 @@ fn table(rows: &[&CounterRow]) -> Table {
         Column::left("Case", |row: &&CounterRow| code(&row.case, NAME)),
         Column::left("Phase", |row: &&CounterRow| phase(row)),
         Column::left("Counter", |row: &&CounterRow| name(&row.counter)),
-        Column::right("Base", |row: &&CounterRow| numbers(row)[0].clone()),
-        Column::right("Head", |row: &&CounterRow| numbers(row)[1].clone()),
+        Column::right(base, |row: &&CounterRow| numbers(row)[0].clone()),
+        Column::right(head, |row: &&CounterRow| numbers(row)[1].clone()),
         Column::right("Change", |row: &&CounterRow| verdict(row)),
     ];
     Table::of(columns, rows)
@@ -171,6 +175,17 @@ fn unchanged(counters: &ComparedCounters) -> Option<Block> {
     let unchanged = counters.of(CounterVerdict::Unchanged).count();
     let words = line![counted(unchanged, "counter"), " as before. Those of decoding are of a token."];
     (unchanged > 0).then_some(Block::Paragraph(words))
+}
+
+/// Times of traced runs: a hint at where decoding waits, and nothing more.
+fn busy(counters: &ComparedCounters) -> Option<Block> {
+    let share = |share: f64| percent(Share::new(share));
+    let of_case = |BusyShares { case, base, head }: &BusyShares| {
+        line![share(*base), " → ", share(*head), " (", code(case, NAME), ")"]
+    };
+    let cases: Vec<Line> = counters.busy.iter().take(LINES).map(of_case).collect();
+    let words = line!["Share of decoding in which kernels ran, in these traced runs: ", Line::joined(cases, "; "), "."];
+    (!counters.busy.is_empty()).then_some(Block::Paragraph(words))
 }
 
 /// Each reason once, with the cases that it is about.
