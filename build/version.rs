@@ -6,11 +6,14 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
+/// All that a build is made of.
+const SOURCES: [&str; 7] = ["build.rs", "build", "src", "kernels", "tracer", "Cargo.toml", "Cargo.lock"];
+
 pub fn emit() {
     let root = env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
     let root = Path::new(&root);
     // Sources too: with `-dirty` out of date a results file would name code that wasn't measured.
-    for path in ["build.rs", "build", "src", "Cargo.toml", "Cargo.lock"] {
+    for path in SOURCES {
         println!("cargo::rerun-if-changed={path}");
     }
     if let Some(commit) = git_commit(root).or_else(|| packaged_commit(root)) {
@@ -41,8 +44,8 @@ fn git_commit(root: &Path) -> Option<String> {
         }
     }
     let commit = git(root, &["rev-parse", "HEAD"])?;
-    let dirty = git(root, &["status", "--porcelain", "--untracked-files=no", "--", "src", "Cargo.toml", "Cargo.lock"])
-        .is_some_and(|changes| !changes.is_empty());
+    let status = ["status", "--porcelain", "--untracked-files=no", "--"];
+    let dirty = git(root, &[&status[..], &SOURCES].concat()).is_some_and(|changes| !changes.is_empty());
     Some(if dirty { format!("{commit}-dirty") } else { commit })
 }
 

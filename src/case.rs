@@ -1,5 +1,9 @@
 //! A case: one model x quantization x context length x ..., the unit that is measured and compared.
 
+mod model_identity;
+
+pub use model_identity::ModelIdentity;
+
 use crate::word::{Word, name, words};
 
 words! {
@@ -113,6 +117,8 @@ pub struct Case {
     pub model: String,
     /// The commit of the weights, where the hub told one.
     pub revision: Option<String>,
+    /// What the model is beside its name, where the measured program told.
+    pub identity: Option<ModelIdentity>,
     /// Where the weights come from: a hub, a directory, a seed.
     pub weights: Word<WeightsSource>,
     /// How the weights are quantized.

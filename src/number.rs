@@ -142,6 +142,7 @@ pub fn bytes(bytes: u64) -> Figure {
     const UNITS: [(u64, &str); 3] = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
     let unit = UNITS.into_iter().find(|(size, _)| bytes >= *size);
     Figure(match unit {
+        None if bytes == 1 => "1 byte".to_owned(),
         None => format!("{bytes} bytes"),
         Some((size, unit)) => {
             let amount = bytes as f64 / size as f64;
@@ -179,7 +180,7 @@ mod tests {
         assert_eq!(shown([999.94, 1000.4]), ["1000", "1000"]);
         assert_eq!(shown([3.0, 0.0]), ["3.000", "0.000"]);
         assert_eq!(shown([1e-5, 10.0]), ["1.000e-5", "10.00"]);
-        let amounts = [0, 1023, 1024, 10_066_330, 15_235_000_000, 1 << 40].map(|it| bytes(it).0);
-        assert_eq!(amounts, ["0 bytes", "1023 bytes", "1.0 KiB", "9.6 MiB", "14.2 GiB", "1024 GiB"]);
+        let amounts = [0, 1, 1023, 1024, 10_066_330, 15_235_000_000, 1 << 40].map(|it| bytes(it).0);
+        assert_eq!(amounts, ["0 bytes", "1 byte", "1023 bytes", "1.0 KiB", "9.6 MiB", "14.2 GiB", "1024 GiB"]);
     }
 }

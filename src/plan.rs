@@ -68,6 +68,11 @@ pub struct PlannedEngine {
 }
 
 impl Plan {
+    /// Some case can run.
+    pub fn has_running(&self) -> bool {
+        self.cases.iter().any(|case| case.failure.is_none())
+    }
+
     /// Why cases can't run, by id.
     pub fn refused(&self) -> BTreeMap<String, Failure> {
         let failures = self.cases.iter().filter_map(|case| Some((case.case.id.clone(), case.failure.clone()?)));
@@ -193,11 +198,18 @@ fn outside_vocabulary(case: &Case, suite: &Suite, vocab_size: usize) -> Option<S
 }
 
 /// Why a case doesn't fit into `available` bytes.
-fn too_large(memory: Memory, available: u64) -> Option<String> {
+pub fn too_large(memory: Memory, available: u64) -> Option<String> {
     (memory.total() > available).then(|| {
-        let (needed, available) = (memory.total() as f64 / GIB, available as f64 / GIB);
+        let [needed, available] = apart(memory.total(), available);
         format!(
-            "needs about {needed:.1} GiB, but the device has {available:.1} GiB: use a shorter context or a smaller model"
+            "needs about {needed} GiB, but the device has {available} GiB: use a shorter context or a smaller model"
         )
     })
+}
+
+/// Both in GiB, with as many digits as show that they differ.
+fn apart(one: u64, other: u64) -> [String; 2] {
+    let with = |digits: usize| [one, other].map(|bytes| format!("{:.digits$}", bytes as f64 / GIB));
+    let differ = |[one, other]: &[String; 2]| one != other;
+    (1..10).map(with).find(differ).unwrap_or_else(|| with(9))
 }

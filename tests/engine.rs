@@ -18,6 +18,8 @@ mod hub;
 mod quantized;
 #[path = "engine/quantized_files.rs"]
 mod quantized_files;
+#[path = "engine/same_names.rs"]
+mod same_names;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

@@ -94,6 +94,7 @@ fn add(path: PathBuf, mut new: Results, label: Option<&str>, replace: bool) -> R
         }
         new.label = label.map(str::to_owned).or_else(|| old.label.clone()).or(new.label);
         new.sessions = joined(&old.sessions, new.sessions, &path)?;
+        keep_identities(old, &mut new);
     } else if let Some(label) = label {
         new.label = Some(label.to_owned());
     }
@@ -175,6 +176,14 @@ fn check_agreement(old: &Results, new: &Results, path: &Path) -> Result<()> {
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     Err(Error::usage(format!("the results don't belong to {}: {}{rest}", path.display(), obstacles.join(", ")))
         .hint("start that baseline anew with --replace"))
+}
+
+/// An older program doesn't say what it loaded, and what is known stays known.
+fn keep_identities(old: &Results, new: &mut Results) {
+    let known: HashMap<&str, _> = old.cases.iter().map(|case| (case.id.as_str(), &case.identity)).collect();
+    for case in &mut new.cases {
+        case.identity = case.identity.take().or_else(|| (*known.get(case.id.as_str())?).clone());
+    }
 }
 
 /// Old and new sessions in the order of time.

@@ -41,5 +41,5 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         Format::Table => io.out.text(&terminal::for_stdout(&render::planned_cases::page(&plan)))?,
         Format::Json => io.out.json(&plan)?,
     }
-    Ok(Exit::Success)
+    Ok(if plan.has_running() { Exit::Success } else { Exit::Regression })
 }

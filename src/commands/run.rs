@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::here;
+use crate::case::WeightsSource;
 use crate::config::{self, ModelSettings, Selection, Suite, SuiteSettings};
 use crate::device::Machine;
 use crate::error::{Error, Exit, Result};
@@ -13,7 +14,7 @@ use crate::measure::{self, End, MeasuredSide, Request, Stop, Worker};
 use crate::page::terminal;
 use crate::plural::counted;
 use crate::results::{self, FailureKind, Outcome, Results, Settings};
-use crate::{plan, progress, render};
+use crate::{hub, plan, progress, render};
 
 /// Measure a suite: every run is a process of its own, every sample is kept
 ///
@@ -63,6 +64,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         None => started(args, worker, &output)?,
     };
     let (suite, plan) = plan::here(suite)?;
+    note_generated(&args.selection, &suite, io)?;
     if let Some(candle) = suite.candle.as_ref().filter(|_| args.worker.is_none()) {
         let candle = escape::line(&candle.to_string());
         writeln!(
@@ -89,6 +91,24 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         return Ok(Exit::Interrupted);
     }
     report(args, &results, &output, io)
+}
+
+/// Who names a directory and says nothing of weights may think of its files.
+fn note_generated(selection: &Selection, suite: &Suite, io: &mut Io) -> Result<()> {
+    let said = selection.models.is_empty() || selection.settings.model.weights.is_some();
+    let specs = suite.models.iter().map(|model| &model.spec);
+    for spec in specs.filter(|spec| !said && spec.weights == WeightsSource::Generated) {
+        let Some(directory) = &spec.directory else { continue };
+        let place = escape::line(&directory.display().to_string());
+        match hub::has_weights(directory) {
+            true => writeln!(
+                io.err,
+                "note: the weights of {place} are generated, as the configuration says; --weights local takes its files"
+            )?,
+            false => writeln!(io.err, "note: {place} has no weights that can be read: they are generated")?,
+        }
+    }
+    Ok(())
 }
 
 /// Also where neither is there yet.

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 
 use super::design::{Design, Selected};
 use super::learned;
+use super::model_of_case::other_weights;
+use super::other_quantization::counterpart;
 use super::pair::Pair;
 use super::side::{CaseSide, CellSide, Side};
 use super::{CaseNote, Difference, Mismatch, NoteKind, Options, settings_differences};
@@ -15,7 +17,7 @@ use crate::unit;
 pub(super) struct Matched<'a> {
     pub pairs: Vec<Pair<'a>>,
     pub notes: Vec<CaseNote>,
-    /// In what cases differ that are compared all the same.
+    /// In what cases differ that are compared all the same: what was allowed, and what doesn't matter to speed.
     pub allowed: Vec<Difference>,
     /// Both sides were measured with other settings, whatever the case.
     other_settings: bool,
@@ -27,16 +29,26 @@ pub(super) fn match_sides<'a>(base: &'a Side, head: &'a Side, design: &Design, o
     let settings = base.settings.as_ref().zip(head.settings.as_ref());
     let other_settings = settings.is_some_and(|(base, head)| !settings_differences(base, head).is_empty());
     let mut matched = Matched { other_settings, ..Matched::default() };
+    let alone = |side: &'a Side, others: &HashMap<&str, &CaseSide>| -> Vec<&'a CaseSide> {
+        side.cases.iter().filter(|case| !others.contains_key(case.id.as_str())).collect()
+    };
+    let (only_base, only_head) = (alone(base, &head_cases), alone(head, &base_cases));
     for base_case in &base.cases {
         match head_cases.get(base_case.id.as_str()) {
             Some(head_case) => matched.add_case(base_case, head_case, design, options),
-            None => matched.note(&base_case.id, NoteKind::Missing, true, "in the base only".to_owned()),
+            None => {
+                let reason = format!("in the base only{}", quantized_otherwise(base_case, &only_head, "head"));
+                matched.note(&base_case.id, NoteKind::Missing, true, reason);
+            }
         }
     }
-    for head_case in head.cases.iter().filter(|case| !base_cases.contains_key(case.id.as_str())) {
+    for head_case in only_head {
         let reason = match head_case.failures.first() {
             Some(reason) if head_case.runs == 0 => format!("in the head only, and failed: {reason}"),
-            _ => "in the head only: nothing to compare with".to_owned(),
+            _ => match quantized_otherwise(head_case, &only_base, "base") {
+                relative if relative.is_empty() => "in the head only: nothing to compare with".to_owned(),
+                relative => format!("in the head only{relative}"),
+            },
         };
         matched.note(&head_case.id, NoteKind::New, false, reason);
     }
@@ -72,6 +84,10 @@ impl<'a> Matched<'a> {
         if options.allow_mismatch {
             self.allow(&base.id, &differing);
         }
+        // Another shape has other weights, of course.
+        let cases = base.case.as_ref().zip(head.case.as_ref()).filter(|_| differing.is_empty());
+        let other_weights = cases.and_then(|(base, head)| other_weights(base, head));
+        self.allow(&base.id, other_weights.as_slice());
         let (base_cells, head_cells) = (Counterparts::of(base), Counterparts::of(head));
         for (place, cell) in base.cells.iter().enumerate().filter(|(_, cell)| options.selects(cell)) {
             match head_cells.of_cell(place, cell) {
@@ -104,7 +120,10 @@ impl<'a> Matched<'a> {
         }
         self.note_fallback(base, head);
         if output_changed(base, head) && differing.is_empty() && !self.other_settings {
-            let reason = "other tokens with equal settings: the output has changed, judge the speed with that in mind";
+            let reason = match other_weights {
+                None => "other tokens with equal settings: the output has changed, judge the speed with that in mind",
+                Some(_) => "other tokens, and the model of this name has other weights",
+            };
             self.note(&base.id, NoteKind::OutputChanged, false, reason.to_owned());
         }
     }
@@ -134,6 +153,13 @@ impl<'a> Matched<'a> {
         let never_ran = lost && head.failures.is_empty();
         self.note(&base.id, if never_ran { NoteKind::Missing } else { NoteKind::Failed }, lost, reason);
     }
+}
+
+/// `: B of the head differs from it only in the model's quantization`; empty where there is none.
+fn quantized_otherwise(case: &CaseSide, others: &[&CaseSide], side: &str) -> String {
+    let counterpart = counterpart(case, others);
+    let said = |id| format!(": `{id}` of the {side} differs from it only in the model's quantization");
+    counterpart.map(said).unwrap_or_default()
 }
 
 /// A side's cells, where those of the other are looked up.

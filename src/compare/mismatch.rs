@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Difference;
 use super::side::{CaseSide, SessionFacts, Side};
+use super::{Difference, model_of_case};
 use crate::case::{Case, DeviceKind};
 use crate::results::{Environment, Program, Settings};
 
@@ -77,6 +77,10 @@ pub fn obstacles(base: &Side, head: &Side) -> Vec<String> {
 pub(super) fn case(base: &CaseSide, head: &CaseSide) -> Vec<Difference> {
     let (Some(base_case), Some(head_case)) = (&base.case, &head.case) else { return Vec::new() };
     let mut found = case_differences(base_case, head_case);
+    // What goes by another name or quantization has another shape as well.
+    if found.is_empty() {
+        found.extend(model_of_case::other_shape(base_case, head_case));
+    }
     if base_case.implementation == head_case.implementation {
         found.extend(differing("implementation that ran", &base.implementations, &head.implementations));
     }
@@ -211,7 +215,7 @@ fn difference(field: &str, blocks: bool, base: BTreeSet<String>, head: BTreeSet<
 }
 
 impl Difference {
-    fn new(field: &str, blocks: bool, base: String, head: String) -> Self {
+    pub(super) fn new(field: &str, blocks: bool, base: String, head: String) -> Self {
         Self { field: field.to_owned(), base, head, blocks, cases: Vec::new() }
     }
 

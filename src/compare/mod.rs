@@ -22,6 +22,8 @@ mod load;
 mod matching;
 mod memory_rule;
 mod mismatch;
+mod model_of_case;
+mod other_quantization;
 mod outlook;
 mod pair;
 pub mod plain_samples;
@@ -314,7 +316,7 @@ pub struct Difference {
     /// Makes the sides incomparable, unless mismatches are allowed. Other differences are only shown.
     #[serde(default)]
     pub blocks: bool,
-    /// The ids of the cases that differ so, where that was allowed. Absent where it is about all of them.
+    /// The ids of the cases that differ so, and are compared all the same. Absent where it is about all of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cases: Vec<String>,
 }

@@ -203,7 +203,10 @@ fn warnings(
     }
     let differing = |blocks: bool| -> Vec<&str> {
         let chosen = comparison.differences.iter().filter(|difference| difference.blocks == blocks);
-        chosen.map(|difference| difference.field.as_str()).collect()
+        let mut fields: Vec<&str> = chosen.map(|difference| difference.field.as_str()).collect();
+        // The models of several cases may have other weights.
+        fields.dedup();
+        fields
     };
     if options.allow_mismatch && !differing(true).is_empty() {
         let fields: BTreeSet<&str> = differing(true).into_iter().collect();

@@ -39,6 +39,9 @@ pub const STARTER: &str = include_str!("starter.toml");
 /// The configuration that holds without a file.
 const BUILT_IN: &str = include_str!("built-in.toml");
 
+/// What it is called in messages.
+const BUILT_IN_NAME: &str = "the built-in configuration";
+
 /// A validated configuration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
@@ -153,7 +156,7 @@ impl Config {
     /// `machine` tells what `device = "auto"` stands for, and has the GPUs of the suite that `selection` names.
     pub fn load(selection: &Selection, machine: &Machine) -> Result<Self> {
         let Some(path) = source::locate(selection.config.as_deref()) else {
-            return Self::parse(BUILT_IN, "the built-in configuration".into(), Path::new(""), selection, machine);
+            return Self::parse(BUILT_IN, BUILT_IN_NAME.into(), Path::new(""), selection, machine);
         };
         let text = std::fs::read_to_string(&path)
             .map_err(|error| Error::usage(format!("can't read the configuration {}", path.display())).because(error))?;

@@ -178,7 +178,7 @@ impl<'a> Resolver<'a> {
             Some(directory) => self.published(entry, engine, directory),
             None => self.find_id(entry).map(|model| (models::whole_name(model, entry.model), model.quantization))?,
         };
-        let weights = self.weights(entry, directory.is_some());
+        let weights = self.weights(entry, directory.as_deref());
         let (usual_implementation, usual_dtype) = engine.usual(device);
         let spec = ModelSpec {
             directory,
@@ -277,10 +277,15 @@ impl<'a> Resolver<'a> {
         Some(model)
     }
 
-    fn weights(&mut self, entry: &Entry, is_directory: bool) -> WeightsSource {
-        let usual = if is_directory { WeightsSource::Local } else { WeightsSource::Hub };
-        let weights = self.pick_model(entry, |settings| settings.weights).unwrap_or(usual);
-        let reason = match (weights, is_directory) {
+    fn weights(&mut self, entry: &Entry, directory: Option<&Path>) -> WeightsSource {
+        let usual = if directory.is_some() { WeightsSource::Local } else { WeightsSource::Hub };
+        // Who names files of their own means them.
+        let chosen = match self.source.is_built_in() && directory.is_some_and(hub::has_weights) {
+            true => self.flags.model.weights,
+            false => self.pick_model(entry, |settings| settings.weights),
+        };
+        let weights = chosen.unwrap_or(usual);
+        let reason = match (weights, directory.is_some()) {
             (WeightsSource::Hub, true) => "the hub has no weights for a directory: use `local` or `generated`",
             (WeightsSource::Local, false) => "local weights need the model's directory, such as `./my-model`",
             _ => return weights,

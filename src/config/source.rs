@@ -36,6 +36,11 @@ impl<'a> Source<'a> {
         if problems.is_empty() { Ok(source) } else { Err(source.error(problems)) }
     }
 
+    /// Nobody wrote it with a model of their own in mind.
+    pub fn is_built_in(&self) -> bool {
+        self.name == super::BUILT_IN_NAME
+    }
+
     pub fn root(&self) -> &Spanned<DeTable<'a>> {
         &self.table
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::case::ImplementationName;
+use crate::case::{ImplementationName, ModelIdentity};
 use crate::results::Program;
 
 /// What an engine says of a model that it has loaded.
@@ -11,6 +11,9 @@ use crate::results::Program;
 pub struct Loaded {
     /// The commit of the weights, where the hub told one.
     pub revision: Option<String>,
+    /// What the model is beside its name. `None` where the engine doesn't say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ModelIdentity>,
     /// What runs the model: not always what was asked for. `None` where the engine doesn't say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub implementation: Option<ImplementationName>,

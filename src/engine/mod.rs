@@ -11,6 +11,7 @@ pub mod foreign_program;
 mod generation;
 pub mod greedy;
 mod held_back;
+mod json_fields;
 mod loaded;
 mod needs;
 pub mod profile;

@@ -46,7 +46,7 @@ pub struct Memory {
 impl Memory {
     /// All of it together, in bytes.
     pub fn total(&self) -> u64 {
-        self.weights + self.kv_cache + self.workspace
+        self.weights.saturating_add(self.kv_cache).saturating_add(self.workspace)
     }
 }
 

@@ -6,10 +6,12 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::path::Path;
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use super::engine_error::EngineError;
+use super::json_fields::{FieldError, Fields};
 use crate::case::SeedProtocol;
+use crate::hub::model_file;
 
 /// The number that the scripts seed their generators with.
 const SEED: u64 = 1024;
@@ -60,8 +62,7 @@ impl Sampling {
 }
 
 /// A model's `generation_config.json`, with transformers' own values where it says nothing.
-#[derive(Debug, Deserialize)]
-#[serde(default)]
+#[derive(Debug)]
 struct GenerationConfig {
     do_sample: bool,
     temperature: f32,
@@ -71,12 +72,25 @@ struct GenerationConfig {
     eos_token_id: Ends,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum Ends {
-    None(()),
+    None,
     One(u32),
     Several(Vec<u32>),
+}
+
+impl Ends {
+    fn read(fields: &Fields) -> Result<Self, FieldError> {
+        const KEY: &str = "eos_token_id";
+        let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+        match fields.value(KEY) {
+            None if fields.has(KEY) => Some(Self::None),
+            None => Some(GenerationConfig::default().eos_token_id),
+            Some(Value::Array(ids)) => ids.iter().map(id).collect::<Option<_>>().map(Self::Several),
+            Some(one) => id(one).map(Self::One),
+        }
+        .ok_or_else(|| fields.wrong(KEY, "a token id, or a list of them"))
+    }
 }
 
 impl Default for GenerationConfig {
@@ -90,11 +104,23 @@ impl GenerationConfig {
     fn of(model: &str, directory: Option<&Path>) -> Result<Self, EngineError> {
         let Some(directory) = directory else { return Ok(Self::published(model)) };
         let path = directory.join("generation_config.json");
-        match std::fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text).map_err(EngineError::at(path)),
+        match model_file::read(&path) {
+            Ok(text) => Fields::parse(&text).and_then(|fields| Self::read(&fields)).map_err(EngineError::at(path)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(EngineError::at(path)(error)),
         }
+    }
+
+    fn read(fields: &Fields) -> Result<Self, FieldError> {
+        let usual = Self::default();
+        Ok(Self {
+            do_sample: fields.truth("do_sample")?.unwrap_or(usual.do_sample),
+            temperature: fields.real("temperature")?.map_or(usual.temperature, |value| value as f32),
+            top_p: fields.real("top_p")?.map_or(usual.top_p, |value| value as f32),
+            top_k: fields.whole("top_k")?.unwrap_or(usual.top_k),
+            repetition_penalty: fields.real("repetition_penalty")?.map_or(usual.repetition_penalty, |it| it as f32),
+            eos_token_id: Ends::read(fields)?,
+        })
     }
 
     /// Base models don't sample; of the others the smallest two are held back from repeating themselves more.
@@ -118,7 +144,7 @@ impl From<GenerationConfig> for Sampling {
             presence_penalty: 0.0,
             frequency_penalty: 0.0,
             ends: match config.eos_token_id {
-                Ends::None(()) => Vec::new(),
+                Ends::None => Vec::new(),
                 Ends::One(end) => vec![end],
                 Ends::Several(ends) => ends,
             },

@@ -152,6 +152,7 @@ impl ModelSpec {
             id: self.case_id(context_length),
             model: self.model.clone(),
             revision: None,
+            identity: None,
             weights: self.weights.into(),
             quantization: self.quantization.into(),
             dtype: self.dtype.into(),

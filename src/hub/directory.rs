@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::gguf_name::is_named;
 use super::listing::{Listing, RemoteFile};
-use super::{Asking, Growth, Hub, HubError, ModelId, Selection, Snapshot};
+use super::{Asking, Growth, Hub, HubError, ModelId, Selection, Snapshot, model_file};
 
 /// Which file of a checkpoint holds which tensor, where there are several.
 pub const INDEX: &str = "model.safetensors.index.json";
@@ -21,7 +21,7 @@ pub struct Directory(pub PathBuf);
 /// Are config.json and all weights there? A GGUF file has both in it.
 pub fn is_whole(directory: &Path) -> bool {
     let has = |name: &str| directory.join(name).is_file();
-    let has_weights = || match fs::read(directory.join(INDEX)) {
+    let has_weights = || match model_file::read(&directory.join(INDEX)) {
         Ok(index) => parts(&index).is_some_and(|parts| !parts.is_empty() && parts.iter().all(|part| has(part))),
         Err(_) => has(SINGLE),
     };
@@ -31,6 +31,12 @@ pub fn is_whole(directory: &Path) -> bool {
 /// May a model be there? In a directory, or in a GGUF file.
 pub fn is_model(path: &Path) -> bool {
     path.is_dir() || is_named(path) && path.is_file()
+}
+
+/// Is there anything at `path` that could be weights? Whether all of them are there shows when they are read.
+pub fn has_weights(path: &Path) -> bool {
+    let has = |name: &str| path.join(name).symlink_metadata().is_ok();
+    !path.is_dir() || has(SINGLE) || has(INDEX) || has_gguf(path)
 }
 
 fn has_gguf(directory: &Path) -> bool {

@@ -13,6 +13,7 @@ mod hub_variables;
 mod huggingface;
 mod huggingface_cache;
 mod listing;
+pub mod model_file;
 mod model_id;
 mod modelscope;
 mod modelscope_cache;
@@ -27,7 +28,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use directory::{Directory, INDEX, SINGLE, is_model};
+pub use directory::{Directory, INDEX, SINGLE, has_weights, is_model};
 pub use download::{find, here, pull};
 pub use hub_error::{Fault, HubError};
 pub use hub_variables::is_offline;

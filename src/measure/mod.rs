@@ -34,6 +34,7 @@ mod idle;
 mod measured_side;
 mod metrics_of_run;
 mod observer;
+mod other_model;
 mod program;
 pub mod protocol;
 mod request;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::halt::Halt;
 use super::measured_side::{MeasuredSide, now};
 use super::observer::{At, Update};
+use super::other_model;
 use super::program::Child;
 use super::protocol::{Event, Job, needed_version};
 use super::request::Session;
@@ -164,6 +165,7 @@ impl<'a, 'b> Round<'a, 'b> {
             Event::Waiting { why } => self.waits_for = Some(clean(&why, 600)),
             Event::Loaded { loaded } => {
                 self.record_revision(&loaded);
+                self.record_identity(&loaded)?;
                 return Ok(Change::To(Phase::Cases(None)));
             }
             Event::CaseStarted { case } => {
@@ -258,6 +260,16 @@ impl<'a, 'b> Round<'a, 'b> {
                 case.revision = Some(revision.clone());
             }
         }
+    }
+
+    /// Nor may another model take its place under its name: numbers of both would stand for one.
+    fn record_identity(&mut self, loaded: &Loaded) -> Result<()> {
+        let Some(now) = loaded.identity.as_ref().map(other_model::cleaned) else { return Ok(()) };
+        let is_mine = |case: &&mut Case| self.remaining.iter().any(|mine| mine.id == case.id);
+        for case in self.side.results.cases.iter_mut().filter(is_mine) {
+            other_model::check_same(&self.spec.model, case.identity.get_or_insert_with(|| now.clone()), &now)?;
+        }
+        Ok(())
     }
 
     fn pin_revision(&mut self) {

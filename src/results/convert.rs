@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{model, v2};
-use crate::case::{Case, Traffic};
+use crate::case::{Case, ModelIdentity, Traffic};
 use crate::thresholds::{NoiseThreshold, Thresholds};
 
 /// Structs of the same names: fields of the same type, fields whose types differ as well, and options and lists of such.
@@ -43,8 +43,9 @@ macro_rules! same_fields {
 same_fields! {
     Case = Case {
         id, model, revision, weights, quantization, dtype, engine, implementation, device, gpus, batch_size,
-        context_length, generated_length; types; options traffic; lists
+        context_length, generated_length; types; options identity, traffic; lists
     }
+    ModelIdentity = ModelIdentity { shape, weights_sha256; types; options; lists }
     Traffic = Traffic { concurrency, requests; types; options; lists }
     Settings = model::Settings {
         runs, warmup, warmup_length, iterations, threads, prompt, prompt_sha256, seed_protocol; types; options thresholds;
@@ -255,9 +256,10 @@ macro_rules! read_as_v2 {
 written_as_v2! {
     Results = model::Results, Case = Case, Settings = model::Settings, Program = model::Program,
     Ceilings = model::Ceilings, Measurement = model::Measurement, Failure = model::Failure,
+    ModelIdentity = ModelIdentity,
 }
 
 read_as_v2! {
     Case = Case, Settings = model::Settings, Program = model::Program, Ceilings = model::Ceilings,
-    Measurement = model::Measurement, Failure = model::Failure,
+    Measurement = model::Measurement, Failure = model::Failure, ModelIdentity = ModelIdentity,
 }

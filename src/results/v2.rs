@@ -3,10 +3,14 @@
 //! These structs are the format. A run takes its fields side by side, `status` first among its own; an unknown value is
 //! absent; words of other versions are kept ([`Word`]).
 
+mod identity_v2;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use identity_v2::ModelIdentity;
 
 use super::counters_v2::CaseCounters;
 use crate::case::{
@@ -43,6 +47,9 @@ pub struct Case {
     /// The commit of the weights, where the hub told one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<String>,
+    /// What the model is beside its name, where the measured program told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<ModelIdentity>,
     /// Where the weights come from.
     pub weights: Word<WeightsSource>,
     /// How the weights are quantized.

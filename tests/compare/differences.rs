@@ -1,6 +1,6 @@
 //! In what two measurements may differ: each field of the machine, the settings and the cases, and what it means.
 
-use bench_diff::case::{Case, DeviceKind};
+use bench_diff::case::{Case, DeviceKind, ModelIdentity};
 use bench_diff::compare::Verdict;
 use bench_diff::results::{Environment, Results, Settings};
 
@@ -188,4 +188,78 @@ fn a_metric_of_another_direction_or_unit_is_another() {
         assert_eq!(comparison.rows.iter().map(|row| row.metric.as_str()).collect::<Vec<_>>(), ["y"]);
         assert_ne!(run(&files, &["--fail-on", "regression"]).0, crate::SUCCESS);
     }
+}
+
+fn identity(layers: u32, weights: &str) -> Option<ModelIdentity> {
+    let shape = [("num_hidden_layers", layers.to_string()), ("hidden_size", "896".to_owned())];
+    let shape = shape.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Some(ModelIdentity { shape, weights_sha256: Some(weights.to_owned()) })
+}
+
+/// Folders and files of one name may hold anything: another shape is other work, and is never compared silently.
+#[test]
+fn another_shape_under_one_name_is_another_model() {
+    for (base, head, reason) in [
+        (identity(24, "00"), identity(28, "11"), "num_hidden_layers of the model 24 -> 28"),
+        (identity(24, "00"), identity(24, "00"), ""),
+        (None, identity(28, "00"), ""),
+        (identity(24, "00"), None, ""),
+    ] {
+        let identities = |old: &mut Results, new: &mut Results| {
+            (old.cases[0].identity, new.cases[0].identity) = (base.clone(), head.clone());
+        };
+        let comparison = compared(identities);
+        let row = &comparison.rows[0];
+        assert_eq!(row.verdict == Verdict::NotComparable, !reason.is_empty(), "{row:?}");
+        assert!(row.reason.contains(reason), "{row:?}");
+        assert_eq!(differences(&comparison), []);
+    }
+    let [mut base, mut head] = [session(|_, _| 1.0), other_session(|_, _| 1.0)];
+    (base.cases[0].identity, head.cases[0].identity) = (identity(24, "00"), identity(28, "00"));
+    let allowed = compare_json(&results_files(&base, &head), &["--allow-mismatch"]);
+    assert_eq!(differences(&allowed), [("num_hidden_layers of the model", "24", "28", true)]);
+    assert_ne!(allowed.rows[0].verdict, Verdict::NotComparable);
+}
+
+/// Other numbers in the same shape: as fast, with other answers.
+#[test]
+fn other_weights_of_one_shape_are_compared_and_said() {
+    let comparison = compared(|base, head| {
+        for (index, (old, new)) in base.cases.iter_mut().zip(&mut head.cases).enumerate().take(2) {
+            (old.identity, new.identity) = (identity(24, &format!("0{index}")), identity(24, "11"));
+        }
+        for run in head.sessions.iter_mut().flat_map(|session| &mut session.runs) {
+            let bench_diff::results::Outcome::Ok(measured) = &mut run.outcome else { continue };
+            measured.token_hash = Some("others".to_owned());
+        }
+    });
+    let field = "weights of the model";
+    assert_eq!(differences(&comparison), [(field, "00", "11", false), (field, "01", "11", false)]);
+    assert_eq!(comparison.differences[0].cases, [case(0).id]);
+    assert_eq!(comparison.counts.not_comparable, 0);
+    let said = |index: usize| comparison.notes[index].reason.as_str();
+    assert_eq!(said(0), "other tokens, and the model of this name has other weights");
+    assert!(said(2).starts_with("other tokens with equal settings"), "{}", said(2));
+    let warned = comparison.warnings.iter().filter(|warning| warning.contains(field)).collect::<Vec<_>>();
+    assert_eq!(warned, ["base and head differ in weights of the model: a change may come from there"]);
+}
+
+/// Two lists of cases that have nothing to do with each other would hide that it is one model.
+#[test]
+fn quantizations_of_one_model_are_brought_together() {
+    let named =
+        |model: &str, context: u32| bench_diff::engine::ModelSpec::generated(model, DeviceKind::Cuda).case(context, 32);
+    let comparison = compared(|base, head| {
+        for (side, model) in [(base, "Qwen/Qwen2.5-7B-Instruct-AWQ"), (head, "Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4")] {
+            let [old, new] = [side.cases[0].id.clone(), named(model, 6144).id];
+            side.cases[0] = named(model, 6144);
+            let runs = side.sessions.iter_mut().flat_map(|session| &mut session.runs);
+            runs.filter(|run| run.case == old).for_each(|run| run.case.clone_from(&new));
+        }
+    });
+    let notes: Vec<_> = comparison.notes.iter().map(|note| (note.case.as_str(), note.reason.as_str())).collect();
+    let (awq, gptq) = ("Qwen2.5-7B-Instruct-AWQ/awq/6144", "Qwen2.5-7B-Instruct-GPTQ-Int4/gptq-int4/6144");
+    let only = "differs from it only in the model's quantization";
+    assert_eq!(notes[0], (awq, format!("in the base only: `{gptq}` of the head {only}").as_str()));
+    assert_eq!(notes[1], (gptq, format!("in the head only: `{awq}` of the base {only}").as_str()));
 }

@@ -3,10 +3,13 @@
 use super::footprint::Footprint;
 use super::qwen2::graph::MOST_UNPACKED_BYTES;
 use super::qwen2::plain::scores_limit;
+use super::qwen2::reading;
+use super::qwen2::weights::Source;
 use super::{CandleKind, Implementation, default_prefill_chunk, held_dtype};
-use crate::case::{Case, DeviceKind, Dtype, Quantization};
+use crate::case::{Case, DeviceKind, Dtype, Quantization, WeightsSource};
 use crate::device::Capacity;
 use crate::engine::{EngineError, EngineKind, Memory, ModelSpec, Needs};
+use crate::error::Advice as _;
 use crate::models::Model;
 
 /// What a CUDA context, its libraries and their workspaces take.
@@ -33,7 +36,7 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
     let decode_rate = device.bandwidth * DECODE_EFFICIENCY;
     Ok(Needs {
         memory: Some(memory(spec.device, implementation, case, &shape, held, footprint)),
-        lacking: None,
+        lacking: lacking(spec),
         obstacle: obstacle(spec.device, implementation, case, &shape),
         vocab_size: Some(shape.vocab_size),
         load_seconds: Footprint::of(spec, &shape, spec.dtype)?.held as f64 / LOAD_RATE,
@@ -42,6 +45,13 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
             + step_overhead(implementation, &shape),
         cached_token_seconds: shape.kv_bytes_per_token(held) as f64 / decode_rate,
     })
+}
+
+/// What is wrong with the model's files, as far as their headers and indices tell.
+fn lacking(spec: &ModelSpec) -> Option<String> {
+    let directory = spec.directory.as_ref().filter(|_| spec.weights == WeightsSource::Local)?;
+    let config = reading::config(directory, &spec.model).ok()?;
+    Source::open(directory, &config).err().map(|error| error.in_one_line())
 }
 
 /// What runs where `asked` is asked for: `graph` reads no GGUF, and `plain` runs in its place.

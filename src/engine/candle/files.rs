@@ -98,6 +98,21 @@ impl Files {
         Ok(config)
     }
 
+    /// Where the weights are, unless they are generated.
+    pub fn weights(&self, spec: &ModelSpec) -> Option<&Path> {
+        match self {
+            Self::Directory { path, .. } if spec.weights != WeightsSource::Generated => Some(path),
+            Self::Directory { .. } | Self::None => None,
+        }
+    }
+
+    /// What else could have been meant.
+    pub fn other_kind(&self, spec: &ModelSpec) -> Option<String> {
+        let path = self.weights(spec).filter(|path| reading::has_both(path))?;
+        let place = path.display();
+        Some(format!("{place} has GGUF files as well: its safetensors were loaded; name one of the files to load that"))
+    }
+
     pub fn revision(&self) -> Option<String> {
         match self {
             Self::None => None,

@@ -9,7 +9,7 @@ use super::qwen2::graph::GraphError;
 use super::qwen2::plain::Plain;
 use super::qwen2::stock::Stock;
 use super::qwen2::weights::{Source, Weights};
-use super::{Implementation, default_prefill_chunk, held_dtype, unnamed_file};
+use super::{Implementation, default_prefill_chunk, held_dtype, identity, unnamed_file};
 use crate::case::{Clock, DeviceKind, Dtype, Quantization, WeightsSource};
 use crate::engine::profile::Profile;
 use crate::engine::sampling::{Sampler, Sampling};
@@ -46,12 +46,14 @@ impl Candle {
         }
         // Before the device is touched: files may be wrong.
         let source = source(spec, &files, &config)?;
+        let identity = identity::of(&config, &source, files.weights(spec))?;
         let device = open_device(spec)?;
         let mut weights = Weights::new(source, &config, candle_dtype(spec.dtype), &device, progress);
         let chunk = spec.prefill_chunk.unwrap_or(default_prefill_chunk(spec.device));
         let (capacity, sequences) = (spec.max_length, spec.batch_size.max(1) as usize);
         let sampler = sampler(spec, &files)?;
-        let mut loaded = loaded(spec, ran, &config, files.revision());
+        let mut loaded = Loaded { identity: Some(identity), ..loaded(spec, ran, &config, files.revision()) };
+        loaded.warnings.extend(files.other_kind(spec));
         let forward: Box<dyn Forward> = match ran {
             Implementation::Plain => Box::new(Plain::load(&config, &mut weights, capacity, chunk, sequences)?),
             Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity, sequences)?),
@@ -181,7 +183,7 @@ fn loaded(spec: &ModelSpec, implementation: Implementation, config: &ModelConfig
     if spec.quantization != shape.quantization {
         warnings.push(format!("the weights of {} are {}, by its config.json", spec.model, shape.quantization));
     }
-    Loaded { revision, implementation: None, warnings, program: None, costs: None }
+    Loaded { revision, warnings, ..Loaded::default() }
 }
 
 /// What generating costs: `step_bytes` of weights are read for each token.

@@ -8,6 +8,7 @@ mod estimate;
 mod files;
 mod footprint;
 pub mod forward;
+mod identity;
 mod loading;
 pub(super) mod qwen2;
 

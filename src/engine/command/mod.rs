@@ -26,6 +26,7 @@ use super::{
 use crate::case::{Case, DeviceKind, Dtype, ImplementationName, SeedProtocol};
 use crate::child::clean;
 use crate::device::Capacity;
+use crate::hub::model_file;
 use crate::models::{self, Model};
 
 /// Its name.
@@ -114,7 +115,7 @@ fn vocab_size(spec: &ModelSpec) -> Option<usize> {
         vocab_size: usize,
     }
     let Some(directory) = &spec.directory else { return models::find(&spec.model).map(|model| model.vocab_size) };
-    let config = std::fs::read(directory.join("config.json")).ok()?;
+    let config = model_file::read(&directory.join("config.json")).ok()?;
     serde_json::from_slice(&config).ok().map(|Config { vocab_size }| vocab_size)
 }
 
@@ -139,7 +140,8 @@ impl Command {
                     let implementation = implementation.or_else(|| Some(spec.implementation.clone()));
                     let revision = revision.map(|revision| clean(&revision, NAME_LENGTH));
                     let warnings = warnings.iter().take(WARNINGS).map(|said| clean(said, MESSAGE)).collect();
-                    let loaded = Loaded { revision, implementation, warnings, program: Some(itself), costs: None };
+                    let told = Loaded { revision, implementation, warnings, ..Loaded::default() };
+                    let loaded = Loaded { program: Some(itself), ..told };
                     return Ok(Self { program, loaded, device: spec.device, flushing: Flushing::default() });
                 }
                 other => return Err(program.out_of_turn(&other, "`load`")),

@@ -1,42 +1,65 @@
 //! The files of a checkpoint, looked at before any of them is mapped: which they are, and that they are whole.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
+use super::safetensors_error::SafetensorsError;
+use super::safetensors_header;
 use crate::engine::EngineError;
-use crate::hub::{INDEX, SINGLE};
+use crate::engine::json_fields::{Fields, needed};
+use crate::hub::{INDEX, SINGLE, model_file};
 use crate::recognize::{self, Foreign, recognize};
 
-/// As the format's own library has it: nothing larger is a header.
-const MAX_HEADER: u64 = 100_000_000;
+/// That of 72B's largest part has 0.01 MB.
+const MAX_HEADER: u64 = 16 << 20;
 
 /// The files that hold a checkpoint: those its index names, else the single one. Each is whole.
 pub fn files(directory: &Path) -> Result<Vec<PathBuf>, EngineError> {
     let index = directory.join(INDEX);
-    let files = if index.is_file() {
-        indexed_files(&index)?.iter().map(|name| directory.join(name)).collect()
-    } else if directory.join(SINGLE).is_file() {
+    let has = |path: &Path| path.symlink_metadata().is_ok();
+    let files = if has(&index) {
+        indexed_files(&index)?.iter().map(|name| part(&index, name)).collect::<Result<_, _>>()?
+    } else if has(&directory.join(SINGLE)) {
         vec![directory.join(SINGLE)]
     } else {
         return Err(instead(directory));
     };
-    files.iter().try_for_each(|file| check(file))?;
+    check(&files)?;
     Ok(files)
+}
+
+/// Each is there and whole, and no tensor is in two of them.
+fn check(files: &[PathBuf]) -> Result<(), EngineError> {
+    let mut place_of = HashMap::new();
+    for file in files {
+        for tensor in tensors(file)? {
+            if let Some(other) = place_of.insert(tensor.clone(), file) {
+                let why = format!("weights: the tensor {tensor:?} is in {} and in {}", other.display(), file.display());
+                return Err(EngineError::refused(why, "keep the files of one model"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The file that the index at `path` names.
+fn part(path: &Path, name: &str) -> Result<PathBuf, EngineError> {
+    let part = path.with_file_name(name);
+    if part.symlink_metadata().is_ok() {
+        return Ok(part);
+    }
+    let why = format!("weights: {} is missing, and {INDEX} names it", part.display());
+    Err(EngineError::refused(why, "download it, too"))
 }
 
 /// The names of the files in the index at `path`; all of them lie beside it.
 pub fn indexed_files(path: &Path) -> Result<BTreeSet<String>, EngineError> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
-    }
-    let text = std::fs::read_to_string(path).map_err(EngineError::at(path))?;
-    let index: Index = serde_json::from_str(&text).map_err(EngineError::at(path))?;
-    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    const MAP: &str = "weight_map";
+    let text = model_file::read(path).map_err(EngineError::at(path))?;
+    let map = |fields: Fields| needed(MAP, fields.table(MAP)?)?.all_texts();
+    let map = Fields::parse(&text).and_then(map).map_err(EngineError::at(path))?;
+    let names: BTreeSet<String> = map.into_values().collect();
     match names.iter().find(|name| Path::new(name).file_name().is_none_or(|file| file != name.as_str())) {
         Some(name) => Err(EngineError::at(path)(format!("{name:?} is not the name of a file"))),
         None => Ok(names),
@@ -57,10 +80,11 @@ fn instead(directory: &Path) -> EngineError {
     EngineError::refused(format!("{place}: no {SINGLE} and no {INDEX}"), "is it a model's directory?")
 }
 
-/// A safetensors file as a whole. Its tensors are checked when they are read.
-fn check(path: &Path) -> Result<(), EngineError> {
-    let again = |why: String| EngineError::refused(format!("weights: {} {why}", path.display()), "download it again");
-    let mut file = File::open(path).map_err(EngineError::at(path))?;
+/// The tensors of a safetensors file that is whole.
+fn tensors(path: &Path) -> Result<Vec<String>, EngineError> {
+    let wrong =
+        |error: SafetensorsError| EngineError::refused(format!("weights: {} {error}", path.display()), error.hint());
+    let mut file = model_file::open(path).map_err(EngineError::at(path))?;
     let size = file.metadata().map_err(EngineError::at(path))?.len();
     let mut head = Vec::new();
     file.by_ref().take(recognize::HEAD as u64).read_to_end(&mut head).map_err(EngineError::at(path))?;
@@ -68,23 +92,13 @@ fn check(path: &Path) -> Result<(), EngineError> {
         return Err(EngineError::refused(format!("weights: {} {what}", path.display()), hint));
     }
     let length = head.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).filter(|length| *length <= MAX_HEADER);
-    let length = length.ok_or_else(|| again(format!("is not a safetensors file (it has {size} bytes)")))?;
-    if size < 8 + length {
-        return Err(again(format!("is cut off: it has {size} bytes, and its header alone {}", 8 + length)));
+    let length = length.ok_or_else(|| wrong(SafetensorsError::NotSafetensors(size)))?;
+    let start = 8 + length;
+    if size < start {
+        return Err(wrong(SafetensorsError::HeaderCutOff { size, header: start }));
     }
     let mut header = head.split_off(8);
     file.take(length.saturating_sub(header.len() as u64)).read_to_end(&mut header).map_err(EngineError::at(path))?;
     header.truncate(length as usize);
-    let end = data_bytes(&header).saturating_add(8 + length);
-    if size < end { Err(again(format!("is cut off: it has {size} of {end} bytes"))) } else { Ok(()) }
-}
-
-/// Bytes of the tensors' data; 0 where the header can't be read, which the library says better.
-fn data_bytes(header: &[u8]) -> u64 {
-    #[derive(Deserialize)]
-    struct Tensor {
-        data_offsets: Option<(u64, u64)>,
-    }
-    let tensors: BTreeMap<String, Tensor> = serde_json::from_slice(header).unwrap_or_default();
-    tensors.values().filter_map(|tensor| tensor.data_offsets).map(|(_, end)| end).max().unwrap_or(0)
+    safetensors_header::tensors(&header, start, size).map_err(wrong)
 }

@@ -6,12 +6,13 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
 use super::config_error::ConfigError;
+use super::config_file::{File, RopeFile};
 use super::quantization::{Grouping, QuantizationFile};
 use crate::case::{Dtype, Quantization};
 use crate::engine::EngineError;
+use crate::engine::json_fields::Fields;
+use crate::hub::model_file;
 use crate::models::Model;
 
 /// No model has so many.
@@ -89,13 +90,17 @@ impl ModelConfig {
     /// Reads `directory/config.json`; `name` becomes the model's id.
     pub fn read(directory: &Path, name: &str) -> Result<Self, EngineError> {
         let path = directory.join("config.json");
-        let text = std::fs::read_to_string(&path).map_err(EngineError::at(&path))?;
+        if path.symlink_metadata().is_err() {
+            let why = format!("{}: no config.json", directory.display());
+            return Err(EngineError::refused(why, "is it a model's directory?"));
+        }
+        let text = model_file::read(&path).map_err(EngineError::at(&path))?;
         Self::parse(&text, name).map_err(EngineError::at(path))
     }
 
     /// Parses the text of a config.json; `name` becomes the model's id.
-    pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
-        let file: File = serde_json::from_str(text)?;
+    pub fn parse(text: &[u8], name: &str) -> Result<Self, ConfigError> {
+        let file = File::of(&Fields::parse(text)?)?;
         file.check_supported()?;
         let rope = file.rope()?;
         let grouping = file.quantization_config.as_ref().map(QuantizationFile::read).transpose()?;
@@ -170,51 +175,6 @@ impl ModelConfig {
         }
         Ok(())
     }
-}
-
-/// config.json, as far as a forward pass depends on it.
-#[derive(Deserialize)]
-struct File {
-    model_type: Option<String>,
-    vocab_size: Option<usize>,
-    hidden_size: Option<usize>,
-    intermediate_size: Option<usize>,
-    num_hidden_layers: Option<usize>,
-    num_attention_heads: Option<usize>,
-    num_key_value_heads: Option<usize>,
-    head_dim: Option<usize>,
-    hidden_act: Option<String>,
-    max_position_embeddings: Option<usize>,
-    rms_norm_eps: Option<f64>,
-    tie_word_embeddings: Option<bool>,
-    rope_theta: Option<f64>,
-    rope_scaling: Option<RopeFile>,
-    rope_parameters: Option<RopeFile>,
-    use_sliding_window: Option<bool>,
-    sliding_window: Option<usize>,
-    max_window_layers: Option<usize>,
-    layer_types: Option<Vec<String>>,
-    torch_dtype: Option<String>,
-    dtype: Option<String>,
-    quantization_config: Option<QuantizationFile>,
-}
-
-/// `rope_scaling` or `rope_parameters`.
-#[derive(Deserialize, Default)]
-struct RopeFile {
-    rope_theta: Option<f64>,
-    rope_type: Option<String>,
-    /// Its older name; transformers writes both.
-    #[serde(rename = "type")]
-    old_type: Option<String>,
-    factor: Option<f64>,
-    original_max_position_embeddings: Option<f64>,
-    attention_factor: Option<f64>,
-    beta_fast: Option<f64>,
-    beta_slow: Option<f64>,
-    mscale: Option<f64>,
-    mscale_all_dim: Option<f64>,
-    truncate: Option<bool>,
 }
 
 struct Rope {
@@ -351,7 +311,7 @@ mod tests {
         "use_sliding_window": false, "vocab_size": 151936 EXTRA }"#;
 
     fn published(extra: &str) -> Result<ModelConfig, ConfigError> {
-        ModelConfig::parse(&PUBLISHED.replace("EXTRA", extra), "Qwen/Qwen2.5-0.5B-Instruct")
+        ModelConfig::parse(PUBLISHED.replace("EXTRA", extra).as_bytes(), "Qwen/Qwen2.5-0.5B-Instruct")
     }
 
     #[test]
@@ -371,7 +331,7 @@ mod tests {
             .replace("torch_dtype", "dtype")
             .replace("\"sliding_window\": 32768", "\"sliding_window\": null")
             .replace("EXTRA", "");
-        assert_eq!(ModelConfig::parse(&newer, "Qwen/Qwen2.5-0.5B-Instruct").unwrap(), published("").unwrap());
+        assert_eq!(ModelConfig::parse(newer.as_bytes(), "Qwen/Qwen2.5-0.5B-Instruct").unwrap(), published("").unwrap());
     }
 
     #[test]
@@ -409,14 +369,15 @@ mod tests {
     #[test]
     fn what_it_cannot_run_is_said() {
         let sliding = PUBLISHED.replace("\"use_sliding_window\": false", "\"use_sliding_window\": true");
-        let error = ModelConfig::parse(&sliding.replace("EXTRA", ""), "x").unwrap_err();
+        let error = ModelConfig::parse(sliding.replace("EXTRA", "").as_bytes(), "x").unwrap_err();
         assert!(matches!(error, ConfigError::SlidingWindow), "{error}");
         let error = published(r#", "rope_scaling": {"type": "longrope", "factor": 2.0}"#).unwrap_err();
         assert!(error.to_string().contains("`longrope`"), "{error}");
-        let error = ModelConfig::parse(&PUBLISHED.replace("\"qwen2\"", "\"llama\"").replace("EXTRA", ""), "x");
+        let error =
+            ModelConfig::parse(PUBLISHED.replace("\"qwen2\"", "\"llama\"").replace("EXTRA", "").as_bytes(), "x");
         assert!(error.unwrap_err().to_string().contains("`llama`"));
         let zero = PUBLISHED.replace("\"num_attention_heads\": 14", "\"num_attention_heads\": 0");
-        let error = ModelConfig::parse(&zero.replace("EXTRA", ""), "x").unwrap_err();
+        let error = ModelConfig::parse(zero.replace("EXTRA", "").as_bytes(), "x").unwrap_err();
         assert_eq!(error.to_string(), "num_attention_heads is 0; it must be between 1 and 4096");
     }
 }

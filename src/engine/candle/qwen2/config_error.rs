@@ -1,12 +1,13 @@
 //! What can be wrong with a config.json.
 
 use super::quantization::QuantizationError;
+use crate::engine::json_fields::FieldError;
 
 /// Why a configuration can't be run.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error(transparent)]
-    Json(#[from] serde_json::Error),
+    Field(#[from] FieldError),
     #[error("{name} is `{value}` and {old_name} `{old_value}`; they must say the same")]
     TwoNames { name: &'static str, value: String, old_name: &'static str, old_value: String },
     #[error("{0} is missing")]

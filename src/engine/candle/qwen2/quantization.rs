@@ -3,12 +3,8 @@
 //! Tools spell it in many ways. What is read here is what GPTQ's and AWQ's exporters write today; what has another layout
 //! is refused by its name.
 
-use std::collections::BTreeMap;
-
-use serde::Deserialize;
-use serde_json::Value;
-
 use crate::case::Quantization;
+use crate::engine::json_fields::{FieldError, Fields};
 use crate::models::{Model, Packing};
 
 /// Weights that are integers in groups.
@@ -70,7 +66,6 @@ pub enum QuantizationError {
 }
 
 /// `quantization_config`, as far as it matters here.
-#[derive(Deserialize)]
 pub struct QuantizationFile {
     quant_method: Option<String>,
     bits: Option<i64>,
@@ -88,16 +83,35 @@ pub struct QuantizationFile {
     version: Option<String>,
     backend: Option<String>,
     pack_dtype: Option<String>,
-    /// Layers that differ, in the words of four tools.
-    modules_to_not_convert: Option<Vec<String>>,
-    modules_in_block_to_quantize: Option<Value>,
-    dynamic: Option<BTreeMap<String, Value>>,
-    extra_config: Option<BTreeMap<String, Value>>,
+    /// Layers differ, in the words of four tools.
+    mixed: bool,
     /// What the tool says of itself.
-    meta: Option<BTreeMap<String, Value>>,
+    quantizer: Option<String>,
 }
 
 impl QuantizationFile {
+    /// The table in config.json.
+    pub fn of(fields: &Fields) -> Result<Self, FieldError> {
+        Ok(Self {
+            quant_method: fields.text("quant_method")?,
+            bits: fields.integer("bits")?,
+            group_size: fields.integer("group_size")?,
+            sym: fields.truth("sym")?,
+            desc_act: fields.truth("desc_act")?,
+            zero_point: fields.truth("zero_point")?,
+            lm_head: fields.truth("lm_head")?,
+            checkpoint_format: fields.text("checkpoint_format")?,
+            format: fields.text("format")?,
+            packing_format: fields.text("packing_format")?,
+            is_marlin_format: fields.truth("is_marlin_format")?,
+            version: fields.text("version")?,
+            backend: fields.text("backend")?,
+            pack_dtype: fields.text("pack_dtype")?,
+            mixed: is_mixed(fields)?,
+            quantizer: fields.table("meta")?.and_then(|meta| meta.value("quantizer").map(ToString::to_string)),
+        })
+    }
+
     /// What it means, for a model of any shape.
     pub fn read(&self) -> Result<Grouping, QuantizationError> {
         let layout = self.layout()?;
@@ -108,7 +122,7 @@ impl QuantizationFile {
             Layout::Gptq(_) => self.sym.unwrap_or(true),
         };
         let reordered = self.desc_act.unwrap_or(false);
-        Ok(Grouping { layout, packing, symmetric, reordered, mixed: self.is_mixed() })
+        Ok(Grouping { layout, packing, symmetric, reordered, mixed: self.mixed })
     }
 
     fn layout(&self) -> Result<Layout, QuantizationError> {
@@ -148,8 +162,7 @@ impl QuantizationFile {
     }
 
     fn is_by_gptqmodel(&self) -> bool {
-        let quantizer = self.meta.as_ref().and_then(|meta| meta.get("quantizer"));
-        quantizer.is_some_and(|quantizer| quantizer.to_string().contains("gptqmodel"))
+        self.quantizer.as_ref().is_some_and(|quantizer| quantizer.contains("gptqmodel"))
     }
 
     fn awq_layout(&self) -> Result<Layout, QuantizationError> {
@@ -188,13 +201,15 @@ impl QuantizationFile {
             Some(other) => Err(QuantizationError::PackedInto(other.to_owned())),
         }
     }
+}
 
-    /// An unquantized head is the rule.
-    fn is_mixed(&self) -> bool {
-        let is_listed = self.modules_in_block_to_quantize.as_ref().is_some_and(|modules| !modules.is_null());
-        let is_said = self.dynamic.iter().chain(&self.extra_config).any(|layers| !layers.is_empty());
-        is_listed || is_said || self.modules_to_not_convert.iter().flatten().any(|name| name != "lm_head")
-    }
+/// An unquantized head is the rule.
+fn is_mixed(fields: &Fields) -> Result<bool, FieldError> {
+    let is_listed = fields.value("modules_in_block_to_quantize").is_some();
+    let [dynamic, extra] = [fields.table("dynamic")?, fields.table("extra_config")?];
+    let is_said = dynamic.iter().chain(&extra).any(|layers| layers.keys().next().is_some());
+    let left_out = fields.texts("modules_to_not_convert")?;
+    Ok(is_listed || is_said || left_out.iter().flatten().any(|name| name != "lm_head"))
 }
 
 impl Grouping {
@@ -258,7 +273,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Grouping, QuantizationError> {
-        serde_json::from_str::<QuantizationFile>(text).unwrap().read()
+        QuantizationFile::of(&Fields::parse(text.as_bytes()).unwrap()).unwrap().read()
     }
 
     /// As Qwen publishes them.

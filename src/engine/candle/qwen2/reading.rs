@@ -11,19 +11,40 @@ use crate::models;
 
 /// Of the model at `path`: a directory or a GGUF file. `name` becomes its id.
 pub fn config(path: &Path, name: &str) -> Result<ModelConfig, EngineError> {
-    let has = |file: &str| path.join(file).is_file();
-    let is_gguf =
-        hub::gguf_name::is_named(path) && !path.is_dir() || !has(SINGLE) && !has(INDEX) && gguf::has_any(path);
-    if !is_gguf {
+    if !is_gguf(path) {
         return ModelConfig::read(path, name);
     }
     let files = GgufFiles::open(path)?;
     let config = files.config(name)?;
-    if has("config.json") {
-        let stated = ModelConfig::read(path, name)?;
+    if let Some(directory) = described_in(path) {
+        let stated = ModelConfig::read(directory, name)?;
         check_agree(&config, &stated, "config.json").map_err(|error| files.wrong(error))?;
     }
     Ok(config)
+}
+
+/// Is the model at `path` a GGUF file's? Where a directory has safetensors as well, they are the model.
+pub fn is_gguf(path: &Path) -> bool {
+    match path.is_dir() {
+        true => !has_safetensors(path) && gguf::has_any(path),
+        false => hub::gguf_name::is_named(path),
+    }
+}
+
+/// Has the directory safetensors, and GGUF files beside them?
+pub fn has_both(path: &Path) -> bool {
+    has_safetensors(path) && gguf::has_any(path)
+}
+
+fn has_safetensors(directory: &Path) -> bool {
+    [SINGLE, INDEX].iter().any(|file| directory.join(file).symlink_metadata().is_ok())
+}
+
+/// Where the config.json of a GGUF model is, if it has one: a directory of several models has none of theirs.
+fn described_in(path: &Path) -> Option<&Path> {
+    let directory = if path.is_dir() { path } else { path.parent()? };
+    let has_config = directory.join("config.json").symlink_metadata().is_ok();
+    (has_config && gguf::has_one(directory)).then_some(directory)
 }
 
 /// The types of a GGUF model's matrices: of the file at `path`, or those that the model's name stands for.

@@ -15,6 +15,7 @@ mod safetensor_files;
 mod split_mix;
 mod tiles;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use candle_core::{DType, Device, Result, Tensor};
@@ -69,6 +70,13 @@ impl Source {
             return Err(EngineError::refused(why, "use its files: `weights = \"local\"`"));
         }
         Ok(Self(Box::new(Random { seed, grouping: config.grouping })))
+    }
+}
+
+impl Source {
+    /// In which ways the matrices are packed, and how many so.
+    pub fn packings(&self, config: &ModelConfig) -> BTreeMap<String, usize> {
+        self.0.packings(config)
     }
 }
 

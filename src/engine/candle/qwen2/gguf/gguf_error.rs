@@ -65,9 +65,9 @@ impl GgufError {
     /// What to do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::HeaderEnds(_) | Self::CutOff { .. } | Self::WrongPart { .. } | Self::PartsMiss { .. } => {
-                "download it again"
-            }
+            Self::HeaderEnds(_) | Self::CutOff { .. } => "download it again",
+            Self::WrongPart { .. } => "give it the name that these numbers say, as NAME-00001-of-00003.gguf",
+            Self::PartsMiss { .. } => "take all parts from one place",
             Self::TensorType { .. } => "use a file of another quantization, such as q4_k_m or q8_0",
             Self::Disagrees { .. } => "use the files of one model",
             Self::Version(_) | Self::BigEndian => "convert the model again with llama.cpp's convert_hf_to_gguf.py",

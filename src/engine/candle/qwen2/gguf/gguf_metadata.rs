@@ -6,6 +6,7 @@ use super::gguf_error::GgufError;
 use super::gguf_header::TensorInfo;
 use super::gguf_type::{mixture, type_name};
 use super::gguf_value::Metadata;
+use super::mixture::Mixture;
 use crate::case::Quantization;
 use crate::engine::candle::qwen2::config::{ModelConfig, Yarn};
 use crate::models::Model;
@@ -97,12 +98,12 @@ fn check_usual(metadata: &Metadata, key: &str, usual: f64) -> Result<(), GgufErr
     }
 }
 
-/// What the quantization is called: the quantizer's word for its mixture of types, or else the type that most of it is in.
-pub fn quantization<'a>(
-    metadata: &Metadata,
-    tensors: impl Iterator<Item = (&'a str, &'a TensorInfo)>,
-) -> Result<String, GgufError> {
-    if let Some(name) = metadata.whole("general.file_type")?.and_then(mixture) {
+/// What the quantization is called: the quantizer's word for its mixture of types, if the tensors are in such a mixture; or
+/// else the type that most of it is in.
+pub fn quantization(metadata: &Metadata, tensors: &[(&str, &TensorInfo)], model: &Model) -> Result<String, GgufError> {
+    if let Some(name) =
+        metadata.whole("general.file_type")?.and_then(mixture).filter(|name| is_in(name, tensors, model))
+    {
         return Ok(name.to_owned());
     }
     let mut sizes: BTreeMap<&str, usize> = BTreeMap::new();
@@ -111,6 +112,14 @@ pub fn quantization<'a>(
     }
     let most = sizes.into_iter().max_by_key(|(_, size)| *size);
     Ok(most.map_or("f32", |(name, _)| name).to_ascii_lowercase())
+}
+
+/// Have at least half of the matrices the types of that mixture? An importance matrix changes some of them.
+fn is_in(mixture: &str, tensors: &[(&str, &TensorInfo)], model: &Model) -> bool {
+    let Some(mixture) = Mixture::named(mixture) else { return true };
+    let matrices = || tensors.iter().filter(|(_, info)| info.shape.len() == 2);
+    let fitting = matrices().filter(|(name, info)| mixture.type_of(name, info.shape[1], model) == info.kind);
+    2 * fitting.count() >= matrices().count()
 }
 
 fn value(key: &str, value: String, expected: &'static str) -> GgufError {

@@ -47,6 +47,11 @@ pub fn has_any(directory: &Path) -> bool {
     !models(directory).is_empty()
 }
 
+/// Does it have those of one model, and no other's?
+pub fn has_one(directory: &Path) -> bool {
+    models(directory).len() == 1
+}
+
 /// The only file of each model in `directory`, or its first.
 fn models(directory: &Path) -> Vec<PathBuf> {
     let entries = directory.read_dir().into_iter().flatten().flatten();

@@ -25,12 +25,13 @@ use memmap2::Mmap;
 pub use self::gguf_error::GgufError;
 use self::gguf_header::Header;
 pub use self::gguf_header::TensorInfo;
-pub use self::gguf_parts::{has_any, of_kind};
+pub use self::gguf_parts::{files, has_any, has_one, of_kind};
 pub use self::tensor_names::gguf_name;
 pub use self::tensor_types::{TensorTypes, is_blocks};
 use super::config::ModelConfig;
 use crate::engine::EngineError;
 use crate::hub::gguf_name::Part;
+use crate::models::Model;
 use crate::recognize::{self, Foreign, recognize};
 
 /// A model's files, mapped, with headers that fit them.
@@ -42,7 +43,7 @@ pub struct GgufFiles {
 impl GgufFiles {
     /// `path` is one of its files, or a directory that has no other model.
     pub fn open(path: &Path) -> Result<Self, EngineError> {
-        let parts = gguf_parts::files(path)?.into_iter().map(MappedFile::open).collect::<Result<_, _>>()?;
+        let parts = files(path)?.into_iter().map(MappedFile::open).collect::<Result<_, _>>()?;
         let files = Self { parts };
         files.parts.iter().try_for_each(MappedFile::check_place)?;
         files.check_set().map_err(|error| files.wrong(error))?;
@@ -54,8 +55,10 @@ impl GgufFiles {
         let metadata = &self.parts[0].header.metadata;
         let vocabulary = self.tensor("token_embd.weight").and_then(|(info, _)| info.shape.first().copied());
         let tied = self.tensor("output.weight").is_none();
-        let name = self.named(name).map_err(|error| self.wrong(error))?;
-        gguf_metadata::config(metadata, vocabulary, tied, name).map_err(|error| self.wrong(error))
+        let config = gguf_metadata::config(metadata, vocabulary, tied, name.to_owned());
+        let mut config = config.map_err(|error| self.wrong(error))?;
+        config.shape.id = self.named(&config.shape).map_err(|error| self.wrong(error))?;
+        Ok(config)
     }
 
     /// A tensor, and its bytes.
@@ -77,8 +80,10 @@ impl GgufFiles {
     }
 
     /// Two quantizations of a model are never cases of the same name.
-    fn named(&self, name: &str) -> Result<String, GgufError> {
-        let quantization = gguf_metadata::quantization(&self.parts[0].header.metadata, self.tensors())?;
+    fn named(&self, model: &Model) -> Result<String, GgufError> {
+        let name = model.id.as_str();
+        let tensors: Vec<_> = self.tensors().collect();
+        let quantization = gguf_metadata::quantization(&self.parts[0].header.metadata, &tensors, model)?;
         let is_said = name.to_ascii_lowercase().contains(&quantization);
         Ok(if is_said { name.to_owned() } else { format!("{name}:{quantization}") })
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use candle_core::quantized::GgmlDType;
 
 use super::gguf_header::TensorInfo;
+use super::gguf_type::type_name;
 use super::mixture::Mixture;
 use super::tensor_names::gguf_name;
 use crate::case::Dtype;
@@ -34,6 +35,11 @@ impl TensorTypes {
             _ => None,
         };
         Self(config.tensors().into_iter().filter_map(typed).collect())
+    }
+
+    /// The name of each matrix's type.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        self.0.values().map(|kind| type_name(*kind).to_owned())
     }
 
     /// `None` where the tensor is no matrix.

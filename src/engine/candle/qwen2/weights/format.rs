@@ -1,8 +1,11 @@
 //! What a format of weights is.
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::linear::LinearWeight;
+use crate::engine::candle::qwen2::config::ModelConfig;
 
 /// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
 /// checked of files is checked when they are opened, before the device is touched.
@@ -18,6 +21,11 @@ pub trait Format {
     /// The weight of the linear layer `name`, such as `lm_head`. Quantized ones are on the host.
     fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
         self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
+    }
+
+    /// In which ways the matrices are packed, and how many so: `4 bits in groups of 128`, `Q4_K`.
+    fn packings(&self, _config: &ModelConfig) -> BTreeMap<String, usize> {
+        BTreeMap::new()
     }
 
     /// Is the output projection packed?
@@ -37,4 +45,12 @@ pub trait Format {
 pub struct Target {
     pub dtype: DType,
     pub device: Device,
+}
+
+/// How many there are of each.
+pub fn counted(names: impl Iterator<Item = String>) -> BTreeMap<String, usize> {
+    names.fold(BTreeMap::new(), |mut counts, name| {
+        *counts.entry(name).or_default() += 1;
+        counts
+    })
 }

@@ -1,18 +1,18 @@
 //! Weights of a GGUF file. Matrices stay in its blocks; everything else becomes numbers of the model's type.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::format::{Format, Target};
+use super::format::{Format, Target, counted};
 use super::linear::LinearWeight;
 use crate::engine::EngineError;
 use crate::engine::candle::qwen2::config::ModelConfig;
-use crate::engine::candle::qwen2::gguf::{GgufError, GgufFiles, TensorInfo, gguf_name};
+use crate::engine::candle::qwen2::gguf::{GgufError, GgufFiles, TensorInfo, TensorTypes, gguf_name};
 
 /// A model's GGUF files, with the tensors that its shape asks for.
 pub struct GgufBlocks {
@@ -50,6 +50,10 @@ impl Format for GgufBlocks {
         }
         let blocks = QStorage::from_data(Cow::Borrowed(bytes), &Device::Cpu, info.kind)?;
         Ok(LinearWeight::Blocks(Arc::new(QTensor::new(blocks, info.shape.clone())?)))
+    }
+
+    fn packings(&self, config: &ModelConfig) -> BTreeMap<String, usize> {
+        counted(TensorTypes::of_file(self.files.tensors(), config).names())
     }
 }
 

@@ -1,13 +1,13 @@
 //! Safetensors whose linear layers are integers in groups: `qweight`, `qzeros`, `scales` and perhaps `g_idx` in place of
 //! `weight`. How they lie in there is a [`PackedLayout`]'s; here is what GPTQ and AWQ have in common.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::format::{Format, Target};
+use super::format::{Format, Target, counted};
 use super::grouped::Grouped;
 use super::linear::LinearWeight;
 use super::packed_layout::PackedLayout;
@@ -104,6 +104,13 @@ impl<L: PackedLayout> Format for GroupedFiles<L> {
             None => self.files.linear(name, outputs, inputs, target),
             Some(packed) => self.grouped(name, packed, outputs, inputs).map(LinearWeight::Grouped),
         }
+    }
+
+    fn packings(&self, _: &ModelConfig) -> BTreeMap<String, usize> {
+        counted(self.packed.values().map(|layer| {
+            let order = if layer.order.is_some() { ", reordered" } else { "" };
+            format!("{} bits in groups of {}{order}", layer.bits, layer.group)
+        }))
     }
 
     fn packs_head(&self) -> bool {

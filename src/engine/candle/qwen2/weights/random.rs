@@ -1,12 +1,15 @@
 //! Made-up weights: random numbers from a seed.
 
+use std::collections::BTreeMap;
+
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 
-use super::format::{Format, Target};
+use super::format::{Format, Target, counted};
 use super::linear::LinearWeight;
 use super::random_integers;
 use super::split_mix::SplitMix;
+use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::quantization::Grouping;
 
 /// Half the width of the uniform distribution of generated weights: a standard deviation of 0.02, Qwen2's own at
@@ -41,6 +44,16 @@ impl Format for Random {
             }
             _ => self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense),
         }
+    }
+
+    fn packings(&self, config: &ModelConfig) -> BTreeMap<String, usize> {
+        let Some(packing) = self.grouping.map(|grouping| grouping.packing) else { return BTreeMap::new() };
+        counted(config.tensors().iter().filter_map(|(name, shape)| match (name.as_str(), shape.as_slice()) {
+            ("model.embed_tokens.weight", _) => None,
+            ("lm_head.weight", _) if !packing.head => None,
+            (_, &[_, inputs]) => Some(format!("{} bits in groups of {}", packing.bits, packing.group_of(inputs))),
+            _ => None,
+        }))
     }
 
     fn packs_head(&self) -> bool {

@@ -1,6 +1,7 @@
 //! Made-up weights in GGUF's blocks: those of a seed are the same on every device and with any number of threads.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
@@ -8,11 +9,12 @@ use candle_core::{Device, Result, Tensor};
 use half::f16;
 use rayon::prelude::*;
 
-use super::format::{Format, Target};
+use super::format::{Format, Target, counted};
 use super::gguf_blocks::dequantized;
 use super::linear::LinearWeight;
 use super::random::{Random, tensor_seed};
 use super::split_mix::SplitMix;
+use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::gguf::{TensorTypes, is_blocks};
 
 /// Blocks that are made at a time.
@@ -50,6 +52,10 @@ impl Format for RandomBlocks {
         let bytes = self.blocks(&name, kind, outputs * inputs);
         let blocks = QStorage::from_data(Cow::Borrowed(&bytes), &Device::Cpu, kind)?;
         Ok(LinearWeight::Blocks(Arc::new(QTensor::new(blocks, (outputs, inputs))?)))
+    }
+
+    fn packings(&self, _: &ModelConfig) -> BTreeMap<String, usize> {
+        counted(self.types.names())
     }
 }
 
