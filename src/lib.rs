@@ -27,6 +27,7 @@ pub mod github;
 mod hex;
 mod hub;
 mod io;
+mod kernel_code;
 pub mod measure;
 pub mod metric;
 mod models;

@@ -8,18 +8,18 @@
 
 #define KERNEL(record) \
     AT(record, kind, 0); AT(record, registersPerThread, 6); AT(record, start, 16); AT(record, end, 24); AT(record, deviceId, 40); \
-    AT(record, gridX, 52); AT(record, gridZ, 60); AT(record, blockX, 64); AT(record, blockZ, 72); \
+    AT(record, streamId, 48); AT(record, gridX, 52); AT(record, gridZ, 60); AT(record, blockX, 64); AT(record, blockZ, 72); \
     AT(record, staticSharedMemory, 76); AT(record, dynamicSharedMemory, 80); AT(record, correlationId, 92); \
     AT(record, name, 104); AT(record, graphId, 156); SIZE(record, registersPerThread, 2)
 #define COPY(record) \
     AT(record, copyKind, 4); AT(record, bytes, 8); AT(record, start, 16); AT(record, end, 24); AT(record, deviceId, 32); \
-    AT(record, correlationId, 44); AT(record, graphId, 72); SIZE(record, copyKind, 1)
+    AT(record, streamId, 40); AT(record, correlationId, 44); AT(record, graphId, 72); SIZE(record, copyKind, 1)
 #define PEER_COPY(record) \
     AT(record, copyKind, 4); AT(record, bytes, 8); AT(record, start, 16); AT(record, end, 24); AT(record, deviceId, 32); \
-    AT(record, correlationId, 60); AT(record, graphId, 80)
+    AT(record, streamId, 40); AT(record, correlationId, 60); AT(record, graphId, 80)
 #define SET(record) \
-    AT(record, bytes, 8); AT(record, start, 16); AT(record, end, 24); AT(record, deviceId, 32); AT(record, correlationId, 44); \
-    AT(record, graphId, 72)
+    AT(record, bytes, 8); AT(record, start, 16); AT(record, end, 24); AT(record, deviceId, 32); AT(record, streamId, 40); \
+    AT(record, correlationId, 44); AT(record, graphId, 72)
 #define SYNCHRONIZATION(record) AT(record, type, 4); AT(record, start, 8); AT(record, end, 16)
 #define MEMORY(record) \
     AT(record, memoryOperationType, 4); AT(record, memoryKind, 8); AT(record, bytes, 24); AT(record, timestamp, 32); \

@@ -16,6 +16,7 @@ mod phases;
 mod records;
 mod sum;
 mod tally;
+mod timeline;
 mod trace_json;
 mod written;
 
@@ -30,6 +31,7 @@ use std::{env, process, thread};
 use control::Order;
 use cupti::Cupti;
 use tally::Tally;
+use timeline::Timelines;
 use trace_json::Process;
 use written::Written;
 
@@ -77,13 +79,18 @@ fn start() {
     let tracer = Tracer {
         process: process::id(),
         cupti,
-        tally: Mutex::default(),
+        tally: Mutex::new(Tally::with(asked_for_timelines())),
         file: Mutex::new(file),
         ended: AtomicBool::new(false),
     };
     if TRACER.set(tracer).is_ok() {
         listen();
     }
+}
+
+/// They take memory and time: almost nobody does.
+fn asked_for_timelines() -> Option<Timelines> {
+    env::var_os("BENCH_DIFF_TRACE_TIMELINE").map(|_| Timelines::default())
 }
 
 fn listen() {

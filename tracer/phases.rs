@@ -25,7 +25,7 @@ impl Default for Phases {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
     pub phase: usize,
-    number: usize,
+    pub number: usize,
 }
 
 impl Phases {

@@ -10,6 +10,7 @@ pub enum Record<'a> {
     Kernel(Kernel<'a>),
     Copy {
         device: u32,
+        stream: u32,
         kind: u8,
         bytes: u64,
         time: Time,
@@ -17,6 +18,7 @@ pub enum Record<'a> {
     },
     Set {
         device: u32,
+        stream: u32,
         bytes: u64,
         time: Time,
         launch: Launch,
@@ -38,6 +40,7 @@ pub enum Record<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Kernel<'a> {
     pub device: u32,
+    pub stream: u32,
     pub name: &'a [u8],
     pub grid: [u32; 3],
     pub block: [u32; 3],
@@ -107,6 +110,7 @@ impl<'a> Raw<'a> {
             kind::PEER_COPY => self.copy(self.launch(80, 60)),
             kind::SET => Record::Set {
                 device: self.u32(32),
+                stream: self.u32(40),
                 bytes: self.u64(8),
                 time: self.time(16),
                 launch: self.launch(72, 44),
@@ -126,6 +130,7 @@ impl<'a> Raw<'a> {
     fn kernel(self) -> Kernel<'a> {
         Kernel {
             device: self.u32(40),
+            stream: self.u32(48),
             name: self.name(),
             grid: [52, 56, 60].map(|at| self.u32(at)),
             block: [64, 68, 72].map(|at| self.u32(at)),
@@ -137,7 +142,8 @@ impl<'a> Raw<'a> {
     }
 
     fn copy(self, launch: Launch) -> Record<'a> {
-        Record::Copy { device: self.u32(32), kind: self.read_at(4), bytes: self.u64(8), time: self.time(16), launch }
+        let (device, stream, kind) = (self.u32(32), self.u32(40), self.read_at(4));
+        Record::Copy { device, stream, kind, bytes: self.u64(8), time: self.time(16), launch }
     }
 
     fn name(self) -> &'a [u8] {

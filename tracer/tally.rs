@@ -6,6 +6,7 @@ use super::busy::Busy;
 use super::phases::{Phases, Window};
 use super::records::{Kernel, Launch, Record, Time};
 use super::sum::Sum;
+use super::timeline::{Event, Timelines};
 
 /// Shapes of kernels that are told apart, in all phases together. More are summed up as one that has no name.
 const MOST_SHAPES: usize = 20_000;
@@ -28,6 +29,8 @@ pub struct Tally {
     graphs: Recent,
     /// Records that CUPTI had no room for.
     pub dropped: u64,
+    /// Where somebody asked for them.
+    pub timelines: Option<Timelines>,
     news: bool,
 }
 
@@ -60,15 +63,21 @@ pub struct Shape {
 }
 
 impl Tally {
+    /// One that keeps what happened one after the other as well, where there is room for that.
+    pub fn with(timelines: Option<Timelines>) -> Self {
+        Self { timelines, ..Self::default() }
+    }
+
     pub fn add(&mut self, record: Record) {
         self.news = true;
+        self.add_event(&record);
         match record {
             Record::Kernel(kernel) => self.add_kernel(&kernel),
-            Record::Copy { device, kind, bytes, time, launch } => {
+            Record::Copy { device, kind, bytes, time, launch, .. } => {
                 self.add_launch(launch, time);
                 self.part(time.start).copies.entry((device, kind.into())).or_default().add(time.length(), bytes);
             }
-            Record::Set { device, bytes, time, launch } => {
+            Record::Set { device, bytes, time, launch, .. } => {
                 self.add_launch(launch, time);
                 self.part(time.start).sets.entry((device, 0)).or_default().add(time.length(), bytes);
             }
@@ -80,6 +89,16 @@ impl Tally {
                 let sums = if given_back { &mut part.releases } else { &mut part.allocations };
                 sums.entry((device, kind)).or_default().add(0, bytes);
             }
+        }
+    }
+
+    fn add_event(&mut self, record: &Record) {
+        if self.timelines.is_none() {
+            return;
+        }
+        let name = if let Record::Kernel(kernel) = record { self.shape(kernel).name } else { 0 };
+        if let (Some(event), Some(timelines)) = (Event::of(record, name), &mut self.timelines) {
+            timelines.add(self.phases.at(event.time.start), event);
         }
     }
 
@@ -203,6 +222,7 @@ mod tests {
         let time = Time { start, end: start + 10 };
         Record::Kernel(Kernel {
             device: 0,
+            stream: 7,
             name,
             grid: [1, 2, 3],
             block: [32, 1, 1],

@@ -7,6 +7,7 @@ use std::{env, process};
 use super::cupti::Cupti;
 use super::sum::Sum;
 use super::tally::{Part, Shape, Tally};
+use super::timeline::{Event, Timeline, What};
 
 /// What a process's file says.
 pub struct Process<'a> {
@@ -62,10 +63,11 @@ fn phases(tally: &Tally) -> Vec<String> {
     let nothing = Part::default();
     let all = tally.phases.names().iter().enumerate();
     let said = all.filter(|(number, name)| !name.is_empty() || tally.parts.contains_key(number));
-    said.map(|(number, name)| phase(name, tally.parts.get(&number).unwrap_or(&nothing))).collect()
+    let timeline = |number: &usize| tally.timelines.as_ref()?.by_phase.get(number);
+    said.map(|(number, name)| phase(name, tally.parts.get(&number).unwrap_or(&nothing), timeline(&number))).collect()
 }
 
-fn phase(name: &str, part: &Part) -> String {
+fn phase(name: &str, part: &Part, timeline: Option<&Timeline>) -> String {
     let mut kernels: Vec<(&Shape, &Sum)> = part.kernels.iter().collect();
     kernels.sort_unstable_by_key(|(shape, _)| *shape);
     let kernels = kernels.into_iter().map(|(shape, sum)| kernel(shape, sum)).collect::<Vec<_>>().join(",\n");
@@ -82,10 +84,35 @@ fn phase(name: &str, part: &Part) -> String {
         ("releases", &part.releases),
     ];
     let lists = lists.map(|(name, sums)| format!("\"{name}\":[{}]", list(sums))).join(",");
+    let timeline = timeline.map(events).unwrap_or_default();
     format!(
-        "{{\"name\":{},\"graph_launches\":{},\"devices\":[{devices}],{lists},\n\"kernels\":[{kernels}]}}",
+        "{{\"name\":{},\"graph_launches\":{},\"devices\":[{devices}],{lists},\n\"kernels\":[{kernels}]{timeline}}}",
         quoted(name.as_bytes()),
         part.graph_launches
+    )
+}
+
+fn events(timeline: &Timeline) -> String {
+    let events = timeline.events.iter().map(event).collect::<Vec<_>>().join(",\n");
+    let left_out = if timeline.left_out > 0 { format!(",\"left_out\":{}", timeline.left_out) } else { String::new() };
+    format!(",\n\"timeline\":{{\"events\":[{events}]{left_out}}}")
+}
+
+fn event(event: &Event) -> String {
+    let Event { what, device, stream, time, bytes } = event;
+    let what = match what {
+        What::Kernel { name, grid, block } => {
+            format!("\"kernel\",\"name\":{name},\"grid\":{grid:?},\"block\":{block:?}")
+        }
+        What::Copy(kind) => format!("\"copy\",\"kind\":{kind}"),
+        What::Set => "\"set\"".to_owned(),
+        What::Synchronization(kind) => format!("\"synchronization\",\"kind\":{kind}"),
+    };
+    let bytes = if *bytes > 0 { format!(",\"bytes\":{bytes}") } else { String::new() };
+    format!(
+        "{{\"what\":{what},\"device\":{device},\"stream\":{stream},\"start_ns\":{},\"ns\":{}{bytes}}}",
+        time.start,
+        time.length()
     )
 }
 

@@ -17,6 +17,7 @@ pub mod generate;
 pub mod guard;
 mod here;
 pub mod init;
+pub mod kernels;
 pub mod models;
 pub mod plan;
 pub mod profile;
@@ -27,6 +28,7 @@ mod pull_progress;
 pub mod run;
 pub mod schema;
 pub mod trace;
+mod trace_export;
 pub mod worker;
 
 use crate::case::DeviceKind;

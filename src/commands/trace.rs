@@ -1,5 +1,6 @@
 //! `bench-diff trace`
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -7,23 +8,27 @@ use std::process::ExitStatus;
 use serde::Serialize;
 
 use super::format::Format;
+use super::kernels::{Source, Written};
+use super::trace_export::{Export, Tool, claimed};
 use crate::child::Stop;
 use crate::error::{Error, Exit, Result};
 use crate::escape;
-use crate::files::Output as OutputFile;
 use crate::io::Io;
+use crate::kernel_code::code_diff::{CodeDiff, Evidence};
+use crate::kernel_code::code_files::Kernels;
 use crate::page::{Page, terminal};
 use crate::render::{trace_diff_page, trace_page};
 use crate::trace::trace_diff::Diff;
 use crate::trace::trace_file::Saved;
 use crate::trace::trace_table::Numbers;
-use crate::trace::traced_program::{self, Ended, How};
+use crate::trace::traced_program::{self, Detail, Ended, How};
 use crate::trace::{Part, Trace};
 
 const EXAMPLES: &str = "Examples:
   bench-diff trace -- ./my-program --its-flag
   bench-diff trace --output base.trace -- env CUDA_VISIBLE_DEVICES=1 python3 generate.py
   bench-diff trace base.trace
+  bench-diff trace --export chrome timeline.json -- ./my-program
   bench-diff trace --diff base.trace head.trace";
 
 /// Show where a program's time on the GPU goes: its kernels, copies and waits
@@ -31,7 +36,7 @@ const EXAMPLES: &str = "Examples:
 /// Runs any program that uses CUDA on an NVIDIA GPU, on Linux, without a change to it: the CUDA driver loads our tracer into it,
 /// which listens to CUPTI. What the program writes goes to standard error. docs/tracing.md says what is counted, and what it costs.
 #[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, group = clap::ArgGroup::new("written").args(["output", "export"]).multiple(true))]
 pub struct Args {
     /// A saved trace to show
     #[arg(value_name = "FILE", conflicts_with_all = ["diff", "command", "output"], required_unless_present_any = ["diff", "command"])]
@@ -39,11 +44,23 @@ pub struct Args {
     /// Compare two saved traces: kernels that are gone, new, called more often, or slower
     #[arg(long, num_args = 2, value_names = ["BASE", "HEAD"], conflicts_with_all = ["command", "output"])]
     diff: Option<Vec<PathBuf>>,
+    /// Of two traces: the programs that were traced, to say of each kernel whether its code is the same in both
+    #[arg(long, num_args = 2, value_names = ["BASE", "HEAD"], requires = "diff")]
+    programs: Option<Vec<PathBuf>>,
+    /// Say where kernels are written: their sources are in this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "diff")]
+    sources: Option<PathBuf>,
     /// Save the trace
     #[arg(short, long, value_name = "FILE", requires = "command")]
     output: Option<PathBuf>,
-    /// Replace the output file if it exists
-    #[arg(long, requires = "output")]
+    /// Write it for another tool: `chrome` for Perfetto (a prefill and a step of decoding), `folded` for flame graphs
+    #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with = "diff")]
+    export: Option<Vec<OsString>>,
+    /// Keep single kernels and copies of each phase as well: `--export chrome` needs them
+    #[arg(long, requires = "command")]
+    timeline: bool,
+    /// Replace files that exist
+    #[arg(long, requires = "written")]
     force: bool,
     /// Only what happened in this phase, of a program that tells the tracer its phases
     #[arg(long, value_name = "NAME")]
@@ -62,16 +79,23 @@ pub struct Args {
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     match (&args.diff, &args.file) {
         (Some(files), _) => compare(args, files, io),
-        (None, Some(file)) => show(args, &Saved::read(file)?.trace(), io).map(|()| Exit::Success),
+        (None, Some(file)) => {
+            let export = Export::asked(args.export.as_deref(), args.force)?;
+            let saved = Saved::read(file)?;
+            write_and_show(args, export, &saved, io).map(|()| Exit::Success)
+        }
         (None, None) => trace(args, io),
     }
 }
 
 fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
     let output = args.output.as_deref().map(|path| claimed(path, args.force)).transpose()?;
+    let export = Export::asked(args.export.as_deref(), args.force)?;
+    let needs_events = export.as_ref().is_some_and(|export| export.to == Tool::Chrome);
+    let detail = if args.timeline || needs_events { Detail::Timeline } else { Detail::Sums };
     Stop::on_signals();
     let mut failed = Ok(());
-    let ended = traced_program::run(&args.command, &mut |line| {
+    let ended = traced_program::run(&args.command, detail, &mut |line| {
         let written = writeln!(io.err, "{}", escape::line(line));
         failed = std::mem::replace(&mut failed, Ok(())).and(written);
     })?;
@@ -89,21 +113,12 @@ fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
     if ended.unreadable > 0 {
         writeln!(io.err, "warning: {} files that the program left are no traces, or too large", ended.unreadable)?;
     }
-    show(args, &trace, io)?;
+    write_and_show(args, export, &ended.saved, io)?;
     match ended.how {
         How::Stopped => Ok(Exit::Interrupted),
         How::ByItself(status) if status.success() => Ok(Exit::Success),
         How::ByItself(status) => Err(Error::measurement(format!("the program failed: {status}"))),
     }
-}
-
-fn claimed(path: &Path, force: bool) -> Result<OutputFile> {
-    let output = OutputFile::claim(path)?;
-    if output.exists() && !force {
-        let there = format!("{} is there already", path.display());
-        return Err(Error::usage(there).hint("--force replaces it; or name another file"));
-    }
-    Ok(output)
 }
 
 /// No CUDA driver loaded the tracer, or none that could.
@@ -129,8 +144,16 @@ fn said(status: ExitStatus) -> String {
 struct Json<'a> {
     processes: Vec<JsonProcess<'a>>,
     phases: Vec<&'a str>,
+    /// Where kernels are written, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sources: BTreeMap<&'a str, Source>,
     #[serde(flatten)]
     page: Numbers,
+}
+
+fn sources<'a>(part: &'a Part, written: &Written) -> BTreeMap<&'a str, Source> {
+    let names = part.kernels.keys().map(|shape| shape.name.as_str());
+    names.filter_map(|name| Some((name, written.source(name)?))).collect()
 }
 
 #[derive(Serialize)]
@@ -142,13 +165,26 @@ struct JsonProcess<'a> {
     dropped: u64,
 }
 
+fn write_and_show(args: &Args, export: Option<Export>, saved: &Saved, io: &mut Io) -> Result<()> {
+    let (trace, phase) = (saved.trace(), args.phase.as_deref());
+    // Before anything is written: there may be no such phase.
+    part(&trace, phase, "the trace")?;
+    export.map(|export| export.write(saved, &trace, phase)).transpose()?;
+    show(args, &trace, io)
+}
+
 fn show(args: &Args, trace: &Trace, io: &mut Io) -> Result<()> {
     let part = part(trace, args.phase.as_deref(), "the trace")?;
+    let written = args.sources.as_deref().map(Written::read).transpose()?.unwrap_or_default();
     match args.format {
-        Format::Table => print(&trace_page::page(trace, args.phase.as_deref(), &part, args.top.into()), io),
+        Format::Table => {
+            let place = |name: &str| written.place(name);
+            print(&trace_page::page(trace, args.phase.as_deref(), &part, args.top.into(), &place), io)
+        }
         Format::Json => io.out.json(&Json {
             processes: trace.processes.iter().map(JsonProcess::of).collect(),
             phases: trace.phases.iter().map(|(name, _)| name.as_str()).collect(),
+            sources: sources(&part, &written),
             page: Numbers::of(&part),
         }),
     }
@@ -168,11 +204,36 @@ fn compare(args: &Args, files: &[PathBuf], io: &mut Io) -> Result<Exit> {
     let phase = args.phase.as_deref();
     let of = |trace: &Trace, path: &Path| part(trace, phase, &path.display().to_string());
     let diff = Diff::of(&of(&base_trace?, base)?, &of(&head_trace?, head)?);
+    let code = args.programs.as_deref().map(code_of_both).transpose()?;
     match args.format {
-        Format::Table => print(&trace_diff_page::page(&diff, args.top.into()), io)?,
-        Format::Json => io.out.json(&diff)?,
+        Format::Table => print(&trace_diff_page::page(&diff, code.as_ref(), args.top.into()), io)?,
+        Format::Json => io.out.json(&JsonDiff::of(&diff, code.as_ref()))?,
     }
     Ok(Exit::Success)
+}
+
+fn code_of_both(programs: &[PathBuf]) -> Result<CodeDiff> {
+    let [base, head] = programs else { return Err(Error::usage("two programs are compared")) };
+    let [base, head] = [base, head].map(|path| Kernels::read(std::slice::from_ref(path)));
+    Ok(CodeDiff::of(&base?.all, &head?.all))
+}
+
+/// What `--diff --format json` prints.
+#[derive(Serialize)]
+struct JsonDiff<'a> {
+    #[serde(flatten)]
+    diff: &'a Diff,
+    /// Of the kernels above that either program has, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<BTreeMap<&'a str, Evidence<'a>>>,
+}
+
+impl<'a> JsonDiff<'a> {
+    fn of(diff: &'a Diff, code: Option<&'a CodeDiff>) -> Self {
+        let names = || diff.kernels.iter().map(|row| row.name.as_str());
+        let code = code.map(|code| names().filter_map(|name| Some((name, code.evidence(name)?))).collect());
+        Self { diff, code }
+    }
 }
 
 fn part(trace: &Trace, phase: Option<&str>, place: &str) -> Result<Part> {

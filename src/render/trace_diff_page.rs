@@ -1,12 +1,14 @@
 //! The page of `bench-diff trace --diff`: how much longer it took, what explains that, and which kernels.
 
+use super::code_diff_page::said;
 use super::trace_page::{KERNEL, ms, shape, whole};
+use crate::kernel_code::code_diff::CodeDiff;
 use crate::number::{Figure, bytes, decimal};
 use crate::page::{Block, Column, Line, Page, Table, code, line, unbroken};
 use crate::trace::trace_diff::{Change, Count, Counted, Diff, Row, Times, What};
 
-/// The table shows so many kernels.
-pub fn page(diff: &Diff, most: usize) -> Page {
+/// The table shows so many kernels, and what is known of their code in both programs.
+pub fn page(diff: &Diff, code: Option<&CodeDiff>, most: usize) -> Page {
     let changed: Vec<&Row> =
         diff.kernels.iter().filter(|row| row.what != What::AsBefore || row.renamed.is_some()).collect();
     let mut body = vec![Block::Table(parts(&diff.change))];
@@ -14,7 +16,7 @@ pub fn page(diff: &Diff, most: usize) -> Page {
         body.push(Block::Table(counts(&diff.counts)));
     }
     if !changed.is_empty() {
-        body.push(Block::Table(kernels(&changed[..most.min(changed.len())])));
+        body.push(Block::Table(kernels(&changed[..most.min(changed.len())], code)));
     }
     let left = changed.len().saturating_sub(most);
     let as_before = diff.kernels.len() - changed.len();
@@ -77,8 +79,8 @@ fn words(counted: Counted) -> &'static str {
     }
 }
 
-fn kernels(rows: &[&Row]) -> Table {
-    let columns = vec![
+fn kernels(rows: &[&Row], code: Option<&CodeDiff>) -> Table {
+    let mut columns = vec![
         Column::left("Kernel", |row: &&Row| names(row)),
         Column::left("grid × block", |row: &&Row| shape(row.grid, row.block)),
         Column::left("", |row: &&Row| what(row)),
@@ -86,6 +88,9 @@ fn kernels(rows: &[&Row]) -> Table {
         Column::right("mean µs", |row: &&Row| both(row, |times| decimal(times.mean_us, 2))),
         Column::right("change ms", |row: &&Row| signed(row.change_ms)),
     ];
+    if let Some(code) = code {
+        columns.push(Column::left("code", |row: &&Row| said(code.evidence(&row.name))));
+    }
     Table::of(columns, rows)
 }
 

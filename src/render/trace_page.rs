@@ -1,5 +1,6 @@
 //! The page of `bench-diff trace`: kernels by their total time, then what there was beside them.
 
+use super::kernel_page::{PlaceOf, source};
 use super::{NAME, SENTENCE};
 use crate::number::{Figure, bytes, count, counted, decimal};
 use crate::page::{Block, Column, Line, Page, Table, code, foreign, line, name, unbroken};
@@ -9,13 +10,13 @@ use crate::trace::{Part, Process, Trace};
 /// Characters of a kernel's name in a table: templates write very long ones.
 pub(super) const KERNEL: usize = 46;
 
-/// Of `part`, which is `phase` of `trace`, or all of it. The table shows so many kernels.
-pub fn page(trace: &Trace, phase: Option<&str>, part: &Part, most: usize) -> Page {
+/// Of `part`, which is `phase` of `trace`, or all of it. The table shows so many kernels; `place` says where one is written.
+pub fn page<'a>(trace: &Trace, phase: Option<&str>, part: &Part, most: usize, place: PlaceOf<'a, '_>) -> Page {
     let numbers = Numbers::of(part);
     let (mut top, mut body) = (Vec::new(), Vec::new());
     if !numbers.kernels.is_empty() {
         top.push(Block::Paragraph(time(&numbers)));
-        body.push(Block::Table(kernels(&numbers, most)));
+        body.push(Block::Table(kernels(&numbers, most, place)));
     }
     top.extend(warnings(&trace.processes));
     if !numbers.beside.is_empty() {
@@ -58,8 +59,8 @@ fn time(numbers: &Numbers) -> Line {
     ]
 }
 
-fn kernels(numbers: &Numbers, most: usize) -> Table {
-    let columns = vec![
+fn kernels<'a>(numbers: &Numbers, most: usize, place: PlaceOf<'a, '_>) -> Table {
+    let mut columns = vec![
         Column::left("Kernel", |row: &Shown| row.name()),
         Column::left("grid × block", |row: &Shown| row.shape()),
         Column::right("calls", |row: &Shown| whole(row.calls())),
@@ -70,6 +71,12 @@ fn kernels(numbers: &Numbers, most: usize) -> Table {
     let (shown, left) = numbers.kernels.split_at(most.min(numbers.kernels.len()));
     let left = (!left.is_empty()).then_some(Shown::Others(left));
     let rows: Vec<Shown> = shown.iter().map(Shown::Kernel).chain(left).collect();
+    if numbers.kernels.iter().any(|row| place(&row.name).is_some()) {
+        columns.push(Column::left("source", |row: &Shown| match row {
+            Shown::Kernel(row) => source(place(&row.name)),
+            Shown::Others(_) => Line::default(),
+        }));
+    }
     Table::of(columns, &rows)
 }
 

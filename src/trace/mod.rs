@@ -1,10 +1,13 @@
 //! What a program did on GPUs, as the tracer (`tracer/`) saw it: from a program that is started with it
 //! ([`traced_program`]), or from a saved file ([`trace_file`]). Two of them are compared in [`trace_diff`].
 
+pub mod chrome;
+pub mod folded;
 mod kernel_name;
 pub mod own_phase;
 mod part;
 mod sum;
+pub mod timeline;
 pub mod trace_diff;
 pub mod trace_file;
 pub mod trace_table;

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
+use super::timeline::{Event, Timeline};
 use super::trace_v1::{self as v1, SCHEMA};
 use super::{Kernel, Part, Process, Shape, Sum, Trace, readable};
 use crate::error::{Error, Result};
@@ -73,6 +75,25 @@ impl Saved {
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         serde_json::to_writer(&mut *out, &self.0)?;
         out.write_all(b"\n")
+    }
+
+    /// What happened one after the other, where that was kept.
+    pub fn timelines(&self) -> Vec<Timeline> {
+        let mut timelines = Vec::new();
+        for process in &self.0.processes {
+            let names: Vec<Arc<str>> = process.names.iter().map(|name| short(&readable(name), NAME).into()).collect();
+            for phase in &process.phases {
+                let events = phase.timeline.as_ref().filter(|timeline| !timeline.events.is_empty());
+                timelines.extend(events.map(|timeline| Timeline {
+                    pid: process.pid,
+                    program: short(&process.program, NAME),
+                    phase: short(&phase.name, NAME),
+                    left_out: timeline.left_out,
+                    events: timeline.events.iter().map(|event| Event::of(event, &names)).collect(),
+                }));
+            }
+        }
+        timelines
     }
 
     /// What it says.

@@ -78,6 +78,60 @@ pub struct Phase {
     /// By device, name, grid and block.
     #[serde(default)]
     pub kernels: Vec<Kernel>,
+    /// What happened one after the other, where somebody asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeline: Option<Timeline>,
+}
+
+/// The newest window of a phase, from its begin on.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Timeline {
+    /// In the order of their records.
+    pub events: Vec<Event>,
+    /// How many more there were, which had no room.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out: u64,
+}
+
+/// A kernel, copy, memory set or synchronisation.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    pub what: What,
+    /// Of a kernel: its place in the process's `names`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<usize>,
+    /// As CUPTI numbers copies and synchronisations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<u32>,
+    /// As CUDA numbers it; of synchronisations 0.
+    #[serde(default)]
+    pub device: u32,
+    /// As CUPTI numbers it; of synchronisations 0.
+    #[serde(default)]
+    pub stream: u32,
+    /// In nanoseconds of CUPTI's clock.
+    pub start_ns: u64,
+    /// How long it took.
+    pub ns: u64,
+    /// Copied or set.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes: u64,
+    /// Blocks of a kernel in each direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grid: Option<[u32; 3]>,
+    /// Threads of a block in each direction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<[u32; 3]>,
+}
+
+/// What an event is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    Kernel,
+    Copy,
+    Set,
+    Synchronization,
 }
 
 /// When a device ran kernels.

@@ -37,12 +37,21 @@ pub enum How {
     Stopped,
 }
 
+/// What the tracer keeps of a program.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    #[default]
+    Sums,
+    /// And single kernels and copies of the newest window of each phase, as many as there is room for.
+    Timeline,
+}
+
 /// Runs it to its end; `show` gets what it writes.
-pub fn run(command: &[OsString], show: &mut dyn FnMut(&str)) -> Result<Ended> {
+pub fn run(command: &[OsString], detail: Detail, show: &mut dyn FnMut(&str)) -> Result<Ended> {
     let [program, args @ ..] = command else { return Err(Error::usage("there is no program to trace")) };
     let program = beside_the_caller(Path::new(program))?;
     let tracing = Tracing::new()?;
-    let environment = tracing.in_environment(Environment::measured(None));
+    let environment = detail.in_environment(tracing.in_environment(Environment::measured(None)));
     let how = match Launch::of(&program, environment).args(args).shown(show) {
         Ok(status) => How::ByItself(status),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => How::Stopped,
@@ -50,6 +59,15 @@ pub fn run(command: &[OsString], show: &mut dyn FnMut(&str)) -> Result<Ended> {
     };
     let (saved, unreadable) = tracing.saved()?;
     Ok(Ended { how, saved, unreadable })
+}
+
+impl Detail {
+    fn in_environment(self, environment: Environment) -> Environment {
+        match self {
+            Self::Sums => environment,
+            Self::Timeline => environment.with("BENCH_DIFF_TRACE_TIMELINE", "1"),
+        }
+    }
 }
 
 /// The tracer in a folder of its own, for programs that are started while this lives. [`Tracers`](super::tracers::Tracers) in
