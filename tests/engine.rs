@@ -18,6 +18,8 @@ mod hub;
 mod quantized;
 #[path = "engine/quantized_files.rs"]
 mod quantized_files;
+#[path = "engine/several_devices.rs"]
+mod several_devices;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
