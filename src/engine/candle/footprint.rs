@@ -25,6 +25,8 @@ pub struct Footprint {
     pub packed: u64,
     /// That unpacking takes in between.
     pub unpacked: u64,
+    /// The same where the output projection isn't.
+    pub unpacked_of_layers: u64,
 }
 
 impl Footprint {
@@ -33,11 +35,13 @@ impl Footprint {
         if shape.quantization == Quantization::Gguf {
             return Self::of_blocks(spec, shape, dtype);
         }
+        let unpacked = if shape.packing.is_some() { UNPACKED_BLOCKS } else { 0 };
         Ok(Self {
             held: shape.weight_bytes(dtype),
             read: shape.decode_weight_bytes(dtype),
             packed: shape.packed_weights(),
-            unpacked: if shape.packing.is_some() { UNPACKED_BLOCKS } else { 0 },
+            unpacked,
+            unpacked_of_layers: unpacked,
         })
     }
 
@@ -46,8 +50,9 @@ impl Footprint {
         let config = config(spec, shape);
         let bytes = reading::tensor_types(&config, spec.directory.as_deref())?.bytes(&config, dtype);
         // A matrix is unpacked as a whole: to F32, and from there to the model's type.
-        let unpacked = bytes.largest * (Dtype::F32.size() + dtype.size());
-        Ok(Self { held: bytes.held, read: bytes.read, packed: bytes.packed, unpacked })
+        let [unpacked, unpacked_of_layers] =
+            [bytes.largest, bytes.largest_of_layers].map(|values| values * (Dtype::F32.size() + dtype.size()));
+        Ok(Self { held: bytes.held, read: bytes.read, packed: bytes.packed, unpacked, unpacked_of_layers })
     }
 }
 

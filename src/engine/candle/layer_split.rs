@@ -10,33 +10,12 @@ use std::ops::Range;
 use candle_core::Device;
 
 use super::footprint::PartBytes;
-use super::{Implementation, held_dtype};
-use crate::engine::{EngineError, ModelSpec};
-use crate::models::Model;
 use crate::plural::counted;
 
 /// A device, and the layers that it has.
 pub struct Place {
     pub device: Device,
     pub layers: Range<usize>,
-}
-
-/// Where `plain` lays the layers of the model that `spec` names.
-pub fn places(devices: &[Device], spec: &ModelSpec, shape: &Model) -> Result<Vec<Place>, EngineError> {
-    let layers = layers(devices.len(), spec, shape)?;
-    if let Some(why) = too_many(&layers) {
-        return Err(EngineError::Failed(why));
-    }
-    Ok(devices.iter().cloned().zip(layers).map(|(device, layers)| Place { device, layers }).collect())
-}
-
-/// The layers of each of so many devices.
-pub fn layers(devices: usize, spec: &ModelSpec, shape: &Model) -> Result<Vec<Range<usize>>, EngineError> {
-    if devices == 1 {
-        return Ok(vec![0..shape.num_hidden_layers]);
-    }
-    let held = held_dtype(Implementation::Plain, spec.device, spec.dtype);
-    Ok(split(&PartBytes::of(spec, shape, held)?, devices))
 }
 
 /// The layers of each device. The embedding is with the first, the last norm and the output projection are with the last.

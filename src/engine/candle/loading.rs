@@ -2,9 +2,9 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use super::cards::Cards;
 use super::files::Files;
 use super::forward::{Forward, generate_with};
-use super::layer_split::places;
 use super::qwen2::config::ModelConfig;
 use super::qwen2::graph::GraphError;
 use super::qwen2::plain::Plain;
@@ -54,7 +54,7 @@ impl Candle {
         let (capacity, sequences) = (spec.max_length, spec.batch_size.max(1) as usize);
         let sampler = sampler(spec, &files)?;
         let mut loaded = loaded(spec, ran, &config, files.revision());
-        let places = places(&devices, spec, &config.shape)?;
+        let places = Cards::of(spec, &config.shape)?.places(&devices)?;
         let forward: Box<dyn Forward> = match ran {
             Implementation::Plain => Box::new(Plain::load(&config, &mut weights, &places, capacity, chunk, sequences)?),
             Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity, sequences)?),

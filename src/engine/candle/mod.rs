@@ -2,6 +2,7 @@
 
 mod between_devices;
 mod candle_error;
+mod cards;
 mod ceilings;
 #[cfg(feature = "cuda")]
 mod cuda;

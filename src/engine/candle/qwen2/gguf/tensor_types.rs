@@ -62,8 +62,12 @@ impl TensorTypes {
             let (blocks, held) = (self.blocks(&name), self.held(&name, values, dense));
             bytes.held += held;
             bytes.read += if name == EMBEDDING && !config.shape.tie_word_embeddings { 0 } else { held };
-            bytes.packed += if blocks.is_some() { values } else { 0 };
-            bytes.largest = bytes.largest.max(if blocks.is_some() { values } else { 0 });
+            let packed = if blocks.is_some() { values } else { 0 };
+            bytes.packed += packed;
+            bytes.largest = bytes.largest.max(packed);
+            if name.starts_with("model.layers.") {
+                bytes.largest_of_layers = bytes.largest_of_layers.max(packed);
+            }
         }
         bytes
     }
@@ -80,6 +84,8 @@ pub struct ModelBytes {
     pub packed: u64,
     /// Values of the largest matrix in blocks.
     pub largest: u64,
+    /// The same without the output projection.
+    pub largest_of_layers: u64,
 }
 
 /// Is it a quantized type?
