@@ -2,10 +2,13 @@
 //!
 //! What a case needs is the engine's estimate; it decides only what is hopeless to try.
 
+mod too_large;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use self::too_large::too_large;
 use crate::case::Case;
 use crate::config::{CandleSource, Suite, SuiteModel};
 use crate::device::Capacity;
@@ -13,8 +16,6 @@ use crate::engine::{self, EngineError, Memory, Needs, Refusal};
 use crate::error::{Error, Exit, Result};
 use crate::prompt::own_or_by_rule;
 use crate::results::{Failure, FailureKind};
-
-const GIB: f64 = (1u64 << 30) as f64;
 
 /// Starting a process and its device, in seconds.
 const START_SECONDS: f64 = 3.0;
@@ -48,6 +49,9 @@ pub struct PlannedCase {
     /// Absent where the engine can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
+    /// The same of each of several GPUs, where the engine can tell.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_card: Vec<Memory>,
     /// For one run of the case, warm-up included, loading excluded. Absent where the engine can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
@@ -124,7 +128,7 @@ pub fn plan(suite: &Suite, device: Capacity) -> Result<Plan> {
         }
         let needs = needs(model, &device).map_err(|error| Error::of(Exit::Usage, error))?;
         let planned: Vec<_> =
-            model.cases.iter().zip(&needs).map(|(case, needs)| plan_case(case, needs, suite, &device)).collect();
+            model.cases.iter().zip(&needs).map(|(case, needs)| plan_case(model, case, needs, suite, &device)).collect();
         let running: Vec<&PlannedCase> = planned.iter().filter(|case| case.failure.is_none()).collect();
         if !running.is_empty() {
             let processes = running.len().div_ceil(model.spec.cases_of_process(running.len()));
@@ -166,13 +170,13 @@ fn needs(model: &SuiteModel, device: &Capacity) -> Result<Vec<Needs>, EngineErro
 /// A case of a model that its engine can't run.
 fn refused(case: &Case, refusal: &Refusal) -> PlannedCase {
     let failure = Failure { kind: FailureKind::Error, reason: refusal.reason.clone() };
-    PlannedCase { case: case.clone(), memory: None, seconds: None, failure: Some(failure) }
+    PlannedCase { case: case.clone(), memory: None, by_card: Vec::new(), seconds: None, failure: Some(failure) }
 }
 
-fn plan_case(case: &Case, needs: &Needs, suite: &Suite, device: &Capacity) -> PlannedCase {
+fn plan_case(model: &SuiteModel, case: &Case, needs: &Needs, suite: &Suite, device: &Capacity) -> PlannedCase {
     let settings = &suite.settings;
     let lacking = needs.lacking.clone().map(|reason| Failure { kind: FailureKind::Error, reason });
-    let reason = needs.obstacle.clone().or_else(|| too_large(needs.memory?, device.memory?));
+    let reason = needs.obstacle.clone().or_else(|| too_large(model, case, needs, device));
     let failure = lacking.or_else(|| Some(Failure { kind: FailureKind::DoesNotFit, reason: reason? }));
     let failure = failure.or_else(|| {
         let reason = outside_vocabulary(case, suite, needs.vocab_size?)?;
@@ -183,7 +187,7 @@ fn plan_case(case: &Case, needs: &Needs, suite: &Suite, device: &Capacity) -> Pl
     let seconds = generation(case.generated_length)
         .zip(generation(warmup_length))
         .map(|(measured, warmup)| f64::from(settings.iterations) * measured + f64::from(settings.warmup) * warmup);
-    PlannedCase { case: case.clone(), memory: needs.memory, seconds, failure }
+    PlannedCase { case: case.clone(), memory: needs.memory, by_card: needs.by_card.clone(), seconds, failure }
 }
 
 /// Why the prompt isn't one for a model with so many tokens.
@@ -195,21 +199,4 @@ fn outside_vocabulary(case: &Case, suite: &Suite, vocab_size: usize) -> Option<S
         let prompt = &settings.prompt;
         format!("the prompt `{prompt}` has token {highest}, but the model has only ids below {vocab_size}{why}")
     })
-}
-
-/// Why a case doesn't fit into `available` bytes.
-pub fn too_large(memory: Memory, available: u64) -> Option<String> {
-    (memory.total() > available).then(|| {
-        let [needed, available] = apart(memory.total(), available);
-        format!(
-            "needs about {needed} GiB, but the device has {available} GiB: use a shorter context or a smaller model"
-        )
-    })
-}
-
-/// Both in GiB, with as many digits as show that they differ.
-fn apart(one: u64, other: u64) -> [String; 2] {
-    let with = |digits: usize| [one, other].map(|bytes| format!("{:.digits$}", bytes as f64 / GIB));
-    let differ = |[one, other]: &[String; 2]| one != other;
-    (1..10).map(with).find(differ).unwrap_or_else(|| with(9))
 }

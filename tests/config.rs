@@ -102,6 +102,7 @@ fn gpus_are_a_list_of_numbers_and_uuids() {
             .concat();
     insta::assert_snapshot!(errors);
     assert_eq!(plan_of(&suite("gpus = \"0\"")).0, 0);
+    assert_eq!(plan_of(&suite("gpus = [0, 1]\nimplementation = \"plain\"")).0, 0);
 }
 
 /// A configuration may come from a pull request: what it names must neither become an option nor a command.
@@ -301,7 +302,8 @@ fn a_case_that_does_not_fit_takes_no_memory_from_the_others() {
     let suite = config::load_suite(&selection, &Machine::without_driver()).unwrap();
     assert_eq!(suite.models[0].spec.max_length, 131_072);
     // 0.92 GiB of weights, and 1.5 GiB of keys and values for the longest.
-    let card = Capacity { name: "small".into(), memory: Some(2 << 30), bandwidth: 1e12, flops: 1e14 };
+    let card =
+        Capacity { name: "small".into(), memory: Some(2 << 30), bandwidth: 1e12, flops: 1e14, by_card: Vec::new() };
     let plan = plan::plan(&suite, card).unwrap();
     assert_eq!(plan.refused().into_keys().collect::<Vec<_>>(), ["Qwen2.5-0.5B/bf16/129024"]);
     let suite = plan.fit(suite);

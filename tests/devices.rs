@@ -195,6 +195,75 @@ fn doctor_says_who_uses_the_card_and_what_does_not_fit() {
     says(&hidden.doctor(&[]), "missing", "configuration", "CUDA_VISIBLE_DEVICES shows none");
 }
 
+/// The layers of a model on two cards: what each needs, and which is too small. 72B in bf16 leaves 8.2 GiB of 80 beside its
+/// weights and buffers, at 160 KiB a token.
+#[test]
+fn several_cards_are_planned_each_for_itself() {
+    let plan = |cards: &str, flags: &[&str]| {
+        let machine = Machine::new().with("BENCH_DIFF_WORKER_CARDS", cards);
+        let flags = [&["plan", "--suite", "gpu", "--implementation", "plain", "--format", "json"], flags].concat();
+        let (exit, out, err) = machine.run(&flags);
+        assert_eq!((exit, err.as_str()), (0, ""));
+        serde_json::from_str::<Value>(&out).unwrap()
+    };
+    let on_two = ["--gpus", "0,1", "--context-lengths", "1,6144,129024", "--model", "Qwen/Qwen2.5-72B-Instruct"];
+    let plan_of_72b = plan("Large:80,Large:80", &on_two);
+    let cases = plan_of_72b["cases"].as_array().unwrap();
+    let reasons: Vec<&Value> = cases.iter().map(|case| &case["failure"]["reason"]).collect();
+    assert_eq!(reasons[..2], [&Value::Null, &Value::Null], "72B in bf16 runs on two such cards");
+    let said = reasons[2].as_str().unwrap();
+    assert!(said.starts_with("needs about 9") && said.contains(" GiB on GPU 1 (Large), which has 80.0 GiB: "), "{said}");
+    assert!(said.ends_with("use a context of at most about 51000 tokens, or a smaller model"), "{said}");
+    let weights: Vec<u64> =
+        cases[0]["by_card"].as_array().unwrap().iter().map(|card| card["weights"].as_u64().unwrap()).collect();
+    assert_eq!(weights.iter().sum::<u64>(), cases[0]["memory"]["weights"].as_u64().unwrap());
+    assert_eq!(weights[1] - weights[0], 8192 * 2, "the last norm");
+
+    let on_one = plan("Large:80,Large:80", &["--gpus", "1", "--model", "Qwen/Qwen2.5-72B-Instruct"]);
+    let said = on_one["cases"][0]["failure"]["reason"].as_str().unwrap();
+    assert!(said.ends_with("but the device has 80.0 GiB: use a smaller model or more GPUs"), "{said}");
+    let unlike = plan("Small:24,Large:80", &["--gpus", "1,0", "--model", "Qwen/Qwen2.5-32B-Instruct"]);
+    let said = unlike["cases"][0]["failure"]["reason"].as_str().unwrap();
+    assert!(said.contains(" GiB on GPU 0 (Small), which has 24.0 GiB: use a smaller model"), "{said}");
+    let many = plan("A:80,A:80,A:80,A:80", &["--gpus", "0,1,2,3", "--device-memory", "48", "--model", "Qwen2.5-72B"]);
+    assert_eq!(many["device"]["memory"].as_u64(), Some(4 * (48 << 30)), "each has that much");
+    assert_eq!(many["cases"][0]["failure"], Value::Null);
+}
+
+#[test]
+fn a_plan_for_several_cards_has_a_line_for_each() {
+    let machine = Machine::new().with("BENCH_DIFF_WORKER_CARDS", "Large:80,Large:80");
+    let flags = ["plan", "--suite", "gpu", "--gpus", "0,1", "--implementation", "plain", "--context-lengths", "1,60000"];
+    let (exit, out, err) = machine.run(&[&flags[..], &["--model", "Qwen/Qwen2.5-72B-Instruct"]].concat());
+    assert_eq!((exit, err.as_str()), (0, ""));
+    insta::assert_snapshot!(out);
+}
+
+#[test]
+fn a_program_that_is_given_several_cards_sees_them_in_their_order() {
+    let flags = ["--implementation", "plain", "--gpus"];
+    for (gpus, seen) in [("0,1", format!("{SMALL},{LARGE}")), ("1,0", format!("{LARGE},{SMALL}"))] {
+        let (visible, [_, ordinals]) = Machine::new().measured(&[&flags[..], &[gpus]].concat());
+        assert_eq!((visible, ordinals), (seen, [0, 1].as_slice().into()), "{gpus}");
+    }
+}
+
+/// `graph` is what runs on a GPU unless another is named.
+#[test]
+fn what_runs_on_one_card_refuses_two() {
+    let machine = Machine::new();
+    let why = "uses one GPU: name only one, or use `plain`, which lays a model's layers on several";
+    for (implementation, word) in [(&[][..], "graph"), (&["--implementation", "stock"][..], "stock")] {
+        let flags = [&["plan", "--suite", "gpu", "--gpus", "0,1"], implementation].concat();
+        let (exit, out, err) = machine.run(&flags);
+        assert_eq!((exit, out.as_str(), err), (2, "", format!("error: --gpus: `{word}` {why}\n")));
+    }
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qwen2/untied");
+    let flags = ["--device", "cuda", "--gpus", "0,1", "--prompt-ids", "1", "--generated-length", "1"];
+    let (exit, out, err) = machine.run(&[&["generate", model][..], &flags].concat());
+    assert_eq!((exit, out.as_str(), err), (2, "", format!("error: `graph` {why}\n")));
+}
+
 #[test]
 fn only_the_card_that_is_measured_must_be_idle() {
     let machine = Machine::new().with("BENCH_DIFF_WORKER_BUSY", "1");

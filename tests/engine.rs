@@ -20,6 +20,8 @@ mod quantized;
 mod quantized_files;
 #[path = "engine/same_names.rs"]
 mod same_names;
+#[path = "engine/several_devices.rs"]
+mod several_devices;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

@@ -33,7 +33,7 @@ pub mod worker;
 
 use crate::case::DeviceKind;
 use crate::device::{GpuList, Machine, Ordinals};
-use crate::engine::{self, ENGINES};
+use crate::engine::ENGINES;
 use crate::error::{Error, Result};
 
 /// A variable that GitHub gives a step.
@@ -51,9 +51,6 @@ fn ordinals(machine: &Machine, device: DeviceKind, wanted: Option<&GpuList>) -> 
         return Ok(Ordinals::default());
     }
     let wanted = wanted.cloned().unwrap_or_default();
-    if let Some(reason) = engine::too_many_gpus(ENGINES[0], wanted.names().len()) {
-        return Err(Error::usage(format!("--gpus: {reason}")));
-    }
     let gpus = machine.select(&wanted).map_err(|reason| Error::usage(format!("--gpus: {reason}")))?;
     Ok(ENGINES[0].ordinals(&gpus).unwrap_or_else(|| machine.ordinals(&gpus)))
 }

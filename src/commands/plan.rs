@@ -12,7 +12,7 @@ use crate::{plan, render};
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// Plan for a device with this much memory, in GiB [default: that of this machine's device]
+    /// Plan for a device with this much memory, in GiB; of several GPUs, each [default: that of this machine's device]
     #[arg(long, value_name = "GIB")]
     device_memory: Option<f64>,
     /// How to print the plan
@@ -34,7 +34,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         if !(gib > 0.0 && gib < 1e6) {
             return Err(Error::usage(format!("--device-memory must be a number of GiB above 0, not {gib}")));
         }
-        capacity.memory = Some((gib * f64::from(1u32 << 30)) as u64);
+        capacity = capacity.with_memory_each((gib * f64::from(1u32 << 30)) as u64);
     }
     let plan = plan::plan(&suite, capacity)?;
     match args.format {

@@ -79,7 +79,11 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 }
 
 fn measure(spec: &ModelSpec, context: usize) -> Result<(Option<Ceilings>, Profile), EngineError> {
-    let ceilings = engine::find(&spec.engine)?.ceilings(spec)?;
+    let kind = engine::find(&spec.engine)?;
+    if let Some(refusal) = engine::refusals(kind, spec).into_iter().next() {
+        return Err(EngineError::Failed(refusal.reason));
+    }
+    let ceilings = kind.ceilings(spec)?;
     let profile = engine::load(spec, &mut |_, _| {})?.profile(context)?;
     Ok((ceilings, profile))
 }

@@ -127,7 +127,7 @@ impl<'a> Resolver<'a> {
             DeviceChoice::Cuda => DeviceKind::Cuda,
         };
         let entries = self.entries(flag_models);
-        let gpus = self.gpus(device, &entries);
+        let gpus = self.gpus(device);
         let models = entries.iter().filter_map(|entry| Some((entry, self.model(entry, device, &gpus)?)));
         let models: Vec<(&Entry, SuiteModel)> = models.collect();
         self.check_unique(&models);
@@ -317,20 +317,14 @@ impl<'a> Resolver<'a> {
         (contexts, generated)
     }
 
-    fn gpus(&mut self, device: DeviceKind, entries: &[Entry]) -> Gpus {
+    fn gpus(&mut self, device: DeviceKind) -> Gpus {
         let wanted = self.pick(|settings| settings.gpus.clone()).unwrap_or_default();
-        let too_many = entries.iter().find_map(|entry| {
-            let name = self.engine_name(entry);
-            let engine = name.map_or(Ok(ENGINES[0]), |name| engine::find(&name)).ok()?;
-            engine::too_many_gpus(engine, wanted.names().len())
-        });
         let found = match (wanted.check(), device) {
             (Err(reason), _) => Err(reason),
-            _ if too_many.is_some() => Err(too_many.unwrap_or_default()),
             (_, DeviceKind::Cpu) => Ok(Gpus::default()),
             (_, DeviceKind::Cuda) if self.selected => self.machine.select(&wanted),
             // The cards of a suite for another machine may be in the file, too.
-            (_, DeviceKind::Cuda) => Ok(Gpus::Unknown(vec![0])),
+            (_, DeviceKind::Cuda) => Ok(Gpus::Unknown((0..wanted.names().len() as u32).collect())),
         };
         found.unwrap_or_else(|reason| {
             self.report_suite("gpus", |settings| settings.gpus.is_some(), reason);

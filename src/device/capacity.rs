@@ -19,6 +19,21 @@ pub struct Capacity {
     pub bandwidth: f64,
     /// Floating-point operations per second of matrix products.
     pub flops: f64,
+    /// Each of several GPUs, in the order in which they were named; empty where there is one device.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_card: Vec<CardCapacity>,
+}
+
+/// What one of several GPUs can hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CardCapacity {
+    /// Which one: `GPU 1`.
+    pub card: String,
+    /// Its model, for a person.
+    pub name: String,
+    /// Bytes; `None` when unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
 }
 
 impl Capacity {
@@ -30,9 +45,18 @@ impl Capacity {
                 let cards: Vec<Self> = gpus.open().iter().map(|card| Self::gpu(&card.hardware())).collect();
                 // All of them, or none: the driver may not show some.
                 let known = cards.len() == gpus.count() && !cards.is_empty();
-                Self::together(if known { cards } else { vec![Self::reference_gpu(); gpus.count().max(1)] })
+                let cards = if known { cards } else { vec![Self::reference_gpu(); gpus.count().max(1)] };
+                Self::together(&gpus.names(), cards)
             }
         }
+    }
+
+    /// Devices with so many bytes each.
+    #[must_use]
+    pub fn with_memory_each(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes * self.by_card.len().max(1) as u64);
+        self.by_card.iter_mut().for_each(|card| card.memory = Some(bytes));
+        self
     }
 
     /// The card of Qwen's published tables, for machines without one.
@@ -42,6 +66,7 @@ impl Capacity {
             memory: Some(80 << 30),
             bandwidth: 2.0e12,
             flops: 312e12,
+            by_card: Vec::new(),
         }
     }
 
@@ -53,18 +78,26 @@ impl Capacity {
             memory: card.memory_bytes,
             bandwidth: bandwidth(card).unwrap_or(usual.bandwidth),
             flops: flops(card).unwrap_or(usual.flops),
+            by_card: Vec::new(),
         }
     }
 
     /// A model is spread evenly, so that each card counts as the weakest.
-    fn together(cards: Vec<Self>) -> Self {
+    fn together(names: &[String], cards: Vec<Self>) -> Self {
         let count = cards.len();
+        let each = names.iter().zip(&cards).map(|(card, Self { name, memory, .. })| CardCapacity {
+            card: card.clone(),
+            name: name.clone(),
+            memory: *memory,
+        });
+        let by_card = if count > 1 { each.collect() } else { Vec::new() };
         let name = together(cards.iter().map(|card| card.name.as_str()).collect());
         let all = cards.into_iter().reduce(|a, b| Self {
             name: String::new(),
             memory: a.memory.zip(b.memory).map(|(a, b)| a.min(b)),
             bandwidth: a.bandwidth.min(b.bandwidth),
             flops: a.flops.min(b.flops),
+            by_card: Vec::new(),
         });
         let weakest = all.unwrap_or_else(Self::reference_gpu);
         Self {
@@ -72,6 +105,7 @@ impl Capacity {
             memory: weakest.memory.map(|bytes| bytes * count as u64),
             bandwidth: weakest.bandwidth * count as f64,
             flops: weakest.flops * count as f64,
+            by_card,
         }
     }
 
@@ -83,6 +117,7 @@ impl Capacity {
             memory: memory::system_bytes(),
             bandwidth: 15e9,
             flops: 50e9 * cores as f64,
+            by_card: Vec::new(),
         }
     }
 }
@@ -150,9 +185,22 @@ mod tests {
 
     #[test]
     fn several_cards_hold_and_do_as_many_times_the_weakest() {
-        let card = |memory, bandwidth| Capacity { name: "a".into(), memory: Some(memory), bandwidth, flops: 3.0 };
-        let two = Capacity { name: "2x a".into(), memory: Some(8), bandwidth: 2.0, flops: 6.0 };
-        assert_eq!(Capacity::together(vec![card(4, 1.0), card(5, 9.0)]), two);
-        assert_eq!(Capacity::together(vec![card(4, 1.0)]), card(4, 1.0));
+        let card = |memory, bandwidth| Capacity {
+            name: "a".into(),
+            memory: Some(memory),
+            bandwidth,
+            flops: 3.0,
+            by_card: Vec::new(),
+        };
+        let names = ["GPU 2", "GPU 0"].map(str::to_owned);
+        let of =
+            |place: usize, bytes| CardCapacity { card: names[place].clone(), name: "a".into(), memory: Some(bytes) };
+        let by_card = vec![of(0, 4), of(1, 5)];
+        let two = Capacity { name: "2x a".into(), memory: Some(8), bandwidth: 2.0, flops: 6.0, by_card };
+        assert_eq!(Capacity::together(&names, vec![card(4, 1.0), card(5, 9.0)]), two);
+        assert_eq!(Capacity::together(&names[..1], vec![card(4, 1.0)]), card(4, 1.0));
+        let seven = two.with_memory_each(7);
+        assert_eq!((seven.memory, seven.by_card), (Some(14), vec![of(0, 7), of(1, 7)]));
+        assert_eq!(card(4, 1.0).with_memory_each(7), card(7, 1.0));
     }
 }

@@ -61,6 +61,14 @@ impl Gpus {
         }
     }
 
+    /// As a person knows them: `GPU 1`.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Unknown(numbers) => numbers.iter().map(|number| format!("GPU {number}")).collect(),
+            Self::Known(cards) => cards.iter().map(CardId::to_string).collect(),
+        }
+    }
+
     /// A name for each that no other card of this machine has.
     pub fn keys(&self) -> Vec<String> {
         match self {

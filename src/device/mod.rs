@@ -17,7 +17,7 @@ mod ordinals;
 mod processes;
 mod visible;
 
-pub use capacity::Capacity;
+pub use capacity::{Capacity, CardCapacity};
 pub use driver::{Card, CardId, CardSample, Driver, GpuProcess, Hardware, Throttle, Versions, uuid_of};
 pub use gpus::Gpus;
 pub use machine::Machine;

@@ -28,7 +28,7 @@ pub struct Loaded {
 }
 
 /// What must move and be computed, from the model's shape and how it is held.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Costs {
     /// Bytes that one decode step reads whatever the context: weights without an untied embedding.
     pub decode_weight_bytes: u64,
@@ -38,4 +38,14 @@ pub struct Costs {
     pub flops_per_token: u64,
     /// Floating-point operations of attention for a prompt of S tokens, divided by S^2 (causal).
     pub attention_flops_per_token_squared: u64,
+    /// GPUs that work on a decode step at the same time: one where they have layers that follow each other.
+    #[serde(default = "one")]
+    pub decode_cards: u32,
+    /// GPUs that work on a prompt at the same time, at most.
+    #[serde(default = "one")]
+    pub prefill_cards: u32,
+}
+
+const fn one() -> u32 {
+    1
 }

@@ -100,9 +100,9 @@ pub trait EngineKind: Sync {
         self.load(spec, progress)
     }
 
-    /// How many GPUs it uses for one model, at most.
-    fn most_gpus(&self) -> usize {
-        usize::MAX
+    /// Why it can't lay a model on several GPUs; `None` where it can.
+    fn refuses_gpus(&self, _spec: &ModelSpec) -> Option<String> {
+        None
     }
 
     /// Its numbers of `gpus` in this process, where it has its own: CUDA's order need not be the driver's.
@@ -192,14 +192,6 @@ pub fn find(name: &EngineName) -> Result<&'static dyn EngineKind, EngineError> {
     let unknown = || format!("unknown engine `{name}`: this build has {}", shown().collect::<Vec<_>>().join(", "));
     let found = ENGINES.iter().find(|kind| kind.name() == name.as_str());
     found.copied().ok_or_else(|| EngineError::Failed(unknown()))
-}
-
-/// Why `engine` refuses to use so many GPUs, if it does.
-pub fn too_many_gpus(engine: &dyn EngineKind, count: usize) -> Option<String> {
-    (count > engine.most_gpus()).then(|| match engine.most_gpus() {
-        1 => format!("the {} engine uses one GPU: name only one", engine.name()),
-        most => format!("the {} engine uses at most {most} GPUs", engine.name()),
-    })
 }
 
 /// Loads what `spec` names, with the engine that it names.

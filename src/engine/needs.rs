@@ -5,8 +5,10 @@ use serde::Serialize;
 /// What a case needs of a device.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Needs {
-    /// On the device; `None` if the engine doesn't know.
+    /// On the device, or on several together; `None` if the engine doesn't know.
     pub memory: Option<Memory>,
+    /// On each of several GPUs, in their order, where the engine knows.
+    pub by_card: Vec<Memory>,
     /// What isn't there, without which no case can run: a sentence.
     pub lacking: Option<String>,
     /// Why the case can't run on the device at all, whatever its memory: a sentence that says what to do.
@@ -44,6 +46,12 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// That of all.
+    pub fn sum(each: &[Self]) -> Self {
+        let all = |part: fn(&Self) -> u64| each.iter().map(part).sum();
+        Self { weights: all(|it| it.weights), kv_cache: all(|it| it.kv_cache), workspace: all(|it| it.workspace) }
+    }
+
     /// All of it together, in bytes.
     pub fn total(&self) -> u64 {
         self.weights.saturating_add(self.kv_cache).saturating_add(self.workspace)

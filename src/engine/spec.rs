@@ -47,7 +47,8 @@ pub struct ModelSpec {
     pub implementation: ImplementationName,
     /// Where it runs.
     pub device: DeviceKind,
-    /// Which GPUs, in the order in which the engine is to use them; ignored on a CPU.
+    /// Which GPUs, in the order in which the engine is to use them. On a CPU none, or as many parts of it, which tests lay
+    /// a model on.
     #[serde(flatten)]
     pub gpus: Ordinals,
     /// Prompt and generated tokens together, of the longest case: sizes the KV cache.

@@ -14,21 +14,19 @@ use crate::results::Ceilings;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What the suite's GPUs can do together: each is measured for itself. `None` where that says nothing.
+/// What each of the suite's GPUs can do at least. `None` where that says nothing.
 pub fn measure(suite: &Suite, spec: &ModelSpec, stop: &Stop) -> Result<Option<Ceilings>, Halt> {
     let each = suite.gpus.split();
     let each = each.iter().map(|gpu| of_one(suite, spec, gpu, stop)).collect::<Result<Option<Vec<_>>, _>>()?;
-    Ok(each.and_then(|each| together(&each)))
+    Ok(each.and_then(slowest))
 }
 
-/// A model is spread evenly, so that each card counts as the slowest.
-fn together(each: &[Ceilings]) -> Option<Ceilings> {
-    let count = each.len() as f64;
-    let slowest = each.iter().copied().reduce(|a, b| Ceilings {
+/// A model is laid on all evenly: the slowest decides. How many of them work at the same time is the engine's affair.
+fn slowest(each: Vec<Ceilings>) -> Option<Ceilings> {
+    each.into_iter().reduce(|a, b| Ceilings {
         bandwidth_gb_s: a.bandwidth_gb_s.min(b.bandwidth_gb_s),
         matmul_tflop_s: a.matmul_tflop_s.min(b.matmul_tflop_s),
-    })?;
-    Some(Ceilings { bandwidth_gb_s: slowest.bandwidth_gb_s * count, matmul_tflop_s: slowest.matmul_tflop_s * count })
+    })
 }
 
 /// Asks this program's own worker, whatever program is measured: both sides of a comparison share the device.
@@ -71,10 +69,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn several_cards_do_as_many_times_the_slowest() {
+    fn of_several_cards_the_slowest_counts() {
         let card = |bandwidth_gb_s, matmul_tflop_s| Ceilings { bandwidth_gb_s, matmul_tflop_s };
-        assert_eq!(together(&[card(3000.0, 700.0), card(2900.0, 800.0)]), Some(card(5800.0, 1400.0)));
-        assert_eq!(together(&[card(3000.0, 700.0)]), Some(card(3000.0, 700.0)));
-        assert_eq!(together(&[]), None);
+        assert_eq!(slowest(vec![card(3000.0, 700.0), card(2900.0, 800.0)]), Some(card(2900.0, 700.0)));
+        assert_eq!(slowest(vec![card(3000.0, 700.0)]), Some(card(3000.0, 700.0)));
+        assert_eq!(slowest(Vec::new()), None);
     }
 }

@@ -77,6 +77,8 @@ fn run(case: &Case, round: u32, session: u32) -> Run {
         kv_bytes_per_token: 12_288,
         flops_per_token: 987_000_000,
         attention_flops_per_token_squared: 43_008,
+        decode_cards: 1,
+        prefill_cards: 1,
     };
     let loaded = Loaded { costs: Some(costs), ..Loaded::default() };
     let sampled = Sampled {

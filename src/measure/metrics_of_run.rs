@@ -112,7 +112,7 @@ impl Sampled<'_> {
     }
 
     /// Decoding is bound by the bytes it must read, prefill by its operations, or, of a short prompt, by the weights it must
-    /// read: how close to the device's own limits?
+    /// read: how close to the limits of the device, or of as many as work at the same time?
     fn roofline(&self, ceilings: &Ceilings) -> Option<Roofline> {
         let Alone { prefill, decode, tokens: generated, after_first_chunk: steps, .. } = self.generated.alone()?;
         let costs = self.loaded.costs?;
@@ -122,8 +122,8 @@ impl Sampled<'_> {
             costs.decode_weight_bytes as f64 + costs.kv_bytes_per_token as f64 * (context + generated / 2.0);
         let operations =
             costs.flops_per_token as f64 * context + costs.attention_flops_per_token_squared as f64 * context * context;
-        let reading = |bytes: f64| bytes / (ceilings.bandwidth_gb_s * 1e9);
-        let computing = operations / (ceilings.matmul_tflop_s * 1e12);
+        let reading = |bytes: f64| bytes / (f64::from(costs.decode_cards) * ceilings.bandwidth_gb_s * 1e9);
+        let computing = operations / (f64::from(costs.prefill_cards) * ceilings.matmul_tflop_s * 1e12);
         let share = |value: f64| (value.is_finite() && value > 0.0).then(|| significant(value));
         let roofline = Roofline {
             decode: share(reading(step_bytes) * steps / decode),
@@ -325,6 +325,8 @@ mod tests {
             kv_bytes_per_token: 100,
             flops_per_token: 2_000_000,
             attention_flops_per_token_squared: 1_000,
+            decode_cards: 1,
+            prefill_cards: 1,
         };
         let loaded = Loaded { costs: Some(costs), ..Loaded::default() };
         let ceilings = Ceilings { bandwidth_gb_s: 1.0, matmul_tflop_s: 0.01 };
@@ -336,6 +338,12 @@ mod tests {
         // 2e6 operations take less than reading 1e6 bytes at 1e9 bytes/s, in 200 ms.
         let roofline = measure(&case(1, 5), &generation(), &loaded, Some(&ceilings)).roofline.unwrap();
         assert_eq!(roofline.prefill, Some(0.005));
+        // Of two cards one reads at a time, whatever the prompt, and both can work on a long one.
+        let loaded = Loaded { costs: Some(Costs { prefill_cards: 2, ..costs }), ..Loaded::default() };
+        let long = measure(&case(100, 5), &generation(), &loaded, Some(&ceilings)).roofline.unwrap();
+        assert_eq!((long.decode, long.prefill), (Some(significant(4_041_000.0 / 0.060 / 1e9)), Some(0.0525)));
+        let short = measure(&case(1, 5), &generation(), &loaded, Some(&ceilings)).roofline.unwrap();
+        assert_eq!(short.prefill, Some(0.005));
     }
 
     #[test]

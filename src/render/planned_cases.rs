@@ -20,7 +20,7 @@ pub fn page(plan: &Plan) -> Page {
     Page {
         headline: line!["Suite ", name(&plan.suite, NAME), " on ", name(&plan.device.name, NAME), memory],
         top: candle.into_iter().chain(engines).chain(pattern).collect(),
-        body: vec![Block::Table(table(&plan.cases, &names)), Block::Paragraph(summary(plan))],
+        body: vec![Block::Table(table(plan, &names)), Block::Paragraph(summary(plan))],
         end: vec![Block::List(refused(&plan.cases))],
     }
 }
@@ -34,7 +34,7 @@ fn program(PlannedEngine { command, build }: &PlannedEngine) -> Line {
     }
 }
 
-fn table(cases: &[PlannedCase], names: &Names) -> Table {
+fn table(plan: &Plan, names: &Names) -> Table {
     type Part = (&'static str, fn(&Memory) -> u64);
     const PARTS: [Part; 4] = [
         ("Weights", |memory| memory.weights),
@@ -43,15 +43,27 @@ fn table(cases: &[PlannedCase], names: &Names) -> Table {
         ("Total", Memory::total),
     ];
     let mut columns = vec![Column::left("Case", |planned: &PlannedCase| names.short(&planned.case.id))];
+    if plan.cases.iter().any(|planned| !planned.by_card.is_empty()) {
+        columns.push(Column::left("On", |planned: &PlannedCase| {
+            let cards = plan.device.by_card.iter().take(planned.by_card.len());
+            lines(cards.map(|card| name(&card.card, NAME)))
+        }));
+    }
     columns.extend(PARTS.map(|(title, part)| {
-        let amount = move |planned: &PlannedCase| match planned.memory {
-            Some(memory) => Cell::from(gib(part(&memory))),
-            None => Cell::default(),
-        };
+        let amount = move |planned: &PlannedCase| lines(by_card(planned).iter().map(|memory| gib(part(memory)).into()));
         Column::new(vec![title.into(), "GiB".into()], Align::Right, amount)
     }));
     columns.push(Column::right("One run", time));
-    Table { wide: true, ..Table::of(columns, cases) }
+    Table { wide: true, ..Table::of(columns, &plan.cases) }
+}
+
+/// What each card needs; of one device, what that does.
+fn by_card(planned: &PlannedCase) -> &[Memory] {
+    if planned.by_card.is_empty() { planned.memory.as_slice() } else { &planned.by_card }
+}
+
+fn lines(lines: impl Iterator<Item = Line>) -> Cell {
+    Cell { mark: None, lines: lines.collect() }
 }
 
 fn time(planned: &PlannedCase) -> Cell {

@@ -14,7 +14,7 @@ struct Reference {
     greedy: Vec<u32>,
 }
 
-fn fixtures() -> PathBuf {
+pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quantized/gguf")
 }
 

@@ -49,11 +49,16 @@ impl Resolver<'_> {
             return;
         }
         let before = self.problems.len();
-        if self.pick_model(entry, |settings| set(settings).then_some(())).is_some() {
+        if setting == "gpus" {
+            self.report_suite("gpus", |settings| settings.gpus.is_some(), reason);
+        } else if self.pick_model(entry, |settings| set(settings).then_some(())).is_some() {
             self.report_model(entry, setting, set, reason);
         } else {
             self.report_entry(entry, reason);
         }
-        self.refusals.extend(self.problems.drain(before..));
+        // A suite's setting is refused once, for all of its models.
+        let new = self.problems.split_off(before).into_iter().filter(|problem| !self.refusals.contains(problem));
+        let new: Vec<_> = new.collect();
+        self.refusals.extend(new);
     }
 }

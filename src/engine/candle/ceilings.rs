@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::loading::open_device;
+use super::loading::open_devices;
 use crate::case::DeviceKind;
 use crate::engine::{EngineError, ModelSpec};
 use crate::results::Ceilings;
@@ -16,13 +16,13 @@ const PRODUCT_SIDE: usize = 8192;
 /// The best of several: a ceiling is what is possible.
 const TRIES: usize = 10;
 
-/// Measures the GPU that `spec` names: a large copy (every byte is read and written), and a large bf16 matrix product.
+/// Measures the GPU that `spec` names, of several the first: a large copy (every byte is read and written), and a large bf16 matrix product.
 ///
 /// `None` on a CPU, whose caches make such limits meaningless for small models.
 pub fn ceilings(spec: &ModelSpec) -> Result<Option<Ceilings>, EngineError> {
     match spec.device {
         DeviceKind::Cpu => Ok(None),
-        DeviceKind::Cuda => Ok(Some(measure(&open_device(spec)?, COPY_BYTES, PRODUCT_SIDE, DType::BF16)?)),
+        DeviceKind::Cuda => Ok(Some(measure(&open_devices(spec)?[0], COPY_BYTES, PRODUCT_SIDE, DType::BF16)?)),
     }
 }
 

@@ -1,13 +1,13 @@
 //! The GPU: opening it for candle, and its memory pool's high-water mark.
 //!
-//! `unsafe` here is for four calls of the driver that cudarc leaves unchecked: candle's stream is the only one, so no
-//! events are needed between tensors; the memory pool lives as long as the device; and its attributes are 64-bit
+//! `unsafe` here is for four calls of the driver that cudarc leaves unchecked: candle's stream is a device's only one, so no
+//! events are needed between its tensors; the memory pool lives as long as the device; and its attributes are 64-bit
 //! numbers, read and written as such.
 
 #![expect(unsafe_code, reason = "calls the driver")]
 
-use candle_core::Device;
 use candle_core::cuda_backend::cudarc::driver::{CudaContext, result, sys};
+use candle_core::{Device, Error};
 
 use crate::device::{Gpus, Ordinals, uuid_of};
 use crate::engine::EngineError;
@@ -32,13 +32,21 @@ pub fn open(gpu: u32) -> Result<Device, EngineError> {
     let device = Device::new_cuda_with_stream(gpu as usize)
         .map_err(|error| EngineError::Failed(format!("GPU {gpu} can't be opened: {error}")))?;
     let cuda = device.as_cuda_device()?;
-    // SAFETY: no tensor exists yet, and all will live on this one stream.
+    // SAFETY: no tensor exists yet, and all of this device will live on this one stream.
     unsafe { cuda.disable_event_tracking() };
     if let Some(pool) = Pool::of(&device) {
         // Freed memory stays in the pool: by default every synchronisation gives it back to the driver.
         pool.set(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD, u64::MAX);
     }
     Ok(device)
+}
+
+/// What `source` does next waits for all that `target` has to do by now. A copy between the two is done in the target's
+/// order: without this, the source could free the memory that is copied, and write into it, too early.
+pub fn wait_for(source: &Device, target: &Device) -> candle_core::Result<()> {
+    let (source, target) = (source.as_cuda_device()?.cuda_stream(), target.as_cuda_device()?.cuda_stream());
+    let copied = target.record_event(None).map_err(Error::wrap)?;
+    source.wait(&copied).map_err(Error::wrap)
 }
 
 /// Gives back to the driver what loading used and freed: it would count as the model's memory.

@@ -1,5 +1,6 @@
 //! What a model needs, from its shape: memory and time are estimates.
 
+use super::cards::Cards;
 use super::footprint::Footprint;
 use super::qwen2::graph::MOST_UNPACKED_BYTES;
 use super::qwen2::plain::scores_limit;
@@ -33,14 +34,19 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
     let implementation = running(Implementation::of(spec)?, &shape);
     let held = held_dtype(implementation, spec.device, spec.dtype);
     let footprint = Footprint::of(spec, &shape, held)?;
-    let decode_rate = device.bandwidth * DECODE_EFFICIENCY;
+    let cards = Cards::of(spec, &shape)?;
+    let whole = memory(spec.device, implementation, case, &shape, held, footprint);
+    let by_card = cards.memory(spec, &shape, held, whole, footprint)?;
+    let decode_rate = device.bandwidth * cards.decode_share() * DECODE_EFFICIENCY;
+    let prefill_share = cards.prefill_share(case, default_prefill_chunk(spec.device) as u64);
     Ok(Needs {
-        memory: Some(memory(spec.device, implementation, case, &shape, held, footprint)),
+        memory: Some(if by_card.is_empty() { whole } else { Memory::sum(&by_card) }),
+        by_card,
         lacking: lacking(spec),
-        obstacle: obstacle(spec.device, implementation, case, &shape),
+        obstacle: cards.obstacle().or_else(|| obstacle(spec.device, implementation, case, &shape)),
         vocab_size: Some(shape.vocab_size),
         load_seconds: Footprint::of(spec, &shape, spec.dtype)?.held as f64 / LOAD_RATE,
-        prefill_seconds: operations(case, &shape) / (device.flops * PREFILL_EFFICIENCY),
+        prefill_seconds: operations(case, &shape) / (device.flops * prefill_share * PREFILL_EFFICIENCY),
         step_seconds: step_bytes(spec.device, implementation, footprint) / decode_rate
             + step_overhead(implementation, &shape),
         cached_token_seconds: shape.kv_bytes_per_token(held) as f64 / decode_rate,

@@ -1,13 +1,18 @@
 //! What a model's weights take, and what a decode step reads of them.
 
 use super::qwen2::config::ModelConfig;
+use super::qwen2::gguf::TensorTypes;
 use super::qwen2::reading;
+use super::qwen2::weights::EMBEDDING;
 use crate::case::{Dtype, Quantization};
 use crate::engine::{EngineError, ModelSpec};
 use crate::models::Model;
 
 /// What is held of integers in groups that are being unpacked, a block at a time.
 const UNPACKED_BLOCKS: u64 = 512 << 20;
+
+/// The output projection, where it isn't the embedding.
+const HEAD: &str = "lm_head.weight";
 
 /// Bytes of weights, and numbers of those that are unpacked when they are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub struct Footprint {
     pub packed: u64,
     /// That unpacking takes in between.
     pub unpacked: u64,
+    /// The same where the output projection isn't.
+    pub unpacked_of_layers: u64,
 }
 
 impl Footprint {
@@ -28,21 +35,109 @@ impl Footprint {
         if shape.quantization == Quantization::Gguf {
             return Self::of_blocks(spec, shape, dtype);
         }
+        let unpacked = if shape.packing.is_some() { UNPACKED_BLOCKS } else { 0 };
         Ok(Self {
             held: shape.weight_bytes(dtype),
             read: shape.decode_weight_bytes(dtype),
             packed: shape.packed_weights(),
-            unpacked: if shape.packing.is_some() { UNPACKED_BLOCKS } else { 0 },
+            unpacked,
+            unpacked_of_layers: unpacked,
         })
     }
 
     /// By the types of the file, or those that its name stands for.
     fn of_blocks(spec: &ModelSpec, shape: &Model, dtype: Dtype) -> Result<Self, EngineError> {
-        let shape = Model { id: spec.model.clone(), ..shape.clone() };
-        let config = ModelConfig { shape, yarn: None, grouping: None };
+        let config = config(spec, shape);
         let bytes = reading::tensor_types(&config, spec.directory.as_deref())?.bytes(&config, dtype);
         // A matrix is unpacked as a whole: to F32, and from there to the model's type.
-        let unpacked = bytes.largest * (Dtype::F32.size() + dtype.size());
-        Ok(Self { held: bytes.held, read: bytes.read, packed: bytes.packed, unpacked })
+        let [unpacked, unpacked_of_layers] =
+            [bytes.largest, bytes.largest_of_layers].map(|values| values * (Dtype::F32.size() + dtype.size()));
+        Ok(Self { held: bytes.held, read: bytes.read, packed: bytes.packed, unpacked, unpacked_of_layers })
+    }
+}
+
+/// Bytes of the weights by the parts that a model can be taken apart into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartBytes {
+    pub embedding: u64,
+    pub layers: Vec<u64>,
+    /// The last norm and the output projection: of a tied model a copy of the embedding.
+    pub head: u64,
+}
+
+impl PartBytes {
+    /// Of the model that `spec` names, where numbers are held in `dtype`.
+    pub fn of(spec: &ModelSpec, shape: &Model, dtype: Dtype) -> Result<Self, EngineError> {
+        let config = config(spec, shape);
+        let types = match shape.quantization {
+            Quantization::Gguf => Some(reading::tensor_types(&config, spec.directory.as_deref())?),
+            _ => None,
+        };
+        let mut parts = Self { embedding: 0, layers: vec![0; shape.num_hidden_layers], head: 0 };
+        for (name, dimensions) in config.tensors() {
+            let bytes = held(&name, &dimensions, shape, types.as_ref(), dtype);
+            *parts.part(&name) += bytes;
+        }
+        if shape.tie_word_embeddings {
+            parts.head += parts.embedding;
+        }
+        Ok(parts)
+    }
+
+    /// All of them, on several devices.
+    pub fn total(&self) -> u64 {
+        self.embedding + self.layers.iter().sum::<u64>() + self.head
+    }
+
+    /// That the tensor of that name belongs to.
+    fn part(&mut self, name: &str) -> &mut u64 {
+        let layer = name.strip_prefix("model.layers.").and_then(|rest| rest.split('.').next()?.parse::<usize>().ok());
+        match layer {
+            Some(layer) => &mut self.layers[layer],
+            None if name == EMBEDDING => &mut self.embedding,
+            None => &mut self.head,
+        }
+    }
+}
+
+/// Bytes of a tensor as it is held: matrices in blocks or in groups are packed, all else is in `dtype`.
+fn held(name: &str, dimensions: &[usize], shape: &Model, types: Option<&TensorTypes>, dtype: Dtype) -> u64 {
+    let values = dimensions.iter().product::<usize>() as u64;
+    match (dimensions, types, shape.packing) {
+        (_, Some(types), _) => types.held(name, values, dtype),
+        (&[outputs, inputs], None, Some(packing)) if name.contains("_proj.") || name == HEAD && packing.head => {
+            packing.bytes(inputs as u64, outputs as u64)
+        }
+        _ => values * dtype.size(),
+    }
+}
+
+fn config(spec: &ModelSpec, shape: &Model) -> ModelConfig {
+    ModelConfig { shape: Model { id: spec.model.clone(), ..shape.clone() }, yarn: None, grouping: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::DeviceKind;
+    use crate::models;
+
+    /// What the parts have is what the whole has, with a second copy of a tied embedding.
+    #[test]
+    fn parts_are_the_whole() {
+        let names = [
+            "0.5B",
+            "7B",
+            "7B-Instruct-GPTQ-Int4",
+            "72B-Instruct-AWQ",
+            "7B-Instruct-GGUF:q4_k_m",
+            "3B-Instruct-GGUF:q8_0",
+        ];
+        for id in names.map(|name| format!("Qwen/Qwen2.5-{name}")) {
+            let (spec, shape) = (ModelSpec::generated(&id, DeviceKind::Cuda), models::find(&id).unwrap());
+            let parts = PartBytes::of(&spec, shape, Dtype::Bf16).unwrap();
+            let copy = if shape.tie_word_embeddings { parts.embedding } else { 0 };
+            assert_eq!(parts.total() - copy, Footprint::of(&spec, shape, Dtype::Bf16).unwrap().held, "{id}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device, Tensor};
 
+use super::cards::Cards;
 use super::files::Files;
 use super::forward::{Forward, generate_with};
 use super::qwen2::config::ModelConfig;
@@ -9,7 +10,7 @@ use super::qwen2::graph::GraphError;
 use super::qwen2::plain::Plain;
 use super::qwen2::stock::Stock;
 use super::qwen2::weights::{Source, Weights};
-use super::{Implementation, default_prefill_chunk, held_dtype, identity, unnamed_file};
+use super::{Implementation, default_prefill_chunk, held_dtype, identity, refuses_gpus, unnamed_file};
 use crate::case::{Clock, DeviceKind, Dtype, Quantization, WeightsSource};
 use crate::engine::profile::Profile;
 use crate::engine::sampling::{Sampler, Sampling};
@@ -26,7 +27,8 @@ pub struct Candle {
     /// Token ids are below this.
     pub vocab_size: usize,
     loaded: Loaded,
-    device: Device,
+    /// One, or those that the layers are laid on.
+    devices: Vec<Device>,
     /// Whose clock `forward` tells of.
     clock: Clock,
     /// For a seed protocol.
@@ -47,15 +49,16 @@ impl Candle {
         // Before the device is touched: files may be wrong.
         let source = source(spec, &files, &config)?;
         let identity = identity::of(&config, &source, files.weights(spec))?;
-        let device = open_device(spec)?;
-        let mut weights = Weights::new(source, &config, candle_dtype(spec.dtype), &device, progress);
+        let devices = open_devices(spec)?;
+        let mut weights = Weights::new(source, &config, candle_dtype(spec.dtype), &devices[0], progress);
         let chunk = spec.prefill_chunk.unwrap_or(default_prefill_chunk(spec.device));
         let (capacity, sequences) = (spec.max_length, spec.batch_size.max(1) as usize);
         let sampler = sampler(spec, &files)?;
         let mut loaded = Loaded { identity: Some(identity), ..loaded(spec, ran, &config, files.revision()) };
         loaded.warnings.extend(files.other_kind(spec));
+        let places = Cards::of(spec, &config.shape)?.places(&devices)?;
         let forward: Box<dyn Forward> = match ran {
-            Implementation::Plain => Box::new(Plain::load(&config, &mut weights, capacity, chunk, sequences)?),
+            Implementation::Plain => Box::new(Plain::load(&config, &mut weights, &places, capacity, chunk, sequences)?),
             Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity, sequences)?),
             Implementation::Graph => match graph(&config, &mut weights, capacity, spec.prefill_chunk) {
                 Ok(graph) => graph,
@@ -65,20 +68,20 @@ impl Candle {
                         .warnings
                         .push(format!("graph can't run this model here ({why}): the plain implementation ran instead"));
                     ran = Implementation::Plain;
-                    Box::new(Plain::load(&config, &mut weights, capacity, chunk, sequences)?)
+                    Box::new(Plain::load(&config, &mut weights, &places, capacity, chunk, sequences)?)
                 }
             },
         };
         // Loading is over when the weights are there, not when their copies are queued.
-        device.synchronize()?;
+        synchronize(&devices)?;
         #[cfg(feature = "cuda")]
-        super::cuda::give_back_unused(&device);
+        devices.iter().for_each(super::cuda::give_back_unused);
         loaded.implementation = Some(ran.into());
         let held = held_dtype(ran, spec.device, spec.dtype);
         loaded.costs = Some(costs(spec, &config.shape, held, weights.step_bytes(held)));
         // `graph` chooses the tokens on the device, which notes the time; the others are asked for each token.
         let clock = if ran == Implementation::Graph { Clock::Device } else { Clock::Host };
-        Ok(Self { forward, vocab_size: config.shape.vocab_size, loaded, device, clock, sampler })
+        Ok(Self { forward, vocab_size: config.shape.vocab_size, loaded, devices, clock, sampler })
     }
 }
 
@@ -136,6 +139,9 @@ fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineE
     if spec.prefill_chunk == Some(0) {
         return fail("a prefill chunk has at least one token");
     }
+    if let Some(why) = refuses_gpus(spec, implementation) {
+        return Err(EngineError::Failed(why));
+    }
     if spec.batch_size > 1 && implementation == Implementation::Graph {
         return Err(EngineError::refused("graph generates one sequence at a time", "use plain or stock for a batch"));
     }
@@ -153,14 +159,22 @@ fn candle_dtype(dtype: Dtype) -> DType {
     }
 }
 
-pub(super) fn open_device(spec: &ModelSpec) -> Result<Device, EngineError> {
+/// At least one, in the order of `spec`.
+pub(super) fn open_devices(spec: &ModelSpec) -> Result<Vec<Device>, EngineError> {
     match spec.device {
-        DeviceKind::Cpu => Ok(Device::Cpu),
+        DeviceKind::Cpu => Ok(vec![Device::Cpu; spec.gpus.count().max(1)]),
         #[cfg(feature = "cuda")]
-        DeviceKind::Cuda => super::cuda::open(spec.gpus.one()),
+        DeviceKind::Cuda if spec.gpus.count() > 1 => spec.gpus.all().iter().copied().map(super::cuda::open).collect(),
+        #[cfg(feature = "cuda")]
+        DeviceKind::Cuda => Ok(vec![super::cuda::open(spec.gpus.one())?]),
         #[cfg(not(feature = "cuda"))]
         DeviceKind::Cuda => Err(super::without_cuda()),
     }
+}
+
+/// Waits until all have done what they have to do.
+fn synchronize(devices: &[Device]) -> candle_core::Result<()> {
+    devices.iter().try_for_each(Device::synchronize)
 }
 
 fn loaded(spec: &ModelSpec, implementation: Implementation, config: &ModelConfig, revision: Option<String>) -> Loaded {
@@ -190,6 +204,9 @@ fn loaded(spec: &ModelSpec, implementation: Implementation, config: &ModelConfig
 fn costs(spec: &ModelSpec, shape: &Model, held: Dtype, step_bytes: u64) -> Costs {
     let sequences = u64::from(spec.batch_size.max(1));
     Costs {
+        // Layers come one after the other. The chunks of a prompt follow each other from device to device.
+        decode_cards: 1,
+        prefill_cards: spec.gpus.count().max(1) as u32,
         decode_weight_bytes: step_bytes,
         kv_bytes_per_token: sequences * shape.kv_bytes_per_token(held),
         flops_per_token: sequences * shape.flops_per_token(),
@@ -203,7 +220,7 @@ impl Engine for Candle {
     }
 
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
-        self.device.synchronize()?;
+        synchronize(&self.devices)?;
         let generated = self.forward.generate(prompt, generated_length)?;
         generated.check_logits()?;
         Ok(Generation::by_token(generated.tokens, generated.times, self.clock, generated.end_to_end))
@@ -213,7 +230,7 @@ impl Engine for Candle {
         let Some(sampler) = &mut self.sampler else {
             return Err(EngineError::refused("no seed protocol was asked for at loading", "name one"));
         };
-        self.device.synchronize()?;
+        synchronize(&self.devices)?;
         let generated = generate_with(self.forward.as_mut(), sampler, prompt, generated_length)?;
         generated.check_logits()?;
         Ok(Generation::by_token(generated.tokens, generated.times, self.clock, generated.end_to_end))
@@ -221,12 +238,12 @@ impl Engine for Candle {
 
     #[cfg(feature = "cuda")]
     fn allocated_peak(&mut self) -> Result<Option<u64>, EngineError> {
-        Ok(super::cuda::peak_used(&self.device))
+        Ok(self.devices.iter().map(super::cuda::peak_used).sum())
     }
 
     #[cfg(feature = "cuda")]
     fn reset_peak(&mut self) -> Result<(), EngineError> {
-        super::cuda::reset_peak(&self.device);
+        self.devices.iter().for_each(super::cuda::reset_peak);
         Ok(())
     }
 

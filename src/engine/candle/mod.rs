@@ -1,6 +1,8 @@
 //! The candle engine: Qwen2.5 on candle, in three implementations.
 
+mod between_devices;
 mod candle_error;
+mod cards;
 mod ceilings;
 #[cfg(feature = "cuda")]
 mod cuda;
@@ -9,6 +11,7 @@ mod files;
 mod footprint;
 pub mod forward;
 mod identity;
+mod layer_split;
 mod loading;
 pub(super) mod qwen2;
 
@@ -134,8 +137,8 @@ impl EngineKind for CandleKind {
         Ok(Box::new(Candle::load(spec, progress)?))
     }
 
-    fn most_gpus(&self) -> usize {
-        1
+    fn refuses_gpus(&self, spec: &ModelSpec) -> Option<String> {
+        refuses_gpus(spec, Implementation::of(spec).ok()?)
     }
 
     #[cfg(feature = "cuda")]
@@ -166,6 +169,15 @@ fn unnamed_file(spec: &ModelSpec) -> Option<String> {
     let is_unnamed = model.quantization == Quantization::Gguf && models::of_file(&spec.model).1.is_none();
     let id = &model.id;
     is_unnamed.then(|| format!("`{id}` has a file for each quantization: name one after it, as in `{id}:q4_k_m`"))
+}
+
+/// Only `plain` lays its layers on several GPUs.
+fn refuses_gpus(spec: &ModelSpec, implementation: Implementation) -> Option<String> {
+    let cant = spec.gpus.count() > 1 && implementation != Implementation::Plain;
+    cant.then(|| {
+        let word = implementation.word();
+        format!("`{word}` uses one GPU: name only one, or use `plain`, which lays a model's layers on several")
+    })
 }
 
 /// How weights are quantized, in a sentence.

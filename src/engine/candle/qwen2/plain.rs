@@ -1,5 +1,5 @@
 //! The `plain` implementation: Qwen2's forward pass on candle's operations, for CPU and CUDA. Written to be read, and
-//! the reference that `graph` is held against.
+//! the reference that `graph` is held against. On several devices each has some of the layers, one after the other.
 //!
 //! Norms, rotary encoding and softmax are computed in F32, and every product accumulates in F32. On a GPU results are
 //! rounded to the model's type; on a CPU only the weights are, and all else stays F32: candle multiplies no bf16
@@ -13,7 +13,9 @@ use super::config::ModelConfig;
 use super::rope::RopeTables;
 use super::weights::{EMBEDDING, LinearWeight, Weights};
 use crate::case::DeviceKind;
+use crate::engine::candle::between_devices::moved;
 use crate::engine::candle::forward::{Forward, check_tokens};
+use crate::engine::candle::layer_split::Place;
 
 /// Most attention scores held at a time: 1 GiB in F32 on a GPU, far below the 2^31 elements that candle's softmax can
 /// index; on a CPU 4 MiB, which its cache may hold.
@@ -70,16 +72,23 @@ struct Layer {
     cache: LayerCache,
 }
 
+/// Layers of one device, and what they need there.
+struct Stage {
+    device: Device,
+    layers: Vec<Layer>,
+    rope: RopeTables,
+    attention: Attention,
+}
+
 /// A loaded model and its sequences, which are equally long: one, or those of a batch.
 pub struct Plain {
     config: ModelConfig,
     /// `[vocab, hidden]`
     embedding: Tensor,
-    layers: Vec<Layer>,
+    /// At least one: the embedding is on the device of the first, `norm` and `head` are on that of the last.
+    stages: Vec<Stage>,
     norm: Norm,
     head: Linear,
-    rope: RopeTables,
-    attention: Attention,
     /// Most prompt tokens in one pass.
     chunk: usize,
     capacity: usize,
@@ -89,10 +98,12 @@ pub struct Plain {
 }
 
 impl Plain {
-    /// `capacity` is the longest sequence; prompts go through in chunks of `chunk` tokens.
+    /// `places` have all layers, in order; `capacity` is the longest sequence; prompts go through in chunks of `chunk`
+    /// tokens.
     pub fn load(
         config: &ModelConfig,
         weights: &mut Weights,
+        places: &[Place],
         capacity: usize,
         chunk: usize,
         sequences: usize,
@@ -100,29 +111,21 @@ impl Plain {
         let device = weights.device().clone();
         let shape = &config.shape;
         let chunk = chunk.min(capacity);
+        let (rope, attention) =
+            (RopeTables::new(config, capacity, &device)?, Attention::new(config, chunk, sequences, &device)?);
         let mut loader =
             Loader { dtype: computing_type(weights.dtype(), &device), config, capacity, sequences, weights };
         let embedding = loader.tensor(EMBEDDING, &[shape.vocab_size, shape.hidden_size])?;
-        let layers = (0..shape.num_hidden_layers).map(|index| loader.layer(index)).collect::<Result<_>>()?;
+        let stage = |place| loader.stage(place, &rope, &attention);
+        let stages = places.iter().map(stage).collect::<Result<_>>()?;
         let norm = loader.norm("model.norm.weight")?;
         let head = if shape.tie_word_embeddings {
-            Linear { weight: LinearWeight::Dense(embedding.clone()), bias: None }
+            let weight = LinearWeight::Dense(moved(&embedding, loader.weights.device())?);
+            Linear { weight, bias: None }
         } else {
             loader.linear("lm_head", shape.hidden_size, shape.vocab_size, false)?
         };
-        Ok(Self {
-            embedding,
-            layers,
-            norm,
-            head,
-            rope: RopeTables::new(config, capacity, &device)?,
-            attention: Attention::new(config, chunk, sequences, &device)?,
-            config: config.clone(),
-            chunk,
-            capacity,
-            sequences,
-            length: 0,
-        })
+        Ok(Self { embedding, stages, norm, head, config: config.clone(), chunk, capacity, sequences, length: 0 })
     }
 
     /// Appends `tokens`, those of all sequences one after the other; hidden states `[tokens, hidden]` before the last norm.
@@ -131,18 +134,37 @@ impl Plain {
         check_tokens(&tokens[..length], self.config.shape.vocab_size, self.length, self.capacity)?;
         let ids = Tensor::new(tokens, self.embedding.device())?;
         let mut x = self.embedding.index_select(&ids, 0)?;
-        for layer in &self.layers {
-            x = self.attend(layer, &x)?;
-            x = self.transform(layer, &x)?;
+        for stage in &self.stages {
+            x = stage.pass(moved(&x, &stage.device)?, self.length)?;
         }
         self.length += length;
         Ok(x)
     }
 
-    fn attend(&self, layer: &Layer, x: &Tensor) -> Result<Tensor> {
+    /// Logits of each sequence's last position: `[vocab]`, of a batch `[sequences, vocab]`, F32.
+    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
+        let (tokens, size) = hidden.dims2()?;
+        let length = tokens / self.sequences;
+        let last =
+            hidden.reshape((self.sequences, length, size))?.narrow(1, length - 1, 1)?.squeeze(1)?.contiguous()?;
+        let logits = self.head.forward(&self.norm.forward(&last)?)?.to_dtype(DType::F32)?;
+        if self.sequences == 1 { logits.squeeze(0) } else { Ok(logits) }
+    }
+}
+
+impl Stage {
+    /// `x` `[tokens, hidden]` behind its layers. Its tokens come after `past` others.
+    fn pass(&self, mut x: Tensor, past: usize) -> Result<Tensor> {
+        for layer in &self.layers {
+            x = self.attend(layer, &x, past)?;
+            x = self.transform(layer, &x)?;
+        }
+        Ok(x)
+    }
+
+    fn attend(&self, layer: &Layer, x: &Tensor, past: usize) -> Result<Tensor> {
         // To attention, the heads of other sequences are just more heads.
-        let Attention { kv_heads, group, head_dim, .. } = self.attention;
-        let (past, sequences) = (self.length, self.sequences);
+        let Attention { sequences, kv_heads, group, head_dim, .. } = self.attention;
         let length = x.dim(0)? / sequences;
         // [sequences x length, heads x head_dim] -> [sequences x heads, length, head_dim]
         let split = |x: Tensor, heads: usize| {
@@ -167,16 +189,6 @@ impl Plain {
         let gate = silu(&layer.gate.forward(&normed)?)?;
         let inner = (gate * layer.up.forward(&normed)?)?;
         x + layer.down.forward(&inner)?
-    }
-
-    /// Logits of each sequence's last position: `[vocab]`, of a batch `[sequences, vocab]`, F32.
-    fn logits(&self, hidden: &Tensor) -> Result<Tensor> {
-        let (tokens, size) = hidden.dims2()?;
-        let length = tokens / self.sequences;
-        let last =
-            hidden.reshape((self.sequences, length, size))?.narrow(1, length - 1, 1)?.squeeze(1)?.contiguous()?;
-        let logits = self.head.forward(&self.norm.forward(&last)?)?.to_dtype(DType::F32)?;
-        if self.sequences == 1 { logits.squeeze(0) } else { Ok(logits) }
     }
 }
 
@@ -233,6 +245,11 @@ impl Attention {
             causal: Tensor::from_vec(causal, (chunk, chunk), device)?,
             scores_limit: scores_limit(if device.is_cpu() { DeviceKind::Cpu } else { DeviceKind::Cuda }),
         })
+    }
+
+    /// The same on `device`.
+    fn to_device(&self, device: &Device) -> Result<Self> {
+        Ok(Self { causal: self.causal.to_device(device)?, ..*self })
     }
 
     /// `query` `[heads, sequence, head_dim]` are the last positions of `keys` and `values`
@@ -302,6 +319,14 @@ impl Loader<'_, '_> {
         let shape = &self.config.shape;
         let weight = self.tensor(name, &[shape.hidden_size])?;
         Ok(Norm { weight, epsilon: shape.rms_norm_eps as f32 })
+    }
+
+    /// What `place` has. What comes next goes to its device, too.
+    fn stage(&mut self, place: &Place, rope: &RopeTables, attention: &Attention) -> Result<Stage> {
+        let device = place.device.clone();
+        self.weights.go_to(&device);
+        let layers = place.layers.clone().map(|index| self.layer(index)).collect::<Result<_>>()?;
+        Ok(Stage { layers, rope: rope.to_device(&device)?, attention: attention.to_device(&device)?, device })
     }
 
     fn layer(&mut self, index: usize) -> Result<Layer> {

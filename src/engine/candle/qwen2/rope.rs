@@ -29,6 +29,11 @@ impl RopeTables {
         Ok(Self { cos: Tensor::from_vec(cos, shape, device)?, sin: Tensor::from_vec(sin, shape, device)? })
     }
 
+    /// The same on `device`.
+    pub fn to_device(&self, device: &Device) -> Result<Self> {
+        Ok(Self { cos: self.cos.to_device(device)?, sin: self.sin.to_device(device)? })
+    }
+
     /// Rotates `x` `[heads, sequence, head_dim]` (F32, contiguous), whose first position is `offset`.
     pub fn apply(&self, x: &Tensor, offset: usize) -> Result<Tensor> {
         let length = x.dim(1)?;

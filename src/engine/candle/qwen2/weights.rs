@@ -117,6 +117,11 @@ impl<'a> Weights<'a> {
         &self.target.device
     }
 
+    /// What is asked for from now on goes to `device`.
+    pub fn go_to(&mut self, device: &Device) {
+        self.target.device = device.clone();
+    }
+
     /// The model's type.
     pub fn dtype(&self) -> DType {
         self.target.dtype

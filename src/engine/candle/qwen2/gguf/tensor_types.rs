@@ -47,20 +47,33 @@ impl TensorTypes {
         self.0.get(name).copied()
     }
 
+    /// The type of a tensor that is held in blocks: all quantized ones but the embedding.
+    fn blocks(&self, name: &str) -> Option<GgmlDType> {
+        self.get(name).filter(|kind| is_blocks(*kind) && name != EMBEDDING)
+    }
+
+    /// Bytes of a tensor with so many values, which is held in `dense` if it isn't in blocks.
+    pub fn held(&self, name: &str, values: u64, dense: Dtype) -> u64 {
+        match self.blocks(name) {
+            Some(kind) => values / kind.block_size() as u64 * kind.type_size() as u64,
+            None => values * dense.size(),
+        }
+    }
+
     /// What isn't in blocks is held in `dense`, and so is the embedding.
     pub fn bytes(&self, config: &ModelConfig, dense: Dtype) -> ModelBytes {
         let mut bytes = ModelBytes::default();
         for (name, shape) in config.tensors() {
             let values = shape.iter().product::<usize>() as u64;
-            let blocks = self.get(&name).filter(|kind| is_blocks(*kind) && name != EMBEDDING);
-            let held = match blocks {
-                Some(kind) => values / kind.block_size() as u64 * kind.type_size() as u64,
-                None => values * dense.size(),
-            };
+            let (blocks, held) = (self.blocks(&name), self.held(&name, values, dense));
             bytes.held += held;
             bytes.read += if name == EMBEDDING && !config.shape.tie_word_embeddings { 0 } else { held };
-            bytes.packed += if blocks.is_some() { values } else { 0 };
-            bytes.largest = bytes.largest.max(if blocks.is_some() { values } else { 0 });
+            let packed = if blocks.is_some() { values } else { 0 };
+            bytes.packed += packed;
+            bytes.largest = bytes.largest.max(packed);
+            if name.starts_with("model.layers.") {
+                bytes.largest_of_layers = bytes.largest_of_layers.max(packed);
+            }
         }
         bytes
     }
@@ -77,6 +90,8 @@ pub struct ModelBytes {
     pub packed: u64,
     /// Values of the largest matrix in blocks.
     pub largest: u64,
+    /// The same without the output projection.
+    pub largest_of_layers: u64,
 }
 
 /// Is it a quantized type?

@@ -1,0 +1,135 @@
+//! The devices that a model is laid on: which layers each has, what it needs, and how much of them works at a time.
+
+use std::ops::Range;
+
+use candle_core::Device;
+
+use super::footprint::{Footprint, PartBytes};
+use super::layer_split::{Place, split, too_many};
+use super::{Implementation, held_dtype};
+use crate::case::{Case, Dtype};
+use crate::engine::{EngineError, Memory, ModelSpec};
+use crate::models::Model;
+
+/// The layers of each device that a model is laid on.
+pub struct Cards(Vec<Range<usize>>);
+
+impl Cards {
+    /// Of the devices that `spec` names. A single one has all layers.
+    pub fn of(spec: &ModelSpec, shape: &Model) -> Result<Self, EngineError> {
+        if spec.gpus.count() <= 1 {
+            return Ok(Self(vec![0..shape.num_hidden_layers; 1]));
+        }
+        let held = held_dtype(Implementation::Plain, spec.device, spec.dtype);
+        Ok(Self(split(&PartBytes::of(spec, shape, held)?, spec.gpus.count())))
+    }
+
+    /// Why they are too many.
+    pub fn obstacle(&self) -> Option<String> {
+        too_many(&self.0)
+    }
+
+    /// Each device with its layers.
+    pub fn places(&self, devices: &[Device]) -> Result<Vec<Place>, EngineError> {
+        let place =
+            |(device, layers): (&Device, &Range<usize>)| Place { device: device.clone(), layers: layers.clone() };
+        match self.obstacle() {
+            Some(why) => Err(EngineError::Failed(why)),
+            None => Ok(devices.iter().zip(&self.0).map(place).collect()),
+        }
+    }
+
+    /// What each needs, where a single one needed `whole`; empty where there is a single one.
+    pub fn memory(
+        &self,
+        spec: &ModelSpec,
+        shape: &Model,
+        held: Dtype,
+        whole: Memory,
+        footprint: Footprint,
+    ) -> Result<Vec<Memory>, EngineError> {
+        if self.0.len() == 1 {
+            return Ok(Vec::new());
+        }
+        let parts = PartBytes::of(spec, shape, held)?;
+        let last = self.0.len() - 1;
+        let card = |(place, layers): (usize, &Range<usize>)| {
+            let embedding = if place == 0 { parts.embedding } else { 0 };
+            let head = if place == last { parts.head } else { 0 };
+            // Only the last unpacks the output projection.
+            let spared = if place == last { 0 } else { footprint.unpacked - footprint.unpacked_of_layers };
+            Memory {
+                weights: embedding + parts.layers[layers.clone()].iter().sum::<u64>() + head,
+                kv_cache: whole.kv_cache / shape.num_hidden_layers as u64 * layers.len() as u64,
+                workspace: whole.workspace - spared,
+            }
+        };
+        Ok(self.0.iter().enumerate().map(card).collect())
+    }
+
+    /// The share of all cards' bandwidth that a decode step can use: its layers come one after the other.
+    pub fn decode_share(&self) -> f64 {
+        1.0 / self.0.len() as f64
+    }
+
+    /// The share of all cards' operations that a prompt in chunks of `chunk` tokens can use: a card has nothing to do until the
+    /// first chunk comes, and after the last.
+    pub fn prefill_share(&self, case: &Case, chunk: u64) -> f64 {
+        let chunks = u64::from(case.context_length).div_ceil(chunk).max(1) as f64;
+        chunks / (chunks + self.0.len() as f64 - 1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::DeviceKind;
+    use crate::device::{Capacity, Gpus, Ordinals};
+    use crate::engine::candle::{Implementation, estimate};
+
+    fn on(cards: usize, id: &str) -> ModelSpec {
+        let usual = ModelSpec::generated(id, DeviceKind::Cuda);
+        ModelSpec { gpus: Ordinals::first(cards), implementation: Implementation::Plain.into(), ..usual }
+    }
+
+    fn memory(cards: usize, id: &str, context: u32) -> (Memory, Vec<Memory>) {
+        let spec = on(cards, id);
+        let device = Capacity::of(DeviceKind::Cuda, &Gpus::Unknown((0..cards as u32).collect()));
+        let needs = estimate::needs(&spec, &spec.case(context, 2048), &device).unwrap();
+        (needs.memory.unwrap(), needs.by_card)
+    }
+
+    /// 72B in bf16: half of 80 layers of 1.755 GB and the embedding or the head of 2.49 GB; 160 KiB of keys and values a token.
+    #[test]
+    fn each_card_holds_its_layers_and_their_cache() {
+        let (whole, cards) = memory(2, "Qwen/Qwen2.5-72B-Instruct", 6144);
+        let [first, last] = cards[..] else { panic!("two cards") };
+        let norm = 8192 * 2;
+        assert_eq!(last.weights, first.weights + norm);
+        assert!((72.6e9..72.8e9).contains(&(first.weights as f64)), "{first:?}");
+        assert_eq!((first.kv_cache, last.kv_cache), (8192 * 163_840, 8192 * 163_840));
+        assert_eq!(whole, Memory::sum(&cards));
+        let (single, none) = memory(1, "Qwen/Qwen2.5-72B-Instruct", 6144);
+        assert_eq!((single.weights, single.kv_cache, none), (whole.weights, whole.kv_cache, Vec::new()));
+    }
+
+    /// Both hold a tied embedding; only the last unpacks the output projection of a GGUF model.
+    #[test]
+    fn ends_have_what_is_theirs() {
+        let (whole, _) = memory(2, "Qwen/Qwen2.5-0.5B", 1);
+        let (single, _) = memory(1, "Qwen/Qwen2.5-0.5B", 1);
+        assert_eq!(whole.weights - single.weights, 151_936 * 896 * 2);
+        let (_, cards) = memory(2, "Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m", 1);
+        assert_eq!(cards[1].workspace - cards[0].workspace, (152_064 - 18_944) * 3584 * 6);
+    }
+
+    /// One card at a time reads; of three chunks the second card computes two while the first computes the next.
+    #[test]
+    fn layers_after_each_other_take_no_less_time_to_decode() {
+        let cards = Cards(vec![0..14, 14..28]);
+        let case = |context| on(2, "Qwen/Qwen2.5-7B").case(context, 1);
+        assert_eq!(cards.decode_share(), 0.5);
+        assert_eq!([1, 2048, 6144].map(|context| cards.prefill_share(&case(context), 2048)), [0.5, 0.5, 0.75]);
+        assert_eq!(Cards(vec![0..28; 1]).prefill_share(&case(6144), 2048), 1.0);
+    }
+}

@@ -1,0 +1,122 @@
+//! A model whose layers lie on several devices computes what it computes on one. Parts of a CPU stand for the devices: the
+//! operations are the same, so that not a bit may differ. On GPUs: gpu.rs.
+
+use bench_diff::case::SeedProtocol;
+use bench_diff::device::Ordinals;
+
+use super::*;
+
+/// The same on so many devices.
+fn on(devices: usize, spec: &ModelSpec) -> ModelSpec {
+    ModelSpec { gpus: Ordinals::first(devices), ..spec.clone() }
+}
+
+/// Logits of the prompt and of each step after it, and the tokens of a generation.
+#[derive(Debug, PartialEq)]
+struct Computed {
+    logits: Vec<Vec<f32>>,
+    tokens: Vec<u32>,
+}
+
+impl Computed {
+    /// Of a model with places for 40 tokens.
+    fn of(spec: &ModelSpec) -> Self {
+        let mut model = load(&ModelSpec { max_length: 40, ..spec.clone() });
+        let prompt: Vec<u32> = (0..23).map(|index| index * 7 % 61).collect();
+        let generated = match spec.seed_protocol {
+            None => model.generate(&prompt, 9),
+            Some(_) => model.generate_sampled(&prompt, 9),
+        };
+        let mut step = |tokens: &[u32]| {
+            let logits = match tokens {
+                [] => model.forward.reset().and_then(|()| model.forward.prefill(&prompt)),
+                tokens => model.forward.step_each(tokens),
+            };
+            logits.unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        };
+        let each = |token: u32| (0..spec.batch_size).map(|sequence| token + sequence).collect::<Vec<_>>();
+        let logits = [Vec::new(), each(3), each(50)].iter().map(|tokens| step(tokens)).collect();
+        Self { logits, tokens: generated.unwrap().tokens.unwrap() }
+    }
+}
+
+fn assert_the_same_on(devices: usize, spec: &ModelSpec) {
+    let whole = Computed::of(spec);
+    assert!(whole.logits.iter().flatten().all(|logit| logit.is_finite()));
+    assert_eq!(Computed::of(&on(devices, spec)), whole, "{devices} devices: {spec:?}");
+}
+
+fn plain(name: &str) -> ModelSpec {
+    spec(&fixture(name), Dtype::F32, 0)
+}
+
+/// Tied and untied, an embedding beside the layers or a device for itself.
+#[test]
+fn dense_layers_on_several_devices_are_the_layers_of_one() {
+    for (name, devices) in [("untied", 2), ("tied", 2), ("tied", 3), ("yarn", 2), ("graph", 2), ("long", 2)] {
+        assert_the_same_on(devices, &plain(name));
+    }
+    for dtype in [Dtype::Bf16, Dtype::F16] {
+        assert_the_same_on(2, &ModelSpec { dtype, ..plain("untied") });
+    }
+}
+
+#[test]
+fn quantized_layers_on_two_devices_are_the_layers_of_one() {
+    for name in quantized::FIXTURES {
+        assert_the_same_on(2, &quantized::plain(&quantized::quantized(name), DeviceKind::Cpu, Dtype::F32, 0));
+    }
+    for name in ["small-q4_0", "narrow-q4_k_m", "narrow-q6_k", "small-bf16", "yarn-q8_0"] {
+        let file = gguf::fixtures().join(format!("{name}.gguf"));
+        assert_the_same_on(2, &ModelSpec { quantization: Quantization::Gguf, ..spec(&file, Dtype::F32, 0) });
+    }
+}
+
+#[test]
+fn batches_chunks_and_seed_protocols_go_over_two_devices() {
+    let plain = plain("untied");
+    assert_the_same_on(2, &ModelSpec { batch_size: 3, ..plain.clone() });
+    for chunk in [1, 7, 22] {
+        assert_the_same_on(2, &ModelSpec { prefill_chunk: Some(chunk), ..plain.clone() });
+        assert_the_same_on(2, &ModelSpec { prefill_chunk: Some(chunk), batch_size: 2, ..plain.clone() });
+    }
+    for seed_protocol in [SeedProtocol::Transformers, SeedProtocol::Vllm].map(Some) {
+        assert_the_same_on(2, &ModelSpec { seed_protocol, ..plain.clone() });
+    }
+}
+
+/// Generated weights are those of the tensor's name, wherever it lies.
+#[test]
+fn generated_weights_are_the_same_on_two_devices() {
+    for directory in [fixture("tied"), quantized::quantized("gptq-int4")] {
+        let spec = quantized::plain(&directory, DeviceKind::Cpu, Dtype::F32, 0);
+        assert_the_same_on(2, &ModelSpec { weights: WeightsSource::Generated, ..spec });
+    }
+}
+
+/// A decode step reads the same weights; of a tied embedding it reads the copy.
+#[test]
+fn a_step_on_two_devices_costs_the_same_bytes() {
+    for name in ["tied", "untied"] {
+        let spec = ModelSpec { max_length: 8, ..plain(name) };
+        let (one, two) = (load(&spec), load(&on(2, &spec)));
+        let [one, two] = [one, two].map(|model| model.loaded().costs.unwrap());
+        assert_eq!(
+            (two.decode_weight_bytes, two.kv_bytes_per_token),
+            (one.decode_weight_bytes, one.kv_bytes_per_token)
+        );
+        assert_eq!([(one.decode_cards, one.prefill_cards), (two.decode_cards, two.prefill_cards)], [(1, 1), (1, 2)]);
+    }
+}
+
+#[test]
+fn what_cannot_be_laid_on_several_devices_says_why() {
+    let two = ModelSpec { max_length: 8, ..on(2, &plain("untied")) };
+    let stock = ModelSpec { implementation: Implementation::Stock.into(), ..two.clone() };
+    let said = "`stock` uses one GPU: name only one, or use `plain`, which lays a model's layers on several";
+    assert_eq!(error(&stock, None), said);
+    let graph = ModelSpec { implementation: Implementation::Graph.into(), device: DeviceKind::Cuda, ..two.clone() };
+    assert_eq!(error(&graph, None), said.replace("stock", "graph"));
+    let said = "2 layers can't be laid on 7 GPUs: some would have nothing; name fewer";
+    assert_eq!(error(&on(7, &two), None), said);
+}
