@@ -32,7 +32,7 @@ pub extern "C" fn plan_decode(
         8 => Format::Int8,
         _ => Format::Dense,
     };
-    match DecodePlan::new(shape, format, DecodeBlock::of(capability), limits) {
+    match DecodePlan::new(shape, [format, format, format, format, Format::Dense], DecodeBlock::of(capability), limits) {
         Ok(found) => {
             *plan = found;
             *parameters = found.parameters(shape, max_length, epsilon);
