@@ -10,8 +10,16 @@ use std::{env, fs};
 
 use crate::{fingerprint, header};
 
-const SOURCES: [&str; 6] =
-    ["decode", "decode_packed", "packed", "prefill", "prefill_attention", "prefill_attention_90"];
+const SOURCES: [&str; 8] = [
+    "decode",
+    "decode_packed",
+    "decode_blocks",
+    "packed",
+    "blocks",
+    "prefill",
+    "prefill_attention",
+    "prefill_attention_90",
+];
 
 /// Machine code into OUT_DIR. Kernels are only compiled anew when their sources or the target changed: nvcc takes half a
 /// minute.

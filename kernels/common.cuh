@@ -119,6 +119,16 @@ __device__ __forceinline__ void copy_async_once8(uint32_t shared, const void* gl
                  : "memory");
 }
 
+// The same of 4 bytes.
+__device__ __forceinline__ void copy_async_once4(uint32_t shared, const void* global, bool valid) {
+    const int bytes = valid ? 4 : 0;
+    uint64_t policy;
+    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
+    asm volatile("cp.async.ca.shared.global.L2::cache_hint [%0], [%1], 4, %2, %3;" ::"r"(shared), "l"(global),
+                 "r"(bytes), "l"(policy)
+                 : "memory");
+}
+
 __device__ __forceinline__ void copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 
 template <int kPending>

@@ -33,6 +33,8 @@ struct DecodeLayer {
     const bf16* norm2;
     const void *gate_up, *down;
     bf16 *keys, *values;
+    // Of blocks (blocks.cuh): a byte each for query, key, value, output, gate and up, down.
+    unsigned long long kinds;
 };
 ASSERT_LAYOUT_DecodeLayer;
 
@@ -83,8 +85,26 @@ struct DecodeParameters {
     int second_region;  // Chunks of 16 bytes between the two regions of staged vectors in shared memory
     int team_region;    // Chunks of 16 bytes from the second to what a team's blocks tell each other
     int steps;          // Steps to run; 0: only the head, over `x`
+    int head_kind;      // Of blocks
 };
 ASSERT_LAYOUT_DecodeParameters;
+
+// The kinds of a matrix in blocks: of its first pairs, of those from `second` on, and of those from `third` on.
+struct Parts {
+    unsigned kinds;
+    int second, third;
+
+    __device__ __forceinline__ static Parts one(unsigned kind) { return {kind, 1 << 30, 1 << 30}; }
+    __device__ __forceinline__ unsigned kind_of(int pair) const {
+        return kinds >> (pair >= third ? 16 : pair >= second ? 8 : 0) & 0xff;
+    }
+    __device__ __forceinline__ int begin_of(int pair) const {
+        return pair >= third ? third : pair >= second ? second : 0;
+    }
+    __device__ __forceinline__ int end_of(int pair) const {
+        return pair >= third ? 1 << 30 : pair >= second ? third : second;
+    }
+};
 
 // One matrix-vector product. Its rows come in pairs, `distance` apart: pair g is row g / distance * 2 * distance +
 // g % distance and the one `distance` below. That covers neighbours (1), what the rotary embedding mixes
@@ -92,7 +112,8 @@ ASSERT_LAYOUT_DecodeParameters;
 struct Product {
     const void* weight;
     int pairs, chunks, distance, split;
-    int step;  // Chunks of the vector that the warps of a row take at a time, or each: it is padded to a multiple.
+    int step;     // Chunks of the vector that the warps of a row take at a time, or each: it is padded to a multiple.
+    Parts parts;  // Of blocks.
 };
 
 // The distance is a power of two, or so great that no pair reaches it.
@@ -113,17 +134,19 @@ struct Dense {
     static constexpr int kRing = kWarps * kStages * kBatch * 16;
     static_assert(kRing == DECODE_RING_BYTES);
     // The products need no sums of the vector.
-    static constexpr bool kGroupSums = false;
+    static constexpr bool kGroupSums = false, kMixed = false;
+    static constexpr int kSumChunks = 1;
+    using Head = Dense;
 
     __device__ __forceinline__ static int step(int split) { return kWarp * split; }
 };
 
-// `Format`: of the layers' matrices. The head is dense.
+// All but the parts.
 template <int kHeadDim, typename Format>
-__device__ __forceinline__ Product product_of(const DecodeParameters& p, const DecodeLayer* layers, int phase) {
+__device__ __forceinline__ Product whole_product_of(const DecodeParameters& p, const DecodeLayer* layers, int phase) {
     const int chunks = p.hidden / 8;
     if (phase == p.layer_count * kProducts)
-        return {p.head, p.vocabulary / 2, chunks, 1, p.split_head, Dense::step(p.split_head)};
+        return {p.head, p.vocabulary / 2, chunks, 1, p.split_head, Format::Head::step(p.split_head)};
     const DecodeLayer* layer = layers + phase / kProducts;
     switch (phase % kProducts) {
         case 0:
@@ -139,6 +162,24 @@ __device__ __forceinline__ Product product_of(const DecodeParameters& p, const D
         default:
             return {layer->down, p.hidden / 2, p.intermediate / 8, 1, p.split_down, Format::step(p.split_down)};
     }
+}
+
+// `Format`: of the layers' matrices, and by it the head's.
+template <int kHeadDim, typename Format>
+__device__ __forceinline__ Product product_of(const DecodeParameters& p, const DecodeLayer* layers, int phase) {
+    Product w = whole_product_of<kHeadDim, Format>(p, layers, phase);
+    if constexpr (Format::kMixed) {
+        const int index = phase % kProducts;
+        if (phase == p.layer_count * kProducts) {
+            w.parts = Parts::one(p.head_kind);
+        } else if (index > 0) {
+            w.parts = Parts::one(layers[phase / kProducts].kinds >> (index + 2) * 8 & 0xff);
+        } else {
+            const int query = p.heads * kHeadDim / 2, key = p.kv_heads * kHeadDim / 2;
+            w.parts = {static_cast<unsigned>(layers[phase / kProducts].kinds & 0xffffff), query, query + key};
+        }
+    }
+    return w;
 }
 
 __device__ __forceinline__ int pairs_of_block(int pairs, int block) {

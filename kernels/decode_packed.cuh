@@ -21,7 +21,9 @@ struct PackedRing {
     static constexpr int kRing = kWarps * kStages * kBatch * 16;
     static_assert(kRing == (kBits == 4 ? (kHeadDim == 64 ? INT4_RING_BYTES_64 : INT4_RING_BYTES_128)
                                        : (kHeadDim == 64 ? INT8_RING_BYTES_64 : INT8_RING_BYTES_128)));
-    static constexpr bool kGroupSums = true;
+    static constexpr int kSumChunks = kGroupChunks;
+    static constexpr bool kGroupSums = true, kMixed = false;
+    using Head = Dense;
 
     __device__ __forceinline__ static int step(int) { return Packed<kBits>::kBatch; }
 };
@@ -50,7 +52,7 @@ class PackedStream {
 
     // Adds this lane's part of a pair's products with the staged vector. `Format`: of the matrix.
     template <typename Format>
-    __device__ __forceinline__ void multiply(const Product& w, const uint4* staged, float& acc0, float& acc1) {
+    __device__ __forceinline__ void multiply(const Product& w, int, const uint4* staged, float& acc0, float& acc1) {
         constexpr bool kDense = std::is_same_v<Format, Dense>;
         constexpr unsigned kBatch = kDense ? kWarp : Layout::kBatch;
         const unsigned chunks = w.chunks, stride = kBatch * w.split, first = threadIdx.x / kWarp % w.split * kBatch;

@@ -24,7 +24,7 @@ __device__ __forceinline__ void run_product(Stream& stream, const Product& w, in
     float2* sums = behind_vector<Format>(w, const_cast<uint4*>(staged));
     for (int slot = warp / w.split, at = warp; slot < mine; slot += pairs_a_round, at += kWarps) {
         float a = 0, b = 0;
-        stream.template multiply<Format>(w, staged, a, b);
+        stream.template multiply<Format>(w, slot * gridDim.x + block, staged, a, b);
         const float sum = warp_sums(a, b);
         if (threadIdx.x % (kWarp / 2) == 0) reinterpret_cast<float*>(sums + at)[threadIdx.x / (kWarp / 2) % 2] = sum;
     }

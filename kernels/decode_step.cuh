@@ -77,6 +77,8 @@ struct Places {
 // `Format`: of the layers' matrices.
 template <int kHeadDim, typename Format, typename Stream>
 class Step {
+    using HeadFormat = typename Format::Head;
+
   public:
     // `epoch`: of the last layer that was ever computed.
     __device__ __forceinline__ Step(const DecodeParameters& p, const Places& places, Stream& stream, int block,
@@ -108,11 +110,11 @@ class Step {
     // Final norm and head: reads x1 of this epoch (or `only`), writes the logits. The best of this thread's.
     __device__ __forceinline__ Best head(const bf16* only) {
         const Product w = product_of<kHeadDim, Format>(p_, places_.layers, p_.layer_count * kProducts);
-        const float scale = only ? stage_normed<Dense>(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
-                                 : stage_normed<Dense>(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
+        const float scale = only ? stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
+                                 : stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
         mark();
         Best best{-INFINITY, 0xffffffffu};
-        run_product<Dense>(stream_, w, block_, places_.first, [&](int pair, float a, float b) {
+        run_product<HeadFormat>(stream_, w, block_, places_.first, [&](int pair, float a, float b) {
             a = rounded(a * scale);
             b = rounded(b * scale);
             reinterpret_cast<float2*>(p_.logits)[pair] = make_float2(a, b);

@@ -25,7 +25,7 @@ class DenseStream {
 
     // Adds this warp's part of a pair's products with the staged vector.
     template <typename Format>
-    __device__ __forceinline__ void multiply(const Product& w, const uint4* staged, float& acc0, float& acc1) {
+    __device__ __forceinline__ void multiply(const Product& w, int, const uint4* staged, float& acc0, float& acc1) {
         const int stride = kWarp * w.split;
         const uint4* x = staged + threadIdx.x / kWarp % w.split * kWarp + threadIdx.x % kWarp;
         for (int at = 0; at < w.chunks; at += stride) {

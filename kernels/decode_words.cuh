@@ -156,7 +156,7 @@ __device__ __forceinline__ void prefetch(const void* data, int bytes) {
 // Chunks of the staged vector: whole batches.
 __device__ __forceinline__ int padded(const Product& w) { return (w.chunks + w.step - 1) / w.step * w.step; }
 
-// Behind it the sums of each kGroupInputs of its values, if the format needs them.
+// Behind it the sums of each kSumChunks chunks of its values, if the format needs them.
 __device__ __forceinline__ float* group_sums(const Product& w, uint4* staged) {
     return reinterpret_cast<float*>(staged + padded(w));
 }
@@ -164,7 +164,7 @@ __device__ __forceinline__ float* group_sums(const Product& w, uint4* staged) {
 // And behind those.
 template <typename Format>
 __device__ __forceinline__ float2* behind_vector(const Product& w, uint4* staged) {
-    const int groups = Format::kGroupSums ? padded(w) / kGroupChunks : 0;
+    const int groups = Format::kGroupSums ? padded(w) / Format::kSumChunks : 0;
     return reinterpret_cast<float2*>(staged + padded(w) + groups / 4);
 }
 
@@ -172,7 +172,7 @@ template <typename Format>
 __device__ __forceinline__ void pad(const Product& w, uint4* staged) {
     for (int i = w.chunks + threadIdx.x; i < padded(w); i += kThreads) {
         staged[i] = make_uint4(0, 0, 0, 0);
-        if (Format::kGroupSums && i % kGroupChunks == 0) group_sums(w, staged)[i / kGroupChunks] = 0;
+        if (Format::kGroupSums && i % Format::kSumChunks == 0) group_sums(w, staged)[i / Format::kSumChunks] = 0;
     }
 }
 
@@ -180,14 +180,29 @@ __device__ __forceinline__ float sum_of(const uint2& values) {
     return low(values.x) + high(values.x) + (low(values.y) + high(values.y));
 }
 
-// Values 4i to 4i + 3 for all blocks of the cluster. A warp has those of a group.
+// Lanes that have four values each of those that are summed.
+template <typename Format>
+constexpr int kSumLanes = Format::kSumChunks * 2;
+
+template <typename Format>
+__device__ __forceinline__ float lanes_sum(float v) {
+#pragma unroll
+    for (int offset = kSumLanes<Format> / 2; offset > 0; offset /= 2) v += __shfl_xor_sync(kAllLanes, v, offset);
+    return v;
+}
+
+// Values 4i to 4i + 3 for all blocks of the cluster. A warp has those of a group, or of some.
 template <typename Format>
 __device__ __forceinline__ void tell(const Product& w, uint4* staged, int i, const uint2& values) {
     cluster::store(reinterpret_cast<uint2*>(staged) + i, values);
     if constexpr (Format::kGroupSums) {
-        const float sum = warp_sum(sum_of(values));
-        if (threadIdx.x % kWarp < kCluster)
-            cluster::store_to(group_sums(w, staged) + i / kWarp, threadIdx.x % kWarp, sum);
+        constexpr int kLanes = kSumLanes<Format>;
+        const float sum = lanes_sum<Format>(sum_of(values));
+#pragma unroll
+        for (int first = 0; first < kCluster; first += kLanes) {
+            const int rank = first + threadIdx.x % kLanes;
+            if (rank < kCluster) cluster::store_to(group_sums(w, staged) + i / kLanes, rank, sum);
+        }
     }
 }
 
@@ -196,8 +211,8 @@ template <typename Format>
 __device__ __forceinline__ void sum_groups(const Product& w, uint4* staged) {
     if constexpr (Format::kGroupSums) {
         for (int i = threadIdx.x; i < w.chunks * 2; i += kThreads) {
-            const float sum = warp_sum(sum_of(reinterpret_cast<const uint2*>(staged)[i]));
-            if (threadIdx.x % kWarp == 0) group_sums(w, staged)[i / kWarp] = sum;
+            const float sum = lanes_sum<Format>(sum_of(reinterpret_cast<const uint2*>(staged)[i]));
+            if (threadIdx.x % kSumLanes<Format> == 0) group_sums(w, staged)[i / kSumLanes<Format>] = sum;
         }
         __syncthreads();
     }

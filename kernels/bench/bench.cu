@@ -10,7 +10,7 @@
 //       time to first token; parts by CUDA events
 //
 // SHAPE is 0.5B, 1.5B, 3B, 7B, 7B-2 (two layers of 7B), 14B, 32B or 72B. bits=4 or bits=8: the layers' matrices are
-// packed. kernels/build compiles this. A check that finds something is exit code 1, a wrong command line 2.
+// packed. kind=1 to kind=4 (blocks.cuh): they are in GGUF's blocks, and so is the head. kernels/build compiles this. A check that finds something is exit code 1, a wrong command line 2.
 
 #include "reference.cuh"
 
@@ -177,12 +177,14 @@ static void decode(const NamedShape& shape) {
     for (int i = 1; i < steps; ++i) gaps.push_back((times[i] - times[i - 1]) * 1e-3);
     std::sort(gaps.begin(), gaps.end());
     const NamedShape& s = shape;
-    // Bytes of a weight: packed ones with their share of a group's word.
-    const double size = m.bits == 16 ? 2 : m.bits / 8.0 + 4.0 / kGroupInputs;
-    const double weights = size * s.layers *
-                               (double(s.qkv_rows()) * s.hidden + double(s.hidden) * s.heads * s.head_dim +
-                                3.0 * s.hidden * s.intermediate) +
-                           2.0 * s.vocabulary * s.hidden;
+    double weights = m.head_bytes ? m.head_bytes : 2.0 * s.vocabulary * s.hidden;
+    double qkv_bytes = 0, output_bytes = 0, gate_up_bytes = 0, down_bytes = 0;
+    for (const Layer& l : m.layers) {
+        qkv_bytes += l.qkv.bytes() / s.layers, output_bytes += l.o.bytes() / s.layers;
+        gate_up_bytes += l.gate_up.bytes() / s.layers, down_bytes += l.down.bytes() / s.layers;
+    }
+    const double head_bytes = weights;
+    weights += s.layers * (qkv_bytes + output_bytes + gate_up_bytes + down_bytes);
     const double cache = 2.0 * 2 * s.layers * s.kv_heads * s.head_dim * (context + steps / 2.0);
     const double rate = median(rates), bandwidth = read_bandwidth(m);
     printf(
@@ -196,12 +198,8 @@ static void decode(const NamedShape& shape) {
     // When the first block had each product's input, by the kernel's own clock, summed over layers; median of some
     // steps.
     const char* names[] = {"qkv+attn", "merge", "output", "gate_up", "down", "head"};
-    const double bytes[] = {size * s.qkv_rows() * s.hidden + 4.0 * s.kv_heads * s.head_dim * context,
-                            0,
-                            size * s.hidden * s.heads * s.head_dim,
-                            2 * size * s.hidden * s.intermediate,
-                            size * s.hidden * s.intermediate,
-                            2.0 * s.hidden * s.vocabulary};
+    const double bytes[] = {
+        qkv_bytes + 4.0 * s.kv_heads * s.head_dim * context, 0, output_bytes, gate_up_bytes, down_bytes, head_bytes};
     std::vector<std::vector<double>> spent(6);
     for (int run = 0; run < 9; ++run) {
         m.set_state(context, 1);

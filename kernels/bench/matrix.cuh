@@ -1,47 +1,11 @@
 // A random weight matrix of the harness, dense or packed.
 #pragma once
 
-#include "../host.cuh"
-
-#include <cuda_fp16.h>
-
 #include "../packed.cuh"
+#include "blocks.cuh"
 
 namespace packing {
 #include "../packed.cu"
-}
-
-__device__ inline unsigned long long random_bits(size_t i, unsigned seed) {
-    unsigned long long z = (i + 1) * 0x9E3779B97F4A7C15ull + seed * 0xD1B54A32D192ED03ull;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
-    return z ^ (z >> 31);
-}
-
-// From 0 to 1.
-__device__ inline float random_share(size_t i, unsigned seed) {
-    return (random_bits(i, seed) >> 40) * (1.0f / 16777216.0f);
-}
-
-template <typename T, typename Make>
-__global__ void fill(T* out, size_t count, Make make) {
-    for (size_t i = blockIdx.x * static_cast<size_t>(blockDim.x) + threadIdx.x; i < count;
-         i += static_cast<size_t>(gridDim.x) * blockDim.x)
-        out[i] = make(i);
-}
-
-template <typename T, typename Make>
-T* filled_array(size_t count, Make make) {
-    T* p = device_array<T>(count);
-    fill<<<1024, 256>>>(p, count, make);
-    CHECK(cudaGetLastError());
-    return p;
-}
-
-inline bf16* random_array(size_t count, unsigned seed, float low_value, float high_value) {
-    return filled_array<bf16>(count, [=] __device__(size_t i) {
-        return __float2bfloat16_rn(low_value + (high_value - low_value) * random_share(i, seed));
-    });
 }
 
 // What packing begins with: see `pack_rows`.
@@ -74,9 +38,22 @@ inline Grouped random_grouped(int bits, size_t count, unsigned seed, float size)
 
 // Rows are `distance` apart from their pair's other.
 struct Matrix {
-    int bits, rows, inputs, distance;
+    int bits, rows, inputs, distance;  // No bits: in blocks.
     void* weights;
     Grouped grouped;  // Where it's packed and was to be kept.
+    std::vector<BlockRows> parts;
+
+    Matrix(std::vector<BlockRows> parts, int inputs, int distance, unsigned seed)
+        : bits(0), rows(0), inputs(inputs), distance(distance), parts(parts) {
+        size_t bytes = 0;
+        for (const BlockRows& part : parts) bytes += part.bytes(inputs), rows += part.rows;
+        char* to = device_array<char>(bytes);
+        weights = to;
+        for (const BlockRows& part : parts) {
+            part.fill(to, inputs, distance, seed++);
+            to += part.bytes(inputs);
+        }
+    }
 
     Matrix(int bits, int rows, int inputs, int distance, unsigned seed, float size, bool keep)
         : bits(bits), rows(rows), inputs(inputs), distance(distance) {
@@ -105,15 +82,36 @@ struct Matrix {
     // Row-major in bf16, in `scratch` where it isn't yet.
     const bf16* dense(bf16* scratch, cudaStream_t stream) const {
         if (bits == 16) return static_cast<const bf16*>(weights);
+        if (bits == 0) return unpacked(scratch, stream);
         auto unpack = bits == 4 ? packing::unpack_int4 : packing::unpack_int8;
         unpack<<<grid(), packing::kThreads, 0, stream>>>((const uint4*)weights, (uint4*)scratch, inputs, 0, distance);
         CHECK(cudaGetLastError());
         return scratch;
     }
 
+    const bf16* unpacked(bf16* scratch, cudaStream_t stream) const {
+        char* from = static_cast<char*>(weights);
+        bf16* to = scratch;
+        for (const BlockRows& part : parts) {
+            part.unpack(from, to, inputs, distance, stream);
+            from += part.bytes(inputs);
+            to += size_t(part.rows) * inputs;
+        }
+        return scratch;
+    }
+
+    // Bytes that a step reads.
+    double bytes() const {
+        double sum = 0;
+        for (const BlockRows& part : parts) sum += part.bytes(inputs);
+        const double weight = bits == 16 ? 2 : bits / 8.0 + 4.0 / kGroupInputs;
+        return bits == 0 ? sum : weight * rows * inputs;
+    }
+
     // The same from what packing began with, by the formula.
     const bf16* formula(bf16* scratch) const {
         if (bits == 16) return static_cast<const bf16*>(weights);
+        if (bits == 0) return unpacked(scratch, nullptr);
         const Grouped from = grouped;
         const int shift = bits;
         fill<<<1024, 256>>>(scratch, size_t(rows) * inputs, [=] __device__(size_t i) {

@@ -13,6 +13,7 @@
 namespace decoding {
 #include "../decode.cu"
 #include "../decode_packed.cu"
+#include "../decode_blocks.cu"
 }  // namespace decoding
 namespace elementwise {
 #include "../prefill.cu"
@@ -64,6 +65,7 @@ inline long option(const char* name, long otherwise) {
 struct Layer {
     bf16 *norm1, *bias, *norm2, *keys, *values;
     Matrix qkv, o, gate_up, down;
+    unsigned long long kinds;
 };
 
 struct Model {
@@ -71,6 +73,8 @@ struct Model {
     int bits, max_length, chunk;
     DecodePlan plan;
     bf16 *embedding, *head, *final_norm;
+    void* packed_head = nullptr;
+    double head_bytes = 0;
     std::vector<Layer> layers;
     float *cosines, *sines;
     // Decode.
@@ -91,10 +95,10 @@ struct Model {
 
     // `keep`: what packed matrices were made of, too.
     Model(const NamedShape& s, int max_length, int chunk, bool keep = false)
-        : shape(s), bits(option("bits", 16)), max_length(max_length), chunk(chunk) {
+        : shape(s), bits(option("bits", option("kind", 0) ? 0 : 16)), max_length(max_length), chunk(chunk) {
         const Limits limits = limits_of(kernel_of(64), decoding::kThreads, decoding::kCluster);
         const Shape sizes = s.sizes();
-        if (!plan_decode(COMPUTE_CAPABILITY, bits, &sizes, &limits, max_length, eps, &plan, &d)) exit(1);
+        if (!plan_decode(COMPUTE_CAPABILITY, bits, option("kind", 0), option("better", 0), &sizes, &limits, max_length, eps, &plan, &d)) exit(1);
         CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
         const float a = 0.0346f;
         const int q = s.heads * s.head_dim;
@@ -104,7 +108,18 @@ struct Model {
         for (int l = 0; l < s.layers; ++l) {
             const unsigned k = 10 * (l + 1);
             const size_t cache = size_t(s.kv_heads) * max_length * s.head_dim;
+            const int eighth = s.layers / 8;
+            const bool favoured =
+                option("better", 0) && (l < eighth || l >= 7 * s.layers / 8 || (l - eighth) % 3 == 2);
+            const unsigned kind = option("kind", 0), better = favoured ? option("better", 0) : kind;
+            unsigned long long kinds = 0;
+            for (unsigned each : {better, kind, kind, better, kind, kind}) kinds = kinds << 8 | each;
             auto matrix = [&](int rows, int inputs, int distance, unsigned seed) {
+                if (kind && seed == 1) {
+                    const int values = s.kv_heads * s.head_dim;
+                    return Matrix({{kind, rows - values}, {better, values}}, inputs, distance, k + seed);
+                }
+                if (kind) return Matrix({{seed == 6 ? better : kind, rows}}, inputs, distance, k + seed);
                 return Matrix(bits, rows, inputs, distance, k + seed, a, keep);
             };
             layers.push_back({random_array(s.hidden, k, 0.8f, 1.2f), random_array(s.qkv_rows(), k + 2, -0.5f, 0.5f),
@@ -113,7 +128,16 @@ struct Model {
                               random_array(cache, k + 7, -1, 1), random_array(cache, k + 8, -1, 1),
                               matrix(s.qkv_rows(), s.hidden, s.head_dim / 2, 1), matrix(s.hidden, q, 1, 3),
                               matrix(2 * s.intermediate, s.hidden, s.intermediate, 5),
-                              matrix(s.hidden, s.intermediate, 1, 6)});
+                              matrix(s.hidden, s.intermediate, 1, 6), kinds});
+        }
+        if (option("kind", 0)) {
+            d.head_kind = option("better", option("kind", 0));
+            const Matrix packed({{unsigned(d.head_kind), s.vocabulary}}, s.hidden, 1, 2);
+            // Of a tied model it is another matrix, too.
+            head = device_array<bf16>(size_t(s.vocabulary) * s.hidden);
+            packed.unpacked(head, nullptr);
+            packed_head = packed.weights;
+            head_bytes = packed.bytes();
         }
         scratch = bits == 16 ? nullptr : device_array<bf16>(size_t(2) * s.intermediate * s.hidden);
         const int half = s.head_dim / 2;
@@ -146,11 +170,11 @@ struct Model {
         std::vector<decoding::DecodeLayer> table;
         for (const Layer& l : layers)
             table.push_back({l.norm1, l.qkv.weights, l.bias, l.o.weights, l.norm2, l.gate_up.weights, l.down.weights,
-                             l.keys, l.values});
+                             l.keys, l.values, l.kinds});
         auto* device_table = device_array<decoding::DecodeLayer>(s.layers);
         CHECK(cudaMemcpy(device_table, table.data(), table.size() * sizeof table[0], cudaMemcpyHostToDevice));
         d.layers = device_table;
-        d.embedding = embedding, d.head = head, d.final_norm = final_norm, d.cosines = cosines, d.sines = sines;
+        d.embedding = embedding, d.head = packed_head ? static_cast<bf16*>(packed_head) : head, d.final_norm = final_norm, d.cosines = cosines, d.sines = sines;
         prompt = device_array<unsigned>(max_length);
         px = device_array<bf16>(size_t(chunk) * s.hidden);
         pnormed = device_array<bf16>(size_t(chunk) * s.hidden);
@@ -171,6 +195,7 @@ struct Model {
     }
 
     decltype(&decoding::decode_64) kernel_of(int head_dim) const {
+        if (bits == 0) return head_dim == 64 ? decoding::decode_blocks_64 : decoding::decode_blocks_128;
         if (bits == 4) return head_dim == 64 ? decoding::decode_int4_64 : decoding::decode_int4_128;
         if (bits == 8) return head_dim == 64 ? decoding::decode_int8_64 : decoding::decode_int8_128;
         return head_dim == 64 ? decoding::decode_64 : decoding::decode_128;

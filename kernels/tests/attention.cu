@@ -180,7 +180,7 @@ static void check_attention(const Shape& shape, const std::vector<int>& lengths)
     const Limits limits = limits_of(attend<kHeadDim>, kThreads, kCluster);
     DecodePlan plan;
     DecodeParameters p;
-    if (!plan_decode(COMPUTE_CAPABILITY, 16, &shape, &limits, max_length, 1e-6f, &plan, &p)) return;
+    if (!plan_decode(COMPUTE_CAPABILITY, 16, 0, 0, &shape, &limits, max_length, 1e-6f, &plan, &p)) return;
     const size_t cache = size_t(kv_heads) * max_length * kHeadDim;
     const auto keys = random_bf16(cache, -2, 2), values = random_bf16(cache);
     DecodeLayer layer = {};

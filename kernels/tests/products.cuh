@@ -27,8 +27,8 @@ __global__ void DECODE_LAUNCH run_products(const __grid_constant__ DecodeParamet
         };
         const bool head = phase == p.layer_count * kProducts;
         if (head) {
-            stage<Dense>(w, staged, PlainValues{x});
-            run_product<Dense>(stream, w, blockIdx.x, staged, finish);
+            stage<typename Format::Head>(w, staged, PlainValues{x});
+            run_product<typename Format::Head>(stream, w, blockIdx.x, staged, finish);
         } else {
             stage<Format>(w, staged, PlainValues{x});
             run_product<Format>(stream, w, blockIdx.x, staged, finish);

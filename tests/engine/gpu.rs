@@ -126,6 +126,42 @@ fn graph_reads_packed_weights_of_other_shapes() {
     }
 }
 
+/// GGUF's blocks: of one type, and of mixtures; a head of its own, and a tied one.
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
+fn graph_reads_blocks_as_plain_does() {
+    let cases = [
+        ("0.5B", "q8_0", 1, None),
+        ("0.5B", "q8_0", 1500, None),
+        ("0.5B", "q8_0", 20_000, None),
+        ("0.5B", "q4_0", 900, Some(256)),
+        ("1.5B", "q4_0", 2, None),
+        ("1.5B", "q4_k_m", 1, None),
+        ("1.5B", "q4_k_m", 3000, Some(1000)),
+        ("1.5B", "q6_k", 700, None),
+        ("7B", "q4_k_m", 1, None),
+        ("7B", "q4_k_m", 333, None),
+    ];
+    for (size, mixture, length, chunk) in cases {
+        let model = format!("Qwen/Qwen2.5-{size}-Instruct-GGUF:{mixture}");
+        assert_graph_is_as_close_as_plain(&generated(&model, 0), 151_936, length, chunk);
+    }
+}
+
+/// Which may be said of a shape whose blocks the kernels don't read.
+#[test]
+#[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
+fn other_blocks_are_refused_by_name() {
+    let spec = ModelSpec {
+        implementation: Implementation::Graph.into(),
+        ..generated("Qwen/Qwen2.5-0.5B-Instruct-GGUF:q4_k_m", 8)
+    };
+    let model = load(&spec);
+    assert_eq!(model.loaded().implementation, Some(Implementation::Plain.into()));
+    let warnings = model.loaded().warnings.concat();
+    assert!(warnings.contains("attn_q matrices are Q5_0; Q4_0, Q8_0, Q4_K and Q6_K are supported"), "{warnings}");
+}
+
 struct PackedShape {
     hidden: usize,
     intermediate: usize,

@@ -1,7 +1,7 @@
 //! What a model needs, from its shape: memory and time are estimates.
 
 use super::cards::Cards;
-use super::footprint::Footprint;
+use super::footprint::{self, Footprint};
 use super::qwen2::graph::MOST_UNPACKED_BYTES;
 use super::qwen2::plain::scores_limit;
 use super::qwen2::reading;
@@ -31,9 +31,9 @@ const LOAD_RATE: f64 = 2e9;
 pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
     let shape = CandleKind.shape(&spec.model, spec.directory.as_deref())?;
     let shape = shape.ok_or_else(|| EngineError::Failed(format!("unknown model `{}`", spec.model)))?;
-    let implementation = running(Implementation::of(spec)?, &shape);
+    let implementation = running(Implementation::of(spec)?, spec, &shape)?;
     let held = held_dtype(implementation, spec.device, spec.dtype);
-    let footprint = Footprint::of(spec, &shape, held)?;
+    let footprint = Footprint::of(spec, &shape, implementation, held)?;
     let cards = Cards::of(spec, &shape)?;
     let whole = memory(spec.device, implementation, case, &shape, held, footprint);
     let by_card = cards.memory(spec, &shape, held, whole, footprint)?;
@@ -45,7 +45,7 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
         lacking: lacking(spec),
         obstacle: cards.obstacle().or_else(|| obstacle(spec.device, implementation, case, &shape)),
         vocab_size: Some(shape.vocab_size),
-        load_seconds: Footprint::of(spec, &shape, spec.dtype)?.held as f64 / LOAD_RATE,
+        load_seconds: Footprint::of(spec, &shape, implementation, spec.dtype)?.held as f64 / LOAD_RATE,
         prefill_seconds: operations(case, &shape) / (device.flops * prefill_share * PREFILL_EFFICIENCY),
         step_seconds: step_bytes(spec.device, implementation, footprint) / decode_rate
             + step_overhead(implementation, &shape),
@@ -60,11 +60,13 @@ fn lacking(spec: &ModelSpec) -> Option<String> {
     Source::open(directory, &config).err().map(|error| error.in_one_line())
 }
 
-/// What runs where `asked` is asked for: `graph` reads no GGUF, and `plain` runs in its place.
-fn running(asked: Implementation, shape: &Model) -> Implementation {
+/// What runs where `asked` is asked for: `graph` reads some of GGUF's types, and of others `plain` runs in its place.
+fn running(asked: Implementation, spec: &ModelSpec, shape: &Model) -> Result<Implementation, EngineError> {
     match (asked, shape.quantization) {
-        (Implementation::Graph, Quantization::Gguf) => Implementation::Plain,
-        _ => asked,
+        (Implementation::Graph, Quantization::Gguf) if !footprint::fits_graph(spec, shape)? => {
+            Ok(Implementation::Plain)
+        }
+        _ => Ok(asked),
     }
 }
 

@@ -32,6 +32,8 @@ use self::random::Random;
 use self::random_blocks::RandomBlocks;
 use self::safetensor_files::SafetensorFiles;
 use super::config::ModelConfig;
+#[cfg(any(feature = "cuda", test))]
+use super::gguf::TensorTypes;
 use super::quantization::Layout;
 use super::reading;
 use crate::case::{Dtype, Quantization};
@@ -139,6 +141,12 @@ impl<'a> Weights<'a> {
         self.source.0.reorders_inputs()
     }
 
+    /// The types of matrices, where each has its own.
+    #[cfg(any(feature = "cuda", test))]
+    pub fn types(&self) -> Option<&TensorTypes> {
+        self.source.0.types()
+    }
+
     /// Bytes that a decode step reads of what was loaded, where dense weights are held in `held`.
     pub fn step_bytes(&self, held: Dtype) -> u64 {
         self.arrived.dense * held.size() + self.arrived.packed_bytes
@@ -170,6 +178,14 @@ impl<'a> Weights<'a> {
     pub fn fill(&mut self, name: &str, place: &Tensor) -> Result<()> {
         self.source.0.fill(name, place, &self.target)?;
         self.arrived_dense(name, place.elem_count());
+        Ok(())
+    }
+
+    /// As `fill`, of a table of which a step reads a row.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "as of `fill`"))]
+    pub fn fill_table(&mut self, name: &str, place: &Tensor) -> Result<()> {
+        self.source.0.fill(name, place, &self.target)?;
+        self.report(place.elem_count());
         Ok(())
     }
 

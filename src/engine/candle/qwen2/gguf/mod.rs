@@ -26,6 +26,7 @@ pub use self::gguf_error::GgufError;
 use self::gguf_header::Header;
 pub use self::gguf_header::TensorInfo;
 pub use self::gguf_parts::{files, has_any, has_one, of_kind};
+pub use self::gguf_type::type_name;
 pub use self::tensor_names::gguf_name;
 pub use self::tensor_types::{TensorTypes, is_blocks};
 use super::config::ModelConfig;

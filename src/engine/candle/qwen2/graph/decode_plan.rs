@@ -2,7 +2,7 @@
 //! mean.
 
 use super::layout::{Address, DecodeLayer, DecodeParameters, crossing};
-use super::sizes::{DecodeBlock, Format, GROUP, PACKED_GROUP, STATIC_BYTES, TOGETHER, part_bytes};
+use super::sizes::{DecodeBlock, Format, GROUP, Kind, PACKED_GROUP, Ring, STATIC_BYTES, SUMMED, TOGETHER, part_bytes};
 use super::unfit::Unfit;
 
 crossing! {
@@ -90,21 +90,21 @@ crossing! {
 }
 
 impl DecodePlan {
-    /// For layers whose matrices have `format`; the head is dense.
-    pub fn new(shape: &Shape, format: Format, block: DecodeBlock, limits: &Limits) -> Result<Self, Unfit> {
-        check(shape, format, limits)?;
+    /// For matrices of these formats, by product. Where a product's differ from layer to layer: the one with the shortest
+    /// batches.
+    pub fn new(shape: &Shape, formats: [Format; 5], block: DecodeBlock, limits: &Limits) -> Result<Self, Unfit> {
+        check(shape, &formats, limits)?;
         let blocks = blocks(shape, block, limits);
         if blocks < shape.kv_heads.max(1) {
             return Err(Unfit::FewBlocks { blocks, kv_heads: shape.kv_heads });
         }
         let products = shape.products();
-        let formats = [format, format, format, format, Format::Dense];
+        let ring = Ring::of(&formats);
         let products: [Product; 5] =
-            std::array::from_fn(|index| Product::new(products[index], formats[index], blocks, block));
+            std::array::from_fn(|index| Product::new(products[index], (formats[index], ring), blocks, block));
         let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
         let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
-        let ring = block.ring_bytes(format, shape.head_dim);
-        let shared_bytes = ring + table + block.attention_bytes(shape.head_dim) + first + second;
+        let shared_bytes = block.ring_bytes(ring, shape.head_dim) + table + block.attention_bytes(shape.head_dim) + first + second;
         if shared_bytes + STATIC_BYTES > limits.shared_bytes {
             return Err(Unfit::SharedMemory { needed: shared_bytes, available: limits.shared_bytes });
         }
@@ -166,11 +166,12 @@ impl DecodePlan {
             second_region: self.second_region as i32,
             team_region: self.team_region as i32,
             steps: 0,
+            head_kind: 0,
         }
     }
 }
 
-fn check(shape: &Shape, format: Format, limits: &Limits) -> Result<(), Unfit> {
+fn check(shape: &Shape, formats: &[Format; 5], limits: &Limits) -> Result<(), Unfit> {
     if !limits.cooperative {
         return Err(Unfit::NotCooperative);
     }
@@ -180,13 +181,14 @@ fn check(shape: &Shape, format: Format, limits: &Limits) -> Result<(), Unfit> {
     if shape.group() > GROUP {
         return Err(Unfit::Group(shape.group()));
     }
-    let of = if format == Format::Dense { 8 } else { PACKED_GROUP };
+    let [qkv, output, gate_up, down, head] = formats.map(Format::row_multiple);
     let multiples = [
-        ("hidden size", shape.hidden, of),
-        ("intermediate size", shape.intermediate, of),
-        ("query size", shape.query(), of),
+        ("hidden size", shape.hidden, qkv.max(gate_up).max(head)),
+        ("intermediate size", shape.intermediate, down),
+        ("query size", shape.query(), output),
+        ("vocabulary", shape.vocabulary, 2),
     ];
-    for (name, value, of) in multiples.into_iter().chain([("vocabulary", shape.vocabulary, 2)]) {
+    for (name, value, of) in multiples {
         if !value.is_multiple_of(of) {
             return Err(Unfit::NoMultiple { name, value, of });
         }
@@ -224,6 +226,7 @@ struct Product {
     pairs: usize,
     inputs: usize,
     format: Format,
+    ring: Ring,
     split: usize,
     /// Of a block.
     warps: usize,
@@ -232,13 +235,18 @@ struct Product {
 impl Product {
     /// With the smallest split that leaves the busiest warp about as few batches as any does: a greater one costs more
     /// sums.
-    fn new((rows, inputs): (usize, usize), format: Format, blocks: usize, block: DecodeBlock) -> Self {
+    fn new(
+        (rows, inputs): (usize, usize),
+        (format, ring): (Format, Ring),
+        blocks: usize,
+        block: DecodeBlock,
+    ) -> Self {
         let (pairs, warps) = (rows / 2, block.warps);
         let batches = |product: &Self| product.rounds(blocks) * product.batches();
-        let splits = || (0..=warps.ilog2()).map(|power| Self { pairs, inputs, format, split: 1 << power, warps });
+        let splits = || (0..=warps.ilog2()).map(|power| Self { pairs, inputs, format, ring, split: 1 << power, warps });
         let fewest = splits().map(|product| batches(&product)).min().unwrap_or(0);
         let mut good = splits().filter(|product| batches(product) * 50 <= fewest * 51);
-        good.next().unwrap_or(Self { pairs, inputs, format, split: 1, warps })
+        good.next().unwrap_or(Self { pairs, inputs, format, ring, split: 1, warps })
     }
 
     /// How often each warp of a block takes a new pair.
@@ -263,13 +271,13 @@ impl Product {
 
     /// Padded to whole batches. Behind it are the sums of its groups, where weights are packed.
     fn vector_bytes(&self) -> usize {
-        match self.format {
-            Format::Dense => self.batches() * self.split * self.format.batch_inputs() * 2,
-            Format::Int4 | Format::Int8 => {
-                let inputs = self.row_batches() * self.format.batch_inputs();
-                inputs * 2 + inputs / PACKED_GROUP * 4
-            }
-        }
+        let (inputs, summed) = match (self.ring, self.format) {
+            // To whole batches of any kind.
+            (Ring::Blocks, _) => (self.inputs.next_multiple_of(Format::Blocks(Kind::Q4_0).batch_inputs()), SUMMED),
+            (_, Format::Dense) => return self.batches() * self.split * self.format.batch_inputs() * 2,
+            _ => (self.row_batches() * self.format.batch_inputs(), PACKED_GROUP),
+        };
+        inputs * 2 + inputs / summed * 4
     }
 }
 

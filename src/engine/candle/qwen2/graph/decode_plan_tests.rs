@@ -1,7 +1,7 @@
 //! Plans for the collection's models. (`plan` itself knows nothing of them.)
 
 use super::decode_plan::{DecodePlan, Limits, Shape};
-use super::sizes::{DecodeBlock, Format, STATIC_BYTES};
+use super::sizes::{DecodeBlock, Format, Kind, Ring, STATIC_BYTES};
 use super::unfit::Unfit;
 use crate::models;
 
@@ -9,15 +9,20 @@ const H100: Limits = Limits { blocks: 120, shared_bytes: 232_448, cooperative: t
 
 const HOPPER: DecodeBlock = DecodeBlock::of(90);
 
+/// The layers' matrices, and a dense head.
+fn uniform(format: Format) -> [Format; 5] {
+    [format, format, format, format, Format::Dense]
+}
+
 fn plan(id: &str, limits: &Limits) -> Result<DecodePlan, Unfit> {
-    DecodePlan::new(&models::find(id).unwrap().into(), Format::Dense, HOPPER, limits)
+    DecodePlan::new(&models::find(id).unwrap().into(), uniform(Format::Dense), HOPPER, limits)
 }
 
 /// A block has no room for the longest vectors (those of the intermediate size) beside its rings and tiles.
 #[test]
 fn models_up_to_32b_fit() {
     for model in models::all() {
-        match DecodePlan::new(&model.into(), Format::Dense, HOPPER, &H100) {
+        match DecodePlan::new(&model.into(), uniform(Format::Dense), HOPPER, &H100) {
             Ok(plan) => assert!(plan.shared_bytes + STATIC_BYTES <= H100.shared_bytes),
             Err(why) => {
                 assert!(model.num_hidden_layers > 64, "{}: {why}", model.id);
@@ -32,8 +37,21 @@ fn models_up_to_32b_fit() {
 fn all_packed_models_fit() {
     for model in models::all() {
         for format in [Format::Int4, Format::Int8] {
-            let plan = DecodePlan::new(&model.into(), format, HOPPER, &H100).unwrap();
+            let plan = DecodePlan::new(&model.into(), uniform(format), HOPPER, &H100).unwrap();
             assert!(plan.shared_bytes + STATIC_BYTES <= H100.shared_bytes, "{}", model.id);
+        }
+    }
+}
+
+/// Blocks take longer rings and more sums of the vector: 32B and 72B have no room for them.
+#[test]
+fn models_in_blocks_up_to_14b_fit() {
+    for model in models::all() {
+        let formats = [Kind::Q4K, Kind::Q4K, Kind::Q4K, Kind::Q6K, Kind::Q6K].map(Format::Blocks);
+        match DecodePlan::new(&model.into(), formats, HOPPER, &H100) {
+            Ok(plan) => assert!(plan.shared_bytes + STATIC_BYTES <= H100.shared_bytes),
+            Err(Unfit::NoMultiple { value: 896, of: 256, .. }) => {}
+            Err(why) => assert!(model.intermediate_size > 20_000, "{}: {why}", model.id),
         }
     }
 }
@@ -41,9 +59,9 @@ fn all_packed_models_fit() {
 #[test]
 fn packed_rows_are_whole_groups() {
     let shape = Shape { hidden: 1000, ..models::find("Qwen2.5-0.5B").unwrap().into() };
-    let why = DecodePlan::new(&shape, Format::Int4, HOPPER, &H100).unwrap_err();
+    let why = DecodePlan::new(&shape, uniform(Format::Int4), HOPPER, &H100).unwrap_err();
     assert_eq!(why, Unfit::NoMultiple { name: "hidden size", value: 1000, of: 128 });
-    assert!(DecodePlan::new(&shape, Format::Dense, HOPPER, &H100).is_ok());
+    assert!(DecodePlan::new(&shape, uniform(Format::Dense), HOPPER, &H100).is_ok());
 }
 
 #[test]
@@ -75,10 +93,10 @@ fn what_does_not_fit_is_said() {
 #[test]
 fn a_teams_room_is_its_own_while_the_output_is_staged() {
     for model in models::all() {
-        let Ok(plan) = DecodePlan::new(&model.into(), Format::Dense, HOPPER, &H100) else { continue };
+        let Ok(plan) = DecodePlan::new(&model.into(), uniform(Format::Dense), HOPPER, &H100) else { continue };
         let output = model.num_attention_heads * model.head_dim * 2;
         assert!(plan.team_region * 16 >= output, "{}", model.id);
-        let end = HOPPER.ring_bytes(Format::Dense, model.head_dim)
+        let end = HOPPER.ring_bytes(Ring::Dense, model.head_dim)
             + (plan.second_region + plan.team_region) * 16
             + HOPPER.team_bytes(model.head_dim);
         assert!(end <= plan.shared_bytes, "{}", model.id);

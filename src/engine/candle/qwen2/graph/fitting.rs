@@ -1,16 +1,21 @@
-//! Which format the kernels use for a model's matrices, if they have one.
+//! Which formats the kernels use for a model's matrices, if they have them.
 
+use super::formats::Formats;
 use super::sizes::{Format, PACKED_GROUP};
 use super::unfit::Unfit;
-use crate::case::Quantization;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::weights::Weights;
 
-/// Of the layers' matrices, as `weights` has them.
-pub fn format(config: &ModelConfig, weights: &Weights) -> Result<Format, Unfit> {
-    if config.shape.quantization == Quantization::Gguf {
-        return Err(Unfit::Blocks);
+/// Of the matrices, as `weights` has them.
+pub fn formats(config: &ModelConfig, weights: &Weights) -> Result<Formats, Unfit> {
+    match weights.types() {
+        Some(types) => Formats::of_types(types, &config.shape),
+        None => Ok(Formats::uniform(config.shape.num_hidden_layers, format(config, weights)?)),
     }
+}
+
+/// Of the layers' matrices, where all have the same.
+fn format(config: &ModelConfig, weights: &Weights) -> Result<Format, Unfit> {
     let Some(grouping) = config.grouping else { return Ok(Format::Dense) };
     if grouping.mixed {
         return Err(Unfit::Mixed);

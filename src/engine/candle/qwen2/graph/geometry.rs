@@ -15,7 +15,7 @@ use half::bf16;
 
 use super::decode_plan::Shape;
 use super::layout::{Address, DecodeParameters};
-use super::sizes::DecodeBlock;
+use super::sizes::{DecodeBlock, Format};
 
 /// What this build's kernels are compiled for, such as 90.
 pub const COMPUTE_CAPABILITY: u32 = match u32::from_str_radix(env!("BENCH_DIFF_COMPUTE_CAPABILITY"), 10) {
@@ -52,6 +52,11 @@ impl Address {
         Self(self.0 + (row * columns * size_of::<bf16>()) as u64)
     }
 
+    /// So many bytes further.
+    pub fn byte(self, offset: usize) -> Self {
+        Self(self.0 + offset as u64)
+    }
+
     pub fn pointer(self) -> *mut c_void {
         self.0 as *mut c_void
     }
@@ -60,9 +65,10 @@ impl Address {
 // SAFETY: `repr(C)`, numbers only; the compiler of the kernels has compared it with their own struct.
 unsafe impl DeviceRepr for DecodeParameters {}
 
-/// A weight matrix, `[outputs, inputs]`.
+/// A weight matrix, `[outputs, inputs]`, or rows of one.
 #[derive(Debug, Clone, Copy)]
 pub struct Matrix {
+    pub format: Format,
     pub address: Address,
     pub outputs: usize,
     pub inputs: usize,

@@ -24,7 +24,7 @@ use super::decode_plan::{DecodePlan, Limits, Shape};
 use super::geometry::{AttentionShape, DECODE_BLOCK, Matrix, Rows, allow_shared_bytes, load};
 use super::layout::{Address, DecodeParameters};
 use super::packer::Packer;
-use super::sizes::{ELEMENTWISE_THREADS, Format};
+use super::sizes::{ELEMENTWISE_THREADS, Ring};
 
 /// Of a block of the element-wise kernels.
 const THREADS: u32 = ELEMENTWISE_THREADS as u32;
@@ -48,14 +48,14 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// Loads the kernels for a model whose layers' matrices have `format`.
-    pub fn new(device: &Device, shape: &Shape, format: Format, plan: &DecodePlan) -> Result<Self> {
+    /// Loads the kernels for a model whose matrices `ring` streams.
+    pub fn new(device: &Device, shape: &Shape, ring: Ring, plan: &DecodePlan) -> Result<Self> {
         let head_dim = shape.head_dim;
         let cuda = device.as_cuda_device()?.clone();
         let stream = cuda.cuda_stream();
         let prefill = load(&stream, include_bytes!(concat!(env!("OUT_DIR"), "/prefill.fatbin")))?;
         let function = |module: &Arc<CudaModule>, name: &str| module.load_function(name).w();
-        let decode = decode_function(&stream, head_dim, format)?;
+        let decode = decode_function(&stream, head_dim, ring)?;
         allow_shared_bytes(&decode, plan.shared_bytes)?;
         Ok(Self {
             blas: cuda.cublas_handle(),
@@ -67,7 +67,7 @@ impl Gpu {
             begin_decode: function(&prefill, "begin_decode")?,
             stamp: function(&prefill, "stamp")?,
             attention: PromptAttention::load(&stream, head_dim)?,
-            packer: Packer::load(&stream, format, shape, device)?,
+            packer: Packer::load(&stream, ring, shape, device)?,
             time: Tensor::zeros(1, DType::I64, device)?,
             stream,
             device: cuda,
@@ -161,15 +161,21 @@ impl Gpu {
         self.packer.as_ref()
     }
 
-    /// `out [count, outputs] = x [count, inputs] * weight [outputs, inputs]^T`, added to `out` where `onto` is set.
-    pub fn product(&self, weight: &Matrix, x: Address, out: Address, count: usize, onto: bool) -> Result<()> {
-        let Some(packer) = &self.packer else {
-            return self.dense_product(weight, x, Columns { address: out, stride: weight.outputs }, count, onto);
-        };
-        packer.each_block(weight, |first, block| {
-            let out = Columns { address: out.row(1, first), stride: weight.outputs };
-            self.dense_product(block, x, out, count, onto)
-        })
+    /// `out [count, outputs] = x [count, inputs] * weight [outputs, inputs]^T`, added to `out` where `onto` is set. `weight`:
+    /// its parts, one below the other.
+    pub fn product(&self, weight: &[Matrix], x: Address, out: Address, count: usize, onto: bool) -> Result<()> {
+        let stride = weight.iter().map(|part| part.outputs).sum();
+        let mut before = 0;
+        for part in weight {
+            let columns = |first: usize| Columns { address: out.row(1, before + first), stride };
+            match &self.packer {
+                None => self.dense_product(part, x, columns(0), count, onto)?,
+                Some(packer) => packer
+                    .each_block(part, |first, block| self.dense_product(block, x, columns(first), count, onto))?,
+            }
+            before += part.outputs;
+        }
+        Ok(())
     }
 
     /// The same with some of the columns of `out`.
@@ -302,15 +308,17 @@ fn block_a_row(count: usize) -> LaunchConfig {
     LaunchConfig { grid_dim: (count as u32, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
 }
 
-fn decode_function(stream: &CudaStream, head_dim: usize, format: Format) -> Result<CudaFunction> {
-    let (image, name): (&[u8], _) = match format.bits() {
-        None => (include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin")), format!("decode_{head_dim}")),
-        Some(bits) => {
-            let image = include_bytes!(concat!(env!("OUT_DIR"), "/decode_packed.fatbin"));
-            (image, format!("decode_int{bits}_{head_dim}"))
-        }
+fn decode_function(stream: &CudaStream, head_dim: usize, ring: Ring) -> Result<CudaFunction> {
+    let dense: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin"));
+    let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_packed.fatbin"));
+    let blocks: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_blocks.fatbin"));
+    let (image, name) = match ring {
+        Ring::Dense => (dense, "decode"),
+        Ring::Int4 => (packed, "decode_int4"),
+        Ring::Int8 => (packed, "decode_int8"),
+        Ring::Blocks => (blocks, "decode_blocks"),
     };
-    load(stream, image)?.load_function(&name).w()
+    load(stream, image)?.load_function(&format!("{name}_{head_dim}")).w()
 }
 
 fn decode_launch(blocks: usize, shared_bytes: usize) -> LaunchConfig {
@@ -341,7 +349,7 @@ pub fn limits(device: &Device) -> Result<Limits> {
 fn clustered_blocks(stream: &CudaStream, shared_bytes: usize) -> Result<usize> {
     // Half of what a block can have and a little more: no second block has room beside it.
     let shared_bytes = shared_bytes / 2 + 2048;
-    let decode = decode_function(stream, 64, Format::Dense)?;
+    let decode = decode_function(stream, 64, Ring::Dense)?;
     allow_shared_bytes(&decode, shared_bytes)?;
     let clusters =
         decode.occupancy_max_active_clusters(decode_launch(DECODE_BLOCK.cluster, shared_bytes), stream).w()?;

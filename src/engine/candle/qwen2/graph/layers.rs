@@ -4,10 +4,10 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::decode_plan::Shape;
 use super::geometry::Matrix;
+use super::formats::LayerFormats;
 use super::gpu::LayerAddresses;
 use super::layout::{Address, DecodeLayer};
 use super::packer::Packer;
-use super::sizes::Format;
 use super::stacked::{Projection, Stacked};
 use crate::engine::candle::qwen2::weights::Weights;
 
@@ -22,26 +22,29 @@ pub struct Layer {
     down: Stacked,
     keys: Tensor,
     values: Tensor,
+    formats: LayerFormats,
 }
 
 impl Layer {
     /// Room for a layer, to be filled by `fill`.
-    pub fn new(shape: &Shape, format: Format, capacity: usize, device: &Device) -> Result<Self> {
+    pub fn new(shape: &Shape, formats: &LayerFormats, capacity: usize, device: &Device) -> Result<Self> {
         let (hidden, inner) = (shape.hidden, shape.intermediate);
         // Pairs of rows are those that the kernel finishes together: rotated, or of the gate and the up projection.
-        let matrix = |rows, columns, distance| Stacked::new(format, rows, columns, distance, device);
+        let whole =
+            |format, rows, columns, distance| Stacked::new(&[(format, rows)], columns, distance, device);
         let vector = |values: usize| Tensor::zeros(values, DType::BF16, device);
         let cache = || Tensor::zeros((shape.kv_heads, capacity, shape.head_dim), DType::BF16, device);
         Ok(Self {
             norm1: vector(hidden)?,
-            qkv: matrix(shape.qkv(), hidden, shape.head_dim / 2)?,
+            qkv: Stacked::new(&formats.qkv(shape), hidden, shape.head_dim / 2, device)?,
             bias: vector(shape.qkv())?,
-            output: matrix(hidden, shape.query(), 1)?,
+            output: whole(formats.output, hidden, shape.query(), 1)?,
             norm2: vector(hidden)?,
-            gate_up: matrix(2 * inner, hidden, inner)?,
-            down: matrix(hidden, inner, 1)?,
+            gate_up: whole(formats.gate_up, 2 * inner, hidden, inner)?,
+            down: whole(formats.down, hidden, inner, 1)?,
             keys: cache()?,
             values: cache()?,
+            formats: *formats,
         })
     }
 
@@ -72,6 +75,7 @@ impl Layer {
             down: self.down.address()?,
             keys: Address::of(&self.keys)?,
             values: Address::of(&self.values)?,
+            kinds: self.formats.kinds(),
         })
     }
 
@@ -80,10 +84,10 @@ impl Layer {
         Ok(LayerView {
             norm1: Address::of(&self.norm1)?,
             norm2: Address::of(&self.norm2)?,
-            qkv: self.qkv.matrix()?,
-            output: self.output.matrix()?,
-            gate_up: self.gate_up.matrix()?,
-            down: self.down.matrix()?,
+            qkv: self.qkv.matrices()?,
+            output: self.output.matrices()?,
+            gate_up: self.gate_up.matrices()?,
+            down: self.down.matrices()?,
             vectors: LayerAddresses {
                 bias: Address::of(&self.bias)?,
                 keys: Address::of(&self.keys)?,
@@ -93,14 +97,14 @@ impl Layer {
     }
 }
 
-/// A layer's addresses.
+/// A layer's addresses; of each matrix its parts.
 pub struct LayerView {
     pub norm1: Address,
     pub norm2: Address,
-    pub qkv: Matrix,
-    pub output: Matrix,
-    pub gate_up: Matrix,
-    pub down: Matrix,
+    pub qkv: Vec<Matrix>,
+    pub output: Vec<Matrix>,
+    pub gate_up: Vec<Matrix>,
+    pub down: Vec<Matrix>,
     pub vectors: LayerAddresses,
 }
 

@@ -82,6 +82,7 @@ crossing! {
         second_region: i32,
         team_region: i32,
         steps: i32,
+        head_kind: i32,
     }
 }
 
@@ -97,14 +98,17 @@ crossing! {
         down: Address,
         keys: Address,
         values: Address,
+        kinds: u64,
     }
 }
 
 impl DecodeLayer {
-    /// As it lies in memory: each address at its offset.
-    pub fn words(&self) -> [i64; size_of::<Self>() / size_of::<Address>()] {
-        let Self { norm1, qkv, bias, output, norm2, gate_up, down, keys, values } = *self;
-        [norm1, qkv, bias, output, norm2, gate_up, down, keys, values].map(|address| address.0 as i64)
+    /// As it lies in memory: each word at its offset.
+    pub fn words(&self) -> [i64; size_of::<Self>() / size_of::<u64>()] {
+        let Self { norm1, qkv, bias, output, norm2, gate_up, down, keys, values, kinds } = *self;
+        let [norm1, qkv, bias, output, norm2, gate_up, down, keys, values] =
+            [norm1, qkv, bias, output, norm2, gate_up, down, keys, values].map(|address| address.0 as i64);
+        [norm1, qkv, bias, output, norm2, gate_up, down, keys, values, kinds as i64]
     }
 }
 

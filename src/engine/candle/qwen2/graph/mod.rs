@@ -13,6 +13,7 @@ mod build_tests;
 mod decode_plan;
 #[cfg(test)]
 mod decode_plan_tests;
+mod formats;
 mod graph_error;
 #[allow(dead_code, reason = "build/header.rs uses the rest")]
 mod layout;
@@ -49,7 +50,10 @@ pub use sizes::MOST_UNPACKED_BYTES;
 
 use crate::models::Model;
 
-impl From<&Model> for decode_plan::Shape {
+pub use formats::Formats;
+pub use decode_plan::Shape;
+
+impl From<&Model> for Shape {
     fn from(model: &Model) -> Self {
         Self {
             hidden: model.hidden_size,

@@ -9,66 +9,110 @@ use std::sync::Arc;
 
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaStream, LaunchConfig, PushKernelArg};
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::quantized::QTensor;
+use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::decode_plan::Shape;
 use super::geometry::{Matrix, load};
 use super::layout::Address;
-use super::sizes::{ELEMENTWISE_THREADS, Format, MOST_UNPACKED_BYTES};
+use super::sizes::{ELEMENTWISE_THREADS, Format, Kind, MOST_UNPACKED_BYTES, Ring, WARP};
 use crate::engine::candle::qwen2::weights::Grouped;
 
-/// Of one format.
+/// Of a file's blocks that are on the GPU at a time, beside those that are packed.
+const MOST_BLOCK_BYTES: usize = 64 << 20;
+/// Rows of a launch.
+const MOST_ROWS: usize = 65_535;
+
 pub struct Packer {
-    bits: usize,
-    pack: CudaFunction,
-    unpack: CudaFunction,
+    formats: Vec<Functions>,
     stream: Arc<CudaStream>,
     /// The rows that are unpacked now.
     rows: Tensor,
 }
 
+/// The kernels of a format.
+struct Functions {
+    format: Format,
+    pack: CudaFunction,
+    unpack: CudaFunction,
+}
+
 impl Packer {
     /// `None` for dense weights.
-    pub fn load(stream: &Arc<CudaStream>, format: Format, shape: &Shape, device: &Device) -> Result<Option<Self>> {
-        let Some(bits) = format.bits() else { return Ok(None) };
-        let module = load(stream, include_bytes!(concat!(env!("OUT_DIR"), "/packed.fatbin")))?;
-        let function = |name: &str| module.load_function(&format!("{name}_int{bits}")).w();
+    pub fn load(stream: &Arc<CudaStream>, ring: Ring, shape: &Shape, device: &Device) -> Result<Option<Self>> {
+        let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/packed.fatbin"));
+        let blocks: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/blocks.fatbin"));
+        let (image, formats): (_, &[_]) = match ring {
+            Ring::Dense => return Ok(None),
+            Ring::Int4 => (packed, &[(Format::Int4, "int4")]),
+            Ring::Int8 => (packed, &[(Format::Int8, "int8")]),
+            Ring::Blocks => (
+                blocks,
+                &[
+                    (Format::Blocks(Kind::Q4_0), "q4_0"),
+                    (Format::Blocks(Kind::Q8_0), "q8_0"),
+                    (Format::Blocks(Kind::Q4K), "q4_k"),
+                    (Format::Blocks(Kind::Q6K), "q6_k"),
+                ],
+            ),
+        };
+        let module = load(stream, image)?;
+        let function = |verb: &str, name: &str| module.load_function(&format!("{verb}_{name}")).w();
+        let functions = formats.iter().map(|&(format, name)| {
+            Ok(Functions { format, pack: function("pack", name)?, unpack: function("unpack", name)? })
+        });
         let largest =
             shape.products().into_iter().take(4).map(|(rows, inputs)| block_rows(rows, inputs) * inputs).max();
         Ok(Some(Self {
-            bits,
-            pack: function("pack")?,
-            unpack: function("unpack")?,
+            formats: functions.collect::<Result<_>>()?,
             stream: stream.clone(),
             rows: Tensor::zeros(largest.unwrap_or(0), DType::BF16, device)?,
         }))
     }
 
-    /// Writes a projection's weights to rows `first` and following of a matrix whose pairs are `distance` apart.
-    pub fn pack(&self, weight: &Grouped, place: &Tensor, first: usize, distance: usize) -> Result<()> {
-        let device = place.device();
+    /// Writes a projection's weights to rows `first` and following of `to`.
+    pub fn pack(&self, weight: &Grouped, to: &Matrix, first: usize) -> Result<()> {
+        let device = self.rows.device();
         let (codes, scales, zeros) =
             (weight.codes.to_device(device)?, weight.scales.to_device(device)?, weight.zeros.to_device(device)?);
-        let (outputs, width) = codes.dims2()?;
-        let inputs = width * 8 / self.bits;
-        let [columns, group, first, distance] = [inputs, weight.group, first, distance].map(|number| number as i32);
+        let outputs = codes.dim(0)?;
+        let [columns, group, first, distance] =
+            [to.inputs, weight.group, first, to.distance].map(|number| number as i32);
         let (codes, scales, zeros) = (Address::of(&codes)?, Address::of(&scales)?, Address::of(&zeros)?);
-        let packed = Address::of(place)?;
-        let mut launch = self.stream.launch_builder(&self.pack);
-        launch.arg(&codes).arg(&scales).arg(&zeros).arg(&packed).arg(&columns).arg(&group).arg(&first).arg(&distance);
+        let mut launch = self.stream.launch_builder(&self.functions(to.format)?.pack);
+        launch.arg(&codes).arg(&scales).arg(&zeros).arg(&to.address);
+        launch.arg(&columns).arg(&group).arg(&first).arg(&distance);
         // SAFETY: see `gpu`. The three tensors are dropped before the GPU has read them, which is fine: memory is only
         // reused in the stream's order.
-        unsafe { launch.launch(self.thread_a_piece(outputs, inputs)) }.w()?;
+        unsafe { launch.launch(thread_a_piece(to.format, outputs, to.inputs)) }.w()?;
+        Ok(())
+    }
+
+    /// The same of blocks on the host, some rows at a time.
+    pub fn pack_blocks(&self, blocks: &QTensor, to: &Matrix, first: usize) -> Result<()> {
+        let (device, kind) = (self.rows.device(), blocks.dtype());
+        let (inputs, distance) = (to.inputs as i32, to.distance as i32);
+        let row_bytes = to.inputs / kind.block_size() * kind.type_size();
+        let rows = (MOST_BLOCK_BYTES / row_bytes).clamp(1, MOST_ROWS);
+        for (index, bytes) in blocks.data()?.chunks(rows * row_bytes).enumerate() {
+            let piece = Tensor::from_slice(bytes, bytes.len(), device)?;
+            let (from, first) = (Address::of(&piece)?, (first + index * rows) as i32);
+            let mut launch = self.stream.launch_builder(&self.functions(to.format)?.pack);
+            launch.arg(&from).arg(&to.address).arg(&inputs).arg(&first).arg(&distance);
+            // SAFETY: as above.
+            unsafe { launch.launch(thread_a_piece(to.format, bytes.len() / row_bytes, to.inputs)) }.w()?;
+        }
         Ok(())
     }
 
     /// Calls `work` with each block of rows of a matrix in bf16: its first row, and the block.
     pub fn each_block(&self, weight: &Matrix, mut work: impl FnMut(usize, &Matrix) -> Result<()>) -> Result<()> {
-        let Matrix { outputs, inputs, distance, .. } = *weight;
+        let Matrix { outputs, inputs, .. } = *weight;
         let rows = block_rows(outputs, inputs);
         for first in (0..outputs).step_by(rows) {
             let count = rows.min(outputs - first);
-            let block = Matrix { address: Address::of(&self.rows)?, outputs: count, inputs, distance };
+            let block =
+                Matrix { address: Address::of(&self.rows)?, outputs: count, format: Format::Dense, ..*weight };
             self.unpack(weight, first, &block)?;
             work(first, &block)?;
         }
@@ -77,22 +121,28 @@ impl Packer {
 
     fn unpack(&self, weight: &Matrix, first: usize, block: &Matrix) -> Result<()> {
         let [inputs, first, distance] = [weight.inputs, first, weight.distance].map(|number| number as i32);
-        let mut launch = self.stream.launch_builder(&self.unpack);
+        let mut launch = self.stream.launch_builder(&self.functions(weight.format)?.unpack);
         launch.arg(&weight.address).arg(&block.address).arg(&inputs).arg(&first).arg(&distance);
         // SAFETY: see `gpu`.
-        unsafe { launch.launch(self.thread_a_piece(block.outputs, weight.inputs)) }.w()?;
+        unsafe { launch.launch(thread_a_piece(weight.format, block.outputs, weight.inputs)) }.w()?;
         Ok(())
     }
 
-    /// A thread for each 16 bytes of weights.
-    fn thread_a_piece(&self, rows: usize, inputs: usize) -> LaunchConfig {
-        let pieces = inputs * self.bits / 8 / 16;
-        let blocks = pieces.div_ceil(ELEMENTWISE_THREADS) as u32;
-        LaunchConfig {
-            grid_dim: (blocks, rows as u32, 1),
-            block_dim: (ELEMENTWISE_THREADS as u32, 1, 1),
-            shared_mem_bytes: 0,
+    fn functions(&self, format: Format) -> Result<&Functions> {
+        match self.formats.iter().find(|functions| functions.format == format) {
+            Some(functions) => Ok(functions),
+            None => bail!("no kernels pack {format:?}"),
         }
+    }
+}
+
+/// A thread for each 16 bytes of weights.
+fn thread_a_piece(format: Format, rows: usize, inputs: usize) -> LaunchConfig {
+    let pieces = inputs / (format.batch_inputs() / WARP);
+    LaunchConfig {
+        grid_dim: (pieces.div_ceil(ELEMENTWISE_THREADS) as u32, rows as u32, 1),
+        block_dim: (ELEMENTWISE_THREADS as u32, 1, 1),
+        shared_mem_bytes: 0,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The parts of a step: what each must read or compute, and its time from the moments that the kernel writes.
 
 use super::decode_plan::Shape;
-use super::sizes::{Format, PHASES};
+use super::formats::Formats;
+use super::sizes::PHASES;
 
 /// The kinds of work in a prompt's pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,17 +74,11 @@ pub struct DecodeBytes {
 }
 
 impl DecodeBytes {
-    /// `format`: of the layers' matrices.
-    pub fn new(shape: &Shape, format: Format, context: usize) -> Self {
-        let weights = |rows: usize, columns: usize| (shape.layers * format.bytes(rows, columns)) as f64;
-        Self {
-            qkv: weights(shape.qkv(), shape.hidden),
-            cache: (2 * shape.layers * 2 * shape.key() * context) as f64,
-            output: weights(shape.hidden, shape.query()),
-            gate_up: weights(2 * shape.intermediate, shape.hidden),
-            down: weights(shape.hidden, shape.intermediate),
-            head: (2 * shape.vocabulary * shape.hidden) as f64,
-        }
+    /// As the matrices lie in the kernels' memory.
+    pub fn new(shape: &Shape, formats: &Formats, context: usize) -> Self {
+        let [qkv, output, gate_up, down, head] = formats.bytes(shape).map(|bytes| bytes as f64);
+        let cache = (2 * shape.layers * 2 * shape.key() * context) as f64;
+        Self { qkv, cache, output, gate_up, down, head }
     }
 
     /// In the order of the parts' names.
@@ -121,6 +116,7 @@ impl<'a> PrefillOperations<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::candle::qwen2::graph::sizes::Format;
 
     #[test]
     fn a_step_is_the_sum_of_its_parts() {
@@ -135,7 +131,7 @@ mod tests {
     #[test]
     fn the_parts_read_what_a_step_must() {
         let shape = crate::models::find("Qwen2.5-0.5B").unwrap();
-        let bytes = DecodeBytes::new(&Shape::from(shape), Format::Dense, 1000);
+        let bytes = DecodeBytes::new(&Shape::from(shape), &Formats::uniform(shape.num_hidden_layers, Format::Dense), 1000);
         let weights = bytes.qkv + bytes.output + bytes.gate_up + bytes.down + bytes.head;
         // Biases and norms are left out.
         let all = shape.decode_weight_bytes(crate::case::Dtype::Bf16) as f64;
@@ -150,7 +146,7 @@ mod tests {
             [("Qwen2.5-7B-Instruct-GPTQ-Int4", Format::Int4), ("Qwen2.5-3B-Instruct-GPTQ-Int8", Format::Int8)]
         {
             let shape = crate::models::find(id).unwrap();
-            let bytes = DecodeBytes::new(&Shape::from(shape), format, 1);
+            let bytes = DecodeBytes::new(&Shape::from(shape), &Formats::uniform(shape.num_hidden_layers, format), 1);
             let weights = bytes.qkv + bytes.output + bytes.gate_up + bytes.down + bytes.head;
             let all = shape.decode_weight_bytes(crate::case::Dtype::Bf16) as f64;
             assert!(weights > 0.999 * all && weights < 1.025 * all, "{id}: {weights} of {all}");

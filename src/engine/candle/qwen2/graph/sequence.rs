@@ -8,17 +8,19 @@ use super::attention::PromptCache;
 use super::decode_plan::{self, DecodePlan, Limits, Shape};
 use super::exchange::Exchange;
 use super::fitting;
+use super::formats::Formats;
 use super::geometry::{AttentionShape, DECODE_BLOCK, Rows};
 use super::gpu::{self, Gpu, LayerAddresses, RopeTarget, Start};
 use super::graph_error::GraphError;
 use super::layers::{self, Layer};
 use super::layout::{Address, DecodeParameters};
 use super::parts::PrefillPart;
-use super::sizes::Format;
+use super::sizes::Ring;
+use super::stacked::Stacked;
 use crate::engine::candle::forward::{Forward, Generated, check_tokens};
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::rope::RopeTables;
-use crate::engine::candle::qwen2::weights::Weights;
+use crate::engine::candle::qwen2::weights::{EMBEDDING, Weights};
 use crate::engine::profile::Profile;
 
 /// Decode steps in one launch.
@@ -45,12 +47,13 @@ fn load_within(
     if weights.dtype() != DType::BF16 {
         return Err(GraphError::Type(weights.dtype()));
     }
-    let format = fitting::format(config, weights)?;
+    let formats = fitting::formats(config, weights)?;
     let shape = Shape::from(&config.shape);
-    let plan = DecodePlan::new(&shape, format, DECODE_BLOCK, limits)?;
-    let gpu = Gpu::new(weights.device(), &shape, format, &plan).map_err(GraphError::Unloadable)?;
+    let products = formats.products();
+    let plan = DecodePlan::new(&shape, products, DECODE_BLOCK, limits)?;
+    let gpu = Gpu::new(weights.device(), &shape, Ring::of(&products), &plan).map_err(GraphError::Unloadable)?;
     let chunk = chunk.unwrap_or_else(|| decode_plan::default_chunk(&shape)).min(capacity);
-    let graph = Graph::new(config, format, gpu, plan, capacity, chunk, weights)?;
+    let graph = Graph::new(config, formats, gpu, plan, capacity, chunk, weights)?;
     // Before minutes of reading weights, and while another implementation still can have the memory.
     graph.try_launch().map_err(GraphError::Unlaunchable)?;
     graph.fill(weights)?;
@@ -60,8 +63,8 @@ fn load_within(
 /// A loaded model and its one sequence.
 pub struct Graph {
     pub(super) shape: Shape,
-    /// Of the layers' matrices.
-    pub(super) format: Format,
+    /// Of the matrices.
+    pub(super) formats: Formats,
     epsilon: f32,
     /// The embedding is also the output projection.
     tied: bool,
@@ -70,8 +73,8 @@ pub struct Graph {
     pub(super) layers: Vec<Layer>,
     pub(super) embedding: Tensor,
     norm: Tensor,
-    /// The embedding again, where the model ties them.
-    head: Tensor,
+    /// `None`: the embedding, where the model ties them and its matrices are dense.
+    head: Option<Stacked>,
     pub(super) buffers: Buffers,
     pub(super) parameters: DecodeParameters,
     /// What the parameters point to, beside the layers and buffers.
@@ -104,7 +107,7 @@ impl Graph {
     /// Allocates everything, for `weights` to be read later.
     fn new(
         config: &ModelConfig,
-        format: Format,
+        formats: Formats,
         gpu: Gpu,
         plan: DecodePlan,
         capacity: usize,
@@ -112,12 +115,14 @@ impl Graph {
         weights: &Weights,
     ) -> Result<Self> {
         let (shape, device, dtype) = (Shape::from(&config.shape), weights.device(), weights.dtype());
-        let layers =
-            (0..shape.layers).map(|_| Layer::new(&shape, format, capacity, device)).collect::<Result<Vec<_>>>()?;
+        let layers = formats.layers.iter().map(|layer| Layer::new(&shape, layer, capacity, device));
+        let layers = layers.collect::<Result<Vec<_>>>()?;
         let tied = config.shape.tie_word_embeddings;
-        let vocabulary = || Tensor::zeros((shape.vocabulary, shape.hidden), dtype, device);
-        let embedding = vocabulary()?;
-        let head = if tied { embedding.clone() } else { vocabulary()? };
+        let embedding = Tensor::zeros((shape.vocabulary, shape.hidden), dtype, device)?;
+        // A packed head is another matrix than the embedding, of which a step needs a single row.
+        let own_head = !tied || formats.packs_head();
+        let head = own_head.then(|| Stacked::new(&[(formats.head, shape.vocabulary)], shape.hidden, 1, device));
+        let head = head.transpose()?;
         let norm = Tensor::zeros(shape.hidden, dtype, device)?;
         let rope = RopeTables::new(config, capacity, device)?;
         let buffers = Buffers::new(&shape, chunk, capacity, device)?;
@@ -127,7 +132,8 @@ impl Graph {
         let parameters = DecodeParameters {
             layers: Address::of(&table)?,
             embedding: Address::of(&embedding)?,
-            head: Address::of(&head)?,
+            head: head.as_ref().map_or_else(|| Address::of(&embedding), Stacked::address)?,
+            head_kind: formats.head.kind() as i32,
             final_norm: Address::of(&norm)?,
             cosines: Address::of(&rope.cos)?,
             sines: Address::of(&rope.sin)?,
@@ -135,7 +141,7 @@ impl Graph {
         };
         Ok(Self {
             shape,
-            format,
+            formats,
             epsilon,
             tied,
             gpu,
@@ -155,15 +161,17 @@ impl Graph {
 
     /// Reads the weights.
     fn fill(&self, weights: &mut Weights) -> Result<()> {
-        weights.fill("model.embed_tokens.weight", &self.embedding)?;
+        // Where it is the head too, a step reads all of it.
+        let fill = if self.head.is_some() { Weights::fill_table } else { Weights::fill };
+        fill(weights, EMBEDDING, &self.embedding)?;
         for (index, layer) in self.layers.iter().enumerate() {
             layer.fill(index, &self.shape, self.gpu.packer(), weights)?;
         }
         weights.fill("model.norm.weight", &self.norm)?;
-        if self.tied {
-            return Ok(());
-        }
-        weights.fill("lm_head.weight", &self.head)
+        let Some(head) = &self.head else { return Ok(()) };
+        let name = if self.tied { "model.embed_tokens" } else { "lm_head" };
+        let packer = self.gpu.packer().filter(|_| self.formats.packs_head());
+        head.fill_rows(weights, packer, name, 0, self.shape.vocabulary)
     }
 
     /// Runs the decode kernel once, on data that nobody uses: a driver may refuse it for reasons that no limit shows.

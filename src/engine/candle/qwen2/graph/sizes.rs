@@ -25,7 +25,7 @@ pub const PHASES: usize = 5;
 /// block reserves and the device's limit leaves out).
 pub const STATIC_BYTES: usize = 1280;
 
-/// How a layer's matrices lie in memory: kernels/decode_dense.cuh and kernels/packed.cuh.
+/// How a matrix lies in memory: as it is, kernels/packed.cuh, or kernels/blocks.cuh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// bf16.
@@ -34,50 +34,113 @@ pub enum Format {
     Int4,
     /// Integers of 8 bits.
     Int8,
+    /// GGUF's blocks.
+    Blocks(Kind),
+}
+
+/// A type of GGUF's blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Q4_0 = 1,
+    Q8_0 = 2,
+    Q4K = 3,
+    Q6K = 4,
 }
 
 /// Inputs of a packed row that share a scale.
 pub const PACKED_GROUP: usize = 128;
+/// Inputs of a row in blocks that share a word of scales, and those whose sums of the vector are kept.
+const RUN: usize = 32;
+pub const SUMMED: usize = 16;
+/// Inputs of a row of Q4_K or Q6_K that share what scales the scales.
+pub const SUPER: usize = 256;
 
 impl Format {
     /// Inputs that a warp takes at a time of a pair of rows: 16 bytes a lane of each.
     pub const fn batch_inputs(self) -> usize {
         match self {
             Self::Dense => WARP * 8,
-            Self::Int4 => WARP * 32,
-            Self::Int8 => WARP * 16,
+            Self::Int4 | Self::Blocks(Kind::Q4_0 | Kind::Q4K | Kind::Q6K) => WARP * 32,
+            Self::Int8 | Self::Blocks(Kind::Q8_0) => WARP * 16,
         }
     }
 
-    /// Shared memory of a batch. Packed ones come with words for both rows of each four lanes.
-    const fn slot_bytes(self) -> usize {
+    /// Inputs of which rows must be multiples.
+    pub const fn row_multiple(self) -> usize {
         match self {
-            Self::Dense => 2 * WARP * 16,
-            Self::Int4 | Self::Int8 => 2 * WARP * 16 + WARP / 4 * 8,
-        }
-    }
-
-    /// Of an integer; `None` for dense weights.
-    pub const fn bits(self) -> Option<usize> {
-        match self {
-            Self::Dense => None,
-            Self::Int4 => Some(4),
-            Self::Int8 => Some(8),
+            Self::Dense => 8,
+            Self::Int4 | Self::Int8 | Self::Blocks(Kind::Q4_0 | Kind::Q8_0) => PACKED_GROUP,
+            Self::Blocks(Kind::Q4K | Kind::Q6K) => SUPER,
         }
     }
 
     /// Bytes that a matrix takes.
     pub const fn bytes(self, rows: usize, inputs: usize) -> usize {
-        match self.bits() {
-            None => rows * inputs * 2,
-            Some(bits) => rows / 2 * packed_pair_bytes(inputs, bits),
+        match self {
+            Self::Dense => rows * inputs * 2,
+            Self::Int4 => rows / 2 * packed_pair_bytes(inputs, 4),
+            Self::Int8 => rows / 2 * packed_pair_bytes(inputs, 8),
+            Self::Blocks(kind) => rows / 2 * kind.pair_bytes(inputs),
         }
+    }
+
+    /// As the kernels know it; 0: dense.
+    pub const fn kind(self) -> usize {
+        match self {
+            Self::Blocks(kind) => kind as usize,
+            Self::Dense | Self::Int4 | Self::Int8 => 0,
+        }
+    }
+}
+
+impl Kind {
+    /// Integers of two rows, a word for each run, and a super for each block of the file's.
+    pub const fn pair_bytes(self, inputs: usize) -> usize {
+        let (bits, super_bytes) = match self {
+            Self::Q4_0 => (4, 0),
+            Self::Q8_0 => (8, 0),
+            Self::Q4K => (4, 8),
+            Self::Q6K => (6, 4),
+        };
+        (2 * inputs * bits / 8 + inputs / RUN * 4 + inputs / SUPER * super_bytes).next_multiple_of(32)
     }
 }
 
 /// Codes of two rows, and a word for each of their groups.
 const fn packed_pair_bytes(inputs: usize, bits: usize) -> usize {
     (2 * inputs * bits / 8 + 2 * 4 * (inputs / PACKED_GROUP)).next_multiple_of(32)
+}
+
+/// The decode kernel is compiled once for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ring {
+    Dense,
+    Int4,
+    Int8,
+    /// For all kinds, each matrix in its own.
+    Blocks,
+}
+
+impl Ring {
+    /// For matrices of these formats, by product. The head is dense or in blocks.
+    pub const fn of(formats: &[Format; 5]) -> Self {
+        match formats[0] {
+            Format::Dense => Self::Dense,
+            Format::Int4 => Self::Int4,
+            Format::Int8 => Self::Int8,
+            Format::Blocks(_) => Self::Blocks,
+        }
+    }
+
+    /// Shared memory of a batch. Packed ones come with words for both rows of each four lanes; those in blocks may have
+    /// two upper bits of a weight, and have scales for each lane.
+    const fn slot_bytes(self) -> usize {
+        match self {
+            Self::Dense => 2 * WARP * 16,
+            Self::Int4 | Self::Int8 => 2 * WARP * 16 + WARP / 4 * 8,
+            Self::Blocks => 2 * WARP * (16 + 8) + WARP * (4 + 8),
+        }
+    }
 }
 
 /// The decode kernel's block: what shared memory has room for and memory's latency asks for.
@@ -110,17 +173,17 @@ impl DecodeBlock {
     }
 
     /// Shared memory of all warps' rings: batches of 16 bytes a lane of two rows.
-    pub const fn ring_bytes(&self, format: Format, head_dim: usize) -> usize {
-        self.warps * self.stages(format, head_dim) * format.slot_bytes()
+    pub const fn ring_bytes(&self, ring: Ring, head_dim: usize) -> usize {
+        self.warps * self.stages(ring, head_dim) * ring.slot_bytes()
     }
 
     /// Batches of a warp's ring. Of packed weights, where products are short, many in flight delay what blocks tell each
     /// other (docs/engine-notes.md).
-    const fn stages(&self, format: Format, head_dim: usize) -> usize {
-        let most = match (format, head_dim) {
-            (Format::Dense, _) => self.dense_stages,
-            (Format::Int4, 128) => 4,
-            (Format::Int4 | Format::Int8, _) => 3,
+    const fn stages(&self, ring: Ring, head_dim: usize) -> usize {
+        let most = match (ring, head_dim) {
+            (Ring::Dense, _) => self.dense_stages,
+            (Ring::Int4, 128) => 4,
+            (Ring::Int4 | Ring::Int8 | Ring::Blocks, _) => 3,
         };
         if most < self.dense_stages { most } else { self.dense_stages }
     }
@@ -137,7 +200,7 @@ impl DecodeBlock {
     }
 
     /// As the header calls them, where they don't depend on the heads.
-    pub fn constants(&self) -> [(&'static str, usize); 12] {
+    pub fn constants(&self) -> [(&'static str, usize); 17] {
         [
             ("WARP", WARP),
             ("DECODE_WARPS", self.warps),
@@ -145,7 +208,12 @@ impl DecodeBlock {
             ("PACKED_GROUP", PACKED_GROUP),
             ("DECODE_CLUSTER", self.cluster),
             ("DECODE_ATTENTION_WARPS", self.attention_warps),
-            ("DECODE_RING_BYTES", self.ring_bytes(Format::Dense, 64)),
+            ("KIND_DENSE", Format::Dense.kind()),
+            ("KIND_Q4_0", Kind::Q4_0 as usize),
+            ("KIND_Q8_0", Kind::Q8_0 as usize),
+            ("KIND_Q4_K", Kind::Q4K as usize),
+            ("KIND_Q6_K", Kind::Q6K as usize),
+            ("DECODE_RING_BYTES", self.ring_bytes(Ring::Dense, 64)),
             ("DECODE_STATIC_BYTES", STATIC_BYTES),
             ("DECODE_GROUP", GROUP),
             ("DECODE_TILE", TILE),
@@ -155,12 +223,14 @@ impl DecodeBlock {
     }
 
     /// And where they do.
-    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 8] {
+    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 10] {
         [
-            ("INT4_STAGES", self.stages(Format::Int4, head_dim)),
-            ("INT8_STAGES", self.stages(Format::Int8, head_dim)),
-            ("INT4_RING_BYTES", self.ring_bytes(Format::Int4, head_dim)),
-            ("INT8_RING_BYTES", self.ring_bytes(Format::Int8, head_dim)),
+            ("INT4_STAGES", self.stages(Ring::Int4, head_dim)),
+            ("INT8_STAGES", self.stages(Ring::Int8, head_dim)),
+            ("BLOCKS_STAGES", self.stages(Ring::Blocks, head_dim)),
+            ("INT4_RING_BYTES", self.ring_bytes(Ring::Int4, head_dim)),
+            ("INT8_RING_BYTES", self.ring_bytes(Ring::Int8, head_dim)),
+            ("BLOCKS_RING_BYTES", self.ring_bytes(Ring::Blocks, head_dim)),
             ("DECODE_SLOTS", slots(head_dim)),
             ("DECODE_ATTENTION_BYTES", self.attention_bytes(head_dim)),
             ("DECODE_TEAM_BYTES", self.team_bytes(head_dim)),

@@ -11,23 +11,43 @@ use crate::engine::candle::qwen2::weights::{LinearWeight, Weights};
 /// Some projections' rows, one below the other: `[outputs, inputs]`, or packed.
 pub struct Stacked {
     place: Tensor,
-    outputs: usize,
+    parts: Vec<Part>,
     inputs: usize,
     /// Between the rows of a pair.
     distance: usize,
+}
+
+/// Rows of one format.
+struct Part {
+    format: Format,
+    rows: usize,
+    /// Bytes of those before.
+    offset: usize,
 }
 
 /// A projection's name and its rows.
 pub type Projection<'a> = (&'a str, usize);
 
 impl Stacked {
-    /// Room for a matrix, to be filled by `fill`.
-    pub fn new(format: Format, outputs: usize, inputs: usize, distance: usize, device: &Device) -> Result<Self> {
-        let place = match format {
-            Format::Dense => Tensor::zeros((outputs, inputs), DType::BF16, device)?,
-            Format::Int4 | Format::Int8 => Tensor::zeros(format.bytes(outputs, inputs), DType::U8, device)?,
+    /// Room for a matrix of some parts, to be filled by `fill`.
+    pub fn new(parts: &[(Format, usize)], inputs: usize, distance: usize, device: &Device) -> Result<Self> {
+        let mut bytes = 0;
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|&(format, rows)| {
+                let offset = bytes;
+                bytes += format.bytes(rows, inputs);
+                Part { format, rows, offset }
+            })
+            .collect();
+        let rows = parts.iter().map(|part| part.rows).sum::<usize>();
+        let is_dense = parts.iter().all(|part| part.format == Format::Dense);
+        let place = if is_dense {
+            Tensor::zeros((rows, inputs), DType::BF16, device)?
+        } else {
+            Tensor::zeros(bytes, DType::U8, device)?
         };
-        Ok(Self { place, outputs, inputs, distance })
+        Ok(Self { place, parts, inputs, distance })
     }
 
     /// Reads the projections of `block`. `packer`: of packed weights.
@@ -40,27 +60,58 @@ impl Stacked {
     ) -> Result<()> {
         let mut first = 0;
         for (name, rows) in projections {
-            let name = format!("{block}.{name}");
-            match packer {
-                None => weights.fill(&format!("{name}.weight"), &self.place.narrow(0, first, *rows)?)?,
-                Some(packer) => match weights.linear(&name, *rows, self.inputs)? {
-                    LinearWeight::Grouped(weight) => packer.pack(&weight, &self.place, first, self.distance)?,
-                    LinearWeight::Dense(_) | LinearWeight::Blocks(_) => {
-                        bail!("{name} is not made of integers in groups")
-                    }
-                },
-            }
+            self.fill_rows(weights, packer, &format!("{block}.{name}"), first, *rows)?;
             first += rows;
         }
         Ok(())
+    }
+
+    /// Reads the projection `name`, whose rows are `first` and following.
+    pub fn fill_rows(
+        &self,
+        weights: &mut Weights,
+        packer: Option<&Packer>,
+        name: &str,
+        first: usize,
+        rows: usize,
+    ) -> Result<()> {
+        let Some(packer) = packer else {
+            return weights.fill(&format!("{name}.weight"), &self.place.narrow(0, first, rows)?);
+        };
+        let (part, first) = self.part_of(first)?;
+        match weights.linear(name, rows, self.inputs)? {
+            LinearWeight::Grouped(weight) => packer.pack(&weight, &part, first),
+            LinearWeight::Blocks(blocks) => packer.pack_blocks(&blocks, &part, first),
+            LinearWeight::Dense(_) => bail!("{name} is not packed"),
+        }
+    }
+
+    /// The part with this row, and the row's place in it.
+    fn part_of(&self, mut row: usize) -> Result<(Matrix, usize)> {
+        for part in self.matrices()? {
+            if row < part.outputs {
+                return Ok((part, row));
+            }
+            row -= part.outputs;
+        }
+        bail!("a matrix has no row {row}")
     }
 
     pub fn address(&self) -> Result<Address> {
         Address::of(&self.place)
     }
 
-    pub fn matrix(&self) -> Result<Matrix> {
-        let Self { outputs, inputs, distance, .. } = *self;
-        Ok(Matrix { address: self.address()?, outputs, inputs, distance })
+    /// Its parts.
+    pub fn matrices(&self) -> Result<Vec<Matrix>> {
+        let Self { inputs, distance, .. } = *self;
+        let start = self.address()?;
+        let parts = self.parts.iter().map(|part| Matrix {
+            format: part.format,
+            address: start.byte(part.offset),
+            outputs: part.rows,
+            inputs,
+            distance,
+        });
+        Ok(parts.collect())
     }
 }

@@ -37,7 +37,7 @@ impl Graph {
             let ends: Vec<i64> = self.buffers.times.narrow(0, 0, 2)?.to_vec1()?;
             runs.push(decode_seconds(&moments, &ends));
         }
-        let bytes = DecodeBytes::new(&self.shape, self.format, context).by_part();
+        let bytes = DecodeBytes::new(&self.shape, &self.formats, context).by_part();
         let parts = DECODE_PARTS.into_iter().zip(bytes).enumerate().map(|(index, (name, bytes))| {
             let times: Vec<f64> = runs.iter().map(|run| run[index]).collect();
             Part { name, seconds: stats::median(&times).unwrap_or_default(), bytes, operations: 0.0 }

@@ -17,8 +17,14 @@ pub enum Unfit {
         value: usize,
         of: usize,
     },
-    /// The weights are GGUF's.
-    Blocks,
+    /// Matrices have another type of GGUF than the kernels read.
+    Type {
+        /// What GGUF calls them.
+        part: &'static str,
+        kind: &'static str,
+    },
+    /// The gate and the up projection of a layer have different types.
+    GateUp,
     /// Layers are quantized in different ways.
     Mixed,
     /// The output projection is quantized.
@@ -47,7 +53,10 @@ impl Display for Unfit {
                 write!(f, "{heads} query heads share a key/value head; at most {GROUP} are supported")
             }
             Self::NoMultiple { name, value, of } => write!(f, "its {name} ({value}) is not a multiple of {of}"),
-            Self::Blocks => f.write_str("its weights are a GGUF file's, in blocks that its kernels can't read"),
+            Self::Type { part, kind } => {
+                write!(f, "its {part} matrices are {kind}; Q4_0, Q8_0, Q4_K and Q6_K are supported")
+            }
+            Self::GateUp => f.write_str("its ffn_gate and ffn_up matrices have different types"),
             Self::Mixed => f.write_str("its layers are quantized in different ways"),
             Self::PackedHead => f.write_str("its output projection (lm_head) is quantized"),
             Self::Order => f.write_str("inputs of a group don't lie together (desc_act, g_idx)"),

@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::linear::LinearWeight;
 use crate::engine::candle::qwen2::config::ModelConfig;
+use crate::engine::candle::qwen2::gguf::TensorTypes;
 
 /// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
 /// checked of files is checked when they are opened, before the device is touched.
@@ -32,6 +33,12 @@ pub trait Format {
     #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "`graph` asks"))]
     fn packs_head(&self) -> bool {
         false
+    }
+
+    /// The types of matrices, where each has its own.
+    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "`graph` asks"))]
+    fn types(&self) -> Option<&TensorTypes> {
+        None
     }
 
     /// Are there packed weights whose columns lie in another order than the inputs?

@@ -17,6 +17,7 @@ use crate::engine::candle::qwen2::gguf::{GgufError, GgufFiles, TensorInfo, Tenso
 /// A model's GGUF files, with the tensors that its shape asks for.
 pub struct GgufBlocks {
     files: GgufFiles,
+    types: TensorTypes,
 }
 
 impl GgufBlocks {
@@ -24,7 +25,8 @@ impl GgufBlocks {
     pub fn open(path: &Path, config: &ModelConfig) -> std::result::Result<Self, EngineError> {
         let files = GgufFiles::open(path)?;
         check(&files, config).map_err(|error| files.wrong(error))?;
-        Ok(Self { files })
+        let types = TensorTypes::of_file(files.tensors(), config);
+        Ok(Self { files, types })
     }
 
     fn find(&self, name: &str) -> Result<(&TensorInfo, &[u8])> {
@@ -34,6 +36,10 @@ impl GgufBlocks {
 }
 
 impl Format for GgufBlocks {
+    fn types(&self) -> Option<&TensorTypes> {
+        Some(&self.types)
+    }
+
     fn tensor(&self, name: &str, _: &[usize], target: &Target) -> Result<Tensor> {
         let (info, bytes) = self.find(name)?;
         match dense_type(info.kind) {

@@ -37,6 +37,10 @@ impl RandomBlocks {
 }
 
 impl Format for RandomBlocks {
+    fn types(&self) -> Option<&TensorTypes> {
+        Some(&self.types)
+    }
+
     fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor> {
         match self.kind(name) {
             Some(kind) => dequantized(kind, shape, &self.blocks(name, kind, shape.iter().product()), target),
