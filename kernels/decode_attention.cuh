@@ -38,12 +38,12 @@ struct Softmax {
 template <int kHeadDim>
 class Attention {
   public:
-    // `received`: room for what the team's blocks tell each other.
+    // `received`: where the team's blocks tell each other what they found.
     __device__ __forceinline__ Attention(const DecodeParameters& p, const Splits& splits, int block, int length,
-                                         uint4* tiles, uint4* received)
+                                         uint4* tiles, Mailbox& received)
         : p_(p),
           splits_(splits),
-          received_(reinterpret_cast<uint2*>(received)),
+          received_(received),
           tiles_(reinterpret_cast<unsigned char*>(tiles)),
           group_(p.heads / p.kv_heads) {
         const int team = block / splits.team;
@@ -83,7 +83,7 @@ class Attention {
         __syncthreads();
         merge_warps(epoch);
         if (splits_.team == 1) return;
-        cluster::sync();
+        received_.wait((group_ * kPairs + splits_.team * group_) * static_cast<int>(sizeof(uint2)));
         merge_team(epoch);
     }
 
@@ -297,15 +297,16 @@ class Attention {
     // on.
     __device__ __forceinline__ void tell_team(int i, float a, float b, float top, float sum) {
         const int team = cluster::rank() - rank(), round = i / kTogether / splits_.team;
-        uint2* to = received_ + (round * splits_.team + rank()) * kTogether + i % kTogether;
-        cluster::store_to(to, team + i / kTogether % splits_.team, make_uint2(__float_as_uint(a), __float_as_uint(b)));
+        uint2* to = received() + (round * splits_.team + rank()) * kTogether + i % kTogether;
+        received_.send(to, team + i / kTogether % splits_.team, make_uint2(__float_as_uint(a), __float_as_uint(b)));
         if (i % kPairs < splits_.team)
-            cluster::store_to(team_ends() + rank() * kGroup + i / kPairs, team + i % kPairs,
+            received_.send(team_ends() + rank() * kGroup + i / kPairs, team + i % kPairs,
                               make_uint2(__float_as_uint(top), __float_as_uint(sum)));
     }
 
+    __device__ __forceinline__ uint2* received() const { return reinterpret_cast<uint2*>(received_.place()); }
     // Maxima and sums of the team's blocks.
-    __device__ __forceinline__ uint2* team_ends() const { return received_ + group_ * kPairs; }
+    __device__ __forceinline__ uint2* team_ends() const { return received() + group_ * kPairs; }
 
     // This block's share of the outputs: a lane for each block of the team and two neighbouring outputs.
     __device__ __forceinline__ void merge_team(unsigned epoch) {
@@ -314,7 +315,7 @@ class Attention {
         const bool there = i < group_ * kPairs;
         const uint2 end = team_ends()[from * kGroup + (there ? i / kPairs : 0)];
         const uint2 value =
-            received_[there ? (pair / kTogether * splits_.team + from) * kTogether + pair % kTogether : 0];
+            received()[there ? (pair / kTogether * splits_.team + from) * kTogether + pair % kTogether : 0];
         const float top = __uint_as_float(end.x);
         float merged_top = top;
         for (int offset = 1; offset < splits_.team; offset *= 2)
@@ -342,7 +343,7 @@ class Attention {
 
     const DecodeParameters& p_;
     const Splits splits_;
-    uint2* received_;
+    Mailbox& received_;
     unsigned char* tiles_;
     int group_, kv_head_, part_, begin_, end_, count_;
     int new_row_;  // Of the split; -1 where it has none.

@@ -103,16 +103,16 @@ struct FewParts {
 
 // As `stage`, of parts.
 template <typename Format, int kHeadDim>
-__device__ __forceinline__ void stage_parts(const Product& w, uint4* staged, const FewParts<kHeadDim>& parts) {
-    uint2* to = reinterpret_cast<uint2*>(staged);
-    pad<Format>(w, staged);
+__device__ __forceinline__ void stage_parts(const Product& w, Mailbox& staged, const FewParts<kHeadDim>& parts) {
+    uint2* to = reinterpret_cast<uint2*>(staged.place());
+    pad<Format>(w, staged.place());
     gather(parts, w.chunks * 2 * kFewParts, [&](int i, const typename FewParts<kHeadDim>::Raw& raw) {
         const uint2 values = parts.merged(raw);
         for (int rank = i % kFewParts; rank < kCluster; rank += kFewParts)
-            cluster::store_to(to + i / kFewParts, rank, values);
+            staged.send(to + i / kFewParts, rank, values);
     });
-    cluster::sync();
-    sum_groups<Format>(w, staged);
+    staged.wait(w.chunks * 16);
+    sum_groups<Format>(w, staged.place());
 }
 
 // Outputs 2i and 2i + 1 of a head from some of its parts, not yet divided by `sum`: a softmax with base 2.

@@ -27,7 +27,7 @@ __device__ __forceinline__ void leave(StepState* state, int position, int step, 
 template <int kHeadDim, typename Format, typename Stream>
 __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     extern __shared__ uint4 shared[];
-    const Places places = Places::of<kHeadDim, Format>(p, shared);
+    Places places = Places::of<kHeadDim, Format>(p, shared);
     places.copy_table(p);
     const int head_phase = p.layer_count * kProducts;
     const bool only_head = p.steps == 0;

@@ -56,7 +56,8 @@ __device__ __forceinline__ void finish_qkv(const DecodeParameters& p, const Deco
 struct Places {
     uint4* rings;
     DecodeLayer* layers;
-    uint4 *tiles, *first, *second, *team;
+    uint4* tiles;
+    Mailbox first, second, team;
 
     template <int kHeadDim, typename Format>
     __device__ __forceinline__ static Places of(const DecodeParameters& p, uint4* shared) {
@@ -65,7 +66,12 @@ struct Places {
         uint4* tiles = table + table_chunks;
         uint4* first = tiles + kAttentionBytes<kHeadDim> / 16;
         uint4* second = first + p.second_region;
-        return {shared, reinterpret_cast<DecodeLayer*>(table), tiles, first, second, second + p.team_region};
+        return {shared,
+                reinterpret_cast<DecodeLayer*>(table),
+                tiles,
+                {0, first},
+                {1, second},
+                {2, second + p.team_region}};
     }
 
     __device__ __forceinline__ void copy_table(const DecodeParameters& p) const {
@@ -81,7 +87,7 @@ class Step {
 
   public:
     // `epoch`: of the last layer that was ever computed.
-    __device__ __forceinline__ Step(const DecodeParameters& p, const Places& places, Stream& stream, int block,
+    __device__ __forceinline__ Step(const DecodeParameters& p, Places& places, Stream& stream, int block,
                                     int position, unsigned token, unsigned epoch)
         : p_(p),
           places_(places),
@@ -114,7 +120,7 @@ class Step {
                                  : stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
         mark();
         Best best{-INFINITY, 0xffffffffu};
-        run_product<HeadFormat>(stream_, w, block_, places_.first, [&](int pair, float a, float b) {
+        run_product<HeadFormat>(stream_, w, block_, places_.first.place(), [&](int pair, float a, float b) {
             a = rounded(a * scale);
             b = rounded(b * scale);
             reinterpret_cast<float2*>(p_.logits)[pair] = make_float2(a, b);
@@ -148,7 +154,7 @@ class Step {
         // What this thread needs to finish its first pair, on its way while the product runs.
         const QkvOperands own = qkv_operands<kHeadDim>(
             p_, layer, min(static_cast<int>(threadIdx.x * gridDim.x + block_), w.pairs - 1), position_);
-        run_product<Format>(stream_, w, block_, places_.first, [&](int pair, float a, float b) {
+        run_product<Format>(stream_, w, block_, places_.first.place(), [&](int pair, float a, float b) {
             const QkvOperands o =
                 pair == threadIdx.x * gridDim.x + block_ ? own : qkv_operands<kHeadDim>(p_, layer, pair, position_);
             finish_qkv<kHeadDim>(p_, layer, pair, a, b, scale, o, position_, epoch_);
@@ -179,7 +185,7 @@ class Step {
         const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + 2);
         const float scale = stage_normed<Format>(w, layer.norm2, p_.epsilon, places_.first, words(p_.x2));
         mark();
-        run_product<Format>(stream_, w, block_, places_.first, [&](int pair, float a, float b) {
+        run_product<Format>(stream_, w, block_, places_.first.place(), [&](int pair, float a, float b) {
             const float activated = rounded(silu(rounded(a * scale))) * rounded(b * scale);
             store_half(p_.activated + pair, pack(activated, 0), epoch_);
         });
@@ -195,7 +201,7 @@ class Step {
 
     // The product with the second place's vector, added to the residual stream.
     __device__ __forceinline__ void onto_residual(const Product& w, PairWord* x) {
-        run_product<Format>(stream_, w, block_, places_.second, [&](int pair, float a, float b) {
+        run_product<Format>(stream_, w, block_, places_.second.place(), [&](int pair, float a, float b) {
             residual_ = pack(low(residual_) + rounded(a), high(residual_) + rounded(b));
             store_word(x + pair, residual_, epoch_);
         });
@@ -207,7 +213,7 @@ class Step {
     __device__ __forceinline__ PairWords words(const PairWord* x) const { return PairWords{x, epoch_}; }
 
     const DecodeParameters& p_;
-    const Places& places_;
+    Places& places_;
     Stream& stream_;
     const int block_, position_;
     const Splits splits_;

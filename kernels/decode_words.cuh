@@ -6,7 +6,7 @@
 // The launching code sees to it (DecodePlan).
 #pragma once
 
-#include "decode.cuh"
+#include "decode_cluster.cuh"
 
 // 16 bytes of words, as they are in L2 now.
 __device__ __forceinline__ uint4 load_words(const void* words) {
@@ -35,49 +35,6 @@ __device__ __forceinline__ void store_half(HalfWord* word, uint32_t value, unsig
 __device__ __forceinline__ bool both_of(const uint4& words, unsigned epoch) {
     return words.y == epoch && words.w == epoch;
 }
-
-#if DECODE_CLUSTER > 1
-__device__ __forceinline__ void store_at(uint32_t there, const uint2& v) {
-    asm volatile("st.shared::cluster.v2.u32 [%0], {%1, %2};" ::"r"(there), "r"(v.x), "r"(v.y) : "memory");
-}
-__device__ __forceinline__ void store_at(uint32_t there, float v) {
-    asm volatile("st.shared::cluster.f32 [%0], %1;" ::"r"(there), "f"(v) : "memory");
-}
-#endif
-
-// The blocks of a cluster, which can write to each other's shared memory.
-namespace cluster {
-__device__ __forceinline__ int rank() { return blockIdx.x % kCluster; }
-
-// All threads of all blocks wait for each other; what they wrote to shared memory before can be read after.
-__device__ __forceinline__ void sync() {
-#if DECODE_CLUSTER > 1
-    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
-    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
-#else
-    __syncthreads();
-#endif
-}
-
-// To the same place of another block.
-template <typename T>
-__device__ __forceinline__ void store_to(T* to, int rank, const T& value) {
-#if DECODE_CLUSTER > 1
-    uint32_t there;
-    asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(shared_address(to)), "r"(rank));
-    store_at(there, value);
-#else
-    *to = value;
-#endif
-}
-
-// To the same place of every block.
-template <typename T>
-__device__ __forceinline__ void store(T* to, const T& value) {
-#pragma unroll
-    for (int r = 0; r < kCluster; ++r) store_to(to, r, value);
-}
-}  // namespace cluster
 
 // Where the input of a product comes from: values 4i to 4i + 3 of a vector are in what `load(i)` gives. kAtOnce of them
 // are asked for together.
@@ -180,6 +137,16 @@ __device__ __forceinline__ float sum_of(const uint2& values) {
     return low(values.x) + high(values.x) + (low(values.y) + high(values.y));
 }
 
+// What lanes have all (the first `kLanes` of some), for all blocks of the cluster.
+template <int kLanes>
+__device__ __forceinline__ void tell_sum(const Mailbox& staged, float* to, float sum) {
+#pragma unroll
+    for (int first = 0; first < kCluster; first += kLanes) {
+        const int rank = first + threadIdx.x % kLanes;
+        if (rank < kCluster) staged.send(to, rank, sum);
+    }
+}
+
 // Lanes that have four values each of those that are summed.
 template <typename Format>
 constexpr int kSumLanes = Format::kSumChunks * 2;
@@ -193,17 +160,20 @@ __device__ __forceinline__ float lanes_sum(float v) {
 
 // Values 4i to 4i + 3 for all blocks of the cluster. A warp has those of a group, or of some.
 template <typename Format>
-__device__ __forceinline__ void tell(const Product& w, uint4* staged, int i, const uint2& values) {
-    cluster::store(reinterpret_cast<uint2*>(staged) + i, values);
+__device__ __forceinline__ void tell(const Product& w, const Mailbox& staged, int i, const uint2& values) {
+#pragma unroll
+    for (int rank = 0; rank < kCluster; ++rank)
+        staged.send(reinterpret_cast<uint2*>(staged.place()) + i, rank, values);
     if constexpr (Format::kGroupSums) {
         constexpr int kLanes = kSumLanes<Format>;
-        const float sum = lanes_sum<Format>(sum_of(values));
-#pragma unroll
-        for (int first = 0; first < kCluster; first += kLanes) {
-            const int rank = first + threadIdx.x % kLanes;
-            if (rank < kCluster) cluster::store_to(group_sums(w, staged) + i / kLanes, rank, sum);
-        }
+        tell_sum<kLanes>(staged, group_sums(w, staged.place()) + i / kLanes, lanes_sum<Format>(sum_of(values)));
     }
+}
+
+// Bytes of a vector that `tell` sends to each block.
+template <typename Format>
+__device__ __forceinline__ int told_bytes(const Product& w) {
+    return w.chunks * 16 + (Format::kGroupSums ? w.chunks / Format::kSumChunks * 4 : 0);
 }
 
 // The sums of a vector that is there.
@@ -221,11 +191,11 @@ __device__ __forceinline__ void sum_groups(const Product& w, uint4* staged) {
 // The input vector to shared memory, padded with zeros. Vectors alternate between two places: while some blocks of the
 // cluster already write the next one, others still read the one before. `Format`: of the matrix.
 template <typename Format, typename Source>
-__device__ __forceinline__ void stage(const Product& w, uint4* staged, const Source& source) {
-    pad<Format>(w, staged);
+__device__ __forceinline__ void stage(const Product& w, Mailbox& staged, const Source& source) {
+    pad<Format>(w, staged.place());
     gather(source, w.chunks * 2,
            [&](int i, const typename Source::Raw& raw) { tell<Format>(w, staged, i, source.values(raw)); });
-    cluster::sync();
+    staged.wait(told_bytes<Format>(w));
 }
 
 // A source and the gain of a norm, on its way at the same time.
@@ -254,11 +224,11 @@ __device__ __forceinline__ float* square_sums() {
 // As `stage`, times the norm's weight. Returns 1 / rms, which the caller applies to the products: so the sum of squares
 // and the products need only one barrier.
 template <typename Format, typename Source>
-__device__ __forceinline__ float stage_normed(const Product& w, const bf16* weight, float eps, uint4* staged,
+__device__ __forceinline__ float stage_normed(const Product& w, const bf16* weight, float eps, Mailbox& staged,
                                               const Source& source) {
     float* sums = square_sums();
     float sum = 0;
-    pad<Format>(w, staged);
+    pad<Format>(w, staged.place());
     const WithGain<Source> normed{source, weight};
     gather(normed, w.chunks * 2, [&](int i, const typename WithGain<Source>::Raw& raw) {
         const uint2 v = source.values(raw.raw), g = raw.gain;
@@ -267,9 +237,8 @@ __device__ __forceinline__ float stage_normed(const Product& w, const bf16* weig
         tell<Format>(w, staged, i,
                      make_uint2(pack(v0 * low(g.x), v1 * high(g.x)), pack(v2 * low(g.y), v3 * high(g.y))));
     });
-    sum = warp_sum(sum);
-    if (threadIdx.x % kWarp == 0) cluster::store(sums + cluster::rank() * kWarps + threadIdx.x / kWarp, sum);
-    cluster::sync();
+    tell_sum<kWarp>(staged, sums + cluster::rank() * kWarps + threadIdx.x / kWarp, warp_sum(sum));
+    staged.wait(told_bytes<Format>(w) + kCluster * kWarps * 4);
     sum = 0;
     for (int i = threadIdx.x % kWarp; i < kCluster * kWarps; i += kWarp) sum += sums[i];
     return rsqrtf(warp_sum(sum) / (w.chunks * 8) + eps);

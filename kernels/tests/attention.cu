@@ -153,7 +153,7 @@ template <int kHeadDim>
 __global__ void DECODE_LAUNCH attend(const __grid_constant__ DecodeParameters p, int length, unsigned epoch,
                                      bf16* out) {
     extern __shared__ uint4 shared[];
-    const Places places = Places::of<kHeadDim, Dense>(p, shared);
+    Places places = Places::of<kHeadDim, Dense>(p, shared);
     cluster::sync();
     const Splits splits = Splits::of<kHeadDim>(p, length);
     Attention<kHeadDim> attention(p, splits, blockIdx.x, length, places.tiles, places.team);
@@ -169,7 +169,7 @@ __global__ void DECODE_LAUNCH attend(const __grid_constant__ DecodeParameters p,
         stage<Dense>(w, places.second, PairWords{p.attended, epoch});
     if (blockIdx.x == gridDim.x - 1)
         for (int i = threadIdx.x; i < w.chunks * 8; i += kThreads)
-            out[i] = reinterpret_cast<const bf16*>(places.second)[i];
+            out[i] = reinterpret_cast<const bf16*>(places.second.place())[i];
     cluster::sync();
 }
 

@@ -14,11 +14,13 @@ template <int kHeadDim, typename Format, typename Stream>
 __global__ void DECODE_LAUNCH run_products(const __grid_constant__ DecodeParameters p, const bf16* x, float* out,
                                            int rows, int phase, int count) {
     extern __shared__ uint4 shared[];
+    uint4* const at = shared + Format::kRing / 16;
+    Mailbox places[] = {{0, at}, {1, at + kPlace / 16}};
     cluster::sync();
     Stream stream(p, p.layers, shared, blockIdx.x, phase, count);
     for (int i = 0; i < count; ++i) {
         const Product w = product_of<kHeadDim, Format>(p, p.layers, phase);
-        uint4* staged = shared + (Format::kRing + i % 2 * kPlace) / 16;
+        Mailbox& staged = places[i % 2];
         float* to = out + static_cast<size_t>(i) * rows;
         auto finish = [&](int pair, float a, float b) {
             const int row = first_row(pair, w.distance);
@@ -28,14 +30,15 @@ __global__ void DECODE_LAUNCH run_products(const __grid_constant__ DecodeParamet
         const bool head = phase == p.layer_count * kProducts;
         if (head) {
             stage<typename Format::Head>(w, staged, PlainValues{x});
-            run_product<typename Format::Head>(stream, w, blockIdx.x, staged, finish);
+            run_product<typename Format::Head>(stream, w, blockIdx.x, staged.place(), finish);
         } else {
             stage<Format>(w, staged, PlainValues{x});
-            run_product<Format>(stream, w, blockIdx.x, staged, finish);
+            run_product<Format>(stream, w, blockIdx.x, staged.place(), finish);
         }
         phase = head ? 0 : phase + 1;
+        // In steps nobody has a next vector before all are done with this.
+        cluster::sync();
     }
-    cluster::sync();
 }
 
 // What a matrix stands for, by rows.

@@ -22,7 +22,7 @@ static __device__ unsigned wrong_values(const Product& w, const uint4* staged, u
 __global__ void DECODE_LAUNCH exchange(PairWord* pairs, HalfWord* halves, int chunks, int split, unsigned first_epoch,
                                        int rounds, unsigned* wrong) {
     extern __shared__ uint4 shared[];
-    uint4 *first = shared, *second = shared + kPlace / 16;
+    Mailbox first(0, shared), second(1, shared + kPlace / 16);
     const Product w = {nullptr, 0, chunks, 1, split, Dense::step(split)};
     const int thread = threadIdx.x * gridDim.x + blockIdx.x, threads = kThreads * gridDim.x;
     cluster::sync();
@@ -31,10 +31,10 @@ __global__ void DECODE_LAUNCH exchange(PairWord* pairs, HalfWord* halves, int ch
         for (int i = thread; i < chunks * 4; i += threads)
             store_word(pairs + i, pack(value_of(epoch, 2 * i), value_of(epoch, 2 * i + 1)), epoch);
         stage<Dense>(w, first, PairWords{pairs, epoch});
-        atomicAdd(wrong, wrong_values(w, first, epoch));
+        atomicAdd(wrong, wrong_values(w, first.place(), epoch));
         for (int i = thread; i < chunks * 8; i += threads) store_half(halves + i, pack(value_of(epoch, i), 0), epoch);
         stage<Dense>(w, second, HalfWords{halves, epoch});
-        atomicAdd(wrong, wrong_values(w, second, epoch));
+        atomicAdd(wrong, wrong_values(w, second.place(), epoch));
     }
     cluster::sync();
 }
@@ -59,9 +59,10 @@ __global__ void DECODE_LAUNCH stage_one(const bf16* plain, const PairWord* words
                                         int chunks, float epsilon, bf16* out, float* scale) {
     extern __shared__ uint4 shared[];
     const Product w = {nullptr, 0, chunks, 1, 1, Dense::step(1)};
+    Mailbox staged(0, shared);
     cluster::sync();
-    const float found = plain ? stage_normed<Dense>(w, weight, epsilon, shared, PlainValues{plain})
-                              : stage_normed<Dense>(w, weight, epsilon, shared, PairWords{words, epoch});
+    const float found = plain ? stage_normed<Dense>(w, weight, epsilon, staged, PlainValues{plain})
+                              : stage_normed<Dense>(w, weight, epsilon, staged, PairWords{words, epoch});
     // What the last block has; all have the same.
     if (blockIdx.x == gridDim.x - 1) {
         for (int i = threadIdx.x; i < chunks * 8; i += kThreads) out[i] = reinterpret_cast<const bf16*>(shared)[i];
