@@ -4,7 +4,9 @@
 //! design (how the sides relate) -> test -> verdict -> [`Row`] -> [`Comparison`]; a [`Confirmation`] replaces findings by
 //! those of fresh runs. `disk` is a row in JSON, `wording` says it.
 
+mod attributed;
 mod base_again;
+mod cause;
 mod confirm;
 mod design;
 pub mod disk;
@@ -43,7 +45,9 @@ use serde::{Deserialize, Serialize};
 use crate::stats::Share;
 use crate::thresholds::{ALL, ALPHA, ALPHAS, Thresholds};
 
+pub use attributed::{Attributed, LeftOut, section};
 pub use base_again::{BaseAgain, LikeItself};
+pub use cause::{Cause, CauseWord};
 pub use confirm::{Confirmation, LOOKS, changed, suspects};
 pub use drift::ASSUMED as ASSUMED_DRIFT;
 pub use failing::Failing;
@@ -175,6 +179,9 @@ pub struct Comparison {
     /// Both sides are of one program: what differs is the machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_program: Option<SameProgram>,
+    /// What traces say of the cases that changed for certain; absent where none was to be traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributed: Option<Attributed>,
 }
 
 impl Comparison {

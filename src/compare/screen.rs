@@ -52,6 +52,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
         differences,
         warnings: Vec::new(),
         same_program: None,
+        attributed: None,
     };
     comparison.warnings = warnings(base, head, &design, &assessed, &comparison, options);
     comparison.warnings.extend(learned::warnings(&pairs, &base.name));

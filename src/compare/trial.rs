@@ -104,5 +104,6 @@ fn nothing(alpha: f64) -> Comparison {
         differences: Vec::new(),
         warnings: Vec::new(),
         same_program: None,
+        attributed: None,
     }
 }
