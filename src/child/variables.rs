@@ -132,6 +132,12 @@ impl Environment {
         }
     }
 
+    /// The tracer of this process, if somebody traces it, for what this process starts: the measured program's own engine.
+    #[must_use]
+    pub fn traced_as_this(self) -> Self {
+        self.and_ours("BENCH_DIFF_TRACE_DIRECTORY").and_ours("BENCH_DIFF_CUPTI")
+    }
+
     /// For what builds programs: no secret, whatever it is called. `extra` are the names that the user adds.
     pub fn building(extra: &[String]) -> Self {
         let extra: Vec<&str> = extra.iter().map(String::as_str).collect();

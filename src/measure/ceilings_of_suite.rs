@@ -41,6 +41,7 @@ fn of_one(suite: &Suite, spec: &ModelSpec, gpu: &Gpus, stop: &Stop) -> Result<Op
         ceilings: None,
         prompt_ids: None,
         trace: false,
+        traced: None,
     };
     let unknown = |why: Cause| Halt::Failed(Error::measurement("the device's ceilings are unknown").because(why));
     let worker = Worker::this()?.seeing(gpu);

@@ -22,7 +22,7 @@ pub fn case(context_length: u32, generated_length: u32) -> Case {
 pub fn job() -> Job {
     let settings = Settings { warmup: 2, warmup_length: Some(4), ..Settings::default() };
     let model = ModelSpec { max_length: 15, ..model() };
-    Job { model, cases: vec![case(5, 10)], settings, ceilings: None, prompt_ids: None, trace: false }
+    Job { model, cases: vec![case(5, 10)], settings, ceilings: None, prompt_ids: None, trace: false, traced: None }
 }
 
 /// As a GPU gives them, with every field that a run can have.

@@ -42,6 +42,8 @@ mod seen;
 mod session;
 mod throttle;
 mod trace;
+pub mod traced;
+mod traced_worker;
 pub mod turns;
 mod watch;
 pub mod worker;

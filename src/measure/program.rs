@@ -16,6 +16,7 @@ use crate::engine::{self, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::hex::hex;
 use crate::results::{Component, Program};
+use crate::trace::traced_program::Tracing;
 
 /// Characters of a name, version or commit that a measured program tells, and its components.
 const MAX_WORD: usize = 100;
@@ -108,11 +109,19 @@ impl Worker {
 
     /// Starts it and hands it the job.
     pub fn start(&self, job: &Job) -> io::Result<Child> {
-        Child::start(&self.launch(&job.model, job.settings.threads).given(job.to_json()?))
+        self.start_in(job, Environment::measured(job.model.hub_token()))
     }
 
-    fn launch(&self, spec: &ModelSpec, threads: Option<u32>) -> Launch {
-        let environment = Environment::measured(spec.hub_token());
+    /// The same, with the tracer in it and in what it starts.
+    pub(super) fn start_traced(&self, job: &Job, tracing: &Tracing) -> io::Result<Child> {
+        self.start_in(job, tracing.in_environment(Environment::measured(job.model.hub_token())))
+    }
+
+    fn start_in(&self, job: &Job, environment: Environment) -> io::Result<Child> {
+        Child::start(&self.launch(environment, &job.model, job.settings.threads).given(job.to_json()?))
+    }
+
+    fn launch(&self, environment: Environment, spec: &ModelSpec, threads: Option<u32>) -> Launch {
         let environment = match spec.server.as_ref().and_then(|server| server.api_key_env.as_deref()) {
             Some(variable) => environment.and_ours(variable),
             None => environment,
@@ -172,7 +181,8 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "what a child inherits")]
     fn threads_are_told_where_they_are_set() {
         let threads = |count| {
-            let launch = Worker::at("/nowhere").launch(&ModelSpec::generated("a", DeviceKind::Cpu), count);
+            let spec = ModelSpec::generated("a", DeviceKind::Cpu);
+            let launch = Worker::at("/nowhere").launch(Environment::measured(None), &spec, count);
             launch.environment().get("RAYON_NUM_THREADS").and_then(|value| value.to_str().map(str::to_owned))
         };
         assert_eq!(threads(Some(3)).as_deref(), Some("3"));

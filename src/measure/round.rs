@@ -87,6 +87,7 @@ impl<'a, 'b> Round<'a, 'b> {
             ceilings: self.side.session().ceilings,
             prompt_ids: self.session.request.suite.prompt_ids.clone(),
             trace: self.session.trace.is_some(),
+            traced: None,
         };
         let (session, label) = (&self.side.session().id, &self.side.label);
         let padding = turns::padding(session, label, &self.spec.model, self.round);
@@ -191,7 +192,7 @@ impl<'a, 'b> Round<'a, 'b> {
                 }
                 return Ok(Change::Over);
             }
-            Event::Ceilings { .. } | Event::Unknown => {}
+            Event::Ceilings { .. } | Event::CaseTraced { .. } | Event::Unknown => {}
         }
         Ok(Change::None)
     }

@@ -9,6 +9,7 @@ use super::generated::Generated;
 use super::metrics_of_run::Sampled;
 use super::protocol::{Event, Job, VERSION};
 use super::seed_protocol;
+use super::traced_worker;
 use super::watch::Watcher;
 use crate::case::{Case, SeedProtocol, Traffic};
 use crate::engine::{self, Engine, EngineError};
@@ -46,11 +47,19 @@ pub fn serve() -> io::Result<()> {
         Err(error) => return events.send(&Event::Failed { failure: failure(error) }),
     };
     events.send(&Event::Loaded { loaded: engine.loaded().clone() })?;
-    for case in &job.cases {
+    for (place, case) in job.cases.iter().enumerate() {
         events.send(&Event::CaseStarted { case: case.id.clone() })?;
-        match measure_case(engine.as_mut(), &job, case, &watcher, &mut |done, total| {
-            events.send(&Event::Progress { case: case.id.clone(), done, total })
-        }) {
+        let mut progress = |done, total| events.send(&Event::Progress { case: case.id.clone(), done, total });
+        if let Some(traced) = job.traced {
+            match traced_worker::trace_case(engine.as_mut(), &job, place, traced, &mut progress) {
+                Ok(()) => events.send(&Event::CaseTraced { case: case.id.clone() })?,
+                Err(error) => {
+                    return events.send(&Event::CaseFailed { case: case.id.clone(), failure: failure(error) });
+                }
+            }
+            continue;
+        }
+        match measure_case(engine.as_mut(), &job, case, &watcher, &mut progress) {
             Ok((measurement, gaps)) => events.send(&Event::CaseMeasured {
                 case: case.id.clone(),
                 measurement,
@@ -137,14 +146,14 @@ fn measure_as_seed(
 }
 
 /// What an engine is asked for, again and again.
-struct Work<'a> {
-    case: &'a Case,
-    prompt: &'a [u32],
+pub(super) struct Work<'a> {
+    pub case: &'a Case,
+    pub prompt: &'a [u32],
 }
 
 impl Work<'_> {
     /// As many requests as are in flight later, at once.
-    fn warm_up(&self, engine: &mut dyn Engine, length: usize) -> Result<(), EngineError> {
+    pub fn warm_up(&self, engine: &mut dyn Engine, length: usize) -> Result<(), EngineError> {
         match self.case.traffic {
             None => engine.generate(self.prompt, length)?.check(length),
             Some(traffic) => {
@@ -155,7 +164,7 @@ impl Work<'_> {
     }
 
     /// `tell` is told after each of them how many there are.
-    fn measure(
+    pub fn measure(
         &self,
         engine: &mut dyn Engine,
         iterations: usize,

@@ -14,6 +14,7 @@ pub mod trace_file;
 pub mod trace_table;
 mod trace_v1;
 pub mod traced_program;
+pub mod tracers;
 
 pub use kernel_name::readable;
 pub use part::{Kernel, Part, Shape};

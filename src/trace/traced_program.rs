@@ -52,7 +52,8 @@ pub fn run(command: &[OsString], show: &mut dyn FnMut(&str)) -> Result<Ended> {
     Ok(Ended { how, saved, unreadable })
 }
 
-/// The tracer in a folder of its own, for programs that are started while this lives.
+/// The tracer in a folder of its own, for programs that are started while this lives. [`Tracers`](super::tracers::Tracers) in
+/// such a program tell its phases.
 #[derive(Debug)]
 pub struct Tracing {
     scratch: Scratch,

@@ -68,7 +68,7 @@ impl RunningProgram {
 
     /// The same, with limits.
     pub fn start_within(spec: &ModelSpec, limits: Limits) -> Result<(Self, Program), EngineError> {
-        let environment = Environment::measured(spec.hub_token());
+        let environment = Environment::measured(spec.hub_token()).traced_as_this();
         let launch = foreign_program::launch(&spec.command, spec.start_directory.as_deref(), environment);
         let launch =
             launch.ok_or_else(|| EngineError::refused("there is no program to start", "name it in `command`"))?;

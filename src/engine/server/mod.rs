@@ -164,7 +164,7 @@ impl Server {
         let started = match &server.start[..] {
             [] => None,
             command => {
-                let environment = Environment::measured(spec.hub_token());
+                let environment = Environment::measured(spec.hub_token()).traced_as_this();
                 let launch = foreign_program::launch(command, spec.start_directory.as_deref(), environment);
                 launch.map(|launch| StartedServer::start(&launch, &client, wait)).transpose()?
             }

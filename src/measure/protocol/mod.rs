@@ -16,10 +16,12 @@ use crate::engine::{Loaded, ModelSpec};
 use crate::results::{Ceilings, Failure, Measurement, Program, Settings};
 
 /// The version that this build speaks.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Since this version workers know batches and seed protocols. Older ones would measure a single greedy sequence.
 const BATCHES_SINCE: u32 = 3;
+/// Since this version workers tell the tracer their phases. Older ones would time the cases.
+pub const TRACED_SINCE: u32 = 4;
 
 /// One run: a model and its cases, in the order to take them. Without cases, the device's ceilings are wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +41,18 @@ pub struct Job {
     /// Send every inter-token time as well.
     #[serde(default)]
     pub trace: bool,
+    /// The tracer is in the worker: the cases are traced and not timed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traced: Option<TracedGenerations>,
+}
+
+/// What a traced worker does with each case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TracedGenerations {
+    /// Of the longer generations; the others are of one token.
+    pub tokens: u32,
+    /// How often, after the warm-up.
+    pub repeats: u32,
 }
 
 /// What the child tells, one JSON object a line.
@@ -93,6 +107,11 @@ pub enum Event {
         /// Every gap between tokens in ms, when the job asked for a trace.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trace: Option<Vec<f64>>,
+    },
+    /// A case was traced: everything is in the tracers' files.
+    CaseTraced {
+        /// The case's id.
+        case: String,
     },
     /// A case gave none.
     CaseFailed {

@@ -63,7 +63,7 @@ impl From<Job> for super::Job {
             seed_protocol: None,
             prefill_chunk: None,
         };
-        Self { model, cases, settings, ceilings, prompt_ids: None, trace }
+        Self { model, cases, settings, ceilings, prompt_ids: None, trace, traced: None }
     }
 }
 
