@@ -126,7 +126,8 @@ pub fn run(traced: Traced, stop: &Stop) -> Result<TracedCases, Halt> {
 }
 
 impl TracedCases {
-    fn none(why: String) -> Self {
+    /// Of nothing.
+    pub fn none(why: String) -> Self {
         Self { saved: Saved::none(), whole: 0, why: Some(why) }
     }
 }

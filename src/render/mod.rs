@@ -30,6 +30,7 @@ pub mod side_by_side;
 mod surroundings;
 pub mod trace_diff_page;
 pub mod trace_page;
+mod what_moved;
 
 use crate::metric::{Better, MetricName};
 use crate::page::{Line, code, foreign};

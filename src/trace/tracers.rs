@@ -20,7 +20,10 @@ pub struct Tracers {
 
 impl Tracers {
     /// Those of this process's trace. None where nobody traces it: that is, almost always.
-    #[expect(clippy::disallowed_methods, reason = "where the tracer is, which was put into this process by that variable")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where the tracer is, which was put into this process by that variable"
+    )]
     pub fn here() -> Option<Self> {
         std::env::var_os("BENCH_DIFF_TRACE_DIRECTORY").map(|folder| Self { folder: folder.into() })
     }
