@@ -1,5 +1,7 @@
 //! `bench-diff trace`
 
+mod of_case;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -8,12 +10,14 @@ use serde::Serialize;
 
 use super::format::Format;
 use crate::child::Stop;
+use crate::config::Selection;
 use crate::error::{Error, Exit, Result};
 use crate::escape;
 use crate::files::Output as OutputFile;
 use crate::io::Io;
 use crate::page::{Page, terminal};
-use crate::render::{trace_diff_page, trace_page};
+use crate::render::trace_diff_page;
+use crate::render::trace_page::{self, Amount};
 use crate::trace::trace_diff::Diff;
 use crate::trace::trace_file::Saved;
 use crate::trace::trace_table::Numbers;
@@ -24,23 +28,25 @@ const EXAMPLES: &str = "Examples:
   bench-diff trace -- ./my-program --its-flag
   bench-diff trace --output base.trace -- env CUDA_VISIBLE_DEVICES=1 python3 generate.py
   bench-diff trace base.trace
+  bench-diff trace Qwen/Qwen2.5-0.5B-Instruct --per-token
   bench-diff trace --diff base.trace head.trace";
 
 /// Show where a program's time on the GPU goes: its kernels, copies and waits
 ///
 /// Runs any program that uses CUDA on an NVIDIA GPU, on Linux, without a change to it: the CUDA driver loads our tracer into it,
-/// which listens to CUPTI. What the program writes goes to standard error. docs/tracing.md says what is counted, and what it costs.
+/// which listens to CUPTI. In place of a program, a case of the suite, or a model, is run as it is measured, and shown phase by
+/// phase. What the program writes goes to standard error. docs/tracing.md says what is counted, and what it costs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
-    /// A saved trace to show
-    #[arg(value_name = "FILE", conflicts_with_all = ["diff", "command", "output"], required_unless_present_any = ["diff", "command"])]
-    file: Option<PathBuf>,
+    /// A saved trace to show; or what to trace: a case of the suite, or a model
+    #[arg(value_name = "FILE|CASE|MODEL", conflicts_with_all = ["diff", "command"], required_unless_present_any = ["diff", "command"])]
+    what: Option<String>,
     /// Compare two saved traces: kernels that are gone, new, called more often, or slower
     #[arg(long, num_args = 2, value_names = ["BASE", "HEAD"], conflicts_with_all = ["command", "output"])]
     diff: Option<Vec<PathBuf>>,
     /// Save the trace
-    #[arg(short, long, value_name = "FILE", requires = "command")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Replace the output file if it exists
     #[arg(long, requires = "output")]
@@ -48,6 +54,9 @@ pub struct Args {
     /// Only what happened in this phase, of a program that tells the tracer its phases
     #[arg(long, value_name = "NAME")]
     phase: Option<String>,
+    /// Of a case or a model: numbers of one token, and of one prefill
+    #[arg(long, conflicts_with_all = ["diff", "command"])]
+    per_token: bool,
     /// Show so many kernels; what is left is summed up
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=200))]
     top: u16,
@@ -57,14 +66,25 @@ pub struct Args {
     /// The program and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    match (&args.diff, &args.file) {
+    match (&args.diff, &args.what) {
         (Some(files), _) => compare(args, files, io),
-        (None, Some(file)) => show(args, &Saved::read(file)?.trace(), io).map(|()| Exit::Success),
+        (None, Some(file)) if Path::new(file).is_file() => show_saved(args, Path::new(file), io),
+        (None, Some(what)) => of_case::trace(args, what, io),
         (None, None) => trace(args, io),
     }
+}
+
+fn show_saved(args: &Args, file: &Path, io: &mut Io) -> Result<Exit> {
+    if args.output.is_some() || args.per_token {
+        return Err(Error::usage(format!("{} is a saved trace: it is only shown", file.display()))
+            .hint("--output and --per-token are for what is traced now"));
+    }
+    show(args, &Saved::read(file)?.trace(), Amount::All, io).map(|()| Exit::Success)
 }
 
 fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
@@ -89,7 +109,7 @@ fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
     if ended.unreadable > 0 {
         writeln!(io.err, "warning: {} files that the program left are no traces, or too large", ended.unreadable)?;
     }
-    show(args, &trace, io)?;
+    show(args, &trace, Amount::All, io)?;
     match ended.how {
         How::Stopped => Ok(Exit::Interrupted),
         How::ByItself(status) if status.success() => Ok(Exit::Success),
@@ -142,10 +162,10 @@ struct JsonProcess<'a> {
     dropped: u64,
 }
 
-fn show(args: &Args, trace: &Trace, io: &mut Io) -> Result<()> {
+fn show(args: &Args, trace: &Trace, amount: Amount, io: &mut Io) -> Result<()> {
     let part = part(trace, args.phase.as_deref(), "the trace")?;
     match args.format {
-        Format::Table => print(&trace_page::page(trace, args.phase.as_deref(), &part, args.top.into()), io),
+        Format::Table => print(&trace_page::page(trace, args.phase.as_deref(), &part, amount, args.top.into()), io),
         Format::Json => io.out.json(&Json {
             processes: trace.processes.iter().map(JsonProcess::of).collect(),
             phases: trace.phases.iter().map(|(name, _)| name.as_str()).collect(),

@@ -22,7 +22,7 @@ const TRACES: usize = 3;
 /// Fewer tell nothing of that.
 const FEWEST: usize = 2;
 /// In each of them.
-const GENERATIONS: TracedGenerations = TracedGenerations { tokens: 32, repeats: 3 };
+pub const GENERATIONS: TracedGenerations = TracedGenerations { tokens: 32, repeats: 3 };
 
 /// Two programs that were measured in turn.
 pub struct Attributing<'a> {
@@ -167,7 +167,7 @@ fn of_case(
 }
 
 /// How many tokens, or prefills, a trace holds of a case.
-fn times(case: &Case, section: Section) -> f64 {
+pub fn times(case: &Case, section: Section) -> f64 {
     let once = match section {
         Section::Prefill => 1,
         Section::Decode => GENERATIONS.tokens_of(case).saturating_sub(1).max(1),
@@ -177,14 +177,18 @@ fn times(case: &Case, section: Section) -> f64 {
 
 /// What a generation of one token does is the prefill, and what one of several does more is decoding.
 fn parts(traces: &[Trace], place: usize, section: Section) -> Vec<Part> {
-    let all = |trace: &Trace, phase: Phase| {
+    traces.iter().map(|trace| part(trace, place, section)).collect()
+}
+
+/// Of the case at that place of the job.
+pub fn part(trace: &Trace, place: usize, section: Section) -> Part {
+    let all = |phase: Phase| {
         let names = (1..=GENERATIONS.repeats).map(|repeat| phase.name(place, repeat));
         let parts = names.filter_map(|name| trace.part(Some(&name)));
         parts.fold(Part::default(), |sum, part| sum.and(&part))
     };
-    let part = |trace: &Trace| match section {
-        Section::Prefill => all(trace, Phase::OneToken),
-        Section::Decode => all(trace, Phase::AllTokens).without(&all(trace, Phase::OneToken)),
-    };
-    traces.iter().map(part).collect()
+    match section {
+        Section::Prefill => all(Phase::OneToken),
+        Section::Decode => all(Phase::AllTokens).without(&all(Phase::OneToken)),
+    }
 }

@@ -12,7 +12,7 @@ mod settling;
 
 use std::time::Duration;
 
-pub use attributing::Attributing;
+pub use attributing::{Attributing, GENERATIONS as TRACED_GENERATIONS, part as traced_part, times as traced_times};
 pub use ended::{Duelled, Ended};
 pub use question::Question;
 

@@ -16,6 +16,7 @@ mod facts;
 pub mod greedy_tokens;
 mod headline;
 pub mod models_table;
+mod moved_tables;
 mod next_step;
 mod other_work;
 pub mod planned_cases;

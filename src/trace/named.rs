@@ -36,7 +36,8 @@ impl Attribution {
     pub fn named(&self) -> Vec<Named<'_>> {
         let kernels = self.kernels.iter().filter(|kernel| self.counts_for_something(kernel)).map(Named::Kernel);
         let counts = self.counts.iter().filter(|count| count.of != Beside::Release).map(Named::Count);
-        let pauses = (self.weight_of_pauses() >= self.least_us()).then_some(Named::Pauses);
+        let pauses = self.longer_pauses_us().abs();
+        let pauses = (pauses > 0.0 && pauses >= self.least_us()).then_some(Named::Pauses);
         let mut named: Vec<Named> = kernels.chain(counts).chain(pauses).collect();
         named.sort_by(|a, b| self.weight(b).total_cmp(&self.weight(a)));
         named
@@ -76,22 +77,22 @@ impl Attribution {
         kernels.chain(self.counts.iter().map(MovedCount::more_calls))
     }
 
-    fn weight_of_pauses(&self) -> f64 {
-        self.longer_pauses_us().abs()
-    }
-
     /// Its own time on the device, and its part in the pauses where these changed in the same direction.
     fn weight(&self, named: &Named) -> f64 {
         match named {
             Named::Kernel(kernel) => kernel.change_us.abs() + self.part_in_pauses(kernel.more_calls()),
             Named::Count(count) => count.change_us().abs() + self.part_in_pauses(count.more_calls()),
-            // Behind what may be its reason.
-            Named::Pauses => self.weight_of_pauses() * if self.has_a_reason() { 0.0 } else { 1.0 },
+            // Right behind what may be its reason.
+            Named::Pauses => self.heaviest_reason().map_or(self.longer_pauses_us().abs(), |reason| reason * 0.999),
         }
     }
 
-    fn has_a_reason(&self) -> bool {
-        self.asked().any(|more| more * self.longer_pauses_us() > 0.0)
+    /// Of what changed in the direction of the pauses; `None` where nothing did.
+    fn heaviest_reason(&self) -> Option<f64> {
+        let is_one = |more: f64| more * self.longer_pauses_us() > 0.0;
+        let kernels = self.kernels.iter().filter(|kernel| is_one(kernel.more_calls())).map(Named::Kernel);
+        let counts = self.counts.iter().filter(|count| is_one(count.more_calls())).map(Named::Count);
+        kernels.chain(counts).map(|named| self.weight(&named)).reduce(f64::max)
     }
 
     fn part_in_pauses(&self, more: f64) -> f64 {
