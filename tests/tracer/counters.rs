@@ -179,3 +179,27 @@ fn a_program_without_cuda_isnt_counted() {
     let text = std::fs::read_to_string(bench.path("plain.json")).unwrap();
     assert!(!text.contains("counters"), "not on a CPU, unless somebody asks");
 }
+
+/// As a workflow would: against a committed baseline, and told in the comment.
+#[test]
+fn ci_counts_the_head_and_tells_what_changed() {
+    let bench = Bench::new();
+    bench.measure(&["20", "10"], ON, "base.json");
+    assert_eq!(bench.run(&["baseline", "update", "base.json"]).code, 0);
+    bench.configure(&["20", "10", "--and", "12"], &format!("{ON}counters-floor = \"5%\"\n"));
+    let same = bench.run(&["ci", "--no-publish", "--quiet", "--output", "same"]);
+    assert_eq!(same.code, 0, "{}{}", same.out, same.err);
+    let counters = |folder: &str| -> Value {
+        let text = std::fs::read_to_string(bench.path(folder).join("report.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["comparison"].clone()
+    };
+    assert!(verdicts(&counters("same")).iter().all(|row| row.ends_with(" unchanged")), "{}", counters("same"));
+    bench.configure(&["20", "12"], ON);
+    let more = bench.run(&["ci", "--no-publish", "--quiet", "--output", "more"]);
+    assert_eq!(more.code, 0, "{}{}", more.out, more.err);
+    assert!(verdicts(&counters("more")).contains(&"decode kernel_launches more".to_owned()), "{}", counters("more"));
+    let publish = |fail_on: &str| bench.run(&["publish", "--results", "more", "--fail-on", fail_on]);
+    let told = publish("regression");
+    assert!(told.code == 0 && told.out.contains("kernel launches 10 → 12 a token (+20.0%)"), "{}{}", told.out, told.err);
+    assert_eq!(publish("counters").code, 1);
+}
