@@ -135,6 +135,7 @@ impl Observer for Lines<'_> {
                 self.loading.clone_from(&line);
                 line
             }
+            Update::Counting { at, cases } => counting(at, cases),
             Update::CaseStarted { .. } | Update::CaseProgress { .. } => return,
             Update::Discarded { at, run, why } => discarded(at, run, why),
             Update::Finished { at, run } => {
@@ -194,6 +195,7 @@ impl Observer for Bars {
                 let bar = if total > 0 { "{bar:30} {bytes}/{total_bytes} {wide_msg}" } else { SPINNER };
                 self.show(style(bar), &format!("loading {}", name(at)));
             }
+            Update::Counting { at, cases } => self.show(style(SPINNER), &counting(at, cases)),
             Update::CaseStarted { at, case } => {
                 self.show(style(SPINNER), &case_name(at, case));
             }
@@ -223,6 +225,11 @@ impl Drop for Bars {
         self.current.finish_and_clear();
         self.all.finish_and_clear();
     }
+}
+
+/// What takes its time and is no run.
+fn counting(at: At, cases: usize) -> String {
+    format!("counting what {} of {} do on the GPU, untimed", counted(cases, "case"), name(at))
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -24,6 +24,8 @@ pub struct Thresholds {
     pub noise_thresholds: BTreeMap<String, NoiseThreshold>,
     /// A certain change that is about as large as the noise threshold counts as one beyond it.
     pub gate_at_threshold: bool,
+    /// Counters that differ by a smaller share are as before: 0 where every change counts.
+    pub counters_floor: f64,
 }
 
 /// The smallest change worth reporting.
@@ -47,6 +49,12 @@ impl fmt::Display for NoiseThreshold {
 
 impl Default for Thresholds {
     fn default() -> Self {
-        Self { alpha: ALPHA, metrics: Vec::new(), noise_thresholds: BTreeMap::new(), gate_at_threshold: false }
+        Self {
+            alpha: ALPHA,
+            metrics: Vec::new(),
+            noise_thresholds: BTreeMap::new(),
+            gate_at_threshold: false,
+            counters_floor: 0.0,
+        }
     }
 }

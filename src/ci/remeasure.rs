@@ -65,7 +65,7 @@ impl Flow<'_> {
         let program = base;
         let base = self.contender(base, "confirm-base.json");
         let Duelled { base, head, mut comparison, ended, .. } =
-            self.duel(base, head, Some(again)).until_settled(confirmation, time)?;
+            self.duel(base, head, Some(again)).without_counters().until_settled(confirmation, time)?;
         let mut end = ended.end();
         if end == End::Complete {
             end = self.attribute(&mut comparison, program, &head)?;

@@ -132,6 +132,7 @@ fn judged_differently(base: &Thresholds, head: &Thresholds) -> Vec<SuiteChange> 
         ("metrics".to_owned(), metrics(base), metrics(head)),
         ("alpha".to_owned(), base.alpha.to_string(), head.alpha.to_string()),
         ("gate-at-threshold".to_owned(), base.gate_at_threshold.to_string(), head.gate_at_threshold.to_string()),
+        ("counters-floor".to_owned(), base.counters_floor.to_string(), head.counters_floor.to_string()),
     ];
     let names: BTreeSet<&String> = base.noise_thresholds.keys().chain(head.noise_thresholds.keys()).collect();
     let threshold = |of: &Thresholds, name: &String| match of.noise_thresholds.get(name) {

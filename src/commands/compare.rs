@@ -58,7 +58,7 @@ pub struct Args {
     /// Show only rows that changed or look changed (unconfirmed); the counts are still those of all rows
     #[arg(long)]
     only_changed: bool,
-    /// What makes the exit code 1: regression, missing, not-comparable, inconclusive (several with commas), or never.
+    /// What makes the exit code 1: regression, missing, not-comparable, inconclusive, counters (several with commas), or never.
     /// What looks changed against a base of fewer than five occasions is unconfirmed, which is not a regression
     #[arg(long, value_name = "WHAT", default_value = FailOn::DEFAULT)]
     fail_on: FailOn,
@@ -94,10 +94,14 @@ pub struct Args {
     /// A certain change that is about as large as the noise threshold is a regression, too
     #[arg(long, help_heading = "Statistics")]
     gate_at_threshold: bool,
+    /// Counters (kernel launches and the like) that differ by less are as before: a percentage [default: as the results were
+    /// configured, else 0, so that every change counts]
+    #[arg(long, value_name = "PERCENT", value_parser = parse_floor, help_heading = "Statistics")]
+    counters_floor: Option<f64>,
 }
 
 /// What decides a verdict has nothing to say where there is none.
-const NOT_BESIDE: [&str; 9] = [
+const NOT_BESIDE: [&str; 10] = [
     "from",
     "only_changed",
     "fail_on",
@@ -107,6 +111,7 @@ const NOT_BESIDE: [&str; 9] = [
     "alpha",
     "noise_thresholds",
     "gate_at_threshold",
+    "counters_floor",
 ];
 
 const EXAMPLES: &str = "Examples:
@@ -149,6 +154,13 @@ fn parse_alpha(text: &str) -> Result<f64, String> {
     }
 }
 
+fn parse_floor(text: &str) -> Result<f64, String> {
+    match text.trim_end_matches('%').parse::<f64>() {
+        Ok(percent) if (0.0..=1000.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("must be a percentage from 0, such as 0.5".to_owned()),
+    }
+}
+
 /// `METRIC=PERCENT`, `METRIC=auto`, or `auto` for every metric. The last `=` counts: a foreign metric's name may hold others.
 pub(super) fn parse_noise_threshold(text: &str) -> Result<(String, NoiseThreshold), String> {
     if text == AUTO {
@@ -184,6 +196,7 @@ fn options(args: &Args, base: &Side, head: &Side) -> Options {
         metrics: if metrics.is_empty() { usual.metrics } else { metrics },
         noise_thresholds,
         gate_at_threshold: args.gate_at_threshold || usual.gate_at_threshold,
+        counters_floor: args.counters_floor.unwrap_or(usual.counters_floor),
         allow_mismatch: args.allow_mismatch,
         same_session: args.same_session,
     }

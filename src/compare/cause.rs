@@ -2,14 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::attributed::Attributed;
+use super::attributed::{Attributed, section};
+use super::counters_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
 use super::mismatch::{self, Ceilings};
 use super::side::{CaseSide, Side};
 use super::{Comparison, Difference, Finding, ReasonCode, Row, Verdict};
 use crate::case::DeviceKind;
 use crate::number::{percent, value};
 use crate::stats::{self, Share};
-use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel};
+use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Section};
 use crate::trace::named::{Named, Reading};
 use crate::trace::trace_diff::What;
 use crate::word::words;
@@ -82,6 +83,7 @@ struct Evidence<'a> {
     differences: &'a [Difference],
     attributed: Option<&'a Attributed>,
     attribution: Option<&'a Attribution>,
+    counters: Option<&'a ComparedCounters>,
     sides: [&'a Side; 2],
     case: [Option<&'a CaseSide>; 2],
 }
@@ -93,6 +95,7 @@ impl<'a> Evidence<'a> {
             row,
             differences: &comparison.differences,
             attributed,
+            counters: comparison.counters.as_ref(),
             attribution: attributed.and_then(|attributed| attributed.of(&row.cell.case, &row.cell.metric)),
             sides: sides.each_ref().map(|(side, _)| *side),
             case: sides.each_ref().map(|(_, cases)| cases.get(row.cell.case.as_str()).copied()),
@@ -107,6 +110,7 @@ impl<'a> Evidence<'a> {
             .or_else(|| told(CauseWord::Code, self.memory()))
             .or_else(|| told(CauseWord::Card, self.card()))
             .or_else(|| told(CauseWord::Code, self.code()))
+            .or_else(|| told(CauseWord::Code, self.counted()))
             .or_else(|| told(CauseWord::Host, self.host()))
             .unwrap_or_else(|| Cause { word: CauseWord::Unexplained, evidence: self.nothing() })
     }
@@ -179,6 +183,22 @@ impl<'a> Evidence<'a> {
             Ceilings::Differ(sentences) => Some(sentences.join("; ")),
             Ceilings::Unknown | Ceilings::Alike => None,
         }
+    }
+
+    /// Without traces, counters tell that the program asks for something else; they are exact.
+    fn counted(&self) -> Option<String> {
+        let counters = self.counters.filter(|_| self.attribution.is_none())?;
+        let phase = match section(&self.row.cell.metric) {
+            Section::Decode => CounterPhase::Decode,
+            Section::Prefill => CounterPhase::Prefill,
+        };
+        let is_it = |row: &&CounterRow| {
+            let changed = matches!(row.verdict, CounterVerdict::More | CounterVerdict::Fewer);
+            changed && row.case == self.row.cell.case && row.phase == phase
+        };
+        let row = counters.rows.iter().find(is_it)?;
+        let [base, head] = [row.base, row.head].map(|range| value(range.most));
+        Some(format!("{} of {phase}: {base} in the base, {head} in the head", row.counter.as_str().replace('_', " ")))
     }
 
     fn code(&self) -> Option<String> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Comparison, Verdict};
+use super::{ComparedCounters, Comparison, Verdict};
 use crate::word::words;
 
 words! {
@@ -16,6 +16,8 @@ words! {
         NotComparable = "not-comparable",
         /// A row is inconclusive.
         Inconclusive = "inconclusive",
+        /// A counter rose: more kernel launches a token, say.
+        Counters = "counters",
     }
 }
 
@@ -29,6 +31,7 @@ impl Comparison {
             (counts.not_comparable > 0 || self.rows.is_empty(), Failing::NotComparable),
             // More runs of one program settle nothing about a change.
             (counts.inconclusive > 0 && self.same_program.is_none(), Failing::Inconclusive),
+            (self.counters.as_ref().is_some_and(ComparedCounters::has_more), Failing::Counters),
         ];
         found.into_iter().filter_map(|(holds, failing)| holds.then_some(failing)).collect()
     }

@@ -8,6 +8,8 @@ mod attributed;
 mod base_again;
 mod cause;
 mod confirm;
+mod counters;
+mod counters_row;
 mod design;
 pub mod disk;
 mod drift;
@@ -49,6 +51,9 @@ pub use attributed::{Attributed, LeftOut, section};
 pub use base_again::{BaseAgain, LikeItself};
 pub use cause::{Cause, CauseWord};
 pub use confirm::{Confirmation, LOOKS, changed, suspects};
+pub use counters_row::{
+    BusyShares, ComparedCounters, CounterPhase, CounterRange, CounterRow, CounterVerdict, NotCounted,
+};
 pub use drift::ASSUMED as ASSUMED_DRIFT;
 pub use failing::Failing;
 pub use finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
@@ -81,6 +86,8 @@ pub struct Options {
     pub noise_thresholds: BTreeMap<String, NoiseThreshold>,
     /// A certain change that is about as large as the noise threshold counts as one beyond it.
     pub gate_at_threshold: bool,
+    /// Counters that differ by a smaller share are as before.
+    pub counters_floor: f64,
     /// Compare although hardware or settings differ.
     pub allow_mismatch: bool,
     /// The caller knows that both sides were measured interleaved in one session.
@@ -94,6 +101,7 @@ impl Default for Options {
             metrics: Vec::new(),
             noise_thresholds: BTreeMap::new(),
             gate_at_threshold: false,
+            counters_floor: 0.0,
             allow_mismatch: false,
             same_session: false,
         }
@@ -113,6 +121,7 @@ impl From<&Thresholds> for Options {
             metrics: thresholds.metrics.clone(),
             noise_thresholds,
             gate_at_threshold: thresholds.gate_at_threshold,
+            counters_floor: Some(thresholds.counters_floor).filter(|floor| *floor >= 0.0).unwrap_or_default(),
             ..Self::default()
         }
     }
@@ -182,6 +191,9 @@ pub struct Comparison {
     /// What traces say of the cases that changed for certain; absent where none was to be traced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attributed: Option<Attributed>,
+    /// What the programs do on the GPU, where that was counted. It has no part in the verdict.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counters: Option<ComparedCounters>,
 }
 
 impl Comparison {

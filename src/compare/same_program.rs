@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Comparison, Conclusion, Finding, Reading, Side};
+use super::{ComparedCounters, Comparison, Conclusion, Finding, Reading, Side};
 use crate::results::{Program, Results, Session, are_surely_the_same};
 
 /// What both sides are of.
@@ -88,6 +88,7 @@ impl Comparison {
         if self.same_program.is_none() {
             return;
         }
+        self.counters.iter_mut().for_each(ComparedCounters::acquit);
         for row in &mut self.rows {
             match &mut row.finding {
                 Finding::Tested(tested) => tested.conclusion = Conclusion::SameProgram,

@@ -5,7 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::case::{Case, Clock, ImplementationName};
 use crate::metric::{Better, DEFAULT_NOISE_THRESHOLD, Kind, Metric, MetricName};
-use crate::results::{Ceilings, Environment, Measurement, Occasions, Outcome, Program, Results, Settings};
+use crate::results::{
+    CaseCounters, Ceilings, Environment, Measurement, Occasions, Outcome, Program, Results, Settings,
+};
 use crate::stats::Share;
 use crate::unit::{self, Quantity};
 use crate::word::Word;
@@ -78,6 +80,8 @@ pub struct CaseSide {
     pub throttle_reasons: Vec<BTreeSet<String>>,
     /// Mean clock of the processors in MHz, of each run that tells it.
     pub sm_clocks: Vec<f64>,
+    /// What it does on the GPU, by session, where that was counted.
+    pub counters: Vec<(usize, CaseCounters)>,
 }
 
 /// The values of a metric, one a run.
@@ -196,6 +200,12 @@ impl Side {
                     Outcome::Ok(measured) => case.add(measured, session, &mut unknown),
                     Outcome::Failed(failure) => case.failures.push(failure.reason.clone()),
                 }
+            }
+        }
+        for (session, counters) in results.sessions.iter().map(|session| &session.counters).enumerate() {
+            for counted in counters {
+                let Some(&case) = index.get(counted.case.as_str()) else { continue };
+                side.cases[case].counters.push((session, counted.clone()));
             }
         }
         for case in &mut side.cases {

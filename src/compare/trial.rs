@@ -105,5 +105,6 @@ fn nothing(alpha: f64) -> Comparison {
         warnings: Vec::new(),
         same_program: None,
         attributed: None,
+        counters: None,
     }
 }

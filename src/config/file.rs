@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::engines;
+use super::percent::Percent;
 use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource};
 use crate::device::GpuList;
 use crate::engine::ServerSpec;
@@ -219,6 +220,13 @@ pub struct SuiteSettings {
     /// Whether a certain change that is about as large as the noise threshold is a regression [default: false]
     #[arg(skip)]
     pub gate_at_threshold: Option<bool>,
+    /// Count kernel launches, copies and the like of each case, in one untimed process beside the timed runs [default: true on
+    /// a GPU]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true", hide_possible_values = true)]
+    pub counters: Option<bool>,
+    /// Counters that differ by less are as before, such as `"0.5%"` [default: 0%, every change counts]
+    #[arg(skip)]
+    pub counters_floor: Option<Percent>,
     /// When to give up.
     #[arg(skip)]
     pub limits: LimitsTable,

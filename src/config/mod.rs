@@ -4,6 +4,7 @@ mod candle_source;
 mod check;
 pub(crate) mod engines;
 mod file;
+mod percent;
 mod plain_name;
 mod prompt_ids;
 mod resolve;
@@ -66,6 +67,8 @@ pub struct Suite {
     pub thresholds: Thresholds,
     /// When to give up.
     pub limits: TimeLimits,
+    /// Count what its cases do on the GPU, beside the timed runs.
+    pub counters: bool,
     /// The prompt of one's own, which is repeated or cut to each context length; a rule's when absent.
     pub prompt_ids: Option<Vec<u32>>,
     /// The candle that the measured program is built against; the released one when absent.

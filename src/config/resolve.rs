@@ -141,7 +141,8 @@ impl<'a> Resolver<'a> {
         let settings = self.settings(longest.unwrap_or(WARMUP_LENGTH), prompt_ids.as_deref());
         let settings = Settings { thresholds: kept, ..settings };
         let name = self.name.to_owned();
-        let suite = Suite { name, settings, gpus, models, thresholds, limits, prompt_ids, candle: None };
+        let counters = self.pick(|settings| settings.counters).unwrap_or(device == DeviceKind::Cuda);
+        let suite = Suite { name, settings, gpus, models, thresholds, limits, counters, prompt_ids, candle: None };
         (self.problems.len() == found).then_some(suite)
     }
 

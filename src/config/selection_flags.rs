@@ -46,10 +46,12 @@ fn add_settings(settings: &SuiteSettings, flags: &mut Flags) {
         prompt_ids,
         seed_protocol,
         alpha,
+        counters,
         // These have no flags: only a file has them.
         metrics: _,
         noise_thresholds: _,
         gate_at_threshold: _,
+        counters_floor: _,
         limits: _,
     } = settings;
     add_model_settings(model, flags);
@@ -64,6 +66,7 @@ fn add_settings(settings: &SuiteSettings, flags: &mut Flags) {
     flags.add("--prompt-ids", prompt_ids.as_deref().map(Path::display).as_ref());
     flags.add("--seed-protocol", seed_protocol.as_ref());
     flags.add("--alpha", alpha.as_ref());
+    flags.0.extend(counters.map(|counters| format!("--counters={counters}")));
 }
 
 fn add_model_settings(settings: &ModelSettings, flags: &mut Flags) {

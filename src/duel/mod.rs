@@ -72,6 +72,13 @@ impl Duel<'_> {
         Settling::new(question, suite, sides, time).run(|suite, sides| self.measure(suite, sides))
     }
 
+    /// What the programs do on the GPU was counted before.
+    #[must_use]
+    pub fn without_counters(mut self) -> Self {
+        self.request.counters = false;
+        self
+    }
+
     fn base_and_head(&self, suite: &Suite) -> Result<[MeasuredSide; 2]> {
         let id = measure::session_id();
         Ok([side("base", &self.base, suite, &id)?, side("head", &self.head, suite, &id)?])

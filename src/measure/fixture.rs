@@ -41,6 +41,7 @@ pub fn results(cases: u32, rounds: u32, sessions: u32) -> Results {
         ceilings: Some(CEILINGS),
         runs: (1..=rounds).flat_map(|round| cases.iter().map(move |case| run(case, round, number))).collect(),
         discarded: Vec::new(),
+        counters: Vec::new(),
     };
     Results {
         suite: "full".into(),

@@ -49,6 +49,7 @@ impl MeasuredSide {
             ceilings: None,
             runs: Vec::new(),
             discarded: Vec::new(),
+            counters: Vec::new(),
         };
         let results = Results {
             suite: suite.name.clone(),

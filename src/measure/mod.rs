@@ -21,6 +21,8 @@
 //!   that can't be started, a disk that can't be written.
 
 mod ceilings_of_suite;
+mod counted;
+mod counters_of_session;
 mod engines_of_side;
 mod environment;
 mod exclusive;

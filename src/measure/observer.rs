@@ -37,6 +37,13 @@ pub enum Update<'a> {
         /// Bytes in all; 0 while that is unknown.
         total: u64,
     },
+    /// Cases are measured, and what they do on the GPU is being counted, untimed.
+    Counting {
+        /// Whose they are; of no round.
+        at: At<'a>,
+        /// How many.
+        cases: usize,
+    },
     /// The measured program took up a case.
     CaseStarted {
         /// Which run it is.

@@ -23,6 +23,8 @@ pub struct Request<'a> {
     pub refused: BTreeMap<String, Failure>,
     /// Where to write every gap between tokens.
     pub trace: Option<&'a Path>,
+    /// Count what the cases do on the GPU, once they are measured.
+    pub counters: bool,
     /// Where the lock files of this machine's devices are.
     pub locks: PathBuf,
 }
@@ -30,7 +32,8 @@ pub struct Request<'a> {
 impl<'a> Request<'a> {
     /// All of `suite`, with locks where the system keeps what is temporary.
     pub fn new(suite: &'a Suite) -> Self {
-        Self { suite, refused: BTreeMap::new(), trace: None, locks: std::env::temp_dir() }
+        let counters = suite.counters;
+        Self { suite, refused: BTreeMap::new(), trace: None, counters, locks: std::env::temp_dir() }
     }
 }
 

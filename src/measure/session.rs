@@ -29,7 +29,7 @@ pub fn run(request: &Request, sides: &mut [MeasuredSide], observer: &mut dyn Obs
     };
     let mut session = Session { request, observer, stop, trace, throttling: Throttling::default() };
     session.prepare(sides)?;
-    let end = Halt::end(session.rounds(sides))?;
+    let end = Halt::end(session.rounds(sides).and_then(|()| session.counters(sides)))?;
     for side in sides {
         if end == End::Complete {
             side.session_mut().finished = Some(now());

@@ -126,6 +126,11 @@ pub fn run(traced: Traced, stop: &Stop) -> Result<TracedCases, Halt> {
 }
 
 impl TracedCases {
+    /// The tracer was in no process that used a GPU: whatever kept it out keeps it out of other cases as well.
+    pub fn is_blind(&self) -> bool {
+        self.saved.trace().processes.is_empty()
+    }
+
     /// Of nothing.
     pub fn none(why: String) -> Self {
         Self { saved: Saved::none(), whole: 0, why: Some(why) }

@@ -18,7 +18,7 @@ pub fn failings(report: &Report, accepted: bool) -> BTreeSet<Failing> {
     }
     if accepted && report.failure().is_none() {
         found.retain(|failing| match failing {
-            Failing::Regression | Failing::NotComparable => false,
+            Failing::Regression | Failing::NotComparable | Failing::Counters => false,
             Failing::Missing => lost(report).any(|note| !is_taken_out(report, note)),
             Failing::Inconclusive => true,
         });

@@ -2,7 +2,7 @@
 
 use super::case_table::{self, Cases, Rank};
 use super::reproduce::Again;
-use super::{SENTENCE, Sides, details, facts, headline, moved_tables, next_step, self_check, what_moved};
+use super::{SENTENCE, Sides, counters, details, facts, headline, moved_tables, next_step, self_check, what_moved};
 use crate::compare::{Comparison, Difference, Side};
 use crate::number::count;
 use crate::page::{Block, Icon, Line, Page, foreign, line};
@@ -78,7 +78,8 @@ pub(super) fn warnings(comparison: &Comparison, most: usize) -> Block {
 /// What changed; then what has no numbers; then the rest.
 pub(super) fn body(comparison: &Comparison, sides: Sides) -> Vec<Block> {
     if self_check::applies(comparison) {
-        return self_check::body(comparison).into_iter().chain(details::notes(comparison)).collect();
+        let checked = self_check::body(comparison).into_iter().chain(details::notes(comparison));
+        return checked.chain(counters::blocks(comparison, sides)).collect();
     }
     let cases = Cases::of(&comparison.rows);
     let (shown, open) = attention(&cases);
@@ -91,6 +92,7 @@ pub(super) fn body(comparison: &Comparison, sides: Sides) -> Vec<Block> {
         blocks.push(Block::Table(cases.table(&shown, case_table::change)));
     }
     blocks.extend(what_moved::section_of(comparison));
+    blocks.extend(counters::blocks(comparison, sides));
     blocks.extend(moved_tables::folds(comparison));
     blocks.extend(details::notes(comparison));
     for (rank, words) in [

@@ -1,11 +1,14 @@
 //! What a committed baseline keeps: the samples and what guards them, not the shape of every distribution.
 
-use super::{Outcome, Results, Run, Session};
+use super::{Counted, Outcome, Results, Run, Session};
 
 impl Results {
     /// Drops the inter-token distributions: their p50 and p99 are metrics already, and a baseline of many sessions
     /// has to stay small enough to be committed.
     pub fn compact(&mut self) {
+        for counted in self.sessions.iter_mut().flat_map(|session| &mut session.counters) {
+            counted.counted.iter_mut().for_each(Counted::compact);
+        }
         for run in self.sessions.iter_mut().flat_map(Session::all_runs_mut) {
             if let Outcome::Ok(measurement) = &mut run.outcome {
                 measurement.itl = None;

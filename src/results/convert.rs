@@ -78,20 +78,22 @@ impl From<v2::Thresholds> for Box<Thresholds> {
     fn from(disk: v2::Thresholds) -> Self {
         let fixed = disk.noise_thresholds.into_iter().map(|(name, share)| (name, NoiseThreshold::Fixed(share)));
         let auto = disk.auto_noise_thresholds.into_iter().map(|name| (name, NoiseThreshold::Auto));
-        let v2::Thresholds { alpha, metrics, gate_at_threshold, .. } = disk;
-        Self::new(Thresholds { alpha, metrics, noise_thresholds: fixed.chain(auto).collect(), gate_at_threshold })
+        let v2::Thresholds { alpha, metrics, gate_at_threshold, counters_floor, .. } = disk;
+        let noise_thresholds = fixed.chain(auto).collect();
+        Self::new(Thresholds { alpha, metrics, noise_thresholds, gate_at_threshold, counters_floor })
     }
 }
 
 impl From<&Box<Thresholds>> for v2::Thresholds {
     fn from(memory: &Box<Thresholds>) -> Self {
-        let Thresholds { alpha, metrics, noise_thresholds, gate_at_threshold } = (**memory).clone();
+        let Thresholds { alpha, metrics, noise_thresholds, gate_at_threshold, counters_floor } = (**memory).clone();
         let mut disk = Self {
             alpha,
             metrics,
             noise_thresholds: BTreeMap::new(),
             auto_noise_thresholds: Vec::new(),
             gate_at_threshold,
+            counters_floor,
         };
         for (name, threshold) in noise_thresholds {
             match threshold {
@@ -167,6 +169,7 @@ impl From<v2::Session> for model::Session {
             ceilings: disk.ceilings.map(Into::into),
             runs: disk.runs.into_iter().map(Into::into).collect(),
             discarded: disk.discarded.into_iter().map(Into::into).collect(),
+            counters: disk.counters.into_iter().map(Into::into).collect(),
         }
     }
 }
@@ -183,6 +186,7 @@ impl From<&model::Session> for v2::Session {
             ceilings: memory.ceilings.as_ref().map(Into::into),
             runs: memory.runs.iter().map(Into::into).collect(),
             discarded: memory.discarded.iter().map(Into::into).collect(),
+            counters: memory.counters.iter().map(Into::into).collect(),
         }
     }
 }

@@ -7,6 +7,8 @@
 mod builds;
 mod compact;
 mod convert;
+mod counters;
+mod counters_v2;
 mod described;
 pub(crate) mod distribution;
 mod export;
@@ -22,6 +24,7 @@ pub(crate) mod v2;
 mod write;
 
 pub use builds::are_surely_the_same;
+pub use counters::{CaseCounters, Counted, CountedPair, Counter, Counts};
 pub use levels::{Level, levels};
 pub use model::*;
 pub use occasions::Occasions;

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use super::counters::CaseCounters;
 use crate::case::{Case, Clock, ImplementationName, PromptRule, SeedProtocol};
 use crate::metric::MetricName;
 use crate::thresholds::Thresholds;
@@ -85,6 +86,8 @@ pub struct Session {
     pub runs: Vec<Run>,
     /// Runs that don't count, as they were measured again.
     pub discarded: Vec<Discarded>,
+    /// What its cases do on the GPU, where that was counted.
+    pub counters: Vec<CaseCounters>,
 }
 
 /// A run that was measured again.

@@ -24,6 +24,7 @@ impl From<v1::Session> for v2::Session {
             ceilings,
             runs,
             discarded,
+            counters: Vec::new(),
         }
     }
 }

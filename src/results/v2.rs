@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::counters_v2::CaseCounters;
 use crate::case::{
     Clock, DeviceKind, Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource,
 };
@@ -122,6 +123,14 @@ pub struct Thresholds {
     /// Whether a certain change that is about as large as the noise threshold is a regression.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub gate_at_threshold: bool,
+    /// Counters that differ by a smaller share are as before.
+    #[serde(default, skip_serializing_if = "is_nothing")]
+    pub counters_floor: f64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_nothing(share: &f64) -> bool {
+    *share == 0.0
 }
 
 /// What files from before there were iterations mean.
@@ -155,6 +164,9 @@ pub struct Session {
     /// Runs that don't count, as they were measured again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discarded: Vec<Discarded>,
+    /// What its cases do on the GPU, where that was counted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counters: Vec<CaseCounters>,
 }
 
 /// A run that was measured again.

@@ -144,6 +144,7 @@ impl World {
                 ceilings: None,
                 runs: Vec::new(),
                 discarded: Vec::new(),
+                counters: Vec::new(),
             }
         };
         Occasions::of(&(0..sessions).map(session).collect::<Vec<_>>())

@@ -141,6 +141,7 @@ pub fn session(cost: impl Fn(usize, &str) -> f64) -> Results {
             ceilings: None,
             runs,
             discarded: Vec::new(),
+            counters: Vec::new(),
         }],
     }
 }

@@ -147,6 +147,7 @@ impl Samples {
             ceilings: None,
             runs: rounds.map(run).collect(),
             discarded: Vec::new(),
+            counters: Vec::new(),
         }
     }
 

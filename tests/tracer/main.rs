@@ -3,8 +3,10 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+mod counters;
 mod files;
 mod hostile;
+mod of_case;
 mod programs;
 #[allow(dead_code, unreachable_pub, reason = "its unit tests; others load it")]
 #[path = "../../tracer/lib.rs"]
@@ -40,6 +42,7 @@ struct Fakes {
     program: PathBuf,
     cupti: PathBuf,
     driver: PathBuf,
+    engine: PathBuf,
 }
 
 fn fakes() -> &'static Fakes {
@@ -50,10 +53,12 @@ fn fakes() -> &'static Fakes {
             program: folder.join("fake_program"),
             cupti: folder.join("libfake_cupti.so"),
             driver: folder.join("libfake_driver.so"),
+            engine: folder.join("fake_engine"),
         };
         compile("fake_program", "bin", &fakes.program);
         compile("fake_cupti", "cdylib", &fakes.cupti);
         compile("fake_driver", "cdylib", &fakes.driver);
+        compile("fake_engine", "bin", &fakes.engine);
         fakes
     })
 }

@@ -24,8 +24,14 @@ use crate::trace::{Part, Trace};
 
 /// What precedes the generations that count: loading, and warming up.
 const LOAD: &str = "load";
+const PREFILL: &str = "prefill";
+const DECODE: &str = "decode";
+const PHASES: [&str; 3] = [LOAD, PREFILL, DECODE];
 
 pub fn trace(args: &Args, what: &str, io: &mut Io) -> Result<Exit> {
+    if args.phase.as_deref().is_some_and(|phase| !PHASES.contains(&phase)) {
+        return Err(Error::usage("a case has the phases `load`, `prefill` and `decode`"));
+    }
     let output = args.output.as_deref().map(|path| claimed(path, args.force)).transpose()?;
     let (suite, case) = suite_of(&args.selection, what)?;
     let (suite, plan) = plan::here(suite)?;
@@ -97,9 +103,6 @@ fn show(args: &Args, trace: &Trace, case: &Case, io: &mut Io) -> Result<Exit> {
     let phases: Vec<Phase> = phases(trace, case);
     let wanted = |phase: &&Phase| args.phase.as_deref().is_none_or(|name| name == phase.phase);
     let shown: Vec<&Phase> = phases.iter().filter(wanted).collect();
-    if shown.is_empty() {
-        return Err(Error::usage("a case has the phases `load`, `prefill` and `decode`"));
-    }
     match args.format {
         Format::Json => io.out.json(&shown)?,
         Format::Table => {
@@ -116,7 +119,7 @@ fn show(args: &Args, trace: &Trace, case: &Case, io: &mut Io) -> Result<Exit> {
 
 fn phases(trace: &Trace, case: &Case) -> Vec<Phase> {
     let load = trace.part(Some("")).map(|part| Phase::of(LOAD, None, part));
-    let sections = [("prefill", Section::Prefill), ("decode", Section::Decode)]
+    let sections = [(PREFILL, Section::Prefill), (DECODE, Section::Decode)]
         .map(|(name, section)| Phase::of(name, Some(traced_times(case, section)), traced_part(trace, 0, section)));
     load.into_iter().chain(sections).filter(|phase| !phase.part.kernels.is_empty()).collect()
 }
@@ -127,7 +130,7 @@ impl Phase {
     }
 
     fn page(&self, trace: &Trace, args: &Args) -> Page {
-        let one = if self.phase == "decode" { "token" } else { "prefill" };
+        let one = if self.phase == DECODE { "token" } else { "prefill" };
         let amount = match self.times.filter(|_| args.per_token) {
             Some(times) => Amount::One(one, times),
             None => Amount::All,

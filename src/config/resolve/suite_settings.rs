@@ -96,7 +96,16 @@ impl Resolver<'_> {
             }
         }
         let gate_at_threshold = self.pick(|settings| settings.gate_at_threshold).unwrap_or(false);
-        Thresholds { alpha, metrics, noise_thresholds: self.noise_thresholds(), gate_at_threshold }
+        let (noise_thresholds, counters_floor) = (self.noise_thresholds(), self.counters_floor());
+        Thresholds { alpha, metrics, noise_thresholds, gate_at_threshold, counters_floor }
+    }
+
+    fn counters_floor(&mut self) -> f64 {
+        let floor = self.pick(|settings| settings.counters_floor.clone());
+        floor.map_or(Ok(0.0), |floor| floor.share()).unwrap_or_else(|reason| {
+            self.report_suite("counters-floor", |settings| settings.counters_floor.is_some(), reason);
+            0.0
+        })
     }
 
     /// Tables of noise thresholds add up over the layers; one for every metric replaces what outer layers say.
