@@ -64,6 +64,8 @@ pub struct Request<'a> {
     pub confirm: bool,
     /// The time that measuring again may take.
     pub confirm_budget: Duration,
+    /// The time that tracing what changed may take; none for no traces.
+    pub trace_budget: Duration,
     /// Resume the measurement that an interrupted `ci` left in the output directory.
     pub resume: bool,
     /// Cases of the base's suite that the pull request takes out of it.

@@ -2,7 +2,7 @@
 
 use super::{Base, Flow};
 use crate::compare::{self, Comparison, Confirmation, Row};
-use crate::duel::Duelled;
+use crate::duel::{Attributing, Duelled};
 use crate::error::{Advice, Result};
 use crate::measure::{End, Halt, Worker};
 use crate::report::MeasuredAgain;
@@ -62,9 +62,23 @@ impl Flow<'_> {
         let time = self.request.confirm_budget;
         let again = self.contender(base, "confirm-base-again.json");
         let head = self.contender(&self.request.head, "confirm-results.json");
+        let program = base;
         let base = self.contender(base, "confirm-base.json");
-        let Duelled { base, head, comparison, ended, .. } =
+        let Duelled { base, head, mut comparison, ended, .. } =
             self.duel(base, head, Some(again)).without_counters().until_settled(confirmation, time)?;
-        Ok((comparison, Some(MeasuredAgain { base, head }), ended.end()))
+        let mut end = ended.end();
+        if end == End::Complete {
+            end = self.attribute(&mut comparison, program, &head)?;
+        }
+        Ok((comparison, Some(MeasuredAgain { base, head }), end))
+    }
+
+    /// Traces what changed. The verdict stands without it.
+    fn attribute(&mut self, comparison: &mut Comparison, base: &Worker, known: &Results) -> Result<End> {
+        let (request, time) = (self.measuring(), self.request.trace_budget);
+        let head = &self.request.head;
+        let attributing =
+            Attributing { request: &request, base, head, known, observer: self.observer, stop: self.stop };
+        Halt::end(attributing.within(time, comparison).map(|attributed| comparison.attributed = attributed))
     }
 }

@@ -1,5 +1,6 @@
 //! `bench-diff ab`
 
+mod attribution;
 mod one_engine;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::compare::{parse_noise_threshold, show};
 use super::format::ReportFormat as Format;
 use crate::ci::Local;
-use crate::compare::{self, LOOKS, Options, Trial};
+use crate::compare::{LOOKS, Options, Trial};
 use crate::config::{self, CandleSource, Selection, Suite};
 use crate::device::Machine;
 use crate::duel::{Contender, Duel, Duelled, Ended};
@@ -62,6 +63,9 @@ pub struct Args {
     /// Measure OLD only as often as NEW: a third less to measure, but what the machine does to equal programs isn't seen
     #[arg(long)]
     old_once: bool,
+    /// The time that tracing what changed may take, to say which kernels got slower (docs/tracing.md); 0s traces nothing
+    #[arg(long, value_name = "TIME", default_value = "3m", value_parser = time_or_none)]
+    trace_budget: Duration,
     /// Resume an interrupted `ab` of the same builds: keep the runs that its output directory holds
     #[arg(long)]
     resume: bool,
@@ -183,20 +187,19 @@ fn measure(
     let mut observer = progress::observer(args.quiet, plan.seconds_by_case(), io.err.raw());
     let duel = Duel {
         request: Request { refused: plan.refused(), ..Request::new(suite) },
-        base: contender(old, OLD),
-        head: contender(new, NEW),
+        base: contender(old.clone(), OLD),
+        head: contender(new.clone(), NEW),
         base_again: again,
         observer: observer.as_mut(),
         stop: Stop::on_signals(),
     };
-    duel.until_settled(trial, time)
+    let mut duelled = duel.until_settled(trial, time)?;
+    attribution::attribute(&mut duelled, suite, &[old, new], args.trace_budget, observer.as_mut())?;
+    Ok(duelled)
 }
 
 fn tell(args: &Args, suite: &Suite, duelled: &Duelled, output: &Folder, io: &mut Io) -> Result<Exit> {
     let Duelled { base, head, comparison, ended, .. } = duelled;
-    let mut comparison = comparison.clone();
-    comparison.acquit(compare::same_program_of(base, head));
-    let comparison = &comparison;
     let stopped = *ended == Ended::Stopped;
     if stopped && runs(base).chain(runs(head)).next().is_none() {
         return stopped_early(io);
@@ -321,6 +324,10 @@ impl Args {
 }
 
 /// `90s`, `10m`, `1.5h`
+fn time_or_none(text: &str) -> Result<Duration, String> {
+    if text == "0s" { Ok(Duration::ZERO) } else { time(text) }
+}
+
 fn time(text: &str) -> Result<Duration, String> {
     let wrong = || "not a time such as 90s, 10m or 1h, up to a week".to_owned();
     let unit = text.chars().last().ok_or_else(wrong)?;

@@ -85,6 +85,9 @@ pub struct Args {
     /// Minutes that measuring again may take
     #[arg(help_heading = CONFIRMING, long, value_name = "MINUTES", default_value = "20", value_parser = minutes)]
     confirm_budget: Duration,
+    /// Minutes that tracing what changed may take, to say which kernels got slower (docs/tracing.md); 0 traces nothing
+    #[arg(help_heading = CONFIRMING, long, value_name = "MINUTES", default_value = "3", value_parser = minutes_or_none)]
+    trace_budget: Duration,
     /// Resume an interrupted `ci` of the same build: keep the runs that its output directory holds
     #[arg(long)]
     resume: bool,
@@ -246,6 +249,7 @@ impl Job<'_> {
             warnings: doubt.into_iter().collect(),
             confirm: !args.no_confirm,
             confirm_budget: args.confirm_budget,
+            trace_budget: args.trace_budget,
             resume: args.resume,
             taken_out,
             about: About { reproduction: Some(self.reproduction(&commits)), ..about },
@@ -345,6 +349,13 @@ fn minutes(text: &str) -> Result<Duration, String> {
         Ok(minutes) if minutes > 0.0 && minutes <= 1440.0 => Ok(Duration::from_secs_f64(minutes * 60.0)),
         Ok(0.0) => Err("must be above 0: with --no-confirm nothing is measured again".into()),
         _ => Err("must be a number of minutes above 0 and up to 1440 (a day), such as 20".into()),
+    }
+}
+
+fn minutes_or_none(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(0.0) => Ok(Duration::ZERO),
+        _ => minutes(text).map_err(|_| "must be a number of minutes up to 1440 (a day), such as 3; 0 for none".into()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `bench-diff trace`
 
+mod of_case;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,13 +13,15 @@ use super::format::Format;
 use super::kernels::{Source, Written};
 use super::trace_export::{Export, Tool, claimed};
 use crate::child::Stop;
+use crate::config::Selection;
 use crate::error::{Error, Exit, Result};
 use crate::escape;
 use crate::io::Io;
 use crate::kernel_code::code_diff::{CodeDiff, Evidence};
 use crate::kernel_code::code_files::Kernels;
 use crate::page::{Page, terminal};
-use crate::render::{trace_diff_page, trace_page};
+use crate::render::trace_diff_page;
+use crate::render::trace_page::{self, Amount, View};
 use crate::trace::trace_diff::Diff;
 use crate::trace::trace_file::Saved;
 use crate::trace::trace_table::Numbers;
@@ -29,18 +33,20 @@ const EXAMPLES: &str = "Examples:
   bench-diff trace --output base.trace -- env CUDA_VISIBLE_DEVICES=1 python3 generate.py
   bench-diff trace base.trace
   bench-diff trace --export chrome timeline.json -- ./my-program
+  bench-diff trace Qwen/Qwen2.5-0.5B-Instruct --per-token
   bench-diff trace --diff base.trace head.trace";
 
 /// Show where a program's time on the GPU goes: its kernels, copies and waits
 ///
 /// Runs any program that uses CUDA on an NVIDIA GPU, on Linux, without a change to it: the CUDA driver loads our tracer into it,
-/// which listens to CUPTI. What the program writes goes to standard error. docs/tracing.md says what is counted, and what it costs.
+/// which listens to CUPTI. In place of a program, a case of the suite, or a model, is run as it is measured, and shown phase by
+/// phase. What the program writes goes to standard error. docs/tracing.md says what is counted, and what it costs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES, group = clap::ArgGroup::new("written").args(["output", "export"]).multiple(true))]
 pub struct Args {
-    /// A saved trace to show
-    #[arg(value_name = "FILE", conflicts_with_all = ["diff", "command", "output"], required_unless_present_any = ["diff", "command"])]
-    file: Option<PathBuf>,
+    /// A saved trace to show; or what to trace: a case of the suite, or a model
+    #[arg(value_name = "FILE|CASE|MODEL", conflicts_with_all = ["diff", "command"], required_unless_present_any = ["diff", "command"])]
+    what: Option<String>,
     /// Compare two saved traces: kernels that are gone, new, called more often, or slower
     #[arg(long, num_args = 2, value_names = ["BASE", "HEAD"], conflicts_with_all = ["command", "output"])]
     diff: Option<Vec<PathBuf>>,
@@ -51,7 +57,7 @@ pub struct Args {
     #[arg(long, value_name = "DIR", conflicts_with = "diff")]
     sources: Option<PathBuf>,
     /// Save the trace
-    #[arg(short, long, value_name = "FILE", requires = "command")]
+    #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write it for another tool: `chrome` for Perfetto (a prefill and a step of decoding), `folded` for flame graphs
     #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with = "diff")]
@@ -65,6 +71,9 @@ pub struct Args {
     /// Only what happened in this phase, of a program that tells the tracer its phases
     #[arg(long, value_name = "NAME")]
     phase: Option<String>,
+    /// Of a case or a model: numbers of one token, and of one prefill
+    #[arg(long, conflicts_with_all = ["diff", "command"])]
+    per_token: bool,
     /// Show so many kernels; what is left is summed up
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=200))]
     top: u16,
@@ -74,18 +83,26 @@ pub struct Args {
     /// The program and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+    #[command(flatten)]
+    selection: Selection,
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    match (&args.diff, &args.file) {
+    match (&args.diff, &args.what) {
         (Some(files), _) => compare(args, files, io),
-        (None, Some(file)) => {
-            let export = Export::asked(args.export.as_deref(), args.force)?;
-            let saved = Saved::read(file)?;
-            write_and_show(args, export, &saved, io).map(|()| Exit::Success)
-        }
+        (None, Some(file)) if Path::new(file).is_file() => show_saved(args, Path::new(file), io),
+        (None, Some(what)) => of_case::trace(args, what, io),
         (None, None) => trace(args, io),
     }
+}
+
+fn show_saved(args: &Args, file: &Path, io: &mut Io) -> Result<Exit> {
+    if args.output.is_some() || args.per_token {
+        return Err(Error::usage(format!("{} is a saved trace: it is only shown", file.display()))
+            .hint("--output and --per-token are for what is traced now"));
+    }
+    let export = Export::asked(args.export.as_deref(), args.force)?;
+    write_and_show(args, export, &Saved::read(file)?, io).map(|()| Exit::Success)
 }
 
 fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
@@ -179,7 +196,8 @@ fn show(args: &Args, trace: &Trace, io: &mut Io) -> Result<()> {
     match args.format {
         Format::Table => {
             let place = |name: &str| written.place(name);
-            print(&trace_page::page(trace, args.phase.as_deref(), &part, args.top.into(), &place), io)
+            let view = View { amount: Amount::All, most: args.top.into(), place: &place };
+            print(&trace_page::page(trace, args.phase.as_deref(), &part, view), io)
         }
         Format::Json => io.out.json(&Json {
             processes: trace.processes.iter().map(JsonProcess::of).collect(),

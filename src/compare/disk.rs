@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::base_again::BaseAgain;
+use super::cause::CauseWord;
 use super::finding::{Conclusion, Finding, Pooled, Ranges, Reading, Tested};
 use super::learned::Learned;
 use super::reason::{Mismatch, Open, ReasonCode, Told, Unconfirmed, Untestable};
@@ -96,6 +97,18 @@ pub struct Row {
     /// Runs per side that would settle an inconclusive row.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runs_needed: Option<u32>,
+    /// Of a row that changed, what made it change; absent where nobody looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Cause>,
+}
+
+/// Why a row changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cause {
+    /// In one word.
+    pub word: Word<CauseWord>,
+    /// What the word rests on, in a sentence. It may hold names of the measured program.
+    pub evidence: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
@@ -156,6 +169,7 @@ impl From<&row::Row> for Row {
             noise_threshold: row.cell.noise_threshold.get(),
             learned: row.cell.learned,
             drift: tested.and_then(|tested| tested.drift).map(Share::get),
+            cause: row.cause.as_ref().map(|cause| Cause { word: cause.word.into(), evidence: cause.evidence.clone() }),
         }
     }
 }
@@ -173,7 +187,7 @@ impl From<Row> for row::Row {
             noise_threshold: Share::new(row.noise_threshold),
             learned: row.learned,
         };
-        Self { cell, sides, finding }
+        Self { cell, sides, finding, cause: None }
     }
 }
 

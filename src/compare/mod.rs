@@ -4,7 +4,9 @@
 //! design (how the sides relate) -> test -> verdict -> [`Row`] -> [`Comparison`]; a [`Confirmation`] replaces findings by
 //! those of fresh runs. `disk` is a row in JSON, `wording` says it.
 
+mod attributed;
 mod base_again;
+mod cause;
 mod confirm;
 mod counters;
 mod counters_row;
@@ -47,7 +49,9 @@ use serde::{Deserialize, Serialize};
 use crate::stats::Share;
 use crate::thresholds::{ALL, ALPHA, ALPHAS, Thresholds};
 
+pub use attributed::{Attributed, LeftOut, section};
 pub use base_again::{BaseAgain, LikeItself};
+pub use cause::{Cause, CauseWord};
 pub use confirm::{Confirmation, LOOKS, changed, suspects};
 pub use counters_row::{
     BusyShares, ComparedCounters, CounterPhase, CounterRange, CounterRow, CounterVerdict, NotCounted,
@@ -186,6 +190,9 @@ pub struct Comparison {
     /// Both sides are of one program: what differs is the machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub same_program: Option<SameProgram>,
+    /// What traces say of the cases that changed for certain; absent where none was to be traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributed: Option<Attributed>,
     /// What the programs do on the GPU, where that was counted. It has no part in the verdict.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counters: Option<ComparedCounters>,

@@ -1,6 +1,7 @@
 //! A row of a comparison: a cell, its two sides, and what was found.
 
 use super::Verdict;
+use super::cause::Cause;
 use super::finding::{Finding, Tested};
 use super::learned::Learned;
 use super::reason::ReasonCode;
@@ -19,6 +20,8 @@ pub struct Row {
     pub sides: Sides,
     /// What follows: the verdict is derived from it.
     pub finding: Finding,
+    /// Why it changed, where it did and that was asked. It is derived from results and traces, and never taken from a file.
+    pub cause: Option<Cause>,
 }
 
 /// A case and a metric, and how its values are read.

@@ -53,6 +53,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
         differences,
         warnings: Vec::new(),
         same_program: None,
+        attributed: None,
         counters: counters::compare(base, head, options.counters_floor),
     };
     comparison.warnings = warnings(base, head, &design, &assessed, &comparison, options);

@@ -78,6 +78,8 @@ pub struct CaseSide {
     pub clocks: BTreeSet<Word<Clock>>,
     /// Why the run was throttled, for each run that gave numbers.
     pub throttle_reasons: Vec<BTreeSet<String>>,
+    /// Mean clock of the processors in MHz, of each run that tells it.
+    pub sm_clocks: Vec<f64>,
     /// What it does on the GPU, by session, where that was counted.
     pub counters: Vec<(usize, CaseCounters)>,
 }
@@ -253,6 +255,7 @@ impl CaseSide {
             self.engines.push(engine.clone());
         }
         self.throttle_reasons.push(measured.throttle_reasons().iter().cloned().collect());
+        self.sm_clocks.extend(measured.device.as_ref().and_then(|device| device.sm_clock_mhz));
         for (name, &value) in &measured.metrics {
             let Some(known) = name.known().map(Metric::definition) else {
                 unknown.insert(name.to_string());

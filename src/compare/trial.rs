@@ -104,6 +104,7 @@ fn nothing(alpha: f64) -> Comparison {
         differences: Vec::new(),
         warnings: Vec::new(),
         same_program: None,
+        attributed: None,
         counters: None,
     }
 }

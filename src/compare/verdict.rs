@@ -76,7 +76,7 @@ pub(super) fn row(pair: &Pair, design: &Design, finding: impl FnOnce(Option<Shar
         noise_threshold: pair.noise_threshold,
         learned: pair.learned,
     };
-    Row { cell, sides, finding: finding(change) }
+    Row { cell, sides, finding: finding(change), cause: None }
 }
 
 /// With the geometric means that the change is of; zeros have none.

@@ -3,6 +3,7 @@
 //!
 //! A [`Question`] says which cases are open, how many runs its next look wants, and what it makes of them.
 
+mod attributing;
 mod budget;
 mod ended;
 mod fresh;
@@ -11,6 +12,7 @@ mod settling;
 
 use std::time::Duration;
 
+pub use attributing::{Attributing, GENERATIONS as TRACED_GENERATIONS, part as traced_part, times as traced_times};
 pub use ended::{Duelled, Ended};
 pub use question::Question;
 

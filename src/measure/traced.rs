@@ -131,7 +131,8 @@ impl TracedCases {
         self.saved.trace().processes.is_empty()
     }
 
-    fn none(why: String) -> Self {
+    /// Of nothing.
+    pub fn none(why: String) -> Self {
         Self { saved: Saved::none(), whole: 0, why: Some(why) }
     }
 }

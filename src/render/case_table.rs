@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 
 use super::case_names::Names;
-use super::{metric_heading, metric_order};
+use super::{metric_heading, metric_order, what_moved};
 use crate::compare::{Cell as Compared, Row, Verdict};
 use crate::metric::MetricName;
 use crate::number::{alike, count, is_symmetric, percent, plus_minus, signed_percent};
@@ -162,6 +162,7 @@ fn metrics(rows: &[Row]) -> Vec<&Compared> {
 pub fn change(row: &Row) -> Cell {
     let mut lines = change_lines(row);
     lines.extend(values(row));
+    lines.extend(what_moved::cause(row));
     let runs = row.runs_needed().filter(|_| Rank::of(row) == Rank::Inconclusive);
     lines.extend(runs.map(|runs| unbroken(line!["needs ", count(runs as usize), " runs"])));
     let word = match Rank::of(row) {

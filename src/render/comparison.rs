@@ -2,7 +2,7 @@
 
 use super::case_table::{self, Cases, Rank};
 use super::reproduce::Again;
-use super::{SENTENCE, Sides, counters, details, facts, headline, next_step, self_check};
+use super::{SENTENCE, Sides, counters, details, facts, headline, moved_tables, next_step, self_check, what_moved};
 use crate::compare::{Comparison, Difference, Side};
 use crate::number::count;
 use crate::page::{Block, Icon, Line, Page, foreign, line};
@@ -91,7 +91,9 @@ pub(super) fn body(comparison: &Comparison, sides: Sides) -> Vec<Block> {
     if !shown.is_empty() {
         blocks.push(Block::Table(cases.table(&shown, case_table::change)));
     }
+    blocks.extend(what_moved::section_of(comparison));
     blocks.extend(counters::blocks(comparison, sides));
+    blocks.extend(moved_tables::folds(comparison));
     blocks.extend(details::notes(comparison));
     for (rank, words) in [
         (Rank::Inconclusive, " inconclusive"),

@@ -19,6 +19,7 @@ pub mod greedy_tokens;
 mod headline;
 pub mod kernel_page;
 pub mod models_table;
+mod moved_tables;
 mod next_step;
 mod other_work;
 pub mod planned_cases;
@@ -33,6 +34,7 @@ pub mod side_by_side;
 mod surroundings;
 pub mod trace_diff_page;
 pub mod trace_page;
+mod what_moved;
 
 use crate::metric::{Better, MetricName};
 use crate::page::{Line, code, foreign};

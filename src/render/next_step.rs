@@ -1,8 +1,10 @@
 //! What to do now.
 
+use std::collections::BTreeSet;
+
 use super::reproduce::Again;
 use super::{SENTENCE, calibration, caveat_lines, other_work};
-use crate::compare::{Comparison, NoteKind, Outlook, ReasonCode, Tier, Verdict};
+use crate::compare::{CauseWord, Comparison, NoteKind, Outlook, ReasonCode, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Block, Line, command, foreign, line};
 use crate::report::{Answer, Report};
@@ -178,14 +180,31 @@ fn of_regression(report: &Report, accepted: bool) -> Line {
             "."
         ];
     }
+    let look = look(report);
     if report.is_local() {
-        return "find the cause.".into();
+        return line![look, "."];
     }
     line![
-        "find the cause, or, if it is worth it, a maintainer comments ",
+        look,
+        ", or, if it is worth it, a maintainer comments ",
         command("bench-accept: <reason>"),
         " and re-runs the check."
     ]
+}
+
+/// Where all that got slower has one kind of cause, the next look is at that.
+fn look(report: &Report) -> &'static str {
+    let comparison = report.comparison();
+    let rows = comparison.iter().flat_map(|comparison| &comparison.rows);
+    let slower = rows.filter(|row| row.verdict() == Verdict::Regressed);
+    let causes: BTreeSet<Option<CauseWord>> = slower.map(|row| row.cause.as_ref().map(|cause| cause.word)).collect();
+    let of = |words: &[CauseWord]| causes.iter().all(|cause| cause.is_some_and(|word| words.contains(&word)));
+    let is_traced = comparison.is_some_and(|comparison| comparison.attributed.is_some());
+    match () {
+        () if is_traced && of(&[CauseWord::Code]) => "look at what got slower",
+        () if of(&[CauseWord::Card, CauseWord::Host]) => "look at the machine before the code",
+        () => "find the cause",
+    }
 }
 
 fn of_other_work(report: &Report, accepted: bool) -> Line {

@@ -10,17 +10,64 @@ use crate::trace::{Part, Process, Trace};
 /// Characters of a kernel's name in a table: templates write very long ones.
 pub(super) const KERNEL: usize = 46;
 
-/// Of `part`, which is `phase` of `trace`, or all of it. The table shows so many kernels; `place` says where one is written.
-pub fn page<'a>(trace: &Trace, phase: Option<&str>, part: &Part, most: usize, place: PlaceOf<'a, '_>) -> Page {
+/// What the numbers of the tables are of.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Amount {
+    /// All that was traced.
+    All,
+    /// One token, or one prefill, of so many.
+    One(&'static str, f64),
+}
+
+impl Amount {
+    fn number(self) -> f64 {
+        match self {
+            Self::All => 1.0,
+            Self::One(_, number) => number,
+        }
+    }
+
+    /// How often, of one of them.
+    fn calls(self, calls: u64) -> Figure {
+        let each = calls as f64 / self.number();
+        if each.fract() == 0.0 { decimal(each, 0) } else { decimal(each, 2) }
+    }
+
+    fn ms(self, total_ms: f64) -> Figure {
+        match self {
+            Self::All => ms(total_ms),
+            Self::One(_, number) => decimal(total_ms / number, 4),
+        }
+    }
+}
+
+/// How the tables show a part.
+#[derive(Clone, Copy)]
+pub struct View<'a, 'f> {
+    /// What their numbers are of.
+    pub amount: Amount,
+    /// So many kernels.
+    pub most: usize,
+    /// Where one is written.
+    pub place: PlaceOf<'a, 'f>,
+}
+
+/// Of `part`, which is `phase` of `trace`, or all of it.
+pub fn page(trace: &Trace, phase: Option<&str>, part: &Part, view: View) -> Page {
+    let amount = view.amount;
     let numbers = Numbers::of(part);
     let (mut top, mut body) = (Vec::new(), Vec::new());
     if !numbers.kernels.is_empty() {
         top.push(Block::Paragraph(time(&numbers)));
-        body.push(Block::Table(kernels(&numbers, most, place)));
+        body.push(Block::Table(kernels(&numbers, view)));
+    }
+    if let Amount::One(what, number) = amount {
+        let traced = line!["The tables are of one ", what, "; ", count(number as usize), " were traced."];
+        top.push(Block::Paragraph(traced));
     }
     top.extend(warnings(&trace.processes));
     if !numbers.beside.is_empty() {
-        body.push(Block::Table(beside(&numbers.beside)));
+        body.push(Block::Table(beside(&numbers.beside, amount)));
     }
     Page { headline: headline(trace, phase, &numbers), top, body, end: phases(trace, phase).into_iter().collect() }
 }
@@ -59,12 +106,12 @@ fn time(numbers: &Numbers) -> Line {
     ]
 }
 
-fn kernels<'a>(numbers: &Numbers, most: usize, place: PlaceOf<'a, '_>) -> Table {
+fn kernels(numbers: &Numbers, View { amount, most, place }: View) -> Table {
     let mut columns = vec![
         Column::left("Kernel", |row: &Shown| row.name()),
         Column::left("grid × block", |row: &Shown| row.shape()),
-        Column::right("calls", |row: &Shown| whole(row.calls())),
-        Column::right("total ms", |row: &Shown| ms(row.total_ms())),
+        Column::right("calls", move |row: &Shown| amount.calls(row.calls())),
+        Column::right("total ms", move |row: &Shown| amount.ms(row.total_ms())),
         Column::right("share", |row: &Shown| percent(row.total_ms() / numbers.kernel_ms.max(f64::MIN_POSITIVE))),
         Column::right("mean µs", |row: &Shown| decimal(row.total_ms() * 1e3 / row.calls().max(1) as f64, 2)),
     ];
@@ -128,13 +175,16 @@ fn sides(sizes: [u32; 3]) -> Line {
     Line::joined(sizes[..=last].iter().map(|size| Line::from(count(*size as usize))), "·")
 }
 
-fn beside(rows: &[BesideRow]) -> Table {
+fn beside(rows: &[BesideRow], amount: Amount) -> Table {
     let columns = vec![
         Column::left("Beside kernels", |row: &BesideRow| what(row)),
-        Column::right("calls", |row: &BesideRow| whole(row.calls)),
-        Column::right("bytes", |row: &BesideRow| if row.bytes > 0 { bytes(row.bytes).into() } else { Line::default() }),
-        Column::right("total ms", |row: &BesideRow| {
-            row.total_ms.map(|total| Line::from(ms(total))).unwrap_or_default()
+        Column::right("calls", move |row: &BesideRow| amount.calls(row.calls)),
+        Column::right("bytes", move |row: &BesideRow| match row.bytes {
+            0 => Line::default(),
+            all => bytes((all as f64 / amount.number()) as u64).into(),
+        }),
+        Column::right("total ms", move |row: &BesideRow| {
+            row.total_ms.map(|total| Line::from(amount.ms(total))).unwrap_or_default()
         }),
     ];
     Table::of(columns, rows)

@@ -20,7 +20,7 @@ pub use equal_builds::EqualBuilds;
 pub use reproduction::{Contenders, Reproduction};
 
 use crate::calibrate::{Calibration, calibrate};
-use crate::compare::{self, Comparison};
+use crate::compare::{self, Attributed, Comparison};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::results::{self, Level, Results};
@@ -259,8 +259,27 @@ impl Report {
             }
         };
         let release = release.map(|release| &mut release.comparison);
-        compared.into_iter().chain(release).for_each(Comparison::summarize);
+        for comparison in compared.into_iter().chain(release) {
+            comparison.summarize();
+            comparison.attributed.iter_mut().for_each(Attributed::bound);
+        }
+        self.explain();
         self
+    }
+
+    /// The cause of each row that changed, by the runs that decided it.
+    fn explain(&mut self) {
+        let sides = |(base, head): (Option<&Results>, &Results)| {
+            let base = base.map(|base| compare::Side::from_results("base", base)).unwrap_or_default();
+            [base, compare::Side::from_results("head", head)]
+        };
+        if self.comparison().is_none_or(|comparison| !comparison.has_changes()) {
+            return;
+        }
+        let [screened, confirmed] = [false, true].map(|confirmed| sides(self.deciding(confirmed)));
+        if let Answer::Compared { comparison, .. } = &mut self.answer {
+            comparison.explain(screened.each_ref(), confirmed.each_ref());
+        }
     }
 }
 

@@ -1,9 +1,13 @@
 //! What a program did on GPUs, as the tracer (`tracer/`) saw it: from a program that is started with it
-//! ([`traced_program`]), or from a saved file ([`trace_file`]). Two of them are compared in [`trace_diff`].
+//! ([`traced_program`]), or from a saved file ([`trace_file`]). Two of them are compared in [`trace_diff`], several a side in
+//! [`attribution`].
 
+pub mod attribution;
 pub mod chrome;
 pub mod folded;
 mod kernel_name;
+mod moved;
+pub mod named;
 pub mod own_phase;
 mod part;
 mod sum;

@@ -96,6 +96,27 @@ impl Part {
         self
     }
 
+    /// What it has more than another: a generation of many tokens without one of a single token is the decoding of the rest.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        let kernels = self.kernels.iter().map(|(shape, kernel)| {
+            let sum = other.kernels.get(shape).map_or(kernel.sum.clone(), |other| kernel.sum.without(&other.sum));
+            (shape.clone(), Kernel { sum, ..kernel.clone() })
+        });
+        Self {
+            kernels: kernels.filter(|(_, kernel)| kernel.sum.calls > 0).collect(),
+            copies: less(&self.copies, &other.copies),
+            sets: self.sets.without(&other.sets),
+            synchronizations: less(&self.synchronizations, &other.synchronizations),
+            allocations: less(&self.allocations, &other.allocations),
+            releases: less(&self.releases, &other.releases),
+            graph_launches: self.graph_launches.saturating_sub(other.graph_launches),
+            devices: self.devices.clone(),
+            busy: self.busy.without(&other.busy),
+            gaps: self.gaps.without(&other.gaps),
+        }
+    }
+
     pub fn launches(&self) -> u64 {
         self.kernels.values().fold(0, |sum, kernel| sum.saturating_add(kernel.sum.calls))
     }
@@ -117,6 +138,12 @@ impl Kernel {
         self.registers = self.registers.max(other.registers);
         self.shared_bytes = self.shared_bytes.max(other.shared_bytes);
     }
+}
+
+fn less(from: &BTreeMap<u32, Sum>, other: &BTreeMap<u32, Sum>) -> BTreeMap<u32, Sum> {
+    let without = |kind: &u32, sum: &Sum| other.get(kind).map_or(sum.clone(), |other| sum.without(other));
+    let left = from.iter().map(|(kind, sum)| (*kind, without(kind, sum)));
+    left.filter(|(_, sum)| sum.calls > 0).collect()
 }
 
 fn add_all(to: &mut BTreeMap<u32, Sum>, from: &BTreeMap<u32, Sum>) {

@@ -30,6 +30,17 @@ impl Sum {
         }
     }
 
+    /// What is left of it without another, of which nothing is known but how many, how large and how long together.
+    #[must_use]
+    pub fn without(&self, other: &Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(other.calls),
+            bytes: self.bytes.saturating_sub(other.bytes),
+            total_ns: self.total_ns.saturating_sub(other.total_ns),
+            ..Self::default()
+        }
+    }
+
     pub fn total_ms(&self) -> f64 {
         self.total_ns as f64 / 1e6
     }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Kernel, Part, Shape, Sum};
 
@@ -59,15 +60,22 @@ pub struct Times {
 }
 
 /// What is to be said of a kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
+    /// Only the base has it.
     Gone,
+    /// Only the head has it.
     New,
+    /// The head calls it more often.
     MoreCalls,
+    /// The head calls it less often.
     FewerCalls,
+    /// Called as often, a call takes longer.
     Slower,
+    /// Called as often, a call takes less long.
     Faster,
+    /// Neither.
     AsBefore,
 }
 

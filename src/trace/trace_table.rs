@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::part::{Kernel, Kind, Part, Shape};
 use super::sum::Sum;
@@ -56,14 +57,21 @@ pub struct BesideRow {
     pub total_ms: Option<f64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// What a program does beside kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Beside {
+    /// Bytes copied, of a direction.
     Copy,
+    /// Memory that is set.
     Set,
+    /// The host waits for the device.
     Synchronization,
+    /// Memory that is allocated.
     Allocation,
+    /// Memory that is given back.
     Release,
+    /// A CUDA graph is launched.
     GraphLaunch,
 }
 
@@ -109,7 +117,7 @@ impl KernelRow {
     }
 }
 
-fn beside(part: &Part) -> Vec<BesideRow> {
+pub(super) fn beside(part: &Part) -> Vec<BesideRow> {
     let mut rows = of_kinds(Beside::Copy, Kind::Copy, &part.copies, true);
     if part.sets.calls > 0 {
         rows.push(BesideRow::of(Beside::Set, None, &part.sets, true));

@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::{Ran, fakes};
 
 /// A suite whose engine launches so many kernels for a prompt and for a token.
-struct Bench(tempfile::TempDir);
+pub struct Bench(tempfile::TempDir);
 
 impl Bench {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let bench = Self(tempfile::tempdir().unwrap());
         std::fs::create_dir(bench.path("model")).unwrap();
         std::fs::copy("tests/models/qwen2.5-tiny/config.json", bench.path("model/config.json")).unwrap();
@@ -23,7 +23,7 @@ impl Bench {
     }
 
     /// The engine's arguments, and more of the suite.
-    fn configure(&self, engine: &[&str], settings: &str) {
+    pub fn configure(&self, engine: &[&str], settings: &str) {
         let command = [&[fakes().engine.to_str().unwrap()], engine].concat();
         let config = format!(
             "[suites.tiny]\ndevice = \"cpu\"\nweights = \"generated\"\nengine = \"command\"\ncommand = {command:?}\n\
@@ -32,11 +32,11 @@ impl Bench {
         std::fs::write(self.path("bench-diff.toml"), config).unwrap();
     }
 
-    fn run(&self, args: &[&str]) -> Ran {
+    pub fn run(&self, args: &[&str]) -> Ran {
         self.run_beside(&fakes().cupti, args)
     }
 
-    fn run_beside(&self, cupti: &Path, args: &[&str]) -> Ran {
+    pub fn run_beside(&self, cupti: &Path, args: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
         command.args(args).current_dir(&self.0).env("TMPDIR", self.0.path()).env("BENCH_DIFF_CUPTI", cupti);
         let output = command.env("COLUMNS", "110").output().unwrap();
@@ -178,4 +178,33 @@ fn a_program_without_cuda_isnt_counted() {
     bench.run(&["run", "--output", "plain.json"]);
     let text = std::fs::read_to_string(bench.path("plain.json")).unwrap();
     assert!(!text.contains("counters"), "not on a CPU, unless somebody asks");
+}
+
+/// As a workflow would: against a committed baseline, and told in the comment.
+#[test]
+fn ci_counts_the_head_and_tells_what_changed() {
+    let bench = Bench::new();
+    bench.measure(&["20", "10"], ON, "base.json");
+    assert_eq!(bench.run(&["baseline", "update", "base.json"]).code, 0);
+    bench.configure(&["20", "10", "--and", "12"], &format!("{ON}counters-floor = \"5%\"\n"));
+    let same = bench.run(&["ci", "--no-publish", "--quiet", "--output", "same"]);
+    assert_eq!(same.code, 0, "{}{}", same.out, same.err);
+    let counters = |folder: &str| -> Value {
+        let text = std::fs::read_to_string(bench.path(folder).join("report.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()["comparison"].clone()
+    };
+    assert!(verdicts(&counters("same")).iter().all(|row| row.ends_with(" unchanged")), "{}", counters("same"));
+    bench.configure(&["20", "12"], ON);
+    let more = bench.run(&["ci", "--no-publish", "--quiet", "--output", "more"]);
+    assert_eq!(more.code, 0, "{}{}", more.out, more.err);
+    assert!(verdicts(&counters("more")).contains(&"decode kernel_launches more".to_owned()), "{}", counters("more"));
+    let publish = |fail_on: &str| bench.run(&["publish", "--results", "more", "--fail-on", fail_on]);
+    let told = publish("regression");
+    assert!(
+        told.code == 0 && told.out.contains("kernel launches 10 → 12 a token (+20.0%)"),
+        "{}{}",
+        told.out,
+        told.err
+    );
+    assert_eq!(publish("counters").code, 1);
 }

@@ -6,6 +6,7 @@
 mod counters;
 mod files;
 mod hostile;
+mod of_case;
 mod programs;
 #[allow(dead_code, unreachable_pub, reason = "its unit tests; others load it")]
 #[path = "../../tracer/lib.rs"]

@@ -1,0 +1,278 @@
+//! Why a row is red or green: one word, and the evidence for it. What can't be told is `unexplained`.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::attributed::{Attributed, section};
+use super::counters_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
+use super::mismatch::{self, Ceilings};
+use super::side::{CaseSide, Side};
+use super::{Comparison, Difference, Finding, ReasonCode, Row, Verdict};
+use crate::case::DeviceKind;
+use crate::number::{percent, value};
+use crate::stats::{self, Share};
+use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Section};
+use crate::trace::named::{Named, Reading};
+use crate::trace::trace_diff::What;
+use crate::word::words;
+
+/// Clocks that differ by less explain nothing.
+const LEAST_CLOCK: f64 = 0.005;
+/// What differs by less than this share of the change doesn't explain it.
+const ENOUGH: f64 = 0.5;
+
+words! {
+    /// What made a row change.
+    CauseWord {
+        /// Kernels, or what the program asks for beside them, differ.
+        Code = "code",
+        /// Settings, implementation or clock differ: other work, or measured otherwise.
+        Method = "method",
+        /// The device could do less: its measured limits, clocks or throttling differ.
+        Card = "card",
+        /// The same kernels with longer pauses between them.
+        Host = "host",
+        /// The base shows as much against itself.
+        Noise = "noise",
+        /// Nothing that was looked at tells.
+        Unexplained = "unexplained",
+    }
+}
+
+/// A word, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Why.
+    pub word: CauseWord,
+    /// One sentence. It may hold names of the measured program.
+    pub evidence: String,
+}
+
+impl Comparison {
+    /// Gives each row that changed its cause, whatever it had before. `first` are base and head of the runs that rows were
+    /// found in, `confirmed` those of the rows that were measured again.
+    pub fn explain(&mut self, first: [&Side; 2], confirmed: [&Side; 2]) {
+        let sides = [first, confirmed].map(|sides| sides.map(|side| (side, side.by_id())));
+        let mut rows = std::mem::take(&mut self.rows);
+        for row in &mut rows {
+            let sides = &sides[usize::from(row.is_confirmed())];
+            row.cause = is_to_be_explained(row).then(|| Evidence::of(row, self, sides).cause());
+        }
+        self.rows = rows;
+    }
+
+    /// Are there rows whose cause somebody wants to know?
+    pub fn has_changes(&self) -> bool {
+        self.rows.iter().any(is_to_be_explained)
+    }
+}
+
+fn is_to_be_explained(row: &Row) -> bool {
+    matches!(row.verdict(), Verdict::Regressed | Verdict::Improved) || is_like_itself(row)
+}
+
+fn is_like_itself(row: &Row) -> bool {
+    row.finding.reason_code().is_some_and(|code| code == ReasonCode::LikeItself)
+}
+
+/// A side and its cases by their ids.
+type Indexed<'a> = (&'a Side, HashMap<&'a str, &'a CaseSide>);
+
+/// What there is to judge a row by.
+struct Evidence<'a> {
+    row: &'a Row,
+    differences: &'a [Difference],
+    attributed: Option<&'a Attributed>,
+    attribution: Option<&'a Attribution>,
+    counters: Option<&'a ComparedCounters>,
+    sides: [&'a Side; 2],
+    case: [Option<&'a CaseSide>; 2],
+}
+
+impl<'a> Evidence<'a> {
+    fn of(row: &'a Row, comparison: &'a Comparison, sides: &[Indexed<'a>; 2]) -> Self {
+        let attributed = comparison.attributed.as_ref();
+        Self {
+            row,
+            differences: &comparison.differences,
+            attributed,
+            counters: comparison.counters.as_ref(),
+            attribution: attributed.and_then(|attributed| attributed.of(&row.cell.case, &row.cell.metric)),
+            sides: sides.each_ref().map(|(side, _)| *side),
+            case: sides.each_ref().map(|(_, cases)| cases.get(row.cell.case.as_str()).copied()),
+        }
+    }
+
+    /// The first that applies. What is known to differ in the measuring comes before what traces show, which it would show in.
+    fn cause(&self) -> Cause {
+        let told = |word: CauseWord, evidence: Option<String>| evidence.map(|evidence| Cause { word, evidence });
+        told(CauseWord::Noise, self.noise())
+            .or_else(|| told(CauseWord::Method, self.method()))
+            .or_else(|| told(CauseWord::Code, self.memory()))
+            .or_else(|| told(CauseWord::Card, self.card()))
+            .or_else(|| told(CauseWord::Code, self.code()))
+            .or_else(|| told(CauseWord::Code, self.counted()))
+            .or_else(|| told(CauseWord::Host, self.host()))
+            .unwrap_or_else(|| Cause { word: CauseWord::Unexplained, evidence: self.nothing() })
+    }
+
+    fn noise(&self) -> Option<String> {
+        let as_much = self.row.finding.tested().and_then(|tested| tested.base_again);
+        is_like_itself(self.row).then(|| match as_much {
+            Some(again) => format!("the base differs from itself by {}", percent(again.change.abs())),
+            None => "the base differs from itself in other cells by more than chance explains".to_owned(),
+        })
+    }
+
+    /// What was allowed to differ.
+    fn method(&self) -> Option<String> {
+        let is_of_case =
+            |difference: &&Difference| difference.cases.is_empty() || difference.cases.contains(&self.row.cell.case);
+        // Another engine, or another version of it, is what is compared.
+        let of_method = |difference: &&Difference| {
+            difference.is_of_settings() && difference.field != "engine_program" && is_of_case(difference)
+        };
+        let differing: Vec<String> = self.differences.iter().filter(of_method).map(Difference::in_words).collect();
+        (!differing.is_empty()).then(|| differing.join(", "))
+    }
+
+    /// Neither clocks nor other programs change what a program allocates.
+    fn memory(&self) -> Option<String> {
+        matches!(self.row.finding, Finding::Ranges(_)).then(|| {
+            "with the same settings, memory depends on what the program allocates, and hardly on the machine".to_owned()
+        })
+    }
+
+    fn card(&self) -> Option<String> {
+        // A slower card slows all kernels alike and adds none.
+        let of_code =
+            self.attribution.is_some_and(|found| found.reading() == Reading::Work && !is_of_all_kernels(found));
+        if of_code || self.device() != Some(DeviceKind::Cuda) {
+            return None;
+        }
+        self.throttled().or_else(|| self.clock()).or_else(|| self.limits())
+    }
+
+    /// One side was held back and the other never.
+    fn throttled(&self) -> Option<String> {
+        let (slow, fast) = self.slow_and_fast()?;
+        let runs = &slow.throttle_reasons;
+        let is_always = !runs.is_empty() && runs.iter().all(|reasons| !reasons.is_empty());
+        let is_never = fast.throttle_reasons.iter().all(BTreeSet::is_empty);
+        let reasons: BTreeSet<&str> = runs.iter().flatten().map(String::as_str).collect();
+        let reasons = reasons.into_iter().collect::<Vec<_>>().join(", ");
+        (is_always && is_never).then(|| format!("only the {} was throttled ({reasons})", self.slow_name()))
+    }
+
+    /// The slower side's processors ran slower, by enough to explain at least half of the change.
+    fn clock(&self) -> Option<String> {
+        let (slow, fast) = self.slow_and_fast()?;
+        let range = |side: &CaseSide| {
+            let clocks = side.sm_clocks.iter().copied();
+            clocks.clone().reduce(f64::min).zip(clocks.reduce(f64::max)).zip(stats::mean(&side.sm_clocks))
+        };
+        let (((_, slow_most), slow_mean), ((fast_least, _), fast_mean)) = range(slow).zip(range(fast))?;
+        let differs = 1.0 - slow_mean / fast_mean;
+        let enough = differs >= LEAST_CLOCK && differs >= ENOUGH * self.row.change().unwrap_or_default().get().abs();
+        let [base, head] = if self.head_is_slower() { [fast_mean, slow_mean] } else { [slow_mean, fast_mean] };
+        let said = format!("the processors' clock was {} MHz in the base, {} in the head", value(base), value(head));
+        (slow_most < fast_least && enough).then_some(said)
+    }
+
+    fn limits(&self) -> Option<String> {
+        match mismatch::ceilings(self.sides[0], self.sides[1]) {
+            Ceilings::Differ(sentences) => Some(sentences.join("; ")),
+            Ceilings::Unknown | Ceilings::Alike => None,
+        }
+    }
+
+    /// Without traces, counters tell that the program asks for something else; they are exact.
+    fn counted(&self) -> Option<String> {
+        let counters = self.counters.filter(|_| self.attribution.is_none())?;
+        let phase = match section(&self.row.cell.metric) {
+            Section::Decode => CounterPhase::Decode,
+            Section::Prefill => CounterPhase::Prefill,
+        };
+        let is_it = |row: &&CounterRow| {
+            let changed = matches!(row.verdict, CounterVerdict::More | CounterVerdict::Fewer);
+            changed && row.case == self.row.cell.case && row.phase == phase
+        };
+        let row = counters.rows.iter().find(is_it)?;
+        let [base, head] = [row.base, row.head].map(|range| value(range.most));
+        Some(format!("{} of {phase}: {base} in the base, {head} in the head", row.counter.as_str().replace('_', " ")))
+    }
+
+    fn code(&self) -> Option<String> {
+        let found = self.attribution.filter(|found| found.reading() == Reading::Work)?;
+        Some(match found.named().first()? {
+            Named::Kernel(kernel) => kernel_in_words(kernel),
+            Named::Count(count) => count_in_words(count),
+            Named::Pauses => return None,
+        })
+    }
+
+    fn host(&self) -> Option<String> {
+        let found = self.attribution.filter(|found| found.reading() == Reading::Host)?;
+        let [base, head] = [found.base_pauses_us.mean, found.head_pauses_us.mean].map(value);
+        Some(format!("the same kernels, and no kernel running for {base} µs in the base, {head} in the head"))
+    }
+
+    fn nothing(&self) -> String {
+        let not_traced = self.attributed.and_then(|attributed| attributed.why_not(&self.row.cell.case));
+        match (self.attribution, not_traced, self.device()) {
+            (Some(_), ..) => {
+                "traced, the same kernels are called as often and take as long: clocks, memory, or what no trace \
+                              shows"
+                    .to_owned()
+            }
+            (None, Some(why), _) => format!("not traced: {why}"),
+            (None, None, Some(DeviceKind::Cpu)) => {
+                "settings are equal, and on a CPU there is no trace: kernels need an NVIDIA GPU".to_owned()
+            }
+            (None, None, _) => "settings are equal, and base and head were not traced".to_owned(),
+        }
+    }
+
+    fn device(&self) -> Option<DeviceKind> {
+        self.case[1]?.case.as_ref()?.device.known()
+    }
+
+    fn head_is_slower(&self) -> bool {
+        self.row.verdict() == Verdict::Regressed
+    }
+
+    fn slow_and_fast(&self) -> Option<(&CaseSide, &CaseSide)> {
+        let [base, head] = self.case;
+        let (base, head) = base.zip(head)?;
+        Some(if self.head_is_slower() { (head, base) } else { (base, head) })
+    }
+
+    fn slow_name(&self) -> &'static str {
+        if self.head_is_slower() { "head" } else { "base" }
+    }
+}
+
+/// Every kernel is called as often, and most of the time is in kernels that changed in the same direction.
+fn is_of_all_kernels(found: &Attribution) -> bool {
+    found.kernels.iter().all(|kernel| kernel.more_calls() == 0.0) && found.moved_share >= ENOUGH
+}
+
+fn kernel_in_words(kernel: &MovedKernel) -> String {
+    let name = &kernel.name;
+    match kernel.what {
+        What::Gone => format!("the kernel {name} is gone"),
+        What::New => format!("the kernel {name} is new"),
+        What::MoreCalls => format!("the kernel {name} is called more often"),
+        What::FewerCalls => format!("the kernel {name} is called less often"),
+        What::Slower | What::Faster | What::AsBefore => {
+            let us = |calls: &Option<Calls>| calls.map_or(0.0, |calls| calls.us_a_call.mean);
+            let change = Share::new(us(&kernel.head) / us(&kernel.base) - 1.0);
+            let longer = if change.get() < 0.0 { "less long" } else { "longer" };
+            format!("the kernel {name} takes {} {longer} a call", percent(change.abs()))
+        }
+    }
+}
+
+fn count_in_words(count: &MovedCount) -> String {
+    let [base, head] = [count.base, count.head].map(|amount| value(amount.calls.mean));
+    format!("{}: {base} in the base, {head} in the head", count.in_words())
+}

@@ -1,0 +1,202 @@
+//! "What got slower": what traces say of the cases that changed, in a few lines. All of it is in [`moved_tables`](super::moved_tables).
+
+use super::NAME;
+use super::trace_page::KERNEL;
+use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict};
+use crate::metric::Metric;
+use crate::number::{Figure, counted, decimal, signed_percent, value};
+use crate::page::{Block, Line, code, foreign, line, strong, unbroken};
+use crate::stats::Share;
+use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Section};
+use crate::trace::named::{Named, Reading};
+
+/// Lines in all.
+const LINES: usize = 5;
+
+/// The short section. Nothing where no case was traced.
+pub fn section_of(comparison: &Comparison) -> Vec<Block> {
+    let Some(attributed) = &comparison.attributed else { return Vec::new() };
+    let shown: Vec<&Attribution> = attributed.sections.iter().take(LINES).collect();
+    let said: Vec<Vec<Line>> = shown.iter().map(|found| lines(found)).collect();
+    let is_slower = comparison.rows.iter().any(|row| row.verdict() == Verdict::Regressed && is_traced(attributed, row));
+    let title = strong(if is_slower { "What got slower" } else { "What changed" });
+    let mut blocks = Vec::new();
+    for ((found, said), most) in shown.iter().zip(&said).zip(shares(&said)) {
+        let heading = heading(comparison, found);
+        let start = if blocks.is_empty() { line![title.clone(), ": "] } else { "And ".into() };
+        blocks.extend([Block::Paragraph(start.and(heading)), Block::List(said[..most].to_vec())]);
+    }
+    blocks
+}
+
+fn is_traced(attributed: &Attributed, row: &Row) -> bool {
+    attributed.of(&row.cell.case, &row.cell.metric).is_some()
+}
+
+/// How many lines each may have, so that all have one before one has two.
+fn shares(said: &[Vec<Line>]) -> Vec<usize> {
+    let mut shares = vec![0; said.len()];
+    for _ in 0..LINES {
+        let least = (0..said.len()).filter(|at| shares[*at] < said[*at].len()).min_by_key(|at| shares[*at]);
+        least.into_iter().for_each(|at| shares[at] += 1);
+    }
+    shares
+}
+
+/// `decode of CASE: 1.102 → 1.118 ms a token (+16 µs, +1.5%) in 3 traces of each side; measured +1.6%`
+fn heading(comparison: &Comparison, found: &Attribution) -> Line {
+    let times = line![us_from_to(found.base_us.mean, found.head_us.mean), a(found)];
+    let share = Share::new(found.change_us() / found.base_us.mean);
+    let change = line![" (", signed_us(found.change_us()), ", ", signed_percent(share), ")"];
+    let measured = measured(comparison, found).map(|share| line!["; measured ", signed_percent(share)]);
+    let traces = line![" in ", counted(found.traces, "trace"), " of each side", measured.unwrap_or_default()];
+    line![words(found).0, " of ", code(&found.case, NAME), ": ", times, change, traces]
+}
+
+/// How much longer it took where it was timed.
+fn measured(comparison: &Comparison, found: &Attribution) -> Option<Share> {
+    let of = match found.section {
+        Section::Decode => Metric::DecodeThroughput,
+        Section::Prefill => Metric::Ttft,
+    };
+    let is_it = |row: &&Row| row.cell.case == found.case && row.cell.metric.known() == Some(of);
+    let change = comparison.rows.iter().find(is_it)?.change()?.get();
+    let longer = if found.section == Section::Decode { 1.0 / (1.0 + change) - 1.0 } else { change };
+    Share::new(longer).finite()
+}
+
+pub(super) fn words(found: &Attribution) -> (&'static str, &'static str) {
+    match found.section {
+        Section::Decode => ("decode", " a token"),
+        Section::Prefill => ("prefill", " a prefill"),
+    }
+}
+
+fn a(found: &Attribution) -> &'static str {
+    words(found).1
+}
+
+/// The most telling first, which says of how much it is a part.
+fn lines(found: &Attribution) -> Vec<Line> {
+    let named = found.named();
+    if found.reading() == Reading::Neither {
+        return vec![
+            "the same kernels, called as often and as fast as far as these traces tell: clocks, memory, or what no trace shows"
+                .into(),
+        ];
+    }
+    let mut lines: Vec<Line> = named.iter().take(LINES).map(|named| said(found, named)).collect();
+    if let Some(first) = lines.first_mut() {
+        *first = std::mem::take(first).and(line![" of the ", signed_us(found.change_us()), a(found)]);
+    }
+    lines
+}
+
+fn said(found: &Attribution, named: &Named) -> Line {
+    match named {
+        Named::Kernel(kernel) if found.is_whole(kernel) => whole(found, kernel),
+        Named::Kernel(kernel) => {
+            line![names(kernel), became(found, kernel), ": ", strong(signed_us(kernel.change_us))]
+        }
+        Named::Count(count) => amount(found, count),
+        Named::Pauses => pauses(found),
+    }
+}
+
+fn whole(found: &Attribution, kernel: &MovedKernel) -> Line {
+    let (name, a) = words(found);
+    let name = line![name, " is one kernel, ", names(kernel), ", and what is inside it isn't divided: "];
+    let us = |calls: Option<Calls>| calls.map_or(0.0, |calls| calls.us.mean);
+    let times = line![us_from_to(us(kernel.base), us(kernel.head)), a];
+    line![name, times, ", ", strong(signed_us(kernel.change_us))]
+}
+
+/// `: 1.2 → 1.5 µs a call (+24%), 49 calls a token`
+fn became(found: &Attribution, kernel: &MovedKernel) -> Line {
+    let each = |of: Calls| line![us(of.us_a_call.mean), " each"];
+    let often = |of: Calls| line![times(of.calls.mean), " calls", a(found)];
+    match (kernel.base, kernel.head) {
+        (Some(base), Some(head)) if base.calls.is_apart(&head.calls) => {
+            let number = both(times(base.calls.mean), times(head.calls.mean));
+            line![": ", number, " calls", a(found), ", ", each(head)]
+        }
+        (Some(base), Some(head)) => {
+            let change = Share::new(head.us_a_call.mean / base.us_a_call.mean - 1.0);
+            let speed = line![us_from_to(base.us_a_call.mean, head.us_a_call.mean), " a call"];
+            line![": ", speed, " (", signed_percent(change), "), ", often(head)]
+        }
+        (Some(only), None) => line![" is gone: ", often(only), ", ", each(only)],
+        (None, Some(only)) => line![" is new: ", often(only), ", ", each(only)],
+        (None, None) => Line::default(),
+    }
+}
+
+/// `synchronisations of a device: 0 → 1 a token`
+fn amount(found: &Attribution, moved: &MovedCount) -> Line {
+    let number = both(times(moved.base.calls.mean), times(moved.head.calls.mean));
+    let (base, head) = (moved.base.bytes.mean, moved.head.bytes.mean);
+    let bytes = moved.base.bytes.is_apart(&moved.head.bytes);
+    let bytes = bytes.then(|| line![", ", both(times(base), times(head)), " bytes"]).unwrap_or_default();
+    let own = strong(signed_us(moved.change_us()));
+    let own = if moved.change_us() == 0.0 { Line::default() } else { line![": ", own] };
+    line![foreign(&moved.in_words(), NAME), ": ", number, a(found), bytes, own]
+}
+
+fn pauses(found: &Attribution) -> Line {
+    let (base, head) = (found.base_pauses_us.mean, found.head_pauses_us.mean);
+    let time = line!["no kernel ran for ", us_from_to(base, head), a(found), ": ", strong(signed_us(head - base))];
+    let why = match found.reading() {
+        Reading::Host => ", with the same kernels: the host is slower in launching or waiting",
+        Reading::Work | Reading::Neither => "",
+    };
+    line![time, why]
+}
+
+pub(super) fn names(kernel: &MovedKernel) -> Line {
+    match &kernel.renamed {
+        Some(renamed) => line![code(&kernel.name, KERNEL), " → ", code(renamed, KERNEL), " (perhaps renamed)"],
+        None => code(&kernel.name, KERNEL),
+    }
+}
+
+pub(super) fn both(base: impl Into<Line>, head: impl Into<Line>) -> Line {
+    let (base, head) = (base.into(), head.into());
+    if base == head { base } else { unbroken(line![base, " → ", head]) }
+}
+
+/// How often, or how many: `49`, or what it is on average.
+pub(super) fn times(number: f64) -> Figure {
+    if (number - number.round()).abs() < 0.0005 { decimal(number, 0) } else { value(number) }
+}
+
+/// In milliseconds where that is shorter.
+fn us_from_to(base: f64, head: f64) -> Line {
+    if base.abs().max(head.abs()) >= 1000.0 {
+        return line![both(value(base / 1e3), value(head / 1e3)), " ms"];
+    }
+    line![both(value(base), value(head)), " µs"]
+}
+
+fn us(us: f64) -> Line {
+    us_from_to(us, us)
+}
+
+/// `+15 µs`: three digits are enough of a change.
+pub(super) fn signed_us(us: f64) -> Line {
+    let decimals = match us.abs() {
+        size if size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        _ => 2,
+    };
+    let sign = if us > 0.0 { "+" } else { "" };
+    if us.abs() >= 9999.5 {
+        return unbroken(line![sign, decimal(us / 1e3, 1), " ms"]);
+    }
+    unbroken(line![sign, decimal(us, decimals), " µs"])
+}
+
+/// For a cell of the table: the cause in a word, where there is one.
+pub fn cause(row: &Row) -> Option<Line> {
+    let cause = row.cause.as_ref().filter(|cause| cause.word != CauseWord::Unexplained)?;
+    Some(unbroken(line!["cause: ", cause.word.word()]))
+}
