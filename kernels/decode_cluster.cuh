@@ -41,6 +41,17 @@ class Mailbox {
     __device__ __forceinline__ uint4* place() const { return place_; }
 
     // To the same address of another block.
+    __device__ __forceinline__ void send(uint4* to, int rank, const uint4& value) const {
+#if DECODE_CLUSTER > 1
+        asm volatile(
+            "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.u32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(
+                there(shared_address(to), rank)),
+            "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w), "r"(there(barrier_, rank))
+            : "memory");
+#else
+        *to = value;
+#endif
+    }
     __device__ __forceinline__ void send(uint2* to, int rank, const uint2& value) const {
 #if DECODE_CLUSTER > 1
         asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.u32 [%0], {%1, %2}, [%3];" ::"r"(
