@@ -2,8 +2,9 @@
 // multiplied. Each matrix has a kind of its own, and so has each projection of queries, keys and values.
 //
 // As there, tensor cores sum up the integers' products with the vector, and the sums of a segment are on a tile's
-// diagonal. But here each run has a tile, as its 32 inputs have a scale. For run r the columns are those of the segments
-// s ^ 2r: so the sums of segment s are in another of its lanes for each run, and all four scale at the same time.
+// diagonal. But here each run has a tile, as its 32 inputs have a scale. For run r the columns are those of the
+// segments s ^ 2r: so the sums of segment s are in another of its lanes for each run, and all four scale at the same
+// time.
 #pragma once
 
 #include "blocks.cuh"
@@ -230,7 +231,8 @@ class BlockStream {
             part_end_ = min(w.parts.end_of(pair), w.pairs);
             const unsigned bytes = sizes_.pair_bytes(chunks_);
             step_ = bytes * per_round_;
-            begin_ = part_begin(w, pair) + static_cast<size_t>(bytes) * static_cast<unsigned>(pair - w.parts.begin_of(pair));
+            begin_ =
+                part_begin(w, pair) + static_cast<size_t>(bytes) * static_cast<unsigned>(pair - w.parts.begin_of(pair));
             at_ = first_batch();
             return true;
         }
@@ -285,7 +287,8 @@ class BlockStream {
         const Lane own = Lane::of(lane());
         const unsigned group = (lane() / 4 << sizes_.run_bits) + own.group;
         const char* word = begin_ + sizes_.words(chunks_) + at_ + group * 4;
-        copy_async_once4(shared_address(slot_ + Ring::kWords + lane() * 4), word, valid && own.run >> sizes_.run_bits == 0);
+        copy_async_once4(shared_address(slot_ + Ring::kWords + lane() * 4), word,
+                         valid && own.run >> sizes_.run_bits == 0);
         if (sizes_.super_bytes == 0) return;
         const uint32_t to = shared_address(slot_ + Ring::kSupers + lane() * 8);
         const char* super = begin_ + sizes_.supers(chunks_) +

@@ -37,11 +37,13 @@ struct Splits {
 
     template <int kHeadDim>
     __device__ __forceinline__ static Splits of(const DecodeParameters& p, int length) {
-        // As many as are there before the query is, or merging costs more than it spreads.
-        constexpr int kAtLeast = kAttentionWarps * kSlots<kHeadDim> * kTile;
-        const int team = length > kAtLeast * kFewParts ? p.team : 1;
+        // A tile for each warp. So few parts that their readers merge them, as long as all keys are there before the
+        // query is.
+        constexpr int kAtLeast = kAttentionWarps * kTile;
+        const int team = length > kAtLeast * kSlots<kHeadDim> * kFewParts ? p.team : 1;
         const int most = static_cast<int>(gridDim.x) / team / p.kv_heads;
-        const int keys = max((length + most * team - 1) / (most * team), kAtLeast);
+        const int blocks = team == 1 ? min(most, kFewParts) : most * team;
+        const int keys = max((length + blocks - 1) / blocks, kAtLeast);
         return {team, most, (length + keys * team - 1) / (keys * team), keys};
     }
 };
