@@ -212,7 +212,10 @@ fn several_cards_are_planned_each_for_itself() {
     let reasons: Vec<&Value> = cases.iter().map(|case| &case["failure"]["reason"]).collect();
     assert_eq!(reasons[..2], [&Value::Null, &Value::Null], "72B in bf16 runs on two such cards");
     let said = reasons[2].as_str().unwrap();
-    assert!(said.starts_with("needs about 9") && said.contains(" GiB on GPU 1 (Large), which has 80.0 GiB: "), "{said}");
+    assert!(
+        said.starts_with("needs about 9") && said.contains(" GiB on GPU 1 (Large), which has 80.0 GiB: "),
+        "{said}"
+    );
     assert!(said.ends_with("use a context of at most about 51000 tokens, or a smaller model"), "{said}");
     let weights: Vec<u64> =
         cases[0]["by_card"].as_array().unwrap().iter().map(|card| card["weights"].as_u64().unwrap()).collect();
@@ -233,7 +236,8 @@ fn several_cards_are_planned_each_for_itself() {
 #[test]
 fn a_plan_for_several_cards_has_a_line_for_each() {
     let machine = Machine::new().with("BENCH_DIFF_WORKER_CARDS", "Large:80,Large:80");
-    let flags = ["plan", "--suite", "gpu", "--gpus", "0,1", "--implementation", "plain", "--context-lengths", "1,60000"];
+    let flags =
+        ["plan", "--suite", "gpu", "--gpus", "0,1", "--implementation", "plain", "--context-lengths", "1,60000"];
     let (exit, out, err) = machine.run(&[&flags[..], &["--model", "Qwen/Qwen2.5-72B-Instruct"]].concat());
     assert_eq!((exit, err.as_str()), (0, ""));
     insta::assert_snapshot!(out);

@@ -91,7 +91,8 @@ fn in_a_pipe_sentences_stay_whole() {
     let place = Place::with_config(SUITE);
     let (_, out, _) = place.run_with(&["plan", "--device-memory", "79.2"], &[("COLUMNS", "")]);
     assert!(
-        out.lines().any(|line| line.starts_with("  won't run: ") && line.ends_with(" or a smaller model")),
+        out.lines()
+            .any(|line| line.starts_with("  won't run: ") && line.ends_with(": use a smaller model or more GPUs")),
         "{out}"
     );
 }

@@ -1,8 +1,8 @@
-//! A model whose layers lie on several devices computes what it computes on one. Parts of a CPU stand for the devices: the
-//! operations are the same, so that not a bit may differ. On GPUs: gpu.rs.
+//! A model whose layers lie on several devices computes what it computes on one: the operations are the same, so that not a
+//! bit may differ. Parts of a CPU stand for the devices; on two GPUs a test needs two of a kind.
 
 use bench_diff::case::SeedProtocol;
-use bench_diff::device::Ordinals;
+use bench_diff::device::{Gpus, Machine, Ordinals};
 
 use super::*;
 
@@ -119,4 +119,59 @@ fn what_cannot_be_laid_on_several_devices_says_why() {
     assert_eq!(error(&graph, None), said.replace("stock", "graph"));
     let said = "2 layers can't be laid on 7 GPUs: some would have nothing; name fewer";
     assert_eq!(error(&on(7, &two), None), said);
+}
+
+/// Are two GPUs visible? Otherwise says that the test tests nothing.
+fn has_two_gpus() -> bool {
+    let two = matches!(Machine::here().select(&"0,1".parse().unwrap()), Ok(Gpus::Known(_)));
+    if !two {
+        println!("nothing was tested: this needs two GPUs, and there aren't two here");
+    }
+    two
+}
+
+/// Logits of a prompt in many chunks, which follow each other over the cards, and the tokens after it.
+fn on_gpus(count: usize, spec: &ModelSpec) -> (Vec<f32>, Vec<u32>) {
+    let mut model = load(&on(count, spec));
+    let prompt: Vec<u32> = (0..3001).map(|index| index * 7 % 60_000).collect();
+    let tokens = model.generate(&prompt, 64).unwrap().tokens.unwrap();
+    model.forward.reset().unwrap();
+    let logits = model.forward.prefill(&prompt).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+    (logits, tokens)
+}
+
+#[test]
+#[ignore = "needs two CUDA GPUs of a kind: cargo test --features cuda --test engine -- --ignored"]
+fn plain_on_two_gpus_is_plain_on_one() {
+    if !has_two_gpus() {
+        return;
+    }
+    let names = ["0.5B", "1.5B-Instruct", "1.5B-Instruct-GPTQ-Int4", "0.5B-Instruct-AWQ", "0.5B-Instruct-GGUF:q4_k_m"];
+    for name in names {
+        let usual = ModelSpec::generated(format!("Qwen/Qwen2.5-{name}"), DeviceKind::Cuda);
+        let plain = ModelSpec { implementation: Implementation::Plain.into(), max_length: 3065, ..usual };
+        let short = ModelSpec { prefill_chunk: Some(128), ..plain.clone() };
+        let batch = ModelSpec { batch_size: 2, dtype: Dtype::F32, prefill_chunk: Some(1000), ..plain.clone() };
+        for spec in [plain, short, batch] {
+            assert_eq!(on_gpus(2, &spec), on_gpus(1, &spec), "{spec:?}");
+        }
+    }
+}
+
+/// Weights once, but a tied embedding twice; caches by layer.
+#[test]
+#[ignore = "needs two CUDA GPUs of a kind: cargo test --features cuda --test engine -- --ignored"]
+fn two_gpus_hold_together_what_one_holds_and_a_copy_of_the_embedding() {
+    if !has_two_gpus() {
+        return;
+    }
+    let usual = ModelSpec::generated("Qwen/Qwen2.5-0.5B", DeviceKind::Cuda);
+    let spec = ModelSpec { implementation: Implementation::Plain.into(), max_length: 4096, ..usual };
+    let [one, two] = [1, 2].map(|count| {
+        let mut model = load(&on(count, &spec));
+        model.reset_peak().unwrap();
+        model.allocated_peak().unwrap().unwrap()
+    });
+    let (copy, tables) = (151_936 * 896 * 2, 2048 * 2048 * 4 + 4096 * 64 * 4);
+    assert!((two - one).abs_diff(copy + tables) < 8 << 20, "{one} on one, {two} on two");
 }

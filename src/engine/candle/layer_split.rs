@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn one_device_has_all() {
-        assert_eq!(split(&published("Qwen/Qwen2.5-0.5B"), 1), [0..24]);
+        assert_eq!(counts(&published("Qwen/Qwen2.5-0.5B"), 1), [24]);
     }
 
     /// The row has 60 bytes; middles lie at 15, 25, 35 and 45.
@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn more_devices_than_layers_are_too_many() {
         let small = PartBytes { embedding: 100, layers: vec![10], head: 100 };
-        assert_eq!((split(&small, 2), too_many(&split(&small, 2))), (vec![0..1, 1..1], None));
+        assert_eq!((split(&small, 2), too_many(&split(&small, 2))), (vec![0..0, 0..1], None));
         let said = "1 layer can't be laid on 4 GPUs: some would have nothing; name fewer";
         assert_eq!(too_many(&split(&small, 4)).as_deref(), Some(said));
         assert_eq!(too_many(&split(&published("Qwen/Qwen2.5-0.5B"), 8)), None);
