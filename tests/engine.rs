@@ -12,6 +12,8 @@ mod gguf;
 mod gguf_headers;
 #[path = "engine/gpu.rs"]
 mod gpu;
+#[path = "engine/hostile_files.rs"]
+mod hostile_files;
 #[path = "engine/hub.rs"]
 mod hub;
 #[path = "engine/quantized.rs"]

@@ -18,6 +18,7 @@ pub mod guard;
 mod here;
 pub mod init;
 pub mod models;
+mod named_model;
 pub mod plan;
 pub mod profile;
 pub mod publish;
@@ -30,7 +31,7 @@ pub mod trace;
 pub mod worker;
 
 use crate::case::DeviceKind;
-use crate::device::{GpuList, Machine, Ordinals};
+use crate::device::{GpuList, Gpus, Machine, Ordinals};
 use crate::engine::{self, ENGINES};
 use crate::error::{Error, Result};
 
@@ -43,15 +44,19 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The engine's numbers in this process of the GPUs that `--gpus` names.
-fn ordinals(machine: &Machine, device: DeviceKind, wanted: Option<&GpuList>) -> Result<Ordinals> {
+/// The GPUs that `--gpus` names; none on a CPU.
+fn chosen_gpus(machine: &Machine, device: DeviceKind, wanted: Option<&GpuList>) -> Result<Gpus> {
     if device == DeviceKind::Cpu {
-        return Ok(Ordinals::default());
+        return Ok(Gpus::default());
     }
     let wanted = wanted.cloned().unwrap_or_default();
     if let Some(reason) = engine::too_many_gpus(ENGINES[0], wanted.names().len()) {
         return Err(Error::usage(format!("--gpus: {reason}")));
     }
-    let gpus = machine.select(&wanted).map_err(|reason| Error::usage(format!("--gpus: {reason}")))?;
-    Ok(ENGINES[0].ordinals(&gpus).unwrap_or_else(|| machine.ordinals(&gpus)))
+    machine.select(&wanted).map_err(|reason| Error::usage(format!("--gpus: {reason}")))
+}
+
+/// The engine's numbers of them in this process.
+fn ordinals(machine: &Machine, gpus: &Gpus) -> Ordinals {
+    ENGINES[0].ordinals(gpus).unwrap_or_else(|| machine.ordinals(gpus))
 }
