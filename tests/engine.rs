@@ -10,6 +10,8 @@ mod checkpoints;
 mod gguf;
 #[path = "engine/gguf_headers.rs"]
 mod gguf_headers;
+#[path = "engine/gguf_names.rs"]
+mod gguf_names;
 #[path = "engine/gpu.rs"]
 mod gpu;
 #[path = "engine/hostile_files.rs"]

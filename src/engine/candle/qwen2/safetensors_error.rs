@@ -22,9 +22,9 @@ pub enum SafetensorsError {
     Length { tensor: String, length: u64, dtype: String, shape: Vec<u64> },
     #[error("has the tensors {0:?} and {1:?} in the same place")]
     Overlap(String, String),
-    #[error("has {} before the tensor {tensor:?} that no tensor has", counted(*bytes as usize, "byte"))]
+    #[error("has {} before the tensor {tensor:?} that are no tensor's", counted(*bytes as usize, "byte"))]
     Hole { tensor: String, bytes: u64 },
-    #[error("has {} at its end that no tensor has", counted(*.0 as usize, "byte"))]
+    #[error("has {} at its end that are no tensor's", counted(*.0 as usize, "byte"))]
     Rest(u64),
 }
 
