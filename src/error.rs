@@ -9,7 +9,8 @@ use std::path::Path;
 pub enum Exit {
     /// All went well.
     Success = 0,
-    /// A regression was found and the caller asked to fail on it; or `doctor` found that something is missing.
+    /// A regression was found and the caller asked to fail on it; or `doctor` found that something is missing, or
+    /// no case of a plan can run.
     Regression = 1,
     /// The arguments, the configuration or an input file are wrong, or output can't be written.
     Usage = 2,

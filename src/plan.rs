@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+pub use self::too_large::shortage;
 use self::too_large::too_large;
 use crate::case::Case;
 use crate::config::{CandleSource, Suite, SuiteModel};

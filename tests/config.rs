@@ -4,6 +4,8 @@
 
 #[path = "config/gguf_models.rs"]
 mod gguf_models;
+#[path = "config/local_models.rs"]
+mod local_models;
 #[path = "config/problems.rs"]
 mod problems;
 #[path = "config/seed_plan.rs"]
@@ -391,7 +393,7 @@ fn a_prompt_outside_of_the_vocabulary_is_planned_as_a_failure() {
     let said = "the prompt `transformers` has token 35946, but the model has only ids below 251";
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let (exit, out, err) = run(directory.path(), &["plan"]);
-    assert_eq!(exit, 0, "{err}");
+    assert_eq!((exit, err.as_str()), (1, ""));
     assert!(words(&out).contains(said) && out.contains("0 of 1 cases will run"), "{out}");
     let (exit, out, _) = run(directory.path(), &["run", "--quiet"]);
     assert_eq!(exit, 3);

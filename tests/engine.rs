@@ -10,8 +10,12 @@ mod checkpoints;
 mod gguf;
 #[path = "engine/gguf_headers.rs"]
 mod gguf_headers;
+#[path = "engine/gguf_names.rs"]
+mod gguf_names;
 #[path = "engine/gpu.rs"]
 mod gpu;
+#[path = "engine/hostile_files.rs"]
+mod hostile_files;
 #[path = "engine/hub.rs"]
 mod hub;
 #[path = "engine/quantized.rs"]

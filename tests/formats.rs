@@ -125,6 +125,15 @@ fn words_of_a_newer_version_are_kept() {
     assert_eq!(results.sessions[0].program.components["vllm"].version.as_deref(), Some("0.32.0"));
 }
 
+/// What a newer program tells of a shape is kept, and what an older one doesn't tell is absent.
+#[test]
+fn what_a_model_is_beside_its_name_is_kept() {
+    let identity = read("results.v2.identity.json").cases[0].identity.clone().unwrap();
+    let shape = ["from_the_future", "num_hidden_layers"].map(|name| identity.shape[name].as_str());
+    assert_eq!((shape, identity.weights_sha256.unwrap().len()), (["7", "28"], 32));
+    assert_eq!(read("results.v2.json").cases[0].identity, None);
+}
+
 #[test]
 fn several_cards_are_told_apart() {
     let results = read("results.v2.cards.json");

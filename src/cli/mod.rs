@@ -40,7 +40,7 @@ const AFTER_HELP: &str = "Examples:
 Exit codes:
   0    success
   1    what --fail-on names was found: by default, that something couldn't be compared;
-       or `doctor` found something missing
+       or `doctor` found something missing, or no case of a `plan` can run
   2    wrong arguments, configuration or input file; output that can't be written
   3    the measurement failed
   130  stopped by Ctrl-C; what was measured is kept

@@ -1,17 +1,18 @@
 //! `bench-diff generate`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::ValueEnum;
 
+use super::named_model::{check_room, named_model};
 use crate::case::{DeviceKind, Dtype, ImplementationName, Quantization, WeightsSource};
 use crate::config::engines;
-use crate::device::{GpuList, Machine};
+use crate::device::{GpuList, Gpus, Machine};
 use crate::engine::greedy::{Generated, Logit, Step};
 use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::flags;
-use crate::hub::{self, HubName};
+use crate::hub::HubName;
 use crate::io::Io;
 use crate::models::Model;
 use crate::page::terminal;
@@ -103,7 +104,8 @@ enum Format {
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let prompt = prompt_ids(&args.prompt_ids)?;
-    let spec = spec(args, prompt.len())?;
+    let (spec, gpus) = spec(args, prompt.len())?;
+    check_room(&spec, &gpus, args.generated_length as usize)?;
     let mut model = load(&spec)?;
     let vocab_size = model.logits().map_err(|error| failed(&spec, error))?.vocab_size();
     if let Some(id) = prompt.iter().find(|id| **id as usize >= vocab_size) {
@@ -156,8 +158,8 @@ fn prompt_ids(given: &str) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
-    let directory = hub::is_model(Path::new(&args.model)).then(|| PathBuf::from(&args.model));
+fn spec(args: &Args, prompt_length: usize) -> Result<(ModelSpec, Gpus)> {
+    let (model, directory) = named_model(&args.model);
     let weights = args.weights.unwrap_or(match directory {
         Some(_) => WeightsSource::Local,
         None => WeightsSource::Hub,
@@ -171,10 +173,10 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         Device::Cpu => DeviceKind::Cpu,
         Device::Cuda => DeviceKind::Cuda,
     };
-    let gpus = super::ordinals(&machine, device, args.gpus.as_ref())?;
-    let usual = ModelSpec::generated(&args.model, device);
-    let shape = ENGINES[0].shape(&args.model, directory.as_deref()).map_err(|error| Error::of(Exit::Usage, error))?;
-    Ok(ModelSpec {
+    let gpus = super::chosen_gpus(&machine, device, args.gpus.as_ref())?;
+    let usual = ModelSpec::generated(&model, device);
+    let shape = ENGINES[0].shape(&model, directory.as_deref()).map_err(|error| Error::of(Exit::Usage, error))?;
+    let spec = ModelSpec {
         // bf16, Qwen2.5's own, where the type of the published weights isn't known before they are downloaded.
         dtype: args.dtype.or(published_dtype(shape.as_ref(), device)).unwrap_or(Dtype::Bf16),
         quantization: shape.map_or(usual.quantization, |shape| shape.quantization),
@@ -183,11 +185,12 @@ fn spec(args: &Args, prompt_length: usize) -> Result<ModelSpec> {
         hub: args.hub.unwrap_or_default(),
         weights,
         implementation: args.implementation.clone().unwrap_or_else(|| usual.implementation.clone()),
-        gpus,
+        gpus: super::ordinals(&machine, &gpus),
         max_length: prompt_length + args.generated_length as usize,
         prefill_chunk: args.prefill_chunk,
         ..usual
-    })
+    };
+    Ok((spec, gpus))
 }
 
 /// The type of the published weights. On a GPU, that of quantized ones is their scales': nothing asks for it in

@@ -19,6 +19,7 @@ mod here;
 pub mod init;
 pub mod kernels;
 pub mod models;
+mod named_model;
 pub mod plan;
 pub mod profile;
 pub mod publish;
@@ -32,7 +33,7 @@ mod trace_export;
 pub mod worker;
 
 use crate::case::DeviceKind;
-use crate::device::{GpuList, Machine, Ordinals};
+use crate::device::{GpuList, Gpus, Machine, Ordinals};
 use crate::engine::ENGINES;
 use crate::error::{Error, Result};
 
@@ -45,12 +46,16 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The engine's numbers in this process of the GPUs that `--gpus` names.
-fn ordinals(machine: &Machine, device: DeviceKind, wanted: Option<&GpuList>) -> Result<Ordinals> {
+/// The GPUs that `--gpus` names; none on a CPU.
+fn chosen_gpus(machine: &Machine, device: DeviceKind, wanted: Option<&GpuList>) -> Result<Gpus> {
     if device == DeviceKind::Cpu {
-        return Ok(Ordinals::default());
+        return Ok(Gpus::default());
     }
     let wanted = wanted.cloned().unwrap_or_default();
-    let gpus = machine.select(&wanted).map_err(|reason| Error::usage(format!("--gpus: {reason}")))?;
-    Ok(ENGINES[0].ordinals(&gpus).unwrap_or_else(|| machine.ordinals(&gpus)))
+    machine.select(&wanted).map_err(|reason| Error::usage(format!("--gpus: {reason}")))
+}
+
+/// The engine's numbers of them in this process.
+fn ordinals(machine: &Machine, gpus: &Gpus) -> Ordinals {
+    ENGINES[0].ordinals(gpus).unwrap_or_else(|| machine.ordinals(gpus))
 }

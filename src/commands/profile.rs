@@ -1,19 +1,18 @@
 //! `bench-diff profile`
 
-use std::path::{Path, PathBuf};
-
 use serde::Serialize;
 
 use super::format::Format;
+use super::named_model::{check_room, named_model};
 use crate::case::DeviceKind;
-use crate::device::{GpuList, Machine};
+use crate::device::{GpuList, Gpus, Machine};
 use crate::engine::profile::Profile;
 use crate::engine::{self, ENGINES, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
 use crate::page::terminal;
+use crate::render;
 use crate::results::Ceilings;
-use crate::{hub, render};
 
 const EXAMPLES: &str = "Examples:
   bench-diff profile Qwen/Qwen2.5-0.5B-Instruct
@@ -49,6 +48,9 @@ pub struct Args {
     format: Format,
 }
 
+/// The decode step is the second of two.
+const DECODED: usize = 2;
+
 /// What `--format json` prints.
 #[derive(Serialize)]
 struct Output<'a> {
@@ -59,11 +61,12 @@ struct Output<'a> {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let spec = spec(args)?;
+    let (spec, gpus) = spec(args)?;
     if let Some(lacking) = engine::find(&spec.engine).ok().and_then(|engine| engine.lacks(&spec)) {
         let gpu = "build it with `--features cuda`: a profile is one of a GPU";
         return Err(Error::usage(&spec.model).because(lacking).hint(gpu));
     }
+    check_room(&spec, &gpus, DECODED)?;
     let (ceilings, profile) = measure(&spec, args.context_length as usize).map_err(|error| refused(&spec, error))?;
     match args.format {
         Format::Table => {
@@ -88,18 +91,20 @@ fn measure(spec: &ModelSpec, context: usize) -> Result<(Option<Ceilings>, Profil
     Ok((ceilings, profile))
 }
 
-fn spec(args: &Args) -> Result<ModelSpec> {
-    let directory = hub::is_model(Path::new(&args.model)).then(|| PathBuf::from(&args.model));
-    let usual = ModelSpec::generated(&args.model, DeviceKind::Cuda);
-    let shape = ENGINES[0].shape(&args.model, directory.as_deref()).map_err(|error| Error::of(Exit::Usage, error))?;
-    Ok(ModelSpec {
+fn spec(args: &Args) -> Result<(ModelSpec, Gpus)> {
+    let (model, directory) = named_model(&args.model);
+    let usual = ModelSpec::generated(&model, DeviceKind::Cuda);
+    let shape = ENGINES[0].shape(&model, directory.as_deref()).map_err(|error| Error::of(Exit::Usage, error))?;
+    let machine = Machine::here();
+    let gpus = super::chosen_gpus(&machine, DeviceKind::Cuda, args.gpus.as_ref())?;
+    let spec = ModelSpec {
         directory,
         quantization: shape.map_or(usual.quantization, |shape| shape.quantization),
-        gpus: super::ordinals(&Machine::here(), DeviceKind::Cuda, args.gpus.as_ref())?,
-        // The decode step is the second of two.
-        max_length: args.context_length as usize + 2,
+        gpus: super::ordinals(&machine, &gpus),
+        max_length: args.context_length as usize + DECODED,
         ..usual
-    })
+    };
+    Ok((spec, gpus))
 }
 
 fn refused(spec: &ModelSpec, error: EngineError) -> Error {

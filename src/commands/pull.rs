@@ -1,16 +1,17 @@
 //! `bench-diff models pull`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::pull_progress::Shown;
-use crate::case::Quantization;
+use crate::case::{DeviceKind, Quantization, WeightsSource};
 use crate::child::Stop;
 use crate::config;
-use crate::error::{Error, Exit, Result};
+use crate::engine::{ENGINES, ModelSpec};
+use crate::error::{Advice as _, Error, Exit, Result};
 use crate::flags;
 use crate::hub::{self, Fault, HubError, HubName, ModelId, Selection};
 use crate::io::Io;
-use crate::{models, suggest};
+use crate::{escape, models, suggest};
 
 /// Download models into the hub's cache
 ///
@@ -47,13 +48,40 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let hubs = hubs(args, &models)?;
     let stop = Stop::on_signals();
     for ((model, wanted), hub) in models.iter().zip(hubs) {
+        if let Selection::Gguf(kind) = wanted {
+            warn_of_kind(&format!("{model}:{kind}"), io)?;
+        }
         let mut shown = Shown::new(model, stop, &mut io.err);
         let snapshot = hub::pull(hub, model, args.revision.as_deref(), wanted, &mut shown);
         shown.end();
         let snapshot = snapshot.map_err(failed)?;
         writeln!(io.out, "{model} is in {}", snapshot.directory.display())?;
+        if *wanted == Selection::Model {
+            warn_of_model(model, &snapshot.directory, io)?;
+        }
     }
     Ok(Exit::Success)
+}
+
+/// Other programs may read what bench-diff's engine doesn't.
+fn warn_of_kind(id: &str, io: &mut Io) -> Result<()> {
+    let spec = ModelSpec { weights: WeightsSource::Hub, ..ModelSpec::generated(id, DeviceKind::Cpu) };
+    let refused = ENGINES[0].refusals(&spec).into_iter().find(|refusal| refusal.setting == "quantization");
+    refused.map_or(Ok(()), |refusal| warn(&refusal.reason, io))
+}
+
+/// The same, where its files tell.
+fn warn_of_model(model: &ModelId, directory: &Path, io: &mut Io) -> Result<()> {
+    match ENGINES[0].shape(&model.name, Some(directory)) {
+        Ok(_) => Ok(()),
+        Err(error) => warn(&error.in_one_line(), io),
+    }
+}
+
+fn warn(reason: &str, io: &mut Io) -> Result<()> {
+    let reason = escape::line(reason);
+    writeln!(io.err, "warning: bench-diff can't run it: {reason}")?;
+    Ok(())
 }
 
 /// Which hub has each: who says it by a flag needs no file.

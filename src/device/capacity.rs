@@ -114,7 +114,7 @@ impl Capacity {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             name: format!("CPU with {cores} cores"),
-            memory: memory::system_bytes(),
+            memory: memory::allowed_bytes(),
             bandwidth: 15e9,
             flops: 50e9 * cores as f64,
             by_card: Vec::new(),

@@ -76,13 +76,27 @@ impl Fields {
     }
 
     pub fn texts(&self, key: &str) -> Result<Option<Vec<String>>, FieldError> {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        self.typed(key, "a list of texts", |value| value.as_array()?.iter().map(text).collect())
+        self.list(key, "a list of texts", "a text", |value| value.as_str().map(str::to_owned))
     }
 
     pub fn wholes(&self, key: &str) -> Result<Option<Vec<u64>>, FieldError> {
-        let all = |value: &Value| value.as_array()?.iter().map(Value::as_u64).collect();
-        self.typed(key, "a list of whole numbers, not negative", all)
+        self.list(key, "a list of whole numbers", WHOLE, Value::as_u64)
+    }
+
+    fn list<T>(
+        &self,
+        key: &str,
+        expected: &'static str,
+        of_item: &'static str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, FieldError> {
+        let Some(value) = self.value(key) else { return Ok(None) };
+        let items = value.as_array().ok_or_else(|| self.wrong(key, expected))?;
+        let item = |(index, item): (usize, &Value)| {
+            let key = || format!("{}[{index}]", self.path(key));
+            read(item).ok_or_else(|| FieldError::Type { key: key(), found: described(item), expected: of_item })
+        };
+        items.iter().enumerate().map(item).collect::<Result<_, _>>().map(Some)
     }
 
     pub fn table(&self, key: &str) -> Result<Option<Self>, FieldError> {
@@ -92,13 +106,26 @@ impl Fields {
 
     /// A table whose values are texts.
     pub fn all_texts(&self) -> Result<BTreeMap<String, String>, FieldError> {
-        self.map.keys().map(|key| Ok((key.clone(), needed(key, self.text(key)?)?))).collect()
+        self.map.keys().map(|key| Ok((key.clone(), self.needed(key, Self::text)?))).collect()
+    }
+
+    /// What has to be there.
+    pub fn needed<T>(
+        &self,
+        key: &str,
+        read: impl Fn(&Self, &str) -> Result<Option<T>, FieldError>,
+    ) -> Result<T, FieldError> {
+        read(self, key)?.ok_or_else(|| FieldError::Missing(self.path(key)))
+    }
+
+    fn path(&self, key: &str) -> String {
+        format!("{}{key}", self.within)
     }
 
     /// For a value of another type than `expected`.
     pub fn wrong(&self, key: &str, expected: &'static str) -> FieldError {
         let found = self.map.get(key).map_or_else(|| "nothing".to_owned(), described);
-        FieldError::Type { key: format!("{}{key}", self.within), found, expected }
+        FieldError::Type { key: self.path(key), found, expected }
     }
 
     fn typed<T>(
@@ -110,11 +137,6 @@ impl Fields {
         let Some(value) = self.value(key) else { return Ok(None) };
         read(value).map(Some).ok_or_else(|| self.wrong(key, expected))
     }
-}
-
-/// What has to be there.
-pub fn needed<T>(key: &str, value: Option<T>) -> Result<T, FieldError> {
-    value.ok_or_else(|| FieldError::Missing(key.to_owned()))
 }
 
 /// As a person calls it.
@@ -212,7 +234,7 @@ mod tests {
         assert_eq!(whole("{}"), "a is a table; it must be a whole number, not negative");
         assert_eq!(whole("-64"), "a is -64; it must be a whole number, not negative");
         assert_eq!(whole("\"64\""), "a is \"64\"; it must be a whole number, not negative");
-        assert_eq!(said("{\"a\": [1]}", |fields| fields.texts("a")), "a is a list; it must be a list of texts");
+        assert_eq!(said("{\"a\": [1]}", |fields| fields.texts("a")), "a[0] is 1; it must be a text");
         let inner = |fields: &Fields| fields.table("a")?.map(|table| table.real("b")).transpose();
         assert_eq!(said("{\"a\": {\"b\": false}}", inner), "a.b is false; it must be a number");
         let long = said(&format!("{{\"a\": {:?}}}", "x".repeat(1000)), |fields| fields.truth("a"));

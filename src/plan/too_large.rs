@@ -9,7 +9,7 @@ const GIB: f64 = (1u64 << 30) as f64;
 
 /// In one sentence, if the case needs more than there is: on the device, or on the card that lacks most.
 pub fn too_large(model: &SuiteModel, case: &Case, needs: &Needs, device: &Capacity) -> Option<String> {
-    let why = lacking(needs, device)?;
+    let why = shortage(needs, device)?;
     let advice = match longest_context(model, case, device) {
         Some(context) => format!("use a context of at most about {context} tokens, or a smaller model"),
         None if model.spec.device == DeviceKind::Cuda => "use a smaller model or more GPUs".to_owned(),
@@ -19,7 +19,7 @@ pub fn too_large(model: &SuiteModel, case: &Case, needs: &Needs, device: &Capaci
 }
 
 /// What is too small, and by what; `None` where the case fits or nobody can tell.
-pub fn lacking(needs: &Needs, device: &Capacity) -> Option<String> {
+pub fn shortage(needs: &Needs, device: &Capacity) -> Option<String> {
     let over = |memory: Memory, available: u64| memory.total().checked_sub(available).filter(|&over| over > 0);
     if needs.by_card.is_empty() || device.by_card.is_empty() {
         let (memory, available) = (needs.memory?, device.memory?);
@@ -39,7 +39,7 @@ fn longest_context(model: &SuiteModel, case: &Case, device: &Capacity) -> Option
     let engine = engine::find(&model.spec.engine).ok()?;
     let fits = |context_length: u32| {
         let shorter = Case { context_length, ..case.clone() };
-        engine.needs(&model.spec, &shorter, device).is_ok_and(|needs| lacking(&needs, device).is_none())
+        engine.needs(&model.spec, &shorter, device).is_ok_and(|needs| shortage(&needs, device).is_none())
     };
     let (mut fitting, mut too_long) = (0, case.context_length);
     while too_long - fitting > 1 {
@@ -60,4 +60,16 @@ fn apart(one: u64, other: u64) -> [String; 2] {
     let with = |digits: usize| [one, other].map(|bytes| format!("{:.digits$} GiB", bytes as f64 / GIB));
     let differ = |[one, other]: &[String; 2]| one != other;
     (1..10).map(with).find(differ).unwrap_or_else(|| with(9))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_that_differ_read_so() {
+        assert_eq!(apart(90 << 30, 80 << 30), ["90.0 GiB", "80.0 GiB"]);
+        assert_eq!(apart((80 << 30) + (40 << 20), 80 << 30), ["80.04 GiB", "80.00 GiB"]);
+        assert_eq!(apart((80 << 30) + 1, 80 << 30), ["80.000000001 GiB", "80.000000000 GiB"]);
+    }
 }

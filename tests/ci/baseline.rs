@@ -321,3 +321,22 @@ fn hostile_results_end_in_an_error() {
         assert!(err.starts_with("error: ") && err.len() < 500, "{err}");
     }
 }
+
+/// Of an older program nobody knows what it measured; once it is known, another shape doesn't belong there.
+#[test]
+fn a_baseline_is_of_one_shape() {
+    let place = Place::new();
+    let of_layers = |session: &str, day, layers: Option<&str>| {
+        let mut results = results(session, day);
+        if let Some(layers) = layers {
+            results["cases"][0]["identity"] = json!({ "shape": { "num_hidden_layers": layers } });
+        }
+        place.update(&results, &[])
+    };
+    assert_eq!(of_layers("s1", 9, None).0, 0);
+    assert_eq!(of_layers("s2", 10, Some("24")).0, 0);
+    assert_eq!(of_layers("s3", 11, None).0, 0, "what is known stays known");
+    let (exit, _, err) = of_layers("s4", 12, Some("28"));
+    assert_eq!(exit, 2);
+    assert!(err.contains("num_hidden_layers of the model 24 -> 28 of Qwen2.5-0.5B/bf16/1"), "{err}");
+}

@@ -44,7 +44,9 @@ fn every_command_that_is_shown_parses() {
 fn expected_exits(args: &[String]) -> Option<&'static [i32]> {
     match args.get(1)?.as_str() {
         _ if args.contains(&"--fail-on".to_owned()) => Some(&[0, 1]),
-        "compare" | "plan" | "schema" | "init" | "baseline" | "publish" => Some(&[0]),
+        // Of a large model, nothing may fit here.
+        "plan" => Some(&[0, 1]),
+        "compare" | "schema" | "init" | "baseline" | "publish" => Some(&[0]),
         _ => None,
     }
 }

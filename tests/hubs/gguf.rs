@@ -105,3 +105,26 @@ fn another_model_under_a_published_name_is_refused() {
     let machine = Machine::new(&[("HF_ENDPOINT", &server.endpoint)]);
     insta::assert_snapshot!(generate(&machine, "Qwen/Qwen2.5-0.5B-Instruct-GGUF:q4_0").error());
 }
+
+/// Other programs may read it: it is brought all the same.
+#[test]
+fn pull_warns_of_what_the_engine_cant_run() {
+    let answer = |request: &Request| {
+        if request.path.starts_with("/api/models/") {
+            let names = ["config.json", "model.safetensors", "tiny-IQ4_XS.gguf"];
+            let siblings = names.map(|name| json!({ "rfilename": name, "size": 31, "blobId": "1" }));
+            return Response::ok(json!({ "id": MODEL, "sha": COMMIT, "siblings": siblings }).to_string());
+        }
+        Response::part(b"{\"model_type\": \"llama\"        }", request.from()).with("X-Repo-Commit", COMMIT)
+    };
+    let server = Server::start(move |request, _| answer(request));
+    let pull = |model: &str| {
+        let ended = Machine::new(&[("HF_ENDPOINT", &server.endpoint)]).run(&["models", "pull", model]);
+        assert_eq!(ended.exit, 0, "{}", ended.err);
+        ended.err.lines().filter(|line| line.starts_with("warning: ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let iq = "`tests/tiny-GGUF:iq4_xs`: iq4_xs isn't read: name another quantization, such as q4_k_m or q8_0";
+    assert_eq!(pull("tests/tiny-GGUF:IQ4_XS"), [format!("warning: bench-diff can't run it: {iq}")]);
+    let llama = pull(MODEL);
+    assert!(llama.len() == 1 && llama[0].contains("model_type is `llama`; only `qwen2`"), "{llama:?}");
+}

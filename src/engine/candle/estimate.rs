@@ -84,7 +84,7 @@ fn memory(
     let sequences = u64::from(case.batch_size);
     let activations = sequences * chunk * (4 * shape.hidden_size as u64 + 3 * shape.intermediate_size as u64) * size;
     let heads = shape.num_attention_heads as u64;
-    let kv_cache = sequences * u64::from(case.length()) * shape.kv_bytes_per_token(held);
+    let kv_cache = (sequences * u64::from(case.length())).saturating_mul(shape.kv_bytes_per_token(held));
     let attention = match implementation {
         Implementation::Graph => 0,
         // Scores and their softmax, both in f32 and in the model's type, a block at a time.

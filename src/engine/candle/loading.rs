@@ -10,7 +10,7 @@ use super::qwen2::graph::GraphError;
 use super::qwen2::plain::Plain;
 use super::qwen2::stock::Stock;
 use super::qwen2::weights::{Source, Weights};
-use super::{Implementation, default_prefill_chunk, held_dtype, identity, refuses_gpus, unnamed_file};
+use super::{Implementation, default_prefill_chunk, held_dtype, identity, refuses_gpus, unnamed_file, unread_kind};
 use crate::case::{Clock, DeviceKind, Dtype, Quantization, WeightsSource};
 use crate::engine::profile::Profile;
 use crate::engine::sampling::{Sampler, Sampling};
@@ -126,7 +126,7 @@ fn graph(_: &ModelConfig, _: &mut Weights, _: usize, _: Option<usize>) -> Result
 /// What can be refused before anything is downloaded.
 fn check(spec: &ModelSpec, implementation: Implementation) -> Result<(), EngineError> {
     let fail = |why: &str| Err(EngineError::Failed(why.to_owned()));
-    if let Some(why) = unnamed_file(spec) {
+    if let Some(why) = unnamed_file(spec).or_else(|| unread_kind(spec)) {
         return Err(EngineError::Failed(why));
     }
     if implementation == Implementation::Graph && spec.device == DeviceKind::Cpu {

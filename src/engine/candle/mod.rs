@@ -96,7 +96,8 @@ impl EngineKind for CandleKind {
 
     fn refusals(&self, spec: &ModelSpec) -> Vec<Refusal> {
         let mut refusals: Vec<_> = misnamed(spec).into_iter().collect();
-        refusals.extend(unnamed_file(spec).map(|reason| Refusal { setting: "quantization", reason }));
+        let file = unnamed_file(spec).or_else(|| unread_kind(spec));
+        refusals.extend(file.map(|reason| Refusal { setting: "quantization", reason }));
         if spec.implementation == Implementation::Stock && spec.quantization != Quantization::None {
             let reason = format!("`stock` reads no {} weights: use `plain` or `graph`", spec.quantization);
             refusals.push(Refusal { setting: "implementation", reason });
@@ -178,6 +179,17 @@ fn refuses_gpus(spec: &ModelSpec, implementation: Implementation) -> Option<Stri
         let word = implementation.word();
         format!("`{word}` uses one GPU: name only one, or use `plain`, which lays a model's layers on several")
     })
+}
+
+/// Beginnings of quantizations whose blocks aren't read.
+const UNREAD: [&str; 4] = ["iq", "tq", "mxfp", "nvfp"];
+
+/// Before a file is downloaded that can't be read.
+fn unread_kind(spec: &ModelSpec) -> Option<String> {
+    let kind = models::of_file(&spec.model).1.filter(|_| spec.directory.is_none())?.to_ascii_lowercase();
+    let is_unread = UNREAD.iter().any(|unread| kind.starts_with(unread));
+    let id = &spec.model;
+    is_unread.then(|| format!("`{id}`: {kind} isn't read: name another quantization, such as q4_k_m or q8_0"))
 }
 
 /// How weights are quantized, in a sentence.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::safetensors_error::SafetensorsError;
 use super::safetensors_header;
 use crate::engine::EngineError;
-use crate::engine::json_fields::{Fields, needed};
+use crate::engine::json_fields::Fields;
 use crate::hub::{INDEX, SINGLE, model_file};
 use crate::recognize::{self, Foreign, recognize};
 
@@ -55,9 +55,8 @@ fn part(path: &Path, name: &str) -> Result<PathBuf, EngineError> {
 
 /// The names of the files in the index at `path`; all of them lie beside it.
 pub fn indexed_files(path: &Path) -> Result<BTreeSet<String>, EngineError> {
-    const MAP: &str = "weight_map";
     let text = model_file::read(path).map_err(EngineError::at(path))?;
-    let map = |fields: Fields| needed(MAP, fields.table(MAP)?)?.all_texts();
+    let map = |fields: Fields| fields.needed("weight_map", Fields::table)?.all_texts();
     let map = Fields::parse(&text).and_then(map).map_err(EngineError::at(path))?;
     let names: BTreeSet<String> = map.into_values().collect();
     match names.iter().find(|name| Path::new(name).file_name().is_none_or(|file| file != name.as_str())) {
@@ -88,7 +87,9 @@ fn tensors(path: &Path) -> Result<Vec<String>, EngineError> {
     let size = file.metadata().map_err(EngineError::at(path))?.len();
     let mut head = Vec::new();
     file.by_ref().take(recognize::HEAD as u64).read_to_end(&mut head).map_err(EngineError::at(path))?;
-    if let Some(Foreign { what, hint }) = recognize(&head) {
+    // The length of a header may begin as other files do.
+    let foreign = recognize(&head).filter(|_| head.get(8) != Some(&b'{'));
+    if let Some(Foreign { what, hint }) = foreign {
         return Err(EngineError::refused(format!("weights: {} {what}", path.display()), hint));
     }
     let length = head.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)).filter(|length| *length <= MAX_HEADER);

@@ -91,8 +91,8 @@ impl ModelConfig {
     pub fn read(directory: &Path, name: &str) -> Result<Self, EngineError> {
         let path = directory.join("config.json");
         if path.symlink_metadata().is_err() {
-            let why = format!("{}: no config.json", directory.display());
-            return Err(EngineError::refused(why, "is it a model's directory?"));
+            let what = if directory.is_dir() { "no config.json" } else { "there is no such directory" };
+            return Err(EngineError::refused(format!("{}: {what}", directory.display()), "name a model's directory"));
         }
         let text = model_file::read(&path).map_err(EngineError::at(&path))?;
         Self::parse(&text, name).map_err(EngineError::at(path))

@@ -1,6 +1,7 @@
 //! What can be wrong with a safetensors file, going on from its name.
 
 use crate::engine::json_fields::FieldError;
+use crate::plural::counted;
 
 /// Why a safetensors file can't be read.
 #[derive(Debug, thiserror::Error)]
@@ -17,13 +18,13 @@ pub enum SafetensorsError {
     Type { tensor: String, dtype: String },
     #[error("has the tensor {0:?} with data_offsets that aren't its begin and its end")]
     Offsets(String),
-    #[error("has the tensor {tensor:?} with {length} bytes, which its shape {shape:?} of {dtype} doesn't take")]
+    #[error("has the tensor {tensor:?} with {}, and its shape {shape:?} of {dtype} takes another number", counted(*length as usize, "byte"))]
     Length { tensor: String, length: u64, dtype: String, shape: Vec<u64> },
     #[error("has the tensors {0:?} and {1:?} in the same place")]
     Overlap(String, String),
-    #[error("has {bytes} bytes before the tensor {tensor:?} that belong to none")]
+    #[error("has {} before the tensor {tensor:?} that are no tensor's", counted(*bytes as usize, "byte"))]
     Hole { tensor: String, bytes: u64 },
-    #[error("has {0} bytes at its end that belong to no tensor")]
+    #[error("has {} at its end that are no tensor's", counted(*.0 as usize, "byte"))]
     Rest(u64),
 }
 

@@ -2,7 +2,7 @@
 //! the format's own library, so that what is wrong is said in words.
 
 use super::safetensors_error::SafetensorsError;
-use crate::engine::json_fields::{Fields, needed};
+use crate::engine::json_fields::Fields;
 
 /// The types of the format, and bits of a value.
 const TYPES: [(&str, u64); 21] = [
@@ -42,6 +42,7 @@ struct Place {
 /// The names of the tensors in a file of `size` bytes, whose data begin at `start`, behind this header.
 pub fn tensors(header: &[u8], start: u64, size: u64) -> Result<Vec<String>, SafetensorsError> {
     let fields = Fields::parse(header)?;
+    fields.table(METADATA)?.map(|texts| texts.all_texts()).transpose()?;
     let names = fields.keys().filter(|name| *name != METADATA);
     let mut places = names.map(|name| place(&fields, name)).collect::<Result<Vec<_>, _>>()?;
     places.sort_by(|a, b| (a.begin, a.end).cmp(&(b.begin, b.end)));
@@ -51,18 +52,18 @@ pub fn tensors(header: &[u8], start: u64, size: u64) -> Result<Vec<String>, Safe
 
 fn place(fields: &Fields, name: &str) -> Result<Place, SafetensorsError> {
     let tensor = || name.to_owned();
-    let stated = needed(name, fields.table(name)?)?;
-    let dtype = needed(name, stated.text("dtype")?)?;
-    let shape = needed(name, stated.wholes("shape")?)?;
-    let offsets = needed(name, stated.wholes("data_offsets")?)?;
+    let stated = fields.needed(name, Fields::table)?;
+    let dtype = stated.needed("dtype", Fields::text)?;
+    let shape = stated.needed("shape", Fields::wholes)?;
+    let offsets = stated.needed("data_offsets", Fields::wholes)?;
     let Some((_, bits)) = TYPES.iter().find(|(known, _)| *known == dtype) else {
         return Err(SafetensorsError::Type { tensor: tensor(), dtype });
     };
     let &[begin, end] = offsets.as_slice() else { return Err(SafetensorsError::Offsets(tensor())) };
     let length = end.checked_sub(begin).ok_or_else(|| SafetensorsError::Offsets(tensor()))?;
     let values = shape.iter().try_fold(1_u64, |product, size| product.checked_mul(*size));
-    let needed = values.and_then(|values| values.checked_mul(*bits)).filter(|bits| bits % 8 == 0);
-    if needed != Some(length.saturating_mul(8)) {
+    let takes = values.and_then(|values| values.checked_mul(*bits)).filter(|bits| bits % 8 == 0);
+    if takes != Some(length.saturating_mul(8)) {
         return Err(SafetensorsError::Length { tensor: tensor(), length, dtype, shape });
     }
     Ok(Place { name: tensor(), begin, end })

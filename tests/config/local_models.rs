@@ -1,0 +1,77 @@
+//! Models in folders of one's own, as `plan` sees them before anything is loaded.
+
+use super::*;
+
+/// A folder with a fixture's config.json and this in place of its weights.
+fn model(weights: &[u8]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qwen2/untied");
+    std::fs::create_dir(directory.path().join("tiny")).unwrap();
+    std::fs::copy(fixture.join("config.json"), directory.path().join("tiny/config.json")).unwrap();
+    if !weights.is_empty() {
+        std::fs::write(directory.path().join("tiny/model.safetensors"), weights).unwrap();
+    }
+    directory
+}
+
+fn whole() -> Vec<u8> {
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/qwen2/untied");
+    std::fs::read(fixture.join("model.safetensors")).unwrap()
+}
+
+fn plan(directory: &Path, args: &[&str]) -> (i32, String, String) {
+    let lengths =
+        ["--context-lengths", "1,4", "--generated-length", "4", "--device", "cpu", "--prompt-ids", "ids.json"];
+    std::fs::write(directory.join("ids.json"), "[7]").unwrap();
+    run(directory, &[&["plan", "--model", "./tiny"][..], &lengths, args].concat())
+}
+
+/// What a run would find out after minutes of queueing.
+#[test]
+fn broken_weights_are_seen_by_the_plan() {
+    let broken = &whole()[..5000];
+    let (exit, out, err) = plan(model(broken).path(), &[]);
+    assert_eq!((exit, err.as_str()), (1, ""), "{out}");
+    assert!(
+        out.contains("won't run") && out.contains("model.safetensors is cut off: it has 5000 of 231880 bytes"),
+        "{out}"
+    );
+    assert!(out.contains("0 of 2 cases will run"), "{out}");
+    let (exit, out, _) = plan(model(&whole()).path(), &[]);
+    assert_eq!(exit, 0, "{out}");
+}
+
+/// Whoever names files of their own means them; without files, weights are generated.
+#[test]
+fn without_a_configuration_the_files_of_a_directory_are_measured() {
+    let weights = |directory: &Path, args: &[&str]| {
+        let (exit, out, err) = plan(directory, &[&["--format", "json"], args].concat());
+        assert_eq!(exit, 0, "{out}{err}");
+        let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+        plan["cases"][0]["case"]["weights"].as_str().unwrap().to_owned()
+    };
+    let (local, bare) = (model(&whole()), model(b""));
+    assert_eq!(weights(local.path(), &[]), "local");
+    assert_eq!(weights(local.path(), &["--weights", "generated"]), "generated");
+    assert_eq!(weights(bare.path(), &[]), "generated");
+    // A configuration is somebody's word for it.
+    std::fs::write(local.path().join("bench-diff.toml"), "weights = \"generated\"\nsuites.a.models = [\"./tiny\"]\n")
+        .unwrap();
+    assert_eq!(weights(local.path(), &[]), "generated");
+    let run_args = ["run", "--model", "./tiny", "--device", "cpu", "--context-lengths", "1", "--generated-length", "2"];
+    let measured = ["--runs", "1", "--prompt-ids", "ids.json", "--warmup-length", "2"];
+    let (exit, _, err) = run(local.path(), &[&run_args[..], &measured].concat());
+    assert_eq!(exit, 0, "{err}");
+    let note = "note: the weights of ./tiny are generated, as the configuration says; --weights local takes its files";
+    assert!(err.contains(note), "{err}");
+}
+
+#[test]
+fn a_plan_of_which_nothing_can_run_says_so_with_its_exit_code() {
+    let huge = ["plan", "--model", "Qwen/Qwen2.5-72B-Instruct", "--device", "cuda", "--device-memory", "80"];
+    let directory = tempfile::tempdir().unwrap();
+    let (exit, out, _) = run(directory.path(), &huge);
+    assert!(exit == 1 && out.contains("0 of 2 cases will run"), "{exit}: {out}");
+    let (exit, ..) = run(directory.path(), &[&huge[..5], &["--device-memory", "800"]].concat());
+    assert_eq!(exit, 0);
+}
