@@ -18,6 +18,8 @@ mod hub;
 mod quantized;
 #[path = "engine/quantized_files.rs"]
 mod quantized_files;
+#[path = "engine/written_checkpoints.rs"]
+mod written_checkpoints;
 
 use std::collections::HashMap;
 use std::ffi::OsString;

@@ -14,6 +14,7 @@ use crate::flags;
 use crate::hub::{self, HubName};
 use crate::io::Io;
 use crate::models::Model;
+use crate::number::decimal;
 use crate::page::terminal;
 use crate::render;
 use crate::trace::own_phase;
@@ -112,6 +113,9 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
             spec.model,
             vocab_size - 1
         )));
+    }
+    if let Some(seconds) = model.loaded().load_seconds {
+        writeln!(io.err, "loaded in {} s", decimal(seconds, 2))?;
     }
     for warning in &model.loaded().warnings {
         writeln!(io.err, "warning: {warning}")?;

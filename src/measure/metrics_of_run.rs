@@ -51,6 +51,7 @@ impl Sampled<'_> {
             clock: self.generated.all().next().map(|generation| generation.clock.into()),
             roofline: self.ceilings.and_then(|ceilings| self.roofline(ceilings)),
             shared_process: self.shared_process,
+            load_ms: self.loaded.load_seconds.map(|seconds| significant(seconds * 1e3)),
             warnings: self.warnings(),
             by_card: by_card(self.seen.by_card),
             device: self.seen.device,

@@ -1,5 +1,7 @@
 //! A loaded model: its implementation, its device, and what it tells of itself.
 
+use std::time::Instant;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::files::Files;
@@ -39,6 +41,7 @@ impl Candle {
         let mut ran = Implementation::of(spec)?;
         check(spec, ran)?;
         let files = Files::find(spec, progress)?;
+        let started = Instant::now();
         let config = files.config(spec)?;
         if ran == Implementation::Stock && config.shape.quantization != Quantization::None {
             let why = format!("stock reads no {} weights", config.shape.quantization);
@@ -69,6 +72,7 @@ impl Candle {
         };
         // Loading is over when the weights are there, not when their copies are queued.
         device.synchronize()?;
+        loaded.load_seconds = Some(started.elapsed().as_secs_f64());
         #[cfg(feature = "cuda")]
         super::cuda::give_back_unused(&device);
         loaded.implementation = Some(ran.into());
@@ -181,7 +185,7 @@ fn loaded(spec: &ModelSpec, implementation: Implementation, config: &ModelConfig
     if spec.quantization != shape.quantization {
         warnings.push(format!("the weights of {} are {}, by its config.json", spec.model, shape.quantization));
     }
-    Loaded { revision, implementation: None, warnings, program: None, costs: None }
+    Loaded { revision, warnings, ..Loaded::default() }
 }
 
 /// What generating costs: `step_bytes` of weights are read for each token.

@@ -139,7 +139,8 @@ impl Command {
                     let implementation = implementation.or_else(|| Some(spec.implementation.clone()));
                     let revision = revision.map(|revision| clean(&revision, NAME_LENGTH));
                     let warnings = warnings.iter().take(WARNINGS).map(|said| clean(said, MESSAGE)).collect();
-                    let loaded = Loaded { revision, implementation, warnings, program: Some(itself), costs: None };
+                    let loaded =
+                        Loaded { revision, implementation, warnings, program: Some(itself), ..Loaded::default() };
                     return Ok(Self { program, loaded, device: spec.device, flushing: Flushing::default() });
                 }
                 other => return Err(program.out_of_turn(&other, "`load`")),

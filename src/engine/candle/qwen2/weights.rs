@@ -13,6 +13,8 @@ mod random_blocks;
 mod random_integers;
 mod safetensor_files;
 mod split_mix;
+#[cfg(feature = "cuda")]
+mod staging;
 mod tiles;
 
 use std::path::Path;
@@ -101,7 +103,7 @@ impl<'a> Weights<'a> {
         let held = if dtype == DType::F32 { Dtype::F32 } else { Dtype::Bf16 };
         let total = (shape.parameters(), shape.weight_bytes(held));
         let unread = (!shape.tie_word_embeddings).then_some(EMBEDDING);
-        let target = Target { dtype, device: device.clone() };
+        let target = Target::new(dtype, device);
         Self { source, target, progress, arrived: Arrived::default(), unread, total }
     }
 
@@ -112,6 +114,11 @@ impl<'a> Weights<'a> {
     /// The model's type.
     pub fn dtype(&self) -> DType {
         self.target.dtype
+    }
+
+    /// `weight` on the device.
+    pub fn to_device(&self, weight: &LinearWeight) -> Result<LinearWeight> {
+        weight.to_device(&self.target)
     }
 
     /// Is the output projection packed?

@@ -44,19 +44,17 @@ impl Packer {
         }))
     }
 
-    /// Writes a projection's weights to rows `first` and following of a matrix whose pairs are `distance` apart.
+    /// Writes a projection's weights, which are on the device, to rows `first` and following of a matrix whose pairs are `distance` apart.
     pub fn pack(&self, weight: &Grouped, place: &Tensor, first: usize, distance: usize) -> Result<()> {
-        let device = place.device();
-        let (codes, scales, zeros) =
-            (weight.codes.to_device(device)?, weight.scales.to_device(device)?, weight.zeros.to_device(device)?);
-        let (outputs, width) = codes.dims2()?;
+        let (outputs, width) = weight.codes.dims2()?;
         let inputs = width * 8 / self.bits;
         let [columns, group, first, distance] = [inputs, weight.group, first, distance].map(|number| number as i32);
-        let (codes, scales, zeros) = (Address::of(&codes)?, Address::of(&scales)?, Address::of(&zeros)?);
+        let (codes, scales, zeros) =
+            (Address::of(&weight.codes)?, Address::of(&weight.scales)?, Address::of(&weight.zeros)?);
         let packed = Address::of(place)?;
         let mut launch = self.stream.launch_builder(&self.pack);
         launch.arg(&codes).arg(&scales).arg(&zeros).arg(&packed).arg(&columns).arg(&group).arg(&first).arg(&distance);
-        // SAFETY: see `gpu`. The three tensors are dropped before the GPU has read them, which is fine: memory is only
+        // SAFETY: see `gpu`. The three tensors may be dropped before the GPU has read them, which is fine: memory is only
         // reused in the stream's order.
         unsafe { launch.launch(self.thread_a_piece(outputs, inputs)) }.w()?;
         Ok(())

@@ -43,12 +43,15 @@ impl Stacked {
             let name = format!("{block}.{name}");
             match packer {
                 None => weights.fill(&format!("{name}.weight"), &self.place.narrow(0, first, *rows)?)?,
-                Some(packer) => match weights.linear(&name, *rows, self.inputs)? {
-                    LinearWeight::Grouped(weight) => packer.pack(&weight, &self.place, first, self.distance)?,
-                    LinearWeight::Dense(_) | LinearWeight::Blocks(_) => {
-                        bail!("{name} is not made of integers in groups")
+                Some(packer) => {
+                    let weight = weights.linear(&name, *rows, self.inputs)?;
+                    match weights.to_device(&weight)? {
+                        LinearWeight::Grouped(weight) => packer.pack(&weight, &self.place, first, self.distance)?,
+                        LinearWeight::Dense(_) | LinearWeight::Blocks(_) => {
+                            bail!("{name} is not made of integers in groups")
+                        }
                     }
-                },
+                }
             }
             first += rows;
         }
