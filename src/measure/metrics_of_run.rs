@@ -340,6 +340,15 @@ mod tests {
     }
 
     #[test]
+    fn a_run_keeps_how_long_its_process_took_to_load() {
+        let of = |load_seconds| {
+            let loaded = Loaded { load_seconds, ..Loaded::default() };
+            measure(&case(100, 5), &generation(), &loaded, None).load_ms
+        };
+        assert_eq!((of(Some(1.25)), of(None)), (Some(1250.0), None));
+    }
+
+    #[test]
     fn other_tokens_have_another_hash() {
         // printf '\1\0\0\0\2\0\0\0' | sha256sum
         assert_eq!(token_hash(&[1, 2]), "34fb5c825de7ca4aea6e712f19d439c1");

@@ -45,7 +45,7 @@ fn they_have_the_tensors_that_the_tools_write() {
 fn files_of_any_size_are_one_model() {
     for name in ["gptq-int4", "gptq-int8", "awq"] {
         let ((_one, whole), (_many, parts)) = (written(name, usize::MAX), written(name, 100_000));
-        assert!(parts.join("model-00002-of-00003.safetensors").is_file() && !parts.join("model.safetensors").exists());
+        assert!(parts.join("model.safetensors.index.json").is_file() && !parts.join("model.safetensors").exists());
         let logits = |directory: &Path| {
             let spec = plain(directory, DeviceKind::Cpu, Dtype::F32, 8);
             prefill(&mut load(&spec), &[5, 17, 42])
