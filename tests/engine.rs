@@ -26,6 +26,8 @@ mod quantized_files;
 mod same_names;
 #[path = "engine/several_devices.rs"]
 mod several_devices;
+#[path = "engine/written_checkpoints.rs"]
+mod written_checkpoints;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -367,7 +369,9 @@ fn generate_shows_tokens_and_logits() {
     let expected = Expected::all("untied")[0].f32.iter().copied().fold(f32::MIN, f32::max);
     assert!((logit as f32 - expected).abs() < 1e-4 * expected.abs());
     let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["device", "dtype", "implementation", "model", "prompt_ids", "steps", "tokens", "weights"]);
+    let told = ["device", "dtype", "implementation", "load_ms", "model", "prompt_ids", "steps", "tokens", "weights"];
+    assert_eq!(keys, told);
+    assert!(json["load_ms"].as_f64().unwrap() > 0.0);
 }
 
 #[test]

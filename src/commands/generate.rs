@@ -15,6 +15,7 @@ use crate::flags;
 use crate::hub::HubName;
 use crate::io::Io;
 use crate::models::Model;
+use crate::number::decimal;
 use crate::page::terminal;
 use crate::render;
 use crate::trace::own_phase;
@@ -126,6 +127,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         dtype: spec.dtype,
         implementation: model.loaded().implementation.clone().unwrap_or(spec.implementation),
         device: spec.device,
+        load_ms: model.loaded().load_seconds.map(|seconds| seconds * 1e3),
         prompt_ids: prompt,
         tokens: steps.iter().map(|step| step.token).collect(),
         steps,
@@ -210,6 +212,9 @@ fn load(spec: &ModelSpec) -> Result<Box<dyn Engine>> {
         bar.set_length(total);
         bar.set_position(done);
     });
+    if let Some(seconds) = model.as_ref().ok().and_then(|model| model.loaded().load_seconds) {
+        bar.println(format!("loaded in {} s", decimal(seconds, 2)));
+    }
     bar.finish_and_clear();
     // Nothing has run yet: what was asked for can't be loaded.
     model.map_err(|error| match error {

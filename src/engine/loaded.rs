@@ -17,6 +17,9 @@ pub struct Loaded {
     /// What runs the model: not always what was asked for. `None` where the engine doesn't say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub implementation: Option<ImplementationName>,
+    /// From opening the files to the last weight on the device; downloading isn't in it. `None` where nobody took the time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load_seconds: Option<f64>,
     /// Fallbacks and other things that a reader of the numbers must know.
     pub warnings: Vec<String>,
     /// What runs the model, where that is a program of its own.

@@ -51,6 +51,7 @@ impl Sampled<'_> {
             clock: self.generated.all().next().map(|generation| generation.clock.into()),
             roofline: self.ceilings.and_then(|ceilings| self.roofline(ceilings)),
             shared_process: self.shared_process,
+            load_ms: self.loaded.load_seconds.map(|seconds| significant(seconds * 1e3)),
             warnings: self.warnings(),
             by_card: by_card(self.seen.by_card),
             device: self.seen.device,
@@ -344,6 +345,15 @@ mod tests {
         assert_eq!((long.decode, long.prefill), (Some(significant(4_041_000.0 / 0.060 / 1e9)), Some(0.0525)));
         let short = measure(&case(1, 5), &generation(), &loaded, Some(&ceilings)).roofline.unwrap();
         assert_eq!(short.prefill, Some(0.005));
+    }
+
+    #[test]
+    fn a_run_keeps_how_long_its_process_took_to_load() {
+        let of = |load_seconds| {
+            let loaded = Loaded { load_seconds, ..Loaded::default() };
+            measure(&case(100, 5), &generation(), &loaded, None).load_ms
+        };
+        assert_eq!((of(Some(1.25)), of(None)), (Some(1250.0), None));
     }
 
     #[test]

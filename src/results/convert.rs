@@ -62,7 +62,7 @@ same_fields! {
     }
     Ceilings = model::Ceilings { bandwidth_gb_s, matmul_tflop_s; types; options; lists }
     Measurement = model::Measurement {
-        metrics, token_hash, implementation, clock, shared_process, warnings; types;
+        metrics, token_hash, implementation, clock, shared_process, load_ms, warnings; types;
         options itl, program, device, roofline; lists by_card
     }
     Distribution = model::Distribution { count, mean, min, max, quantiles, histogram; types; options; lists }

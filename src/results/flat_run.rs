@@ -42,6 +42,8 @@ struct FlatRun {
     #[serde(default)]
     shared_process: bool,
     #[serde(default)]
+    load_ms: Option<f64>,
+    #[serde(default)]
     warnings: Vec<String>,
     #[serde(default)]
     kind: Option<FailureKind>,
@@ -72,6 +74,7 @@ impl<'de> Deserialize<'de> for Run {
                 by_card: flat.by_card,
                 roofline: flat.roofline,
                 shared_process: flat.shared_process,
+                load_ms: flat.load_ms,
                 warnings: flat.warnings,
             }),
             Status::Failed => Outcome::Failed(Failure {

@@ -220,6 +220,8 @@ pub struct Measurement {
     pub roofline: Option<Roofline>,
     /// Measured of a process that was there before and stayed: other runs, perhaps of other sessions, are of the same.
     pub shared_process: bool,
+    /// Until the weights were on the device, without downloading; absent where nobody took the time.
+    pub load_ms: Option<f64>,
     /// What a reader of the numbers must know, such as a fallback.
     pub warnings: Vec<String>,
 }

@@ -337,6 +337,9 @@ pub struct Measurement {
     /// Measured of a process that was there before and stayed: other runs, perhaps of other sessions, are of the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub shared_process: bool,
+    /// From opening the files to the last weight on the device, without downloading; absent where the engine didn't say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load_ms: Option<f64>,
     /// What a reader of the numbers must know, such as a fallback.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

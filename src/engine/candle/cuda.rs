@@ -55,8 +55,9 @@ pub fn give_back_unused(device: &Device) {
     pool.trim();
     let mib = |attribute| pool.get(attribute).unwrap_or_default() >> 20;
     tracing::debug!(
-        "loaded: the allocator uses {} MiB and holds {} MiB",
+        "loaded: the allocator uses {} MiB, used {} MiB at most, and holds {} MiB",
         mib(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_CURRENT),
+        mib(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_USED_MEM_HIGH),
         mib(sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT),
     );
 }

@@ -1,5 +1,7 @@
 //! A loaded model: its implementation, its device, and what it tells of itself.
 
+use std::time::Instant;
+
 use candle_core::{DType, Device, Tensor};
 
 use super::cards::Cards;
@@ -41,6 +43,7 @@ impl Candle {
         let mut ran = Implementation::of(spec)?;
         check(spec, ran)?;
         let files = Files::find(spec, progress)?;
+        let started = Instant::now();
         let config = files.config(spec)?;
         if ran == Implementation::Stock && config.shape.quantization != Quantization::None {
             let why = format!("stock reads no {} weights", config.shape.quantization);
@@ -74,6 +77,7 @@ impl Candle {
         };
         // Loading is over when the weights are there, not when their copies are queued.
         synchronize(&devices)?;
+        loaded.load_seconds = Some(started.elapsed().as_secs_f64());
         #[cfg(feature = "cuda")]
         devices.iter().for_each(super::cuda::give_back_unused);
         loaded.implementation = Some(ran.into());

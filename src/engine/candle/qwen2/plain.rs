@@ -309,7 +309,7 @@ impl Loader<'_, '_> {
         let weight = match self.weights.linear(name, outputs, inputs)? {
             // Converted once, not at each use.
             LinearWeight::Dense(matrix) => LinearWeight::Dense(matrix.to_dtype(self.dtype)?),
-            quantized => quantized.to_device(self.weights.device())?,
+            quantized => self.weights.to_device(&quantized)?,
         };
         let bias = if biased { Some(self.tensor(&format!("{name}.bias"), &[outputs])?) } else { None };
         Ok(Linear { weight, bias })

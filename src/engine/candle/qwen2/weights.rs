@@ -13,6 +13,8 @@ mod random_blocks;
 mod random_integers;
 mod safetensor_files;
 mod split_mix;
+#[cfg(feature = "cuda")]
+mod staging;
 mod tiles;
 
 use std::collections::BTreeMap;
@@ -111,7 +113,7 @@ impl<'a> Weights<'a> {
         let held = if dtype == DType::F32 { Dtype::F32 } else { Dtype::Bf16 };
         let total = (shape.parameters(), shape.weight_bytes(held));
         let unread = (!shape.tie_word_embeddings).then_some(EMBEDDING);
-        let target = Target { dtype, device: device.clone() };
+        let target = Target::new(dtype, device);
         Self { source, target, progress, arrived: Arrived::default(), unread, total }
     }
 
@@ -121,12 +123,17 @@ impl<'a> Weights<'a> {
 
     /// What is asked for from now on goes to `device`.
     pub fn go_to(&mut self, device: &Device) {
-        self.target.device = device.clone();
+        self.target = Target::new(self.target.dtype, device);
     }
 
     /// The model's type.
     pub fn dtype(&self) -> DType {
         self.target.dtype
+    }
+
+    /// `weight` on the device.
+    pub fn to_device(&self, weight: &LinearWeight) -> Result<LinearWeight> {
+        weight.to_device(&self.target)
     }
 
     /// Is the output projection packed?

@@ -70,19 +70,17 @@ impl Packer {
         }))
     }
 
-    /// Writes a projection's weights to rows `first` and following of `to`.
+    /// Writes a projection's weights, which are on the device, to rows `first` and following of `to`.
     pub fn pack(&self, weight: &Grouped, to: &Matrix, first: usize) -> Result<()> {
-        let device = self.rows.device();
-        let (codes, scales, zeros) =
-            (weight.codes.to_device(device)?, weight.scales.to_device(device)?, weight.zeros.to_device(device)?);
-        let outputs = codes.dim(0)?;
+        let outputs = weight.codes.dim(0)?;
         let [columns, group, first, distance] =
             [to.inputs, weight.group, first, to.distance].map(|number| number as i32);
-        let (codes, scales, zeros) = (Address::of(&codes)?, Address::of(&scales)?, Address::of(&zeros)?);
+        let (codes, scales, zeros) =
+            (Address::of(&weight.codes)?, Address::of(&weight.scales)?, Address::of(&weight.zeros)?);
         let mut launch = self.stream.launch_builder(&self.functions(to.format)?.pack);
         launch.arg(&codes).arg(&scales).arg(&zeros).arg(&to.address);
         launch.arg(&columns).arg(&group).arg(&first).arg(&distance);
-        // SAFETY: see `gpu`. The three tensors are dropped before the GPU has read them, which is fine: memory is only
+        // SAFETY: see `gpu`. The three tensors may be dropped before the GPU has read them, which is fine: memory is only
         // reused in the stream's order.
         unsafe { launch.launch(thread_a_piece(to.format, outputs, to.inputs)) }.w()?;
         Ok(())

@@ -80,9 +80,11 @@ impl Stacked {
         };
         let (part, first) = self.part_of(first)?;
         match weights.linear(name, rows, self.inputs)? {
-            LinearWeight::Grouped(weight) => packer.pack(&weight, &part, first),
             LinearWeight::Blocks(blocks) => packer.pack_blocks(&blocks, &part, first),
-            LinearWeight::Dense(_) => bail!("{name} is not packed"),
+            weight => match weights.to_device(&weight)? {
+                LinearWeight::Grouped(weight) => packer.pack(&weight, &part, first),
+                LinearWeight::Dense(_) | LinearWeight::Blocks(_) => bail!("{name} is not packed"),
+            },
         }
     }
 

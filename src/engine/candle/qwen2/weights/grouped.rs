@@ -5,6 +5,8 @@ use std::ops::Deref;
 use candle_core::{D, DType, Device, Layout, Result, Storage, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
+use super::format::Target;
+
 /// Values that are unpacked at a time, so that a product never holds a whole large matrix: 1 MiB on a CPU, whose cache
 /// may hold them, and 64 MiB on a GPU.
 const CPU_BLOCK: usize = 1 << 18;
@@ -57,11 +59,12 @@ impl Grouped {
         (self.codes.elem_count() + self.scales.elem_count() * (16 + self.bits) / 8) as u64
     }
 
-    pub fn to_device(&self, device: &Device) -> Result<Self> {
+    pub fn to_device(&self, target: &Target) -> Result<Self> {
+        let device = &target.device;
         Ok(Self {
             bits: self.bits,
             group: self.group,
-            codes: self.codes.to_device(device)?,
+            codes: on_device(&self.codes, target)?,
             scales: self.scales.to_device(device)?,
             zeros: self.zeros.to_device(device)?,
             order: self.order.as_ref().map(|order| order.to_device(device)).transpose()?,
@@ -154,6 +157,16 @@ fn values<'a, T: WithDType>((storage, layout): &'a (impl Deref<Target = Storage>
         (Storage::Cpu(storage), Some((start, end))) => Ok(&storage.as_slice::<T>()?[start..end]),
         _ => bail!("not in one piece on the CPU"),
     }
+}
+
+/// Bytes that are on the CPU, on the device of `target`: most of what a model has.
+fn on_device(bytes: &Tensor, target: &Target) -> Result<Tensor> {
+    if target.device.is_cpu() {
+        return Ok(bytes.clone());
+    }
+    let place = Tensor::zeros(bytes.dims(), DType::U8, &target.device)?;
+    target.fill(&place, values(&bytes.storage_and_layout())?, DType::U8)?;
+    Ok(place)
 }
 
 /// Where each input's column is.

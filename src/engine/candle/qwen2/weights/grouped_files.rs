@@ -76,10 +76,18 @@ impl<L: PackedLayout> GroupedFiles<L> {
     }
 }
 
-/// A value for each output and group.
-fn each<T: Send>(outputs: usize, groups: usize, value: impl Fn(usize, usize) -> T + Sync) -> Vec<T> {
-    let value = &value;
-    (0..outputs).into_par_iter().flat_map_iter(|output| (0..groups).map(move |group| value(output, group))).collect()
+/// A value for each output and group. Files have them by groups: some outputs at a time are read as they lie.
+fn each<T: Copy + Default + Send>(outputs: usize, groups: usize, value: impl Fn(usize, usize) -> T + Sync) -> Vec<T> {
+    const TOGETHER: usize = 128;
+    let mut values = vec![T::default(); outputs * groups];
+    values.par_chunks_mut(TOGETHER * groups).enumerate().for_each(|(tile, values)| {
+        for group in 0..groups {
+            for (index, row) in values.chunks_exact_mut(groups).enumerate() {
+                row[group] = value(tile * TOGETHER + index, group);
+            }
+        }
+    });
+    values
 }
 
 impl Stored<'_> {
@@ -97,6 +105,10 @@ impl Stored<'_> {
 impl<L: PackedLayout> Format for GroupedFiles<L> {
     fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor> {
         self.files.tensor(name, shape, target)
+    }
+
+    fn fill(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
+        self.files.fill(name, place, target)
     }
 
     fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {

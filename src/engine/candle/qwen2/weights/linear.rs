@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::quantized::{QStorage, QTensor};
 use candle_core::{DType, Device, Result, Tensor};
 
+use super::format::Target;
 use super::grouped::Grouped;
 
 /// A weight `[outputs, inputs]`.
@@ -44,12 +45,12 @@ impl LinearWeight {
         }
     }
 
-    /// The same weight on `device`.
-    pub fn to_device(&self, device: &Device) -> Result<Self> {
+    /// The same weight on the device of `target`.
+    pub fn to_device(&self, target: &Target) -> Result<Self> {
         Ok(match self {
-            Self::Dense(matrix) => Self::Dense(matrix.to_device(device)?),
-            Self::Grouped(grouped) => Self::Grouped(grouped.to_device(device)?),
-            Self::Blocks(blocks) => Self::Blocks(blocks_on(device, blocks)?),
+            Self::Dense(matrix) => Self::Dense(matrix.to_device(&target.device)?),
+            Self::Grouped(grouped) => Self::Grouped(grouped.to_device(target)?),
+            Self::Blocks(blocks) => Self::Blocks(blocks_on(&target.device, blocks)?),
         })
     }
 }

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn blocks_are_about_as_wide_as_numbers() {
-        let target = Target { dtype: DType::F32, device: Device::Cpu };
+        let target = Target::new(DType::F32, &Device::Cpu);
         for kind in KINDS {
             let matrix = dequantized(kind, &[512, 1024], &random_blocks(7, kind, 512 * 1024), &target).unwrap();
             let mean = matrix.mean_all().unwrap().to_scalar::<f32>().unwrap();

@@ -84,6 +84,13 @@ impl SafetensorFiles {
         self.find(name).ok_or_else(|| self.error(name, &self.missing(name)))
     }
 
+    /// Writes the numbers of `name` to `place`.
+    fn write(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
+        let stored = self.stored(name)?;
+        let dtype = stored.dtype.ok_or_else(|| self.error(name, "has a type that candle doesn't know"))?;
+        target.fill(place, stored.bytes, dtype)
+    }
+
     /// A sentence about the tensor `name`.
     pub fn error(&self, name: &str, what: &str) -> candle_core::Error {
         candle_core::Error::Msg(format!("{}: tensor {name} {what}", self.directory.display()))
@@ -113,10 +120,19 @@ fn layer_of(name: &str) -> Option<usize> {
 impl Format for SafetensorFiles {
     fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor> {
         self.check(name, shape)?;
-        let tensor = self
-            .tensors
-            .load(name, &target.device)
-            .map_err(|error| self.error(name, &format!("can't be read: {}", message(&error))))?;
-        tensor.to_dtype(target.dtype)
+        let read = || {
+            if target.device.is_cpu() {
+                return self.tensors.load(name, &target.device)?.to_dtype(target.dtype);
+            }
+            let place = Tensor::zeros(shape, target.dtype, &target.device)?;
+            self.write(name, &place, target)?;
+            Ok(place)
+        };
+        read().map_err(|error: candle_core::Error| self.error(name, &format!("can't be read: {}", message(&error))))
+    }
+
+    fn fill(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
+        self.check(name, place.dims())?;
+        self.write(name, place, target)
     }
 }
