@@ -5,9 +5,9 @@
 //! those of fresh runs. `disk` is a row in JSON, `wording` says it.
 
 mod base_again;
+mod compared_counters;
 mod confirm;
-mod counters;
-mod counters_row;
+mod counter_row;
 mod design;
 pub mod disk;
 mod drift;
@@ -47,7 +47,7 @@ use crate::thresholds::{ALL, ALPHA, ALPHAS, Thresholds};
 
 pub use base_again::{BaseAgain, LikeItself};
 pub use confirm::{Confirmation, LOOKS, changed, suspects};
-pub use counters_row::{
+pub use counter_row::{
     BusyShares, ComparedCounters, CounterPhase, CounterRange, CounterRow, CounterVerdict, NotCounted,
 };
 pub use drift::ASSUMED as ASSUMED_DRIFT;

@@ -2,7 +2,7 @@
 
 use super::case_table::{self, Cases, Rank};
 use super::reproduce::Again;
-use super::{SENTENCE, Sides, counters, details, facts, headline, next_step, self_check};
+use super::{SENTENCE, Sides, counter_lines, details, facts, headline, next_step, self_check};
 use crate::compare::{Comparison, Difference, Side};
 use crate::number::count;
 use crate::page::{Block, Icon, Line, Page, foreign, line};
@@ -79,7 +79,7 @@ pub(super) fn warnings(comparison: &Comparison, most: usize) -> Block {
 pub(super) fn body(comparison: &Comparison, sides: Sides) -> Vec<Block> {
     if self_check::applies(comparison) {
         let checked = self_check::body(comparison).into_iter().chain(details::notes(comparison));
-        return checked.chain(counters::blocks(comparison, sides)).collect();
+        return checked.chain(counter_lines::blocks(comparison, sides)).collect();
     }
     let cases = Cases::of(&comparison.rows);
     let (shown, open) = attention(&cases);
@@ -91,7 +91,7 @@ pub(super) fn body(comparison: &Comparison, sides: Sides) -> Vec<Block> {
     if !shown.is_empty() {
         blocks.push(Block::Table(cases.table(&shown, case_table::change)));
     }
-    blocks.extend(counters::blocks(comparison, sides));
+    blocks.extend(counter_lines::blocks(comparison, sides));
     blocks.extend(details::notes(comparison));
     for (rank, words) in [
         (Rank::Inconclusive, " inconclusive"),

@@ -200,6 +200,11 @@ fn ci_counts_the_head_and_tells_what_changed() {
     assert!(verdicts(&counters("more")).contains(&"decode kernel_launches more".to_owned()), "{}", counters("more"));
     let publish = |fail_on: &str| bench.run(&["publish", "--results", "more", "--fail-on", fail_on]);
     let told = publish("regression");
-    assert!(told.code == 0 && told.out.contains("kernel launches 10 → 12 a token (+20.0%)"), "{}{}", told.out, told.err);
+    assert!(
+        told.code == 0 && told.out.contains("kernel launches 10 → 12 a token (+20.0%)"),
+        "{}{}",
+        told.out,
+        told.err
+    );
     assert_eq!(publish("counters").code, 1);
 }
