@@ -10,7 +10,7 @@ pub mod code_diff_page;
 mod commit_names;
 pub mod comparison;
 pub mod conformance;
-mod counters;
+mod counter_lines;
 pub mod csv;
 mod details;
 pub mod doctor;
