@@ -11,8 +11,8 @@ use crate::case::DeviceKind;
 use crate::number::{percent, value};
 use crate::stats::{self, Share};
 use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Section};
-use crate::trace::named::{Named, Reading};
 use crate::trace::trace_diff::What;
+use crate::trace::worth_a_line::{Named, Reading};
 use crate::word::words;
 
 /// Clocks that differ by less explain nothing.

@@ -8,7 +8,7 @@ use crate::number::{Figure, counted, decimal, signed_percent, value};
 use crate::page::{Block, Line, code, foreign, line, strong, unbroken};
 use crate::stats::Share;
 use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Section};
-use crate::trace::named::{Named, Reading};
+use crate::trace::worth_a_line::{Named, Reading};
 
 /// Lines in all.
 const LINES: usize = 5;
