@@ -165,5 +165,5 @@ fn job(directory: PathBuf, generated_length: u32) -> Job {
     };
     let cases = vec![model.case(CONTEXT, generated_length)];
     let settings = Settings { runs: 1, warmup: 0, ..Settings::default() };
-    Job { model, cases, settings, prompt_ids: None, ceilings: None, trace: false }
+    Job { model, cases, settings, prompt_ids: None, ceilings: None, trace: false, traced: None }
 }

@@ -229,7 +229,7 @@ impl Drop for Bars {
 
 /// What takes its time and is no run.
 fn counting(at: At, cases: usize) -> String {
-    format!("counting what {} of {} do on the GPU, untimed", counted(cases, "case"), name(at))
+    format!("counting the launches and copies of {} of {}, untimed", counted(cases, "case"), name(at))
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::attributed::{Attributed, section};
-use super::counters_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
+use super::counter_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
 use super::mismatch::{self, Ceilings};
 use super::side::{CaseSide, Side};
 use super::{Comparison, Difference, Finding, ReasonCode, Row, Verdict};

@@ -7,9 +7,9 @@
 mod attributed;
 mod base_again;
 mod cause;
+mod compared_counters;
 mod confirm;
-mod counters;
-mod counters_row;
+mod counter_row;
 mod design;
 pub mod disk;
 mod drift;
@@ -51,7 +51,7 @@ pub use attributed::{Attributed, LeftOut, section};
 pub use base_again::{BaseAgain, LikeItself};
 pub use cause::{Cause, CauseWord};
 pub use confirm::{Confirmation, LOOKS, changed, suspects};
-pub use counters_row::{
+pub use counter_row::{
     BusyShares, ComparedCounters, CounterPhase, CounterRange, CounterRow, CounterVerdict, NotCounted,
 };
 pub use drift::ASSUMED as ASSUMED_DRIFT;

@@ -10,8 +10,8 @@ use super::pair::Pair;
 use super::test::{Assessment, Test, assess};
 use super::verdict::Rule;
 use super::{
-    Comparison, Counts, Difference, Finding, Mismatch, Options, Ranges, Row, Side, Tier, Verdict, counters, mismatch,
-    verdict,
+    Comparison, Counts, Difference, Finding, Mismatch, Options, Ranges, Row, Side, Tier, Verdict, compared_counters,
+    mismatch, verdict,
 };
 use crate::error::{Error, Result};
 use crate::metric::{self, Better};
@@ -54,7 +54,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
         warnings: Vec::new(),
         same_program: None,
         attributed: None,
-        counters: counters::compare(base, head, options.counters_floor),
+        counters: compared_counters::compare(base, head, options.counters_floor),
     };
     comparison.warnings = warnings(base, head, &design, &assessed, &comparison, options);
     comparison.warnings.extend(learned::warnings(&pairs, &base.name));

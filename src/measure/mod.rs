@@ -48,6 +48,7 @@ pub mod traced;
 mod traced_worker;
 pub mod turns;
 mod watch;
+mod work;
 pub mod worker;
 
 pub use crate::child::Stop;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::protocol::{Job, TracedGenerations};
 use super::traced::Phase;
-use super::worker::Work;
+use super::work::Work;
 use crate::case::Case;
 use crate::engine::{Engine, EngineError};
 use crate::prompt::own_or_by_rule;

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 
-use super::generated::Generated;
 use super::metrics_of_run::Sampled;
 use super::protocol::{Event, Job, VERSION};
 use super::seed_protocol;
 use super::traced_worker;
 use super::watch::Watcher;
-use crate::case::{Case, SeedProtocol, Traffic};
+use super::work::Work;
+use crate::case::{Case, SeedProtocol};
 use crate::engine::{self, Engine, EngineError};
 use crate::error::Advice;
 use crate::prompt::own_or_by_rule;
@@ -143,49 +143,6 @@ fn measure_as_seed(
     let known = SeedProtocol::WORDS.join(", ");
     let unknown = || EngineError::Failed(format!("unknown seed protocol `{protocol}`: this build has {known}"));
     seed_protocol::measure_case(engine, job, case, protocol.known().ok_or_else(unknown)?, watcher)
-}
-
-/// What an engine is asked for, again and again.
-pub(super) struct Work<'a> {
-    pub case: &'a Case,
-    pub prompt: &'a [u32],
-}
-
-impl Work<'_> {
-    /// As many requests as are in flight later, at once.
-    pub fn warm_up(&self, engine: &mut dyn Engine, length: usize) -> Result<(), EngineError> {
-        match self.case.traffic {
-            None => engine.generate(self.prompt, length)?.check(length),
-            Some(traffic) => {
-                let traffic = Traffic { requests: traffic.concurrency, ..traffic };
-                engine.serve(traffic, self.prompt, length)?.check(length)
-            }
-        }
-    }
-
-    /// `tell` is told after each of them how many there are.
-    pub fn measure(
-        &self,
-        engine: &mut dyn Engine,
-        iterations: usize,
-        tell: &mut dyn FnMut(usize) -> Result<(), EngineError>,
-    ) -> Result<Generated, EngineError> {
-        let length = self.case.generated_length as usize;
-        let Some(traffic) = self.case.traffic else {
-            let generations = (1..=iterations).map(|done| {
-                let generation = engine.generate(self.prompt, length)?;
-                generation.check(length)?;
-                tell(done).map(|()| generation)
-            });
-            return generations.collect::<Result<_, _>>().map(Generated::Alone);
-        };
-        let served = (1..=iterations).map(|done| {
-            let served = engine.serve(traffic, self.prompt, length)?;
-            served.check(length)?;
-            tell(done).map(|()| served)
-        });
-        served.collect::<Result<_, _>>().map(Generated::Together)
-    }
 }
 
 fn failure(error: EngineError) -> Failure {

@@ -2,7 +2,9 @@
 
 use super::case_table::{self, Cases, Rank};
 use super::reproduce::Again;
-use super::{SENTENCE, Sides, counters, details, facts, headline, moved_tables, next_step, self_check, what_moved};
+use super::{
+    SENTENCE, Sides, counter_lines, details, facts, headline, moved_tables, next_step, self_check, what_moved,
+};
 use crate::compare::{Comparison, Difference, Side};
 use crate::number::count;
 use crate::page::{Block, Icon, Line, Page, foreign, line};
@@ -79,7 +81,7 @@ pub(super) fn warnings(comparison: &Comparison, most: usize) -> Block {
 pub(super) fn body(comparison: &Comparison, sides: Sides) -> Vec<Block> {
     if self_check::applies(comparison) {
         let checked = self_check::body(comparison).into_iter().chain(details::notes(comparison));
-        return checked.chain(counters::blocks(comparison, sides)).collect();
+        return checked.chain(counter_lines::blocks(comparison, sides)).collect();
     }
     let cases = Cases::of(&comparison.rows);
     let (shown, open) = attention(&cases);
@@ -92,7 +94,7 @@ pub(super) fn body(comparison: &Comparison, sides: Sides) -> Vec<Block> {
         blocks.push(Block::Table(cases.table(&shown, case_table::change)));
     }
     blocks.extend(what_moved::section_of(comparison));
-    blocks.extend(counters::blocks(comparison, sides));
+    blocks.extend(counter_lines::blocks(comparison, sides));
     blocks.extend(moved_tables::folds(comparison));
     blocks.extend(details::notes(comparison));
     for (rank, words) in [

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::caveat_lines;
 use super::commit_names::program;
 use super::surroundings::Surroundings;
-use super::{Sides, counters, metric, metric_order};
+use super::{Sides, counter_lines, metric, metric_order};
 use crate::case::WeightsSource;
 use crate::compare::{
     ASSUMED_DRIFT as ASSUMED, Comparison, GRANULARITY_MIB, GRANULARITY_SHARE, Learned, Row, Tally, Tier, Verdict,
@@ -26,7 +26,7 @@ pub fn of_numbers(comparison: &Comparison) -> Vec<Line> {
     facts.extend(tests(comparison));
     facts.extend(thresholds(comparison));
     facts.extend(learned(comparison));
-    facts.extend(counters::fact(comparison));
+    facts.extend(counter_lines::fact(comparison));
     facts
 }
 

@@ -9,7 +9,7 @@ mod caveat_lines;
 mod commit_names;
 pub mod comparison;
 pub mod conformance;
-mod counters;
+mod counter_lines;
 pub mod csv;
 mod details;
 pub mod doctor;

@@ -10,7 +10,6 @@ use crate::number::{Figure, alike, count, counted, decimal, percent, signed_perc
 use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line, strong};
 use crate::results::Counter;
 use crate::stats::Share;
-use crate::word::Word;
 
 /// Lines for everybody; the rest is in the fold.
 const LINES: usize = 5;
@@ -68,7 +67,7 @@ fn lines(counters: &ComparedCounters) -> Vec<Block> {
 fn in_words(group: &[&CounterRow]) -> Line {
     let first = group[0];
     let per = if is_per_token(first) { " a token" } else { "" };
-    let line = line![phase(first), ": ", name(&first.counter), " ", values(first), per];
+    let line = line![phase(first), ": ", name(first), " ", values(first), per];
     let line = line![line, change(first), ", ", code(&first.case, NAME)];
     match group.len() - 1 {
         0 => line,
@@ -88,8 +87,8 @@ fn phase(row: &CounterRow) -> Line {
     }
 }
 
-fn name(counter: &Word<Counter>) -> Line {
-    let Some(counter) = counter.known() else { return code(counter.as_str(), NAME) };
+fn name(row: &CounterRow) -> Line {
+    let Some(counter) = row.counter.known() else { return code(row.counter.as_str(), NAME) };
     let name = match counter {
         Counter::KernelLaunches => "kernel launches",
         Counter::GraphLaunches => "graph launches",
@@ -163,7 +162,7 @@ fn table(rows: &[&CounterRow], sides: Sides) -> Table {
     let columns = vec![
         Column::left("Case", |row: &&CounterRow| code(&row.case, NAME)),
         Column::left("Phase", |row: &&CounterRow| phase(row)),
-        Column::left("Counter", |row: &&CounterRow| name(&row.counter)),
+        Column::left("Counter", |row: &&CounterRow| name(row)),
         Column::right(base, |row: &&CounterRow| numbers(row)[0].clone()),
         Column::right(head, |row: &&CounterRow| numbers(row)[1].clone()),
         Column::right("Change", |row: &&CounterRow| verdict(row)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::counters_row::{BusyShares, ComparedCounters, CounterPhase, CounterRange, CounterRow, NotCounted};
+use super::counter_row::{BusyShares, ComparedCounters, CounterPhase, CounterRange, CounterRow, NotCounted};
 use super::mismatch;
 use super::side::{CaseSide, Side};
 use super::{CounterVerdict, Difference};
