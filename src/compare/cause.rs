@@ -203,10 +203,10 @@ impl<'a> Evidence<'a> {
 
     fn code(&self) -> Option<String> {
         let found = self.attribution.filter(|found| found.reading() == Reading::Work)?;
-        Some(match found.named().first()? {
-            Named::Kernel(kernel) => kernel_in_words(kernel),
-            Named::Count(count) => count_in_words(count),
-            Named::Pauses => return None,
+        found.named().iter().find_map(|named| match named {
+            Named::Kernel(kernel) => Some(kernel_in_words(kernel)),
+            Named::Count(count) => Some(count_in_words(count)),
+            Named::Pauses => None,
         })
     }
 

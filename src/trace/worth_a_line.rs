@@ -24,7 +24,7 @@ pub enum Named<'a> {
 pub enum Reading {
     /// Kernels, or what the program does beside them.
     Work,
-    /// The same work, with longer pauses between the kernels: the host's.
+    /// The same work, and mostly longer pauses between the kernels: the host's.
     Host,
     /// The same work, in the same pauses.
     Neither,
@@ -45,10 +45,11 @@ impl Attribution {
 
     /// What they come to.
     pub fn reading(&self) -> Reading {
-        match self.named().as_slice() {
-            [] => Reading::Neither,
-            named if named.iter().any(|named| *named != Named::Pauses) => Reading::Work,
-            _ => Reading::Host,
+        let asks_otherwise = self.asked().any(|more| more != 0.0);
+        match self.named().first() {
+            None => Reading::Neither,
+            Some(Named::Pauses) if !asks_otherwise => Reading::Host,
+            Some(_) => Reading::Work,
         }
     }
 

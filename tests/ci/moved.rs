@@ -225,7 +225,10 @@ fn the_first_line_names_what_was_planted() {
         ),
         (
             "longer pauses",
-            usual().with(|step| step.pauses += 30_000),
+            usual().with(|step| {
+                step.pauses += 30_000;
+                step.kernels[2].3 += 90;
+            }),
             "host",
             "no kernel ran for 100.1 → 130.1 µs a token",
         ),
