@@ -45,10 +45,10 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES, group = clap::ArgGroup::new("written").args(["output", "export"]).multiple(true))]
 pub struct Args {
     /// A saved trace to show; or what to trace: a case of the suite, or a model
-    #[arg(value_name = "FILE|CASE|MODEL", conflicts_with_all = ["diff", "command"], required_unless_present_any = ["diff", "command"])]
+    #[arg(value_name = "FILE|CASE|MODEL", conflicts_with_all = ["diff", "program"], required_unless_present_any = ["diff", "program"])]
     what: Option<String>,
     /// Compare two saved traces: kernels that are gone, new, called more often, or slower
-    #[arg(long, num_args = 2, value_names = ["BASE", "HEAD"], conflicts_with_all = ["command", "output"])]
+    #[arg(long, num_args = 2, value_names = ["BASE", "HEAD"], conflicts_with_all = ["program", "output"])]
     diff: Option<Vec<PathBuf>>,
     /// Of two traces: the programs that were traced, to say of each kernel whether its code is the same in both
     #[arg(long, num_args = 2, value_names = ["BASE", "HEAD"], requires = "diff")]
@@ -72,7 +72,7 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     phase: Option<String>,
     /// Of a case or a model: numbers of one token, and of one prefill
-    #[arg(long, conflicts_with_all = ["diff", "command"])]
+    #[arg(long, conflicts_with_all = ["diff", "program"])]
     per_token: bool,
     /// Show so many kernels; what is left is summed up
     #[arg(long, value_name = "N", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=200))]
@@ -82,7 +82,7 @@ pub struct Args {
     format: Format,
     /// The program and its arguments
     #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+    program: Vec<OsString>,
     #[command(flatten)]
     selection: Selection,
 }
@@ -112,7 +112,7 @@ fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
     let detail = if args.timeline || needs_events { Detail::Timeline } else { Detail::Sums };
     Stop::on_signals();
     let mut failed = Ok(());
-    let ended = traced_program::run(&args.command, detail, &mut |line| {
+    let ended = traced_program::run(&args.program, detail, &mut |line| {
         let written = writeln!(io.err, "{}", escape::line(line));
         failed = std::mem::replace(&mut failed, Ok(())).and(written);
     })?;

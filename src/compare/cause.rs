@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::attributed::{Attributed, section};
-use super::counters_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
+use super::counter_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
 use super::mismatch::{self, Ceilings};
 use super::side::{CaseSide, Side};
 use super::{Comparison, Difference, Finding, ReasonCode, Row, Verdict};
@@ -11,8 +11,8 @@ use crate::case::DeviceKind;
 use crate::number::{percent, value};
 use crate::stats::{self, Share};
 use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Section};
-use crate::trace::named::{Named, Reading};
 use crate::trace::trace_diff::What;
+use crate::trace::worth_a_line::{Named, Reading};
 use crate::word::words;
 
 /// Clocks that differ by less explain nothing.
@@ -203,10 +203,10 @@ impl<'a> Evidence<'a> {
 
     fn code(&self) -> Option<String> {
         let found = self.attribution.filter(|found| found.reading() == Reading::Work)?;
-        Some(match found.named().first()? {
-            Named::Kernel(kernel) => kernel_in_words(kernel),
-            Named::Count(count) => count_in_words(count),
-            Named::Pauses => return None,
+        found.named().iter().find_map(|named| match named {
+            Named::Kernel(kernel) => Some(kernel_in_words(kernel)),
+            Named::Count(count) => Some(count_in_words(count)),
+            Named::Pauses => None,
         })
     }
 

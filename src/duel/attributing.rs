@@ -12,7 +12,7 @@ use crate::config::SuiteModel;
 use crate::engine::ModelSpec;
 use crate::error::Advice;
 use crate::measure::traced::{self, MOST_CASES, Phase, Traced, TracedCases, TracedGenerations};
-use crate::measure::{Halt, Observer, Request, Stop, Worker};
+use crate::measure::{At, Halt, Observer, Request, Stop, Update, Worker};
 use crate::results::Results;
 use crate::trace::attribution::{Attribution, Section};
 use crate::trace::{Part, Trace};
@@ -21,8 +21,8 @@ use crate::trace::{Part, Trace};
 const TRACES: usize = 3;
 /// Fewer tell nothing of that.
 const FEWEST: usize = 2;
-/// In each of them.
-pub const GENERATIONS: TracedGenerations = TracedGenerations { tokens: 32, repeats: 3 };
+/// In each of them: what a program does every 32 or 64 tokens is in it, and all cases of a process have their phases.
+pub const GENERATIONS: TracedGenerations = TracedGenerations { tokens: 65, repeats: 2 };
 
 /// Two programs that were measured in turn.
 pub struct Attributing<'a> {
@@ -95,6 +95,8 @@ impl Attributing<'_> {
 
     fn traced(&mut self, side: usize, spec: &ModelSpec, cases: &[Case]) -> Result<TracedCases, Halt> {
         let worker = [self.base, self.head][side];
+        let at = At { side: ["base", "head"][side], model: &spec.model, round: 0 };
+        self.observer.update(Update::Counting { at, cases: cases.len() });
         let revision =
             self.known.cases.iter().find(|case| case.id == cases[0].id).and_then(|case| case.revision.clone());
         let spec = &ModelSpec { revision: revision.or_else(|| spec.revision.clone()), ..spec.clone() };
@@ -141,10 +143,13 @@ fn wanted(comparison: &Comparison) -> Vec<(&str, BTreeSet<Section>)> {
     wanted
 }
 
-/// Only what runs on a GPU has kernels.
+/// Only what runs on a GPU has kernels. A server may have been there before, and who follows a seed protocol measures as that
+/// program does.
 fn traceable<'a>(model: &'a SuiteModel, id: &str) -> Option<(&'a SuiteModel, &'a Case)> {
+    let ModelSpec { device, server, seed_protocol, .. } = &model.spec;
     let case = model.cases.iter().find(|case| case.id == id)?;
-    (model.spec.device == DeviceKind::Cuda).then_some((model, case))
+    let can_be = *device == DeviceKind::Cuda && server.is_none() && seed_protocol.is_none();
+    can_be.then_some((model, case))
 }
 
 /// What moved in the sections of a case, or why nobody knows.

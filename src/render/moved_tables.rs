@@ -1,13 +1,20 @@
 //! Folds beside "What got slower": causes with their evidence, and all that traces show of a case that changed.
 
+use std::collections::BTreeSet;
+
 use super::trace_page::shape;
 use super::what_moved::{both, names, signed_us, times, words};
 use super::{NAME, SENTENCE, metric};
 use crate::compare::{Cause, Comparison, LeftOut, Row};
+use crate::metric::MetricName;
 use crate::number::{count, counted, value};
 use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line, unbroken};
 use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Spread};
 use crate::trace::trace_diff::What;
+
+/// Kinds of evidence that are listed, and metrics of one of them.
+const MOST_CAUSES: usize = 50;
+const METRICS: usize = 16;
 
 /// The causes first.
 pub fn folds(comparison: &Comparison) -> Vec<Block> {
@@ -18,16 +25,59 @@ pub fn folds(comparison: &Comparison) -> Vec<Block> {
     blocks
 }
 
+/// Rows that changed for the same reason.
+struct Caused<'a> {
+    cause: &'a Cause,
+    cases: BTreeSet<&'a str>,
+    metrics: BTreeSet<&'a MetricName>,
+}
+
+impl<'a> Caused<'a> {
+    fn of(cause: &'a Cause) -> Self {
+        Self { cause, cases: BTreeSet::new(), metrics: BTreeSet::new() }
+    }
+
+    fn add(&mut self, row: &'a Row) {
+        self.cases.insert(&row.cell.case);
+        self.metrics.insert(&row.cell.metric);
+    }
+}
+
+/// `Causes: code, unexplained`, and under it the evidence.
 fn causes(comparison: &Comparison) -> Option<Block> {
-    let caused: Vec<_> = comparison.rows.iter().filter_map(|row| Some((row, row.cause.as_ref()?))).collect();
-    type Caused<'a> = (&'a Row, &'a Cause);
+    let mut found: Vec<Caused> = Vec::new();
+    for (row, cause) in comparison.rows.iter().filter_map(|row| Some((row, row.cause.as_ref()?))) {
+        let at = match found.iter().position(|caused| caused.cause == cause) {
+            Some(at) => at,
+            // A hostile report may have any number.
+            None if found.len() >= MOST_CAUSES => continue,
+            None => {
+                found.push(Caused::of(cause));
+                found.len() - 1
+            }
+        };
+        found[at].add(row);
+    }
     let columns = vec![
-        Column::left("Case", |(row, _): &Caused| code(&row.cell.case, NAME)),
-        Column::left("Metric", |(row, _): &Caused| metric(&row.cell.metric)),
-        Column::left("Cause", |(_, cause): &Caused| cause.word.word()),
-        Column::left("Evidence", |(_, cause): &Caused| foreign(&cause.evidence, SENTENCE)),
+        Column::left("Cause", |caused: &Caused| caused.cause.word.word()),
+        Column::left("Evidence", |caused: &Caused| foreign(&caused.cause.evidence, SENTENCE)),
+        Column::left("Metric", |caused: &Caused| {
+            Line::joined(caused.metrics.iter().take(METRICS).map(|name| metric(name)), ", ")
+        }),
+        Column::left("Case", |caused: &Caused| cases(&caused.cases)),
     ];
-    Block::fold(line![Icon::Samples, "Causes (", count(caused.len()), ")"], Table::of(columns, &caused))
+    let words: BTreeSet<&'static str> = found.iter().map(|caused| caused.cause.word.word()).collect();
+    let title = if words.len() == 1 { "Cause: " } else { "Causes: " };
+    let title = line![Icon::Samples, title, Line::joined(words.into_iter().map(Line::from), ", ")];
+    Block::fold(title, Table::of(columns, &found))
+}
+
+fn cases(cases: &BTreeSet<&str>) -> Line {
+    let first = cases.first().map(|case| code(case, NAME)).unwrap_or_default();
+    match cases.len() {
+        0 | 1 => first,
+        several => line![first, " and ", count(several - 1), " more"],
+    }
 }
 
 fn whole_section(found: &Attribution) -> Option<Block> {

@@ -8,7 +8,7 @@ use crate::number::{Figure, counted, decimal, signed_percent, value};
 use crate::page::{Block, Line, code, foreign, line, strong, unbroken};
 use crate::stats::Share;
 use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Section};
-use crate::trace::named::{Named, Reading};
+use crate::trace::worth_a_line::{Named, Reading};
 
 /// Lines in all.
 const LINES: usize = 5;
@@ -46,8 +46,9 @@ fn shares(said: &[Vec<Line>]) -> Vec<usize> {
 /// `decode of CASE: 1.102 → 1.118 ms a token (+16 µs, +1.5%) in 3 traces of each side; measured +1.6%`
 fn heading(comparison: &Comparison, found: &Attribution) -> Line {
     let times = line![us_from_to(found.base_us.mean, found.head_us.mean), a(found)];
-    let share = Share::new(found.change_us() / found.base_us.mean);
-    let change = line![" (", signed_us(found.change_us()), ", ", signed_percent(share), ")"];
+    let share = Share::new(found.change_us() / found.base_us.mean).finite();
+    let share = share.map(|share| line![", ", signed_percent(share)]).unwrap_or_default();
+    let change = line![" (", signed_us(found.change_us()), share, ")"];
     let measured = measured(comparison, found).map(|share| line!["; measured ", signed_percent(share)]);
     let traces = line![" in ", counted(found.traces, "trace"), " of each side", measured.unwrap_or_default()];
     line![words(found).0, " of ", code(&found.case, NAME), ": ", times, change, traces]
@@ -166,7 +167,8 @@ pub(super) fn both(base: impl Into<Line>, head: impl Into<Line>) -> Line {
 
 /// How often, or how many: `49`, or what it is on average.
 pub(super) fn times(number: f64) -> Figure {
-    if (number - number.round()).abs() < 0.0005 { decimal(number, 0) } else { value(number) }
+    let is_whole = number.abs() < 1e9 && (number - number.round()).abs() < 0.0005;
+    if is_whole { decimal(number, 0) } else { value(number) }
 }
 
 /// In milliseconds where that is shorter.
@@ -189,6 +191,9 @@ pub(super) fn signed_us(us: f64) -> Line {
         _ => 2,
     };
     let sign = if us > 0.0 { "+" } else { "" };
+    if us.abs() >= 1e9 {
+        return unbroken(line![sign, value(us), " µs"]);
+    }
     if us.abs() >= 9999.5 {
         return unbroken(line![sign, decimal(us / 1e3, 1), " ms"]);
     }

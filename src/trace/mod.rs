@@ -7,7 +7,6 @@ pub mod chrome;
 pub mod folded;
 mod kernel_name;
 mod moved;
-pub mod named;
 pub mod own_phase;
 mod part;
 mod sum;
@@ -18,6 +17,7 @@ pub mod trace_table;
 mod trace_v1;
 pub mod traced_program;
 pub mod tracers;
+pub mod worth_a_line;
 
 pub use kernel_name::readable;
 pub use part::{Kernel, Part, Shape};

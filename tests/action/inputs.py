@@ -49,7 +49,7 @@ def arguments(world):
     recorder = Recorder(world, "all")
     jobs = recorder.run(
         {"config": "c d.toml", "suite": "s", "gpus": "1", "baseline": "b", "head-binary": "h", "base-binary": "o",
-         "base-ref": "r", "candle": "k", "confirm": "never", "confirm-budget": "3", "results": "out", "pr-number": "7",
+         "base-ref": "r", "candle": "k", "confirm": "never", "confirm-budget": "3", "trace-budget": "1", "results": "out", "pr-number": "7",
          "fail-on": "regression", "if-no-baseline": "fail", "artifact-name": "mine", "build-command": "touch built",
          "build-env": "CC_one  CC_two", "allow-unrelated": "true"},
         {"comment": "changed", "check-run": "false", "pr-number": "8", "fail-on": "never", "if-no-baseline": "pass",
@@ -60,7 +60,7 @@ def arguments(world):
     check(source.endswith("bench-diff@v1") or "bench-diff" in source, f"the source is this Action's: {source}")
     check(ci == ["ci", "--output", "out", "--no-publish", "--source", "--config", "c d.toml", "--suite", "s", "--gpus", "1",
                  "--baseline", "b", "--head-binary", "h", "--base-binary", "o", "--build-env", "CC_one", "--build-env", "CC_two", "--base-ref", "r", "--candle", "k",
-                 "--allow-unrelated", "--confirm-budget", "3", "--no-confirm"], f"the arguments of ci: {ci}")
+                 "--allow-unrelated", "--confirm-budget", "3", "--trace-budget", "1", "--no-confirm"], f"the arguments of ci: {ci}")
     report = without_paths(recorder.report)
     check(report == "publish --results --comment never --no-check-run --fail-on regression --if-no-baseline fail --summary",
           f"of the report: {report}")

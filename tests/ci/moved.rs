@@ -84,7 +84,7 @@ impl Step {
     fn trace(&self, number: u64) -> Value {
         let names: Vec<&str> = self.kernels.iter().map(|kernel| kernel.0).collect();
         let pairs =
-            (1..=3).flat_map(|repeat| [(format!("one token {repeat}"), 1), (format!("all tokens {repeat}"), 32)]);
+            (1..=2).flat_map(|repeat| [(format!("one token {repeat}"), 1), (format!("all tokens {repeat}"), 64)]);
         let phases: Vec<Value> = pairs.map(|(name, tokens)| self.phase(&name, tokens, number)).collect();
         json!({
             "schema": "bench-diff trace 1",
@@ -154,7 +154,8 @@ impl Machine {
     /// The comment of `ci`, whose programs are as fast as their steps say.
     fn comment(&self, base: &Step, head: &Step) -> String {
         let (base, head) = (self.program("base", &base.speed(), base), self.program("head", &head.speed(), head));
-        let (exit, out, err) = self.run(&["ci", "--quiet", "--base-binary", &base, "--head-binary", &head]);
+        let (exit, out, err) =
+            self.run(&["ci", "--quiet", "--runs", "4", "--base-binary", &base, "--head-binary", &head]);
         assert_eq!(exit, 0, "{out}{err}");
         out.replace('\u{a0}', " ")
     }
@@ -224,7 +225,10 @@ fn the_first_line_names_what_was_planted() {
         ),
         (
             "longer pauses",
-            usual().with(|step| step.pauses += 30_000),
+            usual().with(|step| {
+                step.pauses += 30_000;
+                step.kernels[2].3 += 90;
+            }),
             "host",
             "no kernel ran for 100.1 → 130.1 µs a token",
         ),
@@ -282,13 +286,15 @@ fn what_is_inside_one_kernel_is_not_divided() {
 fn equal_traces_are_told_to_be_equal() {
     let machine = Machine::new();
     let (base, head) = (machine.program("base", "100", &usual()), machine.program("head", "90", &usual()));
-    let (exit, out, err) = machine.run(&["ci", "--quiet", "--base-binary", &base, "--head-binary", &head]);
+    let (exit, out, err) =
+        machine.run(&["ci", "--quiet", "--runs", "4", "--base-binary", &base, "--head-binary", &head]);
     assert_eq!(exit, 0, "{err}");
     let same = "- the same kernels, called as often and as fast as far as these traces tell";
     assert!(out.contains(same), "{out}");
     assert_eq!(machine.cause().0, "unexplained");
     // A faster head has something to say as well.
-    let (exit, out, err) = machine.run(&["ci", "--quiet", "--base-binary", &head, "--head-binary", &base]);
+    let (exit, out, err) =
+        machine.run(&["ci", "--quiet", "--runs", "4", "--base-binary", &head, "--head-binary", &base]);
     assert_eq!(exit, 0, "{err}");
     assert!(out.contains("**What changed**") && !out.contains("What got slower"), "{out}");
 }
@@ -309,7 +315,8 @@ fn a_slower_clock_is_the_cards() {
         machine.0.install(name, &clocked);
     }
     let (base, head) = (machine.0.path("base").display().to_string(), machine.0.path("head").display().to_string());
-    let (exit, out, err) = machine.run(&["ci", "--quiet", "--base-binary", &base, "--head-binary", &head]);
+    let (exit, out, err) =
+        machine.run(&["ci", "--quiet", "--runs", "4", "--base-binary", &base, "--head-binary", &head]);
     assert_eq!(exit, 0, "{err}");
     let (word, evidence) = machine.cause();
     assert_eq!(word, "card", "{evidence}\n{out}");
@@ -336,7 +343,8 @@ fn without_traces_the_verdict_stands_and_says_why() {
     assert_eq!(machine.cause(), cause);
     // Nobody is traced who isn't to be.
     let paths = ["base", "head"].map(|name| machine.0.path(name).display().to_string());
-    let args = ["ci", "--quiet", "--base-binary", &paths[0], "--head-binary", &paths[1], "--trace-budget", "0"];
+    let args =
+        ["ci", "--quiet", "--runs", "4", "--base-binary", &paths[0], "--head-binary", &paths[1], "--trace-budget", "0"];
     assert_eq!(machine.run(&args).0, 0);
     assert_eq!(machine.comparison()["attributed"], Value::Null);
     assert_eq!(machine.cause().1, "settings are equal, and base and head were not traced");

@@ -12,17 +12,18 @@ fn a_case_is_shown_phase_by_phase() {
     let case = planned["cases"][1]["case"]["id"].as_str().unwrap();
     let ran = bench.run(&["trace", case, "--per-token", "--output", "case.trace"]);
     assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
-    insta::assert_snapshot!("a_case_per_token", ran.out);
+    let said = |line: &&str| ["in the phase", "gemv", "copies", "The tables"].iter().any(|word| line.contains(word));
+    insta::assert_snapshot!("a_case_per_token", ran.out.lines().filter(said).collect::<Vec<_>>().join("\n"));
     // What was saved holds the generations one by one.
     let saved = bench.run(&["trace", "case.trace", "--phase", "one token 1"]);
     assert!(saved.out.contains("20 kernel launches"), "{}{}", saved.out, saved.err);
     let ran = bench.run(&["trace", "./model", "--phase", "decode", "--format", "json"]);
     let shown: Value = serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}{}", ran.out, ran.err));
     let [decode] = shown.as_array().unwrap().as_slice() else { panic!("{shown}") };
-    // Three generations of 9 tokens, without the first ones.
+    // Two generations of 9 tokens, without the first ones.
     assert_eq!(
         (&decode["phase"], &decode["times"], &decode["launches"]),
-        (&"decode".into(), &24.0.into(), &240.into())
+        (&"decode".into(), &16.0.into(), &160.into())
     );
 }
 

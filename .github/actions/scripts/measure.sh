@@ -31,6 +31,7 @@ fi
 [[ -z "$WITH_CANDLE" ]] || args+=(--candle "$WITH_CANDLE")
 [[ "$WITH_ALLOW_UNRELATED" != true ]] || args+=(--allow-unrelated)
 [[ -z "$WITH_CONFIRM_BUDGET" ]] || args+=(--confirm-budget "$WITH_CONFIRM_BUDGET")
+[[ -z "$WITH_TRACE_BUDGET" ]] || args+=(--trace-budget "$WITH_TRACE_BUDGET")
 # shellcheck disable=SC2153 # action.yml sets it
 case "$WITH_CONFIRM" in
   auto) ;;

@@ -17,7 +17,7 @@ use crate::escape;
 use crate::io::Io;
 use crate::measure::traced::{self, Traced};
 use crate::measure::{Halt, Request, Silent};
-use crate::page::Page;
+use crate::page::{Block, Page};
 use crate::plan;
 use crate::render::trace_page::{self, Amount, View};
 use crate::trace::attribution::Section;
@@ -116,7 +116,10 @@ fn show(args: &Args, trace: &Trace, case: &Case, io: &mut Io) -> Result<Exit> {
                 if at > 0 {
                     writeln!(io.out.raw()).map_err(crate::io::unwritable)?;
                 }
-                print(&phase.page(trace, args, &written), io)?;
+                let mut page = phase.page(trace, args, &written);
+                // They are of the processes, and so of all phases.
+                page.top.retain(|block| at == 0 || !matches!(block, Block::Warnings(_)));
+                print(&page, io)?;
             }
         }
     }

@@ -24,7 +24,7 @@ pub enum Named<'a> {
 pub enum Reading {
     /// Kernels, or what the program does beside them.
     Work,
-    /// The same work, with longer pauses between the kernels: the host's.
+    /// The same work, and mostly longer pauses between the kernels: the host's.
     Host,
     /// The same work, in the same pauses.
     Neither,
@@ -45,10 +45,11 @@ impl Attribution {
 
     /// What they come to.
     pub fn reading(&self) -> Reading {
-        match self.named().as_slice() {
-            [] => Reading::Neither,
-            named if named.iter().any(|named| *named != Named::Pauses) => Reading::Work,
-            _ => Reading::Host,
+        let asks_otherwise = self.asked().any(|more| more != 0.0);
+        match self.named().first() {
+            None => Reading::Neither,
+            Some(Named::Pauses) if !asks_otherwise => Reading::Host,
+            Some(_) => Reading::Work,
         }
     }
 
@@ -100,5 +101,98 @@ impl Attribution {
         let same_way = |more: &f64| more * pauses > 0.0;
         let all: f64 = self.asked().filter(same_way).map(f64::abs).sum();
         if same_way(&more) { pauses.abs() * more.abs() / all } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Part;
+    use super::super::attribution::Section;
+    use super::super::trace_file::Saved;
+    use super::*;
+
+    /// Traced on an H100: two runs of one program.
+    fn plain() -> [Part; 2] {
+        ["plain-1", "plain-2"].map(|name| recorded(name))
+    }
+
+    fn recorded(name: &str) -> Part {
+        let path = format!("tests/fixtures/traces/{name}.trace");
+        Saved::read(Path::new(&path)).unwrap().trace().part(None).unwrap()
+    }
+
+    fn of(base: &[Part], head: &[Part]) -> Attribution {
+        Attribution::of("case", Section::Decode, base, head, 64.0).unwrap()
+    }
+
+    /// Every call of that kernel takes so much longer, and so does the whole.
+    fn slowed(parts: &[Part], name: &str, times: f64) -> Vec<Part> {
+        let slow = |part: &Part| {
+            let mut part = part.clone();
+            let kernels = part.kernels.iter_mut().filter(|(shape, _)| shape.name == name);
+            let more: u64 = kernels
+                .map(|(_, kernel)| {
+                    let more = (kernel.sum.total_ns as f64 * (times - 1.0)) as u64;
+                    kernel.sum.total_ns += more;
+                    more
+                })
+                .sum();
+            part.busy.total_ns += more;
+            part
+        };
+        parts.iter().map(slow).collect()
+    }
+
+    fn first(found: &Attribution) -> String {
+        match found.named().first() {
+            Some(Named::Kernel(kernel)) => kernel.name.clone(),
+            Some(Named::Count(count)) => count.in_words(),
+            Some(Named::Pauses) => "pauses".to_owned(),
+            None => String::new(),
+        }
+    }
+
+    #[test]
+    fn two_runs_of_one_program_name_nothing() {
+        let [one, other] = plain();
+        let found = of(&[one.clone(), other.clone()], &[other, one]);
+        assert_eq!((found.named(), found.reading()), (vec![], Reading::Neither));
+    }
+
+    #[test]
+    fn a_slower_kernel_of_a_recorded_trace_is_named_first() {
+        let base = plain();
+        let found = of(&base, &slowed(&base, "rmsnorm_bf16", 1.2));
+        assert_eq!((first(&found).as_str(), found.reading()), ("rmsnorm_bf16", Reading::Work));
+        assert_eq!(found.named().len(), 1);
+        let change = &found.change;
+        let sum = change.gone + change.new + change.calls + change.speed + change.no_kernel + change.unexplained;
+        assert!(
+            (sum - found.change_us()).abs() < 1e-6 && (change.speed - found.change_us()).abs() < 0.01,
+            "{change:?}"
+        );
+    }
+
+    #[test]
+    fn the_whole_of_a_decode_kernel_is_told() {
+        let base = [recorded("graph-1"), recorded("graph-1")].map(|part| {
+            let mut part = part;
+            part.kernels.retain(|shape, _| shape.name == "decode_64");
+            part
+        });
+        let found = Attribution::of("case", Section::Decode, &base, &slowed(&base, "decode_64", 1.02), 65.0).unwrap();
+        let named = found.named();
+        assert!(matches!(named[..], [Named::Kernel(kernel)] if found.is_whole(kernel)), "{named:?}");
+    }
+
+    #[test]
+    fn what_remains_of_a_generation_is_its_decoding() {
+        let [one, _] = plain();
+        let twice = one.clone().and(&one);
+        let rest = twice.without(&one);
+        assert_eq!((rest.launches(), rest.gaps.total_ns, rest.copies.len()), (one.launches(), one.gaps.total_ns, 2));
+        assert!(one.without(&one).kernels.is_empty());
     }
 }
