@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(found.layers[0], LayerFormats { value: Q6K, down: Q6K, ..usual });
         assert_eq!(found.layers[4], usual);
         assert_eq!((found.head, found.products()), (Q6K, [Q4K, Q4K, Q4K, Q6K, Q6K]));
-        assert_eq!(found.layers[0].kinds(), 0x04_03_03_04_03_03);
+        assert_eq!(found.layers[0].kinds(), 0x0a_06_06_0a_06_06);
         let shape = Shape::from(models::find("Qwen2.5-7B").unwrap());
         assert_eq!(found.layers[0].qkv(&shape), [(Q4K, 3584 + 512), (Q6K, 512)]);
         assert_eq!(found.layers[4].qkv(&shape), [(Q4K, 3584 + 1024)]);

@@ -38,13 +38,14 @@ pub enum Format {
     Blocks(Kind),
 }
 
-/// A type of GGUF's blocks.
+/// A type of GGUF's blocks. Its number says to the kernels what they need: in the lowest two bits the logarithm of the
+/// chunks that a lane has of a batch, then what scales the scales, then whether there are upper bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    Q4_0 = 1,
-    Q8_0 = 2,
-    Q4K = 3,
-    Q6K = 4,
+    Q8_0 = 1,
+    Q4_0 = 2,
+    Q4K = 4 + 2,
+    Q6K = 8 + 2,
 }
 
 /// Inputs of a packed row that share a scale.
