@@ -10,15 +10,19 @@
 #include "decode_words.cuh"
 #include "packed.cuh"
 
-// The ring of a kernel for blocks. Its slots have room for a batch of any kind.
-template <int kHeadDim>
+// The ring of a kernel for blocks. Its slots have room for a batch of any kind. `kShort`: fewer of them.
+template <int kHeadDim, bool kShort = false>
 struct BlockRing {
     // In bytes: two rows of 16 bytes a lane, of 8 bytes a lane (upper bits), a word a lane, and a super a lane.
     static constexpr int kUpper = 2 * kWarp * 16, kWords = kUpper + 2 * kWarp * 8, kSupers = kWords + kWarp * 4;
     static constexpr int kSlot = kSupers + kWarp * 8;
-    static constexpr int kStages = kHeadDim == 64 ? BLOCKS_STAGES_64 : BLOCKS_STAGES_128;
+    static constexpr int kStages = kShort           ? SHORT_BLOCKS_STAGES_128
+                                   : kHeadDim == 64 ? BLOCKS_STAGES_64
+                                                    : BLOCKS_STAGES_128;
     static constexpr int kRing = kWarps * kStages * kSlot;
-    static_assert(kRing == (kHeadDim == 64 ? BLOCKS_RING_BYTES_64 : BLOCKS_RING_BYTES_128));
+    static_assert(kRing == (kShort           ? SHORT_BLOCKS_RING_BYTES_128
+                            : kHeadDim == 64 ? BLOCKS_RING_BYTES_64
+                                             : BLOCKS_RING_BYTES_128));
     static constexpr int kSumChunks = kSumInputs / 8;
     static constexpr bool kGroupSums = true, kMixed = true;
     using Head = BlockRing;
@@ -27,9 +31,9 @@ struct BlockRing {
     __device__ __forceinline__ static int step(int) { return KindSizes::of(kQ4_0).batch(); }
 };
 
-template <int kHeadDim>
+template <int kHeadDim, bool kShort = false>
 class BlockStream {
-    using Ring = BlockRing<kHeadDim>;
+    using Ring = BlockRing<kHeadDim, kShort>;
     static constexpr int kStages = Ring::kStages;
 
   public:

@@ -3,7 +3,7 @@
 use candle_core::quantized::GgmlDType;
 
 use super::decode_plan::Shape;
-use super::sizes::{Format, Kind, Ring};
+use super::sizes::{Format, Kind};
 use super::unfit::Unfit;
 use crate::engine::candle::qwen2::gguf::{TensorTypes, is_blocks, type_name};
 use crate::models::Model;
@@ -62,7 +62,7 @@ impl Formats {
 
     /// Are the layers' matrices packed?
     pub fn packs_layers(&self) -> bool {
-        Ring::of(&self.products()) != Ring::Dense
+        self.products()[0] != Format::Dense
     }
 
     /// By product, for the plan: of each the one with the shortest batches.

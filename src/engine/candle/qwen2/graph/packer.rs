@@ -46,7 +46,7 @@ impl Packer {
             Ring::Dense => return Ok(None),
             Ring::Int4 => (packed, &[(Format::Int4, "int4")]),
             Ring::Int8 => (packed, &[(Format::Int8, "int8")]),
-            Ring::Blocks => (
+            Ring::Blocks | Ring::ShortBlocks => (
                 blocks,
                 &[
                     (Format::Blocks(Kind::Q4_0), "q4_0"),
