@@ -7,8 +7,8 @@ constexpr int kBlockThreads = ELEMENTWISE_THREADS;
 
 __device__ __forceinline__ unsigned half_at(const uint8_t* at) { return at[0] | at[1] << 8; }
 
-// A block as files have it: its sizes, the integer of an input (not negative), and what scales the run that the input is
-// in: what goes into the word and the super. ggml's block_q4_0, block_q8_0, block_q4_K and block_q6_K.
+// A block as files have it: its sizes, the integer of an input (not negative), and what scales the run that the input
+// is in: what goes into the word and the super. ggml's block_q4_0, block_q8_0, block_q4_K and block_q6_K.
 template <unsigned kKind>
 struct FileBlock;
 
@@ -69,8 +69,8 @@ struct BlockPlace {
     int chunks, at, lane, lanes, side;  // `at`: the batch's first chunk; `side`: 0 for the pair's first row.
 
     __device__ __forceinline__ BlockPlace(char* packed, int piece, int row, int chunks, int distance)
-        : pair(packed + static_cast<size_t>(row / distance / 2 * distance + row % distance) *
-                            sizes().pair_bytes(chunks)),
+        : pair(packed +
+               static_cast<size_t>(row / distance / 2 * distance + row % distance) * sizes().pair_bytes(chunks)),
           chunks(chunks),
           at(piece / kWarp * sizes().batch()),
           lane(piece % kWarp),
@@ -97,15 +97,16 @@ struct BlockPlace {
         return reinterpret_cast<uint16_t*>(pair + sizes().words(chunks) + input / kRunInputs * 4) + side;
     }
     __device__ __forceinline__ char* super(int input) const {
-        return pair + sizes().supers(chunks) + input / kSuperInputs * sizes().super_bytes + side * sizes().super_bytes / 2;
+        return pair + sizes().supers(chunks) + input / kSuperInputs * sizes().super_bytes +
+               side * sizes().super_bytes / 2;
     }
 };
 
 // The input of a word's nibble.
 __device__ __forceinline__ int input_of_nibble(int nibble) { return nibble % 4 * 2 + nibble / 4; }
 
-// A projection's rows, [rows, inputs] in blocks, become rows `first` and following of `packed`, a matrix whose pairs are
-// `distance` apart. gridDim.y is the number of rows.
+// A projection's rows, [rows, inputs] in blocks, become rows `first` and following of `packed`, a matrix whose pairs
+// are `distance` apart. gridDim.y is the number of rows.
 template <unsigned kKind>
 __device__ __forceinline__ void pack_block_rows(const uint8_t* blocks, char* packed, int inputs, int first,
                                                 int distance) {
@@ -190,14 +191,14 @@ __device__ __forceinline__ void unpack_block_rows(char* packed, bf16* dense, int
     }
 }
 
-#define FOR_KIND(name, kind)                                                                                         \
-    extern "C" __global__ void __launch_bounds__(kBlockThreads)                                                      \
-        pack_##name(const uint8_t* blocks, char* packed, int inputs, int first, int distance) {                      \
-        pack_block_rows<kind>(blocks, packed, inputs, first, distance);                                              \
-    }                                                                                                                \
-    extern "C" __global__ void __launch_bounds__(kBlockThreads)                                                      \
-        unpack_##name(char* packed, bf16* dense, int inputs, int first, int distance) {                              \
-        unpack_block_rows<kind>(packed, dense, inputs, first, distance);                                             \
+#define FOR_KIND(name, kind)                                                                    \
+    extern "C" __global__ void __launch_bounds__(kBlockThreads)                                 \
+        pack_##name(const uint8_t* blocks, char* packed, int inputs, int first, int distance) { \
+        pack_block_rows<kind>(blocks, packed, inputs, first, distance);                         \
+    }                                                                                           \
+    extern "C" __global__ void __launch_bounds__(kBlockThreads)                                 \
+        unpack_##name(char* packed, bf16* dense, int inputs, int first, int distance) {         \
+        unpack_block_rows<kind>(packed, dense, inputs, first, distance);                        \
     }
 FOR_KIND(q4_0, kQ4_0)
 FOR_KIND(q8_0, kQ8_0)

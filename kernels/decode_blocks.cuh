@@ -2,8 +2,9 @@
 // multiplied. Each matrix has a kind of its own, and so has each projection of queries, keys and values.
 //
 // As there, tensor cores sum up the integers' products with the vector, and the sums of a segment are on a tile's
-// diagonal. But here each run has a tile, as its 32 inputs have a scale. For run r the columns are those of the segments
-// s ^ 2r: so the sums of segment s are in another of its lanes for each run, and all four scale at the same time.
+// diagonal. But here each run has a tile, as its 32 inputs have a scale. For run r the columns are those of the
+// segments s ^ 2r: so the sums of segment s are in another of its lanes for each run, and all four scale at the same
+// time.
 #pragma once
 
 #include "blocks.cuh"
@@ -237,16 +238,16 @@ class BlockStream {
             part_end_ = min(w.parts.end_of(pair), w.pairs);
             const unsigned bytes = sizes.pair_bytes(chunks_);
             step_ = bytes * per_round_;
-            begin_ = part_begin(w, pair) +
-                     static_cast<size_t>(bytes) * static_cast<unsigned>(pair - w.parts.begin_of(pair));
+            begin_ =
+                part_begin(w, pair) + static_cast<size_t>(bytes) * static_cast<unsigned>(pair - w.parts.begin_of(pair));
             at_ = first_batch();
             return true;
         }
         return false;
     }
 
-    // Where this lane finds what it copies, from the start of a pair on. Where half of the lanes have no run, they copy a
-    // word that they don't use.
+    // Where this lane finds what it copies, from the start of a pair on. Where half of the lanes have no run, they copy
+    // a word that they don't use.
     __device__ __forceinline__ void open_part(const KindSizes& sizes) {
         const bool dense = kind_ == kDenseKind;
         const unsigned own = Lane::of(lane()).group & ((1u << sizes.run_bits) - 1);

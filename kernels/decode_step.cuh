@@ -110,8 +110,9 @@ class Step {
     // Final norm and head: reads x1 of this epoch (or `only`), writes the logits. The best of this thread's.
     __device__ __forceinline__ Best head(const bf16* only) {
         const Product w = product_of<kHeadDim, Format>(p_, places_.layers, p_.layer_count * kProducts);
-        const float scale = only ? stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
-                                 : stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
+        const float scale =
+            only ? stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
+                 : stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
         mark();
         Best best{-INFINITY, 0xffffffffu};
         run_product<HeadFormat>(stream_, w, block_, places_.first, [&](int pair, float a, float b) {

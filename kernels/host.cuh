@@ -37,10 +37,10 @@ struct DecodePlan {
 };
 ASSERT_LAYOUT_DecodePlan;
 
-// kernels/plan.rs: the engine's own plan. `bits`: of a layer's weights; 16 are bf16, and 0 says that matrices are in blocks. `parameters` is the kernel's
-// DecodeParameters, without its addresses.
-extern "C" bool plan_decode(unsigned capability, unsigned bits, unsigned kind, unsigned better, const Shape* shape, const Limits* limits,
-                            size_t max_length, float epsilon, DecodePlan* plan, void* parameters);
+// kernels/plan.rs: the engine's own plan. `bits`: of a layer's weights; 16 are bf16, and 0 says that matrices are in
+// blocks. `parameters` is the kernel's DecodeParameters, without its addresses.
+extern "C" bool plan_decode(unsigned capability, unsigned bits, unsigned kind, unsigned better, const Shape* shape,
+                            const Limits* limits, size_t max_length, float epsilon, DecodePlan* plan, void* parameters);
 
 template <typename T>
 T* device_array(size_t count) {

@@ -68,8 +68,8 @@ struct BlockRows {
 
     void unpack(char* from, bf16* to, int inputs, int distance, cudaStream_t stream) const {
         each_launch(inputs, 32768, [&](int first, dim3 grid) {
-            BlockKind::of(kind).unpack<<<grid, packing::kBlockThreads, 0, stream>>>(
-                from, to + size_t(first) * inputs, inputs, first, distance);
+            BlockKind::of(kind).unpack<<<grid, packing::kBlockThreads, 0, stream>>>(from, to + size_t(first) * inputs,
+                                                                                    inputs, first, distance);
         });
     }
 };

@@ -98,7 +98,9 @@ struct Model {
         : shape(s), bits(option("bits", option("kind", 0) ? 0 : 16)), max_length(max_length), chunk(chunk) {
         const Limits limits = limits_of(kernel_of(64), decoding::kThreads, decoding::kCluster);
         const Shape sizes = s.sizes();
-        if (!plan_decode(COMPUTE_CAPABILITY, bits, option("kind", 0), option("better", 0), &sizes, &limits, max_length, eps, &plan, &d)) exit(1);
+        if (!plan_decode(COMPUTE_CAPABILITY, bits, option("kind", 0), option("better", 0), &sizes, &limits, max_length,
+                         eps, &plan, &d))
+            exit(1);
         CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
         const float a = 0.0346f;
         const int q = s.heads * s.head_dim;
@@ -109,8 +111,7 @@ struct Model {
             const unsigned k = 10 * (l + 1);
             const size_t cache = size_t(s.kv_heads) * max_length * s.head_dim;
             const int eighth = s.layers / 8;
-            const bool favoured =
-                option("better", 0) && (l < eighth || l >= 7 * s.layers / 8 || (l - eighth) % 3 == 2);
+            const bool favoured = option("better", 0) && (l < eighth || l >= 7 * s.layers / 8 || (l - eighth) % 3 == 2);
             const unsigned kind = option("kind", 0), better = favoured ? option("better", 0) : kind;
             unsigned long long kinds = 0;
             for (unsigned each : {better, kind, kind, better, kind, kind}) kinds = kinds << 8 | each;
@@ -174,7 +175,8 @@ struct Model {
         auto* device_table = device_array<decoding::DecodeLayer>(s.layers);
         CHECK(cudaMemcpy(device_table, table.data(), table.size() * sizeof table[0], cudaMemcpyHostToDevice));
         d.layers = device_table;
-        d.embedding = embedding, d.head = packed_head ? static_cast<bf16*>(packed_head) : head, d.final_norm = final_norm, d.cosines = cosines, d.sines = sines;
+        d.embedding = embedding, d.head = packed_head ? static_cast<bf16*>(packed_head) : head,
+        d.final_norm = final_norm, d.cosines = cosines, d.sines = sines;
         prompt = device_array<unsigned>(max_length);
         px = device_array<bf16>(size_t(chunk) * s.hidden);
         pnormed = device_array<bf16>(size_t(chunk) * s.hidden);

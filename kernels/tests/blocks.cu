@@ -58,8 +58,9 @@ void of_q6_k(const uint8_t* block, double* to) {
     for (int half = 0; half < 2; ++half) {
         const uint8_t *lower = block + half * 64, *upper = block + 128 + half * 32;
         for (int i = 0; i < 32; ++i) {
-            const int codes[4] = {(lower[i] & 15) | (upper[i] & 3) << 4, (lower[i + 32] & 15) | (upper[i] >> 2 & 3) << 4,
-                                  (lower[i] >> 4) | (upper[i] >> 4 & 3) << 4, (lower[i + 32] >> 4) | (upper[i] >> 6) << 4};
+            const int codes[4] = {
+                (lower[i] & 15) | (upper[i] & 3) << 4, (lower[i + 32] & 15) | (upper[i] >> 2 & 3) << 4,
+                (lower[i] >> 4) | (upper[i] >> 4 & 3) << 4, (lower[i + 32] >> 4) | (upper[i] >> 6) << 4};
             for (int quarter = 0; quarter < 4; ++quarter) {
                 const int at = half * 128 + quarter * 32 + i;
                 to[at] = half_number(block + 208) * int8_t(block[192 + at / 16]) * (codes[quarter] - 32);
@@ -163,7 +164,8 @@ struct BlockModel : ProductModel<kHeadDim> {
           }) {
         auto layers = to_host(const_cast<DecodeLayer*>(this->p.layers), Base::kLayers);
         for (DecodeLayer& layer : layers)
-            for (int i = 0; i < 6; ++i) layer.kinds |= static_cast<unsigned long long>(kFormats[kinds[i]].kind) << 8 * i;
+            for (int i = 0; i < 6; ++i)
+                layer.kinds |= static_cast<unsigned long long>(kFormats[kinds[i]].kind) << 8 * i;
         this->p.layers = to_device(layers);
         if (dense_head) return;
         const FileFormat& format = kFormats[kinds[6]];
@@ -187,8 +189,7 @@ template <int kHeadDim>
 void every_kind(bool alone) {
     for (int kind = 0; kind < 4; ++kind) {
         const bool super = kFormats[kind].inputs == 256;
-        every_split_of<kHeadDim>(super ? 512 : 384, super ? 1280 : 1408,
-                                 std::vector<int>(7, kind), kind == 0, alone);
+        every_split_of<kHeadDim>(super ? 512 : 384, super ? 1280 : 1408, std::vector<int>(7, kind), kind == 0, alone);
     }
 }
 }  // namespace
@@ -212,8 +213,11 @@ TEST(products_of_blocks_one_after_the_other_in_the_ring, 1e-5) {
 }
 
 TEST(products_of_mixed_blocks, 1e-5) {
-    const std::vector<std::vector<int>> mixtures = {
-        {2, 2, 3, 2, 2, 3, 3}, {3, 2, 2, 3, 2, 2, 1}, {0, 1, 0, 1, 0, 1, 3}, {1, 0, 3, 0, 1, 0, 0}, {1, 2, 0, 3, 1, 2, 2}};
+    const std::vector<std::vector<int>> mixtures = {{2, 2, 3, 2, 2, 3, 3},
+                                                    {3, 2, 2, 3, 2, 2, 1},
+                                                    {0, 1, 0, 1, 0, 1, 3},
+                                                    {1, 0, 3, 0, 1, 0, 0},
+                                                    {1, 2, 0, 3, 1, 2, 2}};
     for (const auto& kinds : mixtures) {
         every_split_of<64>(512, 1280, kinds, false, false);
         every_split_of<128>(768, 1280, kinds, true, true);

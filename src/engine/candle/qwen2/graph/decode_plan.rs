@@ -246,12 +246,7 @@ struct Product {
 impl Product {
     /// With the smallest split that leaves the busiest warp about as few batches as any does: a greater one costs more
     /// sums.
-    fn new(
-        (rows, inputs): (usize, usize),
-        (format, ring): (Format, Ring),
-        blocks: usize,
-        block: DecodeBlock,
-    ) -> Self {
+    fn new((rows, inputs): (usize, usize), (format, ring): (Format, Ring), blocks: usize, block: DecodeBlock) -> Self {
         let (pairs, warps) = (rows / 2, block.warps);
         let batches = |product: &Self| product.rounds(blocks) * product.batches();
         let splits = || (0..=warps.ilog2()).map(|power| Self { pairs, inputs, format, ring, split: 1 << power, warps });
@@ -284,7 +279,9 @@ impl Product {
     fn vector_bytes(&self) -> usize {
         let (inputs, summed) = match (self.ring, self.format) {
             // To whole batches of any kind.
-            (Ring::Blocks | Ring::ShortBlocks, _) => (self.inputs.next_multiple_of(Format::Blocks(Kind::Q4_0).batch_inputs()), SUMMED),
+            (Ring::Blocks | Ring::ShortBlocks, _) => {
+                (self.inputs.next_multiple_of(Format::Blocks(Kind::Q4_0).batch_inputs()), SUMMED)
+            }
             (_, Format::Dense) => return self.batches() * self.split * self.format.batch_inputs() * 2,
             _ => (self.row_batches() * self.format.batch_inputs(), PACKED_GROUP),
         };

@@ -170,8 +170,9 @@ impl Gpu {
             let columns = |first: usize| Columns { address: out.row(1, before + first), stride };
             match &self.packer {
                 None => self.dense_product(part, x, columns(0), count, onto)?,
-                Some(packer) => packer
-                    .each_block(part, |first, block| self.dense_product(block, x, columns(first), count, onto))?,
+                Some(packer) => {
+                    packer.each_block(part, |first, block| self.dense_product(block, x, columns(first), count, onto))?
+                }
             }
             before += part.outputs;
         }

@@ -111,8 +111,7 @@ impl Packer {
         let rows = block_rows(outputs, inputs);
         for first in (0..outputs).step_by(rows) {
             let count = rows.min(outputs - first);
-            let block =
-                Matrix { address: Address::of(&self.rows)?, outputs: count, format: Format::Dense, ..*weight };
+            let block = Matrix { address: Address::of(&self.rows)?, outputs: count, format: Format::Dense, ..*weight };
             self.unpack(weight, first, &block)?;
             work(first, &block)?;
         }
