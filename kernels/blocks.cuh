@@ -25,18 +25,15 @@ constexpr int kSumInputs = 16;
 // Inputs that share a super.
 constexpr int kSuperInputs = 256;
 
-// What follows from a kind, where it isn't known at compile time.
+// What follows from a kind, which says it in its bits where it isn't known at compile time.
 struct KindSizes {
     unsigned run_bits;     // Log2 of the chunks of 8 inputs that a lane has of a batch.
     unsigned code_bytes;   // Of a chunk of both rows.
     unsigned super_bytes;  // Of both rows.
 
     __host__ __device__ __forceinline__ constexpr static KindSizes of(unsigned kind) {
-        return kind == kDenseKind ? KindSizes{0, 32, 0}
-               : kind == kQ8_0    ? KindSizes{1, 16, 0}
-               : kind == kQ4_0    ? KindSizes{2, 8, 0}
-               : kind == kQ4K     ? KindSizes{2, 8, 8}
-                                  : KindSizes{2, 12, 4};
+        const unsigned run_bits = kind & 3;
+        return {run_bits, (32u >> run_bits) + (kind >> 3) * 4, kind >> 2 == 0 ? 0 : 12 - (kind & 12)};
     }
     // Chunks of a batch.
     __host__ __device__ __forceinline__ constexpr unsigned batch() const { return kWarp << run_bits; }

@@ -11,15 +11,19 @@
 #include "decode_words.cuh"
 #include "packed.cuh"
 
-// The ring of a kernel for blocks. Its slots have room for a batch of any kind.
-template <int kHeadDim>
+// The ring of a kernel for blocks. Its slots have room for a batch of any kind. `kShort`: fewer of them.
+template <int kHeadDim, bool kShort = false>
 struct BlockRing {
     // In bytes: two rows of 16 bytes a lane, of 8 bytes a lane (upper bits), a word a lane, and a super a lane.
     static constexpr int kUpper = 2 * kWarp * 16, kWords = kUpper + 2 * kWarp * 8, kSupers = kWords + kWarp * 4;
     static constexpr int kSlot = kSupers + kWarp * 8;
-    static constexpr int kStages = kHeadDim == 64 ? BLOCKS_STAGES_64 : BLOCKS_STAGES_128;
+    static constexpr int kStages = kShort           ? SHORT_BLOCKS_STAGES_128
+                                   : kHeadDim == 64 ? BLOCKS_STAGES_64
+                                                    : BLOCKS_STAGES_128;
     static constexpr int kRing = kWarps * kStages * kSlot;
-    static_assert(kRing == (kHeadDim == 64 ? BLOCKS_RING_BYTES_64 : BLOCKS_RING_BYTES_128));
+    static_assert(kRing == (kShort           ? SHORT_BLOCKS_RING_BYTES_128
+                            : kHeadDim == 64 ? BLOCKS_RING_BYTES_64
+                                             : BLOCKS_RING_BYTES_128));
     static constexpr int kSumChunks = kSumInputs / 8;
     static constexpr bool kGroupSums = true, kMixed = true;
     using Head = BlockRing;
@@ -28,9 +32,9 @@ struct BlockRing {
     __device__ __forceinline__ static int step(int) { return KindSizes::of(kQ4_0).batch(); }
 };
 
-template <int kHeadDim>
+template <int kHeadDim, bool kShort = false>
 class BlockStream {
-    using Ring = BlockRing<kHeadDim>;
+    using Ring = BlockRing<kHeadDim, kShort>;
     static constexpr int kStages = Ring::kStages;
 
   public:
@@ -43,7 +47,8 @@ class BlockStream {
           slot_(ring_),
           block_(block),
           phase_(phase),
-          left_(left) {
+          left_(left),
+          column_(lane() / 4 * 16 | (lane() / 4 & 1) * 4 | lane() % 4) {
         open();
 #pragma unroll 1
         for (int s = 0; s < kStages; ++s) fetch();
@@ -53,7 +58,7 @@ class BlockStream {
     template <typename Format>
     __device__ __forceinline__ void multiply(const Product& w, int pair, const uint4* staged, float& acc0,
                                              float& acc1) {
-        const unsigned kind = w.parts.kind_of(pair), batch = KindSizes::of(kind).batch();
+        const unsigned kind = w.parts.kind_of(pair), batch = kWarp << (kind & 3);
         const unsigned stride = batch * w.split, first = threadIdx.x / kWarp % w.split * batch;
         const uint4* x = staged + first;
         const float* sums = group_sums(w, const_cast<uint4*>(staged)) + first / Ring::kSumChunks;
@@ -93,9 +98,10 @@ class BlockStream {
         return reinterpret_cast<const uint2*>(slot_ + Ring::kSupers)[lane()];
     }
 
-    // The chunk of the vector that begins a run for this lane's column.
-    __device__ __forceinline__ static unsigned column_chunk(int run, unsigned run_bits) {
-        return run_chunk(lane() / 4 ^ 2 * run, run, run_bits);
+    // The chunk of the vector that this lane's column has of a run: `run_chunk` of segment s ^ 2 * run, and the lane's.
+    __device__ __forceinline__ unsigned column_of_four(int run) const { return column_ ^ run * (2 * 16 | 4); }
+    __device__ __forceinline__ unsigned column_of_two(int run) const {
+        return (lane() / 4 * 8 | column_ & 7) ^ run * (2 * 8 | 4);
     }
     // Of the tiles of some runs, the two rows' sums of this lane's run.
     template <int kRuns>
@@ -125,7 +131,7 @@ class BlockStream {
         float tiles[4][4] = {};
 #pragma unroll
         for (int run = 0; run < 4; ++run) {
-            const uint4 v = x[column_chunk(run, 2) + lane() % 4];
+            const uint4 v = x[column_of_four(run)];
             const uint32_t m = first[run], n = second[run];
             mma_16816(tiles[run], {nibbles(m), nibbles(n), nibbles(m >> 4), nibbles(n >> 4)}, v.x, v.y);
             mma_16816(tiles[run], {nibbles(m >> 8), nibbles(n >> 8), nibbles(m >> 12), nibbles(n >> 12)}, v.z, v.w);
@@ -154,7 +160,7 @@ class BlockStream {
         float lower[2][4] = {}, higher[2][4] = {};
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-            const uint4 v = x[column_chunk(i % 2, 1) + lane() % 4];
+            const uint4 v = x[column_of_two(i % 2)];
             float (&tile)[4] = i < 2 ? lower[i % 2] : higher[i % 2];
             const uint32_t m = first[i], n = second[i];
             mma_16816(tile, {nibbles(m), nibbles(n), nibbles(m >> 4), nibbles(n >> 4)}, v.x, v.y);
@@ -177,7 +183,7 @@ class BlockStream {
         float halves_of[2][4][4] = {};
 #pragma unroll
         for (int run = 0; run < 4; ++run) {
-            const uint2* column = reinterpret_cast<const uint2*>(x + column_chunk(run, 2)) + lane() % 4;
+            const uint2* column = reinterpret_cast<const uint2*>(x + (column_of_four(run) & ~3u)) + lane() % 4;
             const uint32_t up = run < 2 ? c.x : c.y, other_up = run < 2 ? d.x : d.y;
 #pragma unroll
             for (int half = 0; half < 2; ++half) {
@@ -223,13 +229,14 @@ class BlockStream {
         per_round_ = (kWarps >> (__ffs(w.split) - 1)) * gridDim.x;
         for (; pair < w.pairs; pair += per_round_) {
             kind_ = w.parts.kind_of(pair);
-            sizes_ = KindSizes::of(kind_);
+            const KindSizes sizes = KindSizes::of(kind_);
             chunks_ = w.chunks;
-            stride_ = sizes_.batch() * w.split;
+            stride_ = sizes.batch() * w.split;
             if (first_batch() >= chunks_) continue;
             pair_ = pair;
+            open_part(sizes);
             part_end_ = min(w.parts.end_of(pair), w.pairs);
-            const unsigned bytes = sizes_.pair_bytes(chunks_);
+            const unsigned bytes = sizes.pair_bytes(chunks_);
             step_ = bytes * per_round_;
             begin_ =
                 part_begin(w, pair) + static_cast<size_t>(bytes) * static_cast<unsigned>(pair - w.parts.begin_of(pair));
@@ -237,6 +244,18 @@ class BlockStream {
             return true;
         }
         return false;
+    }
+
+    // Where this lane finds what it copies, from the start of a pair on. Where half of the lanes have no run, they copy
+    // a word that they don't use.
+    __device__ __forceinline__ void open_part(const KindSizes& sizes) {
+        const bool dense = kind_ == kDenseKind;
+        const unsigned own = Lane::of(lane()).group & ((1u << sizes.run_bits) - 1);
+        const unsigned group = (lane() / 4 << sizes.run_bits) + own;
+        code_bytes_ = dense ? 16 : sizes.code_bytes;
+        words_ = sizes.words(chunks_) + group * 4;
+        super_bytes_ = sizes.super_bytes;
+        supers_ = sizes.supers(chunks_) + group / (kSuperInputs / kRunInputs) * super_bytes_;
     }
 
     // Parts lie one behind the other.
@@ -250,7 +269,7 @@ class BlockStream {
 
     // Batches of a row are shared out over a power of two of warps.
     __device__ __forceinline__ unsigned first_batch() const {
-        return threadIdx.x / kWarp * sizes_.batch() & (stride_ - 1);
+        return threadIdx.x / kWarp * (kWarp << (kind_ & 3)) & (stride_ - 1);
     }
 
     __device__ __forceinline__ void step_phase() {
@@ -260,15 +279,15 @@ class BlockStream {
 
     // Starts on the next batch, where the oldest one was.
     __device__ __forceinline__ void fetch() {
-        const unsigned lanes = min((chunks_ - at_) >> sizes_.run_bits, static_cast<unsigned>(kWarp));
-        const bool valid = lane() < lanes, dense = kind_ == kDenseKind;
-        // The head's rows are neighbours, so its pairs lie one after the other too.
-        const char* batch = begin_ + at_ * (dense ? 16 : sizes_.code_bytes);
+        const unsigned lanes = min((chunks_ - at_) >> (kind_ & 3), static_cast<unsigned>(kWarp));
+        const bool valid = lane() < lanes;
+        const char* batch = begin_ + at_ * code_bytes_;
         const char* from = batch + lane() * 16;
         const uint32_t to = shared_address(slot_ + lane() * 16);
         copy_async_once(to, from, valid);
-        copy_async_once(to + kWarp * 16, from + 16 * (dense ? chunks_ : lanes), valid);
-        if (!dense) copy_scales(valid);
+        // The head's rows are neighbours, so its pairs lie one after the other too.
+        copy_async_once(to + kWarp * 16, from + 16 * (kind_ == kDenseKind ? chunks_ : lanes), valid);
+        if (kind_ != kDenseKind) copy_scales(valid);
         if (kind_ == kQ6K) {
             const char* upper = batch + 32 * lanes + lane() * 8;
             const uint32_t upper_to = shared_address(slot_ + Ring::kUpper + lane() * 8);
@@ -284,15 +303,10 @@ class BlockStream {
 
     // Word and super of this lane's run.
     __device__ __forceinline__ void copy_scales(bool valid) const {
-        const Lane own = Lane::of(lane());
-        const unsigned group = (lane() / 4 << sizes_.run_bits) + own.group;
-        const char* word = begin_ + sizes_.words(chunks_) + at_ + group * 4;
-        copy_async_once4(shared_address(slot_ + Ring::kWords + lane() * 4), word,
-                         valid && own.run >> sizes_.run_bits == 0);
-        if (sizes_.super_bytes == 0) return;
+        copy_async_once4(shared_address(slot_ + Ring::kWords + lane() * 4), begin_ + words_ + at_, valid);
+        if (super_bytes_ == 0) return;
         const uint32_t to = shared_address(slot_ + Ring::kSupers + lane() * 8);
-        const char* super = begin_ + sizes_.supers(chunks_) +
-                            (at_ / (kSuperInputs / 8) + group / (kSuperInputs / kRunInputs)) * sizes_.super_bytes;
+        const char* super = begin_ + supers_ + at_ / (kSuperInputs / 8) * super_bytes_;
         if (kind_ == kQ4K)
             copy_async_once8(to, super, valid);
         else
@@ -322,8 +336,9 @@ class BlockStream {
     int started_ = 0;
     // The part of a product that batches come from now: where its current pair begins, and the next batch.
     unsigned kind_ = kDenseKind;
-    KindSizes sizes_ = KindSizes::of(kDenseKind);
     const char* begin_ = nullptr;
     int pair_ = 0, part_end_ = 0, per_round_ = 0;
     unsigned step_ = 0, chunks_, stride_ = 0, at_;
+    unsigned code_bytes_ = 0, words_ = 0, supers_ = 0, super_bytes_ = 0;
+    unsigned column_;
 };

@@ -10,8 +10,8 @@
 //       time to first token; parts by CUDA events
 //
 // SHAPE is 0.5B, 1.5B, 3B, 7B, 7B-2 (two layers of 7B), 14B, 32B or 72B. bits=4 or bits=8: the layers' matrices are
-// packed. kind=1 to kind=4 (blocks.cuh): they are in GGUF's blocks, and so is the head. kernels/build compiles this. A
-// check that finds something is exit code 1, a wrong command line 2.
+// packed. kind=1, 2, 6 or 10 (blocks.cuh): they are in GGUF's blocks, and so is the head. kernels/build compiles this.
+// A check that finds something is exit code 1, a wrong command line 2.
 
 #include "reference.cuh"
 

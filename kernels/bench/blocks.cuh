@@ -1,5 +1,5 @@
 // Random weights of the harness in GGUF's blocks: `kind` is that of most matrices, `better` of those that Q4_K_M gives
-// more bits. 1: Q4_0, 2: Q8_0, 3: Q4_K, 4: Q6_K.
+// more bits. 1: Q8_0, 2: Q4_0, 6: Q4_K, 10: Q6_K (sizes.rs).
 #pragma once
 
 #include "../blocks.cuh"

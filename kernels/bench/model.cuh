@@ -71,7 +71,7 @@ struct Layer {
 struct Model {
     NamedShape shape;
     int bits, max_length, chunk;
-    DecodePlan plan;
+    DecodePlan plan = {};
     bf16 *embedding, *head, *final_norm;
     void* packed_head = nullptr;
     double head_bytes = 0;
@@ -197,6 +197,7 @@ struct Model {
     }
 
     decltype(&decoding::decode_64) kernel_of(int head_dim) const {
+        if (bits == 0 && plan.ring == 4) return decoding::decode_short_blocks_128;
         if (bits == 0) return head_dim == 64 ? decoding::decode_blocks_64 : decoding::decode_blocks_128;
         if (bits == 4) return head_dim == 64 ? decoding::decode_int4_64 : decoding::decode_int4_128;
         if (bits == 8) return head_dim == 64 ? decoding::decode_int8_64 : decoding::decode_int8_128;

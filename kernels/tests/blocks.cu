@@ -179,10 +179,10 @@ struct BlockModel : ProductModel<kHeadDim> {
     static inline int calls_ = 0;
 };
 
-template <int kHeadDim>
+template <int kHeadDim, bool kShort = false>
 void every_split_of(int hidden, int intermediate, const std::vector<int>& kinds, bool dense_head, bool alone) {
     BlockModel<kHeadDim> model(hidden, intermediate, kinds, dense_head);
-    model.template every_split<BlockRing<kHeadDim>, BlockStream<kHeadDim>>(alone);
+    model.template every_split<BlockRing<kHeadDim, kShort>, BlockStream<kHeadDim, kShort>>(alone);
 }
 
 template <int kHeadDim>
@@ -210,6 +210,11 @@ TEST(product_of_blocks_alone_at_every_split_and_distance, 1e-5) {
 TEST(products_of_blocks_one_after_the_other_in_the_ring, 1e-5) {
     every_kind<64>(false);
     every_kind<128>(false);
+}
+
+TEST(products_of_blocks_in_a_short_ring, 1e-5) {
+    every_split_of<128, true>(768, 1280, {2, 2, 3, 2, 2, 3, 3}, false, false);
+    every_split_of<128, true>(384, 1408, std::vector<int>(7, 1), false, false);
 }
 
 TEST(products_of_mixed_blocks, 1e-5) {

@@ -63,7 +63,7 @@ pub struct Args {
     #[arg(long, num_args = 2, value_names = ["FORMAT", "FILE"], conflicts_with = "diff")]
     export: Option<Vec<OsString>>,
     /// Keep single kernels and copies of each phase as well: `--export chrome` needs them
-    #[arg(long, requires = "command")]
+    #[arg(long, requires = "program")]
     timeline: bool,
     /// Replace files that exist
     #[arg(long, requires = "written")]

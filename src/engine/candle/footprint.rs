@@ -193,7 +193,7 @@ mod tests {
         let model = "Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m";
         let (graph, plain) = (footprint(model, Implementation::Graph), footprint(model, Implementation::Plain));
         let more = graph.read as f64 / plain.read as f64;
-        assert!((1.015..1.02).contains(&more), "3% more of Q4_K: {more}");
+        assert!((1.02..1.025).contains(&more), "3% more of Q4_K: {more}");
     }
 
     /// A tied head is packed beside the embedding, of which a step reads a row.

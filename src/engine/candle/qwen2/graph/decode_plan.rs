@@ -71,6 +71,8 @@ crossing! {
     /// How the decode kernel is launched, and how its work is shared out.
     struct DecodePlan {
         blocks: usize,
+        /// Of `Ring`.
+        ring: usize,
         shared_bytes: usize,
         /// Shared memory between the two places of staged vectors, in chunks of 16 bytes.
         second_region: usize,
@@ -99,19 +101,24 @@ impl DecodePlan {
             return Err(Unfit::FewBlocks { blocks, kv_heads: shape.kv_heads });
         }
         let products = shape.products();
-        let ring = Ring::of(&formats);
+        let rings = Ring::of(&formats, shape.head_dim);
         let products: [Product; 5] =
-            std::array::from_fn(|index| Product::new(products[index], (formats[index], ring), blocks, block));
+            std::array::from_fn(|index| Product::new(products[index], (formats[index], rings[0]), blocks, block));
         let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
         let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
-        let shared_bytes = block.ring_bytes(ring, shape.head_dim) + table + block.attention_bytes(shape.head_dim) + first + second;
-        if shared_bytes + STATIC_BYTES > limits.shared_bytes {
-            return Err(Unfit::SharedMemory { needed: shared_bytes, available: limits.shared_bytes });
-        }
+        let beside_ring = table + block.attention_bytes(shape.head_dim) + first + second;
+        let bytes = |ring: &Ring| block.ring_bytes(*ring, shape.head_dim) + beside_ring;
+        let available = limits.shared_bytes;
+        let fits = |ring: &&Ring| bytes(ring) + STATIC_BYTES <= available;
+        let Some(ring) = rings.iter().find(fits) else {
+            let needed = rings.iter().map(bytes).min().unwrap_or(0);
+            return Err(Unfit::SharedMemory { needed, available });
+        };
         let [split_qkv, split_output, split_gate_up, split_down, split_head] = products.map(|product| product.split);
         Ok(Self {
             blocks,
-            shared_bytes,
+            ring: *ring as usize,
+            shared_bytes: bytes(ring),
             second_region: first / 16,
             team_region: team / 16,
             team: self::team(shape, block, blocks),
@@ -122,6 +129,10 @@ impl DecodePlan {
             split_down,
             split_head,
         })
+    }
+
+    pub const fn ring(&self) -> Ring {
+        Ring::numbered(self.ring)
     }
 
     /// The kernel's parameters, for a cache of `max_length` positions; all addresses are still to come.
@@ -235,12 +246,7 @@ struct Product {
 impl Product {
     /// With the smallest split that leaves the busiest warp about as few batches as any does: a greater one costs more
     /// sums.
-    fn new(
-        (rows, inputs): (usize, usize),
-        (format, ring): (Format, Ring),
-        blocks: usize,
-        block: DecodeBlock,
-    ) -> Self {
+    fn new((rows, inputs): (usize, usize), (format, ring): (Format, Ring), blocks: usize, block: DecodeBlock) -> Self {
         let (pairs, warps) = (rows / 2, block.warps);
         let batches = |product: &Self| product.rounds(blocks) * product.batches();
         let splits = || (0..=warps.ilog2()).map(|power| Self { pairs, inputs, format, ring, split: 1 << power, warps });
@@ -273,7 +279,9 @@ impl Product {
     fn vector_bytes(&self) -> usize {
         let (inputs, summed) = match (self.ring, self.format) {
             // To whole batches of any kind.
-            (Ring::Blocks, _) => (self.inputs.next_multiple_of(Format::Blocks(Kind::Q4_0).batch_inputs()), SUMMED),
+            (Ring::Blocks | Ring::ShortBlocks, _) => {
+                (self.inputs.next_multiple_of(Format::Blocks(Kind::Q4_0).batch_inputs()), SUMMED)
+            }
             (_, Format::Dense) => return self.batches() * self.split * self.format.batch_inputs() * 2,
             _ => (self.row_batches() * self.format.batch_inputs(), PACKED_GROUP),
         };

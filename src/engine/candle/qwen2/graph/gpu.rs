@@ -48,9 +48,9 @@ pub struct Gpu {
 }
 
 impl Gpu {
-    /// Loads the kernels for a model whose matrices `ring` streams.
-    pub fn new(device: &Device, shape: &Shape, ring: Ring, plan: &DecodePlan) -> Result<Self> {
-        let head_dim = shape.head_dim;
+    /// Loads the kernels for a model.
+    pub fn new(device: &Device, shape: &Shape, plan: &DecodePlan) -> Result<Self> {
+        let (head_dim, ring) = (shape.head_dim, plan.ring());
         let cuda = device.as_cuda_device()?.clone();
         let stream = cuda.cuda_stream();
         let prefill = load(&stream, include_bytes!(concat!(env!("OUT_DIR"), "/prefill.fatbin")))?;
@@ -170,8 +170,9 @@ impl Gpu {
             let columns = |first: usize| Columns { address: out.row(1, before + first), stride };
             match &self.packer {
                 None => self.dense_product(part, x, columns(0), count, onto)?,
-                Some(packer) => packer
-                    .each_block(part, |first, block| self.dense_product(block, x, columns(first), count, onto))?,
+                Some(packer) => {
+                    packer.each_block(part, |first, block| self.dense_product(block, x, columns(first), count, onto))?
+                }
             }
             before += part.outputs;
         }
@@ -317,6 +318,7 @@ fn decode_function(stream: &CudaStream, head_dim: usize, ring: Ring) -> Result<C
         Ring::Int4 => (packed, "decode_int4"),
         Ring::Int8 => (packed, "decode_int8"),
         Ring::Blocks => (blocks, "decode_blocks"),
+        Ring::ShortBlocks => (blocks, "decode_short_blocks"),
     };
     load(stream, image)?.load_function(&format!("{name}_{head_dim}")).w()
 }

@@ -3,8 +3,8 @@
 use candle_core::{DType, Device, Result, Tensor};
 
 use super::decode_plan::Shape;
-use super::geometry::Matrix;
 use super::formats::LayerFormats;
+use super::geometry::Matrix;
 use super::gpu::LayerAddresses;
 use super::layout::{Address, DecodeLayer};
 use super::packer::Packer;
@@ -30,8 +30,7 @@ impl Layer {
     pub fn new(shape: &Shape, formats: &LayerFormats, capacity: usize, device: &Device) -> Result<Self> {
         let (hidden, inner) = (shape.hidden, shape.intermediate);
         // Pairs of rows are those that the kernel finishes together: rotated, or of the gate and the up projection.
-        let whole =
-            |format, rows, columns, distance| Stacked::new(&[(format, rows)], columns, distance, device);
+        let whole = |format, rows, columns, distance| Stacked::new(&[(format, rows)], columns, distance, device);
         let vector = |values: usize| Tensor::zeros(values, DType::BF16, device);
         let cache = || Tensor::zeros((shape.kv_heads, capacity, shape.head_dim), DType::BF16, device);
         Ok(Self {

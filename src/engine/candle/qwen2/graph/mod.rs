@@ -50,8 +50,8 @@ pub use sizes::MOST_UNPACKED_BYTES;
 
 use crate::models::Model;
 
-pub use formats::Formats;
 pub use decode_plan::Shape;
+pub use formats::Formats;
 
 impl From<&Model> for Shape {
     fn from(model: &Model) -> Self {

@@ -46,7 +46,7 @@ impl Packer {
             Ring::Dense => return Ok(None),
             Ring::Int4 => (packed, &[(Format::Int4, "int4")]),
             Ring::Int8 => (packed, &[(Format::Int8, "int8")]),
-            Ring::Blocks => (
+            Ring::Blocks | Ring::ShortBlocks => (
                 blocks,
                 &[
                     (Format::Blocks(Kind::Q4_0), "q4_0"),
@@ -109,8 +109,7 @@ impl Packer {
         let rows = block_rows(outputs, inputs);
         for first in (0..outputs).step_by(rows) {
             let count = rows.min(outputs - first);
-            let block =
-                Matrix { address: Address::of(&self.rows)?, outputs: count, format: Format::Dense, ..*weight };
+            let block = Matrix { address: Address::of(&self.rows)?, outputs: count, format: Format::Dense, ..*weight };
             self.unpack(weight, first, &block)?;
             work(first, &block)?;
         }

@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn the_parts_read_what_a_step_must() {
         let shape = crate::models::find("Qwen2.5-0.5B").unwrap();
-        let bytes = DecodeBytes::new(&Shape::from(shape), &Formats::uniform(shape.num_hidden_layers, Format::Dense), 1000);
+        let bytes =
+            DecodeBytes::new(&Shape::from(shape), &Formats::uniform(shape.num_hidden_layers, Format::Dense), 1000);
         let weights = bytes.qkv + bytes.output + bytes.gate_up + bytes.down + bytes.head;
         // Biases and norms are left out.
         let all = shape.decode_weight_bytes(crate::case::Dtype::Bf16) as f64;

@@ -15,7 +15,6 @@ use super::graph_error::GraphError;
 use super::layers::{self, Layer};
 use super::layout::{Address, DecodeParameters};
 use super::parts::PrefillPart;
-use super::sizes::Ring;
 use super::stacked::Stacked;
 use crate::engine::candle::forward::{Forward, Generated, check_tokens};
 use crate::engine::candle::qwen2::config::ModelConfig;
@@ -49,9 +48,8 @@ fn load_within(
     }
     let formats = fitting::formats(config, weights)?;
     let shape = Shape::from(&config.shape);
-    let products = formats.products();
-    let plan = DecodePlan::new(&shape, products, DECODE_BLOCK, limits)?;
-    let gpu = Gpu::new(weights.device(), &shape, Ring::of(&products), &plan).map_err(GraphError::Unloadable)?;
+    let plan = DecodePlan::new(&shape, formats.products(), DECODE_BLOCK, limits)?;
+    let gpu = Gpu::new(weights.device(), &shape, &plan).map_err(GraphError::Unloadable)?;
     let chunk = chunk.unwrap_or_else(|| decode_plan::default_chunk(&shape)).min(capacity);
     let graph = Graph::new(config, formats, gpu, plan, capacity, chunk, weights)?;
     // Before minutes of reading weights, and while another implementation still can have the memory.

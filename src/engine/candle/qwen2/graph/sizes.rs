@@ -38,13 +38,14 @@ pub enum Format {
     Blocks(Kind),
 }
 
-/// A type of GGUF's blocks.
+/// A type of GGUF's blocks. Its number says to the kernels what they need: in the lowest two bits the logarithm of the
+/// chunks that a lane has of a batch, then what scales the scales, then whether there are upper bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    Q4_0 = 1,
-    Q8_0 = 2,
-    Q4K = 3,
-    Q6K = 4,
+    Q8_0 = 1,
+    Q4_0 = 2,
+    Q4K = 4 + 2,
+    Q6K = 8 + 2,
 }
 
 /// Inputs of a packed row that share a scale.
@@ -114,21 +115,32 @@ const fn packed_pair_bytes(inputs: usize, bits: usize) -> usize {
 /// The decode kernel is compiled once for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ring {
-    Dense,
-    Int4,
-    Int8,
+    Dense = 0,
+    Int4 = 1,
+    Int8 = 2,
     /// For all kinds, each matrix in its own.
-    Blocks,
+    Blocks = 3,
+    /// The same with fewer batches, for models whose vectors leave no room for more.
+    ShortBlocks = 4,
 }
 
 impl Ring {
-    /// For matrices of these formats, by product. The head is dense or in blocks.
-    pub const fn of(formats: &[Format; 5]) -> Self {
-        match formats[0] {
-            Format::Dense => Self::Dense,
-            Format::Int4 => Self::Int4,
-            Format::Int8 => Self::Int8,
-            Format::Blocks(_) => Self::Blocks,
+    const ALL: [Self; 5] = [Self::Dense, Self::Int4, Self::Int8, Self::Blocks, Self::ShortBlocks];
+
+    /// The one with this number.
+    pub const fn numbered(number: usize) -> Self {
+        Self::ALL[number]
+    }
+
+    /// For matrices of these formats, by product, the best first. The head is dense or in blocks.
+    pub const fn of(formats: &[Format; 5], head_dim: usize) -> &'static [Self] {
+        match (formats[0], head_dim) {
+            (Format::Dense, _) => &[Self::Dense],
+            (Format::Int4, _) => &[Self::Int4],
+            (Format::Int8, _) => &[Self::Int8],
+            // Models with small heads are small.
+            (Format::Blocks(_), 64) => &[Self::Blocks],
+            (Format::Blocks(_), _) => &[Self::Blocks, Self::ShortBlocks],
         }
     }
 
@@ -138,7 +150,7 @@ impl Ring {
         match self {
             Self::Dense => 2 * WARP * 16,
             Self::Int4 | Self::Int8 => 2 * WARP * 16 + WARP / 4 * 8,
-            Self::Blocks => 2 * WARP * (16 + 8) + WARP * (4 + 8),
+            Self::Blocks | Self::ShortBlocks => 2 * WARP * (16 + 8) + WARP * (4 + 8),
         }
     }
 }
@@ -184,6 +196,7 @@ impl DecodeBlock {
             (Ring::Dense, _) => self.dense_stages,
             (Ring::Int4, 128) => 4,
             (Ring::Int4 | Ring::Int8 | Ring::Blocks, _) => 3,
+            (Ring::ShortBlocks, _) => 2,
         };
         if most < self.dense_stages { most } else { self.dense_stages }
     }
@@ -223,14 +236,16 @@ impl DecodeBlock {
     }
 
     /// And where they do.
-    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 10] {
+    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 12] {
         [
             ("INT4_STAGES", self.stages(Ring::Int4, head_dim)),
             ("INT8_STAGES", self.stages(Ring::Int8, head_dim)),
             ("BLOCKS_STAGES", self.stages(Ring::Blocks, head_dim)),
+            ("SHORT_BLOCKS_STAGES", self.stages(Ring::ShortBlocks, head_dim)),
             ("INT4_RING_BYTES", self.ring_bytes(Ring::Int4, head_dim)),
             ("INT8_RING_BYTES", self.ring_bytes(Ring::Int8, head_dim)),
             ("BLOCKS_RING_BYTES", self.ring_bytes(Ring::Blocks, head_dim)),
+            ("SHORT_BLOCKS_RING_BYTES", self.ring_bytes(Ring::ShortBlocks, head_dim)),
             ("DECODE_SLOTS", slots(head_dim)),
             ("DECODE_ATTENTION_BYTES", self.attention_bytes(head_dim)),
             ("DECODE_TEAM_BYTES", self.team_bytes(head_dim)),
