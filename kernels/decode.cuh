@@ -141,6 +141,9 @@ __device__ __forceinline__ Product product_of(const DecodeParameters& p, const D
     }
 }
 
+// Of a power of two.
+__device__ __forceinline__ int log2_of(int power) { return __ffs(power) - 1; }
+
 __device__ __forceinline__ int pairs_of_block(int pairs, int block) {
     return (pairs - block + static_cast<int>(gridDim.x) - 1) / static_cast<int>(gridDim.x);
 }

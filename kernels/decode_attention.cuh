@@ -67,7 +67,7 @@ class Attention {
         const int warp = threadIdx.x / kWarp;
         started_ = started;
         if (warp >= kAttentionWarps) return;
-#pragma unroll
+#pragma unroll 1
         for (int slot = 0; slot < kHeld; ++slot) {
             fetch(layer.keys, keys_at(warp, slot), warp + slot * kAttentionWarps);
             fetch(layer.values, values_at(warp, slot), warp + slot * kAttentionWarps);
@@ -112,7 +112,9 @@ class Attention {
     // A tile of keys or of values. Rows beyond the split become zeros, but for the new one, which `place_new` writes.
     __device__ __forceinline__ void fetch(const bf16* cache, uint32_t to, int tile) {
         if (tile < count_) {
-            const int lane = threadIdx.x % kWarp;
+            int lane = threadIdx.x % kWarp;
+            // Computed here each time: a compiler that keeps all addresses over layers has no registers for them.
+            asm volatile("" : "+r"(lane));
             const bf16* from = cache + (static_cast<size_t>(kv_head_) * p_.max_length + begin_) * kHeadDim;
             constexpr int kPieces = kHeadDim / 8;
 #pragma unroll
@@ -301,7 +303,7 @@ class Attention {
         received_.send(to, team + i / kTogether % splits_.team, make_uint2(__float_as_uint(a), __float_as_uint(b)));
         if (i % kPairs < splits_.team)
             received_.send(team_ends() + rank() * kGroup + i / kPairs, team + i % kPairs,
-                              make_uint2(__float_as_uint(top), __float_as_uint(sum)));
+                           make_uint2(__float_as_uint(top), __float_as_uint(sum)));
     }
 
     __device__ __forceinline__ uint2* received() const { return reinterpret_cast<uint2*>(received_.place()); }

@@ -1,7 +1,7 @@
 // The blocks of a cluster, which write to each other's shared memory.
 //
-// A barrier in the receiver's shared memory counts what has come. The cluster's own barrier would do too, but its release
-// waits for all that a thread has on its way, and that is always a ring full of weights.
+// A barrier in the receiver's shared memory counts what has come. The cluster's own barrier would do too, but its
+// release waits for all that a thread has on its way, and that is always a ring full of weights.
 #pragma once
 
 #include "decode.cuh"
@@ -20,8 +20,8 @@ __device__ __forceinline__ void sync() {
 }
 }  // namespace cluster
 
-// A place in shared memory, the same in all blocks of the cluster, to which they send; and how much has come of what this
-// use of it brings. All are constructed before the first is sent to.
+// A place in shared memory, the same in all blocks of the cluster, to which they send; and how much has come of what
+// this use of it brings. All are constructed before the first is sent to.
 //
 // A use ends in each block with `wait`. The next may begin elsewhere before, but must bring nothing here.
 class Mailbox {
@@ -41,6 +41,17 @@ class Mailbox {
     __device__ __forceinline__ uint4* place() const { return place_; }
 
     // To the same address of another block.
+    __device__ __forceinline__ void send(uint4* to, int rank, const uint4& value) const {
+#if DECODE_CLUSTER > 1
+        asm volatile(
+            "st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v4.u32 [%0], {%1, %2, %3, %4}, [%5];" ::"r"(
+                there(shared_address(to), rank)),
+            "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w), "r"(there(barrier_, rank))
+            : "memory");
+#else
+        *to = value;
+#endif
+    }
     __device__ __forceinline__ void send(uint2* to, int rank, const uint2& value) const {
 #if DECODE_CLUSTER > 1
         asm volatile("st.async.weak.shared::cluster.mbarrier::complete_tx::bytes.v2.u32 [%0], {%1, %2}, [%3];" ::"r"(

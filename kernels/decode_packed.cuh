@@ -53,7 +53,8 @@ class PackedStream {
     __device__ __forceinline__ void multiply(const Product& w, const uint4* staged, float& acc0, float& acc1) {
         constexpr bool kDense = std::is_same_v<Format, Dense>;
         constexpr unsigned kBatch = kDense ? kWarp : Layout::kBatch;
-        const unsigned chunks = w.chunks, stride = kBatch * w.split, first = threadIdx.x / kWarp % w.split * kBatch;
+        const unsigned chunks = w.chunks, stride = kBatch * w.split,
+                       first = (threadIdx.x / kWarp & (w.split - 1)) * kBatch;
         Vector vector(staged, group_sums(w, const_cast<uint4*>(staged)), first);
         for (unsigned at = first; at < chunks; at += stride) {
             copy_wait<kStages - 1>();
@@ -137,7 +138,8 @@ class PackedStream {
     __device__ __forceinline__ void open() {
         for (; left_ > 0; step_phase()) {
             const Product w = product_of<kHeadDim, Ring>(p_, layers_, phase_);
-            const int warp = threadIdx.x / kWarp, pair = warp / w.split * gridDim.x + block_;
+            const int warp = threadIdx.x / kWarp, split = log2_of(w.split);
+            const int pair = (warp >> split) * gridDim.x + block_;
             dense_ = at_head();
             chunks_ = w.chunks;
             stride_ = batch() * w.split;
@@ -145,7 +147,7 @@ class PackedStream {
             // The head's rows are neighbours, so its pairs lie one after the other too.
             const unsigned bytes = dense_ ? 2 * 16 * chunks_ : Layout::pair_bytes(chunks_);
             begin_ = static_cast<const char*>(w.weight) + static_cast<size_t>(bytes) * static_cast<unsigned>(pair);
-            per_round_ = (kWarps >> (__ffs(w.split) - 1)) * gridDim.x;
+            per_round_ = (kWarps >> split) * gridDim.x;
             step_ = bytes * per_round_;
             pairs_ = w.pairs - pair;
             open_pair();

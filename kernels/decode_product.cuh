@@ -17,25 +17,27 @@ __device__ __forceinline__ float warp_sums(float a, float b) {
 template <typename Format, typename Stream, typename Finish>
 __device__ __forceinline__ void run_product(Stream& stream, const Product& w, int block, const uint4* staged,
                                             Finish finish) {
-    const int warp = threadIdx.x / kWarp;
-    const int pairs_a_round = kWarps / w.split;
-    const int mine = pairs_of_block(w.pairs, block);
+    const int warp = threadIdx.x / kWarp, split = log2_of(w.split), grid = static_cast<int>(gridDim.x);
+    const int pairs_a_round = kWarps >> split;
     // One float2 for each warp and round.
     float2* sums = behind_vector<Format>(w, const_cast<uint4*>(staged));
-    for (int slot = warp / w.split, at = warp; slot < mine; slot += pairs_a_round, at += kWarps) {
+#pragma unroll 1
+    for (int slot = warp >> split, at = warp; slot * grid + block < w.pairs; slot += pairs_a_round, at += kWarps) {
         float a = 0, b = 0;
         stream.template multiply<Format>(w, staged, a, b);
         const float sum = warp_sums(a, b);
         if (threadIdx.x % (kWarp / 2) == 0) reinterpret_cast<float*>(sums + at)[threadIdx.x / (kWarp / 2) % 2] = sum;
     }
     __syncthreads();
-    for (int slot = threadIdx.x; slot < mine; slot += kThreads) {
+#pragma unroll 1
+    for (int slot = threadIdx.x; slot * grid + block < w.pairs; slot += kThreads) {
         float2 sum = sums[slot * w.split];
+#pragma unroll 1
         for (int i = 1; i < w.split; ++i) {
             const float2 more = sums[slot * w.split + i];
             sum.x += more.x;
             sum.y += more.y;
         }
-        finish(slot * gridDim.x + block, sum.x, sum.y);
+        finish(slot * grid + block, sum.x, sum.y);
     }
 }

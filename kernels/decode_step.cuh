@@ -66,12 +66,8 @@ struct Places {
         uint4* tiles = table + table_chunks;
         uint4* first = tiles + kAttentionBytes<kHeadDim> / 16;
         uint4* second = first + p.second_region;
-        return {shared,
-                reinterpret_cast<DecodeLayer*>(table),
-                tiles,
-                {0, first},
-                {1, second},
-                {2, second + p.team_region}};
+        return {
+            shared, reinterpret_cast<DecodeLayer*>(table), tiles, {0, first}, {1, second}, {2, second + p.team_region}};
     }
 
     __device__ __forceinline__ void copy_table(const DecodeParameters& p) const {
@@ -85,8 +81,8 @@ template <int kHeadDim, typename Format, typename Stream>
 class Step {
   public:
     // `epoch`: of the last layer that was ever computed.
-    __device__ __forceinline__ Step(const DecodeParameters& p, Places& places, Stream& stream, int block,
-                                    int position, unsigned token, unsigned epoch)
+    __device__ __forceinline__ Step(const DecodeParameters& p, Places& places, Stream& stream, int block, int position,
+                                    unsigned token, unsigned epoch)
         : p_(p),
           places_(places),
           stream_(stream),
@@ -102,13 +98,29 @@ class Step {
 
     __device__ __forceinline__ void run_layer(int index) {
         const DecodeLayer& layer = places_.layers[index];
-        prefetch_vectors(index + 1);
-        if (attention_.has_work()) attention_.prefetch(layer, stream_.started());
-        qkv(layer, index);
-        attend(layer);
-        output(index);
-        gate_up(layer, index);
-        down(index);
+        // One copy of the code for all products: a layer's instructions have to stay in the multiprocessor's cache.
+#pragma unroll 1
+        for (int product = 0; product < kProducts; ++product) {
+            const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + product);
+            // A layer ahead: the longest wait is that for the down product's input.
+            if (product == kDown || (product == kQkv && index == 0)) ask_for_cache(product == kDown ? index + 1 : 0);
+            const float scale = await_input(w, layer, index, product);
+            mark();
+            // What this thread needs to finish its first pair, on its way while the product runs.
+            QkvOperands own;
+            if (product == kQkv)
+                own = qkv_operands<kHeadDim>(
+                    p_, layer, min(static_cast<int>(threadIdx.x * gridDim.x + block_), w.pairs - 1), position_);
+            run_product<Format>(stream_, w, block_, product % 2 ? places_.second.place() : places_.first.place(),
+                                [&](int pair, float a, float b) {
+                                    if (product == kQkv)
+                                        publish_qkv(layer, pair, a, b, scale, own);
+                                    else if (product == kGateUp)
+                                        publish_activated(pair, a, b, scale);
+                                    else
+                                        publish_residual(product == kOutput ? p_.x2 : p_.x1, pair, a, b);
+                                });
+        }
     }
 
     // Final norm and head: reads x1 of this epoch (or `only`), writes the logits. The best of this thread's.
@@ -131,32 +143,44 @@ class Step {
     __device__ __forceinline__ unsigned epoch() const { return epoch_; }
 
   private:
+    // A layer's products: their numbers.
+    static constexpr int kQkv = 0, kOutput = 1, kGateUp = 2, kDown = 3;
+
     // A layer's vectors, to L2.
     __device__ __forceinline__ void prefetch_vectors(int index) const {
-        if (block_ != 0 || index >= p_.layer_count) return;
+        if (block_ != gridDim.x - 1 || index >= p_.layer_count) return;
         const DecodeLayer& layer = places_.layers[index];
         prefetch(layer.norm1, p_.hidden * 2);
         prefetch(layer.bias, (p_.heads + 2 * p_.kv_heads) * kHeadDim * 2);
         prefetch(layer.norm2, p_.hidden * 2);
     }
 
-    // Norm, product, bias and rotary embedding: reads the embedding or x1 of the epoch before, begins the layer's
-    // epoch, writes qkv and the cache's new rows.
-    __device__ __forceinline__ void qkv(const DecodeLayer& layer, int index) {
-        const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts);
-        const float scale = index == 0
-                                ? stage_normed<Format>(w, layer.norm1, p_.epsilon, places_.first, PlainValues{input_})
-                                : stage_normed<Format>(w, layer.norm1, p_.epsilon, places_.first, words(p_.x1));
-        mark();
-        ++epoch_;
-        // What this thread needs to finish its first pair, on its way while the product runs.
-        const QkvOperands own = qkv_operands<kHeadDim>(
-            p_, layer, min(static_cast<int>(threadIdx.x * gridDim.x + block_), w.pairs - 1), position_);
-        run_product<Format>(stream_, w, block_, places_.first.place(), [&](int pair, float a, float b) {
-            const QkvOperands o =
-                pair == threadIdx.x * gridDim.x + block_ ? own : qkv_operands<kHeadDim>(p_, layer, pair, position_);
-            finish_qkv<kHeadDim>(p_, layer, pair, a, b, scale, o, position_, epoch_);
-        });
+    // Of a layer whose attention is next.
+    __device__ __forceinline__ void ask_for_cache(int index) {
+        if (index < p_.layer_count && attention_.has_work())
+            attention_.prefetch(places_.layers[index], stream_.started());
+    }
+
+    // A product's input to its place: the norm of the residual stream, what attention found, or what gate and up made.
+    // Returns what the product is to be scaled by. The query/key/value product's begins the layer's epoch.
+    __device__ __forceinline__ float await_input(const Product& w, const DecodeLayer& layer, int index, int product) {
+        if (product == kOutput) {
+            attend(layer);
+            prefetch_vectors(index + 1);
+            await_attended(w);
+            return 1;
+        }
+        if (product == kDown) {
+            stage<Format>(w, places_.second, HalfWords{p_.activated, epoch_});
+            return 1;
+        }
+        const bool qkv = product == kQkv;
+        const bf16* gain = qkv ? layer.norm1 : layer.norm2;
+        const float scale = qkv && index == 0
+                                ? stage_normed<Format>(w, gain, p_.epsilon, places_.first, PlainValues{input_})
+                                : stage_normed<Format>(w, gain, p_.epsilon, places_.first, words(qkv ? p_.x1 : p_.x2));
+        if (qkv) ++epoch_;
+        return scale;
     }
 
     // Reads qkv and the cache, writes parts (where a head has several) and attended (but for a few parts, which
@@ -167,42 +191,31 @@ class Step {
         if (splits_.count > kFewParts) merge_shared<kHeadDim>(p_, splits_, block_, epoch_);
     }
 
-    // Reads attended or parts, writes x2.
-    __device__ __forceinline__ void output(int index) {
-        const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + 1);
+    __device__ __forceinline__ void await_attended(const Product& w) {
         if (splits_.count > 1 && splits_.count <= kFewParts)
             stage_parts<Format>(w, places_.second, FewParts<kHeadDim>{p_, splits_, epoch_});
         else
             stage<Format>(w, places_.second, words(p_.attended));
-        mark();
-        onto_residual(w, p_.x2);
     }
 
-    // Norm, product and silu(gate) * up: reads x2, writes activated.
-    __device__ __forceinline__ void gate_up(const DecodeLayer& layer, int index) {
-        const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + 2);
-        const float scale = stage_normed<Format>(w, layer.norm2, p_.epsilon, places_.first, words(p_.x2));
-        mark();
-        run_product<Format>(stream_, w, block_, places_.first.place(), [&](int pair, float a, float b) {
-            const float activated = rounded(silu(rounded(a * scale))) * rounded(b * scale);
-            store_half(p_.activated + pair, pack(activated, 0), epoch_);
-        });
+    // With its bias, rotated: writes qkv and the cache's new rows. `own`: of the first pair of this thread.
+    __device__ __forceinline__ void publish_qkv(const DecodeLayer& layer, int pair, float a, float b, float scale,
+                                                const QkvOperands& own) {
+        const QkvOperands o =
+            pair == threadIdx.x * gridDim.x + block_ ? own : qkv_operands<kHeadDim>(p_, layer, pair, position_);
+        finish_qkv<kHeadDim>(p_, layer, pair, a, b, scale, o, position_, epoch_);
     }
 
-    // Reads activated, writes x1.
-    __device__ __forceinline__ void down(int index) {
-        const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + 3);
-        stage<Format>(w, places_.second, HalfWords{p_.activated, epoch_});
-        mark();
-        onto_residual(w, p_.x1);
+    // silu(gate) * up: writes activated.
+    __device__ __forceinline__ void publish_activated(int pair, float a, float b, float scale) {
+        const float activated = rounded(silu(rounded(a * scale))) * rounded(b * scale);
+        store_half(p_.activated + pair, pack(activated, 0), epoch_);
     }
 
-    // The product with the second place's vector, added to the residual stream.
-    __device__ __forceinline__ void onto_residual(const Product& w, PairWord* x) {
-        run_product<Format>(stream_, w, block_, places_.second.place(), [&](int pair, float a, float b) {
-            residual_ = pack(low(residual_) + rounded(a), high(residual_) + rounded(b));
-            store_word(x + pair, residual_, epoch_);
-        });
+    // Added to the residual stream.
+    __device__ __forceinline__ void publish_residual(PairWord* x, int pair, float a, float b) {
+        residual_ = pack(low(residual_) + rounded(a), high(residual_) + rounded(b));
+        store_word(x + pair, residual_, epoch_);
     }
 
     __device__ __forceinline__ void mark() {

@@ -19,7 +19,7 @@ class DenseStream {
           phase_(phase),
           left_(left) {
         open();
-#pragma unroll
+#pragma unroll 1
         for (int s = 0; s < kStages; ++s) fetch();
     }
 
@@ -27,7 +27,8 @@ class DenseStream {
     template <typename Format>
     __device__ __forceinline__ void multiply(const Product& w, const uint4* staged, float& acc0, float& acc1) {
         const int stride = kWarp * w.split;
-        const uint4* x = staged + threadIdx.x / kWarp % w.split * kWarp + threadIdx.x % kWarp;
+        const uint4* x = staged + (threadIdx.x / kWarp & (w.split - 1)) * kWarp + threadIdx.x % kWarp;
+#pragma unroll 1
         for (int at = 0; at < w.chunks; at += stride) {
             copy_wait<kStages - 1>();
             const uint4* batch = ring_ + slot_ * kBatch;
@@ -48,16 +49,16 @@ class DenseStream {
     __device__ __forceinline__ void open() {
         for (; left_ > 0; step_phase()) {
             const Product w = product_of<kHeadDim, Dense>(p_, layers_, phase_);
-            const int warp = threadIdx.x / kWarp;
-            pair_ = warp / w.split * gridDim.x + block_;
+            const int warp = threadIdx.x / kWarp, split = log2_of(w.split);
+            pair_ = (warp >> split) * gridDim.x + block_;
             if (pair_ >= w.pairs) continue;
             weight_ = reinterpret_cast<const uint4*>(w.weight);
             pairs_ = w.pairs;
             chunks_ = w.chunks;
             distance_ = w.distance;
             stride_ = kWarp * w.split;
-            offset_ = warp % w.split * kWarp + threadIdx.x % kWarp;
-            per_round_ = kWarps / w.split * gridDim.x;
+            offset_ = (warp & (w.split - 1)) * kWarp + threadIdx.x % kWarp;
+            per_round_ = (kWarps >> split) * gridDim.x;
             seek();
             return;
         }

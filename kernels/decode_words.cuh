@@ -84,6 +84,7 @@ __device__ __forceinline__ void gather(const Source& source, int count, Take tak
     constexpr int kStride = kCluster * kWarps * kWarp;
     const int first = (cluster::rank() + threadIdx.x / kWarp * kCluster) * kWarp;
     typename Source::Raw raw[kAtOnce];
+#pragma unroll 1
     for (int base = first; base < count; base += kStride * kAtOnce) {
         const int at = base + threadIdx.x % kWarp;
         // One after the other would cost a trip to L2 for each.
@@ -106,6 +107,7 @@ __device__ __forceinline__ void gather(const Source& source, int count, Take tak
 
 // Asks L2 for a vector that the next layer needs.
 __device__ __forceinline__ void prefetch(const void* data, int bytes) {
+#pragma unroll 1
     for (int at = threadIdx.x * 128; at < bytes; at += kThreads * 128)
         asm volatile("prefetch.global.L2 [%0];" ::"l"(static_cast<const char*>(data) + at));
 }
@@ -127,6 +129,7 @@ __device__ __forceinline__ float2* behind_vector(const Product& w, uint4* staged
 
 template <typename Format>
 __device__ __forceinline__ void pad(const Product& w, uint4* staged) {
+#pragma unroll 1
     for (int i = w.chunks + threadIdx.x; i < padded(w); i += kThreads) {
         staged[i] = make_uint4(0, 0, 0, 0);
         if (Format::kGroupSums && i % kGroupChunks == 0) group_sums(w, staged)[i / kGroupChunks] = 0;
@@ -146,9 +149,13 @@ __device__ __forceinline__ void tell_sum(const Mailbox& staged, float* to, float
 // Values 4i to 4i + 3 for all blocks of the cluster. A warp has those of a group.
 template <typename Format>
 __device__ __forceinline__ void tell(const Product& w, const Mailbox& staged, int i, const uint2& values) {
-#pragma unroll
-    for (int rank = 0; rank < kCluster; ++rank)
-        staged.send(reinterpret_cast<uint2*>(staged.place()) + i, rank, values);
+    // Neighbours have a chunk together, and each tells it to half of the blocks.
+    const unsigned lane = threadIdx.x % kWarp, both = 3u << (lane & ~1u);
+    const uint2 other = {__shfl_xor_sync(both, values.x, 1), __shfl_xor_sync(both, values.y, 1)};
+    const bool odd = lane % 2;
+    const uint4 chunk = {odd ? other.x : values.x, odd ? other.y : values.y, odd ? values.x : other.x,
+                         odd ? values.y : other.y};
+    for (unsigned rank = lane % 2; rank < kCluster; rank += 2) staged.send(staged.place() + i / 2, rank, chunk);
     if constexpr (Format::kGroupSums)
         tell_sum(staged, group_sums(w, staged.place()) + i / kWarp, warp_sum(sum_of(values)));
 }
