@@ -32,7 +32,7 @@ __device__ __forceinline__ void run_product(Stream& stream, const Product& w, in
 #pragma unroll 1
     for (int slot = threadIdx.x; slot * grid + block < w.pairs; slot += kThreads) {
         float2 sum = sums[slot * w.split];
-#pragma unroll 1
+#pragma unroll 2
         for (int i = 1; i < w.split; ++i) {
             const float2 more = sums[slot * w.split + i];
             sum.x += more.x;

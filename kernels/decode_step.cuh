@@ -11,7 +11,8 @@
 
 // What finishes a pair of rows of the query/key/value product.
 struct QkvOperands {
-    float bias_a, bias_b, cosine, sine;
+    bf16 bias_a, bias_b;  // As they come, so that nobody waits for them before they're needed.
+    float cosine, sine;
 };
 
 template <int kHeadDim>
@@ -23,8 +24,7 @@ __device__ __forceinline__ QkvOperands qkv_operands(const DecodeParameters& p, c
     const bf16* bias = layer.bias + head * kHeadDim + i;
     const bool rotates = head < p.heads + p.kv_heads;
     const size_t at = static_cast<size_t>(position) * kHalf + i;
-    return {__bfloat162float(bias[0]), __bfloat162float(bias[kHalf]), rotates ? p.cosines[at] : 1.0f,
-            rotates ? p.sines[at] : 0.0f};
+    return {bias[0], bias[kHalf], rotates ? p.cosines[at] : 1.0f, rotates ? p.sines[at] : 0.0f};
 }
 
 // A finished pair of the query/key/value product, from its sums: scaled by the norm, with its bias, rotated. Writes the
@@ -35,8 +35,8 @@ __device__ __forceinline__ void finish_qkv(const DecodeParameters& p, const Deco
     constexpr int kHalf = kHeadDim / 2;
     const int head = pair / kHalf;
     const int i = pair % kHalf;
-    a = rounded(a * scale + o.bias_a);
-    b = rounded(b * scale + o.bias_b);
+    a = rounded(a * scale + __bfloat162float(o.bias_a));
+    b = rounded(b * scale + __bfloat162float(o.bias_b));
     const float rotated = a * o.cosine - b * o.sine;
     b = b * o.cosine + a * o.sine;
     a = rotated;
@@ -104,13 +104,12 @@ class Step {
             const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + product);
             // A layer ahead: the longest wait is that for the down product's input.
             if (product == kDown || (product == kQkv && index == 0)) ask_for_cache(product == kDown ? index + 1 : 0);
+            // What this thread needs to finish its first pair, on its way while the input is.
+            const int own_pair = threadIdx.x * gridDim.x + block_;
+            QkvOperands own = {};
+            if (product == kQkv && own_pair < w.pairs) own = qkv_operands<kHeadDim>(p_, layer, own_pair, position_);
             const float scale = await_input(w, layer, index, product);
             mark();
-            // What this thread needs to finish its first pair, on its way while the product runs.
-            QkvOperands own;
-            if (product == kQkv)
-                own = qkv_operands<kHeadDim>(
-                    p_, layer, min(static_cast<int>(threadIdx.x * gridDim.x + block_), w.pairs - 1), position_);
             run_product<Format>(stream_, w, block_, product % 2 ? places_.second.place() : places_.first.place(),
                                 [&](int pair, float a, float b) {
                                     if (product == kQkv)

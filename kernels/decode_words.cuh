@@ -155,7 +155,9 @@ __device__ __forceinline__ void tell(const Product& w, const Mailbox& staged, in
     const bool odd = lane % 2;
     const uint4 chunk = {odd ? other.x : values.x, odd ? other.y : values.y, odd ? values.x : other.x,
                          odd ? values.y : other.y};
-    for (unsigned rank = lane % 2; rank < kCluster; rank += 2) staged.send(staged.place() + i / 2, rank, chunk);
+#pragma unroll
+    for (unsigned r = lane % 2; r < kCluster; r += 2)
+        staged.send(staged.place() + i / 2, (cluster::rank() + r) % kCluster, chunk);
     if constexpr (Format::kGroupSums)
         tell_sum(staged, group_sums(w, staged.place()) + i / kWarp, warp_sum(sum_of(values)));
 }
