@@ -37,13 +37,13 @@ struct Splits {
 
     template <int kHeadDim>
     __device__ __forceinline__ static Splits of(const DecodeParameters& p, int length) {
-        // A tile for each warp. So few parts that their readers merge them, as long as all keys are there before the
-        // query is.
-        constexpr int kAtLeast = kAttentionWarps * kTile;
-        const int team = length > kAtLeast * kSlots<kHeadDim> * kFewParts ? p.team : 1;
+        // A tile a warp, as long as there are few parts; then as many as are there before the query is, or merging
+        // costs more than it spreads.
+        constexpr int kTileEach = kAttentionWarps * kTile;
+        const int at_least = length > kTileEach * kFewParts ? kTileEach * kSlots<kHeadDim> : kTileEach;
+        const int team = length > at_least * kFewParts ? p.team : 1;
         const int most = static_cast<int>(gridDim.x) / team / p.kv_heads;
-        const int blocks = team == 1 ? min(most, kFewParts) : most * team;
-        const int keys = max((length + blocks - 1) / blocks, kAtLeast);
+        const int keys = max((length + most * team - 1) / (most * team), at_least);
         return {team, most, (length + keys * team - 1) / (keys * team), keys};
     }
 };

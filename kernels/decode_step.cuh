@@ -107,9 +107,9 @@ class Step {
             // A layer ahead: the longest wait is that for the down product's input.
             if (product == kDown || (product == kQkv && index == 0)) ask_for_cache(product == kDown ? index + 1 : 0);
             // What this thread needs to finish its first pair, on its way while the input is.
-            const int pair = threadIdx.x * gridDim.x + block_;
+            const int own_pair = threadIdx.x * gridDim.x + block_;
             QkvOperands own = {};
-            if (product == kQkv && pair < w.pairs) own = qkv_operands<kHeadDim>(p_, layer, pair, position_);
+            if (product == kQkv && own_pair < w.pairs) own = qkv_operands<kHeadDim>(p_, layer, own_pair, position_);
             const float scale = await_input(w, layer, index, product);
             mark();
             run_product<Format>(stream_, w, block_, product % 2 ? places_.second.place() : places_.first.place(),
