@@ -73,7 +73,7 @@ fn of_both(row: &Row, number: impl Fn(&KernelCode) -> Option<Figure>) -> Line {
 pub fn said(evidence: Option<Evidence>) -> Line {
     let row = match evidence {
         None => return Line::default(),
-        Some(Evidence::SameCode) => return "same code".into(),
+        Some(Evidence::Same) => return "same code".into(),
         Some(Evidence::Changed(row)) => row,
     };
     let parts = [

@@ -14,7 +14,7 @@ pub mod trace_table;
 mod trace_v1;
 pub mod traced_program;
 
-pub use kernel_name::readable;
+pub use kernel_name::{readable, shown_name};
 pub use part::{Kernel, Part, Shape};
 pub use sum::Sum;
 pub use trace_v1::File;
