@@ -54,7 +54,7 @@ pub fn kernels(bytes: &[u8], target: Option<&str>) -> Option<Vec<KernelCode>> {
     let header = header(bytes)?;
     let target = target.map_or_else(|| target_of(header), str::to_owned);
     let cubin = Cubin::read(bytes, header)?;
-    let entries = cubin.symbols.enumerate().filter(|(_, symbol)| symbol.st_other.0 & ENTRY != 0 && is_code(*symbol));
+    let entries = cubin.symbols.enumerate().filter(|(_, symbol)| symbol.st_other.0 & ENTRY != 0 && is_code(symbol));
     let mut pieces = cubin.pieces();
     entries.take(MOST_SECTIONS).map(|(number, _)| cubin.kernel(number, &target, &mut pieces)).collect()
 }

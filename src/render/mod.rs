@@ -17,6 +17,7 @@ mod facts;
 pub mod greedy_tokens;
 mod headline;
 pub mod kernel_page;
+mod kernel_place;
 pub mod models_table;
 mod next_step;
 mod other_work;
