@@ -90,6 +90,9 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("nvml_wrapper", &["device"]),
     ("octocrab", &["github"]),
     ("saphyr_parser", &["doctor"]),
+    ("object", &["kernel_code"]),
+    ("ruzstd", &["kernel_code"]),
+    ("lz4_flex", &["kernel_code"]),
     ("http", &["github"]),
     // Whatever is laid out for a reader is a page.
     ("comfy_table", &["page"]),

@@ -34,9 +34,9 @@ pub struct Args {
     /// Compare two: which kernels have the same code, other code, are gone, or new
     #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
     diff: Option<Vec<PathBuf>>,
-    /// Say where kernels are written: their sources are in this folder
+    /// Say where kernels are written: their sources are in this folder; can be given several times
     #[arg(long, value_name = "DIR")]
-    sources: Option<PathBuf>,
+    sources: Vec<PathBuf>,
     /// Only kernels with this in their names
     #[arg(long = "match", value_name = "TEXT")]
     part: Option<String>,
@@ -49,7 +49,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let written = args.sources.as_deref().map(Written::read).transpose()?.unwrap_or_default();
+    let written = Written::read(&args.sources)?;
     match &args.diff {
         Some(files) => compare(args, files, &written, io)?,
         None => show(args, &written, io)?,
@@ -58,11 +58,8 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 }
 
 /// Where kernels are written, and where that can be looked at.
-#[derive(Debug, Default)]
-pub struct Written {
-    sources: Sources,
-    clone: Option<CloneOf>,
-}
+#[derive(Debug)]
+pub struct Written(Vec<(Sources, Option<CloneOf>)>);
 
 /// The clone that sources lie in.
 #[derive(Debug)]
@@ -82,18 +79,20 @@ pub struct Source {
 }
 
 impl Written {
-    pub fn read(folder: &Path) -> Result<Self> {
-        Ok(Self { sources: Sources::read(folder)?, clone: CloneOf::around(folder) })
+    /// In these folders.
+    pub fn read(folders: &[PathBuf]) -> Result<Self> {
+        let read = |folder: &PathBuf| Ok((Sources::read(folder)?, CloneOf::around(folder)));
+        folders.iter().map(read).collect::<Result<_>>().map(Self)
     }
 
     pub fn place(&self, kernel: &str) -> Option<&Place> {
-        self.sources.place(kernel)
+        self.0.iter().find_map(|(sources, _)| sources.place(kernel))
     }
 
     pub fn source(&self, kernel: &str) -> Option<Source> {
-        let place = self.place(kernel)?.clone();
-        let link = self.clone.as_ref().and_then(|clone| place.link(&clone.page, &clone.commit, &clone.within));
-        Some(Source { place, link })
+        let (place, clone) = self.0.iter().find_map(|(sources, clone)| Some((sources.place(kernel)?, clone)))?;
+        let link = clone.as_ref().and_then(|clone| place.link(&clone.page, &clone.commit, &clone.within));
+        Some(Source { place: place.clone(), link })
     }
 }
 

@@ -53,9 +53,9 @@ pub struct Args {
     /// Of two traces: the programs that were traced, to say of each kernel whether its code is the same in both
     #[arg(long, num_args = 2, value_names = ["BASE", "HEAD"], requires = "diff")]
     programs: Option<Vec<PathBuf>>,
-    /// Say where kernels are written: their sources are in this folder
+    /// Say where kernels are written: their sources are in this folder; can be given several times
     #[arg(long, value_name = "DIR", conflicts_with = "diff")]
-    sources: Option<PathBuf>,
+    sources: Vec<PathBuf>,
     /// Save the trace
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -192,7 +192,7 @@ fn write_and_show(args: &Args, export: Option<Export>, saved: &Saved, io: &mut I
 
 fn show(args: &Args, trace: &Trace, io: &mut Io) -> Result<()> {
     let part = part(trace, args.phase.as_deref(), "the trace")?;
-    let written = args.sources.as_deref().map(Written::read).transpose()?.unwrap_or_default();
+    let written = Written::read(&args.sources)?;
     match args.format {
         Format::Table => {
             let place = |name: &str| written.place(name);

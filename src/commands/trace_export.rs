@@ -42,8 +42,7 @@ impl Export {
     }
 
     fn write_chrome(self, saved: &Saved, phase: Option<&str>) -> Result<()> {
-        let mut timelines = saved.timelines();
-        timelines.retain(|timeline| phase.is_none_or(|phase| timeline.phase == phase));
+        let timelines = saved.timelines(phase);
         if timelines.is_empty() {
             let hint = "`bench-diff trace --timeline --output FILE -- PROGRAM` keeps them";
             return Err(Error::usage("the trace has no single kernels and copies, only sums").hint(hint));

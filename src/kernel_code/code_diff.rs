@@ -13,9 +13,9 @@ pub struct CodeDiff {
     pub same: usize,
     /// In the order of their names.
     pub changed: Vec<Row>,
-    /// Names of those with the same code.
+    /// Those with the same code.
     #[serde(skip)]
-    same_names: BTreeSet<String>,
+    same_code: BTreeSet<(String, Form)>,
 }
 
 /// A kernel whose code isn't the same.
@@ -39,10 +39,10 @@ pub enum What {
 
 /// What there is to say of the code of a kernel that ran in both programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "what")]
+#[serde(rename_all = "snake_case", tag = "code")]
 pub enum Evidence<'a> {
     /// Whatever changed its time, it wasn't this.
-    SameCode,
+    Same,
     /// For one kind of GPU; there may be others.
     Changed(&'a Row),
 }
@@ -67,20 +67,31 @@ impl CodeDiff {
         let (same, old): (Vec<_>, Vec<_>) = old.into_iter().partition(|code| new_hashes.contains(&code.hash));
         let new: Vec<_> = new.into_iter().filter(|code| !old_hashes.contains(&code.hash)).collect();
         self.same += same.len();
-        self.same_names.extend(same.iter().map(|code| code.name.clone()));
+        self.same_code.extend(same.iter().map(|code| (code.name.clone(), code.form)));
         for at in 0..old.len().max(new.len()) {
             self.changed.extend(Row::of(old.get(at).copied(), new.get(at).copied()));
         }
     }
 
-    /// Of a kernel by the name that traces show; nothing of one that neither program has. Machine code comes before PTX, which
-    /// only runs where there is no machine code.
+    /// Of a kernel by the name that traces show; nothing of one that neither program has. PTX only counts where there is no
+    /// machine code; of several kinds of GPU whose code changed it is the newest.
     pub fn evidence(&self, name: &str) -> Option<Evidence<'_>> {
-        let start = self.changed.partition_point(|row| row.name.as_str() < name);
-        let changed = self.changed[start..].iter().take_while(|row| row.name == name);
-        let changed = changed.min_by_key(|row| (row.form, row.what)).map(Evidence::Changed);
-        changed.or_else(|| self.same_names.contains(name).then_some(Evidence::SameCode))
+        [Form::MachineCode, Form::Ptx].iter().find_map(|form| self.of_form(name, *form))
     }
+
+    fn of_form(&self, name: &str, form: Form) -> Option<Evidence<'_>> {
+        let start = self.changed.partition_point(|row| row.name.as_str() < name);
+        let rows = self.changed[start..].iter().take_while(|row| row.name == name).filter(|row| row.form == form);
+        let changed = rows.max_by_key(|row| (row.what == What::OtherCode, number(&row.target)));
+        let same = || self.same_code.contains(&(name.to_owned(), form)).then_some(Evidence::Same);
+        changed.map(Evidence::Changed).or_else(same)
+    }
+}
+
+/// `sm_100` is newer than `sm_90a`.
+fn number(target: &str) -> u32 {
+    let digits: String = target.chars().filter(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or_default()
 }
 
 type Kernel<'a> = (&'a str, &'a str, Form);
@@ -148,9 +159,9 @@ mod tests {
     #[test]
     fn the_evidence_of_a_kernel_is_its_code_in_both() {
         let old = [code("a", "sm_90", Form::MachineCode, "1"), code("b", "sm_90", Form::MachineCode, "1")];
-        let new = [old[0].clone(), code("b", "sm_90", Form::MachineCode, "2"), code("b", "sm_90", Form::Ptx, "1")];
+        let new = [old[0].clone(), code("b", "sm_90", Form::MachineCode, "2"), code("a", "sm_90", Form::Ptx, "1")];
         let diff = CodeDiff::of(&old.into(), &new.into());
-        assert_eq!(diff.evidence("a"), Some(Evidence::SameCode));
+        assert_eq!(diff.evidence("a"), Some(Evidence::Same));
         assert_eq!(diff.evidence("nobody"), None);
         let Some(Evidence::Changed(row)) = diff.evidence("b") else { panic!("it has other code") };
         assert_eq!((row.what, row.form), (What::OtherCode, Form::MachineCode));

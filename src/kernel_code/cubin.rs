@@ -11,7 +11,7 @@ use object::read::{SectionIndex, SymbolIndex};
 use super::fatbin::u32_at;
 use super::reached::{Piece, Pieces};
 use super::{Fingerprint, Form, KernelCode, Resources};
-use crate::trace::readable;
+use crate::trace::{readable, shown_name};
 
 /// How ELF files of 64 bits begin.
 pub const MAGIC: &[u8] = b"\x7fELF\x02\x01\x01";
@@ -54,7 +54,7 @@ pub fn kernels(bytes: &[u8], target: Option<&str>) -> Option<Vec<KernelCode>> {
     let header = header(bytes)?;
     let target = target.map_or_else(|| target_of(header), str::to_owned);
     let cubin = Cubin::read(bytes, header)?;
-    let entries = cubin.symbols.enumerate().filter(|(_, symbol)| symbol.st_other.0 & ENTRY != 0 && is_code(*symbol));
+    let entries = cubin.symbols.enumerate().filter(|(_, symbol)| symbol.st_other.0 & ENTRY != 0 && is_code(symbol));
     let mut pieces = cubin.pieces();
     entries.take(MOST_SECTIONS).map(|(number, _)| cubin.kernel(number, &target, &mut pieces)).collect()
 }
@@ -93,9 +93,10 @@ struct Reference {
 impl<'a> Cubin<'a> {
     fn read(bytes: &'a [u8], header: &Header) -> Option<Self> {
         let sections = header.sections(Little, bytes).ok().filter(|sections| sections.len() <= MOST_SECTIONS)?;
-        // No byte belongs to two sections, or reading them all would take forever.
-        let in_sections = sections.iter().filter_map(|section| section.file_range(Little)).map(|(_, size)| size);
-        if in_sections.fold(0_u64, u64::saturating_add) > bytes.len() as u64 {
+        // What is read belongs to one section alone, or reading it all would take forever.
+        let read = sections.iter().filter(|section| is_read(&sections, section));
+        let bytes_read = read.filter_map(|section| section.file_range(Little)).map(|(_, size)| size);
+        if bytes_read.fold(0_u64, u64::saturating_add) > bytes.len() as u64 {
             return None;
         }
         let symbols = sections.symbols(Little, bytes, SHT_SYMTAB).ok()?;
@@ -159,18 +160,21 @@ impl<'a> Cubin<'a> {
         }
         hashes.iter().for_each(|of_piece| hash.add(of_piece.as_bytes()));
         let of_symbol = |list: &BTreeMap<u32, u32>| u32::try_from(number.0).ok().and_then(|at| list.get(&at).copied());
-        let shared = self.section(format!(".nv.shared.{name}").as_bytes()).map_or(0, |section| section.sh_size(Little));
+        let shared_bytes =
+            self.section(format!(".nv.shared.{name}").as_bytes()).map_or(0, |section| section.sh_size(Little));
         // Before CUDA 13, the section of the code tells the registers as well.
         let registers = of_symbol(&self.registers).unwrap_or(section.sh_info(Little) >> 24);
         let local_bytes = of_symbol(&self.frames).unwrap_or_default();
+        let resources = Resources { registers, local_bytes, shared_bytes };
+        hash.add(format!("{registers} {local_bytes} {shared_bytes}").as_bytes());
         Some(KernelCode {
-            name: readable(&name),
+            name: shown_name(&name),
             target: target.to_owned(),
             form: Form::MachineCode,
             hash: hash.hex(),
             symbol: name,
             code_bytes: section.sh_size(Little),
-            resources: Some(Resources { registers, local_bytes, shared_bytes: shared }),
+            resources: Some(resources),
         })
     }
 
@@ -181,7 +185,9 @@ impl<'a> Cubin<'a> {
 
     fn piece(&self, section: usize) -> Option<Piece> {
         let header = self.sections.section(SectionIndex(section)).ok()?;
-        let function = name(&self.sections, header)?.strip_prefix(b".text.")?;
+        let name =
+            name(&self.sections, header).filter(|name| self.by_name.get(name) == Some(&SectionIndex(section)))?;
+        let function = name.strip_prefix(b".text.")?;
         let (mut hash, mut refers_to) = (Fingerprint::default(), BTreeSet::new());
         hash.add(header.data(Little, self.bytes).ok()?);
         self.add_constants(&mut hash, function);
@@ -212,6 +218,11 @@ impl<'a> Cubin<'a> {
     fn data_of(&self, name: &[u8]) -> &'a [u8] {
         self.section(name).and_then(|section| section.data(Little, self.bytes).ok()).unwrap_or_default()
     }
+}
+
+fn is_read(sections: &Sections, section: &SectionHeader64<Little>) -> bool {
+    let name = name(sections, section).unwrap_or_default();
+    section.sh_type(Little) == SHT_RELA || name.starts_with(b".text.") || name.starts_with(b".nv.constant")
 }
 
 fn name<'a>(sections: &Sections<'a>, section: &SectionHeader64<Little>) -> Option<&'a [u8]> {

@@ -4,10 +4,11 @@
 use std::borrow::Cow;
 use std::io::Read;
 
-use super::found_code::MOST_UNPACKED;
-
 /// How it begins.
 pub const MAGIC: [u8; 4] = 0xBA55_ED50_u32.to_le_bytes();
+
+/// What an entry unpacks to: the largest known have a tenth of it.
+const MOST_UNPACKED: usize = 256 << 20;
 
 const PTX: u16 = 1;
 const MACHINE_CODE: u16 = 2;

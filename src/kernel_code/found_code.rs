@@ -11,9 +11,7 @@ use super::KernelCode;
 use super::fatbin::{Entry, Fatbin, MAGIC, What};
 use super::{cubin, ptx};
 
-/// Of one entry of a container: the largest known have a tenth of it.
-pub const MOST_UNPACKED: usize = 256 << 20;
-/// Of all of a file: the largest known has a quarter of it.
+/// What entries of a file's containers unpack to, all together: the largest known has a quarter of it.
 const MOST_UNPACKED_OF_FILE: usize = 16 << 30;
 /// More kernels of a file aren't kept.
 const MOST_KERNELS: usize = 1_000_000;

@@ -27,7 +27,7 @@ pub struct KernelCode {
     pub form: Form,
     /// Its name in the file.
     pub symbol: String,
-    /// Of its code and all that this refers to by name: equal code has equal hashes.
+    /// Of its code, what it takes, and all code that it refers to: where these are equal, hashes are.
     pub hash: String,
     /// Of machine code; of PTX, its text.
     pub code_bytes: u64,

@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reached::{Piece, Pieces};
 use super::{Fingerprint, Form, KernelCode};
-use crate::trace::readable;
+use crate::trace::shown_name;
 
 /// How a module begins.
 pub const MAGIC: &[u8] = b".version ";
+
+/// The last bytes of a text may be the first ones of what comes next: a container begins with a letter.
+const IN_ANOTHER: usize = 3;
 
 /// What begins where the bytes do.
 #[derive(Debug)]
 pub struct Module {
     pub kernels: Vec<KernelCode>,
-    /// How long its text is.
+    /// Nothing else begins before.
     pub bytes: usize,
 }
 
@@ -22,7 +25,7 @@ pub fn kernels(bytes: &[u8]) -> Module {
     let start = memchr::memmem::find(bytes, MAGIC).unwrap_or(0);
     let end = start + length(&bytes[start..]);
     let text = without_comments(&String::from_utf8_lossy(&bytes[start..end]));
-    Module { kernels: kernels_of(&text), bytes: end }
+    Module { kernels: kernels_of(&text), bytes: end.saturating_sub(IN_ANOTHER).max(start + MAGIC.len()) }
 }
 
 /// Up to what is no text, or to where the next begins.
@@ -110,7 +113,8 @@ impl<'a> Part<'a> {
         let lines = self.text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with(".loc"));
         let (mut hash, mut refers_to) = (Fingerprint::default(), BTreeSet::new());
         for line in lines {
-            hash.add(line.as_bytes());
+            // In containers there are fewer spaces.
+            hash.add(line.split_whitespace().collect::<Vec<_>>().join(" ").as_bytes());
             refers_to.extend(words(line).filter_map(|word| by_name.get(word)));
         }
         Piece { hash: hash.hex(), refers_to }
@@ -120,7 +124,7 @@ impl<'a> Part<'a> {
         let mut hash = Fingerprint::default();
         hashes.iter().for_each(|of_piece| hash.add(of_piece.as_bytes()));
         KernelCode {
-            name: readable(self.name),
+            name: shown_name(self.name),
             target: target.to_owned(),
             form: Form::Ptx,
             symbol: self.name.to_owned(),

@@ -1,6 +1,7 @@
 //! The page of `bench-diff kernels --diff`: kernels whose code isn't the same, and what they take now.
 
-use super::kernel_page::{PlaceOf, source, target};
+use super::kernel_page::target;
+use super::kernel_place::{PlaceOf, source};
 use super::trace_page::{KERNEL, whole};
 use crate::kernel_code::KernelCode;
 use crate::kernel_code::code_diff::{CodeDiff, Evidence, Row, What};
@@ -73,7 +74,7 @@ fn of_both(row: &Row, number: impl Fn(&KernelCode) -> Option<Figure>) -> Line {
 pub fn said(evidence: Option<Evidence>) -> Line {
     let row = match evidence {
         None => return Line::default(),
-        Some(Evidence::SameCode) => return "same code".into(),
+        Some(Evidence::Same) => return "same code".into(),
         Some(Evidence::Changed(row)) => row,
     };
     let parts = [

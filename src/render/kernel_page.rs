@@ -1,17 +1,13 @@
 //! The page of `bench-diff kernels`: what each kernel takes, those with local memory first.
 
+use super::kernel_place::{PlaceOf, source};
 use super::trace_page::{KERNEL, whole};
-use crate::kernel_code::kernel_source::Place;
 use crate::kernel_code::{Form, KernelCode, Resources};
 use crate::number::{bytes, count, counted};
 use crate::page::{Block, Column, Line, Page, Table, code, line, name};
 
-/// Characters of a hash that tell codes apart, and of a path.
+/// Characters of a hash that tell codes apart.
 const HASH: usize = 12;
-const PATH: usize = 60;
-
-/// Where a kernel is written, if anybody knows.
-pub type PlaceOf<'a, 'f> = &'f dyn Fn(&str) -> Option<&'a Place>;
 
 /// The table shows so many; `place` says where a kernel is written.
 pub fn page<'a>(kernels: &[&KernelCode], files: usize, most: usize, place: PlaceOf<'a, '_>) -> Page {
@@ -64,9 +60,4 @@ pub(super) fn target(kernel: &KernelCode) -> Line {
 
 fn of(kernel: &KernelCode, number: impl Fn(Resources) -> Line) -> Line {
     kernel.resources.map(number).unwrap_or_default()
-}
-
-/// `decode.cu:12`
-pub(super) fn source(place: Option<&Place>) -> Line {
-    place.map(|place| line![name(&place.path, PATH), ":", count(place.line)]).unwrap_or_default()
 }

@@ -18,6 +18,7 @@ mod facts;
 pub mod greedy_tokens;
 mod headline;
 pub mod kernel_page;
+mod kernel_place;
 pub mod models_table;
 mod moved_tables;
 mod next_step;

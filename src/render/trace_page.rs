@@ -1,6 +1,6 @@
 //! The page of `bench-diff trace`: kernels by their total time, then what there was beside them.
 
-use super::kernel_page::{PlaceOf, source};
+use super::kernel_place::{PlaceOf, source};
 use super::{NAME, SENTENCE};
 use crate::number::{Figure, bytes, count, counted, decimal};
 use crate::page::{Block, Column, Line, Page, Table, code, foreign, line, name, unbroken};

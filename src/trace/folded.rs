@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::part::Kind;
+use super::timeline::plain;
 use super::{Part, Sum, Trace};
 
 /// Of all phases, or of one. Kernels, copies and memory sets that run at the same time count each; what the host waits for is
@@ -36,14 +37,9 @@ fn copies(kind: u32, sum: &Sum) -> (Vec<&'static str>, u64) {
     (vec!["copies", Kind::Copy(kind).words().unwrap_or("of another kind")], sum.total_ns)
 }
 
-/// What would end a frame or a line is written as something else.
+/// What would end a frame is written as something else.
 fn frame(name: &str) -> String {
-    let plain = |c: char| match c {
-        ';' => ':',
-        c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => ' ',
-        c => c,
-    };
-    let name: String = name.chars().map(plain).collect();
+    let name = plain(name).replace(';', ":");
     if name.trim().is_empty() { "(no name)".to_owned() } else { name.trim().to_owned() }
 }
 
@@ -68,7 +64,7 @@ mod tests {
         let trace =
             Trace { phases: vec![(String::new(), Part::default()), ("decode".into(), part)], ..Trace::default() };
         let expected = "decode;copies;host to device 3\ndecode;kernels;(no name) 1\ndecode;kernels;a:b 15\n\
-                        decode;kernels;x y 7 20\ndecode;no kernel running 100\n";
+                        decode;kernels;x\u{fffd}y 7 20\ndecode;no kernel running 100\n";
         assert_eq!(text(&trace, None), expected);
         assert_eq!(text(&trace, Some("decode")), expected);
         assert_eq!(text(&trace, Some("prefill")), "");

@@ -9,6 +9,8 @@ use cpp_demangle::{DemangleOptions, DemangleWrite, ParseOptions, Symbol};
 const LONGEST: usize = 4096;
 /// And of what becomes of it: a short mangled name can stand for a very long one.
 const MOST: usize = 8192;
+/// Characters of a name that is shown.
+const SHOWN: usize = 1000;
 /// How deep templates may lie in each other.
 const DEPTH: u32 = 64;
 
@@ -19,6 +21,11 @@ pub fn readable(mangled: &str) -> String {
     let name = demangled(name).unwrap_or_else(|| name.to_owned());
     let name = name.strip_prefix("void ").unwrap_or(&name);
     without_build(without_parameters(name).trim())
+}
+
+/// As traces show it: no longer than anybody reads.
+pub fn shown_name(mangled: &str) -> String {
+    readable(mangled).chars().take(SHOWN).collect()
 }
 
 /// nvcc puts what is local to a file into a namespace that is named after the file's content: another build, another name.

@@ -19,7 +19,7 @@ pub mod traced_program;
 pub mod tracers;
 pub mod worth_a_line;
 
-pub use kernel_name::readable;
+pub use kernel_name::{readable, shown_name};
 pub use part::{Kernel, Part, Shape};
 pub use sum::Sum;
 pub use trace_v1::File;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::part::Kind;
 use super::trace_v1::{self as v1, What};
+use crate::escape;
 
 /// Of a process: the newest window of a phase, as much of it as the tracer kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,11 @@ pub struct Event {
     pub bytes: u64,
     pub grid: Option<[u32; 3]>,
     pub block: Option<[u32; 3]>,
+}
+
+/// A name for other tools: they may show what moves a cursor or can't be seen as it is.
+pub fn plain(name: &str) -> String {
+    name.chars().map(|c| if escape::is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 impl Event {

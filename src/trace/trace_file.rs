@@ -5,16 +5,16 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use super::timeline::{Event, Timeline};
+use super::timeline::{Event, Timeline, plain};
 use super::trace_v1::{self as v1, SCHEMA};
-use super::{Kernel, Part, Process, Shape, Sum, Trace, readable};
+use super::{Kernel, Part, Process, Shape, Sum, Trace, shown_name};
 use crate::error::{Error, Result};
 
 /// Larger files aren't read: 20,000 kernels with long names are a tenth of this.
 const MAX_BYTES: u64 = 256 << 20;
 const MOST_PROCESSES: usize = 1000;
 const MOST_PHASES: usize = 100;
-/// Characters of a kernel's name, a program's, a phase's.
+/// Characters of a program's name, a phase's.
 const NAME: usize = 1000;
 /// And of a problem.
 const SENTENCE: usize = 1000;
@@ -77,17 +77,17 @@ impl Saved {
         out.write_all(b"\n")
     }
 
-    /// What happened one after the other, where that was kept.
-    pub fn timelines(&self) -> Vec<Timeline> {
+    /// What happened one after the other, where that was kept: in all phases, or in one.
+    pub fn timelines(&self, wanted: Option<&str>) -> Vec<Timeline> {
         let mut timelines = Vec::new();
         for process in &self.0.processes {
-            let names: Vec<Arc<str>> = process.names.iter().map(|name| short(&readable(name), NAME).into()).collect();
-            for phase in &process.phases {
+            let names: Vec<Arc<str>> = process.names.iter().map(|name| plain(&shown_name(name)).into()).collect();
+            for phase in process.phases.iter().filter(|phase| wanted.is_none_or(|wanted| phase.name == wanted)) {
                 let events = phase.timeline.as_ref().filter(|timeline| !timeline.events.is_empty());
                 timelines.extend(events.map(|timeline| Timeline {
                     pid: process.pid,
-                    program: short(&process.program, NAME),
-                    phase: short(&phase.name, NAME),
+                    program: plain(&short(&process.program, NAME)),
+                    phase: plain(&short(&phase.name, NAME)),
                     left_out: timeline.left_out,
                     events: timeline.events.iter().map(|event| Event::of(event, &names)).collect(),
                 }));
@@ -101,7 +101,7 @@ impl Saved {
         let mut trace = Trace::default();
         for process in &self.0.processes {
             trace.processes.push(seen(process));
-            let names: Vec<String> = process.names.iter().map(|name| short(&readable(name), NAME)).collect();
+            let names: Vec<String> = process.names.iter().map(|name| shown_name(name)).collect();
             process.phases.iter().for_each(|phase| add_phase(&mut trace, phase, process.pid, &names));
         }
         trace

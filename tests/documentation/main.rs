@@ -39,6 +39,8 @@ impl Place {
             ("tests/fixtures/traces/plain-2.trace", "plain-2.trace"),
             ("tests/fixtures/traces/plain-1.trace", "base.trace"),
             ("tests/fixtures/traces/stock-1.trace", "head.trace"),
+            ("tests/fixtures/kernel_code/old.fatbin", "old.fatbin"),
+            ("tests/fixtures/kernel_code/new.fatbin", "new.fatbin"),
             ("baselines/h100-small/nvidia-h100-80gb-hbm3.json", "baselines/h100-small/nvidia-h100-80gb-hbm3.json"),
         ] {
             let to = place.0.path().join(to);

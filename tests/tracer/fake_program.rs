@@ -61,17 +61,17 @@ fn record(words: &[&str]) -> Record {
             let name = CString::new(words[1]).unwrap().into_raw() as u64;
             let record =
                 Record::of(10).with(6, &40_u16.to_ne_bytes()).u32(40, number(2)).u64(16, number(3)).u64(24, number(4));
-            let record = record.u32(52, number(5)).u32(56, 1).u32(60, 1).u32(64, number(6)).u32(68, 1).u32(72, 1);
+            let record = record.u32(48, 7).u32(52, number(5)).u32(56, 1).u32(60, 1).u32(64, number(6)).u32(68, 1).u32(72, 1);
             record.u32(76, 1024).u32(80, 512).u32(92, number(8)).u64(104, name).u32(156, number(7))
         }
         // copy DEVICE KIND BYTES START END
         "copy" => {
             let record =
                 Record::of(1).with(4, &[number(2) as u8]).u64(8, number(3)).u64(16, number(4)).u64(24, number(5));
-            record.u32(32, number(1))
+            record.u32(32, number(1)).u32(40, 7)
         }
         // set DEVICE BYTES START END
-        "set" => Record::of(2).u64(8, number(2)).u64(16, number(3)).u64(24, number(4)).u32(32, number(1)),
+        "set" => Record::of(2).u64(8, number(2)).u64(16, number(3)).u64(24, number(4)).u32(32, number(1)).u32(40, 7),
         // sync KIND START END
         "sync" => Record::of(38).u32(4, number(1)).u64(8, number(2)).u64(16, number(3)),
         // memory DEVICE OPERATION KIND BYTES AT

@@ -3,7 +3,9 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+mod code;
 mod counters;
+mod export;
 mod files;
 mod hostile;
 mod of_case;
@@ -25,8 +27,12 @@ struct Ran {
 
 /// `bench-diff trace` with these arguments, and the fake CUPTI.
 fn trace(args: &[&str]) -> Ran {
+    run(&[&["trace"], args].concat())
+}
+
+fn run(args: &[&str]) -> Ran {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
-    command.arg("trace").args(args).env("BENCH_DIFF_CUPTI", fakes().cupti.as_os_str()).env("COLUMNS", "110");
+    command.args(args).env("BENCH_DIFF_CUPTI", fakes().cupti.as_os_str()).env("COLUMNS", "110");
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
