@@ -252,6 +252,22 @@ fn a_program_that_is_given_several_cards_sees_them_in_their_order() {
     }
 }
 
+/// A build from before would measure the first card by the name of both.
+#[test]
+fn an_older_build_is_never_asked_for_several_cards() {
+    let machine = Machine::new();
+    let program = r#"{"name":"old","version":"1.0","candle_version":"none"}"#;
+    machine.write(
+        "worker.sh",
+        &format!("#!/bin/sh\necho '{{\"event\":\"hello\",\"protocol\":3,\"program\":{program}}}'\n"),
+    );
+    let worker = machine.path("worker.sh");
+    let flags = ["run", "--quiet", "--suite", "gpu", "--gpus", "0,1", "--implementation", "plain", "--worker"];
+    let (exit, _, err) = machine.run(&[&flags[..], &[worker.to_str().unwrap()]].concat());
+    assert_eq!(exit, 3, "{err}");
+    assert!(err.contains("worker.sh is too old for several GPUs: it would measure something else"), "{err}");
+}
+
 /// `graph` is what runs on a GPU unless another is named.
 #[test]
 fn what_runs_on_one_card_refuses_two() {

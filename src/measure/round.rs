@@ -201,14 +201,13 @@ impl<'a, 'b> Round<'a, 'b> {
 
     /// What an older worker doesn't know, it ignores.
     fn check_version(&self, protocol: u32) -> Result<()> {
-        if protocol >= needed_version(&self.spec) {
+        let (needed, what) = needed_version(&self.spec);
+        if protocol >= needed {
             return Ok(());
         }
         let path = self.side.worker.path.display();
-        Err(Error::measurement(format!(
-            "{path} is too old for a batch size or a seed protocol: it would measure something else"
-        ))
-        .hint("measure with a newer build, or leave these settings out"))
+        Err(Error::measurement(format!("{path} is too old for {what}: it would measure something else"))
+            .hint("measure with a newer build, or leave these settings out"))
     }
 
     /// A session measures one program: numbers of two builds must not end up in one file side.

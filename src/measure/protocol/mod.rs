@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
 use crate::child::Message;
-use crate::engine::{Loaded, ModelSpec};
+use crate::engine::{self, Loaded, ModelSpec};
 use crate::results::{Ceilings, Failure, Measurement, Program, Settings};
 
 /// The version that this build speaks.
@@ -22,6 +22,9 @@ pub const VERSION: u32 = 4;
 const BATCHES_SINCE: u32 = 3;
 /// Since this version workers tell the tracer their phases. Older ones would time the cases.
 pub const TRACED_SINCE: u32 = 4;
+
+/// Since this version workers lay a model of their own engine on several GPUs. Older ones would measure it on the first.
+const GPUS_SINCE: u32 = 4;
 
 /// One run: a model and its cases, in the order to take them. Without cases, the device's ceilings are wanted.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -137,9 +140,16 @@ pub enum Event {
     Unknown,
 }
 
-/// The oldest version whose workers do what `model` asks for.
-pub fn needed_version(model: &ModelSpec) -> u32 {
-    if model.batch_size > 1 || model.seed_protocol.is_some() { BATCHES_SINCE } else { first() }
+/// The oldest version whose workers do what `model` asks for, and what that is.
+pub fn needed_version(model: &ModelSpec) -> (u32, &'static str) {
+    let is_own = || engine::find(&model.engine).is_ok_and(|engine| !engine.is_of_others());
+    match model {
+        _ if model.gpus.count() > 1 && is_own() => (GPUS_SINCE, "several GPUs"),
+        _ if model.batch_size > 1 || model.seed_protocol.is_some() => {
+            (BATCHES_SINCE, "a batch size or a seed protocol")
+        }
+        _ => (first(), "that"),
+    }
 }
 
 /// What tells the version, of a job and of a hello.
