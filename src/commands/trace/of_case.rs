@@ -105,7 +105,7 @@ struct Phase {
 }
 
 fn show(args: &Args, trace: &Trace, case: &Case, io: &mut Io) -> Result<Exit> {
-    let written = args.sources.as_deref().map(Written::read).transpose()?.unwrap_or_default();
+    let written = Written::read(&args.sources)?;
     let phases: Vec<Phase> = phases(trace, case);
     let wanted = |phase: &&Phase| args.phase.as_deref().is_none_or(|name| name == phase.phase);
     let shown: Vec<&Phase> = phases.iter().filter(wanted).collect();

@@ -43,6 +43,7 @@ impl Candle {
         let mut ran = Implementation::of(spec)?;
         check(spec, ran)?;
         let files = Files::find(spec, progress)?;
+        let started = Instant::now();
         let config = files.config(spec)?;
         if ran == Implementation::Stock && config.shape.quantization != Quantization::None {
             let why = format!("stock reads no {} weights", config.shape.quantization);
