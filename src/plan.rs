@@ -223,7 +223,9 @@ mod tests {
         let memory = |weights: u64| Memory { weights, kv_cache: 0, workspace: 0 };
         let said = |needed: u64, available: u64| too_large(memory(needed), available).unwrap_or_default();
         assert!(said(90 << 30, 80 << 30).starts_with("needs about 90.0 GiB, but the device has 80.0 GiB: "));
-        assert!(said((80 << 30) + (40 << 20), 80 << 30).starts_with("needs about 80.04 GiB, but the device has 80.00 GiB"));
+        assert!(
+            said((80 << 30) + (40 << 20), 80 << 30).starts_with("needs about 80.04 GiB, but the device has 80.00 GiB")
+        );
         assert!(said((80 << 30) + 1, 80 << 30).starts_with("needs about 80.000000001 GiB, but the device has 80.0"));
         assert_eq!(too_large(Memory { kv_cache: u64::MAX, ..memory(1) }, u64::MAX), None, "it doesn't overflow");
         assert_eq!(said(80 << 30, 80 << 30), "");
