@@ -119,13 +119,18 @@ impl<'a> Matched<'a> {
             self.note(&base.id, NoteKind::New, false, format!("`{}` is in the head only", cell.metric));
         }
         self.note_fallback(base, head);
-        if output_changed(base, head) && differing.is_empty() && !self.other_settings {
-            let reason = match other_weights {
-                None => "other tokens with equal settings: the output has changed, judge the speed with that in mind",
-                Some(_) => "other tokens, and the model of this name has other weights",
-            };
-            self.note(&base.id, NoteKind::OutputChanged, false, reason.to_owned());
+        if differing.is_empty() && !self.other_settings && output_changed(base, head) {
+            self.note_output(base, other_weights.is_some());
         }
+    }
+
+    /// With equal settings, the sides' tokens differ.
+    fn note_output(&mut self, base: &CaseSide, has_other_weights: bool) {
+        let reason = match has_other_weights {
+            false => "other tokens with equal settings: the output has changed, judge the speed with that in mind",
+            true => "other tokens, and the model of this name has other weights",
+        };
+        self.note(&base.id, NoteKind::OutputChanged, false, reason.to_owned());
     }
 
     /// What was asked for ran on one side only.

@@ -34,10 +34,8 @@ fn unquantized(name: &str) -> String {
 
 /// `qwen2.5-7b-instruct-q4_k_m` is `qwen2.5-7b-instruct`.
 fn without_kind(stem: &str) -> &str {
-    let is_kind = |word: &str| {
-        let digits = KINDS.iter().find_map(|kind| word.strip_prefix(kind));
-        digits.is_some_and(|digits| digits.starts_with(|first: char| first.is_ascii_digit()))
-    };
+    let has_digits = |rest: &str| rest.starts_with(|first: char| first.is_ascii_digit());
+    let is_kind = |word: &str| KINDS.iter().any(|kind| word.strip_prefix(kind).is_some_and(has_digits));
     stem.rsplit_once(['-', '.']).filter(|(_, word)| is_kind(word)).map_or(stem, |(stem, _)| stem)
 }
 

@@ -172,6 +172,14 @@ fn common_shift(pairs: &[Pair], assessed: &[Assessment]) -> BTreeMap<String, Sha
     deltas.into_iter().filter_map(shift).collect()
 }
 
+/// Each once, though the models of several cases may have other weights.
+fn fields_that_differ(comparison: &Comparison, blocks: bool) -> Vec<&str> {
+    let chosen = comparison.differences.iter().filter(|difference| difference.blocks == blocks);
+    let mut fields: Vec<&str> = chosen.map(|difference| difference.field.as_str()).collect();
+    fields.dedup();
+    fields
+}
+
 fn warnings(
     base: &Side,
     head: &Side,
@@ -202,13 +210,7 @@ fn warnings(
             warn(format!("only sessions that both sides hold are compared: {left_out} others are left out"));
         }
     }
-    let differing = |blocks: bool| -> Vec<&str> {
-        let chosen = comparison.differences.iter().filter(|difference| difference.blocks == blocks);
-        let mut fields: Vec<&str> = chosen.map(|difference| difference.field.as_str()).collect();
-        // The models of several cases may have other weights.
-        fields.dedup();
-        fields
-    };
+    let differing = |blocks: bool| fields_that_differ(comparison, blocks);
     if options.allow_mismatch && !differing(true).is_empty() {
         let fields: BTreeSet<&str> = differing(true).into_iter().collect();
         let fields = fields.into_iter().collect::<Vec<_>>().join(", ");

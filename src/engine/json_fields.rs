@@ -6,8 +6,10 @@ use std::fmt;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-/// Characters of a text that are shown.
+/// Characters of a text or a key that are shown.
 const SHOWN: usize = 40;
+/// Bytes of a text that says something of a model: longer ones are none of these words.
+const LONGEST: usize = 256;
 
 const WHOLE: &str = "a whole number, not negative";
 
@@ -71,12 +73,13 @@ impl Fields {
         self.typed(key, "true or false", Value::as_bool)
     }
 
+    /// A word, or a few.
     pub fn text(&self, key: &str) -> Result<Option<String>, FieldError> {
-        self.typed(key, "a text", |value| value.as_str().map(str::to_owned))
+        self.typed(key, "a short text", short)
     }
 
     pub fn texts(&self, key: &str) -> Result<Option<Vec<String>>, FieldError> {
-        self.list(key, "a list of texts", "a text", |value| value.as_str().map(str::to_owned))
+        self.list(key, "a list of short texts", "a short text", short)
     }
 
     pub fn wholes(&self, key: &str) -> Result<Option<Vec<u64>>, FieldError> {
@@ -104,9 +107,10 @@ impl Fields {
         self.typed(key, "a table", |value| Some(Self { map: value.as_object()?.clone(), within: within.clone() }))
     }
 
-    /// A table whose values are texts.
+    /// A table whose values are texts of any length.
     pub fn all_texts(&self) -> Result<BTreeMap<String, String>, FieldError> {
-        self.map.keys().map(|key| Ok((key.clone(), self.needed(key, Self::text)?))).collect()
+        let text = |fields: &Self, key: &str| fields.typed(key, "a text", |value| value.as_str().map(str::to_owned));
+        self.map.keys().map(|key| Ok((key.clone(), self.needed(key, text)?))).collect()
     }
 
     /// What has to be there.
@@ -118,8 +122,10 @@ impl Fields {
         read(self, key)?.ok_or_else(|| FieldError::Missing(self.path(key)))
     }
 
+    /// For a person, in one line.
     fn path(&self, key: &str) -> String {
-        format!("{}{key}", self.within)
+        let short = |text: &str| text.chars().take(2 * SHOWN).collect::<String>().escape_debug().to_string();
+        format!("{}{}", short(&self.within), short(key))
     }
 
     /// For a value of another type than `expected`.
@@ -137,6 +143,12 @@ impl Fields {
         let Some(value) = self.value(key) else { return Ok(None) };
         read(value).map(Some).ok_or_else(|| self.wrong(key, expected))
     }
+}
+
+/// What is to be said of it is said in one line.
+fn short(value: &Value) -> Option<String> {
+    let text = value.as_str().filter(|text| text.len() <= LONGEST && !text.contains(char::is_control));
+    text.map(str::to_owned)
 }
 
 /// As a person calls it.
@@ -234,11 +246,15 @@ mod tests {
         assert_eq!(whole("{}"), "a is a table; it must be a whole number, not negative");
         assert_eq!(whole("-64"), "a is -64; it must be a whole number, not negative");
         assert_eq!(whole("\"64\""), "a is \"64\"; it must be a whole number, not negative");
-        assert_eq!(said("{\"a\": [1]}", |fields| fields.texts("a")), "a[0] is 1; it must be a text");
+        assert_eq!(said("{\"a\": [1]}", |fields| fields.texts("a")), "a[0] is 1; it must be a short text");
         let inner = |fields: &Fields| fields.table("a")?.map(|table| table.real("b")).transpose();
         assert_eq!(said("{\"a\": {\"b\": false}}", inner), "a.b is false; it must be a number");
         let long = said(&format!("{{\"a\": {:?}}}", "x".repeat(1000)), |fields| fields.truth("a"));
         assert!(long.len() < 100, "{long}");
+        let lines = said("{\"a\": \"llama\\n::error::\"}", |fields| fields.text("a"));
+        assert_eq!(lines, "a is \"llama\\n::error::\"; it must be a short text");
+        let keys = said(&format!("{{\"a\\n{}\": 1}}", "b".repeat(1000)), |fields| fields.all_texts());
+        assert!(keys.starts_with("a\\nbbb") && keys.len() < 200, "{keys}");
     }
 
     #[test]

@@ -61,6 +61,12 @@ fn a_config_beside_a_named_file_must_agree() {
     let of_file = said(directory.path().join("a-q4_0.gguf"));
     assert!(of_file.contains("intermediate_size = 96, and config.json says 160"), "{of_file}");
     assert_eq!(of_file, said(directory.path().to_owned()));
+    // As some hubs have it.
+    let whole = std::fs::read(directory.path().join("config.json")).unwrap();
+    std::fs::write(directory.path().join("config.json"), "{\"model_type\": \"qwen2\"}").unwrap();
+    let named = spec(&directory.path().join("a-q4_0.gguf"), Dtype::F32, 8);
+    assert!(Candle::load(&named, &mut |_, _| {}).is_ok());
+    std::fs::write(directory.path().join("config.json"), whole).unwrap();
     // Of several models in one directory, it may be anybody's.
     copy("small-q8_0.gguf", "b-q8_0.gguf");
     assert!(Candle::load(&spec(&directory.path().join("a-q4_0.gguf"), Dtype::F32, 8), &mut |_, _| {}).is_ok());

@@ -11,6 +11,8 @@ use crate::engine::json_fields::Fields;
 use crate::hub::{INDEX, SINGLE, model_file};
 use crate::recognize::{self, Foreign, recognize};
 
+/// As file systems have it.
+const LONGEST_NAME: usize = 255;
 /// That of 72B's largest part has 0.01 MB.
 const MAX_HEADER: u64 = 16 << 20;
 
@@ -59,8 +61,14 @@ pub fn indexed_files(path: &Path) -> Result<BTreeSet<String>, EngineError> {
     let map = |fields: Fields| fields.needed("weight_map", Fields::table)?.all_texts();
     let map = Fields::parse(&text).and_then(map).map_err(EngineError::at(path))?;
     let names: BTreeSet<String> = map.into_values().collect();
-    match names.iter().find(|name| Path::new(name).file_name().is_none_or(|file| file != name.as_str())) {
-        Some(name) => Err(EngineError::at(path)(format!("{name:?} is not the name of a file"))),
+    let is_name = |name: &&String| {
+        name.len() <= LONGEST_NAME && Path::new(name).file_name().is_some_and(|file| file == name.as_str())
+    };
+    match names.iter().find(|name| !is_name(name)) {
+        Some(name) => {
+            let shown: String = name.chars().take(LONGEST_NAME).collect();
+            Err(EngineError::at(path)(format!("{shown:?} is not the name of a file")))
+        }
         None => Ok(names),
     }
 }

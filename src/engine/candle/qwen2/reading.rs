@@ -16,8 +16,7 @@ pub fn config(path: &Path, name: &str) -> Result<ModelConfig, EngineError> {
     }
     let files = GgufFiles::open(path)?;
     let config = files.config(name)?;
-    if let Some(directory) = described_in(path) {
-        let stated = ModelConfig::read(directory, name)?;
+    if let Some(stated) = stated_beside(path, name)? {
         check_agree(&config, &stated, "config.json").map_err(|error| files.wrong(error))?;
     }
     Ok(config)
@@ -40,11 +39,19 @@ fn has_safetensors(directory: &Path) -> bool {
     [SINGLE, INDEX].iter().any(|file| directory.join(file).symlink_metadata().is_ok())
 }
 
-/// Where the config.json of a GGUF model is, if it has one: a directory of several models has none of theirs.
-fn described_in(path: &Path) -> Option<&Path> {
-    let directory = if path.is_dir() { path } else { path.parent()? };
+/// What the config.json beside a GGUF model says. In a directory of several models it is nobody's; and beside a file that was
+/// named it may say less than a model needs, as some hubs' do.
+fn stated_beside(path: &Path, name: &str) -> Result<Option<ModelConfig>, EngineError> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = if path.is_dir() { path } else { parent.unwrap_or(Path::new(".")) };
     let has_config = directory.join("config.json").symlink_metadata().is_ok();
-    (has_config && gguf::has_one(directory)).then_some(directory)
+    if !has_config || !gguf::has_one(directory) {
+        return Ok(None);
+    }
+    match ModelConfig::read(directory, name) {
+        Err(_) if !path.is_dir() => Ok(None),
+        stated => stated.map(Some),
+    }
 }
 
 /// The types of a GGUF model's matrices: of the file at `path`, or those that the model's name stands for.

@@ -14,8 +14,8 @@ pub enum SafetensorsError {
     CutOff { size: u64, end: u64 },
     #[error("has a header that can't be read: {0}")]
     Header(#[from] FieldError),
-    #[error("has the tensor {tensor:?} of the type {dtype:?}, which safetensors doesn't have")]
-    Type { tensor: String, dtype: String },
+    #[error("has a tensor whose name has {name} bytes and its shape {dimensions} dimensions, as no model's has")]
+    Many { name: usize, dimensions: usize },
     #[error("has the tensor {0:?} with data_offsets that aren't its begin and its end")]
     Offsets(String),
     #[error("has the tensor {tensor:?} with {}, and its shape {shape:?} of {dtype} takes another number", counted(*length as usize, "byte"))]

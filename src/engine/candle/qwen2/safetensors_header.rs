@@ -29,6 +29,10 @@ const TYPES: [(&str, u64); 21] = [
     ("U64", 64),
 ];
 
+/// No model has longer ones, or more.
+const LONGEST_NAME: usize = 512;
+const MOST_DIMENSIONS: usize = 8;
+
 /// What the format keeps for tools.
 const METADATA: &str = "__metadata__";
 
@@ -45,7 +49,7 @@ pub fn tensors(header: &[u8], start: u64, size: u64) -> Result<Vec<String>, Safe
     fields.table(METADATA)?.map(|texts| texts.all_texts()).transpose()?;
     let names = fields.keys().filter(|name| *name != METADATA);
     let mut places = names.map(|name| place(&fields, name)).collect::<Result<Vec<_>, _>>()?;
-    places.sort_by(|a, b| (a.begin, a.end).cmp(&(b.begin, b.end)));
+    places.sort_by_key(|place| (place.begin, place.end));
     check_apart(&places, start, size)?;
     Ok(places.into_iter().map(|place| place.name).collect())
 }
@@ -56,9 +60,11 @@ fn place(fields: &Fields, name: &str) -> Result<Place, SafetensorsError> {
     let dtype = stated.needed("dtype", Fields::text)?;
     let shape = stated.needed("shape", Fields::wholes)?;
     let offsets = stated.needed("data_offsets", Fields::wholes)?;
-    let Some((_, bits)) = TYPES.iter().find(|(known, _)| *known == dtype) else {
-        return Err(SafetensorsError::Type { tensor: tensor(), dtype });
-    };
+    let known = TYPES.iter().find(|(known, _)| *known == dtype);
+    let (_, bits) = known.ok_or_else(|| stated.wrong("dtype", "a type that safetensors has"))?;
+    if name.len() > LONGEST_NAME || shape.len() > MOST_DIMENSIONS {
+        return Err(SafetensorsError::Many { name: name.len(), dimensions: shape.len() });
+    }
     let &[begin, end] = offsets.as_slice() else { return Err(SafetensorsError::Offsets(tensor())) };
     let length = end.checked_sub(begin).ok_or_else(|| SafetensorsError::Offsets(tensor()))?;
     let values = shape.iter().try_fold(1_u64, |product, size| product.checked_mul(*size));
