@@ -3,10 +3,11 @@
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 
-use super::format::{Format, Target};
+use super::format::Format;
 use super::linear::LinearWeight;
 use super::random_integers;
 use super::split_mix::SplitMix;
+use super::target::Target;
 use crate::engine::candle::qwen2::quantization::Grouping;
 
 /// Half the width of the uniform distribution of generated weights: a standard deviation of 0.02, Qwen2's own at

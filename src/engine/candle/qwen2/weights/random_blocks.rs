@@ -8,11 +8,12 @@ use candle_core::{Device, Result, Tensor};
 use half::f16;
 use rayon::prelude::*;
 
-use super::format::{Format, Target};
+use super::format::Format;
 use super::gguf_blocks::dequantized;
 use super::linear::LinearWeight;
 use super::random::{Random, tensor_seed};
 use super::split_mix::SplitMix;
+use super::target::Target;
 use crate::engine::candle::qwen2::gguf::{TensorTypes, is_blocks};
 
 /// Blocks that are made at a time.
