@@ -369,9 +369,7 @@ fn generate_shows_tokens_and_logits() {
     let expected = Expected::all("untied")[0].f32.iter().copied().fold(f32::MIN, f32::max);
     assert!((logit as f32 - expected).abs() < 1e-4 * expected.abs());
     let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
-    let told = ["device", "dtype", "implementation", "load_ms", "model", "prompt_ids", "steps", "tokens", "weights"];
-    assert_eq!(keys, told);
-    assert!(json["load_ms"].as_f64().unwrap() > 0.0);
+    assert_eq!(keys, ["device", "dtype", "implementation", "model", "prompt_ids", "steps", "tokens", "weights"]);
 }
 
 #[test]

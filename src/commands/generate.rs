@@ -127,7 +127,6 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         dtype: spec.dtype,
         implementation: model.loaded().implementation.clone().unwrap_or(spec.implementation),
         device: spec.device,
-        load_ms: model.loaded().load_seconds.map(|seconds| seconds * 1e3),
         prompt_ids: prompt,
         tokens: steps.iter().map(|step| step.token).collect(),
         steps,

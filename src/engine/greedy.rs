@@ -20,9 +20,6 @@ pub struct Generated {
     pub implementation: ImplementationName,
     /// Where it ran.
     pub device: DeviceKind,
-    /// From opening the files to the last weight on the device, where the engine tells.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub load_ms: Option<f64>,
     /// The prompt.
     pub prompt_ids: Vec<u32>,
     /// The answer.

@@ -77,7 +77,9 @@ impl Candle {
         };
         // Loading is over when the weights are there, not when their copies are queued.
         synchronize(&devices)?;
-        loaded.load_seconds = Some(started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        loaded.load_seconds = Some(took.as_secs_f64());
+        tracing::debug!("loaded in {took:.2?}");
         #[cfg(feature = "cuda")]
         devices.iter().for_each(super::cuda::give_back_unused);
         loaded.implementation = Some(ran.into());

@@ -15,6 +15,7 @@ mod safetensor_files;
 mod split_mix;
 #[cfg(feature = "cuda")]
 mod staging;
+mod target;
 mod tiles;
 
 use std::collections::BTreeMap;
@@ -23,7 +24,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Result, Tensor};
 
 use self::awq::Awq;
-use self::format::{Format, Target};
+use self::format::Format;
 use self::gguf_blocks::GgufBlocks;
 use self::gptq::Gptq;
 #[allow(unused_imports, reason = "only `graph` looks inside")]
@@ -33,6 +34,7 @@ pub use self::linear::LinearWeight;
 use self::random::Random;
 use self::random_blocks::RandomBlocks;
 use self::safetensor_files::SafetensorFiles;
+use self::target::Target;
 use super::config::ModelConfig;
 #[cfg(any(feature = "cuda", test))]
 use super::gguf::TensorTypes;

@@ -1,14 +1,11 @@
 //! What a format of weights is.
 
-#[cfg(feature = "cuda")]
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Result, Tensor};
+use candle_core::{Result, Tensor};
 
 use super::linear::LinearWeight;
-#[cfg(feature = "cuda")]
-use super::staging::Staging;
+use super::target::Target;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::gguf::TensorTypes;
 
@@ -49,40 +46,6 @@ pub trait Format {
     #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "`graph` asks"))]
     fn reorders_inputs(&self) -> bool {
         false
-    }
-}
-
-/// What dense weights become.
-pub struct Target {
-    pub dtype: DType,
-    pub device: Device,
-    #[cfg(feature = "cuda")]
-    staging: RefCell<Option<Staging>>,
-}
-
-impl Target {
-    pub fn new(dtype: DType, device: &Device) -> Self {
-        Self {
-            dtype,
-            device: device.clone(),
-            #[cfg(feature = "cuda")]
-            staging: RefCell::new(None),
-        }
-    }
-
-    /// Writes the host's `bytes`, numbers of `dtype`, to `place` on the device, in its own type.
-    pub fn fill(&self, place: &Tensor, bytes: &[u8], dtype: DType) -> Result<()> {
-        #[cfg(feature = "cuda")]
-        if self.device.is_cuda() {
-            let mut staging = self.staging.borrow_mut();
-            let staging = match &mut *staging {
-                Some(staging) => staging,
-                none => none.insert(Staging::new(&self.device)?),
-            };
-            return staging.fill(place, bytes, dtype);
-        }
-        let numbers = Tensor::from_raw_buffer(bytes, dtype, place.dims(), &self.device)?;
-        place.slice_set(&numbers.to_dtype(place.dtype())?, 0, 0)
     }
 }
 

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::format::{Format, Target, counted};
+use super::format::{Format, counted};
 use super::linear::LinearWeight;
+use super::target::Target;
 use crate::engine::EngineError;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::gguf::{GgufError, GgufFiles, TensorInfo, TensorTypes, gguf_name};

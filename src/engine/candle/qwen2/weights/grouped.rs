@@ -5,7 +5,7 @@ use std::ops::Deref;
 use candle_core::{D, DType, Device, Layout, Result, Storage, Tensor, WithDType, bail};
 use rayon::prelude::*;
 
-use super::format::Target;
+use super::target::Target;
 
 /// Values that are unpacked at a time, so that a product never holds a whole large matrix: 1 MiB on a CPU, whose cache
 /// may hold them, and 64 MiB on a GPU.

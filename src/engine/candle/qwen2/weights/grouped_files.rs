@@ -7,11 +7,12 @@ use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
-use super::format::{Format, Target, counted};
+use super::format::{Format, counted};
 use super::grouped::Grouped;
 use super::linear::LinearWeight;
 use super::packed_layout::PackedLayout;
 use super::safetensor_files::{SafetensorFiles, Stored, word};
+use super::target::Target;
 use super::tiles;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::quantization::Grouping;

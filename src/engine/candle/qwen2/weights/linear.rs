@@ -5,8 +5,8 @@ use std::sync::Arc;
 use candle_core::quantized::{QStorage, QTensor};
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::format::Target;
 use super::grouped::Grouped;
+use super::target::Target;
 
 /// A weight `[outputs, inputs]`.
 pub enum LinearWeight {

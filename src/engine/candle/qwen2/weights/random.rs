@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
 
-use super::format::{Format, Target, counted};
+use super::format::{Format, counted};
 use super::linear::LinearWeight;
 use super::random_integers;
 use super::split_mix::SplitMix;
+use super::target::Target;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::quantization::Grouping;
 

@@ -9,11 +9,12 @@ use candle_core::{Device, Result, Tensor};
 use half::f16;
 use rayon::prelude::*;
 
-use super::format::{Format, Target, counted};
+use super::format::{Format, counted};
 use super::gguf_blocks::dequantized;
 use super::linear::LinearWeight;
 use super::random::{Random, tensor_seed};
 use super::split_mix::SplitMix;
+use super::target::Target;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::gguf::{TensorTypes, is_blocks};
 

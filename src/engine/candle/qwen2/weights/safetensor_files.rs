@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Result, Tensor};
 
-use super::format::{Format, Target};
+use super::format::Format;
+use super::target::Target;
 use crate::engine::EngineError;
 use crate::engine::candle::candle_error::message;
 use crate::engine::candle::qwen2::checkpoint;
