@@ -38,7 +38,7 @@ fn both<'a>(
         [None, None] => return None,
         [None, Some(_)] => return without("base"),
         [Some(_), None] => return without("head"),
-        [Some(Err(why)), _] | [_, Some(Err(why))] => return Some(Err(format!("{NEEDED}: {why}"))),
+        [Some(Err(why)), _] | [_, Some(Err(why))] => return Some(Err(why.to_owned())),
         [Some(Ok(base)), Some(Ok(head))] => (base, head),
     };
     let differing = mismatch::case(of_base, of_head).iter().map(Difference::in_words).collect::<Vec<_>>();
@@ -54,9 +54,6 @@ fn both<'a>(
         Ok([counted_base, counted_head])
     })
 }
-
-/// In front of what is missing.
-const NEEDED: &str = "counters need an NVIDIA GPU and CUPTI";
 
 /// Those of the last session that counted, and of sessions of the very same build. Those of older builds are another program's.
 fn latest<'a>(side: &Side, case: &'a CaseSide) -> Option<Result<Vec<&'a Counted>, &'a str>> {

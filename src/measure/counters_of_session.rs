@@ -14,6 +14,9 @@ use crate::results::{CaseCounters, Outcome};
 /// Enough for what a program does every 32 or 64 tokens to show, and soon over. Two of each tell whether it varies.
 const GENERATIONS: TracedGenerations = TracedGenerations { tokens: 129, repeats: 2 };
 
+/// In front of what is missing.
+const NEEDED: &str = "counters need an NVIDIA GPU and CUPTI";
+
 impl Session<'_> {
     /// After the timed runs: cases that gave numbers and have no counters yet.
     pub fn counters(&mut self, sides: &mut [MeasuredSide]) -> Result<(), Halt> {
@@ -62,8 +65,9 @@ fn of_cases(seen: &TracedCases, cases: &[Case]) -> Vec<CaseCounters> {
         counters(case, Ok(counted(&trace, place, GENERATIONS.repeats, tokens)))
     });
     let why = seen.why.iter().flat_map(|why| {
+        let why = if seen.untraceable { format!("{NEEDED}: {why}") } else { why.clone() };
         let others = if seen.is_blind() { usize::MAX } else { 1 };
-        cases[seen.whole..].iter().take(others).map(|case| counters(case, Err(why.clone())))
+        cases[seen.whole..].iter().take(others).map(move |case| counters(case, Err(why.clone())))
     });
     whole.chain(why).collect()
 }

@@ -74,6 +74,8 @@ pub struct TracedCases {
     pub whole: usize,
     /// Why the next one isn't: no GPU, no CUPTI, or the program failed. `None` where all are.
     pub why: Option<String>,
+    /// It is that the tracer can't be in the program: no CUDA, or no CUPTI.
+    pub untraceable: bool,
 }
 
 /// Traces them while nobody else measures on their devices, as a session measures. Within a session, which has the devices
@@ -96,7 +98,7 @@ pub fn run_alone(
 pub fn run(traced: Traced, stop: &Stop) -> Result<TracedCases, Halt> {
     let tracing = match Tracing::new() {
         Ok(tracing) => tracing,
-        Err(error) => return Ok(TracedCases::none(error.to_string())),
+        Err(error) => return Ok(TracedCases::untraceable(error.to_string())),
     };
     let Traced { suite, worker, spec, cases, generations } = traced;
     let job = Job {
@@ -112,17 +114,19 @@ pub fn run(traced: Traced, stop: &Stop) -> Result<TracedCases, Halt> {
         Ok(child) => child,
         Err(error) => return Ok(TracedCases::none(format!("can't start {}: {error}", worker.path.display()))),
     };
-    let (whole, why) = follow(&mut child, traced, stop)?;
+    let Followed { whole, why, loaded } = follow(&mut child, traced, stop)?;
     // Its own end completes the files.
     child.wait();
     let (saved, unreadable) = tracing.saved()?;
     // The tracer's own word for why it saw nothing is nearer to the cause than what came of it.
-    let blind = saved.trace().only_problem().map(str::to_owned);
-    let lacking = || (unreadable > 0).then(|| format!("{unreadable} files of its trace can't be read"));
-    match blind.or_else(lacking) {
-        Some(why) => Ok(TracedCases::none(why)),
-        None => Ok(TracedCases { saved, whole, why }),
+    if let Some(why) = saved.trace().only_problem() {
+        return Ok(TracedCases::untraceable(why.to_owned()));
     }
+    if unreadable > 0 {
+        return Ok(TracedCases::none(format!("{unreadable} files of its trace can't be read")));
+    }
+    let untraceable = loaded && why.is_some() && saved.trace().processes.is_empty();
+    Ok(TracedCases { saved, whole, why, untraceable })
 }
 
 impl TracedCases {
@@ -133,20 +137,32 @@ impl TracedCases {
 
     /// Of nothing.
     pub fn none(why: String) -> Self {
-        Self { saved: Saved::none(), whole: 0, why: Some(why) }
+        Self { saved: Saved::none(), whole: 0, why: Some(why), untraceable: false }
+    }
+
+    fn untraceable(why: String) -> Self {
+        Self { untraceable: true, ..Self::none(why) }
     }
 }
 
-/// Listens until all cases are traced. How many are, and why the next one isn't.
-fn follow(child: &mut Child, traced: Traced, stop: &Stop) -> Result<(usize, Option<String>), Halt> {
-    let (limits, mut whole) = (&traced.suite.limits, 0);
+/// How far a program came.
+struct Followed {
+    whole: usize,
+    /// Why it came no further.
+    why: Option<String>,
+    loaded: bool,
+}
+
+/// Listens until all cases are traced.
+fn follow(child: &mut Child, traced: Traced, stop: &Stop) -> Result<Followed, Halt> {
+    let (limits, mut followed) = (&traced.suite.limits, Followed { whole: 0, why: None, loaded: false });
     let in_time = |seconds| Instant::now() + Duration::from_secs(seconds);
     let mut deadline = in_time(limits.load_seconds);
     let why = loop {
         let event = match child.next(deadline, stop) {
             Next::Message(event) => *event,
             Next::Garbage(line) => break format!("it wrote something that is no event: `{}`", line.start),
-            Next::Ended => return Ok((whole, Some(format!("it failed: {}", child.end())))),
+            Next::Ended => break format!("it failed: {}", child.end()),
             Next::TimedOut => break "it took longer than its time limit".to_owned(),
             Next::Stopped => return Err(Halt::Stopped),
         };
@@ -154,18 +170,21 @@ fn follow(child: &mut Child, traced: Traced, stop: &Stop) -> Result<(usize, Opti
             Event::Hello { protocol, .. } if protocol < TRACED_SINCE => {
                 break "it is an older build, which doesn't tell the tracer its phases".to_owned();
             }
-            Event::Loaded { .. } => deadline = in_time(limits.case_seconds),
+            Event::Loaded { .. } => {
+                followed.loaded = true;
+                deadline = in_time(limits.case_seconds);
+            }
             Event::CaseTraced { .. } => {
-                whole += 1;
+                followed.whole += 1;
                 deadline = in_time(limits.case_seconds);
             }
             Event::CaseFailed { failure, .. } | Event::Failed { failure } => {
-                return Ok((whole, Some(clean(&failure.reason, 1000))));
+                return Ok(Followed { why: Some(clean(&failure.reason, 1000)), ..followed });
             }
-            Event::Done => return Ok((whole, None)),
+            Event::Done => return Ok(followed),
             _ => {}
         }
     };
     child.kill();
-    Ok((whole, Some(why)))
+    Ok(Followed { why: Some(why), ..followed })
 }

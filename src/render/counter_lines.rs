@@ -1,6 +1,6 @@
 //! Counters of a comparison: a few lines for those that changed, and a fold with all of these.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use super::{NAME, SENTENCE, Sides};
 use crate::compare::{
@@ -13,6 +13,8 @@ use crate::stats::Share;
 
 /// Lines for everybody; the rest is in the fold.
 const LINES: usize = 5;
+/// Reasons shown; a hostile report may have any number.
+const REASONS: usize = 8;
 
 /// Nothing where nobody counted, or nothing changed and nothing is to be said.
 pub fn blocks(comparison: &Comparison, sides: Sides) -> Vec<Block> {
@@ -41,13 +43,11 @@ fn changed(counters: &ComparedCounters) -> Vec<&CounterRow> {
 
 /// One for what changed the same way in several cases.
 fn lines(counters: &ComparedCounters) -> Vec<Block> {
-    let mut groups: Vec<Vec<&CounterRow>> = Vec::new();
+    let (mut groups, mut places) = (Vec::<Vec<&CounterRow>>::new(), BTreeMap::new());
     for row in changed(counters) {
-        let alike = |group: &&mut Vec<&CounterRow>| {
-            let first = group[0];
-            first.phase == row.phase && first.counter == row.counter && first.verdict == row.verdict
-        };
-        match groups.iter_mut().find(alike) {
+        let rose = row.verdict == CounterVerdict::More;
+        let place = *places.entry((row.phase.as_str(), row.counter.as_str(), rose)).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some(group) => group.push(row),
             None => groups.push(vec![row]),
         }
@@ -189,10 +189,8 @@ fn busy(counters: &ComparedCounters) -> Option<Block> {
 
 /// Each reason once, with the cases that it is about.
 fn not_compared(counters: &ComparedCounters) -> Option<Block> {
-    let reasons: BTreeSet<&str> = counters.not_compared.iter().map(|case| case.reason.as_str()).collect();
-    let line = |reason: &&str| {
-        let cases = counters.not_compared.iter().filter(|case| case.reason == **reason).count();
-        line![foreign(reason, SENTENCE), " (", counted(cases, "case"), ")"]
-    };
-    (!reasons.is_empty()).then(|| Block::List(reasons.iter().map(line).collect()))
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    counters.not_compared.iter().for_each(|case| *reasons.entry(&case.reason).or_default() += 1);
+    let line = |(reason, cases): (&str, usize)| line![foreign(reason, SENTENCE), " (", counted(cases, "case"), ")"];
+    (!reasons.is_empty()).then(|| Block::List(reasons.into_iter().take(REASONS).map(line).collect()))
 }
