@@ -61,10 +61,10 @@ fn a_program_that_reads_its_job_first_is_measured() {
 #[test]
 fn a_newer_worker_gets_its_job_in_our_version() {
     let bench = Bench::new();
-    let hello = r#"{"event":"hello","protocol":4,"program":{"name":"newer","version":"9"}}"#;
+    let hello = r#"{"event":"hello","protocol":9,"program":{"name":"newer","version":"9"}}"#;
     let failed = r#"{"event":"failed","failure":{"kind":"error","reason":"that is all"}}"#;
     run_with(&bench, &format!("echo '{hello}'\ncat > job\necho '{failed}'"));
-    assert!(bench.read("job").starts_with("{\"protocol\":3,"), "{}", bench.read("job"));
+    assert!(bench.read("job").starts_with("{\"protocol\":4,"), "{}", bench.read("job"));
     assert_eq!(bench.results().sessions[0].program.name, "newer");
 }
 
