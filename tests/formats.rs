@@ -242,6 +242,9 @@ fn rows_of_every_schema_keep_what_they_say() {
             let code = row.as_object_mut().unwrap().remove("reason_code").unwrap();
             let memory = row["metric"] == "peak_memory";
             assert_eq!(code, if memory { "runs-within-threshold" } else { "beyond-threshold" });
+            // What follows from the results is derived again.
+            let cause = row.as_object_mut().unwrap().remove("cause");
+            assert_eq!(cause.is_some(), !memory, "of what changed: {row}");
         }
         let written: Vec<_> = written["comparison"]["rows"].as_array().unwrap().iter().map(named_as_now).collect();
         assert_eq!(rows, written, "{name}");

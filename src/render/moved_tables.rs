@@ -43,7 +43,7 @@ impl<'a> Caused<'a> {
     }
 }
 
-/// `Causes: code, unexplained`, and under it the evidence.
+/// `Causes (code, unexplained)`, and under it the evidence.
 fn causes(comparison: &Comparison) -> Option<Block> {
     let mut found: Vec<Caused> = Vec::new();
     for (row, cause) in comparison.rows.iter().filter_map(|row| Some((row, row.cause.as_ref()?))) {
@@ -67,8 +67,8 @@ fn causes(comparison: &Comparison) -> Option<Block> {
         Column::left("Case", |caused: &Caused| cases(&caused.cases)),
     ];
     let words: BTreeSet<&'static str> = found.iter().map(|caused| caused.cause.word.word()).collect();
-    let title = if words.len() == 1 { "Cause: " } else { "Causes: " };
-    let title = line![Icon::Samples, title, Line::joined(words.into_iter().map(Line::from), ", ")];
+    let title = if words.len() == 1 { "Cause (" } else { "Causes (" };
+    let title = line![Icon::Samples, title, Line::joined(words.into_iter().map(Line::from), ", "), ")"];
     Block::fold(title, Table::of(columns, &found))
 }
 

@@ -44,8 +44,8 @@ pub struct Attribution {
     pub kernels: Vec<MovedKernel>,
     /// How many others there are, which are as before.
     pub kernels_as_before: usize,
-    /// The share of the head's kernel time that the longest kernel has: where it is nearly all, a trace doesn't divide it.
-    pub longest_share: f64,
+    /// What all kernels of the head take together, in microseconds.
+    pub kernels_us: f64,
     /// The share of the base's kernel time whose calls changed in the direction of the whole, by more than the traces of a side
     /// differ: of a slower clock it is nearly all.
     pub moved_share: f64,
@@ -102,7 +102,7 @@ impl Attribution {
             change: ChangeParts::of(&diff.change, traces as f64 * times),
             kernels,
             kernels_as_before,
-            longest_share: longest_share(&all_head),
+            kernels_us: all_head.kernel_ms() * 1e3 / (traces as f64 * times),
             moved_share,
             counts: counts([base, head], times),
         };
@@ -140,11 +140,6 @@ impl ChangeParts {
             unexplained: us(change.unexplained),
         }
     }
-}
-
-fn longest_share(part: &Part) -> f64 {
-    let longest = part.kernels.values().map(|kernel| kernel.sum.total_ms()).fold(0.0, f64::max);
-    longest / part.kernel_ms().max(f64::MIN_POSITIVE)
 }
 
 fn moved_share(kernels: &[MovedKernel], slower: bool) -> f64 {

@@ -108,8 +108,14 @@ impl MovedKernel {
         let in_head = row.renamed.as_deref().unwrap_or(&row.name);
         let head = row.head.map(|_| Calls::of(&shape(in_head), head, times));
         let us = |calls: &Option<Calls>| calls.map_or(0.0, |calls| calls.us.mean);
+        let slower = base.zip(head).and_then(|(base, head)| slower_a_call(&base, &head));
         Self {
-            what: row.what,
+            // Of one trace, a few percent are nothing; several show how much.
+            what: match (row.what, slower) {
+                (What::AsBefore, Some(true)) => What::Slower,
+                (What::AsBefore, Some(false)) => What::Faster,
+                (what, _) => what,
+            },
             name: name(&row.name),
             renamed: row.renamed.as_deref().map(name),
             grid: row.grid,
@@ -124,7 +130,7 @@ impl MovedKernel {
     /// Whether a call takes longer in the head; `None` where the traces don't tell, or a side has none.
     pub fn slower_a_call(&self) -> Option<bool> {
         let (base, head) = self.base.zip(self.head)?;
-        base.us_a_call.is_apart(&head.us_a_call).then(|| head.us_a_call.mean > base.us_a_call.mean)
+        slower_a_call(&base, &head)
     }
 
     /// How much more often it is called in the head.
@@ -133,6 +139,10 @@ impl MovedKernel {
         let (base, head) = (calls(&self.base), calls(&self.head));
         if base.is_apart(&head) { head.mean - base.mean } else { 0.0 }
     }
+}
+
+fn slower_a_call(base: &Calls, head: &Calls) -> Option<bool> {
+    base.us_a_call.is_apart(&head.us_a_call).then(|| head.us_a_call.mean > base.us_a_call.mean)
 }
 
 fn is_apart(base: Option<&Calls>, head: Option<&Calls>) -> bool {

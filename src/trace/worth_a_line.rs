@@ -55,12 +55,7 @@ impl Attribution {
 
     /// The kernel that does all the work in one call: a trace doesn't divide it.
     pub fn is_whole(&self, kernel: &MovedKernel) -> bool {
-        let once = kernel.head.is_some_and(|head| head.calls.max <= 1.0);
-        once && self.longest_share >= WHOLE && kernel.head.is_some_and(|head| head.us.mean >= 0.5 * self.kernels_us())
-    }
-
-    fn kernels_us(&self) -> f64 {
-        self.head_us.mean - self.head_pauses_us.mean
+        kernel.head.is_some_and(|head| head.calls.max <= 1.0 && head.us.mean >= WHOLE * self.kernels_us)
     }
 
     fn counts_for_something(&self, kernel: &MovedKernel) -> bool {
