@@ -146,8 +146,8 @@ fn head(text: &str) -> &str {
 fn called(text: &str) -> impl Iterator<Item = (&str, usize)> {
     text.match_indices('(').filter_map(|(at, _)| {
         let before = text[..at].trim_end();
-        let start = before.rfind(|c| !is_part_of_name(c) && c != '#').map_or(0, |before| before + 1);
-        (start < before.len()).then(|| (&before[start..], start))
+        let word = before.char_indices().rev().take_while(|(_, c)| is_part_of_name(*c) || *c == '#');
+        word.last().map(|(start, _)| (&before[start..], start))
     })
 }
 

@@ -28,12 +28,12 @@ pub fn kernels(bytes: &[u8]) -> Module {
     Module { kernels: kernels_of(&text), bytes: end.saturating_sub(IN_ANOTHER).max(start + MAGIC.len()) }
 }
 
-/// Up to what is no text, or to where the next begins.
+/// Up to where the next begins, or to what is no text. In this order: nothing is looked at for each of many modules.
 fn length(bytes: &[u8]) -> usize {
+    let next = bytes.get(1..).and_then(|rest| memchr::memmem::find(rest, MAGIC));
+    let bytes = &bytes[..next.map_or(bytes.len(), |next| next + 1)];
     let is_text = |byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'~');
-    let text = bytes.iter().position(|byte| !is_text(byte)).unwrap_or(bytes.len());
-    let next = bytes.get(1..text).and_then(|rest| memchr::memmem::find(rest, MAGIC));
-    next.map_or(text, |next| next + 1)
+    bytes.iter().position(|byte| !is_text(byte)).unwrap_or(bytes.len())
 }
 
 fn kernels_of(text: &str) -> Vec<KernelCode> {

@@ -36,7 +36,9 @@ impl Pieces {
             self.steps_left -= steps;
             waiting.extend(piece.refers_to.iter().take(steps).filter(|other| seen.insert(**other)));
         }
-        hashes[1..].sort_unstable();
+        if let Some(others) = hashes.get_mut(1..) {
+            others.sort_unstable();
+        }
         hashes
     }
 }

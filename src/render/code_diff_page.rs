@@ -10,9 +10,12 @@ use crate::page::{Block, Column, Line, Page, Table, code, line, unbroken};
 
 /// The table shows so many; `place` says where a kernel is written.
 pub fn page<'a>(diff: &CodeDiff, most: usize, place: PlaceOf<'a, '_>) -> Page {
-    let shown = &diff.changed[..most.min(diff.changed.len())];
+    // A change of a kernel that both have is what to look at first.
+    let mut rows: Vec<&Row> = diff.changed.iter().collect();
+    rows.sort_by_key(|row| row.what);
+    let shown = &rows[..most.min(rows.len())];
     let body = if shown.is_empty() { Vec::new() } else { vec![Block::Table(table(shown, place))] };
-    let left = diff.changed.len() - shown.len();
+    let left = rows.len() - shown.len();
     let left = (left > 0).then(|| Block::Paragraph(line![whole(left as u64), " more: `--top` shows more of them."]));
     Page { headline: headline(diff), body: body.into_iter().chain(left).collect(), ..Page::default() }
 }
@@ -32,18 +35,18 @@ fn headline(diff: &CodeDiff) -> Line {
     ]
 }
 
-fn table<'a>(rows: &[Row], place: PlaceOf<'a, '_>) -> Table {
+fn table<'a>(rows: &[&Row], place: PlaceOf<'a, '_>) -> Table {
     let mut columns = vec![
-        Column::left("Kernel", |row: &Row| code(&row.name, KERNEL)),
-        Column::left("for", |row: &Row| either(row).map(target).unwrap_or_default()),
-        Column::left("", |row: &Row| unbroken(what(row.what))),
-        Column::right("registers", |row: &Row| of_both(row, |code| Some(count(code.resources?.registers as usize)))),
-        Column::right("local", |row: &Row| of_both(row, |code| Some(bytes(code.resources?.local_bytes.into())))),
-        Column::right("shared", |row: &Row| of_both(row, |code| Some(bytes(code.resources?.shared_bytes)))),
-        Column::right("code", |row: &Row| of_both(row, |code| Some(bytes(code.code_bytes)))),
+        Column::left("Kernel", |row: &&Row| code(&row.name, KERNEL)),
+        Column::left("for", |row: &&Row| either(row).map(target).unwrap_or_default()),
+        Column::left("", |row: &&Row| unbroken(what(row.what))),
+        Column::right("registers", |row: &&Row| of_both(row, |code| Some(count(code.resources?.registers as usize)))),
+        Column::right("local", |row: &&Row| of_both(row, |code| Some(bytes(code.resources?.local_bytes.into())))),
+        Column::right("shared", |row: &&Row| of_both(row, |code| Some(bytes(code.resources?.shared_bytes)))),
+        Column::right("code", |row: &&Row| of_both(row, |code| Some(bytes(code.code_bytes)))),
     ];
     if rows.iter().any(|row| place(&row.name).is_some()) {
-        columns.push(Column::left("source", |row: &Row| source(place(&row.name))));
+        columns.push(Column::left("source", |row: &&Row| source(place(&row.name))));
     }
     Table::of(columns, rows)
 }

@@ -4,7 +4,7 @@ use super::kernel_place::{PlaceOf, source};
 use super::trace_page::{KERNEL, whole};
 use crate::kernel_code::{Form, KernelCode, Resources};
 use crate::number::{bytes, count, counted};
-use crate::page::{Block, Column, Line, Page, Table, code, line, name};
+use crate::page::{Block, Column, Line, Page, Table, code, line, name, unbroken};
 
 /// Characters of a hash that tell codes apart.
 const HASH: usize = 12;
@@ -55,7 +55,7 @@ fn table<'a>(kernels: &[&KernelCode], place: PlaceOf<'a, '_>) -> Table {
 
 pub(super) fn target(kernel: &KernelCode) -> Line {
     let ptx = if kernel.form == Form::Ptx { " PTX" } else { "" };
-    line![name(&kernel.target, 20), ptx]
+    unbroken(line![name(&kernel.target, 20), ptx])
 }
 
 fn of(kernel: &KernelCode, number: impl Fn(Resources) -> Line) -> Line {

@@ -295,3 +295,13 @@ fn names_of_kernels_are_text() {
     assert_eq!(hash(text), hash(&other));
     assert_ne!(hash(text), hash(&text.replace("3\n ret;", "3\n exit;")));
 }
+
+/// Each byte is looked at a few times, however often something seems to begin.
+#[test]
+fn many_beginnings_take_no_longer_than_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a");
+    std::fs::write(&file, ".version 9.0\n.target sm_90\n".repeat(400_000)).unwrap();
+    let ran = kernels(&[file.to_str().unwrap()]);
+    assert!(ran.code == 0 && ran.out.contains("0 of PTX"), "{}{}", ran.out, ran.err);
+}
