@@ -136,8 +136,10 @@ fn became(found: &Attribution, kernel: &MovedKernel) -> Line {
 fn amount(found: &Attribution, moved: &MovedCount) -> Line {
     let number = both(times(moved.base.calls.mean), times(moved.head.calls.mean));
     let (base, head) = (moved.base.bytes.mean, moved.head.bytes.mean);
-    let bytes = moved.base.bytes.is_apart(&moved.head.bytes);
-    let bytes = bytes.then(|| line![", ", both(times(base), times(head)), " bytes"]).unwrap_or_default();
+    let bytes = match moved.base.bytes.is_apart(&moved.head.bytes) {
+        true => line![", ", both(times(base), times(head)), " bytes"],
+        false => Line::default(),
+    };
     let own = strong(signed_us(moved.change_us()));
     let own = if moved.change_us() == 0.0 { Line::default() } else { line![": ", own] };
     line![foreign(&moved.in_words(), NAME), ": ", number, a(found), bytes, own]

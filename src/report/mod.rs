@@ -276,9 +276,10 @@ impl Report {
         if self.comparison().is_none_or(|comparison| !comparison.has_changes()) {
             return;
         }
-        let [screened, confirmed] = [false, true].map(|confirmed| sides(self.deciding(confirmed)));
+        let first = sides(self.deciding(false));
+        let confirmed = self.measured_again.is_some().then(|| sides(self.deciding(true)));
         if let Answer::Compared { comparison, .. } = &mut self.answer {
-            comparison.explain(screened.each_ref(), confirmed.each_ref());
+            comparison.explain(first.each_ref(), confirmed.as_ref().unwrap_or(&first).each_ref());
         }
     }
 }

@@ -142,7 +142,7 @@ impl MovedKernel {
 }
 
 fn slower_a_call(base: &Calls, head: &Calls) -> Option<bool> {
-    base.us_a_call.is_apart(&head.us_a_call).then(|| head.us_a_call.mean > base.us_a_call.mean)
+    base.us_a_call.is_apart(&head.us_a_call).then_some(head.us_a_call.mean > base.us_a_call.mean)
 }
 
 fn is_apart(base: Option<&Calls>, head: Option<&Calls>) -> bool {

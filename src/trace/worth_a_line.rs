@@ -110,7 +110,7 @@ mod tests {
 
     /// Traced on an H100: two runs of one program.
     fn plain() -> [Part; 2] {
-        ["plain-1", "plain-2"].map(|name| recorded(name))
+        ["plain-1", "plain-2"].map(recorded)
     }
 
     fn recorded(name: &str) -> Part {
