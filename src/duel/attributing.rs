@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::budget::Budget;
+use super::code_of_sides;
 use crate::case::{Case, DeviceKind};
 use crate::compare::{Attributed, Comparison, LeftOut, Row, Verdict, section};
 use crate::config::SuiteModel;
@@ -60,7 +61,10 @@ impl Attributing<'_> {
             for (place, case) in cases.iter().enumerate() {
                 let sections = &wanted.iter().find(|(id, _)| *id == case.id).expect("it was wanted").1;
                 match of_case(place, case, sections, [&base, &head]) {
-                    Ok(sections) => found.sections.extend(sections),
+                    Ok(mut sections) => {
+                        code_of_sides::add(&mut sections, [self.base, self.head], spec, case);
+                        found.sections.extend(sections);
+                    }
                     Err(why) => found.left_out.push(LeftOut { case: case.id.clone(), why }),
                 }
             }

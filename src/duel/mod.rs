@@ -5,6 +5,7 @@
 
 mod attributing;
 mod budget;
+mod code_of_sides;
 mod ended;
 mod fresh;
 mod question;

@@ -4,10 +4,10 @@ use super::NAME;
 use super::trace_page::KERNEL;
 use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict};
 use crate::metric::Metric;
-use crate::number::{Figure, counted, decimal, signed_percent, value};
+use crate::number::{Figure, count, counted, decimal, signed_percent, value};
 use crate::page::{Block, Line, code, foreign, line, strong, unbroken};
 use crate::stats::Share;
-use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Section};
+use crate::trace::attribution::{Attribution, Calls, Code, MovedCount, MovedKernel, Section};
 use crate::trace::worth_a_line::{Named, Reading};
 
 /// Lines in all.
@@ -97,7 +97,7 @@ fn said(found: &Attribution, named: &Named) -> Line {
     match named {
         Named::Kernel(kernel) if found.is_whole(kernel) => whole(found, kernel),
         Named::Kernel(kernel) => {
-            line![names(kernel), became(found, kernel), ": ", strong(signed_us(kernel.change_us))]
+            line![with_code(kernel), became(found, kernel), ": ", strong(signed_us(kernel.change_us))]
         }
         Named::Count(count) => amount(found, count),
         Named::Pauses => pauses(found),
@@ -106,10 +106,31 @@ fn said(found: &Attribution, named: &Named) -> Line {
 
 fn whole(found: &Attribution, kernel: &MovedKernel) -> Line {
     let (name, a) = words(found);
-    let name = line![name, " is one kernel, ", names(kernel), ", and what is inside it isn't divided: "];
+    let name = line![name, " is one kernel, ", with_code(kernel), ", and what is inside it isn't divided: "];
     let us = |calls: Option<Calls>| calls.map_or(0.0, |calls| calls.us.mean);
     let times = line![us_from_to(us(kernel.base), us(kernel.head)), a];
     line![name, times, ", ", strong(signed_us(kernel.change_us))]
+}
+
+/// Its name, and whether its code is the same where that is known.
+fn with_code(kernel: &MovedKernel) -> Line {
+    let code = kernel.code.map(|code| line![" (", code_in_words(code), ")"]);
+    names(kernel).and(code.unwrap_or_default())
+}
+
+/// `same code`, or `other code: 64 → 72 registers, 0 → 48 bytes of local memory`
+fn code_in_words(code: Code) -> Line {
+    let (registers, local_bytes) = match code {
+        Code::Same => return "same code".into(),
+        Code::Other { registers, local_bytes } => (registers, local_bytes),
+    };
+    let differing = |pair: Option<[u32; 2]>, of: &'static str| {
+        let [old, new] = pair.filter(|[old, new]| old != new)?;
+        Some(line![both(count(old as usize), count(new as usize)), of])
+    };
+    let parts = [differing(registers, " registers"), differing(local_bytes, " bytes of local memory")];
+    let parts: Vec<Line> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "other code".into() } else { line!["other code: ", Line::joined(parts, ", ")] }
 }
 
 /// `: 1.2 → 1.5 µs a call (+24%), 49 calls a token`

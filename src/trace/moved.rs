@@ -72,6 +72,26 @@ pub struct MovedKernel {
     pub change_us: f64,
     /// The sides differ by more than the traces of one side do.
     pub apart: bool,
+    /// Whether its code is the same, as far as the programs' files tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+}
+
+/// The code of a kernel that both sides have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum Code {
+    /// Whatever changed its time, it wasn't this.
+    Same,
+    /// Other instructions; what a thread takes isn't known of PTX.
+    Other {
+        /// In the base and in the head.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        registers: Option<[u32; 2]>,
+        /// What registers don't hold, in bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        local_bytes: Option<[u32; 2]>,
+    },
 }
 
 /// What a side has of something else, a token or a prefill.
@@ -124,6 +144,7 @@ impl MovedKernel {
             apart: is_apart(base.as_ref(), head.as_ref()),
             base,
             head,
+            code: None,
         }
     }
 

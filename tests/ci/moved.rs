@@ -281,6 +281,33 @@ fn what_is_inside_one_kernel_is_not_divided() {
     assert_eq!(machine.cause().0, "code");
 }
 
+/// Programs have their kernels in them (tests/fixtures/kernel_code), and a name says whether the code behind it is the same.
+#[test]
+fn code_is_compared_beside_the_time() {
+    let with = |name: &'static str, ns| usual().with(|step| step.kernels[0] = (name, 1, 49, ns));
+    for (kernel, said) in [
+        ("same", "- `same` (same code): 2.002 → 3.003 µs a call"),
+        ("outer::scale", "- `outer::scale` (other code): 2.002 → 3.003 µs a call"),
+        ("rmsnorm_bf16", "- `rmsnorm_bf16`: 2.002 → 3.003 µs a call"),
+    ] {
+        let machine = Machine::new();
+        let [(base, old), (head, new)] = [("base", 2000, "old"), ("head", 3000, "new")].map(|(side, ns, code)| {
+            let step = with(kernel, ns);
+            (machine.program(side, &step.speed(), &step), code)
+        });
+        for (program, code) in [(&base, old), (&head, new)] {
+            let fatbin = format!("{}/tests/fixtures/kernel_code/{code}.fatbin", env!("CARGO_MANIFEST_DIR"));
+            let script = [std::fs::read(program).unwrap(), b"exit 0\n".to_vec(), std::fs::read(fatbin).unwrap()];
+            std::fs::write(program, script.concat()).unwrap();
+        }
+        let args = ["ci", "--quiet", "--runs", "4", "--base-binary", &base, "--head-binary", &head];
+        let (exit, out, err) = machine.run(&args);
+        assert_eq!(exit, 0, "{err}");
+        let line = first_line(&out.replace('\u{a0}', " "));
+        assert!(line.starts_with(said), "{line}");
+    }
+}
+
 /// Where the traces agree, what differs isn't in the kernels.
 #[test]
 fn equal_traces_are_told_to_be_equal() {

@@ -35,7 +35,9 @@ pub fn trace(args: &Args, what: &str, io: &mut Io) -> Result<Exit> {
         return Err(Error::usage("a case has the phases `load`, `prefill` and `decode`"));
     }
     if args.export.is_some() {
-        return Err(Error::usage("a case isn't exported as it is traced").hint("save it by --output, and export that file"));
+        return Err(
+            Error::usage("a case isn't exported as it is traced").hint("save it by --output, and export that file")
+        );
     }
     let output = args.output.as_deref().map(|path| claimed(path, args.force)).transpose()?;
     let (suite, case) = suite_of(&args.selection, what)?;

@@ -176,7 +176,11 @@ mod tests {
             let (spec, shape) = (ModelSpec::generated(&id, DeviceKind::Cuda), models::find(&id).unwrap());
             let parts = PartBytes::of(&spec, shape, Dtype::Bf16).unwrap();
             let copy = if shape.tie_word_embeddings { parts.embedding } else { 0 };
-            assert_eq!(parts.total() - copy, Footprint::of(&spec, shape, Implementation::Plain, Dtype::Bf16).unwrap().held, "{id}");
+            assert_eq!(
+                parts.total() - copy,
+                Footprint::of(&spec, shape, Implementation::Plain, Dtype::Bf16).unwrap().held,
+                "{id}"
+            );
         }
     }
 
