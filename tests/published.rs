@@ -24,7 +24,8 @@ fn run(args: &[&str]) -> (i32, String, String) {
 
 fn good(args: &[&str]) -> String {
     let (exit, out, err) = run(args);
-    assert_eq!((exit, err.as_str()), (0, ""), "{args:?}");
+    // Of a plan for other machines, nothing may run here.
+    assert!(err.is_empty() && (exit == 0 || exit == 1 && args[0] == "plan"), "{args:?}: {exit} {err}");
     out
 }
 

@@ -14,7 +14,7 @@ pub enum SafetensorsError {
     CutOff { size: u64, end: u64 },
     #[error("has a header that can't be read: {0}")]
     Header(#[from] FieldError),
-    #[error("has a tensor whose name has {name} bytes and its shape {dimensions} dimensions, as no model's has")]
+    #[error("has a tensor with a name of {name} bytes and a shape of {}, as no model has", counted(*dimensions, "number"))]
     Many { name: usize, dimensions: usize },
     #[error("has the tensor {0:?} with data_offsets that aren't its begin and its end")]
     Offsets(String),
