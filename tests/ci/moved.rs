@@ -180,25 +180,24 @@ fn first_line(comment: &str) -> String {
     section.lines().find(|line| line.starts_with("- ")).unwrap_or_default().to_owned()
 }
 
-#[test]
-fn the_first_line_names_what_was_planted() {
+/// What is planted, what the head then does, the cause, and how the first line begins.
+type Plant = (&'static str, Step, &'static str, &'static str);
+
+fn in_kernels() -> Vec<Plant> {
     let slower_norm = |step: &mut Step| step.kernels[0].3 = 2500;
-    let plants: [(&str, Step, &str, &str); 7] = [
+    let more_launches = |step: &mut Step| {
+        step.kernels[3].2 = 72;
+        step.pauses += 60_000;
+    };
+    let renamed = |step: &mut Step| step.kernels[2] = ("softmax_v2", 14, 24, 3000);
+    vec![
         (
             "a kernel is slower",
             usual().with(slower_norm),
             "code",
             "`rmsnorm_bf16`: 2.002 → 2.502 µs a call (+25.0%), 49 calls a token: **+24.5 µs** of the +24.5 µs",
         ),
-        (
-            "one more launch a layer",
-            usual().with(|step| {
-                step.kernels[3].2 = 72;
-                step.pauses += 60_000;
-            }),
-            "code",
-            "`add`: 48 → 72 calls a token",
-        ),
+        ("one more launch a layer", usual().with(more_launches), "code", "`add`: 48 → 72 calls a token"),
         (
             "a new kernel",
             usual().with(|step| step.kernels.push(("scale", 1, 24, 1500))),
@@ -206,41 +205,40 @@ fn the_first_line_names_what_was_planted() {
             "`scale` is new: 24 calls a token, 1.50",
         ),
         (
-            "a synchronisation a token",
-            usual().with(|step| {
-                step.synchronizations = 2;
-                step.pauses += 40_000;
-            }),
-            "code",
-            "synchronisations of a stream: 1 → 2 a token",
-        ),
-        (
-            "a copy a token",
-            usual().with(|step| {
-                step.copies = 2;
-                step.pauses += 40_000;
-            }),
-            "code",
-            "copies device to host: 1 → 2 a token, 4 → 8 bytes: **+3.00 µs**",
-        ),
-        (
-            "longer pauses",
-            usual().with(|step| {
-                step.pauses += 30_000;
-                step.kernels[2].3 += 90;
-            }),
-            "host",
-            "no kernel ran for 100.1 → 130.1 µs a token",
-        ),
-        (
             "another name and slower",
-            usual().with(|step| step.kernels[2] = ("softmax_v2", 14, 24, 3000)),
+            usual().with(renamed),
             "code",
             "`softmax` → `softmax_v2` (perhaps renamed): 2.002 → 3.003 µs a call",
         ),
-    ];
+    ]
+}
+
+fn beside_kernels() -> Vec<Plant> {
+    let waits = |step: &mut Step| {
+        step.synchronizations = 2;
+        step.pauses += 40_000;
+    };
+    let copies = |step: &mut Step| {
+        step.copies = 2;
+        step.pauses += 40_000;
+    };
+    let pauses = |step: &mut Step| {
+        step.pauses += 30_000;
+        step.kernels[2].3 += 90;
+    };
+    let synchronization = "synchronisations of a stream: 1 → 2 a token";
+    let copy = "copies device to host: 1 → 2 a token, 4 → 8 bytes: **+3.00 µs**";
+    vec![
+        ("a synchronisation a token", usual().with(waits), "code", synchronization),
+        ("a copy a token", usual().with(copies), "code", copy),
+        ("longer pauses", usual().with(pauses), "host", "no kernel ran for 100.1 → 130.1 µs a token"),
+    ]
+}
+
+#[test]
+fn the_first_line_names_what_was_planted() {
     let machine = Machine::new();
-    for (what, head, word, line) in plants {
+    for (what, head, word, line) in in_kernels().into_iter().chain(beside_kernels()) {
         let comment = machine.comment(&usual(), &head);
         let said = first_line(&comment);
         assert!(said.starts_with(&format!("- {line}")), "{what}: {said}\n{comment}");
