@@ -6,6 +6,7 @@ use super::here;
 use crate::case::WeightsSource;
 use crate::config::{self, ModelSettings, Selection, Suite, SuiteSettings};
 use crate::device::Machine;
+use crate::engine::{self, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::escape;
 use crate::files::Output;
@@ -97,7 +98,9 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 fn note_generated(selection: &Selection, suite: &Suite, io: &mut Io) -> Result<()> {
     let said = selection.models.is_empty() || selection.settings.model.weights.is_some();
     let specs = suite.models.iter().map(|model| &model.spec);
-    for spec in specs.filter(|spec| !said && spec.weights == WeightsSource::Generated) {
+    // What a program of somebody else does with a directory is its affair.
+    let makes_them = |spec: &&ModelSpec| engine::find(&spec.engine).is_ok_and(|engine| !engine.is_of_others());
+    for spec in specs.filter(|spec| !said && spec.weights == WeightsSource::Generated).filter(makes_them) {
         let Some(directory) = &spec.directory else { continue };
         let place = escape::line(&directory.display().to_string());
         match hub::has_weights(directory) {

@@ -33,18 +33,31 @@ fn all_at_once(arrivals: &[Duration], tokens: usize) -> Option<String> {
 
 /// Most arrivals in bursts, as a full buffer sends them.
 fn in_bursts(arrivals: &[Duration]) -> Option<String> {
-    let (mut held, mut longest, mut before) = (0, None, Duration::ZERO);
-    for burst in arrivals.chunk_by(|one, next| next.saturating_sub(*one) <= TOO_CLOSE) {
-        let (first, last) = (burst[0], burst[burst.len() - 1]);
-        let (within, silence) = (last - first, first.saturating_sub(before));
-        before = last;
-        if burst.len() >= MANY_LINES && within * SILENCE <= silence {
-            held += burst.len();
-            longest = longest.max(Some((burst.len(), within, silence)));
+    let bursts: Vec<&[Duration]> = arrivals.chunk_by(|one, next| next.saturating_sub(*one) <= TOO_CLOSE).collect();
+    let (mut held, mut longest) = (0, None);
+    for (at, burst) in bursts.iter().enumerate().filter(|(_, burst)| burst.len() >= MANY_LINES) {
+        let (lines, first, silence) = whole(&bursts[..at], burst);
+        let within = burst[burst.len() - 1] - first;
+        if within * SILENCE <= silence {
+            held += lines;
+            longest = longest.max(Some((lines, within, silence)));
         }
     }
     let (lines, within, silence) = longest.filter(|_| held * 2 >= arrivals.len())?;
     Some(format!("{lines} of {} tokens arrived {}", arrivals.len(), after_silence(within, silence)))
+}
+
+/// How many lines a burst has, when the first came, and the silence before. Whoever reads them may take long for the first, and
+/// find the others there when it is done: then the first seems to have come alone, just before them.
+fn whole(earlier: &[&[Duration]], burst: &[Duration]) -> (usize, Duration, Duration) {
+    let end = |bursts: &[&[Duration]]| bursts.last().and_then(|burst| burst.last()).copied().unwrap_or_default();
+    if let [before @ .., [alone]] = earlier {
+        let silence = alone.saturating_sub(end(before));
+        if (burst[0] - *alone) * SILENCE <= silence {
+            return (burst.len() + 1, *alone, silence);
+        }
+    }
+    (burst.len(), burst[0], burst[0].saturating_sub(end(earlier)))
 }
 
 fn after_silence(within: Duration, silence: Duration) -> String {
@@ -74,6 +87,13 @@ mod tests {
         let part = said(&arriving(200, 1, 2000, 128)).unwrap();
         assert_eq!(part, "128 of 200 tokens arrived within 0.3 ms after 257.0 ms of silence");
         assert!(said(&arriving(1000, 1, 500, 273)).is_some(), "8 KiB");
+    }
+
+    #[test]
+    fn a_first_line_that_took_long_to_read_is_of_its_burst() {
+        let mut arrivals = arriving(200, 1, 2000, 128);
+        arrivals[1..128].iter_mut().for_each(|arrival| *arrival += Duration::from_micros(400));
+        assert_eq!(said(&arrivals).unwrap(), "128 of 200 tokens arrived within 0.7 ms after 257.0 ms of silence");
     }
 
     /// 5000 tokens a second; steps of up to 32 tokens; a long prompt before them; too few to say anything.

@@ -171,7 +171,8 @@ impl Gpu {
             match &self.packer {
                 None => self.dense_product(part, x, columns(0), count, onto)?,
                 Some(packer) => {
-                    packer.each_block(part, |first, block| self.dense_product(block, x, columns(first), count, onto))?
+                    packer
+                        .each_block(part, |first, block| self.dense_product(block, x, columns(first), count, onto))?;
                 }
             }
             before += part.outputs;
