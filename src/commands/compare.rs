@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::format::ReportFormat as Format;
 use super::published::{self, Whose};
-use crate::compare::{self, Comparison, Options, Row, Side};
+use crate::compare::{self, Comparison, Failing, Options, Row, Side};
 use crate::error::{Error, Exit, Result};
 use crate::formats::{self, FORMATS, Format as ForeignFormat};
 use crate::io::{Io, unwritable};
@@ -223,6 +223,10 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
         comparison.rows.retain(Row::looks_changed);
     }
     show(&comparison, &files, args.format, io.out.raw()).map_err(unwritable)?;
+    // The first line is about times, and says nothing of it.
+    if failed && args.fail_on.fails(&[Failing::Counters].into()) && comparison.failings().contains(&Failing::Counters) {
+        writeln!(io.err, "counters rose, or the head isn't counted as the base was: that fails by --fail-on counters")?;
+    }
     Ok(if failed { Exit::Regression } else { Exit::Success })
 }
 

@@ -13,6 +13,7 @@ use crate::kernel_code::code_diff::{CodeDiff, Row};
 use crate::kernel_code::code_files::Kernels;
 use crate::kernel_code::kernel_source::{Place, Sources, page_of};
 use crate::page::{Page, terminal};
+use crate::plural::counted;
 use crate::render::{code_diff_page, kernel_page};
 
 const EXAMPLES: &str = "Examples:
@@ -174,7 +175,11 @@ fn compare(args: &Args, files: &[PathBuf], written: &Written, io: &mut Io) -> Re
 
 fn warn(found: &Kernels, io: &mut Io) -> Result<()> {
     if found.unreadable > 0 {
-        writeln!(io.err, "warning: {} pieces that look like kernels can't be read", found.unreadable)?;
+        writeln!(
+            io.err,
+            "warning: {} of what look like kernels can't be read: broken, or cut off",
+            counted(found.unreadable, "piece")
+        )?;
     }
     if found.left_out > 0 {
         writeln!(

@@ -18,7 +18,10 @@ pub(super) fn compare(base: &Side, head: &Side, floor: f64) -> Option<ComparedCo
         let Some(of_head) = heads.get(of_base.id.as_str()) else { continue };
         match both(base, head, of_base, of_head) {
             Some(Ok([base, head])) => compared.add(&of_base.id, &base, &head, floor),
-            Some(Err(reason)) => compared.not_compared.push(NotCounted { case: of_base.id.clone(), reason }),
+            Some(Err(reason)) => {
+                let lost = matches!(latest(base, of_base), Some(Ok(_)));
+                compared.not_compared.push(NotCounted { case: of_base.id.clone(), reason, lost });
+            }
             None => {}
         }
     }
@@ -61,6 +64,9 @@ fn latest<'a>(side: &Side, case: &'a CaseSide) -> Option<Result<Vec<&'a Counted>
     let build = |session: &usize| side.sessions.get(*session).and_then(|session| session.program_sha256.as_deref());
     // A build measures programs of others, and says nothing of theirs.
     let known = build(last).filter(|_| case.engines.is_empty());
+    if case.counters.iter().filter(|(session, _)| session == last).count() > 1 {
+        return Some(Err("one session has the counters of this case twice"));
+    }
     let same =
         case.counters.iter().filter(|(session, _)| session == last || known.is_some() && build(session) == known);
     Some(match &counters.counted {
@@ -81,6 +87,9 @@ impl ComparedCounters {
                 let range = |side: &[&Counted]| CounterRange::of(&values(side, phase, counter));
                 let Some((base, head)) = range(base).zip(range(head)) else { continue };
                 let (verdict, change) = base.against(head, floor);
+                // Generations that count less the longer they are don't do the same each time.
+                let varies = base.least < 0.0 || head.least < 0.0;
+                let verdict = if varies { CounterVerdict::Varies } else { verdict };
                 let row = CounterRow {
                     case: case.to_owned(),
                     phase: phase.into(),

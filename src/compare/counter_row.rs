@@ -79,6 +79,9 @@ pub struct NotCounted {
     pub case: String,
     /// One sentence. It may hold text of the measured program.
     pub reason: String,
+    /// The base was counted: what it has is lost.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lost: bool,
 }
 
 /// The share of the time of decoding in which kernels ran.
@@ -98,9 +101,9 @@ impl ComparedCounters {
         self.rows.iter().filter(move |row| row.verdict == verdict)
     }
 
-    /// Some counter rose.
-    pub fn has_more(&self) -> bool {
-        self.of(CounterVerdict::More).next().is_some()
+    /// Some counter rose, or what the base has can't be compared: else a head that isn't counted would pass.
+    pub fn fails(&self) -> bool {
+        self.of(CounterVerdict::More).next().is_some() || self.not_compared.iter().any(|case| case.lost)
     }
 
     /// Both sides are of one program: what differs isn't always the same.

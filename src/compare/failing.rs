@@ -16,7 +16,7 @@ words! {
         NotComparable = "not-comparable",
         /// A row is inconclusive.
         Inconclusive = "inconclusive",
-        /// A counter rose: more kernel launches a token, say.
+        /// A counter rose, more kernel launches a token, say; or the head isn't counted as the base was.
         Counters = "counters",
     }
 }
@@ -31,7 +31,7 @@ impl Comparison {
             (counts.not_comparable > 0 || self.rows.is_empty(), Failing::NotComparable),
             // More runs of one program settle nothing about a change.
             (counts.inconclusive > 0 && self.same_program.is_none(), Failing::Inconclusive),
-            (self.counters.as_ref().is_some_and(ComparedCounters::has_more), Failing::Counters),
+            (self.counters.as_ref().is_some_and(ComparedCounters::fails), Failing::Counters),
         ];
         found.into_iter().filter_map(|(holds, failing)| holds.then_some(failing)).collect()
     }

@@ -36,12 +36,20 @@ const MOST_SECTIONS: usize = 65_536;
 
 /// Of one that begins where the bytes do.
 pub fn length(bytes: &[u8]) -> Option<usize> {
+    end(bytes).filter(|end| *end <= bytes.len())
+}
+
+/// It begins as machine code, and its end is missing.
+pub fn is_cut(bytes: &[u8]) -> bool {
+    end(bytes).is_some_and(|end| end > bytes.len())
+}
+
+fn end(bytes: &[u8]) -> Option<usize> {
     let header = header(bytes)?;
     let table = |start: u64, entries: u16, size: u64| start.checked_add(u64::from(entries) * size);
     let sections = table(header.e_shoff.get(Little), header.e_shnum.get(Little), 64)?;
     let segments = table(header.e_phoff.get(Little), header.e_phnum.get(Little), 56)?;
-    let end = usize::try_from(sections.max(segments)).ok()?;
-    (end >= 64 && end <= bytes.len()).then_some(end)
+    usize::try_from(sections.max(segments)).ok().filter(|end| *end >= 64)
 }
 
 fn header(bytes: &[u8]) -> Option<&Header> {

@@ -52,13 +52,22 @@ enum Packed {
 
 impl<'a> Fatbin<'a> {
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (version, header, size) = (u16_at(bytes, 4)?, u16_at(bytes, 6)?, u64_at(bytes, 8)?);
-        let start = usize::from(header);
-        let end = start.checked_add(usize::try_from(size).ok()?)?;
-        let known = bytes.starts_with(&MAGIC) && version == 1 && start >= 16;
-        let rest = bytes.get(start..end).filter(|_| known)?;
-        Some(Self { bytes: end, rest })
+        let (start, end) = ends(bytes)?;
+        Some(Self { bytes: end, rest: bytes.get(start..end)? })
     }
+}
+
+/// It begins as one, and its end is missing.
+pub fn is_cut(bytes: &[u8]) -> bool {
+    ends(bytes).is_some_and(|(_, end)| end > bytes.len())
+}
+
+/// Where the header of one ends, and all of it. The first bytes alone may be anything.
+fn ends(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (version, header, size) = (u16_at(bytes, 4)?, u16_at(bytes, 6)?, u64_at(bytes, 8)?);
+    let start = usize::from(header);
+    let known = bytes.starts_with(&MAGIC) && version == 1 && start >= 16;
+    Some((start, start.checked_add(usize::try_from(size).ok()?)?)).filter(|_| known)
 }
 
 /// As far as they are what they should be.

@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 
 use super::KernelCode;
 use super::fatbin::{Entry, Fatbin, MAGIC, What};
-use super::{cubin, ptx};
+use super::{cubin, fatbin, ptx};
 
 /// What entries of a file's containers unpack to, all together: the largest known has a quarter of it.
 const MOST_UNPACKED_OF_FILE: usize = 16 << 30;
@@ -42,7 +42,10 @@ impl Found {
 
     /// How long it is, if it is one.
     fn add_fatbin(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut fatbin = Fatbin::read(bytes)?;
+        let Some(mut fatbin) = Fatbin::read(bytes) else {
+            self.unreadable += usize::from(fatbin::is_cut(bytes));
+            return None;
+        };
         fatbin.by_ref().for_each(|entry| self.add_entry(&entry));
         Some(fatbin.bytes)
     }
@@ -64,7 +67,10 @@ impl Found {
     }
 
     fn add_machine_code(&mut self, bytes: &[u8]) -> Option<usize> {
-        let end = cubin::length(bytes)?;
+        let Some(end) = cubin::length(bytes) else {
+            self.unreadable += usize::from(cubin::is_cut(bytes));
+            return None;
+        };
         self.add(cubin::kernels(&bytes[..end], None));
         Some(end)
     }

@@ -248,6 +248,23 @@ fn broken_files_are_read_as_far_as_they_go() {
     assert!(ran.err.starts_with("warning: ") && ran.err.lines().count() == 1, "{}", ran.err);
 }
 
+/// What is cut off isn't gone.
+#[test]
+fn a_file_that_is_cut_off_is_said_to_be() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, length) in [("old.fatbin", 2000), ("kernels.cubin", 600)] {
+        let cut = folder.path().join(name);
+        std::fs::write(&cut, &std::fs::read(fixture(name)).unwrap()[..length]).unwrap();
+        let whole = fixture(name);
+        for ran in
+            [kernels(&[cut.to_str().unwrap()]), kernels(&["--diff", whole.to_str().unwrap(), cut.to_str().unwrap()])]
+        {
+            let said = "warning: 1 piece of what look like kernels can't be read: broken, or cut off\n";
+            assert_eq!((ran.code, ran.err.as_str()), (0, said), "{name}");
+        }
+    }
+}
+
 /// A few bytes that say they are many.
 #[test]
 fn what_unpacks_to_more_than_there_is_room_for_is_left_out() {
