@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::reproduce::Again;
-use super::{SENTENCE, calibration, caveat_lines, other_work};
+use super::{SENTENCE, calibration, caveat_lines, other_work, what_moved};
 use crate::compare::{CauseWord, Comparison, NoteKind, Outlook, ReasonCode, Tier, Verdict};
 use crate::number::count;
 use crate::page::{Block, Line, command, foreign, line};
@@ -193,17 +193,17 @@ fn of_regression(report: &Report, accepted: bool) -> Line {
 }
 
 /// Where all that got slower has one kind of cause, the next look is at that.
-fn look(report: &Report) -> &'static str {
+fn look(report: &Report) -> Line {
     let comparison = report.comparison();
     let rows = comparison.iter().flat_map(|comparison| &comparison.rows);
     let slower = rows.filter(|row| row.verdict() == Verdict::Regressed);
     let causes: BTreeSet<Option<CauseWord>> = slower.map(|row| row.cause.as_ref().map(|cause| cause.word)).collect();
     let of = |words: &[CauseWord]| causes.iter().all(|cause| cause.is_some_and(|word| words.contains(&word)));
-    let is_traced = comparison.is_some_and(|comparison| comparison.attributed.is_some());
-    match () {
-        () if is_traced && of(&[CauseWord::Code]) => "look at what got slower",
-        () if of(&[CauseWord::Card, CauseWord::Host]) => "look at the machine before the code",
-        () => "find the cause",
+    let traced = comparison.and_then(|comparison| comparison.attributed.as_ref());
+    match traced {
+        Some(traced) if of(&[CauseWord::Code]) => what_moved::look_at(traced),
+        _ if of(&[CauseWord::Card, CauseWord::Host]) => "look at the machine before the code".into(),
+        _ => "find the cause".into(),
     }
 }
 

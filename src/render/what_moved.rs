@@ -33,6 +33,16 @@ fn is_traced(attributed: &Attributed, row: &Row) -> bool {
     attributed.of(&row.cell.case, &row.cell.metric).is_some()
 }
 
+/// What to do first about what got slower: the first line of the section says more.
+pub fn look_at(attributed: &Attributed) -> Line {
+    let named = attributed.sections.first().and_then(|found| found.named().into_iter().next());
+    match named {
+        Some(Named::Kernel(kernel)) => line!["look at ", names(kernel), " first"],
+        Some(Named::Count(count)) => line!["look at the ", foreign(&count.in_words(), NAME), " first"],
+        Some(Named::Pauses) | None => "look at what got slower".into(),
+    }
+}
+
 /// How many lines each may have, so that all have one before one has two.
 fn shares(said: &[Vec<Line>]) -> Vec<usize> {
     let mut shares = vec![0; said.len()];
