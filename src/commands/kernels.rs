@@ -12,8 +12,9 @@ use crate::kernel_code::KernelCode;
 use crate::kernel_code::code_diff::{CodeDiff, Row};
 use crate::kernel_code::code_files::Kernels;
 use crate::kernel_code::kernel_source::{Place, Sources, page_of};
-use crate::page::{Page, terminal};
-use crate::plural::counted;
+use crate::number::counted;
+use crate::page::{Page, code, line, terminal};
+use crate::plural;
 use crate::render::{code_diff_page, kernel_page};
 
 const EXAMPLES: &str = "Examples:
@@ -130,6 +131,7 @@ fn show(args: &Args, written: &Written, io: &mut Io) -> Result<()> {
     let wanted = |name: &str| args.part.as_deref().is_none_or(|part| name.contains(part));
     let kernels: Vec<&KernelCode> = found.all.iter().filter(|kernel| wanted(&kernel.name)).collect();
     match args.format {
+        Format::Table if kernels.is_empty() && !found.all.is_empty() => print(&none_of(&found, args), io),
         Format::Table => {
             print(&kernel_page::page(&kernels, found.files, args.top.into(), &|name| written.place(name)), io)
         }
@@ -138,6 +140,13 @@ fn show(args: &Args, written: &Written, io: &mut Io) -> Result<()> {
             io.out.json(&Json { kernels: kernels.collect(), unreadable: found.unreadable })
         }
     }
+}
+
+/// There are kernels, of other names.
+fn none_of(found: &Kernels, args: &Args) -> Page {
+    let part = code(args.part.as_deref().unwrap_or_default(), 100);
+    let all = counted(found.all.len(), "kernel");
+    Page { headline: line!["none of ", all, " has ", part, " in its name"], ..Page::default() }
 }
 
 /// A row of `--diff`, with where it is written now.
@@ -178,7 +187,7 @@ fn warn(found: &Kernels, io: &mut Io) -> Result<()> {
         writeln!(
             io.err,
             "warning: {} of what look like kernels can't be read: broken, or cut off",
-            counted(found.unreadable, "piece")
+            plural::counted(found.unreadable, "piece")
         )?;
     }
     if found.left_out > 0 {

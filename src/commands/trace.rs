@@ -1,5 +1,6 @@
 //! `bench-diff trace`
 
+mod idle_flags;
 mod of_case;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use serde::Serialize;
+
+use idle_flags::{What, refuse_idle_flags};
 
 use super::format::Format;
 use super::kernels::{Source, Written};
@@ -45,7 +48,7 @@ const EXAMPLES: &str = "Examples:
 #[command(after_help = EXAMPLES, group = clap::ArgGroup::new("written").args(["output", "export"]).multiple(true))]
 pub struct Args {
     /// A saved trace to show; or what to trace: a case of the suite, or a model
-    #[arg(value_name = "FILE|CASE|MODEL", conflicts_with_all = ["diff", "program"], required_unless_present_any = ["diff", "program"])]
+    #[arg(value_name = "FILE|CASE|MODEL", conflicts_with_all = ["diff", "program"])]
     what: Option<String>,
     /// Compare two saved traces: kernels that are gone, new, called more often, or slower
     #[arg(long, num_args = 2, value_names = ["BASE", "HEAD"], conflicts_with_all = ["program", "output"])]
@@ -88,19 +91,17 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    match (&args.diff, &args.what) {
-        (Some(files), _) => compare(args, files, io),
-        (None, Some(file)) if Path::new(file).is_file() => show_saved(args, Path::new(file), io),
-        (None, Some(what)) => of_case::trace(args, what, io),
-        (None, None) => trace(args, io),
+    let what = What::asked(args)?;
+    refuse_idle_flags(args, &what)?;
+    match what {
+        What::Two(files) => compare(args, files, io),
+        What::Saved(file) => show_saved(args, file, io),
+        What::Case(case) => of_case::trace(args, case, io),
+        What::Program => trace(args, io),
     }
 }
 
 fn show_saved(args: &Args, file: &Path, io: &mut Io) -> Result<Exit> {
-    if args.output.is_some() || args.per_token {
-        return Err(Error::usage(format!("{} is a saved trace: it is only shown", file.display()))
-            .hint("--output and --per-token are for what is traced now"));
-    }
     let export = Export::asked(args.export.as_deref(), args.force)?;
     write_and_show(args, export, &Saved::read(file)?, io).map(|()| Exit::Success)
 }
@@ -118,6 +119,10 @@ fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
     })?;
     failed?;
     let trace = ended.saved.trace();
+    if trace.processes.is_empty() && ended.how == How::Stopped {
+        writeln!(io.err, "stopped, and until then no CUDA driver had loaded the tracer: nothing was traced")?;
+        return Ok(Exit::Interrupted);
+    }
     if trace.processes.is_empty() {
         return Err(nothing_seen(&ended));
     }
@@ -217,15 +222,15 @@ impl<'a> JsonProcess<'a> {
 
 fn compare(args: &Args, files: &[PathBuf], io: &mut Io) -> Result<Exit> {
     let [base, head] = files else { return Err(Error::usage("two traces are compared")) };
-    let traces = [base, head].map(|path| Saved::read(path).map(|saved| saved.trace()));
-    let [base_trace, head_trace] = traces;
+    let [base_trace, head_trace] = [Saved::read(base)?.trace(), Saved::read(head)?.trace()];
     let phase = args.phase.as_deref();
     let of = |trace: &Trace, path: &Path| part(trace, phase, &path.display().to_string());
-    let diff = Diff::of(&of(&base_trace?, base)?, &of(&head_trace?, head)?);
+    let diff = Diff::of(&of(&base_trace, base)?, &of(&head_trace, head)?);
     let code = args.programs.as_deref().map(code_of_both).transpose()?;
+    let traces = [&base_trace, &head_trace];
     match args.format {
-        Format::Table => print(&trace_diff_page::page(&diff, code.as_ref(), args.top.into()), io)?,
-        Format::Json => io.out.json(&JsonDiff::of(&diff, code.as_ref()))?,
+        Format::Table => print(&trace_diff_page::page(&diff, traces, code.as_ref(), args.top.into()), io)?,
+        Format::Json => io.out.json(&JsonDiff::of(&diff, traces, code.as_ref()))?,
     }
     Ok(Exit::Success)
 }
@@ -241,25 +246,35 @@ fn code_of_both(programs: &[PathBuf]) -> Result<CodeDiff> {
 struct JsonDiff<'a> {
     #[serde(flatten)]
     diff: &'a Diff,
+    /// Of each side: one that lacks something has no exact counts.
+    processes: Sides<Vec<JsonProcess<'a>>>,
     /// Of the kernels above that either program has, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<BTreeMap<&'a str, Evidence<'a>>>,
 }
 
+#[derive(Serialize)]
+struct Sides<T> {
+    base: T,
+    head: T,
+}
+
 impl<'a> JsonDiff<'a> {
-    fn of(diff: &'a Diff, code: Option<&'a CodeDiff>) -> Self {
+    fn of(diff: &'a Diff, traces: [&'a Trace; 2], code: Option<&'a CodeDiff>) -> Self {
         let names = || diff.kernels.iter().map(|row| row.name.as_str());
         let code = code.map(|code| names().filter_map(|name| Some((name, code.evidence(name)?))).collect());
-        Self { diff, code }
+        let [base, head] = traces.map(|trace| trace.processes.iter().map(JsonProcess::of).collect());
+        Self { diff, processes: Sides { base, head }, code }
     }
 }
 
 fn part(trace: &Trace, phase: Option<&str>, place: &str) -> Result<Part> {
     trace.part(phase).ok_or_else(|| {
-        let names: Vec<String> =
-            trace.phases.iter().map(|(name, _)| format!("`{}`", escape::short_line(name, 40))).collect();
+        let named = trace.phases.iter().map(|(name, _)| name).filter(|name| !name.is_empty());
+        let names: Vec<String> = named.map(|name| format!("`{}`", escape::short_line(name, 40))).collect();
         let phase = escape::short_line(phase.unwrap_or_default(), 40);
-        Error::usage(format!("{place} has no phase `{phase}`, but {}", names.join(", ")))
+        let others = if names.is_empty() { "nor any other".to_owned() } else { format!("but {}", names.join(", ")) };
+        Error::usage(format!("{place} has no phase `{phase}`, {others}"))
     })
 }
 

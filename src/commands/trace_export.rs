@@ -58,6 +58,9 @@ impl Export {
 
 /// A file to write, which isn't there unless it may be replaced.
 pub fn claimed(path: &Path, force: bool) -> Result<Output> {
+    if path == Path::new("-") {
+        return Err(Error::usage("`-` is no file: standard output has the page").hint("name a file"));
+    }
     let output = Output::claim(path)?;
     if output.exists() && !force {
         let there = format!("{} is there already", path.display());

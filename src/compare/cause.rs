@@ -267,7 +267,8 @@ fn kernel_in_words(kernel: &MovedKernel) -> String {
             let us = |calls: &Option<Calls>| calls.map_or(0.0, |calls| calls.us_a_call.mean);
             let change = Share::new(us(&kernel.head) / us(&kernel.base) - 1.0);
             let longer = if change.get() < 0.0 { "less long" } else { "longer" };
-            format!("the kernel {name} takes {} {longer} a call", percent(change.abs()))
+            let otherwise = if kernel.reshaped.is_some() { "has another grid or block and " } else { "" };
+            format!("the kernel {name} {otherwise}takes {} {longer} a call", percent(change.abs()))
         }
     }
 }

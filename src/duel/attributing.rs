@@ -124,6 +124,7 @@ struct Seen {
 
 impl Seen {
     fn add(&mut self, traced: TracedCases, side: &str) {
+        let traced = traced.whole_or_none();
         self.whole = if self.traces.is_empty() { traced.whole } else { self.whole.min(traced.whole) };
         self.traces.push(traced.saved.trace());
         self.why = self.why.take().or_else(|| traced.why.map(|why| format!("{side}: {why}")));

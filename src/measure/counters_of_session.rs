@@ -43,6 +43,7 @@ impl Session<'_> {
             let spec = &side.pinned(&model.spec, cases);
             let (suite, worker) = (self.request.suite, &side.worker);
             let seen = traced::run(Traced { suite, worker, spec, cases, generations: GENERATIONS }, self.stop)?;
+            let seen = seen.whole_or_none();
             let counters = of_cases(&seen, cases);
             left.drain(..counters.len());
             side.add_counters(counters)?;

@@ -135,6 +135,25 @@ impl TracedCases {
         self.saved.trace().processes.is_empty()
     }
 
+    /// As evidence for counts and times: nothing, where records are missing.
+    #[must_use]
+    pub fn whole_or_none(self) -> Self {
+        match self.lacks() {
+            Some(why) => Self::none(why),
+            None => self,
+        }
+    }
+
+    fn lacks(&self) -> Option<String> {
+        let trace = self.saved.trace();
+        if trace.dropped() > 0 {
+            return Some(format!("its trace lacks {} records, which CUPTI dropped", trace.dropped()));
+        }
+        // What we ended because a case failed had written the cases before.
+        let is_cut = self.why.is_none() && trace.is_cut();
+        is_cut.then(|| "its trace is cut: the program didn't end by itself".to_owned())
+    }
+
     /// Of nothing.
     pub fn none(why: String) -> Self {
         Self { saved: Saved::none(), whole: 0, why: Some(why), untraceable: false }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::trace_page::shape;
+use super::trace_page::{launched_otherwise, shape};
 use super::what_moved::{both, names, signed_us, times, words};
 use super::{NAME, SENTENCE, metric};
 use crate::compare::{Cause, Comparison, LeftOut, Row};
@@ -134,7 +134,10 @@ fn kernels(kernels: &[MovedKernel]) -> Table {
     };
     let columns = vec![
         Column::left("Kernel", names),
-        Column::left("grid × block", |kernel: &MovedKernel| shape(kernel.grid, kernel.block)),
+        Column::left("grid × block", |kernel: &MovedKernel| match kernel.reshaped {
+            Some(head) => launched_otherwise(kernel.grid, kernel.block, head).1,
+            None => shape(kernel.grid, kernel.block),
+        }),
         Column::left("", |kernel: &MovedKernel| what(kernel.what)),
         Column::right("calls", move |kernel: &MovedKernel| each(kernel, |calls| times(calls.calls.mean).into())),
         Column::right("µs a call", move |kernel: &MovedKernel| each(kernel, |calls| range(calls.us_a_call))),

@@ -1,16 +1,16 @@
 //! The page of `bench-diff trace --diff`: how much longer it took, what explains that, and which kernels.
 
 use super::code_diff_page::said;
-use super::trace_page::{KERNEL, ms, shape, whole};
+use super::trace_page::{KERNEL, MOST_WARNINGS, launched_otherwise, ms, shape, warnings_of, whole};
 use crate::kernel_code::code_diff::CodeDiff;
-use crate::number::{Figure, bytes, decimal};
+use crate::number::{Figure, bytes, counted as number_of, decimal};
 use crate::page::{Block, Column, Line, Page, Table, code, line, unbroken};
+use crate::trace::Trace;
 use crate::trace::trace_diff::{Change, Count, Counted, Diff, Row, Times, What};
 
-/// The table shows so many kernels, and what is known of their code in both programs.
-pub fn page(diff: &Diff, code: Option<&CodeDiff>, most: usize) -> Page {
-    let changed: Vec<&Row> =
-        diff.kernels.iter().filter(|row| row.what != What::AsBefore || row.renamed.is_some()).collect();
+/// Of the traces of base and head. The table shows so many kernels, and what is known of their code in both programs.
+pub fn page(diff: &Diff, traces: [&Trace; 2], code: Option<&CodeDiff>, most: usize) -> Page {
+    let changed: Vec<&Row> = diff.kernels.iter().filter(|row| row.is_changed()).collect();
     let mut body = vec![Block::Table(parts(&diff.change))];
     if !diff.counts.is_empty() {
         body.push(Block::Table(counts(&diff.counts)));
@@ -22,15 +22,50 @@ pub fn page(diff: &Diff, code: Option<&CodeDiff>, most: usize) -> Page {
     let as_before = diff.kernels.len() - changed.len();
     let others = match (left, as_before) {
         (0, 0) => None,
-        (0, _) => Some(line![whole(as_before as u64), " shapes of kernels are as before."]),
-        _ => Some(line![whole(left as u64), " more changed less; ", whole(as_before as u64), " are as before."]),
+        (0, _) => Some(line![number_of(as_before, "shape"), " of kernels", are(as_before), "as before."]),
+        _ => Some(line![
+            whole(left as u64),
+            " more changed less; ",
+            whole(as_before as u64),
+            are(as_before),
+            "as before."
+        ]),
     };
     body.extend(others.map(Block::Paragraph));
-    Page { headline: headline(&diff.change), body, end: vec![Block::Paragraph(NOTE.into())], ..Page::default() }
+    let top = warnings(traces).into_iter().collect();
+    Page { headline: headline(&diff.change), top, body, end: vec![Block::Paragraph(note(traces))] }
 }
 
-const NOTE: &str =
-    "Counts are exact. Times are of one run each, so a call that takes up to 2% more or less counts as before.";
+fn are(number: usize) -> &'static str {
+    if number == 1 { " is " } else { " are " }
+}
+
+const SIDES: [&str; 2] = ["base", "head"];
+
+/// Those of each side, as the page of one trace has them.
+fn warnings(traces: [&Trace; 2]) -> Option<Block> {
+    let of_side = |(side, trace): (&'static str, &Trace)| -> Vec<Line> {
+        let lines = trace.processes.iter().flat_map(warnings_of).take(MOST_WARNINGS);
+        lines.map(|warning| line![side, ": ", warning]).collect()
+    };
+    let lines: Vec<Line> = SIDES.into_iter().zip(traces).flat_map(of_side).collect();
+    (!lines.is_empty()).then_some(Block::Warnings(lines))
+}
+
+/// How much the numbers say.
+fn note(traces: [&Trace; 2]) -> Line {
+    let lacking: Vec<Line> =
+        SIDES.into_iter().zip(traces).filter(|(_, trace)| !trace.is_whole()).map(|(side, _)| side.into()).collect();
+    let counts = match lacking.as_slice() {
+        [] => "Counts are exact.".into(),
+        _ => line![
+            "Counts aren't exact: the trace of the ",
+            Line::joined(lacking, " and that of the "),
+            " lacks something."
+        ],
+    };
+    line![counts, " Times are of one run each, so a call that takes up to 2% more or less counts as before."]
+}
 
 fn headline(change: &Change) -> Line {
     let from_to = line!["From the first kernel to the last ", ms(change.base_ms), " → ", ms(change.head_ms), " ms"];
@@ -82,7 +117,10 @@ fn words(counted: Counted) -> &'static str {
 fn kernels(rows: &[&Row], code: Option<&CodeDiff>) -> Table {
     let mut columns = vec![
         Column::left("Kernel", |row: &&Row| names(row)),
-        Column::left("grid × block", |row: &&Row| shape(row.grid, row.block)),
+        Column::left("grid × block", |row: &&Row| match row.reshaped {
+            Some(head) => launched_otherwise(row.grid, row.block, head).1,
+            None => shape(row.grid, row.block),
+        }),
         Column::left("", |row: &&Row| what(row)),
         Column::right("calls", |row: &&Row| both(row, |times| whole(times.calls))),
         Column::right("mean µs", |row: &&Row| both(row, |times| decimal(times.mean_us, 2))),
@@ -111,8 +149,9 @@ fn what(row: &Row) -> Line {
         What::Faster => "faster",
         What::AsBefore => "as before",
     };
+    let otherwise = row.reshaped.map(|head| line![launched_otherwise(row.grid, row.block, head).0, ", "]);
     let pair = if row.renamed.is_some() { "perhaps renamed, " } else { "" };
-    line![pair, unbroken(words)]
+    line![otherwise.unwrap_or_default(), pair, unbroken(words)]
 }
 
 /// `12 → 14`, or one number where it is the same.

@@ -4,6 +4,7 @@ use super::kernel_place::{PlaceOf, source};
 use super::{NAME, SENTENCE};
 use crate::number::{Figure, bytes, count, counted, decimal};
 use crate::page::{Block, Column, Line, Page, Table, code, foreign, line, name, unbroken};
+use crate::trace::trace_diff::Reshaped;
 use crate::trace::trace_table::{Beside, BesideRow, KernelRow, Numbers};
 use crate::trace::{Part, Process, Trace};
 
@@ -170,6 +171,16 @@ pub(super) fn shape(grid: [u32; 3], block: [u32; 3]) -> Line {
     unbroken(line![sides(grid), " × ", sides(block)])
 }
 
+/// Of a kernel that is launched otherwise: `other grid`, and from which shape to which.
+pub(super) fn launched_otherwise(grid: [u32; 3], block: [u32; 3], head: Reshaped) -> (&'static str, Line) {
+    let words = match (grid != head.grid, block != head.block) {
+        (true, true) => "other grid and block",
+        (false, true) => "other block",
+        _ => "other grid",
+    };
+    (words, line![shape(grid, block), " → ", shape(head.grid, head.block)])
+}
+
 fn sides(sizes: [u32; 3]) -> Line {
     let last = sizes.iter().rposition(|size| *size != 1).unwrap_or(0);
     Line::joined(sizes[..=last].iter().map(|size| Line::from(count(*size as usize))), "·")
@@ -210,16 +221,18 @@ fn warnings(processes: &[Process]) -> Option<Block> {
     (!lines.is_empty()).then_some(Block::Warnings(lines))
 }
 
-const MOST_WARNINGS: usize = 20;
+pub(super) const MOST_WARNINGS: usize = 20;
 
-fn warnings_of(process: &Process) -> Vec<Line> {
+pub(super) fn warnings_of(process: &Process) -> Vec<Line> {
     let who = || line!["process ", count(process.pid as usize), " (", name(&process.program, NAME), ")"];
     if let Some(problem) = &process.problem {
         return vec![line![who(), " wasn't traced: ", foreign(problem, SENTENCE)]];
     }
     let cut =
         (!process.ended).then(|| line![who(), " didn't end by itself: its last quarter of a second may be missing"]);
-    let dropped = (process.dropped > 0).then(|| line![who(), ": CUPTI dropped ", whole(process.dropped), " records"]);
+    let dropped = (process.dropped > 0).then(|| {
+        line![who(), ": CUPTI dropped ", counted(usize::try_from(process.dropped).unwrap_or(usize::MAX), "record")]
+    });
     cut.into_iter().chain(dropped).collect()
 }
 

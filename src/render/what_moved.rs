@@ -1,7 +1,7 @@
 //! "What got slower": what traces say of the cases that changed, in a few lines. All of it is in [`moved_tables`](super::moved_tables).
 
 use super::NAME;
-use super::trace_page::KERNEL;
+use super::trace_page::{KERNEL, launched_otherwise};
 use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict};
 use crate::metric::Metric;
 use crate::number::{Figure, count, counted, decimal, signed_percent, value};
@@ -116,7 +116,9 @@ fn said(found: &Attribution, named: &Named) -> Line {
 
 fn whole(found: &Attribution, kernel: &MovedKernel) -> Line {
     let (name, a) = words(found);
-    let name = line![name, " is one kernel, ", with_code(kernel), ", and what is inside it isn't divided: "];
+    let kernel_name = with_code(kernel);
+    let name =
+        line![name, " is one kernel, ", kernel_name, ", and what is inside it isn't divided: ", otherwise(kernel)];
     let us = |calls: Option<Calls>| calls.map_or(0.0, |calls| calls.us.mean);
     let times = line![us_from_to(us(kernel.base), us(kernel.head)), a];
     line![name, times, ", ", strong(signed_us(kernel.change_us))]
@@ -143,6 +145,12 @@ fn code_in_words(code: Code) -> Line {
     if parts.is_empty() { "other code".into() } else { line!["other code: ", Line::joined(parts, ", ")] }
 }
 
+/// `other grid 4 × 32 → 8 × 32, `, where it is launched otherwise.
+fn otherwise(kernel: &MovedKernel) -> Line {
+    let said = kernel.reshaped.map(|head| launched_otherwise(kernel.grid, kernel.block, head));
+    said.map(|(words, shapes)| line![words, " ", shapes, ", "]).unwrap_or_default()
+}
+
 /// `: 1.2 → 1.5 µs a call (+24%), 49 calls a token`
 fn became(found: &Attribution, kernel: &MovedKernel) -> Line {
     let each = |of: Calls| line![us(of.us_a_call.mean), " each"];
@@ -155,7 +163,7 @@ fn became(found: &Attribution, kernel: &MovedKernel) -> Line {
         (Some(base), Some(head)) => {
             let change = Share::new(head.us_a_call.mean / base.us_a_call.mean - 1.0);
             let speed = line![us_from_to(base.us_a_call.mean, head.us_a_call.mean), " a call"];
-            line![": ", speed, " (", signed_percent(change), "), ", often(head)]
+            line![": ", otherwise(kernel), speed, " (", signed_percent(change), "), ", often(head)]
         }
         (Some(only), None) => line![" is gone: ", often(only), ", ", each(only)],
         (None, Some(only)) => line![" is new: ", often(only), ", ", each(only)],

@@ -86,7 +86,7 @@ impl Attribution {
         let slower = all_head.span_ms() > all_base.span_ms();
         let moved_share = moved_share(&kernels, slower);
         let all = kernels.len();
-        kernels.retain(|kernel| kernel.apart || kernel.renamed.is_some());
+        kernels.retain(|kernel| kernel.apart || kernel.is_pair());
         let kernels_as_before = all - kernels.len();
         let spread = |parts: &[Part], of: fn(&Part) -> f64| {
             Spread::of(&parts.iter().map(|part| of(part) * 1e3 / times).collect::<Vec<_>>())

@@ -54,6 +54,21 @@ impl Trace {
         all.or_else(|| phase.is_none().then(Part::default))
     }
 
+    /// Nothing is missing that anybody knows of: its counts are exact.
+    pub fn is_whole(&self) -> bool {
+        self.dropped() == 0 && self.processes.iter().all(|process| process.ended && process.problem.is_none())
+    }
+
+    /// Records that there was no room for, of all processes.
+    pub fn dropped(&self) -> u64 {
+        self.processes.iter().fold(0, |sum, process| sum.saturating_add(process.dropped))
+    }
+
+    /// A process didn't end by itself.
+    pub fn is_cut(&self) -> bool {
+        self.processes.iter().any(|process| process.problem.is_none() && !process.ended)
+    }
+
     /// Why nothing was traced at all, where the tracer said so.
     pub fn only_problem(&self) -> Option<&str> {
         let all = self.processes.iter().all(|process| process.problem.is_some());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::trace_diff::{Row, What};
+use super::trace_diff::{Reshaped, Row, What};
 use super::trace_table::{Beside, BesideRow, beside};
 use super::{Part, Shape};
 
@@ -58,6 +58,9 @@ pub struct MovedKernel {
     /// Its name in the head, where that seems to be the same kernel under another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renamed: Option<String>,
+    /// How the head launches it, where that is all that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reshaped: Option<Reshaped>,
     /// Blocks in each direction.
     pub grid: [u32; 3],
     /// Threads of a block in each direction.
@@ -123,10 +126,11 @@ impl MovedKernel {
     /// Of a row of all traces together; `times` is how many tokens or prefills one trace has.
     pub(super) fn of(row: &Row, [base, head]: [&[Part]; 2], times: f64) -> Self {
         let name = |name: &str| name.chars().take(NAME).collect::<String>();
-        let shape = |name: &str| Shape { name: name.to_owned(), grid: row.grid, block: row.block };
-        let base = row.base.map(|_| Calls::of(&shape(&row.name), base, times));
-        let in_head = row.renamed.as_deref().unwrap_or(&row.name);
-        let head = row.head.map(|_| Calls::of(&shape(in_head), head, times));
+        let in_base = Shape { name: row.name.clone(), grid: row.grid, block: row.block };
+        let base = row.base.map(|_| Calls::of(&in_base, base, times));
+        let Reshaped { grid, block } = row.reshaped.unwrap_or(Reshaped { grid: row.grid, block: row.block });
+        let in_head = Shape { name: row.renamed.clone().unwrap_or(in_base.name), grid, block };
+        let head = row.head.map(|_| Calls::of(&in_head, head, times));
         let us = |calls: &Option<Calls>| calls.map_or(0.0, |calls| calls.us.mean);
         let slower = base.zip(head).and_then(|(base, head)| slower_a_call(&base, &head));
         Self {
@@ -138,6 +142,7 @@ impl MovedKernel {
             },
             name: name(&row.name),
             renamed: row.renamed.as_deref().map(name),
+            reshaped: row.reshaped,
             grid: row.grid,
             block: row.block,
             change_us: us(&head) - us(&base),
@@ -146,6 +151,11 @@ impl MovedKernel {
             head,
             code: None,
         }
+    }
+
+    /// It goes by another name in the head, or with another grid or block.
+    pub fn is_pair(&self) -> bool {
+        self.renamed.is_some() || self.reshaped.is_some()
     }
 
     /// Whether a call takes longer in the head; `None` where the traces don't tell, or a side has none.

@@ -45,11 +45,23 @@ pub struct Row {
     /// Its name in the head, where that seems to be the same kernel under another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renamed: Option<String>,
+    /// How the head launches it, where that is all that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reshaped: Option<Reshaped>,
     pub grid: [u32; 3],
     pub block: [u32; 3],
     pub base: Option<Times>,
     pub head: Option<Times>,
     pub change_ms: f64,
+}
+
+/// A kernel's grid and block in the head, where they are others than in the base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reshaped {
+    /// Blocks in each direction.
+    pub grid: [u32; 3],
+    /// Threads of a block in each direction.
+    pub block: [u32; 3],
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -138,22 +150,50 @@ impl Change {
 }
 
 fn rows(base: &Part, head: &Part) -> Vec<Row> {
-    let names = renamed(base, head);
-    let new_names: BTreeSet<&Shape> = names.values().copied().collect();
+    let pairs = pairs(base, head);
+    let paired: BTreeSet<&Shape> = pairs.values().copied().collect();
     let of_base = base.kernels.iter().map(|(shape, kernel)| {
-        let other = names.get(shape).copied();
+        let other = pairs.get(shape).copied();
         let found = head.kernels.get(other.unwrap_or(shape));
         Row::of(shape, other, Some(kernel), found)
     });
     let only_head = head.kernels.iter().filter(|(shape, _)| !base.kernels.contains_key(*shape));
-    let only_head = only_head.filter(|(shape, _)| !new_names.contains(*shape));
+    let only_head = only_head.filter(|(shape, _)| !paired.contains(*shape));
     of_base.chain(only_head.map(|(shape, kernel)| Row::of(shape, None, None, Some(kernel)))).collect()
 }
 
-/// Kernels of the base that are gone, with one of the head that is new, has the same grid and block and is called as often:
-/// offered as a pair, where no other fits.
-fn renamed<'a>(base: &'a Part, head: &'a Part) -> BTreeMap<&'a Shape, &'a Shape> {
+/// Kernels of the base that are gone, each with the only new one of the head that is like it. First those of the same name, which
+/// are launched with another grid or block; then those of another name with the same grid and block. Both are called as often.
+fn pairs<'a>(base: &'a Part, head: &'a Part) -> BTreeMap<&'a Shape, &'a Shape> {
     let (gone, new) = (alone(base, head), alone(head, base));
+    let reshaped = alike(&gone, &new, |(shape, calls)| (shape.name.as_str(), calls));
+    let taken: BTreeSet<&Shape> = reshaped.iter().flat_map(|(old, new)| [*old, *new]).collect();
+    let [gone, new] =
+        [gone, new].map(|alone| alone.into_iter().filter(|(shape, _)| !taken.contains(shape)).collect::<Vec<_>>());
+    let renamed = alike(&gone, &new, |(shape, calls)| (shape.grid, shape.block, calls));
+    reshaped.into_iter().chain(renamed).collect()
+}
+
+/// A shape that only one side has, and how often it is called.
+type Alone<'a> = (&'a Shape, u64);
+
+/// What `here` has and `there` hasn't.
+fn alone<'a>(here: &'a Part, there: &Part) -> Vec<Alone<'a>> {
+    let only = here.kernels.iter().filter(|(shape, _)| !there.kernels.contains_key(*shape));
+    only.map(|(shape, kernel)| (shape, kernel.sum.calls)).collect()
+}
+
+/// Pairs of the same likeness, where no other fits.
+fn alike<'a, Likeness: Ord>(
+    gone: &[Alone<'a>],
+    new: &[Alone<'a>],
+    likeness: impl Fn(Alone<'a>) -> Likeness,
+) -> Vec<(&'a Shape, &'a Shape)> {
+    let [gone, new] = [gone, new].map(|alone| {
+        let mut by_likeness: BTreeMap<Likeness, Vec<&'a Shape>> = BTreeMap::new();
+        alone.iter().for_each(|one| by_likeness.entry(likeness(*one)).or_default().push(one.0));
+        by_likeness
+    });
     let pairs = gone.iter().filter_map(|(likeness, gone)| match (gone.as_slice(), new.get(likeness)?.as_slice()) {
         ([gone], [new]) => Some((*gone, *new)),
         _ => None,
@@ -161,25 +201,22 @@ fn renamed<'a>(base: &'a Part, head: &'a Part) -> BTreeMap<&'a Shape, &'a Shape>
     pairs.collect()
 }
 
-type Likeness = ([u32; 3], [u32; 3], u64);
-
-/// What `here` has and `there` hasn't.
-fn alone<'a>(here: &'a Part, there: &Part) -> BTreeMap<Likeness, Vec<&'a Shape>> {
-    let mut found: BTreeMap<Likeness, Vec<&Shape>> = BTreeMap::new();
-    for (shape, kernel) in here.kernels.iter().filter(|(shape, _)| !there.kernels.contains_key(*shape)) {
-        found.entry((shape.grid, shape.block, kernel.sum.calls)).or_default().push(shape);
-    }
-    found
-}
-
 impl Row {
+    /// There is something to be said of it.
+    pub fn is_changed(&self) -> bool {
+        self.what != What::AsBefore || self.renamed.is_some() || self.reshaped.is_some()
+    }
+
     fn of(shape: &Shape, other: Option<&Shape>, base: Option<&Kernel>, head: Option<&Kernel>) -> Self {
         let [base, head] = [base, head].map(|kernel| kernel.map(|kernel| Times::of(&kernel.sum)));
         let ms = |times: Option<Times>| times.map_or(0.0, |times| times.total_ms);
         Self {
             what: What::of(base, head),
             name: shape.name.clone(),
-            renamed: other.map(|other| other.name.clone()),
+            renamed: other.filter(|other| other.name != shape.name).map(|other| other.name.clone()),
+            reshaped: other
+                .filter(|other| other.name == shape.name)
+                .map(|other| Reshaped { grid: other.grid, block: other.block }),
             grid: shape.grid,
             block: shape.block,
             base,

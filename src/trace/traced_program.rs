@@ -84,7 +84,7 @@ impl Tracing {
             let why = "this build traces nothing: the tracer is for Linux with the GNU C library, where CUDA runs";
             return Err(Error::usage(why));
         };
-        let scratch = Scratch::new().map_err(|error| Error::measurement("no temporary directory").because(error))?;
+        let scratch = Scratch::new().map_err(|error| no_folder(error))?;
         let library = scratch.path().join("tracer.so");
         files::write(&library, |out| out.write_all(tracer))?;
         Ok(Self { scratch, library })
@@ -102,6 +102,11 @@ impl Tracing {
     pub fn saved(&self) -> Result<(Saved, usize)> {
         written(self.scratch.path()).map_err(|error| Error::reading(self.scratch.path(), error))
     }
+}
+
+fn no_folder(error: io::Error) -> Error {
+    let hint = "TMPDIR names the folder for temporary files: it must be there, and ours to write in";
+    Error::measurement("no temporary directory for the tracer").because(error).hint(hint)
 }
 
 /// What the processes left there, in the order of their numbers.

@@ -60,7 +60,7 @@ impl Attribution {
 
     fn counts_for_something(&self, kernel: &MovedKernel) -> bool {
         let moved = kernel.apart && (kernel.more_calls() != 0.0 || kernel.change_us.abs() >= self.least_us());
-        moved || kernel.renamed.is_some() && kernel.change_us.abs() >= self.least_us()
+        moved || kernel.is_pair() && kernel.change_us.abs() >= self.least_us()
     }
 
     fn least_us(&self) -> f64 {

@@ -37,8 +37,8 @@ type Kernel = (&'static str, u32, u64, u64);
 
 /// What a program does for a token.
 #[derive(Clone)]
-struct Step {
-    kernels: Vec<Kernel>,
+pub struct Step {
+    pub kernels: Vec<Kernel>,
     /// Nanoseconds in which no kernel runs.
     pauses: u64,
     copies: u64,
@@ -48,7 +48,7 @@ struct Step {
 }
 
 /// A program of 24 layers.
-fn usual() -> Step {
+pub fn usual() -> Step {
     Step {
         kernels: vec![
             ("rmsnorm_bf16", 1, 49, 2000),
@@ -68,14 +68,14 @@ fn sum(calls: u64, ns: u64) -> Value {
 }
 
 impl Step {
-    fn with(self, change: impl FnOnce(&mut Self)) -> Self {
+    pub fn with(self, change: impl FnOnce(&mut Self)) -> Self {
         let mut step = self;
         change(&mut step);
         step
     }
 
     /// Tokens a second.
-    fn speed(&self) -> String {
+    pub fn speed(&self) -> String {
         let busy: u64 = self.kernels.iter().map(|(_, _, calls, ns)| calls * ns).sum();
         format!("{:.3}", 1e9 / (busy + self.pauses) as f64)
     }
@@ -119,10 +119,10 @@ fn merged(mut object: Value, more: Value) -> Value {
 }
 
 /// A machine with a card, and two programs.
-struct Machine(Place);
+pub struct Machine(pub Place);
 
 impl Machine {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let place = Place::with_config(CONFIG);
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/devices/nvml.c");
         let library = place.path("libnvidia-ml.so.1");
@@ -131,7 +131,7 @@ impl Machine {
         Self(place)
     }
 
-    fn program(&self, name: &str, speed: &str, step: &Step) -> String {
+    pub fn program(&self, name: &str, speed: &str, step: &Step) -> String {
         let template = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/ci/program.sh");
         let script = std::fs::read_to_string(template).unwrap();
         let script =
@@ -145,7 +145,7 @@ impl Machine {
         self.0.install(name, &script)
     }
 
-    fn run(&self, args: &[&str]) -> Said {
+    pub fn run(&self, args: &[&str]) -> Said {
         let here = self.0.path("").display().to_string();
         let variables = [("LD_LIBRARY_PATH", &*here), ("TMPDIR", &*here), ("BENCH_DIFF_WORKER_CARDS", "Fake H100:80")];
         self.0.run_with(args, &variables)
@@ -165,7 +165,7 @@ impl Machine {
     }
 
     /// Of decode's row.
-    fn cause(&self) -> (String, String) {
+    pub fn cause(&self) -> (String, String) {
         let comparison = self.comparison();
         let rows = comparison["rows"].as_array().unwrap();
         let decode = rows.iter().find(|row| row["metric"] == "decode_throughput").unwrap();
@@ -203,6 +203,12 @@ fn in_kernels() -> Vec<Plant> {
             usual().with(|step| step.kernels.push(("scale", 1, 24, 1500))),
             "code",
             "`scale` is new: 24 calls a token, 1.50",
+        ),
+        (
+            "another grid and slower",
+            usual().with(|step| step.kernels[0] = ("rmsnorm_bf16", 8, 49, 2500)),
+            "code",
+            "`rmsnorm_bf16`: other grid 1 × 256 → 8 × 256, 2.002 → 2.502 µs a call (+25.0%), 49 calls a token: **+24.5 µs**",
         ),
         (
             "another name and slower",

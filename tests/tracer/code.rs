@@ -322,3 +322,10 @@ fn many_beginnings_take_no_longer_than_one() {
     let ran = kernels(&[file.to_str().unwrap()]);
     assert!(ran.code == 0 && ran.out.contains("0 of PTX"), "{}{}", ran.out, ran.err);
 }
+
+#[test]
+fn a_text_that_is_in_no_name_is_told() {
+    let file = fixture("old.fatbin");
+    let (ran, all) = (kernels(&["--match", "zzz", file.to_str().unwrap()]), json(&file).len());
+    assert_eq!((ran.code, ran.out), (0, format!("none of {all} kernels has `zzz` in its name\n")));
+}

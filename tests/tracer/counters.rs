@@ -7,6 +7,8 @@ use serde_json::Value;
 
 use crate::{Ran, fakes};
 
+const CARD: &str = "libnvidia-ml.so.1";
+
 /// A suite whose engine launches so many kernels for a prompt and for a token.
 pub struct Bench(tempfile::TempDir);
 
@@ -18,6 +20,15 @@ impl Bench {
         bench
     }
 
+    /// On a machine with a card, `devices/nvml.c`.
+    pub fn with_card() -> Self {
+        let bench = Self::new();
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-o"]).arg(bench.path(CARD)).arg("tests/devices/nvml.c");
+        assert!(cc.status().unwrap().success());
+        bench
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
@@ -25,8 +36,9 @@ impl Bench {
     /// The engine's arguments, and more of the suite.
     pub fn configure(&self, engine: &[&str], settings: &str) {
         let command = [&[fakes().engine.to_str().unwrap()], engine].concat();
+        let device = if self.path(CARD).exists() { "cuda" } else { "cpu" };
         let config = format!(
-            "[suites.tiny]\ndevice = \"cpu\"\nweights = \"generated\"\nengine = \"command\"\ncommand = {command:?}\n\
+            "[suites.tiny]\ndevice = \"{device}\"\nweights = \"generated\"\nengine = \"command\"\ncommand = {command:?}\n\
              models = [\"./model\"]\ncontext-lengths = [3, 5]\ngenerated-length = 9\nruns = 2\n{settings}"
         );
         std::fs::write(self.path("bench-diff.toml"), config).unwrap();
@@ -39,6 +51,9 @@ impl Bench {
     pub fn run_beside(&self, cupti: &Path, args: &[&str]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
         command.args(args).current_dir(&self.0).env("TMPDIR", self.0.path()).env("BENCH_DIFF_CUPTI", cupti);
+        if self.path(CARD).exists() {
+            command.env("LD_LIBRARY_PATH", self.0.path()).env("BENCH_DIFF_WORKER_CARDS", "Fake H100:80");
+        }
         let output = command.env("COLUMNS", "110").output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
@@ -160,6 +175,16 @@ fn what_varies_says_so() {
     let shown = bench.compare(&[]).out;
     assert!(shown.contains("varies") && shown.contains("–"), "{shown}");
     assert_eq!(bench.compare(&["--fail-on", "counters"]).code, 0);
+}
+
+/// What was dropped isn't counted, so what was counted isn't exact.
+#[test]
+fn a_trace_that_lacks_records_counts_nothing() {
+    let bench = Bench::new();
+    let results = bench.measure(&["20", "10", "drops"], ON, "base.json");
+    let counters = &results["sessions"][0]["counters"];
+    let why = counters[0]["why"].as_str().unwrap_or_else(|| panic!("{counters}"));
+    assert!(why.contains("which CUPTI dropped"), "{counters}");
 }
 
 #[test]

@@ -82,6 +82,10 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let number = |place: usize| args[place].parse::<usize>().unwrap();
     let (prefill, decode, varies) = (number(0), number(1), args.iter().any(|arg| arg == "varies"));
+    if args.iter().any(|arg| arg == "drops") {
+        // SAFETY: there is one thread.
+        unsafe { std::env::set_var("FAKE_CUPTI_DROPS", "1") };
+    }
     let mut gpu = Gpu::open();
     let mut generations = 0;
     say(r#"{"answer":"hello","protocol":1,"name":"fake","version":"1.0"}"#);

@@ -8,11 +8,13 @@ mod counters;
 mod export;
 mod files;
 mod hostile;
+mod idle_flags;
 mod of_case;
 mod programs;
 #[allow(dead_code, unreachable_pub, reason = "its unit tests; others load it")]
 #[path = "../../tracer/lib.rs"]
 mod tracer;
+mod two_traces;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

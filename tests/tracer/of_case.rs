@@ -6,7 +6,7 @@ use crate::counters::Bench;
 
 #[test]
 fn a_case_is_shown_phase_by_phase() {
-    let bench = Bench::new();
+    let bench = Bench::with_card();
     bench.configure(&["20", "10"], "");
     let planned: Value = serde_json::from_str(&bench.run(&["plan", "--format", "json"]).out).unwrap();
     let case = planned["cases"][1]["case"]["id"].as_str().unwrap();
@@ -29,7 +29,7 @@ fn a_case_is_shown_phase_by_phase() {
 
 #[test]
 fn what_can_not_be_traced_says_why() {
-    let bench = Bench::new();
+    let bench = Bench::with_card();
     bench.configure(&["20", "10"], "");
     let said = |args: &[&str]| {
         let ran = bench.run(args);
@@ -46,4 +46,17 @@ fn what_can_not_be_traced_says_why() {
     let ran = bench.run_beside(std::path::Path::new("/nowhere/libcupti.so"), &["trace", "./model"]);
     assert_eq!(ran.code, 3, "{}", ran.err);
     assert!(ran.err.contains("was not traced: ") && ran.err.contains("CUPTI"), "{}", ran.err);
+}
+
+/// Nothing is loaded, run or downloaded before that is said.
+#[test]
+fn without_a_gpu_no_case_is_run() {
+    let bench = Bench::new();
+    bench.configure(&["20", "10"], "");
+    let ran = bench.run(&["trace", "./model"]);
+    assert_eq!((ran.code, ran.err.as_str()), (3, "error: there is no GPU here; a case is traced on a GPU\n"));
+    let bench = Bench::with_card();
+    bench.configure(&["20", "10"], "");
+    let ran = bench.run(&["trace", "./model", "--device", "cpu"]);
+    assert!(ran.code == 3 && ran.err.contains("is measured on the CPU; a case is traced on a GPU"), "{}", ran.err);
 }

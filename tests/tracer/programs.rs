@@ -23,7 +23,8 @@ const WORK: [&str; 11] = [
 #[test]
 fn a_program_is_traced_and_its_output_shown() {
     let doing = [&["say hello"], WORK.as_slice()].concat();
-    let ran = traced(&doing);
+    let program = fakes().program.to_str().unwrap();
+    let ran = trace(&[&["--", "env", "FAKE_CUPTI_DROPS=1", program], doing.as_slice()].concat());
     assert_eq!((ran.code, ran.err.as_str()), (0, "hello\n"));
     let pid = ran.out.split("process ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
     insta::assert_snapshot!("traced_program", ran.out.replace(pid, "PID"));
@@ -142,6 +143,22 @@ fn ctrl_c_ends_the_program_and_shows_what_was_seen() {
     assert!(output.status.code() == Some(130) && out.contains("gemv") && out.contains("may be missing"), "{out}");
 }
 
+/// There may be nothing to show yet.
+#[test]
+fn ctrl_c_before_anything_was_seen_is_no_failure() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
+    command.args(["trace", "--", "sh", "-c", "echo ready; sleep 600"]).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut err = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    err.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let rest = std::io::read_to_string(err).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.starts_with("stopped, and until then no CUDA driver"), "{rest}");
+}
+
 #[test]
 fn what_threads_do_adds_up() {
     let ran = traced(&["threads"]);
@@ -190,6 +207,12 @@ fn a_program_without_cuda_is_said_to_be_one() {
     let ran = trace(&["--", "true"]);
     assert_eq!((ran.code, ran.out.as_str()), (3, ""));
     insta::assert_snapshot!("without_cuda", ran.err);
+    let output = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
+        .args(["trace", "--", "true"])
+        .env("TMPDIR", "/nonexistent")
+        .output()
+        .unwrap();
+    assert!(String::from_utf8(output.stderr).unwrap().contains("hint: TMPDIR names the folder"));
     let ran = trace(&["--", "no-such-program"]);
     assert!(ran.code == 2 && ran.err.contains("no program no-such-program"), "{}", ran.err);
 }

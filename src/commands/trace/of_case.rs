@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Args, print};
-use crate::case::Case;
+use crate::case::{Case, DeviceKind};
 use crate::child::Stop;
 use crate::commands::format::Format;
 use crate::commands::here;
@@ -41,6 +41,9 @@ pub fn trace(args: &Args, what: &str, io: &mut Io) -> Result<Exit> {
     }
     let output = args.output.as_deref().map(|path| claimed(path, args.force)).transpose()?;
     let (suite, case) = suite_of(&args.selection, what)?;
+    if suite.models[0].spec.device != DeviceKind::Cuda {
+        return Err(on_no_gpu(&case));
+    }
     let (suite, plan) = plan::here(suite)?;
     if let Some(failure) = plan.refused().get(&case.id) {
         return Err(Error::measurement(format!("{} can't run here: {}", case.id, failure.reason)));
@@ -64,6 +67,15 @@ pub fn trace(args: &Args, what: &str, io: &mut Io) -> Result<Exit> {
         output.write(|out| seen.saved.write(out)).map_err(|error| Error::writing(output.path(), error))?;
     }
     show(args, &seen.saved.trace(), case, io)
+}
+
+/// Said at once: its kernels would be missing after all of it had run.
+fn on_no_gpu(case: &Case) -> Error {
+    if Machine::here().has_gpu() {
+        return Error::measurement(format!("{} is measured on the CPU; a case is traced on a GPU", case.id))
+            .hint("--device cuda, or `device` in the suite, chooses the GPU");
+    }
+    Error::measurement("there is no GPU here; a case is traced on a GPU")
 }
 
 /// The suite with nothing but the case.
