@@ -6,6 +6,8 @@
 mod gguf_models;
 #[path = "config/local_models.rs"]
 mod local_models;
+#[path = "config/named_files.rs"]
+mod named_files;
 #[path = "config/problems.rs"]
 mod problems;
 #[path = "config/seed_plan.rs"]
