@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+#[path = "config/devices_of_plans.rs"]
+mod devices_of_plans;
 #[path = "config/gguf_models.rs"]
 mod gguf_models;
 #[path = "config/local_models.rs"]
