@@ -45,6 +45,9 @@ const MAGIC: &[(&[u8], &str, &str)] = &[
 /// Keys that our own results begin with.
 const OURS: [&str; 2] = ["\"suite\"", "\"cases\""];
 
+/// The schema of our own traces, without its version.
+const TRACE: &str = "\"bench-diff trace ";
+
 /// Keys that only the files of one tool have.
 const TOOLS: &[(&str, &str)] = &[
     ("\"samples_ts\"", "llama-bench"),
@@ -68,6 +71,9 @@ pub fn recognize(content: &[u8]) -> Option<Foreign> {
         return Some(Foreign { what: "has an unresolved merge conflict".to_owned(), hint: "resolve it first" });
     }
     let head = String::from_utf8_lossy(&text[..text.len().min(HEAD)]);
+    if head.starts_with('{') && head.contains(TRACE) {
+        return Some(Foreign { what: "is a trace".to_owned(), hint: "compare traces with `bench-diff trace --diff`" });
+    }
     // Ours have fields of the same names further in.
     if OURS.iter().all(|key| head.contains(key)) {
         return None;

@@ -33,6 +33,8 @@ mod gate;
 mod many;
 #[path = "compare/mistaken.rs"]
 mod mistaken;
+#[path = "compare/names_of_models.rs"]
+mod names_of_models;
 #[path = "compare/noise.rs"]
 mod noise;
 #[path = "compare/occasions.rs"]

@@ -2,10 +2,14 @@
 
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used, reason = "a test")]
 
+#[path = "config/devices_of_plans.rs"]
+mod devices_of_plans;
 #[path = "config/gguf_models.rs"]
 mod gguf_models;
 #[path = "config/local_models.rs"]
 mod local_models;
+#[path = "config/named_files.rs"]
+mod named_files;
 #[path = "config/problems.rs"]
 mod problems;
 #[path = "config/seed_plan.rs"]

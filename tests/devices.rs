@@ -274,7 +274,7 @@ fn an_older_build_is_never_asked_for_several_cards() {
 #[test]
 fn what_runs_on_one_card_refuses_two() {
     let machine = Machine::new();
-    let why = "uses one GPU: name only one, or use `plain`, which lays a model's layers on several";
+    let why = "uses one GPU: name only one, or use `--implementation plain`, which lays a model's layers on several";
     for (implementation, word) in [(&[][..], "graph"), (&["--implementation", "stock"][..], "stock")] {
         let flags = [&["plan", "--suite", "gpu", "--gpus", "0,1"], implementation].concat();
         let (exit, out, err) = machine.run(&flags);

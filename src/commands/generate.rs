@@ -11,6 +11,7 @@ use crate::device::{GpuList, Gpus, Machine};
 use crate::engine::greedy::{Generated, Logit, Step};
 use crate::engine::{self, ENGINES, Engine, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
+use crate::files;
 use crate::flags;
 use crate::hub::HubName;
 use crate::io::Io;
@@ -138,12 +139,16 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
+/// A list of the longest prompt takes less.
+const MOST_OF_IDS: u64 = 2 << 20;
+
 /// The ids of `--prompt-ids`, or of the file it names.
 fn prompt_ids(given: &str) -> Result<Vec<u32>> {
     let (text, place) = match given.strip_prefix('@') {
         None => (given.to_owned(), "--prompt-ids".to_owned()),
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|error| Error::reading(Path::new(path), error))?;
+            let text = files::text_at_most(Path::new(path), MOST_OF_IDS)
+                .map_err(|error| Error::reading(Path::new(path), error))?;
             (text, path.to_owned())
         }
     };

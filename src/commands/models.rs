@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::format::Format;
+use super::plan::bytes_of_device;
 use super::pull;
 use crate::case::DeviceKind;
 use crate::catalog::catalog;
@@ -60,12 +61,9 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
 fn device(gib: Option<f64>) -> Result<Option<Capacity>> {
     let machine = Machine::here();
     match gib {
-        Some(gib) if !(gib > 0.0 && gib < 1e6) => {
-            Err(Error::usage(format!("--device-memory must be a number of GiB above 0, not {gib}")))
-        }
         Some(gib) => Ok(Some(Capacity {
             name: "a GPU".to_owned(),
-            memory: Some((gib * f64::from(1u32 << 30)) as u64),
+            memory: Some(bytes_of_device(gib)?),
             ..Capacity::of(DeviceKind::Cuda, &Gpus::default())
         })),
         None if machine.kind() == DeviceKind::Cuda => {

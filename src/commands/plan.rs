@@ -25,16 +25,24 @@ pub struct Args {
 const EXAMPLES: &str = "Examples:
   bench-diff plan
   bench-diff plan --suite gpu --device-memory 24
-  bench-diff plan --model Qwen/Qwen2.5-72B-Instruct --context-lengths 1,129024 --device cuda";
+  bench-diff plan --model Qwen/Qwen2.5-72B-Instruct --context-lengths 1,129024 --device cuda
+  bench-diff plan --model Qwen/Qwen2.5-72B-Instruct --device cuda --gpus 0,1 --implementation plain";
+
+/// What `--device-memory` means.
+pub(super) fn bytes_of_device(gib: f64) -> Result<u64> {
+    if !(gib > 0.0 && gib < 1e6) {
+        return Err(Error::usage(format!(
+            "--device-memory must be a number of GiB above 0 and below a million, not {gib:?}"
+        )));
+    }
+    Ok((gib * f64::from(1u32 << 30)) as u64)
+}
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     let suite = config::load_suite(&args.selection, &Machine::here())?;
     let mut capacity = Capacity::of(suite.device(), &suite.gpus);
     if let Some(gib) = args.device_memory {
-        if !(gib > 0.0 && gib < 1e6) {
-            return Err(Error::usage(format!("--device-memory must be a number of GiB above 0, not {gib}")));
-        }
-        capacity = capacity.with_memory_each((gib * f64::from(1u32 << 30)) as u64);
+        capacity = capacity.with_memory_each(bytes_of_device(gib)?);
     }
     let plan = plan::plan(&suite, capacity)?;
     match args.format {

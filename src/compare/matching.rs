@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::design::{Design, Selected};
 use super::learned;
-use super::model_of_case::other_weights;
+use super::model_of_case::{self, other_weights, silent_side};
 use super::other_quantization::counterpart;
 use super::pair::Pair;
 use super::side::{CaseSide, CellSide, Side};
@@ -79,7 +79,7 @@ impl<'a> Matched<'a> {
             return;
         }
         let differing = super::mismatch::case(base, head);
-        let in_words = || Mismatch::Case(differing.iter().map(Difference::in_words).collect());
+        let in_words = || Mismatch::Case(model_of_case::in_words(&differing));
         let incomparable = (!differing.is_empty() && !options.allow_mismatch).then(in_words);
         if options.allow_mismatch {
             self.allow(&base.id, &differing);
@@ -120,17 +120,24 @@ impl<'a> Matched<'a> {
         }
         self.note_fallback(base, head);
         if differing.is_empty() && !self.other_settings && output_changed(base, head) {
-            self.note_output(base, other_weights.is_some());
+            self.note_output(base, head, other_weights.is_some());
         }
     }
 
     /// With equal settings, the sides' tokens differ.
-    fn note_output(&mut self, base: &CaseSide, has_other_weights: bool) {
-        let reason = match has_other_weights {
-            false => "other tokens with equal settings: the output has changed, judge the speed with that in mind",
-            true => "other tokens, and the model of this name has other weights",
+    fn note_output(&mut self, base: &CaseSide, head: &CaseSide, has_other_weights: bool) {
+        let cases = base.case.as_ref().zip(head.case.as_ref());
+        let reason = match cases.and_then(|(base, head)| silent_side(base, head)) {
+            _ if has_other_weights => "other tokens, and the model of this name has other weights".to_owned(),
+            Some(side) => format!(
+                "other tokens with equal settings: the output has changed, or the model is another one, as the {side} \
+                 doesn't say which it loaded"
+            ),
+            None => {
+                "other tokens with equal settings: the output has changed, judge the speed with that in mind".to_owned()
+            }
         };
-        self.note(&base.id, NoteKind::OutputChanged, false, reason.to_owned());
+        self.note(&base.id, NoteKind::OutputChanged, false, reason);
     }
 
     /// What was asked for ran on one side only.
@@ -197,9 +204,9 @@ fn output_changed(base: &CaseSide, head: &CaseSide) -> bool {
 /// How many of the base's unit one of the head's is; or why both are not values of one metric.
 fn same_measure(base: &CellSide, head: &CellSide) -> Result<f64, String> {
     if base.better != head.better {
-        return Err(format!("better {} -> {}", base.better.word(), head.better.word()));
+        return Err(format!("better {} → {}", base.better.word(), head.better.word()));
     }
-    unit::factor(&head.unit, &base.unit).ok_or_else(|| format!("unit {} -> {}", base.unit, head.unit))
+    unit::factor(&head.unit, &base.unit).ok_or_else(|| format!("unit {} → {}", base.unit, head.unit))
 }
 
 fn pair<'a>(

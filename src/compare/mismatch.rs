@@ -219,9 +219,9 @@ impl Difference {
         Self { field: field.to_owned(), base, head, blocks, cases: Vec::new() }
     }
 
-    /// `dtype bf16 -> f32`
+    /// `dtype bf16 → f32`
     pub(super) fn in_words(&self) -> String {
-        format!("{} {} -> {}", self.field, self.base, self.head)
+        format!("{} {} → {}", self.field, self.base, self.head)
     }
 
     /// Of what was measured, or how, and not of the machine.

@@ -63,6 +63,7 @@ pub use learned::Learned;
 pub use load::{Content, load, load_all, read};
 pub use memory_rule::{GRANULARITY_MIB, GRANULARITY_SHARE};
 pub use mismatch::{case_differences, obstacles, settings_differences};
+pub use model_of_case::in_short;
 pub use outlook::Outlook;
 pub use reason::{Doubt, MAX_RUNS, Mismatch, Open, ReasonCode, Settling, Told, Unconfirmed, Untestable, in_turn};
 pub use row::{Cell, Row, Sides};

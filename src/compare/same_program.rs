@@ -1,12 +1,14 @@
 //! The same program on both sides: what differs between them is the machine's, and nobody's regression.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::model_of_case::may_differ;
 use super::{ComparedCounters, Comparison, Conclusion, Finding, Reading, Side};
-use crate::results::{Program, Results, Session, are_surely_the_same};
+use crate::case::Case;
+use crate::results::{Outcome, Program, Results, Session, are_surely_the_same};
 
 /// What both sides are of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +24,7 @@ pub fn same_program(base: &Side, head: &Side) -> Option<SameProgram> {
     let [engines_of_base, engines_of_head] =
         [base, head].map(|side| side.cases.iter().flat_map(|case| &case.engines).collect::<Vec<&Program>>());
     let same = are_surely_the_same(&engines_of_base, &engines_of_head);
+    let same = same && one_model(cases_of_side(base), cases_of_side(head));
     same.then(|| one_program(&of_side(base), &of_side(head)))?.map(|same| same.or_engines(&engines_of_head))
 }
 
@@ -30,6 +33,7 @@ pub fn same_program_of(base: &Results, head: &Results) -> Option<SameProgram> {
     let [engines_of_base, engines_of_head] =
         [base, head].map(|results| results.sessions.iter().flat_map(Session::engines).collect::<Vec<&Program>>());
     let same = are_surely_the_same(&engines_of_base, &engines_of_head);
+    let same = same && one_model(cases_of_results(base), cases_of_results(head));
     same.then(|| one_program(&of_results(base), &of_results(head)))?.map(|same| same.or_engines(&engines_of_head))
 }
 
@@ -66,6 +70,25 @@ fn of_side(side: &Side) -> Vec<Measured<'_>> {
 fn of_results(results: &Results) -> Vec<Measured<'_>> {
     let sessions = results.sessions.iter();
     sessions.map(|it| Measured::of(&it.id, &it.program, it.program_sha256.as_deref())).collect()
+}
+
+/// Those that were measured.
+fn cases_of_side(side: &Side) -> impl Iterator<Item = &Case> {
+    side.cases.iter().filter(|case| case.runs > 0).filter_map(|case| case.case.as_deref())
+}
+
+/// Those that were measured.
+fn cases_of_results(results: &Results) -> impl Iterator<Item = &Case> {
+    let runs = results.sessions.iter().flat_map(|session| &session.runs);
+    let measured = runs.filter(|run| matches!(run.outcome, Outcome::Ok(_))).map(|run| run.case.as_str());
+    let measured: HashSet<&str> = measured.collect();
+    results.cases.iter().filter(move |case| measured.contains(case.id.as_str()))
+}
+
+/// What other weights change, such as the time to the end of an answer, isn't the machine's.
+fn one_model<'a>(base: impl Iterator<Item = &'a Case>, mut head: impl Iterator<Item = &'a Case>) -> bool {
+    let base: HashMap<&str, &Case> = base.map(|case| (case.id.as_str(), case)).collect();
+    head.all(|head| base.get(head.id.as_str()).is_none_or(|base| !may_differ(base, head)))
 }
 
 fn one_program(base: &[Measured], head: &[Measured]) -> Option<SameProgram> {

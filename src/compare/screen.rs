@@ -11,7 +11,7 @@ use super::test::{Assessment, Test, assess};
 use super::verdict::Rule;
 use super::{
     Comparison, Counts, Difference, Finding, Mismatch, Options, Ranges, Row, Side, Tier, Verdict, compared_counters,
-    mismatch, verdict,
+    mismatch, model_of_case, verdict,
 };
 use crate::error::{Error, Result};
 use crate::metric::{self, Better};
@@ -57,6 +57,7 @@ pub fn compare(base: &Side, head: &Side, options: &Options) -> Result<Comparison
         counters: compared_counters::compare(base, head, options.counters_floor),
     };
     comparison.warnings = warnings(base, head, &design, &assessed, &comparison, options);
+    comparison.warnings.extend(model_of_case::warnings(base, head));
     comparison.warnings.extend(learned::warnings(&pairs, &base.name));
     comparison.warnings.extend(dropped(&pairs));
     comparison.warnings.extend(without_numbers(&pairs));

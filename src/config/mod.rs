@@ -22,6 +22,7 @@ use crate::case::{Case, DeviceKind};
 use crate::device::{Gpus, Machine};
 use crate::engine::{ModelSpec, Refusal, server};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::hub::HubName;
 use crate::results::Settings;
 use crate::suggest;
@@ -158,7 +159,7 @@ impl Config {
         let Some(path) = source::locate(selection.config.as_deref()) else {
             return Self::parse(BUILT_IN, BUILT_IN_NAME.into(), Path::new(""), selection, machine);
         };
-        let text = std::fs::read_to_string(&path)
+        let text = text(&path)
             .map_err(|error| Error::usage(format!("can't read the configuration {}", path.display())).because(error))?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let config = Self::parse(&text, path.display().to_string(), directory, selection, machine)?;
@@ -245,6 +246,11 @@ pub fn load_suite(selection: &Selection, machine: &Machine) -> Result<Suite> {
     let name = config.suite(selection.suite.as_deref(), machine)?.name.clone();
     let selection = Selection { suite: Some(name.clone()), ..selection.clone() };
     Config::load(&selection, machine)?.suite(Some(&name), machine).cloned()
+}
+
+/// The text of a configuration, whoever wrote it.
+pub fn text(path: &Path) -> std::io::Result<String> {
+    files::text_at_most(path, source::MOST_BYTES)
 }
 
 /// The suite that the same selection means in a configuration of another commit; `directory` is what its relative paths

@@ -321,6 +321,10 @@ impl<'a> Resolver<'a> {
         let wanted = self.pick(|settings| settings.gpus.clone()).unwrap_or_default();
         let found = match (wanted.check(), device) {
             (Err(reason), _) => Err(reason),
+            (_, DeviceKind::Cpu) if self.flags.gpus.is_some() && self.flags.device.is_some() => {
+                Err("a CPU is asked for with `--device cpu`: leave out one of both".to_owned())
+            }
+            // A suite of a file may be for any machine.
             (_, DeviceKind::Cpu) => Ok(Gpus::default()),
             (_, DeviceKind::Cuda) if self.selected => self.machine.select(&wanted),
             // The cards of a suite for another machine may be in the file, too.

@@ -7,6 +7,9 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::error::Error;
 
+/// No configuration is longer: the starter file has 10 kB.
+pub const MOST_BYTES: u64 = 4 << 20;
+
 /// A parsed file.
 pub struct Source<'a> {
     /// As a person would name it; in messages.
@@ -26,6 +29,10 @@ pub struct Problem {
 impl<'a> Source<'a> {
     /// Parses TOML; all syntax errors at once.
     pub fn parse(name: String, text: &'a str) -> Result<Self, Error> {
+        if text.len() as u64 > MOST_BYTES {
+            let most = MOST_BYTES >> 20;
+            return Err(Error::usage(format!("{name} has more than {most} MiB, as no configuration has")));
+        }
         let (table, errors) = DeTable::parse_recoverable(text);
         let source = Self { name, text, table };
         let problems = errors.iter().map(|error| {

@@ -7,6 +7,11 @@ use super::gpus::Gpus;
 use super::memory;
 use crate::case::DeviceKind;
 
+/// What the reference card is called, where there is none.
+const ASSUMED: &str = "an assumed A100 80GB (no GPU here)";
+/// The same with memory of another size.
+const ASSUMED_OF_ANY_SIZE: &str = "an assumed GPU as fast as an A100 (no GPU here)";
+
 /// What a device can hold and do, roughly; of several GPUs, all together.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Capacity {
@@ -54,20 +59,18 @@ impl Capacity {
     /// Devices with so many bytes each.
     #[must_use]
     pub fn with_memory_each(mut self, bytes: u64) -> Self {
+        let of_any_size = |name: &str| name.replace(ASSUMED, ASSUMED_OF_ANY_SIZE);
+        self.name = of_any_size(&self.name);
         self.memory = Some(bytes * self.by_card.len().max(1) as u64);
-        self.by_card.iter_mut().for_each(|card| card.memory = Some(bytes));
+        for card in &mut self.by_card {
+            (card.name, card.memory) = (of_any_size(&card.name), Some(bytes));
+        }
         self
     }
 
     /// The card of Qwen's published tables, for machines without one.
     fn reference_gpu() -> Self {
-        Self {
-            name: "an assumed A100 80GB (no GPU here)".into(),
-            memory: Some(80 << 30),
-            bandwidth: 2.0e12,
-            flops: 312e12,
-            by_card: Vec::new(),
-        }
+        Self { name: ASSUMED.into(), memory: Some(80 << 30), bandwidth: 2.0e12, flops: 312e12, by_card: Vec::new() }
     }
 
     /// What a card doesn't report is taken from the reference card.

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use super::{Chunk, Engine, EngineError, EngineKind, Generation, Loaded, ModelSpec, Needs, Progress, Refusal};
 use crate::case::{Case, Clock, DeviceKind, Dtype};
 use crate::device::Capacity;
+use crate::hub::model_file;
 use crate::models::Model;
 
 pub struct ReplayKind;
@@ -50,7 +51,7 @@ impl EngineKind for ReplayKind {
     fn load(&self, spec: &ModelSpec, _: Progress) -> Result<Box<dyn Engine>, EngineError> {
         let lacking = || EngineError::Failed(format!("{} needs a directory with replay.json", spec.model));
         let path = spec.directory.as_ref().ok_or_else(lacking)?.join("replay.json");
-        let text = std::fs::read(&path).map_err(EngineError::at(&path))?;
+        let text = model_file::read(&path).map_err(EngineError::at(&path))?;
         let recording = serde_json::from_slice(&text).map_err(EngineError::at(path))?;
         let loaded = Loaded { implementation: Some(spec.implementation.clone()), ..Loaded::default() };
         Ok(Box::new(Replay { loaded, recording }))

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use super::git_error::GitError;
 use super::stdout::stdout_of;
 use crate::child::{Environment, Launch};
-use crate::files::Scratch;
+use crate::files::{self, Scratch};
 
 /// Where the parts of a clone are.
 #[derive(Debug)]
@@ -83,13 +83,16 @@ impl Place {
     }
 }
 
+/// A file that names a directory isn't longer.
+const MOST_OF_PATH: u64 = 1 << 20;
+
 /// The git directory of a work tree's root, or of a bare repository.
 fn git_dir(top: &Path) -> Option<PathBuf> {
     let inside = top.join(".git");
     if inside.is_dir() {
         return Some(inside);
     }
-    if let Ok(text) = fs::read_to_string(&inside) {
+    if let Ok(text) = files::text_at_most(&inside, MOST_OF_PATH) {
         return Some(top.join(text.strip_prefix("gitdir:")?.trim()));
     }
     let bare = top.join("HEAD").is_file() && top.join("objects").is_dir() && top.join("refs").is_dir();
@@ -98,7 +101,7 @@ fn git_dir(top: &Path) -> Option<PathBuf> {
 
 /// A linked work tree's directory names the one that all share.
 fn common(git_dir: &Path) -> io::Result<PathBuf> {
-    match fs::read_to_string(git_dir.join("commondir")) {
+    match files::text_at_most(&git_dir.join("commondir"), MOST_OF_PATH) {
         Ok(text) => git_dir.join(text.trim()).canonicalize(),
         Err(_) => git_dir.canonicalize(),
     }

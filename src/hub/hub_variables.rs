@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use reqwest::Url;
 
 use super::HubError;
+use crate::files;
 
 pub const HF_TOKEN: &str = "HF_TOKEN";
 pub const MODELSCOPE_TOKEN: &str = "MODELSCOPE_API_TOKEN";
@@ -36,10 +37,13 @@ pub fn hugging_face() -> Result<Place, HubError> {
     })
 }
 
+/// No token is longer.
+const MOST_OF_TOKEN: u64 = 1 << 20;
+
 /// The variable, or what `hf auth login` has left.
 fn hugging_face_token(home: &std::path::Path) -> Option<String> {
     let named = || variable("HF_TOKEN_PATH").map_or_else(|| home.join("token"), PathBuf::from);
-    let token = variable(HF_TOKEN).or_else(|| std::fs::read_to_string(named()).ok())?;
+    let token = variable(HF_TOKEN).or_else(|| files::text_at_most(&named(), MOST_OF_TOKEN).ok())?;
     Some(token.trim().to_owned()).filter(|token| !token.is_empty())
 }
 

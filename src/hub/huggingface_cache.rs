@@ -73,8 +73,7 @@ impl Cache {
             return None;
         }
         let reference = self.model(model).join("refs").join(revision);
-        let named = reference.metadata().ok().filter(|found| found.len() <= MOST);
-        let named = named.and_then(|_| fs::read_to_string(&reference).ok());
+        let named = files::text_at_most(&reference, MOST).ok();
         let commit = named.map_or_else(|| revision.to_owned(), |text| text.trim().to_owned());
         let directory = self.commit_directory(model, &commit);
         self.is_whole(model, &commit).then_some(Snapshot { directory, commit: Some(commit) })
@@ -86,7 +85,7 @@ impl Cache {
             let reference = self.model(&listing.model).join("refs").join(&listing.revision);
             let parent = reference.parent().unwrap_or(&self.0);
             fs::create_dir_all(parent).map_err(HubError::at(parent))?;
-            if fs::read_to_string(&reference).is_ok_and(|there| there == commit) {
+            if files::text_at_most(&reference, MOST).is_ok_and(|there| there == commit) {
                 // Others may only be allowed to read the cache.
             } else {
                 let write = |out: &mut dyn std::io::Write| out.write_all(commit.as_bytes());

@@ -1,17 +1,20 @@
 //! Where a kernel is written: found by its name in sources, which a compiler doesn't have to be asked for.
 
 use std::collections::HashMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::files;
 
 /// What CUDA is written in.
 const ENDINGS: [&str; 5] = ["cu", "cuh", "h", "hpp", "inl"];
 /// Of sources, more files or longer ones aren't read.
 const MOST_FILES: usize = 20_000;
+
+/// A longer file is no source of kernels.
+const MOST_BYTES: u64 = 16 << 20;
 const MAX_BYTES: u64 = 4 << 20;
 /// Between the word and the name of a kernel there are its attributes.
 const MOST_BETWEEN: usize = 500;
@@ -42,7 +45,7 @@ impl Sources {
         paths.sort();
         let mut sources = Self::default();
         for path in paths.iter().take(MOST_FILES) {
-            if let (Ok(text), Ok(inner)) = (fs::read(path), path.strip_prefix(folder)) {
+            if let (Ok(text), Ok(inner)) = (files::read_at_most(path, MOST_BYTES), path.strip_prefix(folder)) {
                 sources.add(&slashes(inner), &String::from_utf8_lossy(&text));
             }
         }

@@ -10,8 +10,10 @@ const GIB: f64 = (1u64 << 30) as f64;
 /// In one sentence, if the case needs more than there is: on the device, or on the card that lacks most.
 pub fn too_large(model: &SuiteModel, case: &Case, needs: &Needs, device: &Capacity) -> Option<String> {
     let why = shortage(needs, device)?;
+    let context = |tokens| format!("use a context of at most about {tokens} tokens");
     let advice = match longest_context(model, case, device) {
-        Some(context) => format!("use a context of at most about {context} tokens, or a smaller model"),
+        Some(tokens) if device.by_card.len() > 1 => format!("{}, a smaller model or more GPUs", context(tokens)),
+        Some(tokens) => format!("{}, or a smaller model", context(tokens)),
         None if model.spec.device == DeviceKind::Cuda => "use a smaller model or more GPUs".to_owned(),
         None => "use a smaller model".to_owned(),
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Build, Candle, CheckoutBuild, Origin, OwnEngines, Program, Source};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::git;
 use crate::measure::Worker;
 
@@ -191,8 +192,11 @@ pub fn is_candle(root: &Path) -> bool {
     root.join("candle-core/Cargo.toml").is_file()
 }
 
+/// No manifest is longer.
+const MOST_OF_MANIFEST: u64 = 1 << 20;
+
 fn is_bench_diff(root: &Path) -> bool {
-    let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
+    let manifest = files::text_at_most(&root.join("Cargo.toml"), MOST_OF_MANIFEST).unwrap_or_default();
     manifest.lines().any(|line| line.trim() == "name = \"bench-diff\"")
 }
 

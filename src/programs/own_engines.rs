@@ -62,7 +62,7 @@ impl OwnEngines {
 
     /// As another checkout has them.
     pub fn in_checkout(&self, root: PathBuf) -> Program {
-        let text = self.config_name().and_then(|name| std::fs::read_to_string(root.join(&self.prefix).join(name)).ok());
+        let text = self.config_name().and_then(|name| config::text(&root.join(&self.prefix).join(name)).ok());
         let suite = text.and_then(|text| self.suite_in(&text, &root.display().to_string()));
         self.program(Tree::Checkout(root), self.recipes(suite.as_ref()))
     }

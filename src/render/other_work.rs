@@ -2,7 +2,7 @@
 //! nor of how it was measured, and measuring again changes nothing.
 
 use super::{SENTENCE, Sides};
-use crate::compare::{Comparison, ReasonCode, Row, Tier, Verdict, wording};
+use crate::compare::{Comparison, ReasonCode, Row, Tier, Verdict, in_short, wording};
 use crate::page::{Line, command, foreign, line};
 
 /// Differences named; the others are in the rows.
@@ -19,12 +19,14 @@ fn incomparable(comparison: &Comparison) -> impl Iterator<Item = &Row> {
     comparison.rows.iter().filter(|row| row.verdict() == Verdict::NotComparable)
 }
 
-/// `implementation that ran fast -> quick`
+/// Of another model, how many settings differ: which these are is with its rows.
+/// `implementation that ran fast → quick`
 pub fn differences(comparison: &Comparison) -> Line {
     let mut said: Vec<String> = Vec::new();
     for difference in incomparable(comparison).map(wording::reason) {
-        if !said.contains(&difference) {
-            said.push(difference);
+        let difference = in_short(&difference);
+        if !said.iter().any(|known| known == difference) {
+            said.push(difference.to_owned());
         }
     }
     let more = if said.len() > MOST { "; and more" } else { "" };

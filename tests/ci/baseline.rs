@@ -338,5 +338,5 @@ fn a_baseline_is_of_one_shape() {
     assert_eq!(of_layers("s3", 11, None).0, 0, "what is known stays known");
     let (exit, _, err) = of_layers("s4", 12, Some("28"));
     assert_eq!(exit, 2);
-    assert!(err.contains("num_hidden_layers of the model 24 -> 28 of Qwen2.5-0.5B/bf16/1"), "{err}");
+    assert!(err.contains("num_hidden_layers of the model 24 → 28 of Qwen2.5-0.5B/bf16/1"), "{err}");
 }

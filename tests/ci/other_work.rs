@@ -17,7 +17,7 @@ impl Place {
     }
 }
 
-const WHAT: &str = "implementation that ran fast -> quick";
+const WHAT: &str = "implementation that ran fast → quick";
 
 #[test]
 fn a_renamed_implementation_is_said_and_can_be_compared() {

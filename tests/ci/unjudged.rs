@@ -85,7 +85,7 @@ fn with_a_base_program_other_settings_are_no_way_out() {
         let report = report(&place);
         let comparison = &report["comparison"];
         assert_eq!((&comparison["verdict"], &comparison["tier"]), (&json!(verdict), &json!(tier)), "{err}");
-        assert!(comparison["warnings"].to_string().contains("can't be compared with (warmup 1 -> 3)"), "{comparison}");
+        assert!(comparison["warnings"].to_string().contains("can't be compared with (warmup 1 → 3)"), "{comparison}");
         assert_eq!(place.run(&["publish", "--results", "out", "--fail-on", "regression,not-comparable"]).0, exit);
     }
 }

@@ -132,14 +132,14 @@ fn settings_of_measuring_make_incomparable() {
 fn settings_of_a_case_make_it_incomparable() {
     type Change = fn(&mut Case);
     let changes: [(Change, &str); 8] = [
-        (|c| c.model = "Qwen/Other".into(), "model Qwen/Qwen2.5-1B -> Qwen/Other"),
-        (|c| c.weights = "hub".into(), "weights generated -> hub"),
-        (|c| c.engine = "other".into(), "engine candle -> other"),
-        (|c| c.dtype = "f32".into(), "dtype bf16 -> f32"),
-        (|c| c.batch_size = 4, "batch_size 1 -> 4"),
-        (|c| c.context_length = 1, "context_length 6144 -> 1"),
-        (|c| c.generated_length = 64, "generated_length 32 -> 64"),
-        (|c| c.gpus = 2, "gpus 1 -> 2"),
+        (|c| c.model = "Qwen/Other".into(), "model Qwen/Qwen2.5-1B → Qwen/Other"),
+        (|c| c.weights = "hub".into(), "weights generated → hub"),
+        (|c| c.engine = "other".into(), "engine candle → other"),
+        (|c| c.dtype = "f32".into(), "dtype bf16 → f32"),
+        (|c| c.batch_size = 4, "batch_size 1 → 4"),
+        (|c| c.context_length = 1, "context_length 6144 → 1"),
+        (|c| c.generated_length = 64, "generated_length 32 → 64"),
+        (|c| c.gpus = 2, "gpus 1 → 2"),
     ];
     for (change, reason) in changes {
         let comparison = compared(|_, head| change(&mut head.cases[0]));
@@ -156,7 +156,7 @@ fn settings_of_a_case_make_it_incomparable() {
 #[test]
 fn another_revision_is_another_model() {
     for (base, head, reason) in [
-        (Some("a"), Some("b"), "revision a -> b"),
+        (Some("a"), Some("b"), "revision a → b"),
         (Some("a"), Some("a"), ""),
         (Some("a"), None, ""),
         (None, Some("b"), ""),
@@ -179,8 +179,8 @@ fn a_metric_of_another_direction_or_unit_is_another() {
         serde_json::json!(cells)
     };
     for (head, reason) in [
-        (file("ms", "higher"), "`x` is another: better lower -> higher"),
-        (file("tok/s", "lower"), "`x` is another: unit ms -> tok/s"),
+        (file("ms", "higher"), "`x` is another: better lower → higher"),
+        (file("tok/s", "lower"), "`x` is another: unit ms → tok/s"),
     ] {
         let files = crate::Files::new(&file("ms", "lower"), &head);
         let comparison = compare_json(&files, &["--allow-mismatch"]);
@@ -200,7 +200,7 @@ fn identity(layers: u32, weights: &str) -> Option<ModelIdentity> {
 #[test]
 fn another_shape_under_one_name_is_another_model() {
     for (base, head, reason) in [
-        (identity(24, "00"), identity(28, "11"), "num_hidden_layers of the model 24 -> 28"),
+        (identity(24, "00"), identity(28, "11"), "num_hidden_layers of the model 24 → 28"),
         (identity(24, "00"), identity(24, "00"), ""),
         (None, identity(28, "00"), ""),
         (identity(24, "00"), None, ""),

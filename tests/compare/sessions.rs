@@ -93,7 +93,7 @@ fn other_work_is_not_comparable() {
         |id: &str| comparison.rows.iter().filter(|row| row.case == id).map(|row| row.verdict).collect::<Vec<_>>();
     assert_eq!(verdicts(&case(1).id), [Verdict::NotComparable; 3]);
     assert!(!verdicts(&case(0).id).contains(&Verdict::NotComparable));
-    let told = |row: &&disk::Row| row.reason == "generated_length 32 -> 64";
+    let told = |row: &&disk::Row| row.reason == "generated_length 32 → 64";
     let row = comparison.rows.iter().find(told).expect("the case's row");
     assert_eq!(row.reason_code, Some(ReasonCode::CaseDiffers.into()));
     head.cases[1].generated_length = 32;
@@ -131,7 +131,7 @@ fn times_of_another_clock_arent_compared() {
     for other in ["client", "sundial"] {
         let comparison = compare_json(&results_files(&device, &timed_by(other)), &[]);
         assert_eq!(comparison.verdict, Verdict::NotComparable, "{other}");
-        assert!(comparison.rows[0].reason.contains(&format!("clock of the times device -> {other}")), "{other}");
+        assert!(comparison.rows[0].reason.contains(&format!("clock of the times device → {other}")), "{other}");
     }
     // Files from before it was told, such as every baseline of schema 1.
     let comparison = compare_json(&results_files(&session(|_, _| 1.0), &device), &[]);

@@ -61,7 +61,7 @@ fn folders_of_one_name_are_one_model_only_if_their_shapes_are() {
     assert_eq!(a["cases"][0]["id"], c["cases"][0]["id"]);
     let (exit, said) = bench_diff(place, &["compare", "a.json", "c.json"]);
     assert_eq!(exit, 1, "{said}");
-    assert!(said.contains("intermediate_size of the model 160 -> 96"), "{said}");
+    assert!(said.contains("intermediate_size of the model 160 → 96"), "{said}");
 
     fs::remove_file(place.join("bench-diff.toml")).unwrap();
     let [a, b] = ["a", "b"].map(|side| measure(place, &format!("./{side}/tiny"), &format!("{side}-local.json")));

@@ -113,7 +113,8 @@ fn a_step_on_two_devices_costs_the_same_bytes() {
 fn what_cannot_be_laid_on_several_devices_says_why() {
     let two = ModelSpec { max_length: 8, ..on(2, &plain("untied")) };
     let stock = ModelSpec { implementation: Implementation::Stock.into(), ..two.clone() };
-    let said = "`stock` uses one GPU: name only one, or use `plain`, which lays a model's layers on several";
+    let said =
+        "`stock` uses one GPU: name only one, or use `--implementation plain`, which lays a model's layers on several";
     assert_eq!(error(&stock, None), said);
     let graph = ModelSpec { implementation: Implementation::Graph.into(), device: DeviceKind::Cuda, ..two.clone() };
     assert_eq!(error(&graph, None), said.replace("stock", "graph"));

@@ -177,7 +177,7 @@ fn refuses_gpus(spec: &ModelSpec, implementation: Implementation) -> Option<Stri
     let cant = spec.gpus.count() > 1 && implementation != Implementation::Plain;
     cant.then(|| {
         let word = implementation.word();
-        format!("`{word}` uses one GPU: name only one, or use `plain`, which lays a model's layers on several")
+        format!("`{word}` uses one GPU: name only one, or use `--implementation plain`, which lays a model's layers on several")
     })
 }
 
