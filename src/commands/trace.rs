@@ -1,6 +1,6 @@
 //! `bench-diff trace`
 
-mod idle_flags;
+mod asked;
 mod of_case;
 
 use std::collections::BTreeMap;
@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use serde::Serialize;
-
-use idle_flags::{What, refuse_idle_flags};
 
 use super::format::Format;
 use super::kernels::{Source, Written};
@@ -91,13 +89,13 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
-    let what = What::asked(args)?;
-    refuse_idle_flags(args, &what)?;
+    let what = asked::What::asked(args)?;
+    asked::refuse_idle_flags(args, &what)?;
     match what {
-        What::Two(files) => compare(args, files, io),
-        What::Saved(file) => show_saved(args, file, io),
-        What::Case(case) => of_case::trace(args, case, io),
-        What::Program => trace(args, io),
+        asked::What::Two(files) => compare(args, files, io),
+        asked::What::Saved(file) => show_saved(args, file, io),
+        asked::What::Case(case) => of_case::trace(args, case, io),
+        asked::What::Program => trace(args, io),
     }
 }
 
@@ -119,15 +117,11 @@ fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
     })?;
     failed?;
     let trace = ended.saved.trace();
-    if trace.processes.is_empty() && ended.how == How::Stopped {
-        writeln!(io.err, "stopped, and until then no CUDA driver had loaded the tracer: nothing was traced")?;
+    if let Some(error) = nothing_seen(&ended, &trace) {
+        // Who stops a program needn't be told how to trace one.
+        let How::Stopped = ended.how else { return Err(error) };
+        writeln!(io.err, "{error}")?;
         return Ok(Exit::Interrupted);
-    }
-    if trace.processes.is_empty() {
-        return Err(nothing_seen(&ended));
-    }
-    if let Some(problem) = trace.only_problem() {
-        return Err(Error::measurement(format!("nothing was traced: {problem}")));
     }
     if let Some(output) = &output {
         output.write(|out| ended.saved.write(out)).map_err(|error| Error::writing(output.path(), error))?;
@@ -143,8 +137,14 @@ fn trace(args: &Args, io: &mut Io) -> Result<Exit> {
     }
 }
 
+/// Why there is nothing to show.
+fn nothing_seen(ended: &Ended, trace: &Trace) -> Option<Error> {
+    let problem = trace.only_problem().map(|problem| Error::measurement(format!("nothing was traced: {problem}")));
+    problem.or_else(|| trace.processes.is_empty().then(|| not_loaded(ended)))
+}
+
 /// No CUDA driver loaded the tracer, or none that could.
-fn nothing_seen(ended: &Ended) -> Error {
+fn not_loaded(ended: &Ended) -> Error {
     let how = match ended.how {
         How::Stopped => "the program was stopped".to_owned(),
         How::ByItself(status) => format!("the program ended ({})", said(status)),

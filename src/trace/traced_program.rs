@@ -84,7 +84,7 @@ impl Tracing {
             let why = "this build traces nothing: the tracer is for Linux with the GNU C library, where CUDA runs";
             return Err(Error::usage(why));
         };
-        let scratch = Scratch::new().map_err(|error| no_folder(error))?;
+        let scratch = Scratch::new().map_err(no_folder)?;
         let library = scratch.path().join("tracer.so");
         files::write(&library, |out| out.write_all(tracer))?;
         Ok(Self { scratch, library })
