@@ -171,7 +171,7 @@ fn a_seed_protocol_measures_as_its_program_does_and_blocks_other_comparisons() {
         assert_eq!(told, ["e2e_latency", "speed"], "what the program tells; memory only where it was seen");
         assert_eq!((&run.token_hash, &run.itl), (&None, &None));
         let blocks = blocking(&compared(&bench, &ours, &seed));
-        assert!(blocks.contains(&format!("seed_protocol none → {protocol}")), "{blocks:?}");
+        assert!(blocks.contains(&format!("seed_protocol none -> {protocol}")), "{blocks:?}");
         let rows = compared(&bench, &seed, &seed)["rows"].as_array().unwrap().clone();
         let metrics: Vec<_> = rows.iter().map(|row| row["metric"].as_str().unwrap()).collect();
         assert_eq!(metrics, ["speed"], "and compared with its own by its speed");
@@ -195,7 +195,7 @@ fn a_prompt_of_own_ids_measures_models_of_other_vocabularies() {
     bench.write("bench-diff.toml", &format!("prompt-ids = \"other.json\"\n{CONFIG}"));
     let (_, second) = measured(&bench, &[]);
     let [difference] = &blocking(&compared(&bench, &first, &second))[..] else { panic!("one difference") };
-    assert_eq!(*difference, format!("prompt_sha256 {hash} → {}", second.settings.prompt_sha256.unwrap()));
+    assert_eq!(*difference, format!("prompt_sha256 {hash} -> {}", second.settings.prompt_sha256.unwrap()));
     bench.write("ids.json", "[5, 100]");
     let said = refused(&bench, &["--prompt-ids", "ids.json"]);
     assert!(said.contains("the prompt `ids` has token 100, but the model has only ids below 100"), "{said}");
