@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::budget::Budget;
-use super::code_of_sides;
+use super::code_of_sides::CodeOfSides;
 use crate::case::{Case, DeviceKind};
 use crate::compare::{Attributed, Comparison, LeftOut, Row, Verdict, section};
 use crate::config::SuiteModel;
@@ -55,14 +55,14 @@ impl Attributing<'_> {
                 None => groups.push((model.spec.clone(), vec![case.clone()])),
             }
         }
-        let (mut found, mut budget) = (Attributed::default(), Budget::new(time));
+        let (mut found, mut budget, mut code) = (Attributed::default(), Budget::new(time), CodeOfSides::default());
         for (spec, cases) in &groups {
             let [base, head] = self.in_turn(spec, cases, &mut budget)?;
             for (place, case) in cases.iter().enumerate() {
                 let sections = &wanted.iter().find(|(id, _)| *id == case.id).expect("it was wanted").1;
                 match of_case(place, case, sections, [&base, &head]) {
                     Ok(mut sections) => {
-                        code_of_sides::add(&mut sections, [self.base, self.head], spec, case);
+                        code.add_to(&mut sections, [self.base, self.head], spec, case);
                         found.sections.extend(sections);
                     }
                     Err(why) => found.left_out.push(LeftOut { case: case.id.clone(), why }),

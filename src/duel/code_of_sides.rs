@@ -1,5 +1,6 @@
 //! Beside the time that a kernel moved: is its code the same in both programs? Their files say that, and nothing is run.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::case::Case;
@@ -9,24 +10,29 @@ use crate::kernel_code::code_files::Kernels;
 use crate::measure::Worker;
 use crate::trace::attribution::{Attribution, Code, MovedKernel};
 
-/// Says so of each kernel that both sides have, as far as the files of base and head have kernels: of what they make while they
-/// run, and of libraries beside them, nothing is known.
-pub fn add(found: &mut [Attribution], sides: [&Worker; 2], spec: &ModelSpec, case: &Case) {
-    if found.iter().all(|found| found.kernels.is_empty()) {
-        return;
-    }
-    let [base, head] = sides.map(|worker| kernels(worker, spec, case));
-    let Some((base, head)) = base.zip(head) else { return };
-    let diff = CodeDiff::of(&base.all, &head.all);
-    for kernel in found.iter_mut().flat_map(|found| &mut found.kernels) {
-        kernel.code = code(&diff, kernel);
+/// The code of both programs: their files are read once for all cases of an engine.
+#[derive(Default)]
+pub struct CodeOfSides(BTreeMap<[PathBuf; 2], Option<CodeDiff>>);
+
+impl CodeOfSides {
+    /// Says so of each kernel that both sides have, as far as the files of base and head have kernels: of what they make while
+    /// they run, and of libraries beside them, nothing is known.
+    pub fn add_to(&mut self, found: &mut [Attribution], sides: [&Worker; 2], spec: &ModelSpec, case: &Case) {
+        let [Some(base), Some(head)] = sides.map(|worker| file(worker, spec, case)) else { return };
+        for kernel in found.iter_mut().flat_map(|found| &mut found.kernels) {
+            let diff = self.0.entry([base.clone(), head.clone()]).or_insert_with_key(diff);
+            kernel.code = diff.as_ref().and_then(|diff| code(diff, kernel));
+        }
     }
 }
 
-/// A file that can't be read has none: a verdict doesn't depend on it.
-fn kernels(worker: &Worker, spec: &ModelSpec, case: &Case) -> Option<Kernels> {
-    let found = Kernels::read(&[file(worker, spec, case)?]);
-    found.inspect_err(|error| tracing::debug!("{error:?}")).ok()
+/// Of files that can't be read there is none: a verdict doesn't depend on it.
+fn diff(files: &[PathBuf; 2]) -> Option<CodeDiff> {
+    let [base, head] = files.each_ref().map(|file| {
+        let found = Kernels::read(std::slice::from_ref(file));
+        found.inspect_err(|error| tracing::debug!("{error:?}")).ok()
+    });
+    Some(CodeDiff::of(&base?.all, &head?.all))
 }
 
 /// The program whose kernels were traced.
