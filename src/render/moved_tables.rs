@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::trace_diff_page::PARTS;
 use super::trace_page::{launched_otherwise, shape};
 use super::what_moved::{both, names, signed_us, times, words};
 use super::{NAME, SENTENCE, metric};
@@ -9,7 +10,7 @@ use crate::compare::{Cause, Comparison, LeftOut, Row};
 use crate::metric::MetricName;
 use crate::number::{count, counted, value};
 use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line, unbroken};
-use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Spread};
+use crate::trace::attribution::{Attribution, Calls, ChangeParts, MovedCount, MovedKernel, Spread};
 use crate::trace::trace_diff::What;
 
 /// Kinds of evidence that are listed, and metrics of one of them.
@@ -109,21 +110,14 @@ fn range(spread: Spread) -> Line {
 }
 
 fn parts(found: &Attribution) -> Table {
-    let change = &found.change;
-    let parts: [(&'static str, f64); 6] = [
-        ("kernels that are new", change.new),
-        ("kernels that are gone", change.gone),
-        ("other numbers of calls", change.calls),
-        ("other times of a call", change.speed),
-        ("no kernel running", change.no_kernel),
-        ("unexplained: kernels at the same time", change.unexplained),
-    ];
+    let ChangeParts { new, gone, calls, speed, no_kernel, unexplained } = found.change;
+    let parts = PARTS.into_iter().zip([new, gone, calls, speed, no_kernel, unexplained]);
     let columns = vec![
         Column::left("Where the change is", |part: &(&'static str, f64)| part.0),
         Column::right("change", |part: &(&'static str, f64)| signed_us(part.1)),
     ];
     // What reads as nothing isn't listed.
-    let listed: Vec<(&'static str, f64)> = parts.into_iter().filter(|(_, us)| us.abs() >= 0.005).collect();
+    let listed: Vec<(&'static str, f64)> = parts.filter(|(_, us)| us.abs() >= 0.005).collect();
     Table::of(columns, &listed)
 }
 

@@ -72,15 +72,19 @@ fn headline(change: &Change) -> Line {
     line![from_to, " (", signed(change.total()), "), of which ", signed(change.explained()), " is explained"]
 }
 
+/// What the parts of a change are called, in this order: new, gone, calls, speed, no kernel, unexplained.
+pub(super) const PARTS: [&str; 6] = [
+    "kernels that are new",
+    "kernels that are gone",
+    "other numbers of calls",
+    "other times of a call",
+    "no kernel running",
+    "unexplained: kernels at the same time",
+];
+
 fn parts(change: &Change) -> Table {
-    let parts: [(&'static str, f64); 6] = [
-        ("kernels that are new", change.new),
-        ("kernels that are gone", change.gone),
-        ("other numbers of calls", change.calls),
-        ("other times of a call", change.speed),
-        ("no kernel running", change.no_kernel),
-        ("unexplained: kernels at the same time", change.unexplained),
-    ];
+    let Change { new, gone, calls, speed, no_kernel, unexplained, .. } = *change;
+    let parts: Vec<_> = PARTS.into_iter().zip([new, gone, calls, speed, no_kernel, unexplained]).collect();
     let columns = vec![
         Column::left("Where the change is", |part: &(&'static str, f64)| part.0),
         Column::right("ms", |part: &(&'static str, f64)| signed(part.1)),
