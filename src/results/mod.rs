@@ -8,7 +8,6 @@ mod builds;
 mod compact;
 mod convert;
 mod counters;
-mod counters_v2;
 mod described;
 pub(crate) mod distribution;
 mod export;

@@ -3,6 +3,7 @@
 //! These structs are the format. A run takes its fields side by side, `status` first among its own; an unknown value is
 //! absent; words of other versions are kept ([`Word`]).
 
+mod counters_v2;
 mod identity_v2;
 
 use std::collections::BTreeMap;
@@ -10,9 +11,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use counters_v2::CaseCounters;
 pub use identity_v2::ModelIdentity;
 
-use super::counters_v2::CaseCounters;
 use crate::case::{
     Clock, DeviceKind, Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource,
 };

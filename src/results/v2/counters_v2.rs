@@ -3,8 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::counters as memory;
-use super::counters::Counts;
+use crate::results::counters::{self as memory, Counts};
 
 /// What came of counting a case: in a process of its own, with the tracer in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
