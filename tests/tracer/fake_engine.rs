@@ -1,27 +1,13 @@
 //! An engine of somebody's own that speaks the engine protocol and knows nothing of bench-diff's tracer. It launches so many
 //! kernels for a prompt, and so many for each further token; with `varies` one more each time.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+mod fake_loading;
+
+use std::ffi::{CString, c_int};
 use std::io::Write;
 use std::time::Duration;
 
-unsafe extern "C" {
-    fn dlopen(name: *const c_char, flags: c_int) -> *mut c_void;
-    fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
-}
-
-fn load(variable: &str) -> Option<*mut c_void> {
-    let path = CString::new(std::env::var(variable).ok()?).unwrap();
-    let library = unsafe { dlopen(path.as_ptr(), 2) };
-    (!library.is_null()).then_some(library)
-}
-
-fn function<T: Copy>(library: *mut c_void, name: &str) -> T {
-    let name = CString::new(name).unwrap();
-    let address = unsafe { dlsym(library, name.as_ptr()) };
-    assert!(!address.is_null(), "{name:?}");
-    unsafe { std::mem::transmute_copy(&address) }
-}
+use fake_loading::{function, load};
 
 /// What CUDA would do, where somebody traces.
 struct Gpu {

@@ -1,14 +1,16 @@
 //! A program that uses "CUDA": it loads what CUDA_INJECTION64_PATH names, as the driver does, and then does what its
 //! arguments say, one after the other.
 
-use std::ffi::{CString, c_char, c_int, c_void};
+mod fake_loading;
+
+use std::ffi::{CString, c_char, c_int};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use fake_loading::{function, load};
+
 unsafe extern "C" {
-    fn dlopen(name: *const c_char, flags: c_int) -> *mut c_void;
-    fn dlsym(library: *mut c_void, name: *const c_char) -> *mut c_void;
     fn fork() -> c_int;
     fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
     fn _exit(code: c_int) -> !;
@@ -16,19 +18,6 @@ unsafe extern "C" {
     fn kill(pid: c_int, number: c_int) -> c_int;
     fn sigwait(set: *const [u64; 16], got: *mut c_int) -> c_int;
     fn pthread_sigmask(how: c_int, new: *const [u64; 16], old: *mut [u64; 16]) -> c_int;
-}
-
-fn load(variable: &str) -> Option<*mut c_void> {
-    let path = CString::new(std::env::var(variable).ok()?).unwrap();
-    let library = unsafe { dlopen(path.as_ptr(), 2) };
-    (!library.is_null()).then_some(library)
-}
-
-fn function<T: Copy>(library: *mut c_void, name: &str) -> T {
-    let name = CString::new(name).unwrap();
-    let address = unsafe { dlsym(library, name.as_ptr()) };
-    assert!(!address.is_null(), "{name:?}");
-    unsafe { std::mem::transmute_copy(&address) }
 }
 
 /// A record in CUPTI's layout.
