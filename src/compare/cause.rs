@@ -10,7 +10,7 @@ use super::{Comparison, Difference, Finding, ReasonCode, Row, Verdict};
 use crate::case::DeviceKind;
 use crate::number::{percent, value};
 use crate::stats::{self, Share};
-use crate::trace::attribution::{Attribution, Calls, MovedCount, MovedKernel, Section};
+use crate::trace::attribution::{Attribution, Calls, Code, MovedCount, MovedKernel, Section};
 use crate::trace::trace_diff::What;
 use crate::trace::worth_a_line::{Named, Reading};
 use crate::word::words;
@@ -268,7 +268,9 @@ fn kernel_in_words(kernel: &MovedKernel) -> String {
             let change = Share::new(us(&kernel.head) / us(&kernel.base) - 1.0);
             let longer = if change.get() < 0.0 { "less long" } else { "longer" };
             let otherwise = if kernel.reshaped.is_some() { "has another grid or block and " } else { "" };
-            format!("the kernel {name} {otherwise}takes {} {longer} a call", percent(change.abs()))
+            // Other data, neighbours or contents of caches: what the kernel works on.
+            let code = if kernel.code == Some(Code::Same) { ", with the same machine code" } else { "" };
+            format!("the kernel {name} {otherwise}takes {} {longer} a call{code}", percent(change.abs()))
         }
     }
 }

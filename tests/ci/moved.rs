@@ -309,6 +309,8 @@ fn code_is_compared_beside_the_time() {
         assert_eq!(exit, 0, "{err}");
         let line = first_line(&out.replace('\u{a0}', " "));
         assert!(line.starts_with(said), "{line}");
+        let (_, evidence) = machine.cause();
+        assert_eq!(evidence.ends_with(", with the same machine code"), kernel == "same", "{evidence}");
     }
 }
 
