@@ -109,23 +109,14 @@ __device__ __forceinline__ void copy_async_once(uint32_t shared, const void* glo
                  : "memory");
 }
 
-// The same of 8 bytes.
-__device__ __forceinline__ void copy_async_once8(uint32_t shared, const void* global, bool valid) {
-    const int bytes = valid ? 8 : 0;
+// The same of 8 or 4 bytes.
+template <int kBytes>
+__device__ __forceinline__ void copy_async_once_narrow(uint32_t shared, const void* global, bool valid) {
+    const int bytes = valid ? kBytes : 0;
     uint64_t policy;
     asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-    asm volatile("cp.async.ca.shared.global.L2::cache_hint [%0], [%1], 8, %2, %3;" ::"r"(shared), "l"(global),
-                 "r"(bytes), "l"(policy)
-                 : "memory");
-}
-
-// The same of 4 bytes.
-__device__ __forceinline__ void copy_async_once4(uint32_t shared, const void* global, bool valid) {
-    const int bytes = valid ? 4 : 0;
-    uint64_t policy;
-    asm("createpolicy.fractional.L2::evict_first.b64 %0, 1.0;" : "=l"(policy));
-    asm volatile("cp.async.ca.shared.global.L2::cache_hint [%0], [%1], 4, %2, %3;" ::"r"(shared), "l"(global),
-                 "r"(bytes), "l"(policy)
+    asm volatile("cp.async.ca.shared.global.L2::cache_hint [%0], [%1], %2, %3, %4;" ::"r"(shared), "l"(global),
+                 "n"(kBytes), "r"(bytes), "l"(policy)
                  : "memory");
 }
 

@@ -291,8 +291,8 @@ class BlockStream {
         if (kind_ == kQ6K) {
             const char* upper = batch + 32 * lanes + lane() * 8;
             const uint32_t upper_to = shared_address(slot_ + Ring::kUpper + lane() * 8);
-            copy_async_once8(upper_to, upper, valid);
-            copy_async_once8(upper_to + kWarp * 8, upper + 8 * lanes, valid);
+            copy_async_once_narrow<8>(upper_to, upper, valid);
+            copy_async_once_narrow<8>(upper_to + kWarp * 8, upper + 8 * lanes, valid);
         }
         copy_commit();
         slot_ = slot_ == ring_ + (kStages - 1) * Ring::kSlot ? ring_ : slot_ + Ring::kSlot;
@@ -303,14 +303,14 @@ class BlockStream {
 
     // Word and super of this lane's run.
     __device__ __forceinline__ void copy_scales(bool valid) const {
-        copy_async_once4(shared_address(slot_ + Ring::kWords + lane() * 4), begin_ + words_ + at_, valid);
+        copy_async_once_narrow<4>(shared_address(slot_ + Ring::kWords + lane() * 4), begin_ + words_ + at_, valid);
         if (super_bytes_ == 0) return;
         const uint32_t to = shared_address(slot_ + Ring::kSupers + lane() * 8);
         const char* super = begin_ + supers_ + at_ / (kSuperInputs / 8) * super_bytes_;
         if (kind_ == kQ4K)
-            copy_async_once8(to, super, valid);
+            copy_async_once_narrow<8>(to, super, valid);
         else
-            copy_async_once4(to, super, valid);
+            copy_async_once_narrow<4>(to, super, valid);
     }
 
     __device__ __forceinline__ void next_pair() {

@@ -200,7 +200,7 @@ class PackedStream {
         const uint32_t to = shared_address(slot_ + lane());
         copy_async_once(to, from_, valid);
         copy_async_once(to + kWarp * 16, second, valid);
-        if (on_diagonal() && has_words) copy_async_once8(shared_address(words_in_slot()), words_, valid);
+        if (on_diagonal() && has_words) copy_async_once_narrow<8>(shared_address(words_in_slot()), words_, valid);
     }
 
     // A batch of the head, a pair's last one with fewer lanes, or none.
