@@ -82,6 +82,7 @@ fn graph_is_as_close_to_f32_as_plain_is() {
         ("Qwen/Qwen2.5-1.5B", 900, None),
         ("Qwen/Qwen2.5-1.5B", 3000, None),
         ("Qwen/Qwen2.5-0.5B", 20_000, None),
+        ("Qwen/Qwen2.5-7B", 333, None),
     ];
     for (model, length, chunk) in cases {
         assert_graph_is_as_close_as_plain(&generated(model, 0), 151_936, length, chunk);
@@ -100,6 +101,7 @@ fn graph_reads_packed_weights_as_plain_does() {
         ("Qwen/Qwen2.5-0.5B-Instruct-AWQ", 700, None),
         ("Qwen/Qwen2.5-1.5B-Instruct-GPTQ-Int8", 3000, None),
         ("Qwen/Qwen2.5-1.5B-Instruct-AWQ", 2, None),
+        ("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int8", 333, None),
     ];
     for (model, length, chunk) in cases {
         assert_graph_is_as_close_as_plain(&generated(model, 0), 151_936, length, chunk);
@@ -204,8 +206,9 @@ fn assert_graph_is_as_close_as_plain(usual: &ModelSpec, vocabulary: u32, length:
         let plain = relative_error(&plain[part], &exact[part]);
         let graph = relative_error(&graph[part], &exact[part]);
         println!("{name}, {length} tokens, {place}: graph is {graph:.4} from f32, plain {plain:.4}");
-        // What rounding to bf16 costs is plain's own distance: 0.017 to 0.051 on an H100.
-        assert!(plain < 0.1 && graph < 1.25 * plain, "{name}, {length} tokens, {place}: {graph}, {plain}");
+        // What rounding to bf16 costs is plain's own distance: 0.007 to 0.14 on an H100, where numbers without a
+        // relation would be 1.4 apart. It grows with layers, and most where made-up weights have an even mean of 0.
+        assert!(plain < 0.25 && graph < 1.25 * plain, "{name}, {length} tokens, {place}: {graph}, {plain}");
     }
 }
 
