@@ -14,6 +14,8 @@ mod gguf_headers;
 mod gguf_names;
 #[path = "engine/gpu.rs"]
 mod gpu;
+#[path = "engine/graph_on_files.rs"]
+mod graph_on_files;
 #[path = "engine/hostile_files.rs"]
 mod hostile_files;
 #[path = "engine/hub.rs"]

@@ -4,31 +4,25 @@
 
 use std::collections::BTreeMap;
 
+use super::quantized::Reference;
 use super::*;
-
-/// A prompt and what transformers made of it, in f32 with the numbers of the file.
-#[derive(Deserialize)]
-struct Reference {
-    prompt: Prompt,
-    f32: Vec<f32>,
-    greedy: Vec<u32>,
-}
 
 pub fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quantized/gguf")
 }
 
-fn references() -> BTreeMap<String, Vec<Reference>> {
+/// By file: what transformers made of prompts, in f32 with the numbers of the file.
+pub fn references() -> BTreeMap<String, Vec<Reference>> {
     serde_json::from_str(&std::fs::read_to_string(fixtures().join("expected.json")).unwrap()).unwrap()
 }
 
 pub fn assert_agrees_with_transformers(device: DeviceKind) {
     let references = references();
-    assert!(references.len() > 15, "{:?}", references.keys());
+    assert!(references.len() > 19, "{:?}", references.keys());
     for (file, cases) in references {
-        for Reference { prompt, f32, greedy } in cases {
-            let ids: Vec<u32> =
-                (0..prompt.length).map(|index| (prompt.start + prompt.step * index) % f32.len() as u32).collect();
+        for expected in cases {
+            let ids = expected.ids();
+            let Reference { f32, greedy, .. } = expected;
             let length = ids.len() + greedy.len();
             for (dtype, tolerance) in [(Dtype::F32, F32_TOLERANCE), (Dtype::Bf16, BF16_TOLERANCE)] {
                 let place = format!("{file}, {} tokens, {dtype}", ids.len());

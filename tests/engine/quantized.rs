@@ -28,18 +28,18 @@ pub fn quantized(name: &str) -> PathBuf {
 
 /// A prompt and what the tool's matrices make of it.
 #[derive(Deserialize)]
-struct Reference {
+pub struct Reference {
     prompt: Prompt,
-    f32: Vec<f32>,
-    greedy: Vec<u32>,
+    pub f32: Vec<f32>,
+    pub greedy: Vec<u32>,
 }
 
 impl Reference {
-    fn all(name: &str) -> Vec<Self> {
+    pub fn all(name: &str) -> Vec<Self> {
         serde_json::from_str(&fs::read_to_string(quantized(name).join("expected.json")).unwrap()).unwrap()
     }
 
-    fn ids(&self) -> Vec<u32> {
+    pub fn ids(&self) -> Vec<u32> {
         let Prompt { start, step, length } = self.prompt;
         (0..length).map(|index| (start + step * index) % self.f32.len() as u32).collect()
     }
