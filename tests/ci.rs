@@ -33,6 +33,8 @@ mod in_the_way;
 mod lacking_traces;
 #[path = "ci/moved.rs"]
 mod moved;
+#[path = "ci/moved_twice.rs"]
+mod moved_twice;
 #[path = "ci/other_work.rs"]
 mod other_work;
 #[path = "ci/own_engine.rs"]

@@ -8,6 +8,8 @@ mod allowed;
 mod asked;
 #[path = "compare/auto.rs"]
 mod auto;
+#[path = "compare/causes.rs"]
+mod causes;
 #[path = "compare/certain.rs"]
 mod certain;
 mod compare_support;

@@ -14,6 +14,8 @@ mod ended_engines;
 mod export;
 #[path = "run/faulty_engines.rs"]
 mod faulty_engines;
+#[path = "run/own_shapes.rs"]
+mod own_shapes;
 #[path = "run/programs.rs"]
 mod programs;
 #[path = "run/replay.rs"]
@@ -28,6 +30,8 @@ mod sides;
 mod started_from;
 #[path = "run/tree.rs"]
 mod tree;
+#[path = "run/tried_once.rs"]
+mod tried_once;
 #[path = "run/versions.rs"]
 mod versions;
 

@@ -1,6 +1,6 @@
 //! What a pull request changes in the suite that it is measured by. What counts as a change stays the base's to say, and how
-//! many runs there are at least, as few tell nothing: a pull request must not choose by what it is judged. What is measured is
-//! the pull request's to choose, and said.
+//! many runs there are at least, as few tell nothing, and whether counters are counted: a pull request must not choose by what it
+//! is judged. What is measured is the pull request's to choose, and said.
 
 use std::collections::BTreeSet;
 
@@ -25,6 +25,8 @@ pub struct SuiteChanges {
     pub thresholds: Option<Thresholds>,
     /// How often it is measured at least: with fewer runs, nothing could be told.
     pub least_runs: u32,
+    /// The base's suite has counters: without them a gate on counters would have nothing to fail by.
+    pub counters: bool,
     /// The base says nothing of all that.
     pub base_is_unconfigured: bool,
 }
@@ -40,14 +42,19 @@ impl SuiteChanges {
         changes.extend(judged_differently(&base.thresholds, &head.thresholds));
         changes.truncate(MOST);
         let thresholds = Some(base.thresholds.clone());
-        Self { changes, taken_out, thresholds, least_runs: base.settings.runs, base_is_unconfigured: false }
+        let (least_runs, counters) = (base.settings.runs, base.counters);
+        Self { changes, taken_out, thresholds, least_runs, counters, base_is_unconfigured: false }
     }
 
     /// Another suite is measured than the base's. It is judged as the base judges it, where `known` is the base's suite of that
     /// name; else as the suite in whose place it is.
     pub fn in_place_of(base: &Suite, known: Option<&Suite>, head: &Suite) -> Self {
-        let least_runs = base.settings.runs;
-        let as_base = || Self { least_runs, ..Self::judged_by(&base.thresholds, head) };
+        let (least_runs, counters) = (base.settings.runs, base.counters);
+        let as_base = || {
+            let judged = Self::judged_by(&base.thresholds, head);
+            let changes = counters_changed(counters, head.counters).into_iter().chain(judged.changes).collect();
+            Self { changes, least_runs, counters, ..judged }
+        };
         known.map_or_else(as_base, |known| Self::between(known, head)).naming(&base.name, head)
     }
 
@@ -57,10 +64,11 @@ impl SuiteChanges {
     }
 
     /// The base has no configuration. A pull request that brings one chooses as little by what it is judged as any other.
-    pub fn of_unconfigured_base(thresholds: &Thresholds, least_runs: u32, head: &Suite) -> Self {
-        let judged = Self { least_runs, base_is_unconfigured: true, ..Self::judged_by(thresholds, head) };
-        let fewer = runs_changed(least_runs, head.settings.runs).filter(|change| change.overruled);
-        Self { changes: fewer.into_iter().chain(judged.changes).take(MOST).collect(), ..judged }
+    pub fn of_unconfigured_base(thresholds: &Thresholds, least_runs: u32, counters: bool, head: &Suite) -> Self {
+        let judged = Self { least_runs, counters, base_is_unconfigured: true, ..Self::judged_by(thresholds, head) };
+        let changed = [runs_changed(least_runs, head.settings.runs), counters_changed(counters, head.counters)];
+        let less = changed.into_iter().flatten().filter(|change| change.overruled);
+        Self { changes: less.chain(judged.changes).take(MOST).collect(), ..judged }
     }
 
     fn judged_by(thresholds: &Thresholds, head: &Suite) -> Self {
@@ -82,6 +90,7 @@ fn change(setting: &str, base: &str, head: &str) -> SuiteChange {
 
 fn measured_differently(base: &Suite, head: &Suite) -> Vec<SuiteChange> {
     let mut found: Vec<SuiteChange> = runs_changed(base.settings.runs, head.settings.runs).into_iter().collect();
+    found.extend(counters_changed(base.counters, head.counters));
     let said = |it: Difference| change(&it.field, &it.base, &it.head);
     found.extend(compare::settings_differences(&base.settings, &head.settings).into_iter().map(said));
     found.extend(started_differently(base, head));
@@ -100,6 +109,12 @@ fn measured_differently(base: &Suite, head: &Suite) -> Vec<SuiteChange> {
 fn runs_changed(base: u32, head: u32) -> Option<SuiteChange> {
     let changed = change("runs", &base.to_string(), &head.to_string());
     (base != head).then_some(SuiteChange { overruled: head < base, ..changed })
+}
+
+/// More may be counted than the base does, but no less.
+fn counters_changed(base: bool, head: bool) -> Option<SuiteChange> {
+    let changed = change("counters", &base.to_string(), &head.to_string());
+    (base != head).then_some(SuiteChange { overruled: base, ..changed })
 }
 
 /// How programs of their own are started and built.

@@ -216,6 +216,7 @@ pub fn run(args: &Args, io: &mut Io) -> Result<Exit> {
     check_metrics(&args.metrics, &options.metrics, &base, &head)?;
     let mut comparison = compare::compare(&base, &head, &options)?;
     comparison.acquit(compare::same_program(&base, &head));
+    comparison.explain_files(&base, &head);
     let files = Files::of(&base, &head);
     drop((base, head));
     let failed = args.fail_on.fails(&comparison.failings());

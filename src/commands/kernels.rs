@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::format::Format;
 use crate::error::{Error, Exit, Result};
+use crate::escape;
 use crate::git::{self, Remote};
 use crate::io::Io;
 use crate::kernel_code::KernelCode;
@@ -168,8 +169,11 @@ fn compare(args: &Args, files: &[PathBuf], written: &Written, io: &mut Io) -> Re
     let [old, new] = files else { return Err(Error::usage("two programs are compared")) };
     let [old, new] = [old, new].map(|path| Kernels::read(std::slice::from_ref(path)));
     let [mut old, mut new] = [old?, new?];
-    for kernels in [&mut old, &mut new] {
+    for (kernels, path) in [(&mut old, &files[0]), (&mut new, &files[1])] {
         warn(kernels, io)?;
+        if kernels.all.is_empty() {
+            writeln!(io.err, "warning: there are no kernels in {}", escape::line(&path.display().to_string()))?;
+        }
         kernels.all.retain(|kernel| args.part.as_deref().is_none_or(|part| kernel.name.contains(part)));
     }
     let diff = CodeDiff::of(&old.all, &new.all);

@@ -4,15 +4,16 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::attributed::{Attributed, section};
 use super::counter_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
-use super::mismatch::{self, Ceilings};
+use super::mismatch::{self, Ceilings, MachinePart};
 use super::side::{CaseSide, Side};
-use super::{Comparison, Difference, Finding, ReasonCode, Row, Verdict};
+use super::{Comparison, Conclusion, Difference, Finding, Reading, ReasonCode, Row, Verdict};
 use crate::case::DeviceKind;
+use crate::metric::Better;
 use crate::number::{percent, value};
 use crate::stats::{self, Share};
 use crate::trace::attribution::{Attribution, Calls, Code, MovedCount, MovedKernel, Section};
 use crate::trace::trace_diff::What;
-use crate::trace::worth_a_line::{Named, Reading};
+use crate::trace::worth_a_line::{Named, Reading as TraceReading};
 use crate::word::words;
 
 /// Clocks that differ by less explain nothing.
@@ -20,12 +21,15 @@ const LEAST_CLOCK: f64 = 0.005;
 /// What differs by less than this share of the change doesn't explain it.
 const ENOUGH: f64 = 0.5;
 
+/// Where nobody looked.
+const NOT_TRACED: &str = "settings are equal, and base and head were not traced";
+
 words! {
     /// What made a row change.
     CauseWord {
         /// Kernels, or what the program asks for beside them, differ.
         Code = "code",
-        /// Settings, implementation or clock differ: other work, or measured otherwise.
+        /// Settings, implementation, clock or versions around the program differ: other work, or measured otherwise.
         Method = "method",
         /// The device could do less: its measured limits, clocks or throttling differ.
         Card = "card",
@@ -47,6 +51,13 @@ pub struct Cause {
     pub evidence: String,
 }
 
+impl Cause {
+    /// It says no more than that nobody looked.
+    pub fn is_silent(&self) -> bool {
+        self.word == CauseWord::Unexplained && self.evidence == NOT_TRACED
+    }
+}
+
 impl Comparison {
     /// Gives each row that changed its cause, whatever it had before. `first` are base and head of the runs that rows were
     /// found in, `confirmed` those of the rows that were measured again.
@@ -55,9 +66,18 @@ impl Comparison {
         let mut rows = std::mem::take(&mut self.rows);
         for row in &mut rows {
             let sides = &sides[usize::from(row.is_confirmed())];
-            row.cause = is_to_be_explained(row).then(|| Evidence::of(row, self, sides).cause());
+            let cause = is_to_be_explained(row).then(|| Evidence::of(row, self, sides).cause());
+            // What only looks changed has a cause where there is one.
+            row.cause = cause.filter(|cause| !row.is_unconfirmed() || cause.word != CauseWord::Unexplained);
         }
         self.rows = rows;
+    }
+
+    /// The same of two files, as far as they tell: samples of other tools don't say how they were taken.
+    pub fn explain_files(&mut self, base: &Side, head: &Side) {
+        if !base.is_plain_samples() && !head.is_plain_samples() {
+            self.explain([base, head], [base, head]);
+        }
     }
 
     /// Are there rows whose cause somebody wants to know?
@@ -67,7 +87,21 @@ impl Comparison {
 }
 
 fn is_to_be_explained(row: &Row) -> bool {
-    matches!(row.verdict(), Verdict::Regressed | Verdict::Improved) || is_like_itself(row)
+    let changed = matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
+    changed || is_like_itself(row) || row.is_unconfirmed() || is_of_one_program(row)
+}
+
+/// It would be a change if another program had been measured.
+fn is_of_one_program(row: &Row) -> bool {
+    match &row.finding {
+        Finding::Tested(tested) => {
+            let interval = tested.interval.is_some_and(|[low, high]| low.get() > 0.0 || high.get() < 0.0);
+            let change = tested.change.unwrap_or_default().abs();
+            tested.conclusion == Conclusion::SameProgram && interval && change >= row.cell.noise_threshold
+        }
+        Finding::Ranges(ranges) => ranges.reading == Reading::SameProgram,
+        Finding::Untestable { .. } | Finding::NotComparable(_) => false,
+    }
 }
 
 fn is_like_itself(row: &Row) -> bool {
@@ -112,11 +146,17 @@ impl<'a> Evidence<'a> {
             .or_else(|| told(CauseWord::Code, self.code()))
             .or_else(|| told(CauseWord::Code, self.counted()))
             .or_else(|| told(CauseWord::Host, self.host()))
+            .or_else(|| told(CauseWord::Host, self.host_differs()))
+            .or_else(|| told(CauseWord::Method, self.versions()))
             .unwrap_or_else(|| Cause { word: CauseWord::Unexplained, evidence: self.nothing() })
     }
 
     fn noise(&self) -> Option<String> {
         let as_much = self.row.finding.tested().and_then(|tested| tested.base_again);
+        if is_of_one_program(self.row) {
+            let change = percent(self.row.change().unwrap_or_default().abs());
+            return Some(format!("both sides are of one program, so it differs from itself by {change}"));
+        }
         is_like_itself(self.row).then(|| match as_much {
             Some(again) => format!("the base differs from itself by {}", percent(again.change.abs())),
             None => "the base differs from itself in other cells by more than chance explains".to_owned(),
@@ -145,11 +185,23 @@ impl<'a> Evidence<'a> {
     fn card(&self) -> Option<String> {
         // A slower card slows all kernels alike and adds none.
         let of_code =
-            self.attribution.is_some_and(|found| found.reading() == Reading::Work && !is_of_all_kernels(found));
-        if of_code || self.device() != Some(DeviceKind::Cuda) {
-            return None;
+            self.attribution.is_some_and(|found| found.reading() == TraceReading::Work && !is_of_all_kernels(found));
+        match self.device()? {
+            _ if of_code => None,
+            DeviceKind::Cpu => self.differing(MachinePart::Cpu),
+            DeviceKind::Cuda => self
+                .differing(MachinePart::Gpu)
+                .or_else(|| self.throttled())
+                .or_else(|| self.clock())
+                .or_else(|| self.limits()),
         }
-        self.throttled().or_else(|| self.clock()).or_else(|| self.limits())
+    }
+
+    /// Of two files, which may come from two machines. What was measured again was so on one.
+    fn differing(&self, part: MachinePart) -> Option<String> {
+        let is_it = |difference: &&Difference| difference.part_of_machine() == Some(part);
+        let found: Vec<String> = self.differences.iter().filter(is_it).map(Difference::in_words).collect();
+        (!found.is_empty() && !self.row.is_confirmed()).then(|| found.join(", "))
     }
 
     /// One side was held back and the other never.
@@ -202,7 +254,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn code(&self) -> Option<String> {
-        let found = self.attribution.filter(|found| found.reading() == Reading::Work)?;
+        let found = self.attribution.filter(|found| found.reading() == TraceReading::Work)?;
         found.named().iter().find_map(|named| match named {
             Named::Kernel(kernel) => Some(kernel_in_words(kernel)),
             Named::Count(count) => Some(count_in_words(count)),
@@ -211,9 +263,23 @@ impl<'a> Evidence<'a> {
     }
 
     fn host(&self) -> Option<String> {
-        let found = self.attribution.filter(|found| found.reading() == Reading::Host)?;
+        let found = self.attribution.filter(|found| found.reading() == TraceReading::Host)?;
         let [base, head] = [found.base_pauses_us.mean, found.head_pauses_us.mean].map(value);
         Some(format!("the same kernels, and no kernel running for {base} µs in the base, {head} in the head"))
+    }
+
+    fn host_differs(&self) -> Option<String> {
+        self.perhaps(MachinePart::Cpu)
+    }
+
+    /// Around the measured program.
+    fn versions(&self) -> Option<String> {
+        self.perhaps(MachinePart::Software)
+    }
+
+    /// Unlike settings and limits, that it differs doesn't show that it matters.
+    fn perhaps(&self, part: MachinePart) -> Option<String> {
+        self.differing(part).map(|differing| format!("{differing}; else only the program differs, as far as is known"))
     }
 
     fn nothing(&self) -> String {
@@ -228,7 +294,7 @@ impl<'a> Evidence<'a> {
             (None, None, Some(DeviceKind::Cpu)) => {
                 "settings are equal, and on a CPU there is no trace: kernels need an NVIDIA GPU".to_owned()
             }
-            (None, None, _) => "settings are equal, and base and head were not traced".to_owned(),
+            (None, None, _) => NOT_TRACED.to_owned(),
         }
     }
 
@@ -237,7 +303,8 @@ impl<'a> Evidence<'a> {
     }
 
     fn head_is_slower(&self) -> bool {
-        self.row.verdict() == Verdict::Regressed
+        let grew = self.row.change().unwrap_or_default().get() > 0.0;
+        grew == (self.row.cell.better == Better::Lower)
     }
 
     fn slow_and_fast(&self) -> Option<(&CaseSide, &CaseSide)> {

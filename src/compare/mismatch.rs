@@ -168,6 +168,14 @@ pub(super) fn ceilings(base: &Side, head: &Side) -> Ceilings {
     if differing.is_empty() { Ceilings::Alike } else { Ceilings::Differ(differing) }
 }
 
+/// What of a machine may explain a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MachinePart {
+    Gpu,
+    Cpu,
+    Software,
+}
+
 struct Field {
     name: &'static str,
     blocks: bool,
@@ -227,6 +235,16 @@ impl Difference {
     /// Of what was measured, or how, and not of the machine.
     pub(super) fn is_of_settings(&self) -> bool {
         !fields(true).iter().any(|field| field.name == self.field)
+    }
+
+    /// Of what the measured program runs on, and not of what was measured.
+    pub(super) fn part_of_machine(&self) -> Option<MachinePart> {
+        Some(match self.field.as_str() {
+            "gpu" | "gpu_memory_mib" | "gpu_power_limit_w" | "gpu_ecc" | "gpu_max_sm_clock_mhz" => MachinePart::Gpu,
+            "cpu" | "cpu_cores" => MachinePart::Cpu,
+            "driver_version" | "cuda_version" | "os" | "kernel" => MachinePart::Software,
+            _ => return None,
+        })
     }
 }
 

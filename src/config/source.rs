@@ -109,6 +109,9 @@ impl<'a> Source<'a> {
     }
 }
 
+/// A file that is something else has a problem in each line.
+const MOST_SHOWN: usize = 30;
+
 /// What is wrong with a file, a sentence each.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problems(Vec<String>);
@@ -119,7 +122,11 @@ impl Problems {
             [problem] => Error::usage(problem),
             problems => {
                 let summary = format!("{} problems in the configuration:", problems.len());
-                Error::usage(summary).with_details(problems.to_vec())
+                let mut shown = problems[..problems.len().min(MOST_SHOWN)].to_vec();
+                if let Some(more @ 1..) = problems.len().checked_sub(MOST_SHOWN) {
+                    shown.push(format!("and {more} more"));
+                }
+                Error::usage(summary).with_details(shown)
             }
         }
     }

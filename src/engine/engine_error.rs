@@ -1,9 +1,10 @@
 //! What goes wrong in an engine.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use crate::error::{Advice, Cause, sentence};
-use crate::hub::HubError;
+use crate::error::{Advice, Cause};
+use crate::hub::{Fault, HubError};
 
 /// What went wrong in an engine, as far as measuring must tell it apart.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +28,9 @@ pub enum EngineError {
         /// What is wrong with it.
         source: Cause,
     },
+    /// A hub doesn't give the model.
+    #[error(transparent)]
+    Hub(HubError),
     /// Anything else, in one sentence.
     #[error("{0}")]
     Failed(String),
@@ -43,20 +47,43 @@ impl EngineError {
         let path = path.into();
         move |source| Self::File { path, source: source.into() }
     }
+
+    /// Trying again would end the same way: files and settings stay what they are, while memory, networks and other programs
+    /// don't.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Refused { .. } => true,
+            Self::File { source, .. } => {
+                source.downcast_ref::<std::io::Error>().is_none_or(|error| is_of_files(error.kind()))
+            }
+            Self::Hub(error) => error.fault == Fault::Missing,
+            Self::OutOfMemory(_) | Self::Failed(_) => false,
+        }
+    }
+}
+
+/// And not of a disk or a system that is busy. `Other` are checks of our own.
+fn is_of_files(kind: ErrorKind) -> bool {
+    use ErrorKind::{
+        InvalidData, InvalidInput, IsADirectory, NotADirectory, NotFound, Other, PermissionDenied, UnexpectedEof,
+    };
+    let lasting =
+        [NotFound, PermissionDenied, IsADirectory, NotADirectory, InvalidData, InvalidInput, UnexpectedEof, Other];
+    lasting.contains(&kind)
 }
 
 impl From<HubError> for EngineError {
     fn from(error: HubError) -> Self {
-        let (why, hint) = (sentence(&error), error.advice().map(str::to_owned));
-        match hint {
-            Some(hint) => Self::Refused { why, hint },
-            None => Self::Failed(why),
-        }
+        Self::Hub(error)
     }
 }
 
 impl Advice for EngineError {
     fn advice(&self) -> Option<&str> {
-        if let Self::Refused { hint, .. } = self { Some(hint) } else { None }
+        match self {
+            Self::Refused { hint, .. } => Some(hint),
+            Self::Hub(error) => error.advice(),
+            Self::OutOfMemory(_) | Self::File { .. } | Self::Failed(_) => None,
+        }
     }
 }

@@ -58,7 +58,7 @@ fn of_one(suite: &Suite, spec: &ModelSpec, gpu: &Gpus, stop: &Stop) -> Result<Op
                 child.wait();
                 return Ok(ceilings);
             }
-            Event::Failed { failure } => return Err(unknown(clean(&failure.reason, 300).into())),
+            Event::Failed { failure, .. } => return Err(unknown(clean(&failure.reason, 300).into())),
             _ => {}
         }
     }

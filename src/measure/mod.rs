@@ -30,6 +30,7 @@ mod exclusive;
 pub(crate) mod fixture;
 mod generated;
 mod halt;
+mod hopeless;
 mod idle;
 mod measured_side;
 mod metrics_of_run;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::halt::Halt;
+use super::hopeless::Hopeless;
 use super::idle::wait_until_idle;
 use super::observer::Observer;
 use super::throttle::Throttling;
@@ -49,6 +50,8 @@ pub struct Session<'a> {
     pub trace: Option<Trace>,
     /// What held clocks down so far.
     pub throttling: Throttling,
+    /// What isn't tried again.
+    pub hopeless: Hopeless,
 }
 
 impl Session<'_> {

@@ -182,8 +182,10 @@ impl<'a, 'b> Round<'a, 'b> {
                 self.finish(case, Outcome::Failed(cleaned(&failure)))?;
                 return Ok(Change::To(Phase::Cases(None)));
             }
-            Event::Failed { failure } => {
-                self.fail_all(&cleaned(&failure))?;
+            Event::Failed { failure, lasting } => {
+                let failure = cleaned(&failure);
+                let failure = if lasting { self.give_up(failure) } else { failure };
+                self.fail_all(&failure)?;
                 return Ok(Change::Over);
             }
             Event::Done => {
@@ -312,6 +314,12 @@ impl<'a, 'b> Round<'a, 'b> {
         };
         self.remaining.remove(index);
         self.record(case, outcome)
+    }
+
+    /// The rounds that follow don't try these cases again.
+    fn give_up(&mut self, failure: Failure) -> Failure {
+        let runs_left = self.round < self.session.request.suite.settings.runs;
+        self.session.hopeless.keep(&self.side.label, &self.remaining, failure, runs_left)
     }
 
     /// Failing to load costs every case of the model.

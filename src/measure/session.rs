@@ -4,6 +4,7 @@ use super::ceilings_of_suite;
 use super::environment::environment;
 use super::exclusive::Exclusive;
 use super::halt::{End, Halt};
+use super::hopeless::Hopeless;
 use super::measured_side::{MeasuredSide, now};
 use super::observer::{Observer, Update};
 use super::request::{Request, Session};
@@ -27,7 +28,8 @@ pub fn run(request: &Request, sides: &mut [MeasuredSide], observer: &mut dyn Obs
         Ok(exclusive) => exclusive,
         Err(halt) => return Halt::end(Err(halt)),
     };
-    let mut session = Session { request, observer, stop, trace, throttling: Throttling::default() };
+    let (throttling, hopeless) = (Throttling::default(), Hopeless::default());
+    let mut session = Session { request, observer, stop, trace, throttling, hopeless };
     session.prepare(sides)?;
     let end = Halt::end(session.rounds(sides).and_then(|()| session.counters(sides)))?;
     for side in sides {
@@ -118,12 +120,17 @@ impl Session<'_> {
     /// The cases of one model on one side in one round.
     fn measure(&mut self, side: &mut MeasuredSide, model: &SuiteModel, round: u32) -> Result<(), Halt> {
         let cases: Vec<Case> = model.cases.iter().filter(|case| !side.has(&case.id, round)).cloned().collect();
-        let (refused, remaining): (Vec<Case>, Vec<Case>) =
-            cases.into_iter().partition(|case| self.request.refused.contains_key(&case.id));
+        let (mut failed, mut remaining) = (Vec::new(), Vec::new());
+        for case in cases {
+            let known = self.request.refused.get(&case.id).or_else(|| self.hopeless.of(&side.label, &case.id));
+            match known {
+                Some(failure) => failed.push((case.id, failure.clone())),
+                None => remaining.push(case),
+            }
+        }
         let mut round = Round::new(self, side, model.spec.clone(), round, remaining);
-        for case in refused {
-            let failure = round.session.request.refused[&case.id].clone();
-            round.record(case.id, Outcome::Failed(failure))?;
+        for (case, failure) in failed {
+            round.record(case, Outcome::Failed(failure))?;
         }
         round.run()
     }

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::exclusive::Exclusive;
 use super::halt::Halt;
+use super::hopeless::Hopeless;
 use super::observer::Observer;
 use super::program::{Child, Worker};
 pub use super::protocol::TracedGenerations;
@@ -87,7 +88,8 @@ pub fn run_alone(
     stop: &Stop,
 ) -> Result<TracedCases, Halt> {
     let _exclusive = Exclusive::wait(traced.suite, &request.locks, observer, stop)?;
-    let mut session = Session { request, observer, stop, trace: None, throttling: Throttling::default() };
+    let (throttling, hopeless) = (Throttling::default(), Hopeless::default());
+    let mut session = Session { request, observer, stop, trace: None, throttling, hopeless };
     if !server::runs_already(traced.spec) {
         session.wait_until_idle()?;
     }
@@ -194,7 +196,7 @@ fn follow(child: &mut Child, traced: Traced, stop: &Stop) -> Result<Followed, Ha
                 followed.whole += 1;
                 deadline = in_time(limits.case_seconds);
             }
-            Event::CaseFailed { failure, .. } | Event::Failed { failure } => {
+            Event::CaseFailed { failure, .. } | Event::Failed { failure, .. } => {
                 return Ok(Followed { why: Some(clean(&failure.reason, 1000)), ..followed });
             }
             Event::Done => return Ok(followed),

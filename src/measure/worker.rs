@@ -31,20 +31,21 @@ pub fn serve() -> io::Result<()> {
         Ok(job) => job,
         Err(error) => {
             let reason = format!("this build can't do the job: {error}");
-            return events.send(&Event::Failed { failure: Failure { kind: FailureKind::Error, reason } });
+            return events
+                .send(&Event::Failed { failure: Failure { kind: FailureKind::Error, reason }, lasting: true });
         }
     };
 
     if job.cases.is_empty() {
         return match engine::find(&job.model.engine).and_then(|kind| kind.ceilings(&job.model)) {
             Ok(ceilings) => events.send(&Event::Ceilings { ceilings }),
-            Err(error) => events.send(&Event::Failed { failure: failure(error) }),
+            Err(error) => events.send(&not_loaded(error)),
         };
     }
     let watcher = Watcher::new(job.model.device, &job.model.gpus);
     let mut engine = match load(&job, &mut events) {
         Ok(engine) => engine,
-        Err(error) => return events.send(&Event::Failed { failure: failure(error) }),
+        Err(error) => return events.send(&not_loaded(error)),
     };
     events.send(&Event::Loaded { loaded: engine.loaded().clone() })?;
     for (place, case) in job.cases.iter().enumerate() {
@@ -145,10 +146,16 @@ fn measure_as_seed(
     seed_protocol::measure_case(engine, job, case, protocol.known().ok_or_else(unknown)?, watcher)
 }
 
+fn not_loaded(error: EngineError) -> Event {
+    Event::Failed { lasting: error.is_lasting(), failure: failure(error) }
+}
+
 fn failure(error: EngineError) -> Failure {
     let kind = match error {
         EngineError::OutOfMemory(_) => FailureKind::OutOfMemory,
-        EngineError::Refused { .. } | EngineError::File { .. } | EngineError::Failed(_) => FailureKind::Error,
+        EngineError::Refused { .. } | EngineError::File { .. } | EngineError::Hub(_) | EngineError::Failed(_) => {
+            FailureKind::Error
+        }
     };
     Failure { kind, reason: error.in_one_line() }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use super::{NAME, SENTENCE, Sides};
+use super::{NAME, SENTENCE, Sides, what_moved};
 use crate::compare::{
-    BusyShares, ComparedCounters, Comparison, CounterPhase, CounterRange, CounterRow, CounterVerdict,
+    Attributed, BusyShares, ComparedCounters, Comparison, CounterPhase, CounterRange, CounterRow, CounterVerdict,
 };
 use crate::number::{Figure, alike, count, counted, decimal, percent, signed_percent};
 use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line, strong};
 use crate::results::Counter;
 use crate::stats::Share;
+use crate::trace::attribution::{Amount, Section, Spread};
+use crate::trace::trace_table::Beside;
 
 /// Lines for everybody; the rest is in the fold.
 const LINES: usize = 5;
@@ -19,7 +21,7 @@ const REASONS: usize = 8;
 /// Nothing where nobody counted, or nothing changed and nothing is to be said.
 pub fn blocks(comparison: &Comparison, sides: Sides) -> Vec<Block> {
     let Some(counters) = &comparison.counters else { return Vec::new() };
-    let mut blocks = lines(counters);
+    let mut blocks = lines(counters, comparison.attributed.as_ref());
     blocks.extend(fold(counters, sides));
     blocks
 }
@@ -41,10 +43,11 @@ fn changed(counters: &ComparedCounters) -> Vec<&CounterRow> {
     rows
 }
 
-/// One for what changed the same way in several cases.
-fn lines(counters: &ComparedCounters) -> Vec<Block> {
+/// One for what changed the same way in several cases. What traces told above isn't said again.
+fn lines(counters: &ComparedCounters, attributed: Option<&Attributed>) -> Vec<Block> {
     let (mut groups, mut places) = (Vec::<Vec<&CounterRow>>::new(), BTreeMap::new());
-    for row in changed(counters) {
+    let is_said = |row: &&CounterRow| attributed.is_some_and(|attributed| is_said(row, attributed));
+    for row in changed(counters).into_iter().filter(|row| !is_said(row)) {
         let rose = row.verdict == CounterVerdict::More;
         let place = *places.entry((row.phase.as_str(), row.counter.as_str(), rose)).or_insert(groups.len());
         match groups.get_mut(place) {
@@ -73,6 +76,38 @@ fn in_words(group: &[&CounterRow]) -> Line {
         0 => line,
         others => line![line, ", and ", counted(others, "other case")],
     }
+}
+
+/// "What got slower" has a line with these numbers.
+fn is_said(row: &CounterRow, attributed: &Attributed) -> bool {
+    let (Some(counter), Some(phase)) = (row.counter.known(), row.phase.known()) else { return false };
+    let section = match phase {
+        CounterPhase::Decode => Section::Decode,
+        CounterPhase::Prefill => Section::Prefill,
+    };
+    let (of, kind, is_bytes) = match counter {
+        Counter::CopiesToDevice => (Beside::Copy, Some("host to device"), false),
+        Counter::BytesToDevice => (Beside::Copy, Some("host to device"), true),
+        Counter::CopiesToHost => (Beside::Copy, Some("device to host"), false),
+        Counter::BytesToHost => (Beside::Copy, Some("device to host"), true),
+        Counter::CopiesOnDevice => (Beside::Copy, Some("device to device"), false),
+        Counter::BytesOnDevice => (Beside::Copy, Some("device to device"), true),
+        Counter::MemorySets => (Beside::Set, None, false),
+        Counter::Synchronizations => (Beside::Synchronization, None, false),
+        Counter::Allocations => (Beside::Allocation, None, false),
+        Counter::GraphLaunches => (Beside::GraphLaunch, None, false),
+        Counter::KernelLaunches | Counter::DistinctKernels | Counter::OtherCopies | Counter::OtherBytes => {
+            return false;
+        }
+    };
+    let is_number = |range: CounterRange, traced: Spread| !range.varies() && (range.most - traced.mean).abs() < 1e-6;
+    let number = |amount: &Amount| if is_bytes { amount.bytes } else { amount.calls };
+    what_moved::tells(attributed, &row.case, section, |moved| {
+        moved.of == of
+            && kind.is_none_or(|kind| moved.kind.as_deref() == Some(kind))
+            && is_number(row.base, number(&moved.base))
+            && is_number(row.head, number(&moved.head))
+    })
 }
 
 fn is_per_token(row: &CounterRow) -> bool {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::moved_words::{both, names, signed_us, times, words};
 use super::trace_diff_page::PARTS;
 use super::trace_page::{launched_otherwise, shape};
-use super::what_moved::{both, names, signed_us, times, words};
 use super::{NAME, SENTENCE, metric};
 use crate::compare::{Cause, Comparison, LeftOut, Row};
 use crate::metric::MetricName;
@@ -47,7 +47,11 @@ impl<'a> Caused<'a> {
 /// `Causes (code, unexplained)`, and under it the evidence.
 fn causes(comparison: &Comparison) -> Option<Block> {
     let mut found: Vec<Caused> = Vec::new();
-    for (row, cause) in comparison.rows.iter().filter_map(|row| Some((row, row.cause.as_ref()?))) {
+    let caused = || comparison.rows.iter().filter_map(|row| Some((row, row.cause.as_ref()?)));
+    if caused().all(|(_, cause)| cause.is_silent()) {
+        return None;
+    }
+    for (row, cause) in caused() {
         let at = match found.iter().position(|caused| caused.cause == cause) {
             Some(at) => at,
             // A hostile report may have any number.

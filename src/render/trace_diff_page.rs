@@ -11,7 +11,7 @@ use crate::trace::trace_diff::{Change, Count, Counted, Diff, Row, Times, What};
 /// Of the traces of base and head. The table shows so many kernels, and what is known of their code in both programs.
 pub fn page(diff: &Diff, traces: [&Trace; 2], code: Option<&CodeDiff>, most: usize) -> Page {
     let changed: Vec<&Row> = diff.kernels.iter().filter(|row| row.is_changed()).collect();
-    let mut body = vec![Block::Table(parts(&diff.change))];
+    let mut body: Vec<Block> = parts(&diff.change).map(Block::Table).into_iter().collect();
     if !diff.counts.is_empty() {
         body.push(Block::Table(counts(&diff.counts)));
     }
@@ -39,6 +39,9 @@ pub fn page(diff: &Diff, traces: [&Trace; 2], code: Option<&CodeDiff>, most: usi
 fn are(number: usize) -> &'static str {
     if number == 1 { " is " } else { " are " }
 }
+
+/// Less is shown as 0.
+const SHOWN_MS: f64 = 0.0005;
 
 const SIDES: [&str; 2] = ["base", "head"];
 
@@ -69,6 +72,9 @@ fn note(traces: [&Trace; 2]) -> Line {
 
 fn headline(change: &Change) -> Line {
     let from_to = line!["From the first kernel to the last ", ms(change.base_ms), " → ", ms(change.head_ms), " ms"];
+    if change.total().abs() < SHOWN_MS {
+        return line![from_to, ", as before"];
+    }
     line![from_to, " (", signed(change.total()), "), of which ", signed(change.explained()), " is explained"]
 }
 
@@ -82,14 +88,16 @@ pub(super) const PARTS: [&str; 6] = [
     "unexplained: kernels at the same time",
 ];
 
-fn parts(change: &Change) -> Table {
+/// Those that are more than nothing.
+fn parts(change: &Change) -> Option<Table> {
     let Change { new, gone, calls, speed, no_kernel, unexplained, .. } = *change;
-    let parts: Vec<_> = PARTS.into_iter().zip([new, gone, calls, speed, no_kernel, unexplained]).collect();
+    let all = PARTS.into_iter().zip([new, gone, calls, speed, no_kernel, unexplained]);
+    let parts: Vec<_> = all.filter(|(_, ms)| ms.abs() >= SHOWN_MS).collect();
     let columns = vec![
         Column::left("Where the change is", |part: &(&'static str, f64)| part.0),
         Column::right("ms", |part: &(&'static str, f64)| signed(part.1)),
     ];
-    Table::of(columns, &parts)
+    (!parts.is_empty()).then(|| Table::of(columns, &parts))
 }
 
 fn counts(counts: &[Count]) -> Table {

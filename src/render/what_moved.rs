@@ -1,10 +1,12 @@
 //! "What got slower": what traces say of the cases that changed, in a few lines. All of it is in [`moved_tables`](super::moved_tables).
 
 use super::NAME;
-use super::trace_page::{KERNEL, launched_otherwise};
+use super::moved_words::{both, names, signed_us, times, words};
+use super::shared_moves::{self, Shared};
+use super::trace_page::launched_otherwise;
 use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict};
 use crate::metric::Metric;
-use crate::number::{Figure, count, counted, decimal, signed_percent, value};
+use crate::number::{count, counted, signed_percent, value};
 use crate::page::{Block, Line, code, foreign, line, strong, unbroken};
 use crate::stats::Share;
 use crate::trace::attribution::{Attribution, Calls, Code, MovedCount, MovedKernel, Section};
@@ -16,17 +18,34 @@ const LINES: usize = 5;
 /// The short section. Nothing where no case was traced.
 pub fn section_of(comparison: &Comparison) -> Vec<Block> {
     let Some(attributed) = &comparison.attributed else { return Vec::new() };
-    let shown: Vec<&Attribution> = attributed.sections.iter().take(LINES).collect();
-    let said: Vec<Vec<Line>> = shown.iter().map(|found| lines(found)).collect();
     let is_slower = comparison.rows.iter().any(|row| row.verdict() == Verdict::Regressed && is_traced(attributed, row));
     let title = strong(if is_slower { "What got slower" } else { "What changed" });
     let mut blocks = Vec::new();
-    for ((found, said), most) in shown.iter().zip(&said).zip(shares(&said)) {
+    for (found, lines) in sections(attributed) {
         let heading = heading(comparison, found);
         let start = if blocks.is_empty() { line![title.clone(), ": "] } else { "And ".into() };
-        blocks.extend([Block::Paragraph(start.and(heading)), Block::List(said[..most].to_vec())]);
+        blocks.extend([Block::Paragraph(start.and(heading)), Block::List(lines)]);
     }
     blocks
+}
+
+/// Each with as many lines as it has room for.
+fn sections(attributed: &Attributed) -> Vec<(&Attribution, Vec<Line>)> {
+    let shown: Vec<&Attribution> = attributed.sections.iter().take(LINES).collect();
+    let before = |at: usize| shown[..at].iter().copied().find(|before| before.case == shown[at].case);
+    let said: Vec<Vec<Line>> = shown.iter().enumerate().map(|(at, found)| lines(found, before(at))).collect();
+    let shares = shares(&said);
+    let cut = said.into_iter().zip(shares).map(|(lines, most)| lines.into_iter().take(most).collect());
+    shown.into_iter().zip(cut).collect()
+}
+
+/// Has a line of the section this count of the case, with its numbers?
+pub fn tells(attributed: &Attributed, case: &str, section: Section, is_it: impl Fn(&MovedCount) -> bool) -> bool {
+    let of_case = sections(attributed).into_iter().find(|(found, _)| found.case == case && found.section == section);
+    of_case.is_some_and(|(found, lines)| {
+        let mut said = found.counts.iter().filter(|count| is_it(count)).map(|count| amount(found, count));
+        said.any(|line| lines.contains(&line) || lines.first() == Some(&line.and(of_all(found))))
+    })
 }
 
 fn is_traced(attributed: &Attributed, row: &Row) -> bool {
@@ -76,19 +95,12 @@ fn measured(comparison: &Comparison, found: &Attribution) -> Option<Share> {
     Share::new(longer).finite()
 }
 
-pub(super) fn words(found: &Attribution) -> (&'static str, &'static str) {
-    match found.section {
-        Section::Decode => ("decode", " a token"),
-        Section::Prefill => ("prefill", " a prefill"),
-    }
-}
-
 fn a(found: &Attribution) -> &'static str {
     words(found).1
 }
 
-/// The most telling first, which says of how much it is a part.
-fn lines(found: &Attribution) -> Vec<Line> {
+/// The most telling first, which says of how much it is a part. What the part of the case `before` it has said is one line.
+fn lines(found: &Attribution, before: Option<&Attribution>) -> Vec<Line> {
     let named = found.named();
     if found.reading() == Reading::Neither {
         return vec![
@@ -96,11 +108,17 @@ fn lines(found: &Attribution) -> Vec<Line> {
                 .into(),
         ];
     }
-    let mut lines: Vec<Line> = named.iter().take(LINES).map(|named| said(found, named)).collect();
-    if let Some(first) = lines.first_mut() {
-        *first = std::mem::take(first).and(line![" of the ", signed_us(found.change_us()), a(found)]);
-    }
-    lines
+    let in_words = |one: &Named| match named.first() == Some(one) {
+        true => said(found, one).and(of_all(found)),
+        false => said(found, one),
+    };
+    let shared = before.map(|before| Shared { before, found });
+    shared_moves::lines(&named, shared, in_words).into_iter().take(LINES).collect()
+}
+
+/// ` of the +104 µs a token`
+fn of_all(found: &Attribution) -> Line {
+    line![" of the ", signed_us(found.change_us()), a(found)]
 }
 
 fn said(found: &Attribution, named: &Named) -> Line {
@@ -194,24 +212,6 @@ fn pauses(found: &Attribution) -> Line {
     line![time, why]
 }
 
-pub(super) fn names(kernel: &MovedKernel) -> Line {
-    match &kernel.renamed {
-        Some(renamed) => line![code(&kernel.name, KERNEL), " → ", code(renamed, KERNEL), " (perhaps renamed)"],
-        None => code(&kernel.name, KERNEL),
-    }
-}
-
-pub(super) fn both(base: impl Into<Line>, head: impl Into<Line>) -> Line {
-    let (base, head) = (base.into(), head.into());
-    if base == head { base } else { unbroken(line![base, " → ", head]) }
-}
-
-/// How often, or how many: `49`, or what it is on average.
-pub(super) fn times(number: f64) -> Figure {
-    let is_whole = number.abs() < 1e9 && (number - number.round()).abs() < 0.0005;
-    if is_whole { decimal(number, 0) } else { value(number) }
-}
-
 /// In milliseconds where that is shorter.
 fn us_from_to(base: f64, head: f64) -> Line {
     if base.abs().max(head.abs()) >= 1000.0 {
@@ -222,23 +222,6 @@ fn us_from_to(base: f64, head: f64) -> Line {
 
 fn us(us: f64) -> Line {
     us_from_to(us, us)
-}
-
-/// `+15 µs`: three digits are enough of a change.
-pub(super) fn signed_us(us: f64) -> Line {
-    let decimals = match us.abs() {
-        size if size >= 99.95 => 0,
-        size if size >= 9.995 => 1,
-        _ => 2,
-    };
-    let sign = if us > 0.0 { "+" } else { "" };
-    if us.abs() >= 1e9 {
-        return unbroken(line![sign, value(us), " µs"]);
-    }
-    if us.abs() >= 9999.5 {
-        return unbroken(line![sign, decimal(us / 1e3, 1), " ms"]);
-    }
-    unbroken(line![sign, decimal(us, decimals), " µs"])
 }
 
 /// For a cell of the table: the cause in a word, where there is one.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Part;
 use super::moved::counts;
-pub use super::moved::{Calls, Code, MovedCount, MovedKernel, Spread};
+pub use super::moved::{Amount, Calls, Code, MovedCount, MovedKernel, Spread};
 use super::trace_diff::{Change, Diff};
 
 /// Kernels that a report keeps of a case.

@@ -4,6 +4,7 @@
 
 pub mod attribution;
 pub mod chrome;
+mod contradictions;
 pub mod folded;
 mod kernel_name;
 mod moved;

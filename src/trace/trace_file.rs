@@ -5,6 +5,9 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize;
+
+use super::contradictions;
 use super::timeline::{Event, Timeline, plain};
 use super::trace_v1::{self as v1, SCHEMA};
 use super::{Kernel, Part, Process, Shape, Sum, Trace, shown_name};
@@ -40,8 +43,7 @@ impl Saved {
 
     fn parse(text: &[u8]) -> Result<Self> {
         let hint = "`bench-diff trace --output FILE -- PROGRAM` writes one";
-        let file: v1::File =
-            serde_json::from_slice(text).map_err(|error| Error::usage("not a trace").because(error).hint(hint))?;
+        let file: v1::File = serde_json::from_slice(text).map_err(|error| not_one(text, error).hint(hint))?;
         if file.schema != SCHEMA {
             let schema: String = file.schema.chars().take(NAME).collect();
             return Err(Error::usage(format!("the schema `{schema}` isn't known here, only `{SCHEMA}`")).hint(hint));
@@ -59,7 +61,10 @@ impl Saved {
         if file.processes.iter().any(lacks_name) {
             return Err(Error::usage("not a whole trace: a kernel's name is missing in `names`").hint(hint));
         }
-        Ok(Self(file))
+        match contradictions::first(&file) {
+            Some(why) => Err(Error::usage("not a trace: its numbers contradict each other").because(why).hint(hint)),
+            None => Ok(Self(file)),
+        }
     }
 
     /// One of nobody.
@@ -106,6 +111,19 @@ impl Saved {
         }
         trace
     }
+}
+
+/// What doesn't even say that it is one is something else, whose fields are of no interest.
+fn not_one(text: &[u8], error: serde_json::Error) -> Error {
+    #[derive(Deserialize)]
+    struct Named {
+        schema: String,
+    }
+    let claims_to_be = serde_json::from_slice::<Named>(text).is_ok_and(|named| named.schema == SCHEMA);
+    if error.is_data() && !claims_to_be {
+        return Error::usage(format!("not a trace: its `schema` isn't `{SCHEMA}`"));
+    }
+    Error::usage("not a trace").because(error)
 }
 
 fn seen(process: &v1::Process) -> Process {

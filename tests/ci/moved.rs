@@ -41,10 +41,12 @@ pub struct Step {
     pub kernels: Vec<Kernel>,
     /// Nanoseconds in which no kernel runs.
     pauses: u64,
-    copies: u64,
+    pub copies: u64,
     synchronizations: u64,
     /// By so many thousandths a trace takes longer than the one before.
     jitter: u64,
+    /// What is done once for the prompt, besides.
+    pub prompt: Vec<Kernel>,
 }
 
 /// A program of 24 layers.
@@ -60,6 +62,7 @@ pub fn usual() -> Step {
         copies: 1,
         synchronizations: 1,
         jitter: 1,
+        prompt: Vec::new(),
     }
 }
 
@@ -82,7 +85,7 @@ impl Step {
 
     /// As the tracer of one process leaves it.
     fn trace(&self, number: u64) -> Value {
-        let names: Vec<&str> = self.kernels.iter().map(|kernel| kernel.0).collect();
+        let names: Vec<&str> = self.kernels.iter().chain(&self.prompt).map(|kernel| kernel.0).collect();
         let pairs =
             (1..=2).flat_map(|repeat| [(format!("one token {repeat}"), 1), (format!("all tokens {repeat}"), 64)]);
         let phases: Vec<Value> = pairs.map(|(name, tokens)| self.phase(&name, tokens, number)).collect();
@@ -97,16 +100,21 @@ impl Step {
 
     fn phase(&self, name: &str, tokens: u64, number: u64) -> Value {
         let slower = |ns: u64| ns + ns * self.jitter * number / 1000;
-        let kernels = self.kernels.iter().enumerate().map(|(index, (_, blocks, calls, ns))| {
+        let times =
+            self.kernels.iter().map(|kernel| (kernel, tokens)).chain(self.prompt.iter().map(|kernel| (kernel, 1)));
+        let kernels = times.enumerate().map(|(index, ((_, blocks, calls, ns), times))| {
             let place = json!({ "device": 0, "name": index, "grid": [blocks, 1, 1], "block": [256, 1, 1] });
-            merged(place, sum(calls * tokens, slower(*ns)))
+            merged(place, sum(calls * times, slower(*ns)))
         });
-        let busy: u64 = self.kernels.iter().map(|(_, _, calls, ns)| calls * slower(*ns)).sum();
+        let together = |kernels: &[Kernel]| kernels.iter().map(|(_, _, calls, ns)| calls * slower(*ns)).sum::<u64>();
+        let (token, prompt) = (together(&self.kernels), together(&self.prompt));
+        let all = tokens * token + prompt;
+        let busy = json!({ "calls": tokens, "total_ns": all, "min_ns": token, "max_ns": token + prompt });
         let of_kind = |kind: u32, sum: Value| merged(json!({ "device": 0, "kind": kind }), sum);
         json!({
             "name": name,
             "kernels": kernels.collect::<Vec<_>>(),
-            "devices": [{ "device": 0, "busy": sum(tokens, busy), "gaps": sum(tokens, slower(self.pauses)) }],
+            "devices": [{ "device": 0, "busy": busy, "gaps": sum(tokens, slower(self.pauses)) }],
             "copies": [merged(of_kind(2, sum(self.copies * tokens, 3000)), json!({ "bytes": 4 * self.copies * tokens }))],
             "synchronizations": [of_kind(3, sum(self.synchronizations * tokens, 1000))],
         })
@@ -152,7 +160,7 @@ impl Machine {
     }
 
     /// The comment of `ci`, whose programs are as fast as their steps say.
-    fn comment(&self, base: &Step, head: &Step) -> String {
+    pub fn comment(&self, base: &Step, head: &Step) -> String {
         let (base, head) = (self.program("base", &base.speed(), base), self.program("head", &head.speed(), head));
         let (exit, out, err) =
             self.run(&["ci", "--quiet", "--runs", "4", "--base-binary", &base, "--head-binary", &head]);

@@ -128,6 +128,37 @@ fn a_pull_request_cannot_blind_its_verdict_with_fewer_runs() {
     }
 }
 
+/// Without counters on both sides, `--fail-on counters` would have nothing to fail by. Counting more is no harm.
+#[test]
+fn a_pull_request_cannot_switch_the_bases_counters_off() {
+    for (before, after, counted) in [("true", "false", true), ("false", "true", true), ("false", "false", false)] {
+        let (place, _, slow) = with_baseline();
+        let old = place.program("old", "66", "aaaaaaa");
+        place.reconfigure(|text| setting(text, &format!("counters = {before}")));
+        let base = place.git(&["rev-parse", "HEAD"]);
+        if before != after {
+            place.reconfigure(|text| text.replace(&format!("counters = {before}"), &format!("counters = {after}")));
+        }
+        let ((code, _, err), published) = place.judged(&base, &["--head-binary", &slow, "--base-binary", &old]);
+        assert_eq!(code, 0, "{err}");
+        let session = &report(&place)["head"]["sessions"][0];
+        assert_eq!(session["counters"].is_array(), counted, "{before} {after}: {session}");
+        let change = &report(&place)["caveats"]["suite_changes"][0];
+        let overruled = before == "true";
+        assert_eq!(change["overruled"].as_bool().unwrap_or(false), overruled, "{change}");
+        let said = published.1.contains("counters true → false (here the base's counts)");
+        assert_eq!(said, overruled, "{}", published.1);
+    }
+    // Who runs the workflow may: its flag is no pull request's.
+    let (place, _, slow) = with_baseline();
+    place.reconfigure(|text| setting(text, "counters = true"));
+    let base = place.git(&["rev-parse", "HEAD"]);
+    place.reconfigure(|text| text.replace("counters = true", "counters = false"));
+    let ((code, _, err), _) = place.judged(&base, &["--head-binary", &slow, "--counters=false"]);
+    assert_eq!(code, 0, "{err}");
+    assert!(!report(&place)["head"]["sessions"][0]["counters"].is_array());
+}
+
 /// Fewer cases, whether there is a baseline or not; a maintainer may accept it, which `publish` asks GitHub about.
 #[test]
 fn a_case_that_is_taken_out_is_missed() {

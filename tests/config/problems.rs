@@ -74,3 +74,15 @@ fn flags_have_their_earlier_names() {
     assert_eq!(now, plan(&["--context", "7", "--tokens", "9", "--rounds", "4", "--gpu", "0"]));
     assert_eq!(now, plan(&["--context-length", "7", "--generated-length", "9", "--runs", "4"]));
 }
+
+/// As a file that is something else has them in every line.
+#[test]
+fn of_very_many_problems_the_first_are_shown() {
+    let directory = tempfile::tempdir().unwrap();
+    let lines: Vec<String> = (0..200).map(|line| format!("key-{line} = 1")).collect();
+    std::fs::write(directory.path().join("bench-diff.toml"), lines.join("\n")).unwrap();
+    let (exit, _, err) = run(directory.path(), &["plan"]);
+    assert_eq!(exit, 2);
+    assert!(err.starts_with("error: 201 problems in the configuration:\n"), "{err}");
+    assert!(err.trim_end().ends_with("\n  and 171 more") && err.lines().count() == 32, "{err}");
+}

@@ -23,9 +23,13 @@ fn surroundings() -> Surroundings {
     }
 }
 
-/// As much as one comment can have to say.
+/// As much as one comment can have to say without traces.
 #[test]
 fn a_regression() {
+    insta::assert_snapshot!(shown("regression", &comment(&much_to_say(), &surroundings())));
+}
+
+fn much_to_say() -> Report {
     let (base, options) = three_cases();
     let too_large = "Qwen2.5-72B-Instruct/bf16/1";
     let reason = "needs about 144.2 GiB, but the device has 79.2 GiB: use a shorter context or a smaller model";
@@ -35,8 +39,59 @@ fn a_regression() {
     let baseline = Results { label: Some("v1.2.0".into()), ..base.clone().driver("575.57.08").history(16..=20) };
     let report = confirmed(baseline, &base, &head, &options);
     let release = base.changed(LARGE, "ttft", -0.05).history(2..=6);
-    let report = since(report, "v1.0.0", &release, &options);
-    insta::assert_snapshot!(shown("regression", &comment(&report, &surroundings())));
+    since(report, "v1.0.0", &release, &options)
+}
+
+/// With what traces say of the cases that changed. It is the picture in README.md (`.ci/picture`).
+#[test]
+fn a_traced_regression() {
+    let attributed = json!({ "sections": [traced_decode(), traced_prefill()] });
+    let report = forged(&much_to_say(), |report| report["comparison"]["attributed"] = attributed);
+    insta::assert_snapshot!(shown("traced", &comment(&report, &surroundings())));
+}
+
+/// Three traces that differ by half a thousandth.
+fn spread(mean: f64) -> Value {
+    json!({ "mean": mean, "min": mean * 0.9995, "max": mean * 1.0005 })
+}
+
+fn calls(calls: f64, us_a_call: f64) -> Value {
+    let exact = json!({ "mean": calls, "min": calls, "max": calls });
+    json!({ "calls": exact, "us_a_call": spread(us_a_call), "us": spread(calls * us_a_call) })
+}
+
+fn section(case: &str, section: &str, us: [f64; 2], pauses: [f64; 2]) -> Value {
+    let no_kernel = pauses[1] - pauses[0];
+    let change = json!({
+        "gone": 0.0, "new": 0.0, "calls": 0.0, "speed": us[1] - us[0] - no_kernel, "no_kernel": no_kernel, "unexplained": 0.0
+    });
+    json!({
+        "case": case, "section": section, "traces": 3, "base_us": spread(us[0]), "head_us": spread(us[1]),
+        "base_pauses_us": spread(pauses[0]), "head_pauses_us": spread(pauses[1]), "change": change,
+        "kernels_as_before": 11, "kernels_us": us[1] - pauses[1], "moved_share": 0.2, "counts": []
+    })
+}
+
+fn traced_decode() -> Value {
+    let mut found = section(LONG, "decode", [689.7, 718.9], [92.0, 96.7]);
+    found["kernels"] = json!([{
+        "what": "slower", "name": "rmsnorm_bf16", "grid": [1, 1, 1], "block": [1024, 1, 1], "change_us": 24.5, "apart": true,
+        "base": calls(49.0, 2.0), "head": calls(49.0, 2.5),
+        "code": { "is": "other", "registers": [32, 56], "local_bytes": [0, 0] }
+    }]);
+    let amount =
+        |calls: f64| json!({ "calls": spread(calls), "bytes": spread(calls * 4.0), "us": spread(calls * 1.5) });
+    found["counts"] = json!([{ "of": "copy", "kind": "device to host", "base": amount(1.0), "head": amount(2.0) }]);
+    found
+}
+
+fn traced_prefill() -> Value {
+    let mut found = section(LARGE, "prefill", [124_600.0, 132_300.0], [410.0, 420.0]);
+    found["kernels"] = json!([{
+        "what": "slower", "name": "flash_fwd_kernel<128, bf16>", "grid": [48, 28, 1], "block": [128, 1, 1], "apart": true,
+        "change_us": 7690.0, "base": calls(28.0, 901.0), "head": calls(28.0, 1175.6), "code": { "is": "other", "registers": [168, 232], "local_bytes": [0, 96] }
+    }]);
+    found
 }
 
 #[test]

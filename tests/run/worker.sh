@@ -44,6 +44,9 @@ act() {
         refuse)
             say '{"event":"failed","failure":{"kind":"error","reason":"no such file: model.safetensors"}}'
             exit 0 ;;
+        refuse-for-good)
+            say '{"event":"failed","failure":{"kind":"error","reason":"no such file: model.safetensors"},"lasting":true}'
+            exit 0 ;;
         garbage) say "$(printf 'Segmentation fault \033[31mhaha')" ;;
         endless) head -c 6000000 /dev/zero | tr '\0' x ;;
         other) say '{"event":"case_measured","case":"@everyone","measurement":{"metrics":{"ttft":1}}}' ;;

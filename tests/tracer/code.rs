@@ -117,6 +117,9 @@ fn kernels_are_a_table() {
 #[test]
 fn two_programs_differ_in_their_code() {
     let (old, new) = (fixture("old.fatbin"), fixture("new.fatbin"));
+    // The wrong file, most likely.
+    let none = kernels(&["--diff", old.to_str().unwrap(), fixture("make").to_str().unwrap()]);
+    assert!(none.code == 0 && none.err.starts_with("warning: there are no kernels in "), "{}", none.err);
     let diff = |args: &[&str]| kernels(&[args, &["--diff", old.to_str().unwrap(), new.to_str().unwrap()]].concat());
     insta::assert_snapshot!("kernels_diff", diff(&[]).out);
     let json: Value = serde_json::from_str(&diff(&["--format", "json", "--match", "scale"]).out).unwrap();

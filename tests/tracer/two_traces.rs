@@ -43,6 +43,16 @@ fn diff(base: &Value, head: &Value, more: &[&str]) -> Ran {
     trace(&[more, &["--diff"], &files].concat())
 }
 
+/// Six zeros tell nobody anything.
+#[test]
+fn two_traces_that_are_alike_have_no_table() {
+    let trace = of(&[(4, 32, 100, 1000)]);
+    let ran = diff(&trace, &trace, &[]);
+    let first = ran.out.lines().next().unwrap_or_default();
+    assert!(first.ends_with(" ms, as before") && !ran.out.contains("Where the change is"), "{}", ran.out);
+    assert!(ran.out.contains("1 shape of kernels is as before."), "{}", ran.out);
+}
+
 #[test]
 fn counts_of_a_trace_that_lacks_something_are_not_called_exact() {
     let (base, mut head) = (of(&[(4, 32, 100, 1000)]), of(&[(4, 32, 50, 1000)]));

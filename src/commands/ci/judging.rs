@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Job;
 use crate::baseline::{self, Store};
+use crate::case::DeviceKind;
 use crate::ci::{self, About, BaseCommits, Sides, SuiteChanges};
 use crate::config::{self, Selection, Suite, SuiteSettings};
 use crate::device::Machine;
@@ -68,15 +69,20 @@ impl Job<'_> {
         self.check_relation()
     }
 
-    /// The suite with what counts as a change in the base, and no fewer runs; what the pull request changes in it.
+    /// The suite with what counts as a change in the base, no fewer runs and its counters; what the pull request changes in it.
     pub(super) fn as_the_base_judges(&self, commits: &BaseCommits) -> (Suite, About, Vec<String>) {
-        let SuiteChanges { changes, taken_out, thresholds, least_runs, base_is_unconfigured } =
+        let SuiteChanges { changes, taken_out, thresholds, least_runs, counters, base_is_unconfigured } =
             self.suite_changes(commits).unwrap_or_default();
         let thresholds = thresholds.unwrap_or_else(|| self.suite.thresholds.clone());
         let caveats = Caveats { suite_changes: changes, base_is_unconfigured, ..self.about.caveats.clone() };
         let runs = self.suite.settings.runs.max(least_runs);
         let settings = Settings { runs, ..self.suite.settings.clone() };
-        (Suite { thresholds, settings, ..self.suite.clone() }, About { caveats, ..self.about.clone() }, taken_out)
+        let counters = self.suite.counters || counters;
+        (
+            Suite { thresholds, settings, counters, ..self.suite.clone() },
+            About { caveats, ..self.about.clone() },
+            taken_out,
+        )
     }
 
     /// What the pull request changes in the suite, where it could have and the base's configuration can be read.
@@ -86,7 +92,9 @@ impl Job<'_> {
             Base::NotAsked => return None,
             Base::Unconfigured => {
                 let runs = selection.settings.runs.unwrap_or_else(|| Settings::default().runs);
-                return Some(SuiteChanges::of_unconfigured_base(&of_flags(&selection.settings), runs, head));
+                let on_gpu = head.models.iter().any(|model| model.spec.device == DeviceKind::Cuda);
+                let counters = selection.settings.counters.unwrap_or(on_gpu);
+                return Some(SuiteChanges::of_unconfigured_base(&of_flags(&selection.settings), runs, counters, head));
             }
             Base::Configured(config) => config,
         };

@@ -66,6 +66,7 @@ fn against(args: &Args, base: &Side, head: &Side) -> Result<Against> {
     check_metrics(&args.metrics, &options.metrics, base, head)?;
     let mut comparison = compare::compare(base, head, &options)?;
     comparison.acquit(compare::same_program(base, head));
+    comparison.explain_files(base, head);
     Ok(Against { name: head.name.clone(), comparison })
 }
 

@@ -36,6 +36,11 @@ impl<'a> What<'a> {
             // A pipe, say, from which nobody could read to the end. The directory of a model is one.
             Ok(data) if !data.is_dir() => Err(Error::usage(format!("{what} is not a regular file"))
                 .hint("`bench-diff trace --output FILE -- PROGRAM` writes a trace")),
+            // No case and no model is called so.
+            Err(_) if path.extension().is_some_and(|kind| kind == "trace") => {
+                Err(Error::usage(format!("there is no file {what}"))
+                    .hint("`bench-diff trace --output FILE -- PROGRAM` writes a trace"))
+            }
             _ => Ok(Self::Case(what)),
         }
     }

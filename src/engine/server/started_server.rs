@@ -32,9 +32,10 @@ impl StartedServer {
     /// Starts it and waits until it is ready, and tells what for. Whoever measures has a limit for that.
     pub fn start(launch: &Launch, client: &Client, wait: Wait) -> Result<Self, EngineError> {
         if client.ready().is_ok() {
-            return Err(EngineError::refused(
-                "another server answers at this address already",
-                "end it, or leave `start` out to measure that one",
+            // It may be gone the next time.
+            return Err(EngineError::Failed(
+                "another server answers at this address already: end it, or leave `start` out to measure that one"
+                    .to_owned(),
             ));
         }
         let program = launch.program().display().to_string();

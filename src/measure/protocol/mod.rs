@@ -132,6 +132,9 @@ pub enum Event {
     Failed {
         /// Why.
         failure: Failure,
+        /// Another try would end the same way.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        lasting: bool,
     },
     /// All cases were taken up: the worker ends.
     Done,
