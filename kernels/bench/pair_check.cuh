@@ -3,7 +3,8 @@
 
 #include "pair.cuh"
 
-// False if logits are further off than `bound`, or a choice is worse than `gap` of their span.
+// False if logits are further off than `bound` (of two that round, from each other), or a choice is worse than `gap` of
+// their span.
 inline bool check_pair(const NamedShape& shape, double bound, double gap) {
     const int context = option("context", 700), steps = option("steps", 40);
     Model m(shape, context + steps + 64, 16);

@@ -302,3 +302,31 @@ impl Forward for TwoCards {
         bail!("one GPU can be profiled, not two that compute together: name only one")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::candle::qwen2::weights::Source;
+    use crate::models;
+
+    /// Whatever happened to the other: the card ends by itself, and nothing is computed with it any more.
+    #[test]
+    #[ignore = "needs two CUDA GPUs of a kind: cargo test --features cuda --lib -- --ignored"]
+    fn a_card_that_the_other_does_not_answer_ends_in_a_sentence() {
+        let (Ok(first), Ok(second)) = (cuda::open(0), cuda::open(1)) else {
+            println!("nothing was tested: this needs two GPUs, and there aren't two here");
+            return;
+        };
+        let config = ModelConfig::published(models::find("Qwen2.5-0.5B").unwrap(), 64);
+        let mut ignored = |_, _| {};
+        let source = Source::generated(0, &config, None).unwrap();
+        let mut weights = Weights::new(source, &config, DType::BF16, &first, &mut ignored);
+        let mut two = load_on_two(&config, &mut weights, [first, second], 64, None).expect("two GPUs");
+        assert_eq!(two.generate(&[1, 2, 3], 40).unwrap().tokens.len(), 40);
+        two.cards[1].begin_steps(1).unwrap();
+        (0..3).for_each(|_| two.cards[1].launch(16).unwrap());
+        let said = "the second of the two GPUs waited 2 s for the first in vain";
+        assert_eq!(two.wait().unwrap_err().to_string(), said);
+        assert_eq!(two.generate(&[1, 2, 3], 40).unwrap_err().to_string(), said);
+    }
+}
