@@ -238,10 +238,8 @@ static void decode_pair(const NamedShape& shape) {
     std::vector<double> rates;
     for (int run = 0; run < option("runs", 3); ++run) {
         two.set_state(context, 1);
-        on_device(0);
         const double ms = milliseconds(two.cards[0], [&] {
             for (int i = 0; i < steps; i += per_launch) two.decode(per_launch);
-            on_device(0);
         });
         two.synchronize();
         rates.push_back(steps / ms * 1e3);

@@ -96,6 +96,7 @@ struct TwoCards {
             elementwise::begin_decode<<<1, 256, 0, m.stream>>>(row, m.x, m.state, position, token, 0, whole.hidden);
             CHECK(cudaStreamSynchronize(m.stream));
         }
+        on_device(0);
     }
 
     // The ranks below `ranks` alone, so that they wait for nobody.
@@ -113,6 +114,7 @@ struct TwoCards {
             CHECK(one ? cudaLaunchKernel((void*)kernel, grid, block, args, m.plan.shared_bytes, m.stream)
                       : cudaLaunchCooperativeKernel((void*)kernel, grid, block, args, m.plan.shared_bytes, m.stream));
         }
+        on_device(0);
     }
 
     void synchronize() {

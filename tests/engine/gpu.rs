@@ -246,7 +246,7 @@ fn graph_agrees_with_plain_and_transformers_on_a_checkpoint() {
 }
 
 /// The index of the highest logit, the first of equal ones.
-fn top(logits: &[f32]) -> usize {
+pub fn top(logits: &[f32]) -> usize {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     logits.iter().position(|&logit| logit == highest).unwrap()
 }

@@ -3,9 +3,8 @@
 
 use bench_diff::case::SeedProtocol;
 use bench_diff::device::{Gpus, Machine, Ordinals};
-use bench_diff::engine::candle::forward::argmax;
 
-use super::gpu::assert_graph_is_as_close_as_plain;
+use super::gpu::{assert_graph_is_as_close_as_plain, top};
 use super::*;
 
 /// The same on so many devices.
@@ -247,10 +246,11 @@ fn graph_on_two_gpus_generates_what_it_computes_step_by_step() {
     for prompt in [vec![7], (0..37).map(|index| index * 7 % 60_000).collect::<Vec<u32>>()] {
         let tokens = model.generate(&prompt, 100).unwrap().tokens.unwrap();
         model.forward.reset().unwrap();
-        let mut one_by_one = vec![argmax(&model.forward.prefill(&prompt).unwrap()).unwrap()];
-        while one_by_one.len() < tokens.len() {
-            let last = one_by_one[one_by_one.len() - 1];
-            one_by_one.push(argmax(&model.forward.step(last).unwrap()).unwrap());
+        let mut logits = model.forward.prefill(&prompt).unwrap();
+        let mut one_by_one = Vec::new();
+        for _ in &tokens {
+            one_by_one.push(top(&logits.to_vec1::<f32>().unwrap()) as u32);
+            logits = model.forward.step(one_by_one[one_by_one.len() - 1]).unwrap();
         }
         assert_eq!(one_by_one, tokens);
     }
