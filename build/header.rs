@@ -2,19 +2,20 @@
 //! crosses an assertion that it has the same bytes on both sides.
 
 use super::decode_plan::{DecodePlan, Limits, Shape};
-use super::layout::{Best, DecodeLayer, DecodeParameters, Layout, PairWord, StepState};
+use super::layout::{Best, DecodeLayer, DecodeParameters, Layout, PairWord, Peer, StepState};
 use super::sizes::{DecodeBlock, ELEMENTWISE_THREADS, PromptBlock};
 
 /// The supported heads.
 const HEAD_DIMS: [usize; 2] = [64, 128];
 
 /// Of all structs that cross.
-const LAYOUTS: [Layout; 8] = [
+const LAYOUTS: [Layout; 9] = [
     DecodeParameters::LAYOUT,
     DecodeLayer::LAYOUT,
     StepState::LAYOUT,
     Best::LAYOUT,
     PairWord::LAYOUT,
+    Peer::LAYOUT,
     Shape::LAYOUT,
     Limits::LAYOUT,
     DecodePlan::LAYOUT,

@@ -10,8 +10,9 @@ use std::{env, fs};
 
 use crate::{fingerprint, header};
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "decode",
+    "decode_pair",
     "decode_packed",
     "decode_blocks",
     "packed",

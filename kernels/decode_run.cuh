@@ -23,9 +23,9 @@ __device__ __forceinline__ void leave(StepState* state, int position, int step, 
     }
 }
 
-// `Format`: of the layers' matrices, which a `Stream` reads.
-template <int kHeadDim, typename Format, typename Stream>
-__device__ __forceinline__ void decode_body(const DecodeParameters& p) {
+// `Format`: of the layers' matrices, which a `Stream` reads. `Link`: to the other card, if there is one.
+template <int kHeadDim, typename Format, typename Stream, typename Link = Alone>
+__device__ __forceinline__ void decode_body(const DecodeParameters& p, Link link = Link()) {
     extern __shared__ uint4 shared[];
     Places places = Places::of<kHeadDim, Format>(p, shared);
     places.copy_table(p);
@@ -42,14 +42,14 @@ __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     unsigned epoch = __ldcg(&p.state->epoch);
     unsigned token = __ldcg(&p.state->token);
     for (int step = 0; step < steps; ++step) {
-        Step<kHeadDim, Format, Stream> now(p, places, stream, block, first_position + step, token, epoch);
+        Step<kHeadDim, Format, Stream, Link> now(p, places, stream, link, block, first_position + step, token, epoch);
         for (int layer = 0; layer < (only_head ? 0 : p.layer_count); ++layer) now.run_layer(layer);
         const Best mine = now.head(only_head ? p.x : nullptr);
         epoch = now.epoch();
         // The step's one barrier also makes the cache's new rows visible to all. Every block chooses for itself.
-        const Best best = grid_best(mine, p.bests, block, barrier);
+        const Best best = link.best(grid_best(mine, p.bests, block, barrier), block, epoch);
         // With NaN logits nothing wins; any valid token keeps the loop running.
-        token = best.index < p.vocabulary ? best.index : 0;
+        token = best.index < link.vocabulary(p) ? best.index : 0;
         if (block == 0 && threadIdx.x == 0 && first_step + step < p.max_length) {
             p.tokens[first_step + step] = token;
             p.times[first_step + step] = clock_ns();

@@ -6,6 +6,7 @@
 
 #include "decode_attention.cuh"
 #include "decode_grid.cuh"
+#include "decode_peer.cuh"
 #include "decode_product.cuh"
 #include "decode_stream.cuh"
 
@@ -76,18 +77,19 @@ struct Places {
     }
 };
 
-// `Format`: of the layers' matrices.
-template <int kHeadDim, typename Format, typename Stream>
+// `Format`: of the layers' matrices. `Link`: to the other card, if there is one.
+template <int kHeadDim, typename Format, typename Stream, typename Link>
 class Step {
     using HeadFormat = typename Format::Head;
 
   public:
     // `epoch`: of the last layer that was ever computed.
-    __device__ __forceinline__ Step(const DecodeParameters& p, Places& places, Stream& stream, int block, int position,
-                                    unsigned token, unsigned epoch)
+    __device__ __forceinline__ Step(const DecodeParameters& p, Places& places, Stream& stream, const Link& link,
+                                    int block, int position, unsigned token, unsigned epoch)
         : p_(p),
           places_(places),
           stream_(stream),
+          link_(link),
           block_(block),
           position_(position),
           splits_(Splits::of<kHeadDim>(p, position + 1)),
@@ -119,7 +121,8 @@ class Step {
                                     else if (product == kGateUp)
                                         publish_activated(pair, a, b, scale);
                                     else
-                                        publish_residual(product == kOutput ? p_.x2 : p_.x1, pair, a, b);
+                                        publish_residual(product == kOutput ? p_.x2 : p_.x1, product == kDown, pair, a,
+                                                         b);
                                 });
         }
     }
@@ -142,7 +145,7 @@ class Step {
         return best;
     }
 
-    __device__ __forceinline__ unsigned epoch() const { return epoch_; }
+    __device__ __forceinline__ unsigned epoch() const { return epoch_ + Link::kHeadEpochs; }
 
   private:
     // A layer's products: their numbers.
@@ -215,8 +218,9 @@ class Step {
     }
 
     // Added to the residual stream.
-    __device__ __forceinline__ void publish_residual(PairWord* x, int pair, float a, float b) {
-        residual_ = pack(low(residual_) + rounded(a), high(residual_) + rounded(b));
+    __device__ __forceinline__ void publish_residual(PairWord* x, int inbox, int pair, float a, float b) {
+        const float2 sum = link_.sum(inbox, block_, a, b, epoch_);
+        residual_ = pack(low(residual_) + rounded(sum.x), high(residual_) + rounded(sum.y));
         store_word(x + pair, residual_, epoch_);
     }
 
@@ -228,6 +232,7 @@ class Step {
     const DecodeParameters& p_;
     Places& places_;
     Stream& stream_;
+    Link link_;
     const int block_, position_;
     const Splits splits_;
     Attention<kHeadDim> attention_;

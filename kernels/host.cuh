@@ -34,6 +34,7 @@ ASSERT_LAYOUT_Limits;
 struct DecodePlan {
     size_t blocks, ring, shared_bytes, second_region, team_region, team, parts_bytes;
     size_t split_qkv, split_output, split_gate_up, split_down, split_head;
+    size_t slots, inbox_bytes;
 };
 ASSERT_LAYOUT_DecodePlan;
 

@@ -99,6 +99,22 @@ extern "C" __global__ void __launch_bounds__(kThreads) prefill_silu(const bf16* 
     reinterpret_cast<uint4*>(out + static_cast<size_t>(blockIdx.y) * intermediate)[i] = r;
 }
 
+// x += first + second: what each of two cards has of a residual product, one of them in the other card's memory.
+// gridDim.y is the number of tokens.
+extern "C" __global__ void __launch_bounds__(kThreads)
+    prefill_sum(bf16* x, const bf16* first, const bf16* second, int hidden) {
+    const int i = blockIdx.x * kThreads + threadIdx.x;
+    if (i >= hidden / 8) return;
+    const size_t row = static_cast<size_t>(blockIdx.y) * hidden / 8;
+    const uint4 a = reinterpret_cast<const uint4*>(first)[row + i], b = reinterpret_cast<const uint4*>(second)[row + i];
+    uint4 v = reinterpret_cast<uint4*>(x)[row + i];
+    auto sum = [](uint32_t x, uint32_t a, uint32_t b) {
+        return pack(low(x) + (low(a) + low(b)), high(x) + (high(a) + high(b)));
+    };
+    v = make_uint4(sum(v.x, a.x, b.x), sum(v.y, a.y, b.y), sum(v.z, a.z, b.z), sum(v.w, a.w, b.w));
+    reinterpret_cast<uint4*>(x)[row + i] = v;
+}
+
 // Hands over to decoding: the last row of the residual stream (where `row` isn't null) and the loop's scalars.
 extern "C" __global__ void __launch_bounds__(kThreads)
     begin_decode(const bf16* row, bf16* x, StepState* state, int position, unsigned token, int step, int hidden) {

@@ -103,12 +103,13 @@ fn alpha_is_from_a_ten_thousandth_to_a_half() {
 #[test]
 fn gpus_are_a_list_of_numbers_and_uuids() {
     let errors: String =
-        ["true", "[-1]", "[1.5]", "[[0]]", "\"\"", "[\"first\"]", "\"0,0\"", "[0, \"0\"]", "[99999999999]", "\"0,1\""]
+        ["true", "[-1]", "[1.5]", "[[0]]", "\"\"", "[\"first\"]", "\"0,0\"", "[0, \"0\"]", "[99999999999]", "[0,1,2]"]
             .map(|gpus| error_of(&suite(&format!("gpus = {gpus}"))))
             .concat();
     insta::assert_snapshot!(errors);
     assert_eq!(plan_of(&suite("gpus = \"0\"")).0, 0);
-    assert_eq!(plan_of(&suite("gpus = [0, 1]\nimplementation = \"plain\"")).0, 0);
+    assert_eq!(plan_of(&suite("gpus = \"0,1\"")).0, 0);
+    assert_eq!(plan_of(&suite("gpus = [0, 1, 2]\nimplementation = \"plain\"")).0, 0);
 }
 
 /// A configuration may come from a pull request: what it names must neither become an option nor a command.

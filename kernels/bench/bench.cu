@@ -4,15 +4,23 @@
 //       logits and greedy choices against the reference
 //   bench decode SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [parts=0]
 //       tokens/s; parts=1: time between barriers
+//   bench pair SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [one=0]
+//       tokens/s of two cards that decode together; one=1: of two halves of one card
+//   bench pair-check SHAPE [context=700] [steps=40] [one=0]
+//       their logits and choices against one card's; what happens when one is missing
+//   bench link SHAPE [one=0]
+//       what an exchange between two cards takes, and how fast copies are (of no shape)
 //   bench places SHAPE [places=12] [steps=512]
 //       tokens/s with the exchanged values elsewhere in memory
 //   bench prefill SHAPE [length=6144] [chunk=8192]
 //       time to first token; parts by CUDA events
 //
-// SHAPE is 0.5B, 1.5B, 3B, 7B, 7B-2 (two layers of 7B), 14B, 32B or 72B. bits=4 or bits=8: the layers' matrices are
-// packed. kind=1, 2, 6 or 10 (blocks.cuh): they are in GGUF's blocks, and so is the head. kernels/build compiles this.
-// A check that finds something is exit code 1, a wrong command line 2.
+// SHAPE is 0.5B, 1.5B, 3B, 7B, 14B, 32B, 72B, 1B (Llama-3.2-1B), 7B-2, 32B-2 or 72B-2 (two layers). bits=4 or bits=8:
+// the layers' matrices are packed. kind=1, 2, 6 or 10 (blocks.cuh): they are in GGUF's blocks, and so is the head.
+// kernels/build compiles this. A check that finds something is exit code 1, a wrong command line 2.
 
+#include "link.cuh"
+#include "pair_check.cuh"
 #include "reference.cuh"
 
 static double median(std::vector<double> v) {
@@ -222,6 +230,34 @@ static void decode(const NamedShape& shape) {
     }
 }
 
+static void decode_pair(const NamedShape& shape) {
+    const int context = option("context", 1), steps = option("steps", 512), per_launch = option("per_launch", 32);
+    TwoCards two(shape, context + steps + 128);
+    two.set_state(context, 1);
+    two.decode(8);
+    two.synchronize();
+    std::vector<double> rates;
+    for (int run = 0; run < option("runs", 3); ++run) {
+        two.set_state(context, 1);
+        const double ms = milliseconds(two.cards[0], [&] {
+            for (int i = 0; i < steps; i += per_launch) two.decode(per_launch);
+        });
+        two.synchronize();
+        rates.push_back(steps / ms * 1e3);
+    }
+    const NamedShape& s = shape;
+    double bytes = 2.0 * s.vocabulary * s.hidden + 4.0 * s.layers * s.kv_heads * s.head_dim * (context + steps / 2.0);
+    for (const Model& card : two.cards)
+        for (const Layer& l : card.layers) bytes += l.qkv.bytes() + l.o.bytes() + l.gate_up.bytes() + l.down.bytes();
+    const double rate = median(rates), bandwidth = (two.one ? 1 : 2) * read_bandwidth(two.cards[0]);
+    printf(
+        "pair %-5s on %s, context %d: %.1f tok/s (%.1f to %.1f), %.1f us a token, %.2f TB/s = %.1f%% of the %.2f that "
+        "reads reach%s\n",
+        s.name, two.one ? "one card" : "two cards", context, rate, *std::min_element(rates.begin(), rates.end()),
+        *std::max_element(rates.begin(), rates.end()), 1e6 / rate, bytes * rate / 1e12, bytes * rate / bandwidth * 100,
+        bandwidth / 1e12, two.link->failed() ? "; A CARD DID NOT ANSWER" : "");
+}
+
 static void prefill(const NamedShape& shape) {
     const int length = option("length", 6144);
     Model m(shape, length + 64, option("chunk", 8192));
@@ -277,9 +313,10 @@ static void prefill(const NamedShape& shape) {
 }
 
 static int usage(const char* what, const char* found) {
-    fprintf(stderr,
-            "%s%s\nusage: bench check|decode|places|prefill 0.5B|1.5B|3B|7B|7B-2|14B|32B|72B [name=value ...]\n", what,
-            found);
+    fprintf(
+        stderr,
+        "%s%s\nusage: bench check|decode|pair|pair-check|link|places|prefill 0.5B|1.5B|3B|7B|14B|32B|72B|1B|7B-2|32B-2|72B-2 [name=value ...]\n",
+        what, found);
     return 2;
 }
 
@@ -296,6 +333,9 @@ int main(int argc, char** argv) {
     const std::string command = argv[1];
     if (command == "check") return check(*shape) ? 0 : 1;
     if (command == "decode") return decode(*shape), 0;
+    if (command == "pair") return decode_pair(*shape), 0;
+    if (command == "pair-check") return check_pair(*shape, 1.5 * kError, kGap) ? 0 : 1;
+    if (command == "link") return link_speeds(), 0;
     if (command == "places") return places(*shape), 0;
     if (command == "prefill") return prefill(*shape), 0;
     return usage("no command ", argv[1]);

@@ -56,7 +56,9 @@ inline const NamedShape kShapes[] = {
     {"7B-2", 3584, 18944, 2, 28, 4, 128, 152064, false},
     {"14B", 5120, 13824, 48, 40, 8, 128, 152064, false},
     {"32B", 5120, 27648, 64, 40, 8, 128, 152064, false},
+    {"32B-2", 5120, 27648, 2, 40, 8, 128, 152064, false},
     {"72B", 8192, 29568, 80, 64, 8, 128, 152064, false},
+    {"72B-2", 8192, 29568, 2, 64, 8, 128, 152064, false},
     // Llama-3.2-1B's shape.
     {"1B", 2048, 8192, 16, 32, 8, 64, 128256, true},
 };
@@ -102,7 +104,8 @@ struct Model {
     // `keep`: what packed matrices were made of, too.
     Model(const NamedShape& s, int max_length, int chunk, bool keep = false)
         : shape(s), bits(option("bits", option("kind", 0) ? 0 : 16)), max_length(max_length), chunk(chunk) {
-        const Limits limits = limits_of(kernel_of(64), decoding::kThreads, decoding::kCluster);
+        Limits limits = limits_of(kernel_of(64), decoding::kThreads, decoding::kCluster);
+        limits.blocks = std::min<size_t>(limits.blocks, option("blocks", limits.blocks));
         const Shape sizes = s.sizes();
         if (!plan_decode(COMPUTE_CAPABILITY, bits, option("kind", 0), option("better", 0), &sizes, &limits, max_length,
                          eps, &plan, &d))

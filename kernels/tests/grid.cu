@@ -3,6 +3,7 @@
 #include "tests.cuh"
 
 #include "../decode.cu"
+#include "../decode_pair.cu"
 
 #include <set>
 
@@ -92,4 +93,6 @@ TEST(static_memory_is_what_the_plan_leaves_for_it, DECODE_STATIC_BYTES) {
     const double beside = static_bytes(with_known_memory) - kKnown;
     measured("decode_64", static_bytes(decode_64) - beside);
     measured("decode_128", static_bytes(decode_128) - beside);
+    measured("decode_pair_64", static_bytes(decode_pair_64) - beside);
+    measured("decode_pair_128", static_bytes(decode_pair_128) - beside);
 }

@@ -26,7 +26,7 @@ const EXAMPLES: &str = "Examples:
   bench-diff plan
   bench-diff plan --suite gpu --device-memory 24
   bench-diff plan --model Qwen/Qwen2.5-72B-Instruct --context-lengths 1,129024 --device cuda
-  bench-diff plan --model Qwen/Qwen2.5-72B-Instruct --device cuda --gpus 0,1 --implementation plain";
+  bench-diff plan --model Qwen/Qwen2.5-72B-Instruct --device cuda --gpus 0,1";
 
 /// What `--device-memory` means.
 pub(super) fn bytes_of_device(gib: f64) -> Result<u64> {

@@ -16,10 +16,17 @@ fn refused(flags: &str) -> String {
 
 #[test]
 fn a_refusal_names_the_flag_that_helps() {
-    let said = refused("--device cuda --gpus 0,1 --implementation graph");
-    let advice =
-        "`graph` uses one GPU: name only one, or use `--implementation plain`, which lays a model's layers on several";
-    assert!(said.contains(advice), "{said}");
+    let advice = "or use `--implementation plain`, which lays a model's layers on several";
+    let three = "--device cuda --gpus 0,1,2 --implementation graph";
+    let int4 = "--model Qwen/Qwen2.5-7B-Instruct-AWQ --device cuda --gpus 0,1";
+    for (flags, why) in [
+        ("--device cuda --gpus 0,1 --implementation stock", "`stock` uses one GPU: name only one"),
+        (three, "`graph` uses one GPU or two: name fewer"),
+        (int4, "`graph` shares out only bf16 matrices over two GPUs: name one"),
+    ] {
+        let said = refused(flags);
+        assert!(said.contains(&format!("{why}, {advice}")), "{said}");
+    }
     let said = refused("--device cpu --gpus 0,1");
     assert_eq!(said, "error: --gpus: a CPU is asked for with `--device cpu`: leave out one of both\n");
 }

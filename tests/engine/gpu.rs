@@ -190,7 +190,7 @@ impl PackedShape {
 }
 
 /// Of a prompt of so many tokens, in chunks, and of the step after it.
-fn assert_graph_is_as_close_as_plain(usual: &ModelSpec, vocabulary: u32, length: u32, chunk: Option<usize>) {
+pub fn assert_graph_is_as_close_as_plain(usual: &ModelSpec, vocabulary: u32, length: u32, chunk: Option<usize>) {
     let name = usual.directory.as_ref().map_or(usual.model.clone(), |directory| directory.display().to_string());
     let ids: Vec<u32> = (0..length).map(|index| index * 37 % vocabulary).collect();
     let plain = ModelSpec { max_length: ids.len() + 1, ..usual.clone() };

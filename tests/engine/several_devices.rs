@@ -4,6 +4,7 @@
 use bench_diff::case::SeedProtocol;
 use bench_diff::device::{Gpus, Machine, Ordinals};
 
+use super::gpu::{assert_graph_is_as_close_as_plain, top};
 use super::*;
 
 /// The same on so many devices.
@@ -116,8 +117,14 @@ fn what_cannot_be_laid_on_several_devices_says_why() {
     let said =
         "`stock` uses one GPU: name only one, or use `--implementation plain`, which lays a model's layers on several";
     assert_eq!(error(&stock, None), said);
-    let graph = ModelSpec { implementation: Implementation::Graph.into(), device: DeviceKind::Cuda, ..two.clone() };
-    assert_eq!(error(&graph, None), said.replace("stock", "graph"));
+    let graph = |cards, quantization| {
+        let device = DeviceKind::Cuda;
+        ModelSpec { implementation: Implementation::Graph.into(), device, quantization, ..on(cards, &two) }
+    };
+    let said = "`graph` uses one GPU or two: name fewer, or use `--implementation plain`, which lays a model's layers on several";
+    assert_eq!(error(&graph(3, Quantization::None), None), said);
+    let said = "`graph` shares out only bf16 matrices over two GPUs: name one, or use `--implementation plain`, which lays a model's layers on several";
+    assert_eq!(error(&graph(2, Quantization::GptqInt4), None), said);
     let said = "2 layers can't be laid on 7 GPUs: some would have nothing; name fewer";
     assert_eq!(error(&on(7, &two), None), said);
 }
@@ -175,4 +182,90 @@ fn two_gpus_hold_together_what_one_holds_and_a_copy_of_the_embedding() {
     });
     let (copy, tables) = (151_936 * 896 * 2, 2048 * 2048 * 4 + 4096 * 64 * 4);
     assert!((two - one).abs_diff(copy + tables) < 8 << 20, "{one} on one, {two} on two");
+}
+
+/// Both in bf16 on the two GPUs, beside `plain` in F32 there: a step; short; across chunks; long, with teams of blocks.
+#[test]
+#[ignore = "needs two CUDA GPUs of a kind: cargo test --features cuda --test engine -- --ignored"]
+fn graph_on_two_gpus_is_as_close_to_f32_as_plain_is() {
+    if !has_two_gpus() {
+        return;
+    }
+    let cases = [
+        ("0.5B", 1, None),
+        ("0.5B", 2, None),
+        ("0.5B", 1500, None),
+        ("0.5B", 3001, Some(1000)),
+        ("0.5B", 20_000, None),
+        ("1.5B", 3000, None),
+        ("7B", 1, None),
+        ("7B", 700, Some(256)),
+    ];
+    for (size, length, chunk) in cases {
+        let usual = ModelSpec::generated(format!("Qwen/Qwen2.5-{size}"), DeviceKind::Cuda);
+        let plain = ModelSpec { implementation: Implementation::Plain.into(), ..on(2, &usual) };
+        assert_graph_is_as_close_as_plain(&plain, 151_936, length, chunk);
+    }
+}
+
+/// Layers of 72B's shape, of which one card can't decode one in bf16; and 28 heads of which a card has 14.
+#[test]
+#[ignore = "needs two CUDA GPUs of a kind: cargo test --features cuda --test engine -- --ignored"]
+fn graph_on_two_gpus_runs_the_largest_shape() {
+    if !has_two_gpus() {
+        return;
+    }
+    for (hidden, intermediate, heads, kv_heads) in [(8192, 29_568, 64, 8), (3584, 18_944, 28, 4)] {
+        let directory = tempfile::tempdir().unwrap();
+        let config = format!(
+            r#"{{"model_type": "qwen2", "hidden_size": {hidden}, "intermediate_size": {intermediate},
+                "num_hidden_layers": 2, "num_attention_heads": {heads}, "num_key_value_heads": {kv_heads},
+                "vocab_size": 5000, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0,
+                "hidden_act": "silu", "tie_word_embeddings": false, "torch_dtype": "bfloat16"}}"#
+        );
+        std::fs::write(directory.path().join("config.json"), config).unwrap();
+        let usual = ModelSpec::generated("large", DeviceKind::Cuda);
+        let usual = ModelSpec { directory: Some(directory.path().to_owned()), ..usual };
+        let plain = ModelSpec { implementation: Implementation::Plain.into(), ..on(2, &usual) };
+        for length in [1, 333] {
+            assert_graph_is_as_close_as_plain(&plain, 5000, length, None);
+        }
+    }
+}
+
+/// Steps of a generation, many in a launch, are those that are asked for one by one, in a second generation too.
+#[test]
+#[ignore = "needs two CUDA GPUs of a kind: cargo test --features cuda --test engine -- --ignored"]
+fn graph_on_two_gpus_generates_what_it_computes_step_by_step() {
+    if !has_two_gpus() {
+        return;
+    }
+    let usual = ModelSpec::generated("Qwen/Qwen2.5-0.5B", DeviceKind::Cuda);
+    let mut model = load(&ModelSpec { max_length: 200, ..on(2, &usual) });
+    assert_eq!(model.loaded().implementation, Some(Implementation::Graph.into()), "{:?}", model.loaded().warnings);
+    for prompt in [vec![7], (0..37).map(|index| index * 7 % 60_000).collect::<Vec<u32>>()] {
+        let tokens = model.generate(&prompt, 100).unwrap().tokens.unwrap();
+        model.forward.reset().unwrap();
+        let mut logits = model.forward.prefill(&prompt).unwrap();
+        let mut one_by_one = Vec::new();
+        for _ in &tokens {
+            one_by_one.push(top(&logits.to_vec1::<f32>().unwrap()) as u32);
+            logits = model.forward.step(one_by_one[one_by_one.len() - 1]).unwrap();
+        }
+        assert_eq!(one_by_one, tokens);
+    }
+}
+
+/// A layer's matrices once, halves on each; the embedding on both.
+#[test]
+#[ignore = "needs two CUDA GPUs of a kind: cargo test --features cuda --test engine -- --ignored"]
+fn graph_on_two_gpus_reads_what_one_reads() {
+    if !has_two_gpus() {
+        return;
+    }
+    let spec = ModelSpec { max_length: 64, ..ModelSpec::generated("Qwen/Qwen2.5-0.5B", DeviceKind::Cuda) };
+    let [one, two] = [1, 2].map(|count| load(&on(count, &spec)).loaded().clone());
+    let (one, two) = (one.costs.unwrap(), two.costs.unwrap());
+    assert_eq!(two.decode_weight_bytes, one.decode_weight_bytes);
+    assert_eq!([(one.decode_cards, one.prefill_cards), (two.decode_cards, two.prefill_cards)], [(1, 1), (2, 2)]);
 }

@@ -1,4 +1,5 @@
-//! The devices that a model is laid on: which layers each has, what it needs, and how much of them works at a time.
+//! The devices that a model is laid on: which layers each has, or a half of them all, what it needs, and how much of them
+//! works at a time.
 
 use std::ops::Range;
 
@@ -11,31 +12,47 @@ use crate::case::{Case, Dtype};
 use crate::engine::{EngineError, Memory, ModelSpec};
 use crate::models::Model;
 
-/// The layers of each device that a model is laid on.
-pub struct Cards(Vec<Range<usize>>);
+/// How a model is laid on devices.
+pub enum Cards {
+    /// Each has some layers. A single one has all.
+    Layers(Vec<Range<usize>>),
+    /// Two have a half of each layer, as `graph` does it.
+    Halves,
+}
+
+/// The layers of each device that `spec` names.
+fn layers(spec: &ModelSpec, shape: &Model) -> Result<Vec<Range<usize>>, EngineError> {
+    if spec.gpus.count() <= 1 {
+        return Ok(vec![0..shape.num_hidden_layers; 1]);
+    }
+    let held = held_dtype(Implementation::Plain, spec.device, spec.dtype);
+    Ok(split(&PartBytes::of(spec, shape, held)?, spec.gpus.count()))
+}
+
+/// Each device with its layers.
+pub fn places(spec: &ModelSpec, shape: &Model, devices: &[Device]) -> Result<Vec<Place>, EngineError> {
+    let place = |(device, layers): (&Device, &Range<usize>)| Place { device: device.clone(), layers: layers.clone() };
+    let layers = layers(spec, shape)?;
+    match too_many(&layers) {
+        Some(why) => Err(EngineError::Failed(why)),
+        None => Ok(devices.iter().zip(&layers).map(place).collect()),
+    }
+}
 
 impl Cards {
-    /// Of the devices that `spec` names. A single one has all layers.
-    pub fn of(spec: &ModelSpec, shape: &Model) -> Result<Self, EngineError> {
-        if spec.gpus.count() <= 1 {
-            return Ok(Self(vec![0..shape.num_hidden_layers; 1]));
+    /// Of the devices that `spec` names, where `implementation` runs.
+    pub fn of(spec: &ModelSpec, shape: &Model, implementation: Implementation) -> Result<Self, EngineError> {
+        if implementation == Implementation::Graph && spec.gpus.count() > 1 {
+            return Ok(Self::Halves);
         }
-        let held = held_dtype(Implementation::Plain, spec.device, spec.dtype);
-        Ok(Self(split(&PartBytes::of(spec, shape, held)?, spec.gpus.count())))
+        layers(spec, shape).map(Self::Layers)
     }
 
     /// Why they are too many.
     pub fn obstacle(&self) -> Option<String> {
-        too_many(&self.0)
-    }
-
-    /// Each device with its layers.
-    pub fn places(&self, devices: &[Device]) -> Result<Vec<Place>, EngineError> {
-        let place =
-            |(device, layers): (&Device, &Range<usize>)| Place { device: device.clone(), layers: layers.clone() };
-        match self.obstacle() {
-            Some(why) => Err(EngineError::Failed(why)),
-            None => Ok(devices.iter().zip(&self.0).map(place).collect()),
+        match self {
+            Self::Layers(layers) => too_many(layers),
+            Self::Halves => None,
         }
     }
 
@@ -48,11 +65,13 @@ impl Cards {
         whole: Memory,
         footprint: Footprint,
     ) -> Result<Vec<Memory>, EngineError> {
-        if self.0.len() == 1 {
-            return Ok(Vec::new());
-        }
+        let all = match self {
+            Self::Layers(all) if all.len() == 1 => return Ok(Vec::new()),
+            Self::Layers(all) => all,
+            Self::Halves => return Ok(vec![half(&PartBytes::of(spec, shape, held)?, shape, whole); 2]),
+        };
         let parts = PartBytes::of(spec, shape, held)?;
-        let last = self.0.len() - 1;
+        let last = all.len() - 1;
         let card = |(place, layers): (usize, &Range<usize>)| {
             let embedding = if place == 0 { parts.embedding } else { 0 };
             let head = if place == last { parts.head } else { 0 };
@@ -64,20 +83,33 @@ impl Cards {
                 workspace: whole.workspace - spared,
             }
         };
-        Ok(self.0.iter().enumerate().map(card).collect())
+        Ok(all.iter().enumerate().map(card).collect())
     }
 
     /// The share of all cards' bandwidth that a decode step can use: its layers come one after the other.
     pub fn decode_share(&self) -> f64 {
-        1.0 / self.0.len() as f64
+        match self {
+            Self::Layers(layers) => 1.0 / layers.len() as f64,
+            Self::Halves => 1.0,
+        }
     }
 
     /// The share of all cards' operations that a prompt in chunks of `chunk` tokens can use: a card has nothing to do until the
     /// first chunk comes, and after the last.
     pub fn prefill_share(&self, case: &Case, chunk: u64) -> f64 {
         let chunks = u64::from(case.context_length).div_ceil(chunk).max(1) as f64;
-        chunks / (chunks + self.0.len() as f64 - 1.0)
+        match self {
+            Self::Layers(layers) => chunks / (chunks + layers.len() as f64 - 1.0),
+            Self::Halves => 1.0,
+        }
     }
+}
+
+/// What either of two cards needs. Both have the whole embedding, of which a tied head is a half.
+fn half(parts: &PartBytes, shape: &Model, whole: Memory) -> Memory {
+    let head = if shape.tie_word_embeddings { 0 } else { parts.head };
+    let weights = parts.embedding + (parts.layers.iter().sum::<u64>() + head) / 2;
+    Memory { weights, kv_cache: whole.kv_cache / 2, workspace: whole.workspace }
 }
 
 #[cfg(test)]
@@ -93,9 +125,13 @@ mod tests {
     }
 
     fn memory(cards: usize, id: &str, context: u32) -> (Memory, Vec<Memory>) {
-        let spec = on(cards, id);
+        memory_of(&on(cards, id), context)
+    }
+
+    fn memory_of(spec: &ModelSpec, context: u32) -> (Memory, Vec<Memory>) {
+        let cards = spec.gpus.count();
         let device = Capacity::of(DeviceKind::Cuda, &Gpus::Unknown((0..cards as u32).collect()));
-        let needs = estimate::needs(&spec, &spec.case(context, 2048), &device).unwrap();
+        let needs = estimate::needs(spec, &spec.case(context, 2048), &device).unwrap();
         (needs.memory.unwrap(), needs.by_card)
     }
 
@@ -113,6 +149,20 @@ mod tests {
         assert_eq!((single.weights, single.kv_cache, none), (whole.weights, whole.kv_cache, Vec::new()));
     }
 
+    /// 72B in bf16 as above, but the whole embedding on both; a tied one is the head, too.
+    #[test]
+    fn halves_have_half_of_every_layer_and_the_whole_embedding() {
+        let graph = |id| ModelSpec { implementation: Implementation::Graph.into(), ..on(2, id) };
+        let (whole, cards) = memory_of(&graph("Qwen/Qwen2.5-72B-Instruct"), 6144);
+        let [first, second] = cards[..] else { panic!("two cards") };
+        assert_eq!((first, Memory::sum(&cards)), (second, whole));
+        assert!((73.9e9..74.0e9).contains(&(first.weights as f64)), "{first:?}");
+        assert_eq!(first.kv_cache, 8192 * 163_840);
+        let (_, cards) = memory_of(&graph("Qwen/Qwen2.5-0.5B"), 1);
+        let embedding = 151_936 * 896 * 2;
+        assert!((cards[0].weights - embedding).abs_diff(494_032_768 - embedding / 2) < 1 << 20, "{cards:?}");
+    }
+
     /// Both hold a tied embedding; only the last unpacks the output projection of a GGUF model.
     #[test]
     fn ends_have_what_is_theirs() {
@@ -126,10 +176,10 @@ mod tests {
     /// One card at a time reads; of three chunks the second card computes two while the first computes the next.
     #[test]
     fn layers_after_each_other_take_no_less_time_to_decode() {
-        let cards = Cards(vec![0..14, 14..28]);
+        let cards = Cards::Layers(vec![0..14, 14..28]);
         let case = |context| on(2, "Qwen/Qwen2.5-7B").case(context, 1);
         assert_eq!(cards.decode_share(), 0.5);
         assert_eq!([1, 2048, 6144].map(|context| cards.prefill_share(&case(context), 2048)), [0.5, 0.5, 0.75]);
-        assert_eq!(Cards(vec![0..28; 1]).prefill_share(&case(6144), 2048), 1.0);
+        assert_eq!(Cards::Layers(vec![0..28; 1]).prefill_share(&case(6144), 2048), 1.0);
     }
 }

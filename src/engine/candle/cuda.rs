@@ -1,6 +1,6 @@
 //! The GPU: opening it for candle, and its memory pool's high-water mark.
 //!
-//! `unsafe` here is for four calls of the driver that cudarc leaves unchecked: candle's stream is a device's only one, so no
+//! `unsafe` here is for calls of the driver that cudarc leaves unchecked: candle's stream is a device's only one, so no
 //! events are needed between its tensors; the memory pool lives as long as the device; and its attributes are 64-bit
 //! numbers, read and written as such.
 
@@ -47,6 +47,27 @@ pub fn wait_for(source: &Device, target: &Device) -> candle_core::Result<()> {
     let (source, target) = (source.as_cuda_device()?.cuda_stream(), target.as_cuda_device()?.cuda_stream());
     let copied = target.record_event(None).map_err(Error::wrap)?;
     source.wait(&copied).map_err(Error::wrap)
+}
+
+/// Lets each device read and write the other's memory pool; why that is impossible.
+pub fn share_memory([first, second]: &[Device; 2]) -> Result<(), String> {
+    reach(first, second).and_then(|()| reach(second, first))
+}
+
+/// `from` can read and write the memory of `to`.
+fn reach(from: &Device, to: &Device) -> Result<(), String> {
+    let number = |device: &Device| match device.as_cuda_device() {
+        Ok(cuda) => Ok(cuda.cuda_stream().context().cu_device()),
+        Err(error) => Err(error.to_string()),
+    };
+    let (from, owner, mut can) = (number(from)?, number(to)?, 0);
+    // SAFETY: both are devices that the driver gave, and it writes a number.
+    let asked = unsafe { sys::cuDeviceCanAccessPeer(&raw mut can, from, owner) };
+    if asked.result().is_err() || can == 0 {
+        return Err(format!("GPU {from} can't reach the memory of GPU {owner}"));
+    }
+    let pool = Pool::of(to).ok_or_else(|| format!("GPU {owner} has no memory pool to share"))?;
+    pool.share_with(from).map_err(|error| format!("GPU {owner} doesn't share its memory with GPU {from}: {error}"))
 }
 
 /// Gives back to the driver what loading used and freed: it would count as the model's memory.
@@ -102,6 +123,18 @@ impl Pool {
         if let Err(error) = unsafe { result::mem_pool::trim_to(self.0, 0) } {
             tracing::warn!("the GPU's memory pool can't be trimmed: {error}");
         }
+    }
+
+    /// A device, by the driver's number, can read and write what is in the pool, now and later.
+    fn share_with(&self, device: sys::CUdevice) -> Result<(), result::DriverError> {
+        // SAFETY: numbers, of which zeros are valid.
+        let mut access: sys::CUmemAccessDesc = unsafe { std::mem::zeroed() };
+        access.location.type_ = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE;
+        access.flags = sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+        // SAFETY: the number follows the type; in newer headers it is in a union there.
+        unsafe { (&raw mut access.location).cast::<i32>().add(1).write(device) };
+        // SAFETY: the pool is valid, and the driver reads one description.
+        unsafe { sys::cuMemPoolSetAccess(self.0, &raw const access, 1) }.result()
     }
 
     /// What a driver refuses stays as it was.

@@ -34,7 +34,7 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
     let implementation = running(Implementation::of(spec)?, spec, &shape)?;
     let held = held_dtype(implementation, spec.device, spec.dtype);
     let footprint = Footprint::of(spec, &shape, implementation, held)?;
-    let cards = Cards::of(spec, &shape)?;
+    let cards = Cards::of(spec, &shape, implementation)?;
     let whole = memory(spec.device, implementation, case, &shape, held, footprint);
     let by_card = cards.memory(spec, &shape, held, whole, footprint)?;
     let decode_rate = device.bandwidth * cards.decode_share() * DECODE_EFFICIENCY;

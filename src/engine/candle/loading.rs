@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use candle_core::{DType, Device, Tensor};
 
-use super::cards::Cards;
+use super::cards::places;
 use super::files::Files;
 use super::forward::{Forward, generate_with};
 use super::qwen2::config::ModelConfig;
@@ -59,11 +59,11 @@ impl Candle {
         let sampler = sampler(spec, &files)?;
         let mut loaded = Loaded { identity: Some(identity), ..loaded(spec, ran, &config, files.revision()) };
         loaded.warnings.extend(files.other_kind(spec));
-        let places = Cards::of(spec, &config.shape)?.places(&devices)?;
+        let places = places(spec, &config.shape, &devices)?;
         let forward: Box<dyn Forward> = match ran {
             Implementation::Plain => Box::new(Plain::load(&config, &mut weights, &places, capacity, chunk, sequences)?),
             Implementation::Stock => Box::new(Stock::load(&config, &mut weights, capacity, sequences)?),
-            Implementation::Graph => match graph(&config, &mut weights, capacity, spec.prefill_chunk) {
+            Implementation::Graph => match graph(&config, &mut weights, &devices, capacity, spec.prefill_chunk) {
                 Ok(graph) => graph,
                 Err(GraphError::Failed(error)) => return Err(error.into()),
                 Err(why) => {
@@ -84,7 +84,7 @@ impl Candle {
         devices.iter().for_each(super::cuda::give_back_unused);
         loaded.implementation = Some(ran.into());
         let held = held_dtype(ran, spec.device, spec.dtype);
-        loaded.costs = Some(costs(spec, &config.shape, held, weights.step_bytes(held)));
+        loaded.costs = Some(costs(spec, ran, &config.shape, held, weights.step_bytes(held)));
         // `graph` chooses the tokens on the device, which notes the time; the others are asked for each token.
         let clock = if ran == Implementation::Graph { Clock::Device } else { Clock::Host };
         Ok(Self { forward, vocab_size: config.shape.vocab_size, loaded, devices, clock, sampler })
@@ -118,14 +118,28 @@ fn sampler(spec: &ModelSpec, files: &Files) -> Result<Option<Sampler>, EngineErr
 fn graph(
     config: &ModelConfig,
     weights: &mut Weights,
+    devices: &[Device],
     capacity: usize,
     chunk: Option<usize>,
 ) -> Result<Box<dyn Forward>, GraphError> {
-    Ok(Box::new(super::qwen2::graph::load(config, weights, capacity, chunk)?))
+    use super::qwen2::graph::{load, load_on_two};
+    match devices {
+        [first, second] => {
+            let devices = [first.clone(), second.clone()];
+            Ok(Box::new(load_on_two(config, weights, devices, capacity, chunk)?))
+        }
+        _ => Ok(Box::new(load(config, weights, capacity, chunk)?)),
+    }
 }
 
 #[cfg(not(feature = "cuda"))]
-fn graph(_: &ModelConfig, _: &mut Weights, _: usize, _: Option<usize>) -> Result<Box<dyn Forward>, GraphError> {
+fn graph(
+    _: &ModelConfig,
+    _: &mut Weights,
+    _: &[Device],
+    _: usize,
+    _: Option<usize>,
+) -> Result<Box<dyn Forward>, GraphError> {
     Err(GraphError::NoKernels)
 }
 
@@ -207,12 +221,13 @@ fn loaded(spec: &ModelSpec, implementation: Implementation, config: &ModelConfig
 }
 
 /// What generating costs: `step_bytes` of weights are read for each token.
-fn costs(spec: &ModelSpec, shape: &Model, held: Dtype, step_bytes: u64) -> Costs {
-    let sequences = u64::from(spec.batch_size.max(1));
+fn costs(spec: &ModelSpec, ran: Implementation, shape: &Model, held: Dtype, step_bytes: u64) -> Costs {
+    let (sequences, cards) = (u64::from(spec.batch_size.max(1)), spec.gpus.count().max(1) as u32);
     Costs {
-        // Layers come one after the other. The chunks of a prompt follow each other from device to device.
-        decode_cards: 1,
-        prefill_cards: spec.gpus.count().max(1) as u32,
+        // Layers come one after the other, but `graph` has halves of them. The chunks of a prompt follow each other from
+        // device to device.
+        decode_cards: if ran == Implementation::Graph { cards } else { 1 },
+        prefill_cards: cards,
         decode_weight_bytes: step_bytes,
         kv_bytes_per_token: sequences * shape.kv_bytes_per_token(held),
         flops_per_token: sequences * shape.flops_per_token(),

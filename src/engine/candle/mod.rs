@@ -172,13 +172,16 @@ fn unnamed_file(spec: &ModelSpec) -> Option<String> {
     is_unnamed.then(|| format!("`{id}` has a file for each quantization: name one after it, as in `{id}:q4_k_m`"))
 }
 
-/// Only `plain` lays its layers on several GPUs.
+/// `plain` lays its layers on several GPUs, and `graph` halves of dense matrices on two.
 fn refuses_gpus(spec: &ModelSpec, implementation: Implementation) -> Option<String> {
-    let cant = spec.gpus.count() > 1 && implementation != Implementation::Plain;
-    cant.then(|| {
-        let word = implementation.word();
-        format!("`{word}` uses one GPU: name only one, or use `--implementation plain`, which lays a model's layers on several")
-    })
+    let cant = match (spec.gpus.count(), implementation) {
+        (0 | 1, _) | (_, Implementation::Plain) => return None,
+        (2, Implementation::Graph) if spec.quantization == Quantization::None => return None,
+        (2, Implementation::Graph) => "`graph` shares out only bf16 matrices over two GPUs: name one",
+        (_, Implementation::Graph) => "`graph` uses one GPU or two: name fewer",
+        (_, Implementation::Stock) => "`stock` uses one GPU: name only one",
+    };
+    Some(format!("{cant}, or use `--implementation plain`, which lays a model's layers on several"))
 }
 
 /// Beginnings of quantizations whose blocks aren't read.

@@ -88,6 +88,11 @@ crossing! {
         split_gate_up: usize,
         split_down: usize,
         split_head: usize,
+        /// Where two cards decode together: pairs that a block finishes of a residual product, at most, and so many that
+        /// its inbox begins with a line of the cache.
+        slots: usize,
+        /// What a card is told by the other.
+        inbox_bytes: usize,
     }
 }
 
@@ -115,6 +120,7 @@ impl DecodePlan {
             return Err(Unfit::SharedMemory { needed, available });
         };
         let [split_qkv, split_output, split_gate_up, split_down, split_head] = products.map(|product| product.split);
+        let slots = (shape.hidden / 2).div_ceil(blocks).next_multiple_of(8);
         Ok(Self {
             blocks,
             ring: *ring as usize,
@@ -128,6 +134,8 @@ impl DecodePlan {
             split_gate_up,
             split_down,
             split_head,
+            slots,
+            inbox_bytes: 2 * blocks * (slots + 1) * 16,
         })
     }
 

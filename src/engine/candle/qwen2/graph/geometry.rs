@@ -14,7 +14,7 @@ use candle_core::{DType, Result, Storage, Tensor, bail};
 use half::bf16;
 
 use super::decode_plan::Shape;
-use super::layout::{Address, DecodeParameters};
+use super::layout::{Address, DecodeParameters, Peer};
 use super::sizes::{DecodeBlock, Format};
 
 /// What this build's kernels are compiled for, such as 90.
@@ -64,6 +64,8 @@ impl Address {
 
 // SAFETY: `repr(C)`, numbers only; the compiler of the kernels has compared it with their own struct.
 unsafe impl DeviceRepr for DecodeParameters {}
+// SAFETY: the same.
+unsafe impl DeviceRepr for Peer {}
 
 /// A weight matrix, `[outputs, inputs]`, or rows of one.
 #[derive(Debug, Clone, Copy)]

@@ -15,14 +15,14 @@ use candle_core::backend::BackendDevice;
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::cublas;
 use candle_core::cuda_backend::cudarc::driver::{
-    CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys,
+    CudaEvent, CudaFunction, CudaModule, CudaStream, LaunchConfig, PushKernelArg, sys,
 };
 use candle_core::{CudaDevice, DType, Device, Result, Tensor};
 
 use super::attention::{PromptAttention, PromptCache};
 use super::decode_plan::{DecodePlan, Limits, Shape};
 use super::geometry::{AttentionShape, DECODE_BLOCK, Matrix, Rows, allow_shared_bytes, load};
-use super::layout::{Address, DecodeParameters};
+use super::layout::{Address, DecodeParameters, Peer};
 use super::packer::Packer;
 use super::sizes::{ELEMENTWISE_THREADS, Ring};
 
@@ -35,10 +35,13 @@ pub struct Gpu {
     stream: Arc<CudaStream>,
     blas: Arc<cublas::CudaBlas>,
     decode: CudaFunction,
+    /// Where another card decodes together with this one.
+    peer: Option<Peer>,
     embed: CudaFunction,
     norm: CudaFunction,
     rope: CudaFunction,
     silu: CudaFunction,
+    sum: CudaFunction,
     begin_decode: CudaFunction,
     stamp: CudaFunction,
     attention: PromptAttention,
@@ -60,10 +63,12 @@ impl Gpu {
         Ok(Self {
             blas: cuda.cublas_handle(),
             decode,
+            peer: None,
             embed: function(&prefill, "prefill_embed")?,
             norm: function(&prefill, "prefill_norm")?,
             rope: function(&prefill, "prefill_rope")?,
             silu: function(&prefill, "prefill_silu")?,
+            sum: function(&prefill, "prefill_sum")?,
             begin_decode: function(&prefill, "begin_decode")?,
             stamp: function(&prefill, "stamp")?,
             attention: PromptAttention::load(&stream, head_dim)?,
@@ -78,11 +83,29 @@ impl Gpu {
         self.device.synchronize()
     }
 
+    /// From now on decodes together with another card.
+    pub fn pair(&mut self, peer: Peer, shape: &Shape, plan: &DecodePlan) -> Result<()> {
+        let image = include_bytes!(concat!(env!("OUT_DIR"), "/decode_pair.fatbin"));
+        self.decode = load(&self.stream, image)?.load_function(&format!("decode_pair_{}", shape.head_dim)).w()?;
+        self.peer = Some(peer);
+        allow_shared_bytes(&self.decode, plan.shared_bytes)
+    }
+
+    /// When all that is queued by now is done.
+    pub fn queued(&self) -> Result<CudaEvent> {
+        self.stream.record_event(None).w()
+    }
+
     /// Runs decode steps, `parameters.steps` of them; the blocks wait for each other, so all must be resident.
     pub fn decode(&self, parameters: &DecodeParameters, plan: &DecodePlan) -> Result<()> {
         let config = decode_launch(plan.blocks, plan.shared_bytes);
+        let mut launch = self.stream.launch_builder(&self.decode);
+        launch.arg(parameters);
+        if let Some(peer) = &self.peer {
+            launch.arg(peer);
+        }
         // SAFETY: see the module's head.
-        unsafe { self.stream.launch_builder(&self.decode).arg(parameters).launch_cooperative(config) }.w()?;
+        unsafe { launch.launch_cooperative(config) }.w()?;
         Ok(())
     }
 
@@ -134,12 +157,21 @@ impl Gpu {
 
     /// `out = silu(gate) * up`, where a row of `gate_up` is the gate's then the up projection's.
     pub fn silu(&self, gate_up: Address, out: Address, count: usize, intermediate: usize) -> Result<()> {
-        let blocks = (intermediate / 8).div_ceil(THREADS as usize) as u32;
-        let config =
-            LaunchConfig { grid_dim: (blocks, count as u32, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 };
+        let config = chunk_a_thread(count, intermediate);
         let intermediate = intermediate as i32;
         let mut launch = self.stream.launch_builder(&self.silu);
         launch.arg(&gate_up).arg(&out).arg(&intermediate);
+        // SAFETY: see the module's head.
+        unsafe { launch.launch(config) }.w()?;
+        Ok(())
+    }
+
+    /// `x += first + second`, of which one may be on the other card.
+    pub fn sum(&self, x: Address, [first, second]: [Address; 2], count: usize, hidden: usize) -> Result<()> {
+        let config = chunk_a_thread(count, hidden);
+        let hidden = hidden as i32;
+        let mut launch = self.stream.launch_builder(&self.sum);
+        launch.arg(&x).arg(&first).arg(&second).arg(&hidden);
         // SAFETY: see the module's head.
         unsafe { launch.launch(config) }.w()?;
         Ok(())
@@ -185,6 +217,8 @@ impl Gpu {
         use cublas::sys::{cublasComputeType_t, cublasGemmAlgo_t, cublasOperation_t, cudaDataType};
         let (alpha, beta) = (1.0_f32, if onto { 1.0_f32 } else { 0.0 });
         let (outputs, inputs) = (weight.outputs as i32, weight.inputs as i32);
+        // Of several cards another may have been the last that was used.
+        self.stream.context().bind_to_thread().w()?;
         // cuBLAS counts columns first: to it these are out^T = weight * x^T.
         // SAFETY: the three matrices have the sizes given, by the callers' contract in the module's head.
         unsafe {
@@ -308,6 +342,12 @@ pub struct RopeTarget {
 /// One block of `THREADS` for each of `count` rows.
 fn block_a_row(count: usize) -> LaunchConfig {
     LaunchConfig { grid_dim: (count as u32, 1, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
+}
+
+/// A thread for each eight values of `count` rows.
+fn chunk_a_thread(count: usize, values: usize) -> LaunchConfig {
+    let blocks = (values / 8).div_ceil(THREADS as usize) as u32;
+    LaunchConfig { grid_dim: (blocks, count as u32, 1), block_dim: (THREADS, 1, 1), shared_mem_bytes: 0 }
 }
 
 fn decode_function(stream: &CudaStream, head_dim: usize, ring: Ring) -> Result<CudaFunction> {

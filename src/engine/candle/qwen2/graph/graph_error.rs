@@ -17,6 +17,10 @@ pub enum GraphError {
     Unfit(#[from] Unfit),
     #[error("{}", message(.0))]
     Device(candle_core::Error),
+    /// Why two cards can't decode together.
+    #[cfg(feature = "cuda")]
+    #[error("{0}")]
+    Apart(String),
     #[error("its kernels can't be loaded: {}", message(.0))]
     Unloadable(candle_core::Error),
     #[error("its kernel can't be launched: {}", message(.0))]

@@ -6,6 +6,7 @@ use super::decode_plan::Shape;
 use super::formats::LayerFormats;
 use super::geometry::Matrix;
 use super::gpu::LayerAddresses;
+use super::halves::Cut;
 use super::layout::{Address, DecodeLayer};
 use super::packer::Packer;
 use super::stacked::{Projection, Stacked};
@@ -60,6 +61,25 @@ impl Layer {
         self.output.fill(weights, packer, &block, &[("o_proj", shape.hidden)])?;
         weights.fill(&format!("{layer}.post_attention_layernorm.weight"), &self.norm2)?;
         self.down.fill(weights, packer, &mlp, &[("down_proj", shape.hidden)])
+    }
+
+    /// Of a dense layer that is a half: where each tensor of layer `index` goes, and what of it. `shape`: of the half.
+    pub fn places(&self, index: usize, shape: &Shape) -> Result<Vec<(String, Cut, Tensor)>> {
+        let (query, key, inner, hidden) = (shape.query(), shape.key(), shape.intermediate, shape.hidden);
+        let mut places = Vec::new();
+        for (name, first, values) in [("q", 0, query), ("k", query, key), ("v", query + key, key)] {
+            let name = format!("self_attn.{name}_proj");
+            places.push((format!("{name}.weight"), Cut::Rows, self.qkv.rows(first, values)?));
+            places.push((format!("{name}.bias"), Cut::Rows, self.bias.narrow(0, first, values)?));
+        }
+        for (name, first) in [("gate", 0), ("up", inner)] {
+            places.push((format!("mlp.{name}_proj.weight"), Cut::Rows, self.gate_up.rows(first, inner)?));
+        }
+        places.push(("self_attn.o_proj.weight".into(), Cut::Columns, self.output.rows(0, hidden)?));
+        places.push(("mlp.down_proj.weight".into(), Cut::Columns, self.down.rows(0, hidden)?));
+        places.push(("input_layernorm.weight".into(), Cut::Whole, self.norm1.clone()));
+        places.push(("post_attention_layernorm.weight".into(), Cut::Whole, self.norm2.clone()));
+        Ok(places.into_iter().map(|(name, cut, place)| (format!("model.layers.{index}.{name}"), cut, place)).collect())
     }
 
     /// For decoding.

@@ -113,6 +113,18 @@ impl DecodeLayer {
 }
 
 crossing! {
+    /// The other card, where two decode together.
+    struct Peer {
+        there: Address,
+        here: Address,
+        failed: Address,
+        limit: u64,
+        slots: i32,
+        first_token: i32,
+    }
+}
+
+crossing! {
     /// The decode loop's scalars, which only the GPU reads and writes.
     struct StepState {
         position: i32,

@@ -32,6 +32,7 @@ mod fitting;
 mod geometry;
 #[cfg(feature = "cuda")]
 mod gpu;
+mod halves;
 #[cfg(feature = "cuda")]
 mod layers;
 #[cfg(feature = "cuda")]
@@ -42,11 +43,15 @@ mod sequence;
 mod stacked;
 #[cfg(feature = "cuda")]
 mod timing;
+#[cfg(feature = "cuda")]
+mod two_cards;
 
 pub use graph_error::GraphError;
 #[cfg(feature = "cuda")]
 pub use sequence::load;
 pub use sizes::MOST_UNPACKED_BYTES;
+#[cfg(feature = "cuda")]
+pub use two_cards::load_on_two;
 
 use crate::models::Model;
 

@@ -9,10 +9,10 @@ use super::decode_plan::{self, DecodePlan, Limits, Shape};
 use super::exchange::Exchange;
 use super::fitting;
 use super::formats::Formats;
-use super::geometry::{AttentionShape, DECODE_BLOCK, Rows};
-use super::gpu::{self, Gpu, LayerAddresses, RopeTarget, Start};
+use super::geometry::{AttentionShape, DECODE_BLOCK, Matrix, Rows};
+use super::gpu::{self, DeviceClock, Gpu, LayerAddresses, RopeTarget, Start};
 use super::graph_error::GraphError;
-use super::layers::{self, Layer};
+use super::layers::{self, Layer, LayerView};
 use super::layout::{Address, DecodeParameters};
 use super::parts::PrefillPart;
 use super::stacked::Stacked;
@@ -51,14 +51,24 @@ fn load_within(
     let plan = DecodePlan::new(&shape, formats.products(), DECODE_BLOCK, limits)?;
     let gpu = Gpu::new(weights.device(), &shape, &plan).map_err(GraphError::Unloadable)?;
     let chunk = chunk.unwrap_or_else(|| decode_plan::default_chunk(&shape)).min(capacity);
-    let graph = Graph::new(config, formats, gpu, plan, capacity, chunk, weights)?;
+    let share = Share { shape, first_token: 0, device: weights.device() };
+    let graph = Graph::new(config, &share, formats, gpu, plan, capacity, chunk)?;
     // Before minutes of reading weights, and while another implementation still can have the memory.
     graph.try_launch().map_err(GraphError::Unlaunchable)?;
     graph.fill(weights)?;
     Ok(graph)
 }
 
-/// A loaded model and its one sequence.
+/// What a card has of a model.
+pub(super) struct Share<'a> {
+    /// Its own sizes.
+    pub shape: Shape,
+    /// Of those whose logits it computes.
+    pub first_token: usize,
+    pub device: &'a Device,
+}
+
+/// A loaded model, or a card's half of one, and its one sequence.
 pub struct Graph {
     pub(super) shape: Shape,
     /// Of the matrices.
@@ -69,30 +79,40 @@ pub struct Graph {
     pub(super) gpu: Gpu,
     pub(super) plan: DecodePlan,
     pub(super) layers: Vec<Layer>,
+    /// Of all tokens, also in a half.
     pub(super) embedding: Tensor,
-    norm: Tensor,
+    pub(super) norm: Tensor,
     /// `None`: the embedding, where the model ties them and its matrices are dense.
-    head: Option<Stacked>,
+    pub(super) head: Option<Stacked>,
     pub(super) buffers: Buffers,
     pub(super) parameters: DecodeParameters,
     /// What the parameters point to, beside the layers and buffers.
     _held: (Tensor, RopeTables, Exchange),
     /// Most prompt tokens in one pass.
-    chunk: usize,
+    pub(super) chunk: usize,
     pub(super) capacity: usize,
     /// Tokens in the cache.
     pub(super) length: usize,
 }
 
 /// Hears of a part of a prompt's pass once it is queued.
-type Queued<'a> = dyn FnMut(PrefillPart) -> Result<()> + 'a;
+pub(super) type Queued<'a> = dyn FnMut(PrefillPart) -> Result<()> + 'a;
+
+/// Where a product goes that is added to the residual stream.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Residual {
+    /// Onto it.
+    Added,
+    /// A part of it, to a place of its own.
+    Part(Address),
+}
 
 /// What the kernels write, allocated once. `[tokens, ...]` are for a chunk of a prompt.
 pub(super) struct Buffers {
-    logits: Tensor,
-    tokens: Tensor,
+    pub(super) logits: Tensor,
+    pub(super) tokens: Tensor,
     pub(super) times: Tensor,
-    x: Tensor,
+    pub(super) x: Tensor,
     normed: Tensor,
     qkv: Tensor,
     query: Tensor,
@@ -102,21 +122,22 @@ pub(super) struct Buffers {
 }
 
 impl Graph {
-    /// Allocates everything, for `weights` to be read later.
-    fn new(
+    /// Allocates everything, for weights to be read later.
+    pub(super) fn new(
         config: &ModelConfig,
+        share: &Share,
         formats: Formats,
         gpu: Gpu,
         plan: DecodePlan,
         capacity: usize,
         chunk: usize,
-        weights: &Weights,
     ) -> Result<Self> {
-        let (shape, device, dtype) = (Shape::from(&config.shape), weights.device(), weights.dtype());
+        let (shape, device, dtype) = (share.shape, share.device, DType::BF16);
         let layers = formats.layers.iter().map(|layer| Layer::new(&shape, layer, capacity, device));
         let layers = layers.collect::<Result<Vec<_>>>()?;
         let tied = config.shape.tie_word_embeddings;
-        let embedding = Tensor::zeros((shape.vocabulary, shape.hidden), dtype, device)?;
+        let embedding = Tensor::zeros((config.shape.vocab_size, shape.hidden), dtype, device)?;
+        let tied_head = Address::of(&embedding)?.row(share.first_token, shape.hidden);
         // A packed head is another matrix than the embedding, of which a step needs a single row.
         let own_head = !tied || formats.packs_head();
         let head = own_head.then(|| Stacked::new(&[(formats.head, shape.vocabulary)], shape.hidden, 1, device));
@@ -130,7 +151,7 @@ impl Graph {
         let parameters = DecodeParameters {
             layers: Address::of(&table)?,
             embedding: Address::of(&embedding)?,
-            head: head.as_ref().map_or_else(|| Address::of(&embedding), Stacked::address)?,
+            head: head.as_ref().map_or(Ok(tied_head), Stacked::address)?,
             head_kind: formats.head.kind() as i32,
             final_norm: Address::of(&norm)?,
             cosines: Address::of(&rope.cos)?,
@@ -180,44 +201,69 @@ impl Graph {
 
     /// Queues one chunk of a prompt, whose ids are at `tokens`. `queued` hears of each part, after it.
     fn pass(&self, tokens: Address, rows: Rows, queued: &mut Queued) -> Result<()> {
-        let shape = &self.shape;
-        let (gpu, epsilon, hidden) = (&self.gpu, self.epsilon, shape.hidden);
-        let attention = AttentionShape::new(shape, self.capacity);
-        let buffers = &self.buffers;
-        let x = Address::of(&buffers.x)?;
-        let normed = Address::of(&buffers.normed)?;
-        let qkv = Address::of(&buffers.qkv)?;
-        let query = Address::of(&buffers.query)?;
-        let attended = Address::of(&buffers.attended)?;
-        let gate_up = Address::of(&buffers.gate_up)?;
-        let activated = Address::of(&buffers.activated)?;
-        let target = RopeTarget { cosines: self.parameters.cosines, sines: self.parameters.sines, query, attention };
-        gpu.embed(tokens, rows.count, Address::of(&self.embedding)?, x, hidden)?;
+        self.embed(tokens, rows)?;
         queued(PrefillPart::Embedding)?;
         for layer in &self.layers {
             let layer = layer.view()?;
-            let LayerAddresses { keys, values, .. } = layer.vectors;
-            let cache = PromptCache { shape: attention, chunk: self.chunk, query, keys, values, out: attended };
-            gpu.norm(x, layer.norm1, epsilon, normed, rows.count, hidden)?;
-            queued(PrefillPart::Norm)?;
-            gpu.product(&layer.qkv, normed, qkv, rows.count, false)?;
-            queued(PrefillPart::Qkv)?;
-            gpu.rope(qkv, &layer.vectors, &target, rows)?;
-            queued(PrefillPart::Rope)?;
-            gpu.attention(&cache, rows)?;
-            queued(PrefillPart::Attention)?;
-            gpu.product(&layer.output, attended, x, rows.count, true)?;
-            queued(PrefillPart::Output)?;
-            gpu.norm(x, layer.norm2, epsilon, normed, rows.count, hidden)?;
-            queued(PrefillPart::Norm)?;
-            gpu.product(&layer.gate_up, normed, gate_up, rows.count, false)?;
-            queued(PrefillPart::GateUp)?;
-            gpu.silu(gate_up, activated, rows.count, shape.intermediate)?;
-            queued(PrefillPart::Silu)?;
-            gpu.product(&layer.down, activated, x, rows.count, true)?;
-            queued(PrefillPart::Down)?;
+            self.attend(&layer, rows, Residual::Added, queued)?;
+            self.activate(&layer, rows, Residual::Added, queued)?;
         }
         Ok(())
+    }
+
+    /// Queues what begins a chunk.
+    pub(super) fn embed(&self, tokens: Address, rows: Rows) -> Result<()> {
+        let x = Address::of(&self.buffers.x)?;
+        self.gpu.embed(tokens, rows.count, Address::of(&self.embedding)?, x, self.shape.hidden)
+    }
+
+    /// Queues a layer's attention, up to its output product.
+    pub(super) fn attend(&self, layer: &LayerView, rows: Rows, to: Residual, queued: &mut Queued) -> Result<()> {
+        let (gpu, buffers) = (&self.gpu, &self.buffers);
+        let [qkv, query] = [Address::of(&buffers.qkv)?, Address::of(&buffers.query)?];
+        let out = Address::of(&buffers.attended)?;
+        let attention = AttentionShape::new(&self.shape, self.capacity);
+        let target = RopeTarget { cosines: self.parameters.cosines, sines: self.parameters.sines, query, attention };
+        let LayerAddresses { keys, values, .. } = layer.vectors;
+        let cache = PromptCache { shape: attention, chunk: self.chunk, query, keys, values, out };
+        let normed = self.norm(layer.norm1, rows)?;
+        queued(PrefillPart::Norm)?;
+        gpu.product(&layer.qkv, normed, qkv, rows.count, false)?;
+        queued(PrefillPart::Qkv)?;
+        gpu.rope(qkv, &layer.vectors, &target, rows)?;
+        queued(PrefillPart::Rope)?;
+        gpu.attention(&cache, rows)?;
+        queued(PrefillPart::Attention)?;
+        self.residual(&layer.output, out, rows, to)?;
+        queued(PrefillPart::Output)
+    }
+
+    /// Queues a layer's MLP, up to its down product.
+    pub(super) fn activate(&self, layer: &LayerView, rows: Rows, to: Residual, queued: &mut Queued) -> Result<()> {
+        let (gpu, buffers) = (&self.gpu, &self.buffers);
+        let [gate_up, activated] = [Address::of(&buffers.gate_up)?, Address::of(&buffers.activated)?];
+        let normed = self.norm(layer.norm2, rows)?;
+        queued(PrefillPart::Norm)?;
+        gpu.product(&layer.gate_up, normed, gate_up, rows.count, false)?;
+        queued(PrefillPart::GateUp)?;
+        gpu.silu(gate_up, activated, rows.count, self.shape.intermediate)?;
+        queued(PrefillPart::Silu)?;
+        self.residual(&layer.down, activated, rows, to)?;
+        queued(PrefillPart::Down)
+    }
+
+    /// Where the norm of the residual stream is.
+    fn norm(&self, weight: Address, rows: Rows) -> Result<Address> {
+        let [x, normed] = [Address::of(&self.buffers.x)?, Address::of(&self.buffers.normed)?];
+        self.gpu.norm(x, weight, self.epsilon, normed, rows.count, self.shape.hidden)?;
+        Ok(normed)
+    }
+
+    fn residual(&self, weight: &[Matrix], input: Address, rows: Rows, to: Residual) -> Result<()> {
+        match to {
+            Residual::Added => self.gpu.product(weight, input, Address::of(&self.buffers.x)?, rows.count, true),
+            Residual::Part(place) => self.gpu.product(weight, input, place, rows.count, false),
+        }
     }
 
     /// Queues all chunks of `tokens`, behind what is in the cache. The number of rows in the last one.
@@ -241,30 +287,66 @@ impl Graph {
         }
         let count = self.passes(tokens, &mut |_| Ok(()))?;
         self.length += tokens.len();
+        self.choose(count)
+    }
+
+    /// Queues a decode step for `token`, as the first of a loop.
+    fn queue_step(&mut self, token: u32) -> Result<()> {
+        check_tokens(&[token], self.embedding.dim(0)?, self.length, self.capacity)?;
+        self.begin_steps(token)?;
+        self.queue_steps(1)
+    }
+
+    /// Queues what begins a loop of decode steps.
+    pub(super) fn begin_steps(&self, token: u32) -> Result<()> {
+        self.gpu.begin_decode(Address::NULL, &self.parameters, Start { position: self.length, token, step: 0 })
+    }
+
+    /// Queues the choice of the token after a prompt, whose last chunk had `count` rows.
+    pub(super) fn choose(&self, count: usize) -> Result<()> {
         let last = Address::of(&self.buffers.x)?.row(count - 1, self.shape.hidden);
         self.gpu.begin_decode(last, &self.parameters, Start { position: self.length - 1, token: 0, step: 0 })?;
         self.gpu.decode(&self.parameters, &self.plan)
     }
 
-    /// Queues a decode step for `token`, as the first of a loop.
-    fn queue_step(&mut self, token: u32) -> Result<()> {
-        check_tokens(&[token], self.shape.vocabulary, self.length, self.capacity)?;
-        self.gpu.begin_decode(Address::NULL, &self.parameters, Start { position: self.length, token, step: 0 })?;
-        self.queue_steps(1)
+    /// Refuses a prompt and generated tokens that don't fit: the last is chosen but never processed.
+    pub(super) fn check_length(&self, prompt: &[u32], count: usize) -> Result<()> {
+        let length = prompt.len() + count - 1;
+        if length > self.capacity {
+            candle_core::bail!("{length} tokens don't fit into the KV cache, which was sized for {}", self.capacity);
+        }
+        Ok(())
+    }
+
+    /// The tokens that were chosen, and when after `start`.
+    pub(super) fn generated(
+        &self,
+        count: usize,
+        clock: &DeviceClock,
+        start: Instant,
+    ) -> Result<(Vec<u32>, Vec<Duration>)> {
+        let tokens = self.buffers.tokens.narrow(0, 0, count)?.to_vec1()?;
+        let times: Vec<i64> = self.buffers.times.narrow(0, 0, count)?.to_vec1()?;
+        Ok((tokens, times.into_iter().map(|time| clock.since(start, time)).collect()))
     }
 
     /// Queues `count` decode steps.
     fn queue_steps(&mut self, count: usize) -> Result<()> {
-        let mut left = count;
-        while left > 0 {
-            let steps = left.min(STEPS_A_LAUNCH);
-            let parameters = DecodeParameters { steps: steps as i32, ..self.parameters };
-            self.gpu.decode(&parameters, &self.plan)?;
-            left -= steps;
-        }
-        self.length += count;
+        launches(count).try_for_each(|steps| self.launch(steps))
+    }
+
+    /// Queues decode steps of one launch.
+    pub(super) fn launch(&mut self, steps: usize) -> Result<()> {
+        let parameters = DecodeParameters { steps: steps as i32, ..self.parameters };
+        self.gpu.decode(&parameters, &self.plan)?;
+        self.length += steps;
         Ok(())
     }
+}
+
+/// The steps of each launch, of `count` in all.
+pub(super) fn launches(count: usize) -> impl Iterator<Item = usize> {
+    (0..count).step_by(STEPS_A_LAUNCH).map(move |before| STEPS_A_LAUNCH.min(count - before))
 }
 
 impl Buffers {
@@ -315,14 +397,7 @@ impl Forward for Graph {
         if count == 0 {
             return Ok(Generated::default());
         }
-        // The last token is chosen but never processed.
-        if prompt.len() + count - 1 > self.capacity {
-            candle_core::bail!(
-                "{} tokens don't fit into the KV cache, which was sized for {}",
-                prompt.len() + count - 1,
-                self.capacity
-            );
-        }
+        self.check_length(prompt, count)?;
         let clock = self.gpu.clock()?;
         let start = Instant::now();
         self.reset()?;
@@ -330,9 +405,7 @@ impl Forward for Graph {
         self.queue_steps(count - 1)?;
         self.gpu.synchronize()?;
         let end_to_end = start.elapsed();
-        let tokens = self.buffers.tokens.narrow(0, 0, count)?.to_vec1()?;
-        let times: Vec<i64> = self.buffers.times.narrow(0, 0, count)?.to_vec1()?;
-        let times: Vec<Duration> = times.into_iter().map(|time| clock.since(start, time)).collect();
+        let (tokens, times) = self.generated(count, &clock, start)?;
         Ok(Generated { tokens, times, end_to_end, last_logits: self.buffers.logits.to_vec1()? })
     }
 

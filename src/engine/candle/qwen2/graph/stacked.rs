@@ -99,6 +99,11 @@ impl Stacked {
         bail!("a matrix has no row {row}")
     }
 
+    /// The place of some rows, where all are dense.
+    pub fn rows(&self, first: usize, count: usize) -> Result<Tensor> {
+        self.place.narrow(0, first, count)
+    }
+
     pub fn address(&self) -> Result<Address> {
         Address::of(&self.place)
     }

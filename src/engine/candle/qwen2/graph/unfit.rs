@@ -33,6 +33,13 @@ pub enum Unfit {
     Order,
     /// So many inputs share a scale.
     GroupOfInputs(usize),
+    /// Two cards can't have as many each.
+    Odd {
+        name: &'static str,
+        value: usize,
+    },
+    /// Two cards share only dense matrices.
+    PackedHalves,
     FewBlocks {
         blocks: usize,
         kv_heads: usize,
@@ -63,6 +70,8 @@ impl Display for Unfit {
             Self::GroupOfInputs(inputs) => {
                 write!(f, "{inputs} inputs share a scale; only multiples of {PACKED_GROUP} are supported")
             }
+            Self::Odd { name, value } => write!(f, "its {name} ({value}) can't be shared out evenly over two GPUs"),
+            Self::PackedHalves => f.write_str("its matrices are quantized, and two GPUs share only bf16 ones"),
             Self::FewBlocks { blocks, kv_heads } => {
                 write!(f, "{blocks} blocks can share its work, too few for its {kv_heads} key/value heads")
             }

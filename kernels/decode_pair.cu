@@ -1,0 +1,12 @@
+// Decoding with dense weights over two cards: the kernel of either.
+
+#include "decode_run.cuh"
+
+extern "C" __global__ void DECODE_LAUNCH decode_pair_64(const __grid_constant__ DecodeParameters p,
+                                                        const __grid_constant__ Peer peer) {
+    decode_body<64, Dense, DenseStream<64>>(p, Pair(peer));
+}
+extern "C" __global__ void DECODE_LAUNCH decode_pair_128(const __grid_constant__ DecodeParameters p,
+                                                         const __grid_constant__ Peer peer) {
+    decode_body<128, Dense, DenseStream<128>>(p, Pair(peer));
+}
