@@ -17,6 +17,10 @@ constexpr int kAttentionWarps = DECODE_ATTENTION_WARPS;
 #define DECODE_LAUNCH __launch_bounds__(kThreads, 1)
 #endif
 
+// Bytes of a line of L2. What is copied to shared memory in lines lies there at a multiple of it, too: 32 bytes beside
+// one it takes 2% longer, 16 bytes beside one 10%.
+constexpr int kLine = DECODE_LINE;
+
 // Chunks of inputs of packed weights that share a scale.
 constexpr int kGroupChunks = PACKED_GROUP / 8;
 

@@ -6,6 +6,8 @@
 
 /// Lanes of a warp.
 pub const WARP: usize = 32;
+/// Bytes of a line of L2.
+pub const LINE: usize = 128;
 /// Threads of a block of the element-wise kernels.
 pub const ELEMENTWISE_THREADS: usize = 256;
 
@@ -213,9 +215,10 @@ impl DecodeBlock {
     }
 
     /// As the header calls them, where they don't depend on the heads.
-    pub fn constants(&self) -> [(&'static str, usize); 17] {
+    pub fn constants(&self) -> [(&'static str, usize); 18] {
         [
             ("WARP", WARP),
+            ("DECODE_LINE", LINE),
             ("DECODE_WARPS", self.warps),
             ("DECODE_STAGES", self.dense_stages),
             ("PACKED_GROUP", PACKED_GROUP),
