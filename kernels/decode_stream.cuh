@@ -29,10 +29,11 @@ class DenseStream {
         for (int at = 0; at < w.chunks; at += stride) {
             copy_wait<kStages - 1>();
             const uint4* batch = ring_ + slot_ * kBatch;
-            const uint4 v = x[at];
-            acc0 = dot8(batch[0], v, acc0);
-            acc1 = dot8(batch[kWarp], v, acc1);
+            const uint4 v = x[at], first = batch[0], second = batch[kWarp];
+            // Before the arithmetic: the later it is, the more it delays the words that follow a product's end.
             fetch();
+            acc0 = dot8(first, v, acc0);
+            acc1 = dot8(second, v, acc1);
         }
     }
 
