@@ -8,6 +8,7 @@
 #pragma once
 
 #include "blocks.cuh"
+#include "decode_upcoming.cuh"
 #include "decode_words.cuh"
 #include "packed.cuh"
 
@@ -41,13 +42,10 @@ class BlockStream {
     // `left`: products still to come, this one included.
     __device__ __forceinline__ BlockStream(const DecodeParameters& p, const DecodeLayer* layers, uint4* rings,
                                            int block, int phase, int left)
-        : p_(p),
-          layers_(layers),
+        : upcoming_(p, layers, phase, left),
           ring_(reinterpret_cast<char*>(rings) + threadIdx.x / kWarp * kStages * Ring::kSlot),
           slot_(ring_),
           block_(block),
-          phase_(phase),
-          left_(left),
           column_(lane() / 4 * 16 | (lane() / 4 & 1) * 4 | lane() % 4) {
         open();
 #pragma unroll 1
@@ -216,8 +214,8 @@ class BlockStream {
 
     // To the first batch that this warp has in this product or a later one.
     __device__ __forceinline__ void open() {
-        for (; left_ > 0; step_phase()) {
-            const Product w = product_of<kHeadDim, Ring>(p_, layers_, phase_);
+        for (; upcoming_.left() > 0; upcoming_.advance()) {
+            const Product w = upcoming_.product();
             if (open_from(w, threadIdx.x / kWarp / w.split * gridDim.x + block_)) return;
         }
         // Nothing is left: batches of no lanes.
@@ -272,11 +270,6 @@ class BlockStream {
         return threadIdx.x / kWarp * (kWarp << (kind_ & 3)) & (stride_ - 1);
     }
 
-    __device__ __forceinline__ void step_phase() {
-        --left_;
-        phase_ = phase_ == p_.layer_count * kProducts ? 0 : phase_ + 1;
-    }
-
     // Starts on the next batch, where the oldest one was.
     __device__ __forceinline__ void fetch() {
         const unsigned lanes = min((chunks_ - at_) >> (kind_ & 3), static_cast<unsigned>(kWarp));
@@ -314,7 +307,7 @@ class BlockStream {
     }
 
     __device__ __forceinline__ void next_pair() {
-        if (left_ <= 0) {
+        if (upcoming_.left() <= 0) {
             at_ = chunks_ = 0;
             return;
         }
@@ -324,15 +317,14 @@ class BlockStream {
             at_ = first_batch();
             return;
         }
-        if (open_from(product_of<kHeadDim, Ring>(p_, layers_, phase_), pair_)) return;
-        step_phase();
+        if (open_from(upcoming_.product(), pair_)) return;
+        upcoming_.advance();
         open();
     }
 
-    const DecodeParameters& p_;
-    const DecodeLayer* layers_;
+    Upcoming<kHeadDim, Ring> upcoming_;
     char *ring_, *slot_;  // The slot of the oldest batch.
-    int block_, phase_, left_;
+    int block_;
     int started_ = 0;
     // The part of a product that batches come from now: where its current pair begins, and the next batch.
     unsigned kind_ = kDenseKind;

@@ -6,6 +6,7 @@
 // both rows, and each lane multiplies just what it has. What is off the diagonals is of no use.
 #pragma once
 
+#include "decode_upcoming.cuh"
 #include "decode_words.cuh"
 #include "packed.cuh"
 
@@ -38,13 +39,10 @@ class PackedStream {
     // `left`: products still to come, this one included.
     __device__ __forceinline__ PackedStream(const DecodeParameters& p, const DecodeLayer* layers, uint4* rings,
                                             int block, int phase, int left)
-        : p_(p),
-          layers_(layers),
+        : upcoming_(p, layers, phase, left),
           ring_(rings + threadIdx.x / kWarp * kStages * Ring::kBatch),
           slot_(ring_),
-          block_(block),
-          phase_(phase),
-          left_(left) {
+          block_(block) {
         open();
 #pragma unroll 1
         for (int s = 0; s < kStages; ++s) fetch();
@@ -134,22 +132,20 @@ class PackedStream {
         acc1 = fmaf(scale_of(words.y), fmaf(Layout::offset(words.y), x_sum, sum(2)), acc1);
     }
 
-    __device__ __forceinline__ bool at_head() const { return phase_ == p_.layer_count * kProducts; }
-
     // To the first batch that this warp has in this product or a later one.
     __device__ __forceinline__ void open() {
-        for (; left_ > 0; step_phase()) {
-            const Product w = product_of<kHeadDim, Ring>(p_, layers_, phase_);
-            const int warp = threadIdx.x / kWarp, split = log2_of(w.split);
-            const int pair = (warp >> split) * gridDim.x + block_;
-            dense_ = at_head();
+        for (; upcoming_.left() > 0; upcoming_.advance()) {
+            const ProductSizes w = upcoming_.sizes();
+            const int pair = (threadIdx.x / kWarp >> w.split_log2) * gridDim.x + block_;
+            dense_ = upcoming_.at_head();
             chunks_ = w.chunks;
-            stride_ = batch() * w.split;
+            stride_ = batch() << w.split_log2;
             if (pair >= w.pairs || first_batch() >= chunks_) continue;
             // The head's rows are neighbours, so its pairs lie one after the other too.
             const unsigned bytes = dense_ ? 2 * 16 * chunks_ : Layout::pair_bytes(chunks_);
-            begin_ = static_cast<const char*>(w.weight) + static_cast<size_t>(bytes) * static_cast<unsigned>(pair);
-            per_round_ = (kWarps >> split) * gridDim.x;
+            begin_ = static_cast<const char*>(upcoming_.weight(w)) +
+                     static_cast<size_t>(bytes) * static_cast<unsigned>(pair);
+            per_round_ = kWarps * gridDim.x >> w.split_log2;
             step_ = bytes * per_round_;
             pairs_ = w.pairs - pair;
             open_pair();
@@ -162,11 +158,6 @@ class PackedStream {
     __device__ __forceinline__ unsigned batch() const { return dense_ ? kWarp : Layout::kBatch; }
     // Batches of a row are shared out over a power of two of warps.
     __device__ __forceinline__ unsigned first_batch() const { return threadIdx.x / kWarp * batch() & (stride_ - 1); }
-
-    __device__ __forceinline__ void step_phase() {
-        --left_;
-        phase_ = at_head() ? 0 : phase_ + 1;
-    }
 
     __device__ __forceinline__ void open_pair() {
         at_ = first_batch();
@@ -215,15 +206,14 @@ class PackedStream {
             begin_ += step_;
             open_pair();
         } else {
-            if (left_ > 0) step_phase();
+            if (upcoming_.left() > 0) upcoming_.advance();
             open();
         }
     }
 
-    const DecodeParameters& p_;
-    const DecodeLayer* layers_;
+    Upcoming<kHeadDim, Ring> upcoming_;
     uint4 *ring_, *slot_;  // The slot of the oldest batch.
-    int block_, phase_, left_;
+    int block_;
     int started_ = 0;
     // The product that batches come from now: where its current pair begins, and this lane's part of the next batch.
     const char *begin_, *from_, *words_;

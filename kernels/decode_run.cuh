@@ -26,7 +26,8 @@ __device__ __forceinline__ void leave(StepState* state, int position, int step, 
 // `Format`: of the layers' matrices, which a `Stream` reads. `Link`: to the other card, if there is one.
 template <int kHeadDim, typename Format, typename Stream, typename Link = Alone>
 __device__ __forceinline__ void decode_body(const DecodeParameters& p, Link link = Link()) {
-    extern __shared__ uint4 shared[];
+    // The rings begin at a line.
+    extern __shared__ __align__(kLine) uint4 shared[];
     Places places = Places::of<kHeadDim, Format>(p, shared);
     places.copy_table(p);
     const int head_phase = p.layer_count * kProducts;

@@ -62,9 +62,10 @@ struct Places {
 
     template <int kHeadDim, typename Format>
     __device__ __forceinline__ static Places of(const DecodeParameters& p, uint4* shared) {
+        static_assert(Format::kRing % kLine == 0);
         uint4* table = shared + Format::kRing / 16;
-        const int table_chunks = (p.layer_count * static_cast<int>(sizeof(DecodeLayer)) + 15) / 16;
-        uint4* tiles = table + table_chunks;
+        const int table_lines = (p.layer_count * static_cast<int>(sizeof(DecodeLayer)) + kLine - 1) / kLine;
+        uint4* tiles = table + table_lines * kLine / 16;
         uint4* first = tiles + kAttentionBytes<kHeadDim> / 16;
         uint4* second = first + p.second_region;
         return {

@@ -113,7 +113,7 @@ __device__ __forceinline__ void prefetch(const void* data, int bytes) {
 }
 
 // Chunks of the staged vector: whole batches.
-__device__ __forceinline__ int padded(const Product& w) { return (w.chunks + w.step - 1) / w.step * w.step; }
+__device__ __forceinline__ int padded(const Product& w) { return (w.chunks + w.step - 1) & -w.step; }
 
 // Behind it the sums of each kSumChunks chunks of its values, if the format needs them.
 __device__ __forceinline__ float* group_sums(const Product& w, uint4* staged) {

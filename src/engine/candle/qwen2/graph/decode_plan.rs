@@ -2,7 +2,9 @@
 //! mean.
 
 use super::layout::{Address, DecodeLayer, DecodeParameters, crossing};
-use super::sizes::{DecodeBlock, Format, GROUP, Kind, PACKED_GROUP, Ring, STATIC_BYTES, SUMMED, TOGETHER, part_bytes};
+use super::sizes::{
+    DecodeBlock, Format, GROUP, Kind, LINE, PACKED_GROUP, Ring, STATIC_BYTES, SUMMED, TOGETHER, part_bytes,
+};
 use super::unfit::Unfit;
 
 crossing! {
@@ -110,7 +112,7 @@ impl DecodePlan {
         let products: [Product; 5] =
             std::array::from_fn(|index| Product::new(products[index], (formats[index], rings[0]), blocks, block));
         let Regions { first, second, team } = Regions::of(&products, blocks, block.team_bytes(shape.head_dim));
-        let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(16);
+        let table = (shape.layers * size_of::<DecodeLayer>()).next_multiple_of(LINE);
         let beside_ring = table + block.attention_bytes(shape.head_dim) + first + second;
         let bytes = |ring: &Ring| block.ring_bytes(*ring, shape.head_dim) + beside_ring;
         let available = limits.shared_bytes;

@@ -6,6 +6,8 @@
 
 /// Lanes of a warp.
 pub const WARP: usize = 32;
+/// Bytes of a line of L2.
+pub const LINE: usize = 128;
 /// Threads of a block of the element-wise kernels.
 pub const ELEMENTWISE_THREADS: usize = 256;
 
@@ -161,6 +163,8 @@ pub struct DecodeBlock {
     pub warps: usize,
     /// Batches of a warp's ring of dense weights.
     pub dense_stages: usize,
+    /// And of packed ones, at most.
+    pub packed_stages: usize,
     /// Blocks that read together what all others found, and share it; 1: each for itself.
     pub cluster: usize,
     /// Warps that read the cache.
@@ -172,11 +176,11 @@ impl DecodeBlock {
     pub const fn of(capability: u32) -> Self {
         match capability {
             // 227 KiB of shared memory.
-            90..120 => Self { warps: 16, dense_stages: 5, cluster: 8, attention_warps: 8 },
+            90..120 => Self { warps: 16, dense_stages: 3, packed_stages: 4, cluster: 8, attention_warps: 8 },
             // 163 KiB.
-            80 | 87 => Self { warps: 8, dense_stages: 5, cluster: 1, attention_warps: 8 },
+            80 | 87 => Self { warps: 8, dense_stages: 5, packed_stages: 4, cluster: 1, attention_warps: 8 },
             // 99 KiB.
-            _ => Self { warps: 8, dense_stages: 2, cluster: 1, attention_warps: 4 },
+            _ => Self { warps: 8, dense_stages: 2, packed_stages: 2, cluster: 1, attention_warps: 4 },
         }
     }
 
@@ -189,16 +193,15 @@ impl DecodeBlock {
         self.warps * self.stages(ring, head_dim) * ring.slot_bytes()
     }
 
-    /// Batches of a warp's ring. Of packed weights, where products are short, many in flight delay what blocks tell each
-    /// other (docs/engine-notes.md).
+    /// Batches of a warp's ring. Many in flight delay what blocks tell each other (docs/engine-notes.md).
     const fn stages(&self, ring: Ring, head_dim: usize) -> usize {
-        let most = match (ring, head_dim) {
-            (Ring::Dense, _) => self.dense_stages,
+        let packed = match (ring, head_dim) {
+            (Ring::Dense, _) => return self.dense_stages,
             (Ring::Int4, 128) => 4,
             (Ring::Int4 | Ring::Int8 | Ring::Blocks, _) => 3,
             (Ring::ShortBlocks, _) => 2,
         };
-        if most < self.dense_stages { most } else { self.dense_stages }
+        if packed < self.packed_stages { packed } else { self.packed_stages }
     }
 
     /// Shared memory of attention: tiles of keys and of values, and the queries of a group with the new key and value.
@@ -213,9 +216,10 @@ impl DecodeBlock {
     }
 
     /// As the header calls them, where they don't depend on the heads.
-    pub fn constants(&self) -> [(&'static str, usize); 17] {
+    pub fn constants(&self) -> [(&'static str, usize); 18] {
         [
             ("WARP", WARP),
+            ("DECODE_LINE", LINE),
             ("DECODE_WARPS", self.warps),
             ("DECODE_STAGES", self.dense_stages),
             ("PACKED_GROUP", PACKED_GROUP),
