@@ -36,9 +36,17 @@ fn changed(counters: &ComparedCounters) -> Vec<&CounterRow> {
     let mut rows: Vec<&CounterRow> =
         counters.of(CounterVerdict::More).chain(counters.of(CounterVerdict::Fewer)).collect();
     let size = |row: &CounterRow| row.change.map_or(f64::INFINITY, f64::abs);
-    let decodes = |row: &CounterRow| row.phase != CounterPhase::Prefill;
-    rows.sort_by(|a, b| decodes(b).cmp(&decodes(a)).then(size(b).total_cmp(&size(a))));
+    let prefills = |row: &CounterRow| row.phase == CounterPhase::Prefill;
+    let rank = |row: &CounterRow| (prefills(row), follows(row));
+    rows.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a))));
     rows
+}
+
+/// One launch more has a result to allocate, and one copy more has bytes: what was done is told first.
+fn follows(row: &CounterRow) -> bool {
+    use Counter::{Allocations, BytesOnDevice, BytesToDevice, BytesToHost, DistinctKernels, OtherBytes};
+    let following = [Allocations, DistinctKernels, BytesToDevice, BytesToHost, BytesOnDevice, OtherBytes];
+    row.counter.known().is_some_and(|counter| following.contains(&counter))
 }
 
 /// One for what changed the same way in several cases.

@@ -2,7 +2,7 @@
 
 use super::NAME;
 use super::trace_page::{KERNEL, launched_otherwise};
-use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict};
+use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict, section};
 use crate::metric::Metric;
 use crate::number::{Figure, count, counted, decimal, signed_percent, value};
 use crate::page::{Block, Line, code, foreign, line, strong, unbroken};
@@ -16,17 +16,30 @@ const LINES: usize = 5;
 /// The short section. Nothing where no case was traced.
 pub fn section_of(comparison: &Comparison) -> Vec<Block> {
     let Some(attributed) = &comparison.attributed else { return Vec::new() };
-    let shown: Vec<&Attribution> = attributed.sections.iter().take(LINES).collect();
-    let said: Vec<Vec<Line>> = shown.iter().map(|found| lines(found)).collect();
+    let shown: Vec<(&Attribution, bool)> =
+        attributed.sections.iter().map(|found| (found, is_settled(comparison, found))).take(LINES).collect();
+    let said: Vec<Vec<Line>> =
+        shown.iter().map(|(found, settled)| if *settled { lines(found) } else { exact_lines(found) }).collect();
     let is_slower = comparison.rows.iter().any(|row| row.verdict() == Verdict::Regressed && is_traced(attributed, row));
     let title = strong(if is_slower { "What got slower" } else { "What changed" });
     let mut blocks = Vec::new();
-    for ((found, said), most) in shown.iter().zip(&said).zip(shares(&said)) {
-        let heading = heading(comparison, found);
+    for (((found, settled), said), most) in shown.iter().zip(&said).zip(shares(&said)) {
+        // Of what is asked for otherwise, traces may show less than counters.
+        if said.is_empty() {
+            continue;
+        }
+        let heading = if *settled { heading(comparison, found) } else { open_heading(found) };
         let start = if blocks.is_empty() { line![title.clone(), ": "] } else { "And ".into() };
         blocks.extend([Block::Paragraph(start.and(heading)), Block::List(said[..most].to_vec())]);
     }
     blocks
+}
+
+/// Its time changed for certain. Else only what is exact is told: its traces' times vary like all others.
+fn is_settled(comparison: &Comparison, found: &Attribution) -> bool {
+    let is_changed = |row: &&Row| matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
+    let mut changed = comparison.rows.iter().filter(is_changed);
+    changed.any(|row| row.cell.case == found.case && section(&row.cell.metric) == found.section)
 }
 
 fn is_traced(attributed: &Attributed, row: &Row) -> bool {
@@ -62,6 +75,12 @@ fn heading(comparison: &Comparison, found: &Attribution) -> Line {
     let measured = measured(comparison, found).map(|share| line!["; measured ", signed_percent(share)]);
     let traces = line![" in ", counted(found.traces, "trace"), " of each side", measured.unwrap_or_default()];
     line![words(found).0, " of ", code(&found.case, NAME), ": ", times, change, traces]
+}
+
+/// `decode of CASE asks for something else, in 3 traces of each side; what that costs isn't settled`
+fn open_heading(found: &Attribution) -> Line {
+    let what = line![words(found).0, " of ", code(&found.case, NAME), " asks for something else, in "];
+    line![what, counted(found.traces, "trace"), " of each side; what that costs isn't settled"]
 }
 
 /// How much longer it took where it was timed.
@@ -101,6 +120,11 @@ fn lines(found: &Attribution) -> Vec<Line> {
         *first = std::mem::take(first).and(line![" of the ", signed_us(found.change_us()), a(found)]);
     }
     lines
+}
+
+/// What is exact, whatever the times are.
+fn exact_lines(found: &Attribution) -> Vec<Line> {
+    found.asked_otherwise().iter().take(LINES).map(|named| said(found, named)).collect()
 }
 
 fn said(found: &Attribution, named: &Named) -> Line {

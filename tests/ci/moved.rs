@@ -41,7 +41,7 @@ pub struct Step {
     pub kernels: Vec<Kernel>,
     /// Nanoseconds in which no kernel runs.
     pauses: u64,
-    copies: u64,
+    pub copies: u64,
     synchronizations: u64,
     /// By so many thousandths a trace takes longer than the one before.
     jitter: u64,

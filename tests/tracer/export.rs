@@ -97,6 +97,21 @@ fn a_prefill_and_a_step_of_decoding_open_in_perfetto() {
     assert_eq!(prefill.iter().filter(|event| event["ph"] == "X").count(), 2);
 }
 
+/// A timeline of `graph` from an H100: its steps differ in nothing, so the file has one of 32.
+#[test]
+fn a_recorded_timeline_opens_in_perfetto() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.json");
+    let file = file.to_str().unwrap();
+    assert_eq!(trace(&["--export", "chrome", file, "tests/fixtures/traces/timeline-graph.trace"]).code, 0);
+    let events = checked(&std::fs::read_to_string(file).unwrap());
+    let names =
+        |cat: &str| events.iter().filter(|event| event["cat"] == cat).map(|event| event["name"].as_str().unwrap());
+    assert_eq!(names("phase").collect::<Vec<_>>(), ["prefill", "decode"]);
+    assert_eq!(names("kernel").filter(|name| *name == "decode_64").count(), 1);
+    assert_eq!(names("kernel").filter(|name| name.starts_with("prefill_attention")).count(), 24, "a layer each");
+}
+
 /// Nobody pays for what nobody asked for.
 #[test]
 fn only_who_asks_gets_single_kernels() {

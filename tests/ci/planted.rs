@@ -1,0 +1,87 @@
+//! What was planted, where times alone tell nothing: runs that are too noisy, and a card that is held down for one side.
+
+use serde_json::Value;
+
+use crate::confirm::ALWAYS;
+use crate::moved::{Machine, usual};
+use crate::read;
+
+/// The programs of a machine on which no run is like the next.
+fn noisy(machine: &Machine) -> [String; 2] {
+    let head = usual().with(|step| {
+        step.kernels[3].2 = 72;
+        step.copies = 2;
+        step.kernels[1].3 += 500;
+    });
+    ["base", "head"].iter().for_each(|side| machine.0.note(side, "noise", "100"));
+    [("base", usual()), ("head", head)].map(|(side, step)| machine.program(side, "100", &step))
+}
+
+/// Counts are exact, so it is told what else is asked for; how long a kernel took in a few traces isn't.
+#[test]
+fn what_noise_hides_is_named_by_what_is_exact() {
+    let machine = Machine::new();
+    let [base, head] = noisy(&machine);
+    let args = ["ab", "--quiet", "--runs", "4", "--metric", "decode_throughput", "--format", "markdown", &base, &head];
+    let (exit, out, err) = machine.run(&args);
+    assert_eq!(exit, 0, "{out}{err}");
+    let out = out.replace('\u{a0}', " ");
+    assert!(out.contains("Can't tell yet"), "{out}");
+    let section = out.split("**What changed**: ").nth(1).unwrap_or_else(|| panic!("{out}"));
+    let said: Vec<&str> =
+        section.lines().take_while(|line| !line.starts_with("**")).filter(|line| !line.is_empty()).collect();
+    let heading = "decode of `Qwen2.5-0.5B/bf16/1` asks for something else, in 3 traces of each side; what that costs isn't settled";
+    let add = "- `add`: 48 → 72 calls a token, 1.001 µs each: **+24.0 µs**";
+    assert_eq!(said, [heading, add, "- copies device to host: 1 → 2 a token, 4 → 8 bytes: **+3.00 µs**"]);
+    // A launch and a copy come before what follows from them.
+    let counters: Vec<&str> = out.lines().filter(|line| line.starts_with("- decode: ")).collect();
+    assert!(counters[0].contains("copies to the host") && counters[1].contains("kernel launches"), "{counters:?}");
+    assert!(counters[2].contains("bytes copied to the host"), "{counters:?}");
+}
+
+/// Where nobody counted, nothing is known to be traced for.
+#[test]
+fn noise_alone_is_not_traced() {
+    let machine = Machine::new();
+    let [base, head] = noisy(&machine);
+    let args = [
+        "ab",
+        "--quiet",
+        "--runs",
+        "4",
+        "--metric",
+        "decode_throughput",
+        "--format",
+        "json",
+        "--counters=false",
+        &base,
+        &head,
+    ];
+    let (exit, out, err) = machine.run(&args);
+    assert_eq!(exit, 0, "{out}{err}");
+    let comparison: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&comparison["verdict"], &comparison["attributed"]), (&"inconclusive".into(), &Value::Null));
+}
+
+/// The same program beside somebody else's load: throttled runs are no evidence, and that is said, not that it never ran.
+#[test]
+fn a_card_that_is_held_down_for_one_side_is_told() {
+    let machine = Machine::new();
+    let [base, head] = ["base", "head"].map(|side| machine.program(side, "100", &usual()));
+    machine.0.note("head", "throttled", &ALWAYS);
+    let args = ["ab", "--quiet", "--runs", "2", "--metric", "decode_throughput", "--format", "markdown", &base, &head];
+    let (_, out, err) = machine.run(&args);
+    let told = "no numbers in the head: it was throttled in every run (sw\\_thermal\\_slowdown), which tells something about the \
+                card and not the program";
+    assert!(out.contains(told), "{out}{err}");
+    // `ci` has a row from the first runs, which couldn't be confirmed.
+    let (exit, out, err) =
+        machine.run(&["ci", "--quiet", "--runs", "4", "--base-binary", &base, "--head-binary", &head]);
+    assert_eq!(exit, 0, "{out}{err}");
+    let report = read(&machine.0.path(".bench-diff/latest/report.json"));
+    let rows = report["comparison"]["rows"].as_array().unwrap();
+    let decode = rows.iter().find(|row| row["metric"] == "decode_throughput").unwrap();
+    assert_eq!(decode["verdict"], "inconclusive", "{decode}");
+    let evidence = "only the head was throttled (sw_thermal_slowdown)";
+    assert_eq!(decode["cause"], serde_json::json!({ "word": "card", "evidence": evidence }), "{decode}");
+}
