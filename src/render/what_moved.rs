@@ -16,23 +16,31 @@ const LINES: usize = 5;
 /// The short section. Nothing where no case was traced.
 pub fn section_of(comparison: &Comparison) -> Vec<Block> {
     let Some(attributed) = &comparison.attributed else { return Vec::new() };
-    let shown: Vec<(&Attribution, bool)> =
-        attributed.sections.iter().map(|found| (found, is_settled(comparison, found))).take(LINES).collect();
-    let said: Vec<Vec<Line>> =
-        shown.iter().map(|(found, settled)| if *settled { lines(found) } else { exact_lines(found) }).collect();
+    let sections = attributed.sections.iter().map(|found| told(comparison, found));
+    // Of what is asked for otherwise, traces may show less than counters.
+    let told: Vec<Told> = sections.filter(|told| !told.lines.is_empty()).take(LINES).collect();
     let is_slower = comparison.rows.iter().any(|row| row.verdict() == Verdict::Regressed && is_traced(attributed, row));
     let title = strong(if is_slower { "What got slower" } else { "What changed" });
     let mut blocks = Vec::new();
-    for (((found, settled), said), most) in shown.iter().zip(&said).zip(shares(&said)) {
-        // Of what is asked for otherwise, traces may show less than counters.
-        if said.is_empty() {
-            continue;
-        }
-        let heading = if *settled { heading(comparison, found) } else { open_heading(found) };
+    for (most, told) in shares(&told).into_iter().zip(told) {
         let start = if blocks.is_empty() { line![title.clone(), ": "] } else { "And ".into() };
-        blocks.extend([Block::Paragraph(start.and(heading)), Block::List(said[..most].to_vec())]);
+        let lines = told.lines.into_iter().take(most).collect();
+        blocks.extend([Block::Paragraph(start.and(told.heading)), Block::List(lines)]);
     }
     blocks
+}
+
+/// What is said of a case.
+struct Told {
+    heading: Line,
+    lines: Vec<Line>,
+}
+
+fn told(comparison: &Comparison, found: &Attribution) -> Told {
+    match is_settled(comparison, found) {
+        true => Told { heading: heading(comparison, found), lines: lines(found) },
+        false => Told { heading: open_heading(found), lines: exact_lines(found) },
+    }
 }
 
 /// Its time changed for certain. Else only what is exact is told: its traces' times vary like all others.
@@ -57,10 +65,10 @@ pub fn look_at(attributed: &Attributed) -> Line {
 }
 
 /// How many lines each may have, so that all have one before one has two.
-fn shares(said: &[Vec<Line>]) -> Vec<usize> {
-    let mut shares = vec![0; said.len()];
+fn shares(told: &[Told]) -> Vec<usize> {
+    let mut shares = vec![0; told.len()];
     for _ in 0..LINES {
-        let least = (0..said.len()).filter(|at| shares[*at] < said[*at].len()).min_by_key(|at| shares[*at]);
+        let least = (0..told.len()).filter(|at| shares[*at] < told[*at].lines.len()).min_by_key(|at| shares[*at]);
         least.into_iter().for_each(|at| shares[at] += 1);
     }
     shares

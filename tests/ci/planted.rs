@@ -39,6 +39,32 @@ fn what_noise_hides_is_named_by_what_is_exact() {
     assert!(counters[2].contains("bytes copied to the host"), "{counters:?}");
 }
 
+/// On an H100, where `plain` was too noisy for a verdict, with one more launch a layer (tests/fixtures/traces).
+#[test]
+fn a_launch_more_a_layer_is_named_by_recorded_traces() {
+    let machine = Machine::new();
+    let [base, head] = noisy(&machine);
+    for (side, recorded) in [("base", "planted-base"), ("head", "planted-launch")] {
+        let recorded = format!("{}/tests/fixtures/traces/{recorded}.trace", env!("CARGO_MANIFEST_DIR"));
+        for number in 0..3 {
+            std::fs::copy(&recorded, machine.0.path(&format!("{side}.{number}.trace"))).unwrap();
+        }
+    }
+    let args = ["ab", "--quiet", "--runs", "4", "--metric", "decode_throughput", "--format", "markdown"];
+    let (exit, out, err) = machine.run(&[&args[..], &["--generated-length", "33", &base, &head]].concat());
+    assert_eq!(exit, 0, "{out}{err}");
+    let out = out.replace('\u{a0}', " ");
+    let first =
+        |title: &str| out.split(title).nth(1).and_then(|section| section.lines().find(|line| line.starts_with("- ")));
+    assert_eq!(
+        first("**What changed**"),
+        Some("- `affine_bf16` is new: 24 calls a token, 1.250 µs each: **+30.0 µs**"),
+        "{out}"
+    );
+    let launches = "- decode: kernel launches 749 → 773 a token (+3.2%), `Qwen2.5-0.5B/bf16/1`";
+    assert_eq!(first("**Counters**"), Some(launches), "{out}");
+}
+
 /// Where nobody counted, nothing is known to be traced for.
 #[test]
 fn noise_alone_is_not_traced() {

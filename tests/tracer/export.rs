@@ -105,11 +105,14 @@ fn a_recorded_timeline_opens_in_perfetto() {
     let file = file.to_str().unwrap();
     assert_eq!(trace(&["--export", "chrome", file, "tests/fixtures/traces/timeline-graph.trace"]).code, 0);
     let events = checked(&std::fs::read_to_string(file).unwrap());
-    let names =
-        |cat: &str| events.iter().filter(|event| event["cat"] == cat).map(|event| event["name"].as_str().unwrap());
-    assert_eq!(names("phase").collect::<Vec<_>>(), ["prefill", "decode"]);
-    assert_eq!(names("kernel").filter(|name| *name == "decode_64").count(), 1);
-    assert_eq!(names("kernel").filter(|name| name.starts_with("prefill_attention")).count(), 24, "a layer each");
+    let of = |cat: &str| -> Vec<Option<&str>> {
+        let events = events.iter().filter(|event| event["cat"] == cat);
+        events.map(|event| event["name"].as_str()).collect()
+    };
+    let (phases, kernels) = (of("phase"), of("kernel"));
+    assert_eq!(phases, [Some("prefill"), Some("decode")]);
+    let count = |name: &str| kernels.iter().flatten().filter(|kernel| kernel.starts_with(name)).count();
+    assert_eq!((count("decode_64"), count("prefill_attention")), (1, 24), "of one step, and of each layer");
 }
 
 /// Nobody pays for what nobody asked for.
