@@ -22,14 +22,20 @@ fn noisy(machine: &Machine) -> [String; 2] {
 fn what_noise_hides_is_named_by_what_is_exact() {
     let machine = Machine::new();
     let [base, head] = noisy(&machine);
-    let args = ["ab", "--quiet", "--runs", "4", "--metric", "decode_throughput", "--format", "markdown", &base, &head];
-    let (exit, out, err) = machine.run(&args);
-    assert_eq!(exit, 0, "{out}{err}");
-    let out = out.replace('\u{a0}', " ");
+    let ab = ["ab", "--quiet", "--runs", "4", "--metric", "decode_throughput", "--format", "markdown", &base, &head];
+    let ci = ["ci", "--quiet", "--runs", "4", "--base-binary", &base, "--head-binary", &head];
+    for args in [&ab[..], &ci[..]] {
+        let (exit, out, err) = machine.run(args);
+        assert_eq!(exit, 0, "{out}{err}");
+        names_what_is_exact(&out.replace('\u{a0}', " "));
+    }
+}
+
+fn names_what_is_exact(out: &str) {
     assert!(out.contains("Can't tell yet"), "{out}");
     let section = out.split("**What changed**: ").nth(1).unwrap_or_else(|| panic!("{out}"));
-    let said: Vec<&str> =
-        section.lines().take_while(|line| !line.starts_with("**")).filter(|line| !line.is_empty()).collect();
+    let is_of_decode = |line: &&str| !line.starts_with("**") && !line.starts_with("And prefill");
+    let said: Vec<&str> = section.lines().take_while(is_of_decode).filter(|line| !line.is_empty()).collect();
     let heading = "decode of `Qwen2.5-0.5B/bf16/1` asks for something else, in 3 traces of each side; what that costs isn't settled";
     let add = "- `add`: 48 → 72 calls a token, 1.001 µs each: **+24.0 µs**";
     assert_eq!(said, [heading, add, "- copies device to host: 1 → 2 a token, 4 → 8 bytes: **+3.00 µs**"]);

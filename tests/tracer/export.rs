@@ -112,7 +112,11 @@ fn a_recorded_timeline_opens_in_perfetto() {
     let (phases, kernels) = (of("phase"), of("kernel"));
     assert_eq!(phases, [Some("prefill"), Some("decode")]);
     let count = |name: &str| kernels.iter().flatten().filter(|kernel| kernel.starts_with(name)).count();
-    assert_eq!((count("decode_64"), count("prefill_attention")), (1, 24), "of one step, and of each layer");
+    assert_eq!(
+        (count("decode_64"), count("prefill_attention")),
+        (2, 24),
+        "one ends the prefill, one is a step; each layer"
+    );
 }
 
 /// Nobody pays for what nobody asked for.
