@@ -41,6 +41,8 @@ mod other_work;
 mod own_engine;
 #[path = "ci/pages.rs"]
 mod pages;
+#[path = "ci/planted.rs"]
+mod planted;
 #[path = "ci/relation.rs"]
 mod relation;
 #[path = "ci/resume.rs"]

@@ -244,7 +244,7 @@ impl<'a> Flow<'a> {
     fn against_program(&mut self, program: &Worker) -> Result<Draft> {
         let Duelled { base, head, mut comparison, ended, .. } = self.duelled(program)?;
         comparison.acquit(compare::same_program_of(&base, &head));
-        let (comparison, measured_again, end) = self.confirm_changes(comparison, ended.end(), program)?;
+        let (comparison, measured_again, end) = self.confirm_changes(comparison, ended.end(), program, &head)?;
         Ok(Draft { measured_again, ..Draft::compared(base, head, comparison, end) })
     }
 

@@ -48,11 +48,20 @@ impl Flow<'_> {
     }
 
     /// What an interleaved session calls changed, or nearly so, measured again in another: only there the base is compared with
-    /// itself, too.
-    pub(super) fn confirm_changes(&mut self, found: Comparison, end: End, base: &Worker) -> Result<Confirmed> {
+    /// itself, too. Where nothing is, what is asked for otherwise is traced.
+    pub(super) fn confirm_changes(
+        &mut self,
+        mut found: Comparison,
+        end: End,
+        base: &Worker,
+        head: &Results,
+    ) -> Result<Confirmed> {
+        if found.same_program.is_some() || !self.request.confirm || end == End::Stopped {
+            return Ok((found, None, end));
+        }
         let changed = compare::changed(&found);
-        let is_decided = changed.is_empty() || found.same_program.is_some();
-        if is_decided || !self.request.confirm || end == End::Stopped {
+        if changed.is_empty() {
+            let end = self.attribute(&mut found, base, head)?;
             return Ok((found, None, end));
         }
         self.settle(Confirmation::new(found, changed, &self.options), base)

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::attributed::{Attributed, section};
-use super::counter_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
+use super::counter_row::{ComparedCounters, CounterPhase, CounterRow};
 use super::mismatch::{self, Ceilings, MachinePart};
 use super::side::{CaseSide, Side};
 use super::{Comparison, Conclusion, Difference, Finding, Reading, ReasonCode, Row, Verdict};
@@ -65,8 +65,11 @@ impl Comparison {
         let sides = [first, confirmed].map(|sides| sides.map(|side| (side, side.by_id())));
         let mut rows = std::mem::take(&mut self.rows);
         for row in &mut rows {
-            let sides = &sides[usize::from(row.is_confirmed())];
-            let cause = is_to_be_explained(row).then(|| Evidence::of(row, self, sides).cause());
+            let evidence = |at: usize| Evidence::of(row, self, &sides[at]);
+            let of_all = || is_to_be_explained(row).then(|| evidence(usize::from(row.is_confirmed())).cause());
+            // Fresh runs that don't count may still tell.
+            let throttled = || (0..sides.len()).find_map(|at| evidence(at).only_throttled());
+            let cause = row.is_not_measured_again().then(throttled).flatten().or_else(of_all);
             // What only looks changed has a cause where there is one.
             row.cause = cause.filter(|cause| !row.is_unconfirmed() || cause.word != CauseWord::Unexplained);
         }
@@ -82,8 +85,21 @@ impl Comparison {
 
     /// Are there rows whose cause somebody wants to know?
     pub fn has_changes(&self) -> bool {
-        self.rows.iter().any(is_to_be_explained)
+        self.rows.iter().any(|row| is_to_be_explained(row) || row.is_not_measured_again())
     }
+
+    /// A counter of the row's case that changed in what its metric is of.
+    pub fn counter_changed(&self, row: &Row) -> Option<&CounterRow> {
+        changed_counter(self.counters.as_ref()?, row)
+    }
+}
+
+fn changed_counter<'a>(counters: &'a ComparedCounters, row: &Row) -> Option<&'a CounterRow> {
+    let phase = match section(&row.cell.metric) {
+        Section::Decode => CounterPhase::Decode,
+        Section::Prefill => CounterPhase::Prefill,
+    };
+    counters.rows.iter().find(|counter| counter.changed() && counter.case == row.cell.case && counter.phase == phase)
 }
 
 fn is_to_be_explained(row: &Row) -> bool {
@@ -149,6 +165,12 @@ impl<'a> Evidence<'a> {
             .or_else(|| told(CauseWord::Host, self.host_differs()))
             .or_else(|| told(CauseWord::Method, self.versions()))
             .unwrap_or_else(|| Cause { word: CauseWord::Unexplained, evidence: self.nothing() })
+    }
+
+    /// Of what looks changed and couldn't be measured again: throttled runs are no evidence, so nothing is called changed, but
+    /// what is to be looked at is known.
+    fn only_throttled(&self) -> Option<Cause> {
+        self.throttled().map(|evidence| Cause { word: CauseWord::Card, evidence })
     }
 
     fn noise(&self) -> Option<String> {
@@ -240,17 +262,10 @@ impl<'a> Evidence<'a> {
     /// Without traces, counters tell that the program asks for something else; they are exact.
     fn counted(&self) -> Option<String> {
         let counters = self.counters.filter(|_| self.attribution.is_none())?;
-        let phase = match section(&self.row.cell.metric) {
-            Section::Decode => CounterPhase::Decode,
-            Section::Prefill => CounterPhase::Prefill,
-        };
-        let is_it = |row: &&CounterRow| {
-            let changed = matches!(row.verdict, CounterVerdict::More | CounterVerdict::Fewer);
-            changed && row.case == self.row.cell.case && row.phase == phase
-        };
-        let row = counters.rows.iter().find(is_it)?;
+        let row = changed_counter(counters, self.row)?;
         let [base, head] = [row.base, row.head].map(|range| value(range.most));
-        Some(format!("{} of {phase}: {base} in the base, {head} in the head", row.counter.as_str().replace('_', " ")))
+        let (counter, phase) = (row.counter.as_str().replace('_', " "), row.phase.as_str());
+        Some(format!("{counter} of {phase}: {base} in the base, {head} in the head"))
     }
 
     fn code(&self) -> Option<String> {
@@ -335,8 +350,12 @@ fn kernel_in_words(kernel: &MovedKernel) -> String {
             let change = Share::new(us(&kernel.head) / us(&kernel.base) - 1.0);
             let longer = if change.get() < 0.0 { "less long" } else { "longer" };
             let otherwise = if kernel.reshaped.is_some() { "has another grid or block and " } else { "" };
-            // Other data, neighbours or contents of caches: what the kernel works on.
-            let code = if kernel.code == Some(Code::Same) { ", with the same machine code" } else { "" };
+            let code = match kernel.code {
+                // Other data, neighbours or contents of caches: what the kernel works on.
+                Some(Code::Same) => ", with the same machine code",
+                Some(Code::Other { .. }) => ", with other machine code",
+                None => "",
+            };
             format!("the kernel {name} {otherwise}takes {} {longer} a call{code}", percent(change.abs()))
         }
     }

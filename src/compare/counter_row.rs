@@ -108,8 +108,14 @@ impl ComparedCounters {
 
     /// Both sides are of one program: what differs isn't always the same.
     pub(super) fn acquit(&mut self) {
-        let changed = |row: &&mut CounterRow| matches!(row.verdict, CounterVerdict::More | CounterVerdict::Fewer);
-        self.rows.iter_mut().filter(changed).for_each(|row| row.verdict = CounterVerdict::Varies);
+        self.rows.iter_mut().filter(|row| row.changed()).for_each(|row| row.verdict = CounterVerdict::Varies);
+    }
+}
+
+impl CounterRow {
+    /// Every count of the head is higher, or every one lower.
+    pub fn changed(&self) -> bool {
+        matches!(self.verdict, CounterVerdict::More | CounterVerdict::Fewer)
     }
 }
 

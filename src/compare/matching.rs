@@ -154,6 +154,13 @@ impl<'a> Matched<'a> {
     fn note_empty(&mut self, base: &CaseSide, head: &CaseSide) {
         let why = |case: &CaseSide| match case.failures.first() {
             Some(reason) => format!("failed: {reason}"),
+            None if !case.only_throttled.is_empty() => {
+                let reasons: Vec<&str> = case.only_throttled.iter().map(String::as_str).collect();
+                let reasons = reasons.join(", ");
+                format!(
+                    "was throttled in every run ({reasons}), which tells something about the card and not the program"
+                )
+            }
             None => "never ran, as the measurement was cut off".to_owned(),
         };
         let lost = base.runs > 0;

@@ -68,6 +68,8 @@ pub struct CaseSide {
     pub runs: usize,
     /// Reasons of those that gave none.
     pub failures: Vec<String>,
+    /// Why the device was throttled in the runs that were left out for it, where none is left.
+    pub only_throttled: BTreeSet<String>,
     /// Of the tokens that its runs generated: more than one where they weren't the same.
     pub token_hashes: BTreeSet<String>,
     /// What ran in the runs that gave numbers.

@@ -42,8 +42,9 @@ pub struct Attributing<'a> {
 }
 
 impl Attributing<'_> {
-    /// The cases that changed, the worst first, as far as the time goes. `None` where none was to be traced: nothing changed, or
-    /// not on a GPU. Whatever goes wrong here is said, and nothing fails.
+    /// The cases that changed, the worst first, and then those that ask for something else and whose times tell nothing, as far
+    /// as the time goes. `None` where none was to be traced: nothing changed, or not on a GPU. Whatever goes wrong here is said,
+    /// and nothing fails.
     pub fn within(mut self, time: Duration, comparison: &Comparison) -> Result<Option<Attributed>, Halt> {
         let wanted = if time.is_zero() { Vec::new() } else { wanted(comparison) };
         let mut groups: Vec<(ModelSpec, Vec<Case>)> = Vec::new();
@@ -65,7 +66,11 @@ impl Attributing<'_> {
                         code.add_to(&mut sections, [self.base, self.head], spec, case);
                         found.sections.extend(sections);
                     }
-                    Err(why) => found.left_out.push(LeftOut { case: case.id.clone(), why }),
+                    // Of the others the counters tell all the same.
+                    Err(why) if comparison.rows.iter().any(|row| row.cell.case == case.id && is_changed(row)) => {
+                        found.left_out.push(LeftOut { case: case.id.clone(), why });
+                    }
+                    Err(_) => {}
                 }
             }
         }
@@ -131,12 +136,18 @@ impl Seen {
     }
 }
 
-/// The cases that changed for certain, with the sections in which they did: slower ones first, and the largest change.
+fn is_changed(row: &Row) -> bool {
+    matches!(row.verdict(), Verdict::Regressed | Verdict::Improved)
+}
+
+/// The cases that changed for certain, with the sections in which they did: slower ones first, and the largest change. Behind
+/// them those that ask for something else, by their counters, where times are too noisy to tell what that costs.
 fn wanted(comparison: &Comparison) -> Vec<(&str, BTreeSet<Section>)> {
-    let is_changed = |row: &&Row| matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
-    let mut rows: Vec<&Row> = comparison.rows.iter().filter(is_changed).collect();
+    let mut rows: Vec<&Row> = comparison.rows.iter().filter(|row| is_changed(row)).collect();
     let size = |row: &Row| row.change().unwrap_or_default().get().abs();
     rows.sort_by(|a, b| b.verdict().cmp(&a.verdict()).then(size(b).total_cmp(&size(a))));
+    let is_open = |row: &&Row| row.verdict() == Verdict::Inconclusive && comparison.counter_changed(row).is_some();
+    rows.extend(comparison.rows.iter().filter(is_open));
     let mut wanted: Vec<(&str, BTreeSet<Section>)> = Vec::new();
     for row in rows {
         let section = section(&row.cell.metric);

@@ -39,11 +39,15 @@ impl Fresh {
     pub fn evidence(&self) -> Vec<compare::Side> {
         let always = self.always();
         let evidence = |side: &MeasuredSide| {
-            let mut results = side.results.clone();
+            let (mut results, mut left_out) = (side.results.clone(), Vec::new());
             for session in &mut results.sessions {
-                session.runs.retain(|run| counts(run, &always[run.case.as_str()]));
+                let (evidence, others) = std::mem::take(&mut session.runs)
+                    .into_iter()
+                    .partition(|run| counts(run, &always[run.case.as_str()]));
+                session.runs = evidence;
+                left_out.extend::<Vec<Run>>(others);
             }
-            compare::Side::from_results(side.label.as_str(), &results)
+            without_evidence(compare::Side::from_results(side.label.as_str(), &results), &left_out)
         };
         self.sides.iter().map(evidence).collect()
     }
@@ -98,6 +102,19 @@ impl<'a> Measured<'a> {
     fn always(&self) -> BTreeSet<&'a str> {
         measure::always_throttled(self.runs())
     }
+}
+
+/// A case of which nothing is left did run.
+fn without_evidence(mut side: compare::Side, left_out: &[Run]) -> compare::Side {
+    for case in side.cases.iter_mut().filter(|case| case.runs == 0 && case.failures.is_empty()) {
+        let runs = left_out.iter().filter(|run| run.case == case.id);
+        let reasons = runs.filter_map(|run| match &run.outcome {
+            Outcome::Ok(measurement) => Some(measurement.throttle_reasons()),
+            Outcome::Failed(_) => None,
+        });
+        case.only_throttled = reasons.flatten().cloned().collect();
+    }
+    side
 }
 
 /// A run is evidence if it wasn't throttled, or only for the reason that always throttles it.

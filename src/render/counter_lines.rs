@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{NAME, SENTENCE, Sides, what_moved};
 use crate::compare::{
-    Attributed, BusyShares, ComparedCounters, Comparison, CounterPhase, CounterRange, CounterRow, CounterVerdict,
+    BusyShares, ComparedCounters, Comparison, CounterPhase, CounterRange, CounterRow, CounterVerdict,
 };
 use crate::number::{Figure, alike, count, counted, decimal, percent, signed_percent};
 use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line, strong};
@@ -21,7 +21,7 @@ const REASONS: usize = 8;
 /// Nothing where nobody counted, or nothing changed and nothing is to be said.
 pub fn blocks(comparison: &Comparison, sides: Sides) -> Vec<Block> {
     let Some(counters) = &comparison.counters else { return Vec::new() };
-    let mut blocks = lines(counters, comparison.attributed.as_ref());
+    let mut blocks = lines(counters, comparison);
     blocks.extend(fold(counters, sides));
     blocks
 }
@@ -38,16 +38,23 @@ fn changed(counters: &ComparedCounters) -> Vec<&CounterRow> {
     let mut rows: Vec<&CounterRow> =
         counters.of(CounterVerdict::More).chain(counters.of(CounterVerdict::Fewer)).collect();
     let size = |row: &CounterRow| row.change.map_or(f64::INFINITY, f64::abs);
-    let decodes = |row: &CounterRow| row.phase != CounterPhase::Prefill;
-    rows.sort_by(|a, b| decodes(b).cmp(&decodes(a)).then(size(b).total_cmp(&size(a))));
+    let prefills = |row: &CounterRow| row.phase == CounterPhase::Prefill;
+    let rank = |row: &CounterRow| (prefills(row), follows(row));
+    rows.sort_by(|a, b| rank(a).cmp(&rank(b)).then(size(b).total_cmp(&size(a))));
     rows
 }
 
+/// One launch more has a result to allocate, and one copy more has bytes: what was done is told first.
+fn follows(row: &CounterRow) -> bool {
+    use Counter::{Allocations, BytesOnDevice, BytesToDevice, BytesToHost, DistinctKernels, OtherBytes};
+    let following = [Allocations, DistinctKernels, BytesToDevice, BytesToHost, BytesOnDevice, OtherBytes];
+    row.counter.known().is_some_and(|counter| following.contains(&counter))
+}
+
 /// One for what changed the same way in several cases. What traces told above isn't said again.
-fn lines(counters: &ComparedCounters, attributed: Option<&Attributed>) -> Vec<Block> {
+fn lines(counters: &ComparedCounters, comparison: &Comparison) -> Vec<Block> {
     let (mut groups, mut places) = (Vec::<Vec<&CounterRow>>::new(), BTreeMap::new());
-    let is_said = |row: &&CounterRow| attributed.is_some_and(|attributed| is_said(row, attributed));
-    for row in changed(counters).into_iter().filter(|row| !is_said(row)) {
+    for row in changed(counters).into_iter().filter(|row| !is_said(row, comparison)) {
         let rose = row.verdict == CounterVerdict::More;
         let place = *places.entry((row.phase.as_str(), row.counter.as_str(), rose)).or_insert(groups.len());
         match groups.get_mut(place) {
@@ -79,7 +86,7 @@ fn in_words(group: &[&CounterRow]) -> Line {
 }
 
 /// "What got slower" has a line with these numbers.
-fn is_said(row: &CounterRow, attributed: &Attributed) -> bool {
+fn is_said(row: &CounterRow, comparison: &Comparison) -> bool {
     let (Some(counter), Some(phase)) = (row.counter.known(), row.phase.known()) else { return false };
     let section = match phase {
         CounterPhase::Decode => Section::Decode,
@@ -102,7 +109,7 @@ fn is_said(row: &CounterRow, attributed: &Attributed) -> bool {
     };
     let is_number = |range: CounterRange, traced: Spread| !range.varies() && (range.most - traced.mean).abs() < 1e-6;
     let number = |amount: &Amount| if is_bytes { amount.bytes } else { amount.calls };
-    what_moved::tells(attributed, &row.case, section, |moved| {
+    what_moved::tells(comparison, &row.case, section, |moved| {
         moved.of == of
             && kind.is_none_or(|kind| moved.kind.as_deref() == Some(kind))
             && is_number(row.base, number(&moved.base))

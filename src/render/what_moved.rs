@@ -4,7 +4,7 @@ use super::NAME;
 use super::moved_words::{both, names, signed_us, times, words};
 use super::shared_moves::{self, Shared};
 use super::trace_page::launched_otherwise;
-use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict};
+use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict, section};
 use crate::metric::Metric;
 use crate::number::{count, counted, signed_percent, value};
 use crate::page::{Block, Line, code, foreign, line, strong, unbroken};
@@ -21,28 +21,51 @@ pub fn section_of(comparison: &Comparison) -> Vec<Block> {
     let is_slower = comparison.rows.iter().any(|row| row.verdict() == Verdict::Regressed && is_traced(attributed, row));
     let title = strong(if is_slower { "What got slower" } else { "What changed" });
     let mut blocks = Vec::new();
-    for (found, lines) in sections(attributed) {
-        let heading = heading(comparison, found);
+    for Told { found, lines } in told(comparison, attributed) {
+        let heading = if is_settled(comparison, found) { heading(comparison, found) } else { open_heading(found) };
         let start = if blocks.is_empty() { line![title.clone(), ": "] } else { "And ".into() };
         blocks.extend([Block::Paragraph(start.and(heading)), Block::List(lines)]);
     }
     blocks
 }
 
-/// Each with as many lines as it has room for.
-fn sections(attributed: &Attributed) -> Vec<(&Attribution, Vec<Line>)> {
-    let shown: Vec<&Attribution> = attributed.sections.iter().take(LINES).collect();
-    let before = |at: usize| shown[..at].iter().copied().find(|before| before.case == shown[at].case);
-    let said: Vec<Vec<Line>> = shown.iter().enumerate().map(|(at, found)| lines(found, before(at))).collect();
-    let shares = shares(&said);
-    let cut = said.into_iter().zip(shares).map(|(lines, most)| lines.into_iter().take(most).collect());
-    shown.into_iter().zip(cut).collect()
+/// What is said of a part of a case.
+struct Told<'a> {
+    found: &'a Attribution,
+    lines: Vec<Line>,
+}
+
+/// Each with as many lines as it has room for. Of what is asked for otherwise, traces may show less than counters: nothing is
+/// said of it.
+fn told<'a>(comparison: &Comparison, attributed: &'a Attributed) -> Vec<Told<'a>> {
+    let mut all: Vec<Told> = Vec::new();
+    for found in &attributed.sections {
+        let before = all.iter().map(|told| told.found).find(|before| before.case == found.case);
+        let before = before.filter(|before| is_settled(comparison, before));
+        let lines = if is_settled(comparison, found) { lines(found, before) } else { exact_lines(found) };
+        if !lines.is_empty() && all.len() < LINES {
+            all.push(Told { found, lines });
+        }
+    }
+    for (most, told) in shares(&all).into_iter().zip(&mut all) {
+        told.lines.truncate(most);
+    }
+    all
+}
+
+/// Its time changed for certain. Else only what is exact is told: its traces' times vary like all others.
+fn is_settled(comparison: &Comparison, found: &Attribution) -> bool {
+    let is_changed = |row: &&Row| matches!(row.verdict(), Verdict::Regressed | Verdict::Improved);
+    let mut changed = comparison.rows.iter().filter(is_changed);
+    changed.any(|row| row.cell.case == found.case && section(&row.cell.metric) == found.section)
 }
 
 /// Has a line of the section this count of the case, with its numbers?
-pub fn tells(attributed: &Attributed, case: &str, section: Section, is_it: impl Fn(&MovedCount) -> bool) -> bool {
-    let of_case = sections(attributed).into_iter().find(|(found, _)| found.case == case && found.section == section);
-    of_case.is_some_and(|(found, lines)| {
+pub fn tells(comparison: &Comparison, case: &str, section: Section, is_it: impl Fn(&MovedCount) -> bool) -> bool {
+    let Some(attributed) = &comparison.attributed else { return false };
+    let all = told(comparison, attributed);
+    let of_case = all.iter().find(|told| told.found.case == case && told.found.section == section);
+    of_case.is_some_and(|Told { found, lines }| {
         let mut said = found.counts.iter().filter(|count| is_it(count)).map(|count| amount(found, count));
         said.any(|line| lines.contains(&line) || lines.first() == Some(&line.and(of_all(found))))
     })
@@ -63,10 +86,10 @@ pub fn look_at(attributed: &Attributed) -> Line {
 }
 
 /// How many lines each may have, so that all have one before one has two.
-fn shares(said: &[Vec<Line>]) -> Vec<usize> {
-    let mut shares = vec![0; said.len()];
+fn shares(told: &[Told]) -> Vec<usize> {
+    let mut shares = vec![0; told.len()];
     for _ in 0..LINES {
-        let least = (0..said.len()).filter(|at| shares[*at] < said[*at].len()).min_by_key(|at| shares[*at]);
+        let least = (0..told.len()).filter(|at| shares[*at] < told[*at].lines.len()).min_by_key(|at| shares[*at]);
         least.into_iter().for_each(|at| shares[at] += 1);
     }
     shares
@@ -81,6 +104,12 @@ fn heading(comparison: &Comparison, found: &Attribution) -> Line {
     let measured = measured(comparison, found).map(|share| line!["; measured ", signed_percent(share)]);
     let traces = line![" in ", counted(found.traces, "trace"), " of each side", measured.unwrap_or_default()];
     line![words(found).0, " of ", code(&found.case, NAME), ": ", times, change, traces]
+}
+
+/// `decode of CASE asks for something else, in 3 traces of each side; what that costs isn't settled`
+fn open_heading(found: &Attribution) -> Line {
+    let what = line![words(found).0, " of ", code(&found.case, NAME), " asks for something else, in "];
+    line![what, counted(found.traces, "trace"), " of each side; what that costs isn't settled"]
 }
 
 /// How much longer it took where it was timed.
@@ -114,6 +143,11 @@ fn lines(found: &Attribution, before: Option<&Attribution>) -> Vec<Line> {
     };
     let shared = before.map(|before| Shared { before, found });
     shared_moves::lines(&named, shared, in_words).into_iter().take(LINES).collect()
+}
+
+/// What is exact, whatever the times are.
+fn exact_lines(found: &Attribution) -> Vec<Line> {
+    found.asked_otherwise().iter().take(LINES).map(|named| said(found, named)).collect()
 }
 
 /// ` of the +104 µs a token`

@@ -43,6 +43,16 @@ impl Attribution {
         named
     }
 
+    /// Of these, what is asked for more or less often: that is exact, whatever the times are.
+    pub fn asked_otherwise(&self) -> Vec<Named<'_>> {
+        let is_exact = |named: &Named| match named {
+            Named::Kernel(kernel) => kernel.more_calls() != 0.0,
+            Named::Count(_) => true,
+            Named::Pauses => false,
+        };
+        self.named().into_iter().filter(is_exact).collect()
+    }
+
     /// What they come to.
     pub fn reading(&self) -> Reading {
         let asks_otherwise = self.asked().any(|more| more != 0.0);

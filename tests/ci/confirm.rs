@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{Place, Said, read};
 
 /// For [`Place::note`]: every run.
-static ALWAYS: LazyLock<String> = LazyLock::new(|| (1..=999).map(|count| format!("{count}\n")).collect());
+pub static ALWAYS: LazyLock<String> = LazyLock::new(|| (1..=999).map(|count| format!("{count}\n")).collect());
 
 /// A committed baseline of a program of 100 tokens a second.
 fn with_baseline() -> Place {

@@ -97,6 +97,28 @@ fn a_prefill_and_a_step_of_decoding_open_in_perfetto() {
     assert_eq!(prefill.iter().filter(|event| event["ph"] == "X").count(), 2);
 }
 
+/// A timeline of `graph` from an H100: its steps differ in nothing, so the file has one of 32.
+#[test]
+fn a_recorded_timeline_opens_in_perfetto() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.json");
+    let file = file.to_str().unwrap();
+    assert_eq!(trace(&["--export", "chrome", file, "tests/fixtures/traces/timeline-graph.trace"]).code, 0);
+    let events = checked(&std::fs::read_to_string(file).unwrap());
+    let of = |cat: &str| -> Vec<Option<&str>> {
+        let events = events.iter().filter(|event| event["cat"] == cat);
+        events.map(|event| event["name"].as_str()).collect()
+    };
+    let (phases, kernels) = (of("phase"), of("kernel"));
+    assert_eq!(phases, [Some("prefill"), Some("decode")]);
+    let count = |name: &str| kernels.iter().flatten().filter(|kernel| kernel.starts_with(name)).count();
+    assert_eq!(
+        (count("decode_64"), count("prefill_attention")),
+        (2, 24),
+        "one ends the prefill, one is a step; each layer"
+    );
+}
+
 /// Nobody pays for what nobody asked for.
 #[test]
 fn only_who_asks_gets_single_kernels() {
