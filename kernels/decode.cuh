@@ -76,8 +76,8 @@ struct DecodeParameters {
     unsigned* multiprocessors;  // [blocks]: where each runs
     unsigned* tokens;           // [max_length], by step
     unsigned long long* times;  // [max_length], device nanoseconds
-    // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds.
-    unsigned long long* phases;
+    // Null, or [steps / stamps_every][blocks][layers * kLayerStamps + kHeadStamps]: decode_stamps.cuh
+    unsigned* stamps;
     int layer_count, hidden, intermediate, heads, kv_heads, vocabulary, max_length;
     int split_qkv, split_output, split_gate_up, split_down, split_head;  // Warps that share a row
     float epsilon, scale_log2;                                           // scale_log2: log2(e) / sqrt(head_dim)
@@ -86,6 +86,7 @@ struct DecodeParameters {
     int team_region;    // Chunks of 16 bytes from the second to what a team's blocks tell each other
     int steps;          // Steps to run; 0: only the head, over `x`
     int head_kind;      // Of blocks
+    int stamps_every;   // Of so many steps the last one is stamped
 };
 ASSERT_LAYOUT_DecodeParameters;
 
@@ -122,9 +123,10 @@ __device__ __forceinline__ int first_row(int pair, int distance) {
 }
 
 constexpr int kProducts = 4;  // Of a layer.
-// What a layer waits for: the input of each product, and attention's.
-constexpr int kPhases = kProducts + 1;
-static_assert(kPhases == DECODE_PHASES);
+// Of a layer: before and after it waits for the input of each product and for attention's. Of the head: the same, when
+// its product is done, and when the token is chosen.
+constexpr int kLayerStamps = 2 * (kProducts + 1), kHeadStamps = 4;
+static_assert(kLayerStamps == DECODE_LAYER_STAMPS && kHeadStamps == DECODE_HEAD_STAMPS);
 
 // Matrices in bf16.
 struct Dense {

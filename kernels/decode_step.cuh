@@ -7,6 +7,7 @@
 #include "decode_attention.cuh"
 #include "decode_grid.cuh"
 #include "decode_product.cuh"
+#include "decode_stamps.cuh"
 #include "decode_stream.cuh"
 
 // What finishes a pair of rows of the query/key/value product.
@@ -82,9 +83,9 @@ class Step {
     using HeadFormat = typename Format::Head;
 
   public:
-    // `epoch`: of the last layer that was ever computed.
-    __device__ __forceinline__ Step(const DecodeParameters& p, Places& places, Stream& stream, int block, int position,
-                                    unsigned token, unsigned epoch)
+    // `number`: of the step in its launch. `epoch`: of the last layer that was ever computed.
+    __device__ __forceinline__ Step(const DecodeParameters& p, Places& places, Stream& stream, int block, int number,
+                                    int position, unsigned token, unsigned epoch)
         : p_(p),
           places_(places),
           stream_(stream),
@@ -93,7 +94,8 @@ class Step {
           splits_(Splits::of<kHeadDim>(p, position + 1)),
           attention_(p, splits_, block, position + 1, places.tiles, places.team),
           input_(p.embedding + static_cast<size_t>(token) * p.hidden),
-          epoch_(epoch) {
+          epoch_(epoch),
+          stamps_(p, block, number) {
         if (threadIdx.x < pairs_of_block(p.hidden / 2, block))
             residual_ = __ldg(reinterpret_cast<const uint32_t*>(input_) + threadIdx.x * gridDim.x + block);
     }
@@ -103,6 +105,7 @@ class Step {
         // One copy of the code for all products: a layer's instructions have to stay in the multiprocessor's cache.
 #pragma unroll 1
         for (int product = 0; product < kProducts; ++product) {
+            stamps_.mark();
             const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + product);
             // A layer ahead: the longest wait is that for the down product's input.
             if (product == kDown || (product == kQkv && index == 0)) ask_for_cache(product == kDown ? index + 1 : 0);
@@ -111,7 +114,7 @@ class Step {
             QkvOperands own = {};
             if (product == kQkv && own_pair < w.pairs) own = qkv_operands<kHeadDim>(p_, layer, own_pair, position_);
             const float scale = await_input(w, layer, index, product);
-            mark();
+            stamps_.mark();
             run_product<Format>(stream_, w, block_, product % 2 ? places_.second.place() : places_.first.place(),
                                 [&](int pair, float a, float b) {
                                     if (product == kQkv)
@@ -127,10 +130,11 @@ class Step {
     // Final norm and head: reads x1 of this epoch (or `only`), writes the logits. The best of this thread's.
     __device__ __forceinline__ Best head(const bf16* only) {
         const Product w = product_of<kHeadDim, Format>(p_, places_.layers, p_.layer_count * kProducts);
+        stamps_.mark();
         const float scale =
             only ? stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
                  : stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
-        mark();
+        stamps_.mark();
         Best best{-INFINITY, 0xffffffffu};
         run_product<HeadFormat>(stream_, w, block_, places_.first.place(), [&](int pair, float a, float b) {
             a = rounded(a * scale);
@@ -139,8 +143,12 @@ class Step {
             best.take(a, pair * 2);
             best.take(b, pair * 2 + 1);
         });
+        stamps_.mark();
         return best;
     }
+
+    // The step's token is chosen: it is over.
+    __device__ __forceinline__ void over() { stamps_.mark(); }
 
     __device__ __forceinline__ unsigned epoch() const { return epoch_; }
 
@@ -188,8 +196,11 @@ class Step {
     // Reads qkv and the cache, writes parts (where a head has several) and attended (but for a few parts, which
     // `output` merges itself).
     __device__ __forceinline__ void attend(const DecodeLayer& layer) {
-        if (attention_.has_work()) attention_.run(layer, stream_.started(), epoch_);
-        mark();
+        if (attention_.has_work())
+            attention_.run(layer, stream_.started(), epoch_, [&] { stamps_.mark(); });
+        else
+            stamps_.mark();
+        stamps_.mark();
         if (splits_.count > kFewParts) merge_shared<kHeadDim>(p_, splits_, block_, epoch_);
     }
 
@@ -220,9 +231,6 @@ class Step {
         store_word(x + pair, residual_, epoch_);
     }
 
-    __device__ __forceinline__ void mark() {
-        if (p_.phases && block_ == 0 && threadIdx.x == 0) p_.phases[phase_++] = clock_ns();
-    }
     __device__ __forceinline__ PairWords words(const PairWord* x) const { return PairWords{x, epoch_}; }
 
     const DecodeParameters& p_;
@@ -235,5 +243,5 @@ class Step {
     unsigned epoch_;
     // The residual stream of the one pair of rows that this thread finishes in both residual products.
     uint32_t residual_ = 0;
-    int phase_ = 0;
+    Stamps stamps_;
 };

@@ -85,7 +85,7 @@ struct Model {
     float *cosines, *sines;
     // Decode.
     decoding::DecodeParameters d{};
-    unsigned long long* phases;
+    unsigned* stamps;
     bf16* x;
     float* logits;
     unsigned* tokens;
@@ -173,7 +173,7 @@ struct Model {
         d.tokens = tokens = device_array<unsigned>(max_length);
         d.times = times = device_array<unsigned long long>(max_length);
         d.state = state = device_array<StepState>(1);
-        phases = device_array<unsigned long long>(s.layers * 5 + 1);
+        stamps = device_array<unsigned>(size_t(kStamped) * plan.blocks * stamps_of_block());
         std::vector<decoding::DecodeLayer> table;
         for (const Layer& l : layers)
             table.push_back({l.norm1, l.qkv.weights, l.bias, l.o.weights, l.norm2, l.gate_up.weights, l.down.weights,
@@ -210,13 +210,18 @@ struct Model {
         return head_dim == 64 ? decoding::decode_64 : decoding::decode_128;
     }
 
-    // `steps` decode steps in one launch; 0: only the head.
-    void decode(int steps, bool timed = false) {
+    // Of a step of one block; and the most steps of a launch that are stamped.
+    int stamps_of_block() const { return shape.layers * decoding::kLayerStamps + decoding::kHeadStamps; }
+    static constexpr int kStamped = 8;
+
+    // `steps` decode steps in one launch; 0: only the head. Stamps the last of every `stamped`; 0: none.
+    void decode(int steps, int stamped = 0) {
         auto kernel = kernel_of(shape.head_dim);
         allow_shared_bytes(kernel, plan.shared_bytes);
         decoding::DecodeParameters params = d;
         params.steps = steps;
-        params.phases = timed ? phases : nullptr;
+        params.stamps = stamped && steps / stamped <= kStamped ? stamps : nullptr;
+        params.stamps_every = stamped;
         void* args[] = {&params};
         CHECK(cudaLaunchCooperativeKernel((void*)kernel, dim3(plan.blocks), dim3(decoding::kThreads), args,
                                           plan.shared_bytes, stream));

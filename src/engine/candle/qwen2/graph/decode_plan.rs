@@ -158,7 +158,7 @@ impl DecodePlan {
             multiprocessors: none,
             tokens: none,
             times: none,
-            phases: none,
+            stamps: none,
             layer_count: shape.layers as i32,
             hidden: shape.hidden as i32,
             intermediate: shape.intermediate as i32,
@@ -178,6 +178,7 @@ impl DecodePlan {
             team_region: self.team_region as i32,
             steps: 0,
             head_kind: 0,
+            stamps_every: 0,
         }
     }
 }

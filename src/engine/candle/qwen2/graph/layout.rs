@@ -63,7 +63,7 @@ crossing! {
         multiprocessors: Address,
         tokens: Address,
         times: Address,
-        phases: Address,
+        stamps: Address,
         layer_count: i32,
         hidden: i32,
         intermediate: i32,
@@ -83,6 +83,7 @@ crossing! {
         team_region: i32,
         steps: i32,
         head_kind: i32,
+        stamps_every: i32,
     }
 }
 
