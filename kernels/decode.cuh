@@ -76,7 +76,7 @@ struct DecodeParameters {
     unsigned* multiprocessors;  // [blocks]: where each runs
     unsigned* tokens;           // [max_length], by step
     unsigned long long* times;  // [max_length], device nanoseconds
-    // Null, or [steps / stamps_every][blocks][layers * kLayerStamps + kHeadStamps]: decode_stamps.cuh
+    // Of the kernels that stamp: [steps / stamps_every][blocks][layers * kLayerStamps + kHeadStamps]: decode_stamps.cuh
     unsigned* stamps;
     int layer_count, hidden, intermediate, heads, kv_heads, vocabulary, max_length;
     int split_qkv, split_output, split_gate_up, split_down, split_head;  // Warps that share a row

@@ -77,8 +77,8 @@ struct Places {
     }
 };
 
-// `Format`: of the layers' matrices.
-template <int kHeadDim, typename Format, typename Stream>
+// `Format`: of the layers' matrices. `Stamping`: what its moments are told.
+template <int kHeadDim, typename Format, typename Stream, typename Stamping>
 class Step {
     using HeadFormat = typename Format::Head;
 
@@ -243,5 +243,5 @@ class Step {
     unsigned epoch_;
     // The residual stream of the one pair of rows that this thread finishes in both residual products.
     uint32_t residual_ = 0;
-    Stamps stamps_;
+    Stamping stamps_;
 };

@@ -20,6 +20,7 @@ mod headline;
 pub mod kernel_page;
 mod kernel_place;
 pub mod models_table;
+mod moved_parts;
 mod moved_tables;
 mod next_step;
 mod other_work;

@@ -145,6 +145,7 @@ impl World {
                 runs: Vec::new(),
                 discarded: Vec::new(),
                 counters: Vec::new(),
+                step_parts: Vec::new(),
             }
         };
         Occasions::of(&(0..sessions).map(session).collect::<Vec<_>>())

@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Result, Tensor};
 
-use super::gpu::Start;
+use super::gpu::{Stamping, Start};
 use super::layout::{Address, DecodeParameters};
 use super::parts::{DecodeBytes, PrefillOperations, PrefillPart};
 use super::sequence::{Graph, STEPS_A_LAUNCH};
@@ -40,11 +40,12 @@ impl Graph {
             candle_core::bail!("{context} tokens of context don't fit into the KV cache of {}", self.capacity);
         }
         let prefill = self.time_prefill(context)?;
+        let kernel = self.gpu.stamping(&self.shape, &self.plan)?;
         let mut seen = Stamped::default();
         for _ in 0..LAUNCHES {
             let start = Start { position: context - 1, token: 0, step: 0 };
             self.gpu.begin_decode(Address::NULL, &self.parameters, start)?;
-            self.stamp_steps(0, STEPS_A_LAUNCH, &mut seen)?;
+            self.stamp_steps(&kernel, 0, STEPS_A_LAUNCH, &mut seen)?;
         }
         let step = seen.parts(self.layers.len());
         let bytes = DecodeBytes::new(&self.shape, &self.formats, context).by_part();
@@ -55,19 +56,20 @@ impl Graph {
     pub(super) fn stamp_generation(&mut self, prompt: &[u32], count: usize) -> Result<Option<StepParts>> {
         self.reset()?;
         self.queue_prompt(prompt)?;
+        let kernel = self.gpu.stamping(&self.shape, &self.plan)?;
         let mut seen = Stamped::default();
         // The prompt's pass chooses the first token.
         let mut done = 1;
         while done < count {
             let steps = STEPS_A_LAUNCH.min(count - done);
-            self.stamp_steps(done, steps, &mut seen)?;
+            self.stamp_steps(&kernel, done, steps, &mut seen)?;
             done += steps;
         }
         Ok((!seen.stamps.is_empty()).then(|| seen.parts(self.layers.len())))
     }
 
     /// One launch of `steps`, as many as one has at most. `first`: which of its sequence's steps it begins with.
-    fn stamp_steps(&self, first: usize, steps: usize, seen: &mut Stamped) -> Result<()> {
+    fn stamp_steps(&self, kernel: &Stamping, first: usize, steps: usize, seen: &mut Stamped) -> Result<()> {
         let (samples, of_block) = (steps / EVERY, stamped::of_block(self.layers.len()));
         let of_step = self.plan.blocks * of_block;
         let stamps = Tensor::zeros(STEPS_A_LAUNCH / EVERY * of_step, DType::U32, self.embedding.device())?;
@@ -77,7 +79,7 @@ impl Graph {
             stamps_every: EVERY as i32,
             ..self.parameters
         };
-        self.gpu.decode(&parameters, &self.plan)?;
+        self.gpu.decode_stamped(kernel, &parameters, &self.plan)?;
         self.gpu.synchronize()?;
         let stamps: Vec<u32> = stamps.to_vec1()?;
         let times: Vec<i64> = self.buffers.times.narrow(0, first, steps)?.to_vec1()?;
