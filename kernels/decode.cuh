@@ -76,8 +76,8 @@ struct DecodeParameters {
     unsigned* multiprocessors;  // [blocks]: where each runs
     unsigned* tokens;           // [max_length], by step
     unsigned long long* times;  // [max_length], device nanoseconds
-    // Of the kernels that stamp: [steps / stamps_every][blocks][layers * kLayerStamps + kHeadStamps]: decode_stamps.cuh
-    unsigned* stamps;
+    // Null, or [layers * kPhases + 1]: when the first block had each input, device nanoseconds.
+    unsigned long long* phases;
     int layer_count, hidden, intermediate, heads, kv_heads, vocabulary, max_length;
     int split_qkv, split_output, split_gate_up, split_down, split_head;  // Warps that share a row
     float epsilon, scale_log2;                                           // scale_log2: log2(e) / sqrt(head_dim)
@@ -87,6 +87,8 @@ struct DecodeParameters {
     int steps;          // Steps to run; 0: only the head, over `x`
     int head_kind;      // Of blocks
     int stamps_every;   // Of so many steps the last one is stamped
+    // Of kernels that stamp: [steps / stamps_every][blocks][layers * kLayerStamps + kHeadStamps]
+    unsigned* stamps;
 };
 ASSERT_LAYOUT_DecodeParameters;
 
@@ -123,9 +125,12 @@ __device__ __forceinline__ int first_row(int pair, int distance) {
 }
 
 constexpr int kProducts = 4;  // Of a layer.
-// Of a layer: before and after it waits for the input of each product and for attention's. Of the head: the same, when
-// its product is done, and when the token is chosen.
-constexpr int kLayerStamps = 2 * (kProducts + 1), kHeadStamps = 4;
+// What a layer waits for: the input of each product, and attention's.
+constexpr int kPhases = kProducts + 1;
+static_assert(kPhases == DECODE_PHASES);
+// What blocks stamp (decode_stamps.cuh). Of a layer: before and after they wait for the input of each product and of
+// attention. Of the head: the same, when its product is done, and when the token is chosen.
+constexpr int kLayerStamps = 2 * kPhases, kHeadStamps = 4;
 static_assert(kLayerStamps == DECODE_LAYER_STAMPS && kHeadStamps == DECODE_HEAD_STAMPS);
 
 // Matrices in bf16.

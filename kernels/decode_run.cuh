@@ -23,7 +23,7 @@ __device__ __forceinline__ void leave(StepState* state, int position, int step, 
     }
 }
 
-// `Format`: of the layers' matrices, which a `Stream` reads. `Stamping`: of kernels whose blocks stamp, Stamps.
+// `Format`: of the layers' matrices, which a `Stream` reads. `Stamping`: Stamps in kernels whose blocks stamp.
 template <int kHeadDim, typename Format, typename Stream, typename Stamping = NoStamps>
 __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     extern __shared__ uint4 shared[];

@@ -4,10 +4,11 @@
 
 #include "decode.cuh"
 
-// Of the kernels that are timed: even the test whether somebody asks would be 1% of a small model's step.
+// Of the kernels that are timed: their machine code has nothing of it. Even a test whether somebody asks takes 1% of a
+// small model's step.
 struct NoStamps {
     __device__ __forceinline__ NoStamps(const DecodeParameters&, int, int) {}
-    __device__ __forceinline__ void mark() const {}
+    __device__ __forceinline__ void stamp() const {}
 };
 
 // The moments of one step of one block.
@@ -22,7 +23,7 @@ class Stamps {
         next() = stamped ? (sample * static_cast<int>(gridDim.x) + block) * of_block : -1;
     }
 
-    __device__ __forceinline__ void mark() const {
+    __device__ __forceinline__ void stamp() const {
         if (threadIdx.x != 0 || next() < 0) return;
         p_.stamps[next()++] = now();
     }

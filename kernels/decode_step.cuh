@@ -77,7 +77,7 @@ struct Places {
     }
 };
 
-// `Format`: of the layers' matrices. `Stamping`: what its moments are told.
+// `Format`: of the layers' matrices. `Stamping`: NoStamps, or Stamps.
 template <int kHeadDim, typename Format, typename Stream, typename Stamping>
 class Step {
     using HeadFormat = typename Format::Head;
@@ -105,7 +105,7 @@ class Step {
         // One copy of the code for all products: a layer's instructions have to stay in the multiprocessor's cache.
 #pragma unroll 1
         for (int product = 0; product < kProducts; ++product) {
-            stamps_.mark();
+            stamps_.stamp();
             const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + product);
             // A layer ahead: the longest wait is that for the down product's input.
             if (product == kDown || (product == kQkv && index == 0)) ask_for_cache(product == kDown ? index + 1 : 0);
@@ -114,7 +114,8 @@ class Step {
             QkvOperands own = {};
             if (product == kQkv && own_pair < w.pairs) own = qkv_operands<kHeadDim>(p_, layer, own_pair, position_);
             const float scale = await_input(w, layer, index, product);
-            stamps_.mark();
+            mark();
+            stamps_.stamp();
             run_product<Format>(stream_, w, block_, product % 2 ? places_.second.place() : places_.first.place(),
                                 [&](int pair, float a, float b) {
                                     if (product == kQkv)
@@ -130,11 +131,12 @@ class Step {
     // Final norm and head: reads x1 of this epoch (or `only`), writes the logits. The best of this thread's.
     __device__ __forceinline__ Best head(const bf16* only) {
         const Product w = product_of<kHeadDim, Format>(p_, places_.layers, p_.layer_count * kProducts);
-        stamps_.mark();
+        stamps_.stamp();
         const float scale =
             only ? stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
                  : stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
-        stamps_.mark();
+        mark();
+        stamps_.stamp();
         Best best{-INFINITY, 0xffffffffu};
         run_product<HeadFormat>(stream_, w, block_, places_.first.place(), [&](int pair, float a, float b) {
             a = rounded(a * scale);
@@ -143,12 +145,12 @@ class Step {
             best.take(a, pair * 2);
             best.take(b, pair * 2 + 1);
         });
-        stamps_.mark();
+        stamps_.stamp();
         return best;
     }
 
-    // The step's token is chosen: it is over.
-    __device__ __forceinline__ void over() { stamps_.mark(); }
+    // The step's token is chosen.
+    __device__ __forceinline__ void over() { stamps_.stamp(); }
 
     __device__ __forceinline__ unsigned epoch() const { return epoch_; }
 
@@ -197,10 +199,11 @@ class Step {
     // `output` merges itself).
     __device__ __forceinline__ void attend(const DecodeLayer& layer) {
         if (attention_.has_work())
-            attention_.run(layer, stream_.started(), epoch_, [&] { stamps_.mark(); });
+            attention_.run(layer, stream_.started(), epoch_, [&] { stamps_.stamp(); });
         else
-            stamps_.mark();
-        stamps_.mark();
+            stamps_.stamp();
+        mark();
+        stamps_.stamp();
         if (splits_.count > kFewParts) merge_shared<kHeadDim>(p_, splits_, block_, epoch_);
     }
 
@@ -231,6 +234,9 @@ class Step {
         store_word(x + pair, residual_, epoch_);
     }
 
+    __device__ __forceinline__ void mark() {
+        if (p_.phases && block_ == 0 && threadIdx.x == 0) p_.phases[phase_++] = clock_ns();
+    }
     __device__ __forceinline__ PairWords words(const PairWord* x) const { return PairWords{x, epoch_}; }
 
     const DecodeParameters& p_;
@@ -243,5 +249,6 @@ class Step {
     unsigned epoch_;
     // The residual stream of the one pair of rows that this thread finishes in both residual products.
     uint32_t residual_ = 0;
+    int phase_ = 0;
     Stamping stamps_;
 };

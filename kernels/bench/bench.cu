@@ -2,9 +2,10 @@
 //
 //   bench check SHAPE [prompt=700] [chunk=256] [generate=40]
 //       logits and greedy choices against the reference
-//   bench decode SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [stamped=0] [parts=0] [dump=0]
-//       tokens/s; stamped=N: of every N steps one is stamped; parts=1: what a step is made of; dump=1: its stamps, in
-//       stamps.u32
+//   bench decode SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [parts=0] [stamps=0] [dump=0] [stamped=0]
+//       tokens/s; parts=1: time between barriers of the first block; stamps=1: waiting and work of the last block, by
+//       another kernel, with dump=1 its stamps in stamps.u32; stamped=N: tokens/s of that kernel, of every N steps the
+//       last one stamped
 //   bench places SHAPE [places=12] [steps=512]
 //       tokens/s with the exchanged values elsewhere in memory
 //   bench prefill SHAPE [length=6144] [chunk=8192]
@@ -164,7 +165,7 @@ static double read_bandwidth(Model& m) {
 static std::vector<unsigned> last_stamps(Model& m, int context, unsigned& before, unsigned& over) {
     const int a_block = m.stamps_of_block();
     m.set_state(context, 1);
-    m.decode(8, 8);
+    m.decode(8, false, 8);
     CHECK(cudaStreamSynchronize(m.stream));
     std::vector<unsigned> all(size_t(a_block) * m.plan.blocks), last(a_block);
     unsigned long long times[8];
@@ -184,7 +185,7 @@ static std::vector<unsigned> last_stamps(Model& m, int context, unsigned& before
 }
 
 // Where a step's time goes: the last block's waiting for each input, and its work; medians of some steps, over layers.
-static void parts(Model& m, int context, const std::vector<double>& bytes) {
+static void stamped_parts(Model& m, int context, const std::vector<double>& bytes) {
     const char* names[] = {"qkv", "attention", "output", "gate_up", "down", "head", "choosing"};
     std::vector<double> waiting[7], work[7];
     for (int run = 0; run < 15; ++run) {
@@ -225,7 +226,7 @@ static void decode(const NamedShape& shape) {
     for (int run = 0; run < option("runs", 3); ++run) {
         m.set_state(context, 1);
         const double ms = milliseconds(m, [&] {
-            for (int i = 0; i < steps; i += per_launch) m.decode(per_launch, option("stamped", 0));
+            for (int i = 0; i < steps; i += per_launch) m.decode(per_launch, false, option("stamped", 0));
         });
         rates.push_back(steps / ms * 1e3);
     }
@@ -252,10 +253,34 @@ static void decode(const NamedShape& shape) {
         *std::max_element(rates.begin(), rates.end()), 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
         gaps[gaps.size() * 99 / 100], (weights + cache) * rate / 1e12, (weights + cache) * rate / bandwidth * 100,
         bandwidth / 1e12);
-    if (option("parts", 0))
-        parts(
+    if (option("stamps", 0))
+        stamped_parts(
             m, context,
             {qkv_bytes, 4.0 * s.kv_heads * s.head_dim * context, output_bytes, gate_up_bytes, down_bytes, head_bytes});
+    if (!option("parts", 0)) return;
+    // When the first block had each product's input, by the kernel's own clock, summed over layers; median of some
+    // steps.
+    const char* names[] = {"qkv+attn", "merge", "output", "gate_up", "down", "head"};
+    const double bytes[] = {
+        qkv_bytes + 4.0 * s.kv_heads * s.head_dim * context, 0, output_bytes, gate_up_bytes, down_bytes, head_bytes};
+    std::vector<std::vector<double>> spent(6);
+    for (int run = 0; run < 9; ++run) {
+        m.set_state(context, 1);
+        m.decode(2, true);
+        CHECK(cudaStreamSynchronize(m.stream));
+        std::vector<unsigned long long> at(s.layers * 5 + 1), end(2);
+        CHECK(cudaMemcpy(at.data(), m.phases, at.size() * 8, cudaMemcpyDeviceToHost));
+        CHECK(cudaMemcpy(end.data(), m.times, 16, cudaMemcpyDeviceToHost));
+        double sums[6] = {};
+        for (size_t i = 0; i + 1 < at.size(); ++i) sums[i % 5] += at[i + 1] - at[i];
+        sums[5] = end[1] - at.back();
+        for (int i = 0; i < 6; ++i) spent[i].push_back(sums[i] * 1e-3);
+    }
+    for (int i = 0; i < 6; ++i) {
+        const int count = i == 5 ? 1 : s.layers;
+        const double us = median(spent[i]) / count;
+        printf("  %-10s %3d x %8.2f us  %6.2f TB/s\n", names[i], count, us, bytes[i] / us * 1e-6);
+    }
 }
 
 static void prefill(const NamedShape& shape) {

@@ -86,6 +86,7 @@ struct Model {
     float *cosines, *sines;
     // Decode.
     decoding::DecodeParameters d{};
+    unsigned long long* phases;
     unsigned* stamps;
     bf16* x;
     float* logits;
@@ -174,6 +175,7 @@ struct Model {
         d.tokens = tokens = device_array<unsigned>(max_length);
         d.times = times = device_array<unsigned long long>(max_length);
         d.state = state = device_array<StepState>(1);
+        phases = device_array<unsigned long long>(s.layers * 5 + 1);
         stamps = device_array<unsigned>(size_t(kStamped) * plan.blocks * stamps_of_block());
         std::vector<decoding::DecodeLayer> table;
         for (const Layer& l : layers)
@@ -218,11 +220,12 @@ struct Model {
     static constexpr int kStamped = 32;
 
     // `steps` decode steps in one launch; 0: only the head. Stamps the last of every `stamped`; 0: none.
-    void decode(int steps, int stamped = 0) {
+    void decode(int steps, bool timed = false, int stamped = 0) {
         auto kernel = kernel_of(shape.head_dim, stamped);
         allow_shared_bytes(kernel, plan.shared_bytes);
         decoding::DecodeParameters params = d;
         params.steps = steps;
+        params.phases = timed ? phases : nullptr;
         params.stamps = stamps;
         params.stamps_every = stamped;
         void* args[] = {&params};

@@ -158,7 +158,7 @@ impl DecodePlan {
             multiprocessors: none,
             tokens: none,
             times: none,
-            stamps: none,
+            phases: none,
             layer_count: shape.layers as i32,
             hidden: shape.hidden as i32,
             intermediate: shape.intermediate as i32,
@@ -179,6 +179,7 @@ impl DecodePlan {
             steps: 0,
             head_kind: 0,
             stamps_every: 0,
+            stamps: none,
         }
     }
 }

@@ -63,7 +63,7 @@ crossing! {
         multiprocessors: Address,
         tokens: Address,
         times: Address,
-        stamps: Address,
+        phases: Address,
         layer_count: i32,
         hidden: i32,
         intermediate: i32,
@@ -84,6 +84,7 @@ crossing! {
         steps: i32,
         head_kind: i32,
         stamps_every: i32,
+        stamps: Address,
     }
 }
 
