@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::microseconds::signed_us;
 use super::trace_diff_page::PARTS;
 use super::trace_page::{launched_otherwise, shape};
-use super::what_moved::{both, names, signed_us, times, words};
-use super::{NAME, SENTENCE, metric, moved_parts};
+use super::what_moved::{both, names, times, words};
+use super::{NAME, SENTENCE, inside_step, metric};
 use crate::compare::{Cause, Comparison, LeftOut, MovedParts, Row};
 use crate::metric::MetricName;
 use crate::number::{count, counted, value};
@@ -103,7 +104,7 @@ fn whole_section(found: &Attribution, inside: Option<&MovedParts>) -> Block {
     if !found.counts.is_empty() {
         blocks.push(Block::Table(counts(&found.counts)));
     }
-    blocks.extend(inside.into_iter().flat_map(moved_parts::blocks));
+    blocks.extend(inside.into_iter().flat_map(inside_step::blocks));
     Block::Fold { title, blocks }
 }
 

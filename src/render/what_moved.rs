@@ -1,7 +1,8 @@
 //! "What got slower": what traces say of the cases that changed, in a few lines. All of it is in [`moved_tables`](super::moved_tables).
 
+use super::microseconds::signed_us;
 use super::trace_page::{KERNEL, launched_otherwise};
-use super::{NAME, moved_parts};
+use super::{NAME, inside_step};
 use crate::compare::{Attributed, CauseWord, Comparison, MovedParts, Row, Verdict};
 use crate::metric::Metric;
 use crate::number::{Figure, count, counted, decimal, signed_percent, value};
@@ -41,7 +42,7 @@ pub fn look_at(attributed: &Attributed) -> Line {
     let inside = attributed.inside(found).and_then(|parts| parts.changed().into_iter().next());
     match (found.named().into_iter().next(), inside) {
         (Some(Named::Kernel(kernel)), Some(part)) if found.is_whole(kernel) => {
-            line!["look at ", moved_parts::where_of(part), " in ", names(kernel), " first"]
+            line!["look at ", inside_step::where_of(part), " in ", names(kernel), " first"]
         }
         (Some(Named::Kernel(kernel)), _) => line!["look at ", names(kernel), " first"],
         (Some(Named::Count(count)), _) => line!["look at the ", foreign(&count.in_words(), NAME), " first"],
@@ -96,7 +97,7 @@ fn a(found: &Attribution) -> &'static str {
 /// The most telling first, which says of how much it is a part.
 fn lines(found: &Attribution, inside: Option<&MovedParts>) -> Vec<Line> {
     let named = found.named();
-    let inside = inside.map(moved_parts::lines).unwrap_or_default();
+    let inside = inside.map(inside_step::lines).unwrap_or_default();
     if found.reading() == Reading::Neither && inside.is_empty() {
         return vec![
             "the same kernels, called as often and as fast as far as these traces tell: clocks, memory, or what no trace shows"
@@ -232,23 +233,6 @@ fn us_from_to(base: f64, head: f64) -> Line {
 
 fn us(us: f64) -> Line {
     us_from_to(us, us)
-}
-
-/// `+15 µs`: three digits are enough of a change.
-pub(super) fn signed_us(us: f64) -> Line {
-    let decimals = match us.abs() {
-        size if size >= 99.95 => 0,
-        size if size >= 9.995 => 1,
-        _ => 2,
-    };
-    let sign = if us > 0.0 { "+" } else { "" };
-    if us.abs() >= 1e9 {
-        return unbroken(line![sign, value(us), " µs"]);
-    }
-    if us.abs() >= 9999.5 {
-        return unbroken(line![sign, decimal(us / 1e3, 1), " ms"]);
-    }
-    unbroken(line![sign, decimal(us, decimals), " µs"])
 }
 
 /// For a cell of the table: the cause in a word, where there is one.

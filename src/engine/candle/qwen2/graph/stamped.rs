@@ -198,6 +198,24 @@ mod tests {
         assert!((sum(&after) - sum(&before) - 0.44).abs() < 1e-9);
     }
 
+    /// tests/fixtures/stamps/README.md: two layers of 7B on an H100.
+    #[test]
+    fn a_recorded_step_is_divided() {
+        let bytes = include_bytes!("../../../../../tests/fixtures/stamps/7b-2.u32");
+        let words: Vec<u32> = bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word)).collect();
+        let [blocks, layers, begin, end, ref stamps @ ..] = words[..] else { panic!("no header") };
+        assert_eq!(stamps.len(), blocks as usize * of_block(layers as usize));
+        let parts = parts(&[StampedStep { layers: layers as usize, stamps, begin, end }]);
+        assert!((sum(&parts) - parts.step_us).abs() < 1e-9 && parts.unexplained_us.abs() < 1.0, "{parts:?}");
+        assert!((700.0..730.0).contains(&parts.step_us), "{parts:?}");
+        // By the bytes that they read: of two layers 543 and 272 MB at nearly 3 TB/s, and the head.
+        let [_, attention, _, gate_up, down, head, _] = work(&parts)[..] else { panic!("{parts:?}") };
+        assert!((180.0..200.0).contains(&gate_up) && (88.0..98.0).contains(&down), "{parts:?}");
+        assert!((360.0..375.0).contains(&head) && attention < 6.0, "{parts:?}");
+        let times = parts.products.iter().flat_map(|product| product.work_us.iter().chain(&product.waiting_us));
+        assert!(times.clone().all(|time| *time >= 0.0), "{parts:?}");
+    }
+
     #[test]
     fn several_steps_count_by_their_mean() {
         let (stamps, end) = step(0, &[0]);

@@ -1,7 +1,7 @@
 //! What moved inside a decode step, where the engine stamps it: lines of "What got slower", and the table of all parts.
 
 use super::NAME;
-use super::what_moved::signed_us;
+use super::microseconds::signed_us;
 use crate::compare::{MovedPart, MovedParts, PartKind};
 use crate::number::{count, counted, decimal, value};
 use crate::page::{Block, Column, Line, Table, line, name, strong, unbroken};
