@@ -10,11 +10,12 @@ use std::{env, fs};
 
 use crate::{fingerprint, header};
 
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "decode",
     "decode_pair",
     "decode_packed",
     "decode_blocks",
+    "decode_stamped",
     "packed",
     "blocks",
     "prefill",

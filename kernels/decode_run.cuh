@@ -23,8 +23,9 @@ __device__ __forceinline__ void leave(StepState* state, int position, int step, 
     }
 }
 
-// `Format`: of the layers' matrices, which a `Stream` reads. `Link`: to the other card, if there is one.
-template <int kHeadDim, typename Format, typename Stream, typename Link = Alone>
+// `Format`: of the layers' matrices, which a `Stream` reads. `Stamping`: Stamps in kernels whose blocks stamp. `Link`: to
+// the other card, if there is one.
+template <int kHeadDim, typename Format, typename Stream, typename Stamping = NoStamps, typename Link = Alone>
 __device__ __forceinline__ void decode_body(const DecodeParameters& p, Link link = Link()) {
     // The rings begin at a line.
     extern __shared__ __align__(kLine) uint4 shared[];
@@ -43,7 +44,8 @@ __device__ __forceinline__ void decode_body(const DecodeParameters& p, Link link
     unsigned epoch = __ldcg(&p.state->epoch);
     unsigned token = __ldcg(&p.state->token);
     for (int step = 0; step < steps; ++step) {
-        Step<kHeadDim, Format, Stream, Link> now(p, places, stream, link, block, first_position + step, token, epoch);
+        Step<kHeadDim, Format, Stream, Stamping, Link> now(p, places, stream, link, block, step, first_position + step,
+                                                           token, epoch);
         for (int layer = 0; layer < (only_head ? 0 : p.layer_count); ++layer) now.run_layer(layer);
         const Best mine = now.head(only_head ? p.x : nullptr);
         epoch = now.epoch();
@@ -51,6 +53,7 @@ __device__ __forceinline__ void decode_body(const DecodeParameters& p, Link link
         const Best best = link.best(grid_best(mine, p.bests, block, barrier), block, epoch);
         // With NaN logits nothing wins; any valid token keeps the loop running.
         token = best.index < link.vocabulary(p) ? best.index : 0;
+        now.over();
         if (block == 0 && threadIdx.x == 0 && first_step + step < p.max_length) {
             p.tokens[first_step + step] = token;
             p.times[first_step + step] = clock_ns();

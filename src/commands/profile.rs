@@ -6,7 +6,7 @@ use super::format::Format;
 use super::named_model::{check_room, named_model};
 use crate::case::DeviceKind;
 use crate::device::{GpuList, Gpus, Machine};
-use crate::engine::profile::Profile;
+use crate::engine::profile::{DECODED, Profile};
 use crate::engine::{self, ENGINES, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
@@ -47,9 +47,6 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
-
-/// The decode step is the second of two.
-const DECODED: usize = 2;
 
 /// What `--format json` prints.
 #[derive(Serialize)]

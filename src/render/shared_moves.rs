@@ -1,7 +1,8 @@
 //! What moved in a second part of a case as it did in the first: said once, and then by name.
 
 use super::NAME;
-use super::moved_words::{both, names, signed_us, times, words};
+use super::microseconds::signed_us;
+use super::moved_words::{both, names, times, words};
 use crate::page::{Line, foreign, line, strong};
 use crate::trace::attribution::{Attribution, MovedCount};
 use crate::trace::worth_a_line::Named;

@@ -1,10 +1,11 @@
 //! "What got slower": what traces say of the cases that changed, in a few lines. All of it is in [`moved_tables`](super::moved_tables).
 
-use super::NAME;
-use super::moved_words::{both, names, signed_us, times, words};
+use super::microseconds::signed_us;
+use super::moved_words::{both, names, times, words};
 use super::shared_moves::{self, Shared};
 use super::trace_page::launched_otherwise;
-use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict, section};
+use super::{NAME, inside_step};
+use crate::compare::{Attributed, CauseWord, Comparison, MovedParts, Row, Verdict, section};
 use crate::metric::Metric;
 use crate::number::{count, counted, signed_percent, value};
 use crate::page::{Block, Line, code, foreign, line, strong, unbroken};
@@ -12,6 +13,8 @@ use crate::stats::Share;
 use crate::trace::attribution::{Attribution, Calls, Code, MovedCount, MovedKernel, Section};
 use crate::trace::worth_a_line::{Named, Reading};
 
+/// Of a kernel whose engine stamps nothing, or in which no part differs by more than chance explains.
+const NOT_DIVIDED: &str = ", and what is inside it isn't divided: ";
 /// Lines in all.
 const LINES: usize = 5;
 
@@ -42,7 +45,10 @@ fn told<'a>(comparison: &Comparison, attributed: &'a Attributed) -> Vec<Told<'a>
     for found in &attributed.sections {
         let before = all.iter().map(|told| told.found).find(|before| before.case == found.case);
         let before = before.filter(|before| is_settled(comparison, before));
-        let lines = if is_settled(comparison, found) { lines(found, before) } else { exact_lines(found) };
+        let lines = match is_settled(comparison, found) {
+            true => lines(found, attributed.inside(found), before),
+            false => exact_lines(found),
+        };
         if !lines.is_empty() && all.len() < LINES {
             all.push(Told { found, lines });
         }
@@ -77,11 +83,15 @@ fn is_traced(attributed: &Attributed, row: &Row) -> bool {
 
 /// What to do first about what got slower: the first line of the section says more.
 pub fn look_at(attributed: &Attributed) -> Line {
-    let named = attributed.sections.first().and_then(|found| found.named().into_iter().next());
-    match named {
-        Some(Named::Kernel(kernel)) => line!["look at ", names(kernel), " first"],
-        Some(Named::Count(count)) => line!["look at the ", foreign(&count.in_words(), NAME), " first"],
-        Some(Named::Pauses) | None => "look at what got slower".into(),
+    let Some(found) = attributed.sections.first() else { return "look at what got slower".into() };
+    let inside = attributed.inside(found).and_then(|parts| parts.changed().into_iter().next());
+    match (found.named().into_iter().next(), inside) {
+        (Some(Named::Kernel(kernel)), Some(part)) if found.is_whole(kernel) => {
+            line!["look at ", inside_step::where_of(part), " in ", names(kernel), " first"]
+        }
+        (Some(Named::Kernel(kernel)), _) => line!["look at ", names(kernel), " first"],
+        (Some(Named::Count(count)), _) => line!["look at the ", foreign(&count.in_words(), NAME), " first"],
+        (Some(Named::Pauses) | None, _) => "look at what got slower".into(),
     }
 }
 
@@ -128,26 +138,29 @@ fn a(found: &Attribution) -> &'static str {
     words(found).1
 }
 
-/// The most telling first, which says of how much it is a part. What the part of the case `before` it has said is one line.
-fn lines(found: &Attribution, before: Option<&Attribution>) -> Vec<Line> {
+/// The most telling first, which says of how much it is a part: what is inside one kernel before all. What the part of the
+/// case `before` it has said is one line.
+fn lines(found: &Attribution, inside: Option<&MovedParts>, before: Option<&Attribution>) -> Vec<Line> {
     let named = found.named();
-    if found.reading() == Reading::Neither {
+    let inside = inside.map(inside_step::lines).unwrap_or_default();
+    if found.reading() == Reading::Neither && inside.is_empty() {
         return vec![
             "the same kernels, called as often and as fast as far as these traces tell: clocks, memory, or what no trace shows"
                 .into(),
         ];
     }
-    let in_words = |one: &Named| match named.first() == Some(one) {
-        true => said(found, one).and(of_all(found)),
-        false => said(found, one),
+    let is_divided = !inside.is_empty();
+    let in_words = |one: &Named| match named.first() == Some(one) && !is_divided {
+        true => said(found, one, is_divided).and(of_all(found)),
+        false => said(found, one, is_divided),
     };
     let shared = before.map(|before| Shared { before, found });
-    shared_moves::lines(&named, shared, in_words).into_iter().take(LINES).collect()
+    inside.into_iter().chain(shared_moves::lines(&named, shared, in_words)).take(LINES).collect()
 }
 
 /// What is exact, whatever the times are.
 fn exact_lines(found: &Attribution) -> Vec<Line> {
-    found.asked_otherwise().iter().take(LINES).map(|named| said(found, named)).collect()
+    found.asked_otherwise().iter().take(LINES).map(|named| said(found, named, false)).collect()
 }
 
 /// ` of the +104 µs a token`
@@ -155,9 +168,10 @@ fn of_all(found: &Attribution) -> Line {
     line![" of the ", signed_us(found.change_us()), a(found)]
 }
 
-fn said(found: &Attribution, named: &Named) -> Line {
+/// `is_divided`: lines before it say what is inside the kernel that is the whole.
+fn said(found: &Attribution, named: &Named, is_divided: bool) -> Line {
     match named {
-        Named::Kernel(kernel) if found.is_whole(kernel) => whole(found, kernel),
+        Named::Kernel(kernel) if found.is_whole(kernel) => whole(found, kernel, is_divided),
         Named::Kernel(kernel) => {
             line![with_code(kernel), became(found, kernel), ": ", strong(signed_us(kernel.change_us))]
         }
@@ -166,11 +180,11 @@ fn said(found: &Attribution, named: &Named) -> Line {
     }
 }
 
-fn whole(found: &Attribution, kernel: &MovedKernel) -> Line {
+fn whole(found: &Attribution, kernel: &MovedKernel, is_divided: bool) -> Line {
     let (name, a) = words(found);
     let kernel_name = with_code(kernel);
     let name =
-        line![name, " is one kernel, ", kernel_name, ", and what is inside it isn't divided: ", otherwise(kernel)];
+        line![name, " is one kernel, ", kernel_name, if is_divided { ": " } else { NOT_DIVIDED }, otherwise(kernel)];
     let us = |calls: Option<Calls>| calls.map_or(0.0, |calls| calls.us.mean);
     let times = line![us_from_to(us(kernel.base), us(kernel.head)), a];
     line![name, times, ", ", strong(signed_us(kernel.change_us))]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{Place, Said, read};
 
-const CONFIG: &str = r#"weights = "generated"
+pub const CONFIG: &str = r#"weights = "generated"
 [suites.gpu]
 device = "cuda"
 models = ["Qwen/Qwen2.5-0.5B"]
@@ -25,7 +25,8 @@ if printf '%s' "$job" | grep -q '"traced":{'; then
     cp "$0.$((traces % 3)).trace" "$BENCH_DIFF_TRACE_DIRECTORY/$$-1.trace"
     echo '{"event":"loaded","loaded":{"revision":null,"warnings":[],"decode_weight_bytes":1,"kv_bytes_per_token":1,"flops_per_token":1,"attention_flops_per_token_squared":1}}'
     for case in $(printf '%s' "$job" | grep -o '"id":"[^"]*"' | cut -d'"' -f4); do
-        echo "{\"event\":\"case_traced\",\"case\":\"$case\"}"
+        parts=$(cat "$0.$((traces % 3)).parts" 2>/dev/null)
+        echo "{\"event\":\"case_traced\",\"case\":\"$case\"${parts:+,\"parts\":$parts}}"
     done
     echo '{"event":"done"}'
     exit 0
@@ -40,7 +41,7 @@ type Kernel = (&'static str, u32, u64, u64);
 pub struct Step {
     pub kernels: Vec<Kernel>,
     /// Nanoseconds in which no kernel runs.
-    pauses: u64,
+    pub pauses: u64,
     pub copies: u64,
     synchronizations: u64,
     /// By so many thousandths a trace takes longer than the one before.
@@ -168,7 +169,7 @@ impl Machine {
         out.replace('\u{a0}', " ")
     }
 
-    fn comparison(&self) -> Value {
+    pub fn comparison(&self) -> Value {
         read(&self.0.path(".bench-diff/latest/report.json"))["comparison"].clone()
     }
 
@@ -183,7 +184,7 @@ impl Machine {
 }
 
 /// The first line under the heading of decode.
-fn first_line(comment: &str) -> String {
+pub fn first_line(comment: &str) -> String {
     let section = comment.split("decode of ").nth(1).unwrap_or_else(|| panic!("no section: {comment}"));
     section.lines().find(|line| line.starts_with("- ")).unwrap_or_default().to_owned()
 }

@@ -1,0 +1,26 @@
+//! How long something takes, where it is short.
+
+use crate::number::{decimal, value};
+use crate::page::{Line, line, unbroken};
+
+/// `+15 µs`: three digits are enough of a change.
+pub fn signed_us(us: f64) -> Line {
+    let decimals = match us.abs() {
+        size if size >= 99.95 => 0,
+        size if size >= 9.995 => 1,
+        _ => 2,
+    };
+    if (999.5..1e9).contains(&us.abs()) {
+        return signed_ms(us / 1e3);
+    }
+    let sign = if us > 0.0 { "+" } else { "" };
+    if us.abs() >= 1e9 {
+        return unbroken(line![sign, value(us), " µs"]);
+    }
+    unbroken(line![sign, decimal(us, decimals), " µs"])
+}
+
+fn signed_ms(ms: f64) -> Line {
+    let sign = if ms > 0.0 { "+" } else { "" };
+    unbroken(line![sign, decimal(ms, if ms.abs() < 9.995 { 2 } else { 1 }), " ms"])
+}
