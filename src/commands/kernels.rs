@@ -171,7 +171,7 @@ fn compare(args: &Args, files: &[PathBuf], written: &Written, io: &mut Io) -> Re
     let [mut old, mut new] = [old?, new?];
     for (kernels, path) in [(&mut old, &files[0]), (&mut new, &files[1])] {
         warn(kernels, io)?;
-        if kernels.all.is_empty() {
+        if kernels.all.is_empty() && kernels.unreadable == 0 {
             writeln!(io.err, "warning: there are no kernels in {}", escape::line(&path.display().to_string()))?;
         }
         kernels.all.retain(|kernel| args.part.as_deref().is_none_or(|part| kernel.name.contains(part)));
