@@ -131,8 +131,9 @@ impl Pool {
         let mut access: sys::CUmemAccessDesc = unsafe { std::mem::zeroed() };
         access.location.type_ = sys::CUmemLocationType::CU_MEM_LOCATION_TYPE_DEVICE;
         access.flags = sys::CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE;
+        let number = (&raw mut access.location).cast::<sys::CUdevice>().wrapping_add(1);
         // SAFETY: the number follows the type; in newer headers it is in a union there.
-        unsafe { (&raw mut access.location).cast::<i32>().add(1).write(device) };
+        unsafe { number.write(device) };
         // SAFETY: the pool is valid, and the driver reads one description.
         unsafe { sys::cuMemPoolSetAccess(self.0, &raw const access, 1) }.result()
     }

@@ -312,6 +312,7 @@ mod tests {
     /// Whatever happened to the other: the card ends by itself, and nothing is computed with it any more.
     #[test]
     #[ignore = "needs two CUDA GPUs of a kind: cargo test --features cuda --lib -- --ignored"]
+    #[expect(clippy::print_stdout, reason = "says that nothing was tested")]
     fn a_card_that_the_other_does_not_answer_ends_in_a_sentence() {
         let (Ok(first), Ok(second)) = (cuda::open(0), cuda::open(1)) else {
             println!("nothing was tested: this needs two GPUs, and there aren't two here");
