@@ -22,7 +22,8 @@ const EXAMPLES: &str = "Examples:
 /// Show where the time of one decode step and one prefill goes
 ///
 /// For finding out why a row became slower: times of the `graph` implementation on a GPU, by kind of work, each with its
-/// share of the device's measured limits. Weights are generated: they don't change the time.
+/// share of the device's measured limits, and of a decode step how long it waits for each input. Weights are generated:
+/// they don't change the time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
