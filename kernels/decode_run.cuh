@@ -23,8 +23,8 @@ __device__ __forceinline__ void leave(StepState* state, int position, int step, 
     }
 }
 
-// `Format`: of the layers' matrices, which a `Stream` reads. `Stamping`: Stamps in kernels whose blocks stamp. `Link`: to
-// the other card, if there is one.
+// `Format`: of the layers' matrices, which a `Stream` reads. `Stamping`: Stamps in kernels whose blocks stamp. `Link`:
+// to the other card, if there is one.
 template <int kHeadDim, typename Format, typename Stream, typename Stamping = NoStamps, typename Link = Alone>
 __device__ __forceinline__ void decode_body(const DecodeParameters& p, Link link = Link()) {
     // The rings begin at a line.
