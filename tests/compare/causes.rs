@@ -40,9 +40,9 @@ fn each_run(results: &mut Results, change: impl Fn(&mut DeviceState)) {
 
 type Change = fn(&mut [Results; 2]);
 
-#[test]
-fn what_differs_in_the_files_is_the_cause() {
-    let changes: [(Change, &str, &str); 7] = [
+/// What the head is, the cause's word, and its evidence.
+fn changes() -> [(Change, &'static str, &'static str); 7] {
+    [
         (|sides| sides[1].settings.warmup = 2, "method", "warmup 1 → 2"),
         (
             |sides| sides[1].sessions[0].environment.gpus[0].name = "NVIDIA H200".into(),
@@ -81,8 +81,12 @@ fn what_differs_in_the_files_is_the_cause() {
             "method",
             "driver_version 580.0 → 600.1; else only the program differs, as far as is known",
         ),
-    ];
-    for (change, word, evidence) in changes {
+    ]
+}
+
+#[test]
+fn what_differs_in_the_files_is_the_cause() {
+    for (change, word, evidence) in changes() {
         let mut sides = sides(["s-1", "s-1"]);
         change(&mut sides);
         let flags = ["--same-session", "--allow-mismatch"];
