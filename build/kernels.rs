@@ -10,10 +10,11 @@ use std::{env, fs};
 
 use crate::{fingerprint, header};
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "decode",
     "decode_packed",
     "decode_blocks",
+    "decode_stamped",
     "packed",
     "blocks",
     "prefill",

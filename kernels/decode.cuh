@@ -86,6 +86,9 @@ struct DecodeParameters {
     int team_region;    // Chunks of 16 bytes from the second to what a team's blocks tell each other
     int steps;          // Steps to run; 0: only the head, over `x`
     int head_kind;      // Of blocks
+    int stamps_every;   // Of so many steps the last one is stamped
+    // Of kernels that stamp: [steps / stamps_every][blocks][layers * kLayerStamps + kHeadStamps]
+    unsigned* stamps;
 };
 ASSERT_LAYOUT_DecodeParameters;
 
@@ -125,6 +128,10 @@ constexpr int kProducts = 4;  // Of a layer.
 // What a layer waits for: the input of each product, and attention's.
 constexpr int kPhases = kProducts + 1;
 static_assert(kPhases == DECODE_PHASES);
+// What blocks stamp (decode_stamps.cuh). Of a layer: before and after they wait for the input of each product and of
+// attention. Of the head: the same, when its product is done, and when the token is chosen.
+constexpr int kLayerStamps = 2 * kPhases, kHeadStamps = 4;
+static_assert(kLayerStamps == DECODE_LAYER_STAMPS && kHeadStamps == DECODE_HEAD_STAMPS);
 
 // Matrices in bf16.
 struct Dense {

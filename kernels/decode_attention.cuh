@@ -74,11 +74,13 @@ class Attention {
         }
     }
 
-    // Between `prefetch` and this only batches of weights were started on.
-    __device__ __forceinline__ void run(const DecodeLayer& layer, int started, unsigned epoch) {
+    // Between `prefetch` and this only batches of weights were started on. Calls `ready` when the inputs are there.
+    template <typename Ready>
+    __device__ __forceinline__ void run(const DecodeLayer& layer, int started, unsigned epoch, Ready ready) {
         const int later = started - started_;
         if (count_ > 0) await_inputs(epoch);
         __syncthreads();
+        ready();
         if (threadIdx.x / kWarp < min(count_, kAttentionWarps)) attend(layer, later);
         __syncthreads();
         merge_warps(epoch);

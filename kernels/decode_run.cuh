@@ -23,8 +23,8 @@ __device__ __forceinline__ void leave(StepState* state, int position, int step, 
     }
 }
 
-// `Format`: of the layers' matrices, which a `Stream` reads.
-template <int kHeadDim, typename Format, typename Stream>
+// `Format`: of the layers' matrices, which a `Stream` reads. `Stamping`: Stamps in kernels whose blocks stamp.
+template <int kHeadDim, typename Format, typename Stream, typename Stamping = NoStamps>
 __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     extern __shared__ uint4 shared[];
     Places places = Places::of<kHeadDim, Format>(p, shared);
@@ -42,7 +42,8 @@ __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
     unsigned epoch = __ldcg(&p.state->epoch);
     unsigned token = __ldcg(&p.state->token);
     for (int step = 0; step < steps; ++step) {
-        Step<kHeadDim, Format, Stream> now(p, places, stream, block, first_position + step, token, epoch);
+        Step<kHeadDim, Format, Stream, Stamping> now(p, places, stream, block, step, first_position + step, token,
+                                                     epoch);
         for (int layer = 0; layer < (only_head ? 0 : p.layer_count); ++layer) now.run_layer(layer);
         const Best mine = now.head(only_head ? p.x : nullptr);
         epoch = now.epoch();
@@ -50,6 +51,7 @@ __device__ __forceinline__ void decode_body(const DecodeParameters& p) {
         const Best best = grid_best(mine, p.bests, block, barrier);
         // With NaN logits nothing wins; any valid token keeps the loop running.
         token = best.index < p.vocabulary ? best.index : 0;
+        now.over();
         if (block == 0 && threadIdx.x == 0 && first_step + step < p.max_length) {
             p.tokens[first_step + step] = token;
             p.times[first_step + step] = clock_ns();

@@ -7,6 +7,7 @@
 #include "decode_attention.cuh"
 #include "decode_grid.cuh"
 #include "decode_product.cuh"
+#include "decode_stamps.cuh"
 #include "decode_stream.cuh"
 
 // What finishes a pair of rows of the query/key/value product.
@@ -76,15 +77,15 @@ struct Places {
     }
 };
 
-// `Format`: of the layers' matrices.
-template <int kHeadDim, typename Format, typename Stream>
+// `Format`: of the layers' matrices. `Stamping`: NoStamps, or Stamps.
+template <int kHeadDim, typename Format, typename Stream, typename Stamping>
 class Step {
     using HeadFormat = typename Format::Head;
 
   public:
-    // `epoch`: of the last layer that was ever computed.
-    __device__ __forceinline__ Step(const DecodeParameters& p, Places& places, Stream& stream, int block, int position,
-                                    unsigned token, unsigned epoch)
+    // `number`: of the step in its launch. `epoch`: of the last layer that was ever computed.
+    __device__ __forceinline__ Step(const DecodeParameters& p, Places& places, Stream& stream, int block, int number,
+                                    int position, unsigned token, unsigned epoch)
         : p_(p),
           places_(places),
           stream_(stream),
@@ -93,7 +94,8 @@ class Step {
           splits_(Splits::of<kHeadDim>(p, position + 1)),
           attention_(p, splits_, block, position + 1, places.tiles, places.team),
           input_(p.embedding + static_cast<size_t>(token) * p.hidden),
-          epoch_(epoch) {
+          epoch_(epoch),
+          stamps_(p, block, number) {
         if (threadIdx.x < pairs_of_block(p.hidden / 2, block))
             residual_ = __ldg(reinterpret_cast<const uint32_t*>(input_) + threadIdx.x * gridDim.x + block);
     }
@@ -103,6 +105,7 @@ class Step {
         // One copy of the code for all products: a layer's instructions have to stay in the multiprocessor's cache.
 #pragma unroll 1
         for (int product = 0; product < kProducts; ++product) {
+            stamps_.stamp();
             const Product w = product_of<kHeadDim, Format>(p_, places_.layers, index * kProducts + product);
             // A layer ahead: the longest wait is that for the down product's input.
             if (product == kDown || (product == kQkv && index == 0)) ask_for_cache(product == kDown ? index + 1 : 0);
@@ -112,6 +115,7 @@ class Step {
             if (product == kQkv && own_pair < w.pairs) own = qkv_operands<kHeadDim>(p_, layer, own_pair, position_);
             const float scale = await_input(w, layer, index, product);
             mark();
+            stamps_.stamp();
             run_product<Format>(stream_, w, block_, product % 2 ? places_.second.place() : places_.first.place(),
                                 [&](int pair, float a, float b) {
                                     if (product == kQkv)
@@ -127,10 +131,12 @@ class Step {
     // Final norm and head: reads x1 of this epoch (or `only`), writes the logits. The best of this thread's.
     __device__ __forceinline__ Best head(const bf16* only) {
         const Product w = product_of<kHeadDim, Format>(p_, places_.layers, p_.layer_count * kProducts);
+        stamps_.stamp();
         const float scale =
             only ? stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, PlainValues{only})
                  : stage_normed<HeadFormat>(w, p_.final_norm, p_.epsilon, places_.first, words(p_.x1));
         mark();
+        stamps_.stamp();
         Best best{-INFINITY, 0xffffffffu};
         run_product<HeadFormat>(stream_, w, block_, places_.first.place(), [&](int pair, float a, float b) {
             a = rounded(a * scale);
@@ -139,8 +145,12 @@ class Step {
             best.take(a, pair * 2);
             best.take(b, pair * 2 + 1);
         });
+        stamps_.stamp();
         return best;
     }
+
+    // The step's token is chosen.
+    __device__ __forceinline__ void over() { stamps_.stamp(); }
 
     __device__ __forceinline__ unsigned epoch() const { return epoch_; }
 
@@ -188,8 +198,12 @@ class Step {
     // Reads qkv and the cache, writes parts (where a head has several) and attended (but for a few parts, which
     // `output` merges itself).
     __device__ __forceinline__ void attend(const DecodeLayer& layer) {
-        if (attention_.has_work()) attention_.run(layer, stream_.started(), epoch_);
+        if (attention_.has_work())
+            attention_.run(layer, stream_.started(), epoch_, [&] { stamps_.stamp(); });
+        else
+            stamps_.stamp();
         mark();
+        stamps_.stamp();
         if (splits_.count > kFewParts) merge_shared<kHeadDim>(p_, splits_, block_, epoch_);
     }
 
@@ -236,4 +250,5 @@ class Step {
     // The residual stream of the one pair of rows that this thread finishes in both residual products.
     uint32_t residual_ = 0;
     int phase_ = 0;
+    Stamping stamps_;
 };

@@ -2,8 +2,10 @@
 //
 //   bench check SHAPE [prompt=700] [chunk=256] [generate=40]
 //       logits and greedy choices against the reference
-//   bench decode SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [parts=0]
-//       tokens/s; parts=1: time between barriers
+//   bench decode SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [parts=0] [stamps=0] [dump=0] [stamped=0]
+//       tokens/s; parts=1: time between barriers of the first block; stamps=1: waiting and work of the last block, by
+//       another kernel, with dump=1 its stamps in stamps.u32; stamped=N: tokens/s of that kernel, of every N steps the
+//       last one stamped
 //   bench places SHAPE [places=12] [steps=512]
 //       tokens/s with the exchanged values elsewhere in memory
 //   bench prefill SHAPE [length=6144] [chunk=8192]
@@ -158,6 +160,62 @@ static double read_bandwidth(Model& m) {
     return best;
 }
 
+// One stamped step: for each place of a block's stamps the last of all blocks, and when the step before and this one
+// were over, on the low half of the clock.
+static std::vector<unsigned> last_stamps(Model& m, int context, unsigned& before, unsigned& over) {
+    const int a_block = m.stamps_of_block();
+    m.set_state(context, 1);
+    m.decode(8, false, 8);
+    CHECK(cudaStreamSynchronize(m.stream));
+    std::vector<unsigned> all(size_t(a_block) * m.plan.blocks), last(a_block);
+    unsigned long long times[8];
+    CHECK(cudaMemcpy(all.data(), m.stamps, all.size() * 4, cudaMemcpyDeviceToHost));
+    CHECK(cudaMemcpy(times, m.times, sizeof times, cudaMemcpyDeviceToHost));
+    before = times[6], over = times[7];
+    for (size_t i = 0; i < all.size(); ++i) {
+        unsigned& most = last[i % a_block];
+        if (i < size_t(a_block) || int(all[i] - most) > 0) most = all[i];
+    }
+    if (option("dump", 0)) {
+        const unsigned head[] = {unsigned(m.plan.blocks), unsigned(m.shape.layers), before, over};
+        FILE* file = fopen("stamps.u32", "wb");
+        fwrite(head, 4, 4, file), fwrite(all.data(), 4, all.size(), file), fclose(file);
+    }
+    return last;
+}
+
+// Where a step's time goes: the last block's waiting for each input, and its work; medians of some steps, over layers.
+static void stamped_parts(Model& m, int context, const std::vector<double>& bytes) {
+    const char* names[] = {"qkv", "attention", "output", "gate_up", "down", "head", "choosing"};
+    std::vector<double> waiting[7], work[7];
+    for (int run = 0; run < 15; ++run) {
+        double waits[7] = {}, works[7] = {};
+        unsigned before, over;
+        const auto last = last_stamps(m, context, before, over);
+        unsigned at = before;
+        // Of a layer: query/key/value's pair, then the output's begin, attention's pair, the output's end, ...
+        auto take = [&](int part, int ready, int done) {
+            waits[part] += int(last[ready] - at) * 1e-3, works[part] += int(last[done] - last[ready]) * 1e-3;
+            at = last[done];
+        };
+        const int layers = m.shape.layers, a_layer = decoding::kLayerStamps;
+        for (int layer = 0; layer < layers; ++layer) {
+            const int i = layer * a_layer;
+            take(0, i + 1, i + 2), take(1, i + 3, i + 4), take(2, i + 5, i + 6), take(3, i + 7, i + 8);
+            take(4, i + 9, i + 10);
+        }
+        take(5, layers * a_layer + 1, layers * a_layer + 2);
+        take(6, layers * a_layer + 3, layers * a_layer + 3);
+        for (int i = 0; i < 7; ++i) waiting[i].push_back(waits[i]), work[i].push_back(works[i]);
+    }
+    for (int i = 0; i < 7; ++i) {
+        const int count = i >= 5 ? 1 : m.shape.layers;
+        const double us = median(work[i]) / count;
+        printf("  %-10s %3d x %8.2f us waiting, %8.2f us work  %6.2f TB/s\n", names[i], count,
+               median(waiting[i]) / count, us, i < 6 ? bytes[i] / us * 1e-6 : 0.0);
+    }
+}
+
 static void decode(const NamedShape& shape) {
     const int context = option("context", 1), steps = option("steps", 512);
     Model m(shape, context + steps + 128, 16);
@@ -168,7 +226,7 @@ static void decode(const NamedShape& shape) {
     for (int run = 0; run < option("runs", 3); ++run) {
         m.set_state(context, 1);
         const double ms = milliseconds(m, [&] {
-            for (int i = 0; i < steps; i += per_launch) m.decode(per_launch);
+            for (int i = 0; i < steps; i += per_launch) m.decode(per_launch, false, option("stamped", 0));
         });
         rates.push_back(steps / ms * 1e3);
     }
@@ -195,6 +253,10 @@ static void decode(const NamedShape& shape) {
         *std::max_element(rates.begin(), rates.end()), 1e6 / rate, gaps[gaps.size() / 100], gaps[gaps.size() / 2],
         gaps[gaps.size() * 99 / 100], (weights + cache) * rate / 1e12, (weights + cache) * rate / bandwidth * 100,
         bandwidth / 1e12);
+    if (option("stamps", 0))
+        stamped_parts(
+            m, context,
+            {qkv_bytes, 4.0 * s.kv_heads * s.head_dim * context, output_bytes, gate_up_bytes, down_bytes, head_bytes});
     if (!option("parts", 0)) return;
     // When the first block had each product's input, by the kernel's own clock, summed over layers; median of some
     // steps.

@@ -14,6 +14,7 @@ namespace decoding {
 #include "../decode.cu"
 #include "../decode_packed.cu"
 #include "../decode_blocks.cu"
+#include "../decode_stamped.cu"
 }  // namespace decoding
 namespace elementwise {
 #include "../prefill.cu"
@@ -86,6 +87,7 @@ struct Model {
     // Decode.
     decoding::DecodeParameters d{};
     unsigned long long* phases;
+    unsigned* stamps;
     bf16* x;
     float* logits;
     unsigned* tokens;
@@ -102,7 +104,7 @@ struct Model {
     // `keep`: what packed matrices were made of, too.
     Model(const NamedShape& s, int max_length, int chunk, bool keep = false)
         : shape(s), bits(option("bits", option("kind", 0) ? 0 : 16)), max_length(max_length), chunk(chunk) {
-        const Limits limits = limits_of(kernel_of(64), decoding::kThreads, decoding::kCluster);
+        const Limits limits = limits_of(kernel_of(64, false), decoding::kThreads, decoding::kCluster);
         const Shape sizes = s.sizes();
         if (!plan_decode(COMPUTE_CAPABILITY, bits, option("kind", 0), option("better", 0), &sizes, &limits, max_length,
                          eps, &plan, &d))
@@ -174,6 +176,7 @@ struct Model {
         d.times = times = device_array<unsigned long long>(max_length);
         d.state = state = device_array<StepState>(1);
         phases = device_array<unsigned long long>(s.layers * 5 + 1);
+        stamps = device_array<unsigned>(size_t(kStamped) * plan.blocks * stamps_of_block());
         std::vector<decoding::DecodeLayer> table;
         for (const Layer& l : layers)
             table.push_back({l.norm1, l.qkv.weights, l.bias, l.o.weights, l.norm2, l.gate_up.weights, l.down.weights,
@@ -202,21 +205,29 @@ struct Model {
         CHECK(cudaStreamSynchronize(stream));
     }
 
-    decltype(&decoding::decode_64) kernel_of(int head_dim) const {
-        if (bits == 0 && plan.ring == 4) return decoding::decode_short_blocks_128;
-        if (bits == 0) return head_dim == 64 ? decoding::decode_blocks_64 : decoding::decode_blocks_128;
-        if (bits == 4) return head_dim == 64 ? decoding::decode_int4_64 : decoding::decode_int4_128;
-        if (bits == 8) return head_dim == 64 ? decoding::decode_int8_64 : decoding::decode_int8_128;
-        return head_dim == 64 ? decoding::decode_64 : decoding::decode_128;
+    decltype(&decoding::decode_64) kernel_of(int head_dim, bool stamped) const {
+#define KERNEL(name) (stamped ? decoding::name##_stamped : decoding::name)
+        if (bits == 0 && plan.ring == 4) return KERNEL(decode_short_blocks_128);
+        if (bits == 0) return head_dim == 64 ? KERNEL(decode_blocks_64) : KERNEL(decode_blocks_128);
+        if (bits == 4) return head_dim == 64 ? KERNEL(decode_int4_64) : KERNEL(decode_int4_128);
+        if (bits == 8) return head_dim == 64 ? KERNEL(decode_int8_64) : KERNEL(decode_int8_128);
+        return head_dim == 64 ? KERNEL(decode_64) : KERNEL(decode_128);
+#undef KERNEL
     }
 
-    // `steps` decode steps in one launch; 0: only the head.
-    void decode(int steps, bool timed = false) {
-        auto kernel = kernel_of(shape.head_dim);
+    // Of a step of one block; and the most steps of a launch that are stamped.
+    int stamps_of_block() const { return shape.layers * decoding::kLayerStamps + decoding::kHeadStamps; }
+    static constexpr int kStamped = 32;
+
+    // `steps` decode steps in one launch; 0: only the head. Stamps the last of every `stamped`; 0: none.
+    void decode(int steps, bool timed = false, int stamped = 0) {
+        auto kernel = kernel_of(shape.head_dim, stamped);
         allow_shared_bytes(kernel, plan.shared_bytes);
         decoding::DecodeParameters params = d;
         params.steps = steps;
         params.phases = timed ? phases : nullptr;
+        params.stamps = stamps;
+        params.stamps_every = stamped;
         void* args[] = {&params};
         CHECK(cudaLaunchCooperativeKernel((void*)kernel, dim3(plan.blocks), dim3(decoding::kThreads), args,
                                           plan.shared_bytes, stream));

@@ -159,7 +159,7 @@ __global__ void DECODE_LAUNCH attend(const __grid_constant__ DecodeParameters p,
     Attention<kHeadDim> attention(p, splits, blockIdx.x, length, places.tiles, places.team);
     if (attention.has_work()) {
         attention.prefetch(*p.layers, 0);
-        attention.run(*p.layers, 0, epoch);
+        attention.run(*p.layers, 0, epoch, [] {});
     }
     if (splits.count > kFewParts) merge_shared<kHeadDim>(p, splits, blockIdx.x, epoch);
     const Product w = {nullptr, 0, p.heads * kHeadDim / 8, 1, p.split_output, Dense::step(p.split_output)};

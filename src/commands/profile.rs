@@ -6,7 +6,7 @@ use super::format::Format;
 use super::named_model::{check_room, named_model};
 use crate::case::DeviceKind;
 use crate::device::{GpuList, Gpus, Machine};
-use crate::engine::profile::Profile;
+use crate::engine::profile::{DECODED, Profile};
 use crate::engine::{self, ENGINES, EngineError, ModelSpec};
 use crate::error::{Error, Exit, Result};
 use crate::io::Io;
@@ -22,7 +22,8 @@ const EXAMPLES: &str = "Examples:
 /// Show where the time of one decode step and one prefill goes
 ///
 /// For finding out why a row became slower: times of the `graph` implementation on a GPU, by kind of work, each with its
-/// share of the device's measured limits. Weights are generated: they don't change the time.
+/// share of the device's measured limits, and of a decode step how long it waits for each input. Weights are generated:
+/// they don't change the time.
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Args {
@@ -47,9 +48,6 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
-
-/// The decode step is the second of two.
-const DECODED: usize = 2;
 
 /// What `--format json` prints.
 #[derive(Serialize)]

@@ -36,7 +36,7 @@ pub use spec::{ModelSpec, ServerSpec};
 use crate::case::{Case, DeviceKind, Dtype, EngineName, SeedProtocol, Traffic};
 use crate::device::{Capacity, Gpus, Ordinals};
 use crate::models::Model;
-use crate::results::Ceilings;
+use crate::results::{Ceilings, StepParts};
 
 /// Every engine. The first is the default.
 pub static ENGINES: &[&dyn EngineKind] =
@@ -160,6 +160,11 @@ pub trait Engine {
     /// The forward pass, step by step: what `bench-diff generate` shows.
     fn logits(&mut self) -> Result<&mut dyn Logits, EngineError> {
         Err(EngineError::refused("this engine doesn't show its logits", "use `candle`"))
+    }
+
+    /// What a decode step is made of, from a generation of its own; `None` where the engine can't tell.
+    fn step_parts(&mut self, _prompt: &[u32], _generated_length: usize) -> Result<Option<StepParts>, EngineError> {
+        Ok(None)
     }
 
     /// Where the time of one decode step and one prefill goes, with `context` tokens: `bench-diff profile`.

@@ -8,7 +8,7 @@ use crate::results::Ceilings;
 
 /// The decode step, then the prefill. Without ceilings there are no shares of them.
 pub fn page(model: &str, profile: &Profile, ceilings: Option<&Ceilings>) -> Page {
-    let Profile { context, decode, prefill } = profile;
+    let Profile { context, decode, prefill, .. } = profile;
     let bandwidth = ceilings.map(|ceilings| ceilings.bandwidth_gb_s * 1e9);
     let rate = ceilings.map(|ceilings| ceilings.matmul_tflop_s * 1e12);
     let bytes = Work { heading: "MB", scale: 1e6, amount: |part| part.bytes, limit: bandwidth, of: "of bandwidth" };
@@ -40,9 +40,11 @@ struct Work {
 }
 
 /// A part, or all of them.
-struct Sum {
-    name: &'static str,
+struct Sum<'a> {
+    name: &'a str,
+    layers: Option<usize>,
     seconds: f64,
+    waiting: Option<f64>,
     amount: f64,
 }
 
@@ -50,16 +52,29 @@ impl Work {
     fn table(&self, parts: &[Part]) -> Table {
         let whole = Profile::seconds(parts);
         let amount = parts.iter().map(self.amount).sum();
-        let sum = |part: &Part| Sum { name: part.name, seconds: part.seconds, amount: (self.amount)(part) };
-        let all = Sum { name: "all", seconds: whole, amount };
-        let columns = vec![
-            Column::left("Part", |sum: &Sum| sum.name),
-            Column::right("µs", |sum: &Sum| decimal(sum.seconds * 1e6, 1)),
+        let waits = parts.iter().any(|part| part.waiting_seconds.is_some());
+        let waiting = waits.then(|| parts.iter().filter_map(|part| part.waiting_seconds).sum());
+        let all = Sum { name: "all", layers: None, seconds: whole, waiting, amount };
+        let mut columns = vec![
+            Column::left("Part", |sum: &Sum| name(sum.name, NAME)),
+            Column::right("µs", |sum: &Sum| us(sum.seconds)),
             Column::right("of time", |sum: &Sum| percent(sum.seconds / whole)),
             Column::right(self.heading, |sum: &Sum| self.amount_of(sum)),
             Column::right(self.of, |sum: &Sum| self.share_of(sum)),
         ];
-        Table::of(columns, &parts.iter().map(sum).chain([all]).collect::<Vec<_>>())
+        if waits {
+            columns.insert(
+                1,
+                Column::right("layers", |sum: &Sum| sum.layers.map(count).map(Line::from).unwrap_or_default()),
+            );
+            columns.insert(3, Column::right("waiting", |sum: &Sum| sum.waiting.map(us).unwrap_or_default()));
+        }
+        Table::of(columns, &parts.iter().map(|part| self.sum(part)).chain([all]).collect::<Vec<_>>())
+    }
+
+    fn sum<'a>(&self, part: &'a Part) -> Sum<'a> {
+        let Part { name, layers, seconds, waiting_seconds, .. } = part;
+        Sum { name, layers: *layers, seconds: *seconds, waiting: *waiting_seconds, amount: (self.amount)(part) }
     }
 
     fn amount_of(&self, sum: &Sum) -> Line {
@@ -72,6 +87,10 @@ impl Work {
     }
 }
 
+fn us(seconds: f64) -> Line {
+    decimal(seconds * 1e6, 1).into()
+}
+
 /// With the same digits in each row: they stand below each other.
 fn percent(share: f64) -> Line {
     line![decimal(share * 100.0, 1), "%"]
@@ -80,14 +99,26 @@ fn percent(share: f64) -> Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::profile::decode_parts;
     use crate::page::terminal::{self, Screen};
+    use crate::results::{ProductTimes, StepParts};
 
     #[test]
     fn a_profile_reads_as_two_tables() {
-        let part = |name, seconds, bytes, operations| Part { name, seconds, bytes, operations };
+        let part = |name, seconds, bytes, operations| Part { bytes, operations, ..Part::of(name, seconds) };
+        let times = |name: &str, waiting: f64, work: f64, layers| ProductTimes {
+            name: name.to_owned(),
+            waiting_us: vec![waiting; layers],
+            work_us: vec![work; layers],
+            apart_us: vec![0.0; layers],
+        };
+        let products =
+            vec![times("attention", 1.0, 3.25, 24), times("head", 0.5, 97.5, 1), times("choosing", 3.0, 0.0, 1)];
+        let step = StepParts { steps: 16, step_us: 203.1, products, unexplained_us: 0.1 };
         let profile = Profile {
             context: 6144,
-            decode: vec![part("qkv and attention", 100e-6, 1e8, 0.0), part("head", 100e-6, 2.7e8, 0.0)],
+            decode: decode_parts(&step, &[1e8, 2.7e8, 0.0]),
+            step,
             prefill: vec![part("norms", 1e-4, 0.0, 0.0), part("attention", 4e-3, 0.0, 1.6e12)],
         };
         let ceilings = Ceilings { bandwidth_gb_s: 3000.0, matmul_tflop_s: 800.0 };

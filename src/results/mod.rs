@@ -17,6 +17,7 @@ mod levels;
 mod model;
 pub(crate) mod occasions;
 mod read;
+mod step_parts;
 mod upgrade;
 pub(crate) mod v1;
 pub(crate) mod v2;
@@ -29,6 +30,7 @@ pub use model::*;
 pub use occasions::Occasions;
 pub(crate) use read::{from_json, read_bounded, read_bytes, schema_of, without_bad_numbers};
 pub use read::{parse, read};
+pub use step_parts::{CaseStepParts, ProductTimes, StepParts};
 
 /// The schema that is written. Those from 1 on are read.
 pub const SCHEMA: u32 = 2;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bench_diff::case::Clock;
 use bench_diff::engine::candle::forward::argmax;
-use bench_diff::engine::profile::Profile;
+use bench_diff::engine::profile::{DECODED, Profile};
 
 use super::*;
 
@@ -284,12 +284,31 @@ fn gguf_agrees_with_transformers() {
 #[test]
 #[ignore = "needs a CUDA GPU: cargo test --features cuda --test engine -- --ignored"]
 fn profile_adds_up() {
-    let spec = ModelSpec { implementation: Implementation::Graph.into(), ..generated("Qwen/Qwen2.5-0.5B", 2050) };
-    let profile = load(&spec).forward.profile(2048).unwrap().unwrap();
+    let tokens = 2048 + DECODED;
+    let spec = ModelSpec { implementation: Implementation::Graph.into(), ..generated("Qwen/Qwen2.5-0.5B", tokens) };
+    let mut model = load(&spec);
+    let profile = model.forward.profile(2048).unwrap().unwrap();
     for parts in [&profile.decode, &profile.prefill] {
-        assert!(parts.iter().all(|part| part.seconds >= 0.0 && part.seconds < 0.1), "{profile:?}");
+        // The last block of all may be over a tick of the clock after the first.
+        assert!(parts.iter().all(|part| part.seconds >= -1e-6 && part.seconds < 0.1), "{profile:?}");
         assert!(Profile::seconds(parts) > 1e-4, "{profile:?}");
     }
+    let prompt: Vec<u32> = (0..2000).collect();
+    let stamped = model.step_parts(&prompt, 65).unwrap().unwrap();
+    for step in [&profile.step, &stamped] {
+        let times = step.products.iter().flat_map(|product| product.waiting_us.iter().chain(&product.work_us));
+        let sum = times.sum::<f64>() + step.unexplained_us;
+        assert!((sum - step.step_us).abs() < 1e-6 && step.unexplained_us.abs() < 0.01 * step.step_us, "{step:?}");
+        assert!(step.products[..5].iter().all(|product| product.work_us.len() == 24), "{step:?}");
+        assert!(step.products.iter().flat_map(|product| &product.work_us).all(|work| *work >= 0.0), "{step:?}");
+    }
+    assert!(
+        (stamped.step_us / profile.step.step_us - 1.0).abs() < 0.05,
+        "{} {}",
+        stamped.step_us,
+        profile.step.step_us
+    );
+    assert_eq!(model.step_parts(&prompt, 5).unwrap(), None, "too short");
 }
 
 #[test]

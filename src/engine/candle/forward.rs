@@ -6,6 +6,7 @@ use candle_core::{D, DType, Result, Tensor, bail};
 
 use crate::engine::profile::Profile;
 use crate::engine::sampling::Sampler;
+use crate::results::StepParts;
 
 /// One sequence, token by token. Positions count from the last [`reset`](Forward::reset).
 pub trait Forward {
@@ -29,6 +30,12 @@ pub trait Forward {
 
     /// Where the time of one decode step and one prefill goes, with `context` tokens; `None` where that isn't known.
     fn profile(&mut self, _context: usize) -> Result<Option<Profile>> {
+        Ok(None)
+    }
+
+    /// What a decode step is made of, from a generation of `count` tokens whose steps are stamped; `None` where nothing stamps
+    /// them.
+    fn step_parts(&mut self, _prompt: &[u32], _count: usize) -> Result<Option<StepParts>> {
         Ok(None)
     }
 

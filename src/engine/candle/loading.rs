@@ -18,6 +18,7 @@ use crate::engine::profile::Profile;
 use crate::engine::sampling::{Sampler, Sampling};
 use crate::engine::{Costs, Engine, EngineError, Generation, Loaded, Logits, ModelSpec, Progress};
 use crate::models::Model;
+use crate::results::StepParts;
 
 /// Of all generated weights: the number that the speed benchmark of Qwen2.5 seeds its generators with.
 const SEED: u64 = 1024;
@@ -255,6 +256,11 @@ impl Engine for Candle {
 
     fn logits(&mut self) -> Result<&mut dyn Logits, EngineError> {
         Ok(self)
+    }
+
+    fn step_parts(&mut self, prompt: &[u32], generated_length: usize) -> Result<Option<StepParts>, EngineError> {
+        synchronize(&self.devices)?;
+        Ok(self.forward.step_parts(prompt, generated_length)?)
     }
 
     fn profile(&mut self, context: usize) -> Result<Profile, EngineError> {

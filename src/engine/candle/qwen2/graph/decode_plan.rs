@@ -178,6 +178,8 @@ impl DecodePlan {
             team_region: self.team_region as i32,
             steps: 0,
             head_kind: 0,
+            stamps_every: 0,
+            stamps: none,
         }
     }
 }

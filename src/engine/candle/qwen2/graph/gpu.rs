@@ -80,10 +80,28 @@ impl Gpu {
 
     /// Runs decode steps, `parameters.steps` of them; the blocks wait for each other, so all must be resident.
     pub fn decode(&self, parameters: &DecodeParameters, plan: &DecodePlan) -> Result<()> {
+        self.launch_decode(&self.decode, parameters, plan)
+    }
+
+    /// The same by a kernel whose blocks stamp.
+    pub fn decode_stamped(&self, kernel: &Stamping, parameters: &DecodeParameters, plan: &DecodePlan) -> Result<()> {
+        self.launch_decode(&kernel.0, parameters, plan)
+    }
+
+    fn launch_decode(&self, kernel: &CudaFunction, parameters: &DecodeParameters, plan: &DecodePlan) -> Result<()> {
         let config = decode_launch(plan.blocks, plan.shared_bytes);
         // SAFETY: see the module's head.
-        unsafe { self.stream.launch_builder(&self.decode).arg(parameters).launch_cooperative(config) }.w()?;
+        unsafe { self.stream.launch_builder(kernel).arg(parameters).launch_cooperative(config) }.w()?;
         Ok(())
+    }
+
+    /// Loads that kernel, which nothing else needs.
+    pub fn stamping(&self, shape: &Shape, plan: &DecodePlan) -> Result<Stamping> {
+        let image: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_stamped.fatbin"));
+        let name = format!("{}_{}_stamped", decode_name(plan.ring()), shape.head_dim);
+        let kernel = load(&self.stream, image)?.load_function(&name).w()?;
+        allow_shared_bytes(&kernel, plan.shared_bytes)?;
+        Ok(Stamping(kernel))
     }
 
     /// `x[i] = embedding[tokens[i]]`
@@ -258,6 +276,9 @@ impl Gpu {
     }
 }
 
+/// The decode kernel whose blocks stamp.
+pub struct Stamping(CudaFunction);
+
 /// One moment on both clocks.
 #[derive(Debug, Clone, Copy)]
 pub struct DeviceClock {
@@ -314,14 +335,22 @@ fn decode_function(stream: &CudaStream, head_dim: usize, ring: Ring) -> Result<C
     let dense: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin"));
     let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_packed.fatbin"));
     let blocks: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_blocks.fatbin"));
-    let (image, name) = match ring {
-        Ring::Dense => (dense, "decode"),
-        Ring::Int4 => (packed, "decode_int4"),
-        Ring::Int8 => (packed, "decode_int8"),
-        Ring::Blocks => (blocks, "decode_blocks"),
-        Ring::ShortBlocks => (blocks, "decode_short_blocks"),
+    let image = match ring {
+        Ring::Dense => dense,
+        Ring::Int4 | Ring::Int8 => packed,
+        Ring::Blocks | Ring::ShortBlocks => blocks,
     };
-    load(stream, image)?.load_function(&format!("{name}_{head_dim}")).w()
+    load(stream, image)?.load_function(&format!("{}_{head_dim}", decode_name(ring))).w()
+}
+
+fn decode_name(ring: Ring) -> &'static str {
+    match ring {
+        Ring::Dense => "decode",
+        Ring::Int4 => "decode_int4",
+        Ring::Int8 => "decode_int8",
+        Ring::Blocks => "decode_blocks",
+        Ring::ShortBlocks => "decode_short_blocks",
+    }
 }
 
 fn decode_launch(blocks: usize, shared_bytes: usize) -> LaunchConfig {

@@ -83,6 +83,8 @@ crossing! {
         team_region: i32,
         steps: i32,
         head_kind: i32,
+        stamps_every: i32,
+        stamps: Address,
     }
 }
 

@@ -3,7 +3,7 @@
 //! Decoding is one persistent kernel that runs many steps in one launch and chooses the tokens itself; a prompt goes
 //! through in chunks, with cuBLAS for its products. Buffers are allocated once, and the host waits once a request.
 //!
-//! `sizes`, `layout`, `plan` and `parts` only compute, so their tests run also where there is neither a GPU nor a CUDA
+//! `sizes`, `layout`, `plan`, `parts` and `stamped` only compute, so their tests run also where there is neither a GPU nor a CUDA
 //! toolkit.
 
 #![cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only tested"))]
@@ -20,6 +20,7 @@ mod layout;
 mod parts;
 #[allow(dead_code, reason = "build/header.rs uses the rest")]
 mod sizes;
+mod stamped;
 mod unfit;
 
 #[cfg(feature = "cuda")]

@@ -1,8 +1,7 @@
-//! The parts of a step: what each must read or compute, and its time from the moments that the kernel writes.
+//! The parts of a step: what each must read or compute, and what its kinds of work are.
 
 use super::decode_plan::Shape;
 use super::formats::Formats;
-use super::sizes::PHASES;
 
 /// The kinds of work in a prompt's pass.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,23 +45,6 @@ impl PrefillPart {
     }
 }
 
-/// Names of a decode step's parts, in the order of [`decode_seconds`].
-pub const DECODE_PARTS: [&str; PHASES + 2] =
-    ["qkv and attention", "merging attention", "output", "gate and up", "down", "head", "start of a step"];
-
-/// Seconds of each part, in the order of their names. `ends`: when the step before and this one were over.
-pub fn decode_seconds(moments: &[i64], ends: &[i64]) -> [f64; PHASES + 2] {
-    let mut parts = [0; PHASES + 2];
-    for (index, pair) in moments.windows(2).enumerate() {
-        parts[index % PHASES] += pair[1] - pair[0];
-    }
-    if let ([first, .., last], [before, end]) = (moments, ends) {
-        parts[PHASES] = end - last;
-        parts[PHASES + 1] = first - before;
-    }
-    parts.map(|nanoseconds| nanoseconds as f64 * 1e-9)
-}
-
 /// Bytes that a decode step reads, over all layers.
 pub struct DecodeBytes {
     qkv: f64,
@@ -81,9 +63,9 @@ impl DecodeBytes {
         Self { qkv, cache, output, gate_up, down, head }
     }
 
-    /// In the order of the parts' names.
-    pub fn by_part(&self) -> [f64; PHASES + 2] {
-        [self.qkv + self.cache, 0.0, self.output, self.gate_up, self.down, self.head, 0.0]
+    /// In the order of a stamped step's parts.
+    pub fn by_part(&self) -> [f64; 7] {
+        [self.qkv, self.cache, self.output, self.gate_up, self.down, self.head, 0.0]
     }
 }
 
@@ -117,16 +99,6 @@ impl<'a> PrefillOperations<'a> {
 mod tests {
     use super::*;
     use crate::engine::candle::qwen2::graph::sizes::Format;
-
-    #[test]
-    fn a_step_is_the_sum_of_its_parts() {
-        // Two layers and the head's input; the step before ended at 90, this one at 200.
-        let moments = [100, 103, 104, 106, 111, 120, 124, 125, 128, 134, 150];
-        let parts = decode_seconds(&moments, &[90, 200]);
-        let nanoseconds = parts.map(|seconds| (seconds * 1e9).round());
-        assert_eq!(nanoseconds, [7.0, 2.0, 5.0, 11.0, 25.0, 50.0, 10.0]);
-        assert_eq!(nanoseconds.iter().sum::<f64>(), 110.0);
-    }
 
     #[test]
     fn the_parts_read_what_a_step_must() {

@@ -21,9 +21,10 @@ use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::rope::RopeTables;
 use crate::engine::candle::qwen2::weights::{EMBEDDING, Weights};
 use crate::engine::profile::Profile;
+use crate::results::StepParts;
 
 /// Decode steps in one launch.
-const STEPS_A_LAUNCH: usize = 32;
+pub(super) const STEPS_A_LAUNCH: usize = 32;
 
 /// Loads a model for sequences of up to `capacity` tokens. Prompts go through in chunks of `chunk` tokens.
 pub fn load(
@@ -234,7 +235,7 @@ impl Graph {
     }
 
     /// Queues the whole prompt and the choice of the token after it.
-    fn queue_prompt(&mut self, tokens: &[u32]) -> Result<()> {
+    pub(super) fn queue_prompt(&mut self, tokens: &[u32]) -> Result<()> {
         // One launch instead of hundreds, which would take longer than the GPU's work.
         if let [token] = *tokens {
             return self.queue_step(token);
@@ -338,6 +339,10 @@ impl Forward for Graph {
 
     fn profile(&mut self, context: usize) -> Result<Option<Profile>> {
         self.time_parts(context).map(Some)
+    }
+
+    fn step_parts(&mut self, prompt: &[u32], count: usize) -> Result<Option<StepParts>> {
+        self.stamp_generation(prompt, count)
     }
 }
 

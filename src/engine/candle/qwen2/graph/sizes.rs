@@ -21,6 +21,9 @@ pub const TOGETHER: usize = 4;
 /// Moments that the decode kernel writes for each layer: when a block had the input of the query/key/value product, was
 /// done with its part of attention, and had the inputs of the three other products. One more follows: the head's input.
 pub const PHASES: usize = 5;
+/// Moments that each block of a kernel that stamps writes for each layer, and for what follows the last: kernels/decode.cuh.
+pub const LAYER_STAMPS: usize = 2 * PHASES;
+pub const HEAD_STAMPS: usize = 4;
 /// Shared memory of the decode kernel's static variables, rounded up (`cuobjdump -res-usage`, without the 1024 that every
 /// block reserves and the device's limit leaves out).
 pub const STATIC_BYTES: usize = 1280;
@@ -213,7 +216,7 @@ impl DecodeBlock {
     }
 
     /// As the header calls them, where they don't depend on the heads.
-    pub fn constants(&self) -> [(&'static str, usize); 17] {
+    pub fn constants(&self) -> [(&'static str, usize); 19] {
         [
             ("WARP", WARP),
             ("DECODE_WARPS", self.warps),
@@ -232,6 +235,8 @@ impl DecodeBlock {
             ("DECODE_TILE", TILE),
             ("DECODE_TOGETHER", TOGETHER),
             ("DECODE_PHASES", PHASES),
+            ("DECODE_LAYER_STAMPS", LAYER_STAMPS),
+            ("DECODE_HEAD_STAMPS", HEAD_STAMPS),
         ]
     }
 

@@ -1,48 +1,95 @@
-//! Times the parts of a step: decode by the kernel's own clock, prefill by CUDA events between its kernels.
+//! Times the parts of a step: decode by the stamps of the kernel's blocks, prefill by CUDA events between its kernels.
 
 use candle_core::{DType, Result, Tensor};
 
-use super::gpu::Start;
+use super::gpu::{Stamping, Start};
 use super::layout::{Address, DecodeParameters};
-use super::parts::{DECODE_PARTS, DecodeBytes, PrefillOperations, PrefillPart, decode_seconds};
-use super::sequence::Graph;
-use super::sizes::PHASES;
-use crate::engine::profile::{Part, Profile};
-use crate::stats;
+use super::parts::{DecodeBytes, PrefillOperations, PrefillPart};
+use super::sequence::{Graph, STEPS_A_LAUNCH};
+use super::stamped::{self, StampedStep};
+use crate::engine::candle::forward::Forward;
+use crate::engine::profile::{DECODED, Part, Profile, decode_parts};
+use crate::results::StepParts;
 
-/// Times are the median of this many steps.
-const STEPS: usize = 9;
+/// Of so many steps the last is stamped: what a launch begins with, and what the stamps before cost, is over by then.
+const EVERY: usize = 8;
+/// Launches of a profile's decode steps.
+const LAUNCHES: usize = 4;
+
+/// Stamps as they were written, and when the steps were over.
+#[derive(Default)]
+struct Stamped {
+    /// Of a step after the other.
+    stamps: Vec<Vec<u32>>,
+    /// When the step before was over, and this one.
+    ends: Vec<[u32; 2]>,
+}
+
+impl Stamped {
+    fn parts(&self, layers: usize) -> StepParts {
+        let steps = self.stamps.iter().zip(&self.ends);
+        let steps: Vec<StampedStep> =
+            steps.map(|(stamps, [begin, end])| StampedStep { layers, stamps, begin: *begin, end: *end }).collect();
+        stamped::parts(&steps)
+    }
+}
 
 impl Graph {
     pub(super) fn time_parts(&mut self, context: usize) -> Result<Profile> {
-        // A step reads `context` tokens and processes one more.
-        if context == 0 || context + 2 > self.capacity {
+        if context == 0 || context + DECODED > self.capacity {
             candle_core::bail!("{context} tokens of context don't fit into the KV cache of {}", self.capacity);
         }
-        Ok(Profile { context, prefill: self.time_prefill(context)?, decode: self.time_decode(context)? })
+        let prefill = self.time_prefill(context)?;
+        let kernel = self.gpu.stamping(&self.shape, &self.plan)?;
+        let mut seen = Stamped::default();
+        for _ in 0..LAUNCHES {
+            let start = Start { position: context - 1, token: 0, step: 0 };
+            self.gpu.begin_decode(Address::NULL, &self.parameters, start)?;
+            self.stamp_steps(&kernel, 0, STEPS_A_LAUNCH, &mut seen)?;
+        }
+        let step = seen.parts(self.layers.len());
+        let bytes = DecodeBytes::new(&self.shape, &self.formats, context).by_part();
+        Ok(Profile { context, prefill, decode: decode_parts(&step, &bytes), step })
     }
 
-    fn time_decode(&mut self, context: usize) -> Result<Vec<Part>> {
-        let layers = self.layers.len();
-        let marks = Tensor::zeros(layers * PHASES + 1, DType::I64, self.embedding.device())?;
-        // Two steps, because the first of a launch starts cold: the marks are those of the second.
-        let parameters = DecodeParameters { steps: 2, phases: Address::of(&marks)?, ..self.parameters };
-        let mut runs = Vec::with_capacity(STEPS);
-        for _ in 0..STEPS {
-            let start = Start { position: context - 1, token: 0, step: 0 };
-            self.gpu.begin_decode(Address::NULL, &parameters, start)?;
-            self.gpu.decode(&parameters, &self.plan)?;
-            self.gpu.synchronize()?;
-            let moments: Vec<i64> = marks.to_vec1()?;
-            let ends: Vec<i64> = self.buffers.times.narrow(0, 0, 2)?.to_vec1()?;
-            runs.push(decode_seconds(&moments, &ends));
+    /// A generation of its own, whose steps are stamped. `None` where it is too short for that.
+    pub(super) fn stamp_generation(&mut self, prompt: &[u32], count: usize) -> Result<Option<StepParts>> {
+        self.reset()?;
+        self.queue_prompt(prompt)?;
+        let kernel = self.gpu.stamping(&self.shape, &self.plan)?;
+        let mut seen = Stamped::default();
+        // The prompt's pass chooses the first token.
+        let mut done = 1;
+        while done < count {
+            let steps = STEPS_A_LAUNCH.min(count - done);
+            self.stamp_steps(&kernel, done, steps, &mut seen)?;
+            done += steps;
         }
-        let bytes = DecodeBytes::new(&self.shape, &self.formats, context).by_part();
-        let parts = DECODE_PARTS.into_iter().zip(bytes).enumerate().map(|(index, (name, bytes))| {
-            let times: Vec<f64> = runs.iter().map(|run| run[index]).collect();
-            Part { name, seconds: stats::median(&times).unwrap_or_default(), bytes, operations: 0.0 }
-        });
-        Ok(parts.collect())
+        Ok((!seen.stamps.is_empty()).then(|| seen.parts(self.layers.len())))
+    }
+
+    /// One launch of `steps`, as many as one has at most. `first`: which of its sequence's steps it begins with.
+    fn stamp_steps(&self, kernel: &Stamping, first: usize, steps: usize, seen: &mut Stamped) -> Result<()> {
+        let (samples, of_block) = (steps / EVERY, stamped::of_block(self.layers.len()));
+        let of_step = self.plan.blocks * of_block;
+        let stamps = Tensor::zeros(STEPS_A_LAUNCH / EVERY * of_step, DType::U32, self.embedding.device())?;
+        let parameters = DecodeParameters {
+            steps: steps as i32,
+            stamps: Address::of(&stamps)?,
+            stamps_every: EVERY as i32,
+            ..self.parameters
+        };
+        self.gpu.decode_stamped(kernel, &parameters, &self.plan)?;
+        self.gpu.synchronize()?;
+        let stamps: Vec<u32> = stamps.to_vec1()?;
+        let times: Vec<i64> = self.buffers.times.narrow(0, first, steps)?.to_vec1()?;
+        for (sample, stamps) in stamps.chunks_exact(of_step).take(samples).enumerate() {
+            let step = (sample + 1) * EVERY - 1;
+            // The low half of the clock, as the stamps are.
+            seen.ends.push([times[step - 1], times[step]].map(|time| time as u32));
+            seen.stamps.push(stamps.to_vec());
+        }
+        Ok(())
     }
 
     fn time_prefill(&mut self, context: usize) -> Result<Vec<Part>> {
@@ -60,7 +107,7 @@ impl Graph {
             .into_iter()
             .map(|kind| {
                 let seconds = timed.iter().filter(|(part, _)| *part == kind).map(|(_, seconds)| seconds).sum();
-                Part { name: kind.name(), seconds, bytes: 0.0, operations: operations.of(kind) }
+                Part { operations: operations.of(kind), ..Part::of(kind.name(), seconds) }
             })
             .collect())
     }
