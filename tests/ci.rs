@@ -29,6 +29,8 @@ mod folders;
 mod forged;
 #[path = "ci/in_the_way.rs"]
 mod in_the_way;
+#[path = "ci/inside.rs"]
+mod inside;
 #[path = "ci/lacking_traces.rs"]
 mod lacking_traces;
 #[path = "ci/moved.rs"]

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::moved_parts::MovedParts;
 use crate::metric::{Metric, MetricName};
 use crate::trace::attribution::{Attribution, Section};
 
@@ -15,6 +16,9 @@ pub struct Attributed {
     /// What moved, by case and section.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sections: Vec<Attribution>,
+    /// What moved inside a decode step, of cases whose engine stamps its own kernel.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<MovedParts>,
     /// Cases that changed, of which there are no traces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
@@ -33,6 +37,8 @@ impl Attributed {
     /// No more than what `ci` writes, whoever wrote it.
     pub fn bound(&mut self) {
         self.sections.truncate(MOST);
+        self.parts.truncate(MOST);
+        self.parts.iter_mut().for_each(MovedParts::bound);
         self.left_out.truncate(MOST);
         self.sections.iter_mut().for_each(Attribution::bound);
     }
@@ -41,6 +47,12 @@ impl Attributed {
     pub fn of(&self, case: &str, metric: &MetricName) -> Option<&Attribution> {
         let section = section(metric);
         self.sections.iter().find(|found| found.case == case && found.section == section)
+    }
+
+    /// The parts of the step that a section is of.
+    pub fn inside(&self, section: &Attribution) -> Option<&MovedParts> {
+        let is_it = |parts: &&MovedParts| section.section == Section::Decode && parts.case == section.case;
+        self.parts.iter().find(is_it)
     }
 
     /// Why there is no trace of a case.

@@ -8,13 +8,13 @@ use std::time::Duration;
 use super::budget::Budget;
 use super::code_of_sides::CodeOfSides;
 use crate::case::{Case, DeviceKind};
-use crate::compare::{Attributed, Comparison, LeftOut, Row, Verdict, section};
+use crate::compare::{Attributed, Comparison, LeftOut, MovedParts, Row, Verdict, section};
 use crate::config::SuiteModel;
 use crate::engine::ModelSpec;
 use crate::error::Advice;
 use crate::measure::traced::{self, MOST_CASES, Phase, Traced, TracedCases, TracedGenerations};
 use crate::measure::{At, Halt, Observer, Request, Stop, Update, Worker};
-use crate::results::Results;
+use crate::results::{Results, StepParts};
 use crate::trace::attribution::{Attribution, Section};
 use crate::trace::{Part, Trace};
 
@@ -63,6 +63,9 @@ impl Attributing<'_> {
                 match of_case(place, case, sections, [&base, &head]) {
                     Ok(mut sections) => {
                         code.add_to(&mut sections, [self.base, self.head], spec, case);
+                        if sections.iter().any(|found| found.section == Section::Decode) {
+                            found.parts.extend(inside(place, case, [&base, &head], comparison.alpha));
+                        }
                         found.sections.extend(sections);
                     }
                     Err(why) => found.left_out.push(LeftOut { case: case.id.clone(), why }),
@@ -116,6 +119,8 @@ impl Attributing<'_> {
 #[derive(Default)]
 struct Seen {
     traces: Vec<Trace>,
+    /// Beside each: what a decode step of its cases is made of, where the engine stamps that.
+    parts: Vec<Vec<Option<StepParts>>>,
     /// The first so many cases are whole in all of them.
     whole: usize,
     /// Why there is no more.
@@ -127,6 +132,7 @@ impl Seen {
         let traced = traced.whole_or_none();
         self.whole = if self.traces.is_empty() { traced.whole } else { self.whole.min(traced.whole) };
         self.traces.push(traced.saved.trace());
+        self.parts.push(traced.parts);
         self.why = self.why.take().or_else(|| traced.why.map(|why| format!("{side}: {why}")));
     }
 }
@@ -174,6 +180,13 @@ fn of_case(
     };
     let found: Vec<Attribution> = sections.iter().filter_map(attributed).collect();
     if found.is_empty() { Err("no kernel ran in it".to_owned()) } else { Ok(found) }
+}
+
+/// What moved inside a decode step, where all runs of both sides say what it is made of.
+fn inside(place: usize, case: &Case, sides: [&Seen; 2], alpha: f64) -> Option<MovedParts> {
+    let of_case = |seen: &Seen| seen.parts.iter().map(|cases| cases.get(place)?.clone()).collect::<Option<Vec<_>>>();
+    let (base, head) = (of_case(sides[0])?, of_case(sides[1])?);
+    MovedParts::of(&case.id, [&base, &head], alpha)
 }
 
 /// How many tokens, or prefills, a trace holds of a case.

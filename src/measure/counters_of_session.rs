@@ -9,7 +9,7 @@ use super::traced::{self, MOST_CASES, Traced, TracedCases, TracedGenerations};
 use crate::case::Case;
 use crate::config::SuiteModel;
 use crate::engine::ModelSpec;
-use crate::results::{CaseCounters, Outcome};
+use crate::results::{CaseCounters, CaseStepParts, Outcome};
 
 /// Enough for what a program does every 32 or 64 tokens to show, and soon over. Two of each tell whether it varies.
 const GENERATIONS: TracedGenerations = TracedGenerations { tokens: 129, repeats: 2 };
@@ -44,6 +44,7 @@ impl Session<'_> {
             let (suite, worker) = (self.request.suite, &side.worker);
             let seen = traced::run(Traced { suite, worker, spec, cases, generations: GENERATIONS }, self.stop)?;
             let seen = seen.whole_or_none();
+            side.add_step_parts(cases, &seen);
             let counters = of_cases(&seen, cases);
             left.drain(..counters.len());
             side.add_counters(counters)?;
@@ -87,6 +88,14 @@ impl MeasuredSide {
         let known = self.results.cases.iter().find(|case| cases.iter().any(|mine| mine.id == case.id));
         let revision = known.and_then(|case| case.revision.clone());
         ModelSpec { revision: revision.or_else(|| spec.revision.clone()), ..spec.clone() }
+    }
+
+    /// As they come with the traces: those of a case that was traced are those of the newest trace.
+    fn add_step_parts(&mut self, cases: &[Case], seen: &TracedCases) {
+        let all = cases.iter().zip(&seen.parts);
+        let stamped =
+            all.filter_map(|(case, parts)| Some(CaseStepParts { case: case.id.clone(), parts: parts.clone()? }));
+        self.session_mut().step_parts.extend(stamped);
     }
 
     fn add_counters(&mut self, counters: Vec<CaseCounters>) -> Result<(), Halt> {

@@ -42,6 +42,7 @@ pub fn results(cases: u32, rounds: u32, sessions: u32) -> Results {
         runs: (1..=rounds).flat_map(|round| cases.iter().map(move |case| run(case, round, number))).collect(),
         discarded: Vec::new(),
         counters: Vec::new(),
+        step_parts: Vec::new(),
     };
     Results {
         suite: "full".into(),

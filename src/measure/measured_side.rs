@@ -50,6 +50,7 @@ impl MeasuredSide {
             runs: Vec::new(),
             discarded: Vec::new(),
             counters: Vec::new(),
+            step_parts: Vec::new(),
         };
         let results = Results {
             suite: suite.name.clone(),

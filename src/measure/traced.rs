@@ -14,6 +14,7 @@ use crate::case::Case;
 use crate::child::{Next, Stop, clean};
 use crate::config::Suite;
 use crate::engine::{ModelSpec, server};
+use crate::results::StepParts;
 use crate::trace::trace_file::Saved;
 use crate::trace::traced_program::Tracing;
 
@@ -74,6 +75,8 @@ pub struct TracedCases {
     pub whole: usize,
     /// Why the next one isn't: no GPU, no CUPTI, or the program failed. `None` where all are.
     pub why: Option<String>,
+    /// Of those that are whole: what a decode step is made of, where the engine stamps that.
+    pub parts: Vec<Option<StepParts>>,
     /// It is that the tracer can't be in the program: no CUDA, or no CUPTI.
     pub untraceable: bool,
 }
@@ -114,7 +117,7 @@ pub fn run(traced: Traced, stop: &Stop) -> Result<TracedCases, Halt> {
         Ok(child) => child,
         Err(error) => return Ok(TracedCases::none(format!("can't start {}: {error}", worker.path.display()))),
     };
-    let Followed { whole, why, loaded } = follow(&mut child, traced, stop)?;
+    let Followed { whole, why, parts, loaded } = follow(&mut child, traced, stop)?;
     // Its own end completes the files.
     child.wait();
     let (saved, unreadable) = tracing.saved()?;
@@ -126,7 +129,7 @@ pub fn run(traced: Traced, stop: &Stop) -> Result<TracedCases, Halt> {
         return Ok(TracedCases::none(format!("{unreadable} files of its trace can't be read")));
     }
     let untraceable = loaded && why.is_some() && saved.trace().processes.is_empty();
-    Ok(TracedCases { saved, whole, why, untraceable })
+    Ok(TracedCases { saved, whole, why, parts, untraceable })
 }
 
 impl TracedCases {
@@ -153,7 +156,7 @@ impl TracedCases {
 
     /// Of nothing.
     pub fn none(why: String) -> Self {
-        Self { saved: Saved::none(), whole: 0, why: Some(why), untraceable: false }
+        Self { saved: Saved::none(), whole: 0, why: Some(why), parts: Vec::new(), untraceable: false }
     }
 
     fn untraceable(why: String) -> Self {
@@ -166,12 +169,14 @@ struct Followed {
     whole: usize,
     /// Why it came no further.
     why: Option<String>,
+    parts: Vec<Option<StepParts>>,
     loaded: bool,
 }
 
 /// Listens until all cases are traced.
 fn follow(child: &mut Child, traced: Traced, stop: &Stop) -> Result<Followed, Halt> {
-    let (limits, mut followed) = (&traced.suite.limits, Followed { whole: 0, why: None, loaded: false });
+    let (limits, mut followed) =
+        (&traced.suite.limits, Followed { whole: 0, why: None, parts: Vec::new(), loaded: false });
     let in_time = |seconds| Instant::now() + Duration::from_secs(seconds);
     let mut deadline = in_time(limits.load_seconds);
     let why = loop {
@@ -190,8 +195,9 @@ fn follow(child: &mut Child, traced: Traced, stop: &Stop) -> Result<Followed, Ha
                 followed.loaded = true;
                 deadline = in_time(limits.case_seconds);
             }
-            Event::CaseTraced { .. } => {
+            Event::CaseTraced { parts, .. } => {
                 followed.whole += 1;
+                followed.parts.push(parts);
                 deadline = in_time(limits.case_seconds);
             }
             Event::CaseFailed { failure, .. } | Event::Failed { failure } => {

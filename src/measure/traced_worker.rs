@@ -9,6 +9,7 @@ use super::work::Work;
 use crate::case::Case;
 use crate::engine::{Engine, EngineError};
 use crate::prompt::own_or_by_rule;
+use crate::results::StepParts;
 use crate::trace::tracers::Tracers;
 
 /// The clocks of the host and the device differ by microseconds: what begins a moment later is in the right phase.
@@ -16,6 +17,8 @@ const MOMENT: Duration = Duration::from_millis(5);
 /// What lies between two generations that count, and after the last.
 const NOTHING: &str = "between";
 
+/// What the case's decode step is made of, where the engine stamps that, in a generation that is no phase.
+///
 /// Between two generations the GPU has nothing to do, whatever the engine: so each is a phase without a word from it. The case
 /// is the job's at that place. `progress` is told how many tokens are generated and how many will be.
 pub fn trace_case(
@@ -24,7 +27,7 @@ pub fn trace_case(
     place: usize,
     traced: TracedGenerations,
     progress: &mut dyn FnMut(u64, u64) -> io::Result<()>,
-) -> Result<(), EngineError> {
+) -> Result<Option<StepParts>, EngineError> {
     let tracers = Tracers::here().ok_or_else(|| EngineError::Failed("nobody traces this process".to_owned()))?;
     let case = &job.cases[place];
     let context = case.context_length as usize;
@@ -55,7 +58,10 @@ pub fn trace_case(
         begin(&tracers, NOTHING)?;
         tell(tokens)?;
     }
-    tracers.write().map(drop).map_err(no_answer)
+    let [_, all] = &work;
+    let parts = engine.step_parts(all.prompt, all.case.generated_length as usize)?;
+    tracers.write().map_err(no_answer)?;
+    Ok(parts)
 }
 
 fn begin(tracers: &Tracers, phase: &str) -> Result<(), EngineError> {

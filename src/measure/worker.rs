@@ -52,7 +52,7 @@ pub fn serve() -> io::Result<()> {
         let mut progress = |done, total| events.send(&Event::Progress { case: case.id.clone(), done, total });
         if let Some(traced) = job.traced {
             match traced_worker::trace_case(engine.as_mut(), &job, place, traced, &mut progress) {
-                Ok(()) => events.send(&Event::CaseTraced { case: case.id.clone() })?,
+                Ok(parts) => events.send(&Event::CaseTraced { case: case.id.clone(), parts })?,
                 Err(error) => {
                     return events.send(&Event::CaseFailed { case: case.id.clone(), failure: failure(error) });
                 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::microseconds::signed_us;
 use super::trace_diff_page::PARTS;
 use super::trace_page::{launched_otherwise, shape};
-use super::what_moved::{both, names, signed_us, times, words};
-use super::{NAME, SENTENCE, metric};
-use crate::compare::{Cause, Comparison, LeftOut, Row};
+use super::what_moved::{both, names, times, words};
+use super::{NAME, SENTENCE, inside_step, metric};
+use crate::compare::{Cause, Comparison, LeftOut, MovedParts, Row};
 use crate::metric::MetricName;
 use crate::number::{count, counted, value};
 use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line, unbroken};
@@ -20,9 +21,10 @@ const METRICS: usize = 16;
 /// The causes first.
 pub fn folds(comparison: &Comparison) -> Vec<Block> {
     let mut blocks: Vec<Block> = causes(comparison).into_iter().collect();
-    let attributed = comparison.attributed.iter();
-    blocks.extend(attributed.clone().flat_map(|attributed| &attributed.sections).filter_map(whole_section));
-    blocks.extend(attributed.filter_map(|attributed| left_out(&attributed.left_out)));
+    if let Some(attributed) = &comparison.attributed {
+        blocks.extend(attributed.sections.iter().map(|found| whole_section(found, attributed.inside(found))));
+        blocks.extend(left_out(&attributed.left_out));
+    }
     blocks
 }
 
@@ -81,7 +83,7 @@ fn cases(cases: &BTreeSet<&str>) -> Line {
     }
 }
 
-fn whole_section(found: &Attribution) -> Option<Block> {
+fn whole_section(found: &Attribution, inside: Option<&MovedParts>) -> Block {
     let (name, a) = words(found);
     let title = line![Icon::Samples, "All that moved in ", name, " of ", code(&found.case, NAME)];
     let ranges = line![
@@ -102,7 +104,8 @@ fn whole_section(found: &Attribution) -> Option<Block> {
     if !found.counts.is_empty() {
         blocks.push(Block::Table(counts(&found.counts)));
     }
-    Some(Block::Fold { title, blocks })
+    blocks.extend(inside.into_iter().flat_map(inside_step::blocks));
+    Block::Fold { title, blocks }
 }
 
 fn range(spread: Spread) -> Line {

@@ -1,8 +1,9 @@
 //! "What got slower": what traces say of the cases that changed, in a few lines. All of it is in [`moved_tables`](super::moved_tables).
 
-use super::NAME;
+use super::microseconds::signed_us;
 use super::trace_page::{KERNEL, launched_otherwise};
-use crate::compare::{Attributed, CauseWord, Comparison, Row, Verdict};
+use super::{NAME, inside_step};
+use crate::compare::{Attributed, CauseWord, Comparison, MovedParts, Row, Verdict};
 use crate::metric::Metric;
 use crate::number::{Figure, count, counted, decimal, signed_percent, value};
 use crate::page::{Block, Line, code, foreign, line, strong, unbroken};
@@ -10,6 +11,8 @@ use crate::stats::Share;
 use crate::trace::attribution::{Attribution, Calls, Code, MovedCount, MovedKernel, Section};
 use crate::trace::worth_a_line::{Named, Reading};
 
+/// Of a kernel whose engine stamps nothing, or in which no part differs by more than chance explains.
+const NOT_DIVIDED: &str = ", and what is inside it isn't divided: ";
 /// Lines in all.
 const LINES: usize = 5;
 
@@ -17,7 +20,7 @@ const LINES: usize = 5;
 pub fn section_of(comparison: &Comparison) -> Vec<Block> {
     let Some(attributed) = &comparison.attributed else { return Vec::new() };
     let shown: Vec<&Attribution> = attributed.sections.iter().take(LINES).collect();
-    let said: Vec<Vec<Line>> = shown.iter().map(|found| lines(found)).collect();
+    let said: Vec<Vec<Line>> = shown.iter().map(|found| lines(found, attributed.inside(found))).collect();
     let is_slower = comparison.rows.iter().any(|row| row.verdict() == Verdict::Regressed && is_traced(attributed, row));
     let title = strong(if is_slower { "What got slower" } else { "What changed" });
     let mut blocks = Vec::new();
@@ -35,11 +38,15 @@ fn is_traced(attributed: &Attributed, row: &Row) -> bool {
 
 /// What to do first about what got slower: the first line of the section says more.
 pub fn look_at(attributed: &Attributed) -> Line {
-    let named = attributed.sections.first().and_then(|found| found.named().into_iter().next());
-    match named {
-        Some(Named::Kernel(kernel)) => line!["look at ", names(kernel), " first"],
-        Some(Named::Count(count)) => line!["look at the ", foreign(&count.in_words(), NAME), " first"],
-        Some(Named::Pauses) | None => "look at what got slower".into(),
+    let Some(found) = attributed.sections.first() else { return "look at what got slower".into() };
+    let inside = attributed.inside(found).and_then(|parts| parts.changed().into_iter().next());
+    match (found.named().into_iter().next(), inside) {
+        (Some(Named::Kernel(kernel)), Some(part)) if found.is_whole(kernel) => {
+            line!["look at ", inside_step::where_of(part), " in ", names(kernel), " first"]
+        }
+        (Some(Named::Kernel(kernel)), _) => line!["look at ", names(kernel), " first"],
+        (Some(Named::Count(count)), _) => line!["look at the ", foreign(&count.in_words(), NAME), " first"],
+        (Some(Named::Pauses) | None, _) => "look at what got slower".into(),
     }
 }
 
@@ -88,24 +95,28 @@ fn a(found: &Attribution) -> &'static str {
 }
 
 /// The most telling first, which says of how much it is a part.
-fn lines(found: &Attribution) -> Vec<Line> {
+fn lines(found: &Attribution, inside: Option<&MovedParts>) -> Vec<Line> {
     let named = found.named();
-    if found.reading() == Reading::Neither {
+    let inside = inside.map(inside_step::lines).unwrap_or_default();
+    if found.reading() == Reading::Neither && inside.is_empty() {
         return vec![
             "the same kernels, called as often and as fast as far as these traces tell: clocks, memory, or what no trace shows"
                 .into(),
         ];
     }
-    let mut lines: Vec<Line> = named.iter().take(LINES).map(|named| said(found, named)).collect();
-    if let Some(first) = lines.first_mut() {
+    let is_divided = !inside.is_empty();
+    let of_trace = named.iter().map(|named| said(found, named, is_divided));
+    let mut lines: Vec<Line> = inside.into_iter().chain(of_trace).take(LINES).collect();
+    if let Some(first) = lines.first_mut().filter(|_| !is_divided) {
         *first = std::mem::take(first).and(line![" of the ", signed_us(found.change_us()), a(found)]);
     }
     lines
 }
 
-fn said(found: &Attribution, named: &Named) -> Line {
+/// `is_divided`: lines before it say what is inside the kernel that is the whole.
+fn said(found: &Attribution, named: &Named, is_divided: bool) -> Line {
     match named {
-        Named::Kernel(kernel) if found.is_whole(kernel) => whole(found, kernel),
+        Named::Kernel(kernel) if found.is_whole(kernel) => whole(found, kernel, is_divided),
         Named::Kernel(kernel) => {
             line![with_code(kernel), became(found, kernel), ": ", strong(signed_us(kernel.change_us))]
         }
@@ -114,11 +125,11 @@ fn said(found: &Attribution, named: &Named) -> Line {
     }
 }
 
-fn whole(found: &Attribution, kernel: &MovedKernel) -> Line {
+fn whole(found: &Attribution, kernel: &MovedKernel, is_divided: bool) -> Line {
     let (name, a) = words(found);
     let kernel_name = with_code(kernel);
     let name =
-        line![name, " is one kernel, ", kernel_name, ", and what is inside it isn't divided: ", otherwise(kernel)];
+        line![name, " is one kernel, ", kernel_name, if is_divided { ": " } else { NOT_DIVIDED }, otherwise(kernel)];
     let us = |calls: Option<Calls>| calls.map_or(0.0, |calls| calls.us.mean);
     let times = line![us_from_to(us(kernel.base), us(kernel.head)), a];
     line![name, times, ", ", strong(signed_us(kernel.change_us))]
@@ -222,23 +233,6 @@ fn us_from_to(base: f64, head: f64) -> Line {
 
 fn us(us: f64) -> Line {
     us_from_to(us, us)
-}
-
-/// `+15 µs`: three digits are enough of a change.
-pub(super) fn signed_us(us: f64) -> Line {
-    let decimals = match us.abs() {
-        size if size >= 99.95 => 0,
-        size if size >= 9.995 => 1,
-        _ => 2,
-    };
-    let sign = if us > 0.0 { "+" } else { "" };
-    if us.abs() >= 1e9 {
-        return unbroken(line![sign, value(us), " µs"]);
-    }
-    if us.abs() >= 9999.5 {
-        return unbroken(line![sign, decimal(us / 1e3, 1), " ms"]);
-    }
-    unbroken(line![sign, decimal(us, decimals), " µs"])
 }
 
 /// For a cell of the table: the cause in a word, where there is one.

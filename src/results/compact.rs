@@ -6,6 +6,8 @@ impl Results {
     /// Drops the inter-token distributions: their p50 and p99 are metrics already, and a baseline of many sessions
     /// has to stay small enough to be committed.
     pub fn compact(&mut self) {
+        // They explain a session; nothing is compared with them later.
+        self.sessions.iter_mut().for_each(|session| session.step_parts.clear());
         for counted in self.sessions.iter_mut().flat_map(|session| &mut session.counters) {
             counted.counted.iter_mut().for_each(Counted::compact);
         }

@@ -171,6 +171,7 @@ impl From<v2::Session> for model::Session {
             runs: disk.runs.into_iter().map(Into::into).collect(),
             discarded: disk.discarded.into_iter().map(Into::into).collect(),
             counters: disk.counters.into_iter().map(Into::into).collect(),
+            step_parts: disk.step_parts,
         }
     }
 }
@@ -188,6 +189,7 @@ impl From<&model::Session> for v2::Session {
             runs: memory.runs.iter().map(Into::into).collect(),
             discarded: memory.discarded.iter().map(Into::into).collect(),
             counters: memory.counters.iter().map(Into::into).collect(),
+            step_parts: memory.step_parts.clone(),
         }
     }
 }

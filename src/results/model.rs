@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::counters::CaseCounters;
+use super::step_parts::CaseStepParts;
 use crate::case::{Case, Clock, ImplementationName, PromptRule, SeedProtocol};
 use crate::metric::MetricName;
 use crate::thresholds::Thresholds;
@@ -88,6 +89,8 @@ pub struct Session {
     pub discarded: Vec<Discarded>,
     /// What its cases do on the GPU, where that was counted.
     pub counters: Vec<CaseCounters>,
+    /// What their decode steps are made of, where the engine stamps that.
+    pub step_parts: Vec<CaseStepParts>,
 }
 
 /// A run that was measured again.

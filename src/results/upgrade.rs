@@ -25,6 +25,7 @@ impl From<v1::Session> for v2::Session {
             runs,
             discarded,
             counters: Vec::new(),
+            step_parts: Vec::new(),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::case::{
     Clock, DeviceKind, Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource,
 };
 use crate::metric::MetricName;
+use crate::results::step_parts::CaseStepParts;
 use crate::word::Word;
 
 /// One suite on one machine, in one or more sessions.
@@ -175,6 +176,9 @@ pub struct Session {
     /// What its cases do on the GPU, where that was counted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub counters: Vec<CaseCounters>,
+    /// What their decode steps are made of, where the engine stamps that: in generations of their own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub step_parts: Vec<CaseStepParts>,
 }
 
 /// A run that was measured again.

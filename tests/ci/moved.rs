@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{Place, Said, read};
 
-const CONFIG: &str = r#"weights = "generated"
+pub const CONFIG: &str = r#"weights = "generated"
 [suites.gpu]
 device = "cuda"
 models = ["Qwen/Qwen2.5-0.5B"]
@@ -25,7 +25,8 @@ if printf '%s' "$job" | grep -q '"traced":{'; then
     cp "$0.$((traces % 3)).trace" "$BENCH_DIFF_TRACE_DIRECTORY/$$-1.trace"
     echo '{"event":"loaded","loaded":{"revision":null,"warnings":[],"decode_weight_bytes":1,"kv_bytes_per_token":1,"flops_per_token":1,"attention_flops_per_token_squared":1}}'
     for case in $(printf '%s' "$job" | grep -o '"id":"[^"]*"' | cut -d'"' -f4); do
-        echo "{\"event\":\"case_traced\",\"case\":\"$case\"}"
+        parts=$(cat "$0.$((traces % 3)).parts" 2>/dev/null)
+        echo "{\"event\":\"case_traced\",\"case\":\"$case\"${parts:+,\"parts\":$parts}}"
     done
     echo '{"event":"done"}'
     exit 0
@@ -40,7 +41,7 @@ type Kernel = (&'static str, u32, u64, u64);
 pub struct Step {
     pub kernels: Vec<Kernel>,
     /// Nanoseconds in which no kernel runs.
-    pauses: u64,
+    pub pauses: u64,
     copies: u64,
     synchronizations: u64,
     /// By so many thousandths a trace takes longer than the one before.
@@ -152,7 +153,7 @@ impl Machine {
     }
 
     /// The comment of `ci`, whose programs are as fast as their steps say.
-    fn comment(&self, base: &Step, head: &Step) -> String {
+    pub fn comment(&self, base: &Step, head: &Step) -> String {
         let (base, head) = (self.program("base", &base.speed(), base), self.program("head", &head.speed(), head));
         let (exit, out, err) =
             self.run(&["ci", "--quiet", "--runs", "4", "--base-binary", &base, "--head-binary", &head]);
@@ -160,7 +161,7 @@ impl Machine {
         out.replace('\u{a0}', " ")
     }
 
-    fn comparison(&self) -> Value {
+    pub fn comparison(&self) -> Value {
         read(&self.0.path(".bench-diff/latest/report.json"))["comparison"].clone()
     }
 
@@ -175,7 +176,7 @@ impl Machine {
 }
 
 /// The first line under the heading of decode.
-fn first_line(comment: &str) -> String {
+pub fn first_line(comment: &str) -> String {
     let section = comment.split("decode of ").nth(1).unwrap_or_else(|| panic!("no section: {comment}"));
     section.lines().find(|line| line.starts_with("- ")).unwrap_or_default().to_owned()
 }

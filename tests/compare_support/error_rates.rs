@@ -132,20 +132,19 @@ impl World {
 
     /// A day lies between occasions, an hour between the sessions of one.
     fn occasions(&self, sessions: usize) -> Occasions {
-        let session = |index: usize| {
-            let (day, hour) = (1 + index / self.on_one_occasion, index % self.on_one_occasion);
-            Session {
-                id: format!("session-{index}"),
-                started: format!("2026-01-{day:02}T{hour:02}:00:00Z"),
-                finished: None,
-                program: Program::default(),
-                program_sha256: None,
-                environment: Environment::default(),
-                ceilings: None,
-                runs: Vec::new(),
-                discarded: Vec::new(),
-                counters: Vec::new(),
-            }
+        let each = self.on_one_occasion;
+        let session = |index: usize| Session {
+            id: format!("session-{index}"),
+            started: format!("2026-01-{:02}T{:02}:00:00Z", 1 + index / each, index % each),
+            finished: None,
+            program: Program::default(),
+            program_sha256: None,
+            environment: Environment::default(),
+            ceilings: None,
+            runs: Vec::new(),
+            discarded: Vec::new(),
+            counters: Vec::new(),
+            step_parts: Vec::new(),
         };
         Occasions::of(&(0..sessions).map(session).collect::<Vec<_>>())
     }

@@ -142,6 +142,7 @@ pub fn session(cost: impl Fn(usize, &str) -> f64) -> Results {
             runs,
             discarded: Vec::new(),
             counters: Vec::new(),
+            step_parts: Vec::new(),
         }],
     }
 }

@@ -148,6 +148,7 @@ impl Samples {
             runs: rounds.map(run).collect(),
             discarded: Vec::new(),
             counters: Vec::new(),
+            step_parts: Vec::new(),
         }
     }
 

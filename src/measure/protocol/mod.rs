@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::case::Case;
 use crate::child::Message;
 use crate::engine::{self, Loaded, ModelSpec};
-use crate::results::{Ceilings, Failure, Measurement, Program, Settings};
+use crate::results::{Ceilings, Failure, Measurement, Program, Settings, StepParts};
 
 /// The version that this build speaks.
 pub const VERSION: u32 = 4;
@@ -115,6 +115,9 @@ pub enum Event {
     CaseTraced {
         /// The case's id.
         case: String,
+        /// What its decode step is made of, where the engine stamps that: in a generation of its own, that nobody traces.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parts: Option<StepParts>,
     },
     /// A case gave none.
     CaseFailed {
