@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::attributed::{Attributed, section};
-use super::counter_row::{ComparedCounters, CounterPhase, CounterRow};
+use super::counter_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
 use super::mismatch::{self, Ceilings, MachinePart};
 use super::side::{CaseSide, Side};
 use super::{Comparison, Conclusion, Difference, Finding, Reading, ReasonCode, Row, Verdict};
 use crate::case::DeviceKind;
-use crate::metric::Better;
+use crate::metric::{Better, Metric};
 use crate::number::{percent, value};
 use crate::stats::{self, Share};
 use crate::trace::attribution::{Attribution, Calls, Code, MovedCount, MovedKernel, Section};
@@ -16,10 +16,16 @@ use crate::trace::trace_diff::What;
 use crate::trace::worth_a_line::{Named, Reading as TraceReading};
 use crate::word::words;
 
+/// Of a machine.
+const PARTS: [MachinePart; 3] = [MachinePart::Gpu, MachinePart::Cpu, MachinePart::Software];
+
 /// Clocks that differ by less explain nothing.
 const LEAST_CLOCK: f64 = 0.005;
 /// What differs by less than this share of the change doesn't explain it.
 const ENOUGH: f64 = 0.5;
+
+/// A counter that changed by less explains nothing.
+const LEAST_COUNT: f64 = 0.005;
 
 /// Where nobody looked.
 const NOT_TRACED: &str = "settings are equal, and base and head were not traced";
@@ -90,16 +96,19 @@ impl Comparison {
 
     /// A counter of the row's case that changed in what its metric is of.
     pub fn counter_changed(&self, row: &Row) -> Option<&CounterRow> {
-        changed_counter(self.counters.as_ref()?, row)
+        changed_counters(self.counters.as_ref()?, row).next()
     }
 }
 
-fn changed_counter<'a>(counters: &'a ComparedCounters, row: &Row) -> Option<&'a CounterRow> {
+fn changed_counters<'a>(counters: &'a ComparedCounters, row: &Row) -> impl Iterator<Item = &'a CounterRow> {
     let phase = match section(&row.cell.metric) {
         Section::Decode => CounterPhase::Decode,
         Section::Prefill => CounterPhase::Prefill,
     };
-    counters.rows.iter().find(|counter| counter.changed() && counter.case == row.cell.case && counter.phase == phase)
+    counters
+        .rows
+        .iter()
+        .filter(move |counter| counter.changed() && counter.case == row.cell.case && counter.phase == phase)
 }
 
 fn is_to_be_explained(row: &Row) -> bool {
@@ -157,13 +166,12 @@ impl<'a> Evidence<'a> {
         let told = |word: CauseWord, evidence: Option<String>| evidence.map(|evidence| Cause { word, evidence });
         told(CauseWord::Noise, self.noise())
             .or_else(|| told(CauseWord::Method, self.method()))
-            .or_else(|| told(CauseWord::Code, self.memory()))
+            .or_else(|| self.memory())
             .or_else(|| told(CauseWord::Card, self.card()))
             .or_else(|| told(CauseWord::Code, self.code()))
             .or_else(|| told(CauseWord::Code, self.counted()))
             .or_else(|| told(CauseWord::Host, self.host()))
-            .or_else(|| told(CauseWord::Host, self.host_differs()))
-            .or_else(|| told(CauseWord::Method, self.versions()))
+            .or_else(|| self.around())
             .unwrap_or_else(|| Cause { word: CauseWord::Unexplained, evidence: self.nothing() })
     }
 
@@ -175,7 +183,7 @@ impl<'a> Evidence<'a> {
 
     fn noise(&self) -> Option<String> {
         let as_much = self.row.finding.tested().and_then(|tested| tested.base_again);
-        if is_of_one_program(self.row) {
+        if is_of_one_program(self.row) && PARTS.iter().all(|part| self.differing(*part).is_none()) {
             let change = percent(self.row.change().unwrap_or_default().abs());
             return Some(format!("both sides are of one program, so it differs from itself by {change}"));
         }
@@ -197,11 +205,20 @@ impl<'a> Evidence<'a> {
         (!differing.is_empty()).then(|| differing.join(", "))
     }
 
-    /// Neither clocks nor other programs change what a program allocates.
-    fn memory(&self) -> Option<String> {
-        matches!(self.row.finding, Finding::Ranges(_)).then(|| {
-            "with the same settings, memory depends on what the program allocates, and hardly on the machine".to_owned()
-        })
+    /// Neither clocks nor other programs change what a program allocates. What its process takes depends on the driver too.
+    fn memory(&self) -> Option<Cause> {
+        if !matches!(self.row.finding, Finding::Ranges(_)) {
+            return None;
+        }
+        let of_process = self.row.cell.metric.known() == Some(Metric::PeakMemory);
+        let told = |word: CauseWord, part: MachinePart| {
+            self.differing(part).filter(|_| of_process).map(|evidence| Cause { word, evidence })
+        };
+        let of_program =
+            "with the same settings, memory depends on what the program allocates, and hardly on the machine";
+        told(CauseWord::Card, MachinePart::Gpu)
+            .or_else(|| told(CauseWord::Method, MachinePart::Software))
+            .or_else(|| Some(Cause { word: CauseWord::Code, evidence: of_program.to_owned() }))
     }
 
     fn card(&self) -> Option<String> {
@@ -252,17 +269,21 @@ impl<'a> Evidence<'a> {
         (slow_most < fast_least && enough).then_some(said)
     }
 
+    /// Those of the slower side that are lower.
     fn limits(&self) -> Option<String> {
-        match mismatch::ceilings(self.sides[0], self.sides[1]) {
-            Ceilings::Differ(sentences) => Some(sentences.join("; ")),
-            Ceilings::Unknown | Ceilings::Alike => None,
-        }
+        let Ceilings::Differ(limits) = mismatch::ceilings(self.sides[0], self.sides[1]) else { return None };
+        let lower = limits.into_iter().filter(|limit| limit.head_is_lower == self.head_is_slower());
+        let sentences: Vec<String> = lower.map(|limit| limit.sentence).collect();
+        (!sentences.is_empty()).then(|| sentences.join("; "))
     }
 
-    /// Without traces, counters tell that the program asks for something else; they are exact.
+    /// Without traces, counters tell that the program asks for something else; they are exact. Who asks for less isn't slower
+    /// by that.
     fn counted(&self) -> Option<String> {
         let counters = self.counters.filter(|_| self.attribution.is_none())?;
-        let row = changed_counter(counters, self.row)?;
+        let verdict = if self.head_is_slower() { CounterVerdict::More } else { CounterVerdict::Fewer };
+        let enough = |counter: &&CounterRow| counter.change.is_none_or(|change| change.abs() >= LEAST_COUNT);
+        let row = changed_counters(counters, self.row).filter(enough).find(|counter| counter.verdict == verdict)?;
         let [base, head] = [row.base, row.head].map(|range| value(range.most));
         let (counter, phase) = (row.counter.as_str().replace('_', " "), row.phase.as_str());
         Some(format!("{counter} of {phase}: {base} in the base, {head} in the head"))
@@ -283,18 +304,13 @@ impl<'a> Evidence<'a> {
         Some(format!("the same kernels, and no kernel running for {base} µs in the base, {head} in the head"))
     }
 
-    fn host_differs(&self) -> Option<String> {
-        self.perhaps(MachinePart::Cpu)
-    }
-
-    /// Around the measured program.
-    fn versions(&self) -> Option<String> {
-        self.perhaps(MachinePart::Software)
-    }
-
-    /// Unlike settings and limits, that it differs doesn't show that it matters.
-    fn perhaps(&self, part: MachinePart) -> Option<String> {
-        self.differing(part).map(|differing| format!("{differing}; else only the program differs, as far as is known"))
+    /// Around the measured program. Unlike settings and limits, that it differs doesn't show that it matters.
+    fn around(&self) -> Option<Cause> {
+        let [host, versions] = [MachinePart::Cpu, MachinePart::Software].map(|part| self.differing(part));
+        let word = if host.is_some() { CauseWord::Host } else { CauseWord::Method };
+        let differing: Vec<String> = host.into_iter().chain(versions).collect();
+        let evidence = format!("{}; else only the program differs, as far as is known", differing.join(", "));
+        (!differing.is_empty()).then_some(Cause { word, evidence })
     }
 
     fn nothing(&self) -> String {

@@ -132,8 +132,13 @@ pub(super) enum Ceilings {
     /// A side has none.
     Unknown,
     Alike,
-    /// One sentence for each limit that differs.
-    Differ(Vec<String>),
+    Differ(Vec<DifferingLimit>),
+}
+
+/// By more than sessions on one device do.
+pub(super) struct DifferingLimit {
+    pub sentence: String,
+    pub head_is_lower: bool,
 }
 
 /// One of a device's measured limits.
@@ -158,11 +163,12 @@ pub(super) fn ceilings(base: &Side, head: &Side) -> Ceilings {
     for limit in &LIMITS {
         let (Some(base), Some(head)) = (median(base, limit), median(head, limit)) else { return Ceilings::Unknown };
         if (head / base - 1.0).abs() > limit.tolerance {
-            differing.push(format!(
+            let sentence = format!(
                 "the device's measured {} differs ({base:.0} in the base, {head:.0} in the head): the machine may be the \
                  cause",
                 limit.name
-            ));
+            );
+            differing.push(DifferingLimit { sentence, head_is_lower: head < base });
         }
     }
     if differing.is_empty() { Ceilings::Alike } else { Ceilings::Differ(differing) }

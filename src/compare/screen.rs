@@ -221,8 +221,8 @@ fn warnings(
         warn(format!("base and head differ in {}: a change may come from there", differing(false).join(", ")));
     }
     let ceilings = mismatch::ceilings(base, head);
-    if let Ceilings::Differ(sentences) = &ceilings {
-        sentences.iter().cloned().for_each(&mut warn);
+    if let Ceilings::Differ(limits) = &ceilings {
+        limits.iter().map(|limit| limit.sentence.clone()).for_each(&mut warn);
     }
     for (side, other) in [(base, head), (head, base)] {
         side_warnings(side).into_iter().for_each(&mut warn);

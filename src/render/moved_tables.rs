@@ -1,13 +1,13 @@
 //! Folds beside "What got slower": causes with their evidence, and all that traces show of a case that changed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use super::microseconds::signed_us;
 use super::moved_words::{both, names, times, words};
 use super::trace_diff_page::PARTS;
 use super::trace_page::{launched_otherwise, shape};
 use super::{NAME, SENTENCE, inside_step, metric};
-use crate::compare::{Cause, Comparison, LeftOut, MovedParts, Row};
+use crate::compare::{Cause, Comparison, LeftOut, MovedParts};
 use crate::metric::MetricName;
 use crate::number::{count, counted, value};
 use crate::page::{Block, Column, Icon, Line, Table, code, foreign, line, unbroken};
@@ -28,43 +28,44 @@ pub fn folds(comparison: &Comparison) -> Vec<Block> {
     blocks
 }
 
-/// Rows that changed for the same reason.
+/// Cases of which the same metrics changed for the same reason.
 struct Caused<'a> {
     cause: &'a Cause,
-    cases: BTreeSet<&'a str>,
     metrics: BTreeSet<&'a MetricName>,
+    cases: BTreeSet<&'a str>,
 }
 
-impl<'a> Caused<'a> {
-    fn of(cause: &'a Cause) -> Self {
-        Self { cause, cases: BTreeSet::new(), metrics: BTreeSet::new() }
+/// By case first, so that no line names a pair that isn't.
+fn caused(comparison: &Comparison) -> Vec<Caused<'_>> {
+    let mut of_case: Vec<(&Cause, &str, BTreeSet<&MetricName>)> = Vec::new();
+    let mut places = HashMap::new();
+    for (row, cause) in comparison.rows.iter().filter_map(|row| Some((row, row.cause.as_ref()?))) {
+        let place = *places.entry((cause.word.word(), &cause.evidence, &row.cell.case)).or_insert(of_case.len());
+        if place == of_case.len() {
+            of_case.push((cause, &row.cell.case, BTreeSet::new()));
+        }
+        of_case[place].2.insert(&row.cell.metric);
     }
-
-    fn add(&mut self, row: &'a Row) {
-        self.cases.insert(&row.cell.case);
-        self.metrics.insert(&row.cell.metric);
+    let mut found: Vec<Caused> = Vec::new();
+    for (cause, case, metrics) in of_case {
+        let alike = found.iter_mut().find(|caused| caused.cause == cause && caused.metrics == metrics);
+        if let Some(caused) = alike {
+            caused.cases.insert(case);
+        } else if found.len() < MOST_CAUSES {
+            // A hostile report may have any number.
+            found.push(Caused { cause, metrics, cases: BTreeSet::from([case]) });
+        }
     }
+    found
 }
 
 /// `Causes (code, unexplained)`, and under it the evidence.
 fn causes(comparison: &Comparison) -> Option<Block> {
-    let mut found: Vec<Caused> = Vec::new();
-    let caused = || comparison.rows.iter().filter_map(|row| Some((row, row.cause.as_ref()?)));
-    if caused().all(|(_, cause)| cause.is_silent()) {
+    let mut causes = comparison.rows.iter().filter_map(|row| row.cause.as_ref());
+    if causes.all(Cause::is_silent) {
         return None;
     }
-    for (row, cause) in caused() {
-        let at = match found.iter().position(|caused| caused.cause == cause) {
-            Some(at) => at,
-            // A hostile report may have any number.
-            None if found.len() >= MOST_CAUSES => continue,
-            None => {
-                found.push(Caused::of(cause));
-                found.len() - 1
-            }
-        };
-        found[at].add(row);
-    }
+    let found = caused(comparison);
     let columns = vec![
         Column::left("Cause", |caused: &Caused| caused.cause.word.word()),
         Column::left("Evidence", |caused: &Caused| foreign(&caused.cause.evidence, SENTENCE)),

@@ -220,7 +220,8 @@ fn otherwise(kernel: &MovedKernel) -> Line {
 /// `: 1.2 → 1.5 µs a call (+24%), 49 calls a token`
 fn became(found: &Attribution, kernel: &MovedKernel) -> Line {
     let each = |of: Calls| line![us(of.us_a_call.mean), " each"];
-    let often = |of: Calls| line![times(of.calls.mean), " calls", a(found)];
+    let often =
+        |of: Calls| line![times(of.calls.mean), if of.calls.mean == 1.0 { " call" } else { " calls" }, a(found)];
     match (kernel.base, kernel.head) {
         (Some(base), Some(head)) if base.calls.is_apart(&head.calls) => {
             let number = both(times(base.calls.mean), times(head.calls.mean));

@@ -99,6 +99,28 @@ fn what_differs_in_the_files_is_the_cause() {
     }
 }
 
+/// What is better on the slower side explains nothing, and what differs around the program is all named.
+#[test]
+fn evidence_fits_the_change() {
+    let with = |change: Change| {
+        let mut sides = sides(["s-1", "s-1"]);
+        change(&mut sides);
+        compared(&sides, &["--same-session", "--allow-mismatch"])
+    };
+    let faster_card = with(|sides| {
+        for (side, bandwidth_gb_s) in sides.iter_mut().zip([2400.0, 2900.0]) {
+            side.sessions[0].ceilings = Some(Ceilings { bandwidth_gb_s, matmul_tflop_s: 700.0 });
+        }
+    });
+    assert_eq!(cause(&faster_card).0, "unexplained");
+    let other_machine = with(|sides| {
+        sides[1].sessions[0].environment.cpu = Some("Other".into());
+        sides[1].sessions[0].environment.driver_version = Some("600.1".into());
+    });
+    let both = "cpu Some CPU → Other, driver_version 580.0 → 600.1; else only the program differs, as far as is known";
+    assert_eq!(cause(&other_machine), ("host", both));
+}
+
 /// Two sessions of different days: what looks changed has a cause where there is one, and else nothing to say.
 #[test]
 fn what_only_looks_changed_is_explained_where_it_can_be() {
