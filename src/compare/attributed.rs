@@ -34,13 +34,15 @@ pub struct LeftOut {
 }
 
 impl Attributed {
-    /// No more than what `ci` writes, whoever wrote it.
-    pub fn bound(&mut self) {
+    /// No more than what `ci` writes, whoever wrote it, and nothing that contradicts itself. `alpha` is the comparison's.
+    pub fn bound(&mut self, alpha: f64) {
         self.sections.truncate(MOST);
         self.parts.truncate(MOST);
         self.parts.iter_mut().for_each(MovedParts::bound);
         self.left_out.truncate(MOST);
         self.sections.iter_mut().for_each(Attribution::bound);
+        self.sections.retain(Attribution::is_consistent);
+        self.parts.retain(|parts| parts.is_consistent(alpha));
     }
 
     /// What moved in the part of a case that the metric is of.

@@ -9,6 +9,7 @@ mod base_again;
 mod cause;
 mod compared_counters;
 mod confirm;
+mod consistent_parts;
 mod counter_row;
 mod design;
 pub mod disk;

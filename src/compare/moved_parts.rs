@@ -9,7 +9,7 @@ use crate::stats::{self, MeanDifference};
 
 /// Parts, and layers of one, that a report keeps.
 const MOST: usize = 64;
-const MOST_LAYERS: usize = 1024;
+pub(super) const MOST_LAYERS: usize = 1024;
 /// Characters of a product's name that a report keeps.
 const NAME: usize = 40;
 /// What takes less of a step is measured in shares of this much of it: its own noise says nothing of that of the others.
@@ -53,7 +53,7 @@ pub struct MovedPart {
 }
 
 /// What a block does with a product.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PartKind {
     /// Waiting for its input.

@@ -20,7 +20,7 @@ pub use equal_builds::EqualBuilds;
 pub use reproduction::{Contenders, Reproduction};
 
 use crate::calibrate::{Calibration, calibrate};
-use crate::compare::{self, Attributed, Comparison};
+use crate::compare::{self, Comparison};
 use crate::error::{Error, Result};
 use crate::files;
 use crate::results::{self, Level, Results};
@@ -261,7 +261,8 @@ impl Report {
         let release = release.map(|release| &mut release.comparison);
         for comparison in compared.into_iter().chain(release) {
             comparison.summarize();
-            comparison.attributed.iter_mut().for_each(Attributed::bound);
+            let alpha = comparison.alpha;
+            comparison.attributed.iter_mut().for_each(|attributed| attributed.bound(alpha));
         }
         self.explain();
         self

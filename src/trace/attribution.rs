@@ -88,6 +88,8 @@ impl Attribution {
         let all = kernels.len();
         kernels.retain(|kernel| kernel.apart || kernel.is_pair());
         let kernels_as_before = all - kernels.len();
+        // What is called for the prompt varies: of a token, without it, nothing may be left.
+        kernels.retain(MovedKernel::is_consistent);
         let spread = |parts: &[Part], of: fn(&Part) -> f64| {
             Spread::of(&parts.iter().map(|part| of(part) * 1e3 / times).collect::<Vec<_>>())
         };

@@ -4,6 +4,7 @@
 
 pub mod attribution;
 pub mod chrome;
+pub mod consistent;
 mod contradictions;
 pub mod folded;
 mod kernel_name;

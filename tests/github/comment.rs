@@ -72,7 +72,8 @@ fn section(case: &str, section: &str, us: [f64; 2], pauses: [f64; 2]) -> Value {
     })
 }
 
-fn traced_decode() -> Value {
+/// Decode whose kernel is slower.
+pub fn traced_decode() -> Value {
     let mut found = section(LONG, "decode", [689.7, 718.9], [92.0, 96.7]);
     found["kernels"] = json!([{
         "what": "slower", "name": "rmsnorm_bf16", "grid": [1, 1, 1], "block": [1024, 1, 1], "change_us": 24.5, "apart": true,

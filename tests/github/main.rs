@@ -6,6 +6,7 @@ mod again;
 mod base;
 mod children;
 mod comment;
+mod contradicting;
 mod failed;
 mod fake;
 mod gate;
