@@ -243,7 +243,8 @@ pub fn load(config: Option<&Path>) -> Result<Config> {
 pub fn load_suite(selection: &Selection, machine: &Machine) -> Result<Suite> {
     // Which suite the flags hold for is only known once the file is read without them.
     let config = Config::load(&Selection { config: selection.config.clone(), ..Selection::default() }, machine)?;
-    let name = config.suite(selection.suite.as_deref(), machine)?.name.clone();
+    // What it can't do without the flags, it may do with them.
+    let name = config.find(selection.suite.as_deref(), machine)?.name.clone();
     let selection = Selection { suite: Some(name.clone()), ..selection.clone() };
     Config::load(&selection, machine)?.suite(Some(&name), machine).cloned()
 }
@@ -257,7 +258,7 @@ pub fn text(path: &Path) -> std::io::Result<String> {
 /// start from.
 pub fn suite_in(text: &str, name: &str, directory: &Path, selection: &Selection, machine: &Machine) -> Result<Suite> {
     let parse = |selection: &Selection| Config::parse(text, name.to_owned(), directory, selection, machine);
-    let suite = parse(&Selection::default())?.suite(selection.suite.as_deref(), machine)?.name.clone();
+    let suite = parse(&Selection::default())?.find(selection.suite.as_deref(), machine)?.name.clone();
     let selection = Selection { suite: Some(suite.clone()), ..selection.clone() };
     parse(&selection)?.suite(Some(&suite), machine).cloned()
 }

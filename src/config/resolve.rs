@@ -121,13 +121,14 @@ impl<'a> Resolver<'a> {
     fn suite(&mut self, flag_models: &'a [String]) -> Option<Suite> {
         let found = self.problems.len();
         self.check_name();
-        let device = match self.pick(|settings| settings.device).unwrap_or(DeviceChoice::Auto) {
+        let choice = self.pick(|settings| settings.device).unwrap_or(DeviceChoice::Auto);
+        let device = match choice {
             DeviceChoice::Auto => self.machine.kind(),
             DeviceChoice::Cpu => DeviceKind::Cpu,
             DeviceChoice::Cuda => DeviceKind::Cuda,
         };
         let entries = self.entries(flag_models);
-        let gpus = self.gpus(device);
+        let gpus = self.gpus(choice, device);
         let models = entries.iter().filter_map(|entry| Some((entry, self.model(entry, device, &gpus)?)));
         let models: Vec<(&Entry, SuiteModel)> = models.collect();
         self.check_unique(&models);
@@ -317,12 +318,15 @@ impl<'a> Resolver<'a> {
         (contexts, generated)
     }
 
-    fn gpus(&mut self, device: DeviceKind) -> Gpus {
+    fn gpus(&mut self, choice: DeviceChoice, device: DeviceKind) -> Gpus {
         let wanted = self.pick(|settings| settings.gpus.clone()).unwrap_or_default();
         let found = match (wanted.check(), device) {
             (Err(reason), _) => Err(reason),
-            (_, DeviceKind::Cpu) if self.flags.gpus.is_some() && self.flags.device.is_some() => {
+            (_, DeviceKind::Cpu) if self.flags.gpus.is_some() && self.flags.device == Some(DeviceChoice::Cpu) => {
                 Err("a CPU is asked for with `--device cpu`: leave out one of both".to_owned())
+            }
+            (_, DeviceKind::Cpu) if self.flags.gpus.is_some() && self.is_cpu_by_chance(choice) => {
+                Err(self.no_gpu().to_owned())
             }
             // A suite of a file may be for any machine.
             (_, DeviceKind::Cpu) => Ok(Gpus::default()),
@@ -334,6 +338,20 @@ impl<'a> Resolver<'a> {
             self.report_suite("gpus", |settings| settings.gpus.is_some(), reason);
             Gpus::default()
         })
+    }
+
+    /// The machine made it one, and nobody's word: without a file, by the suite that fits.
+    fn is_cpu_by_chance(&self, choice: DeviceChoice) -> bool {
+        self.machine.kind() == DeviceKind::Cpu && (choice == DeviceChoice::Auto || self.source.is_built_in())
+    }
+
+    /// Why `auto` is a CPU.
+    fn no_gpu(&self) -> &'static str {
+        if self.machine.has_gpu() {
+            "this build of bench-diff can't use a GPU: leave it out, or add `--device cuda` for a program that can"
+        } else {
+            "there is no GPU here: leave it out, or add `--device cuda`, with which `plan` assumes GPUs"
+        }
     }
 
     /// Cases are compared by id, so it must say which case is meant.

@@ -2,8 +2,8 @@
 
 use crate::case::{Case, DeviceKind};
 use crate::config::SuiteModel;
-use crate::device::Capacity;
-use crate::engine::{self, Memory, Needs};
+use crate::device::{Capacity, Ordinals};
+use crate::engine::{self, Memory, ModelSpec, Needs};
 
 const GIB: f64 = (1u64 << 30) as f64;
 
@@ -12,12 +12,23 @@ pub fn too_large(model: &SuiteModel, case: &Case, needs: &Needs, device: &Capaci
     let why = shortage(needs, device)?;
     let context = |tokens| format!("use a context of at most about {tokens} tokens");
     let advice = match longest_context(model, case, device) {
-        Some(tokens) if device.by_card.len() > 1 => format!("{}, a smaller model or more GPUs", context(tokens)),
+        Some(tokens) if device.by_card.len() > 1 => {
+            format!("{}, a smaller model or {}", context(tokens), more_gpus(&model.spec))
+        }
         Some(tokens) => format!("{}, or a smaller model", context(tokens)),
-        None if model.spec.device == DeviceKind::Cuda => "use a smaller model or more GPUs".to_owned(),
+        None if model.spec.device == DeviceKind::Cuda => {
+            format!("use a smaller model or {}", more_gpus(&model.spec))
+        }
         None => "use a smaller model".to_owned(),
     };
     Some(format!("{why}: {advice}"))
+}
+
+/// What lays the model on more GPUs: the engine may refuse them to what runs it now.
+fn more_gpus(spec: &ModelSpec) -> &'static str {
+    let more = ModelSpec { gpus: Ordinals::first(spec.gpus.count().max(1) + 1), ..spec.clone() };
+    let refuses = engine::find(&spec.engine).is_ok_and(|engine| engine.refuses_gpus(&more).is_some());
+    if refuses { "`--implementation plain` on more GPUs" } else { "more GPUs" }
 }
 
 /// What is too small, and by what; `None` where the case fits or nobody can tell.

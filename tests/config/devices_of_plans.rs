@@ -31,6 +31,87 @@ fn a_refusal_names_the_flag_that_helps() {
     assert_eq!(said, "error: --gpus: a CPU is asked for with `--device cpu`: leave out one of both\n");
 }
 
+/// What a file asks for is judged with the flags over it, and its advice is what a file can say.
+#[test]
+fn flags_mend_what_a_file_contradicts() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |more: &str| {
+        let models = "models = [\"Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4\"]";
+        let text = format!("{more}[suites.a]\n{models}\ndevice = \"cuda\"\ngpus = [0, 1]\n");
+        std::fs::write(directory.path().join("bench-diff.toml"), text).unwrap();
+    };
+    let plan = |flags: &[&str]| run(directory.path(), &[&["plan", "--device-memory", "80"], flags].concat());
+    write("");
+    let (exit, out, err) = plan(&[]);
+    let why = "`graph` shares out only bf16 matrices over two GPUs: name one";
+    let said =
+        format!("error: bench-diff.toml:4: {why}, or use `implementation = \"plain\"`, which lays a model's layers");
+    assert!(exit == 2 && out.is_empty() && err.starts_with(&said), "{err}");
+    for flags in [["--implementation", "plain"], ["--gpus", "0"], ["--model", "Qwen/Qwen2.5-7B-Instruct"]] {
+        let (exit, _, err) = plan(&flags);
+        assert_eq!((exit, err.as_str()), (0, ""), "{flags:?}");
+    }
+    let (exit, _, err) = plan(&["--implementation", "graph"]);
+    assert!(exit == 2 && err.contains("use `--implementation plain`"), "a file can't help against a flag: {err}");
+    write("implementation = \"plain\"\n");
+    let (exit, _, err) = plan(&[]);
+    assert_eq!((exit, err.as_str()), (0, ""));
+}
+
+/// A plan for a CPU isn't what they asked for who name GPUs.
+#[test]
+fn gpus_where_there_is_none_are_not_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    for device in [&[][..], &["--device", "auto"]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
+            .args([&["plan", "--gpus", "0,1"][..], device].concat())
+            .current_dir(directory.path())
+            .env_remove("BENCH_DIFF_CONFIG")
+            .env("CUDA_VISIBLE_DEVICES", "")
+            .output()
+            .unwrap();
+        let said = "error: --gpus: there is no GPU here: leave it out, or add `--device cuda`, with which `plan` assumes GPUs\n";
+        assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(2), said));
+    }
+}
+
+/// More GPUs than `graph` takes are no advice to who runs it.
+#[test]
+fn what_is_too_large_is_told_what_takes_more_gpus() {
+    let said = |flags: &str| {
+        let (exit, out, err) = plan(&format!("--device cuda --device-memory 15 {flags}"));
+        assert_eq!((exit, err.as_str()), (1, ""), "{out}");
+        out.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let plain = "use a smaller model or `--implementation plain` on more GPUs";
+    assert!(said("--gpus 0,1 --model Qwen/Qwen2.5-72B-Instruct").contains(plain));
+    assert!(said("--gpus 0 --model Qwen/Qwen2.5-72B-Instruct-GPTQ-Int4").contains(plain));
+    let more = "use a smaller model or more GPUs";
+    assert!(said("--gpus 0 --model Qwen/Qwen2.5-72B-Instruct").contains(more));
+    assert!(said("--gpus 0,1 --model Qwen/Qwen2.5-72B-Instruct --implementation plain").contains(more));
+}
+
+/// `plain` runs what `graph` can't halve or compute in, and lays layers where `graph` would have laid halves.
+#[test]
+fn what_graph_cannot_share_out_has_the_memory_of_plain() {
+    let by_card = |flags: &str| {
+        let (_, out, err) = plan(&format!("--device cuda --gpus 0,1 --weights generated --format json {flags}"));
+        let plan: serde_json::Value = serde_json::from_str(&out).expect(&err);
+        let cards = plan["cases"][0]["by_card"].clone();
+        assert_eq!(cards.as_array().map(Vec::len), Some(2), "{plan}");
+        cards
+    };
+    let both = |flags: &str| [by_card(flags), by_card(&format!("{flags} --implementation plain"))];
+    // One key/value head.
+    let odd = concat!("--model ", env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/qwen2/untied");
+    for flags in [odd, "--model Qwen/Qwen2.5-7B --dtype f32"] {
+        let [usual, plain] = both(flags);
+        assert_eq!(usual, plain, "{flags}");
+    }
+    let [graph, plain] = both("--model Qwen/Qwen2.5-7B");
+    assert_ne!(graph, plain, "halves have the whole embedding on both");
+}
+
 #[test]
 fn a_memory_that_is_no_size_is_said_shortly() {
     for (given, said) in [("1e308", "1e308"), ("0", "0.0"), ("nan", "NaN")] {

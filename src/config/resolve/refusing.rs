@@ -50,6 +50,8 @@ impl Resolver<'_> {
         }
         let before = self.problems.len();
         if setting == "gpus" {
+            let of_flags = self.flags.gpus.is_some() || self.flags.model.implementation.is_some();
+            let reason = if of_flags { reason } else { as_in_a_file(&reason) };
             self.report_suite("gpus", |settings| settings.gpus.is_some(), reason);
         } else if self.pick_model(entry, |settings| set(settings).then_some(())).is_some() {
             self.report_model(entry, setting, set, reason);
@@ -61,4 +63,9 @@ impl Resolver<'_> {
         let new: Vec<_> = new.collect();
         self.refusals.extend(new);
     }
+}
+
+/// The same advice to who writes a file.
+fn as_in_a_file(reason: &str) -> String {
+    reason.replace("--implementation plain", "implementation = \"plain\"")
 }

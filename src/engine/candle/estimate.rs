@@ -2,7 +2,7 @@
 
 use super::cards::Cards;
 use super::footprint::{self, Footprint};
-use super::qwen2::graph::MOST_UNPACKED_BYTES;
+use super::qwen2::graph::{self, MOST_UNPACKED_BYTES};
 use super::qwen2::plain::scores_limit;
 use super::qwen2::reading;
 use super::qwen2::weights::Source;
@@ -60,14 +60,16 @@ fn lacking(spec: &ModelSpec) -> Option<String> {
     Source::open(directory, &config).err().map(|error| error.in_one_line())
 }
 
-/// What runs where `asked` is asked for: `graph` reads some of GGUF's types, and of others `plain` runs in its place.
+/// What runs where `asked` is asked for: `graph` reads some of GGUF's types, computes in bf16, and shares out what can be
+/// halved; of all else `plain` runs in its place.
 fn running(asked: Implementation, spec: &ModelSpec, shape: &Model) -> Result<Implementation, EngineError> {
-    match (asked, shape.quantization) {
-        (Implementation::Graph, Quantization::Gguf) if !footprint::fits_graph(spec, shape)? => {
-            Ok(Implementation::Plain)
-        }
-        _ => Ok(asked),
+    if asked != Implementation::Graph {
+        return Ok(asked);
     }
+    let unread = shape.quantization == Quantization::Gguf && !footprint::fits_graph(spec, shape)?;
+    let unhalved = spec.gpus.count() > 1 && !graph::can_be_halved(shape);
+    let instead = unread || unhalved || spec.dtype != Dtype::Bf16;
+    Ok(if instead { Implementation::Plain } else { asked })
 }
 
 fn memory(

@@ -59,6 +59,11 @@ use crate::models::Model;
 pub use decode_plan::Shape;
 pub use formats::Formats;
 
+/// Whether two cards can have a half each.
+pub fn can_be_halved(model: &Model) -> bool {
+    halves::half(&Shape::from(model)).is_ok()
+}
+
 impl From<&Model> for Shape {
     fn from(model: &Model) -> Self {
         Self {
