@@ -60,16 +60,15 @@ fn lacking(spec: &ModelSpec) -> Option<String> {
     Source::open(directory, &config).err().map(|error| error.in_one_line())
 }
 
-/// What runs where `asked` is asked for: `graph` reads some of GGUF's types, computes in bf16, and shares out what can be
-/// halved; of all else `plain` runs in its place.
+/// What runs where `asked` is asked for: `graph` reads some of GGUF's types, and of several GPUs each needs a half in bf16; of
+/// all else `plain` runs in its place.
 fn running(asked: Implementation, spec: &ModelSpec, shape: &Model) -> Result<Implementation, EngineError> {
     if asked != Implementation::Graph {
         return Ok(asked);
     }
     let unread = shape.quantization == Quantization::Gguf && !footprint::fits_graph(spec, shape)?;
-    let unhalved = spec.gpus.count() > 1 && !graph::can_be_halved(shape);
-    let instead = unread || unhalved || spec.dtype != Dtype::Bf16;
-    Ok(if instead { Implementation::Plain } else { asked })
+    let unhalved = spec.gpus.count() > 1 && (spec.dtype != Dtype::Bf16 || !graph::can_be_halved(shape));
+    Ok(if unread || unhalved { Implementation::Plain } else { asked })
 }
 
 fn memory(
