@@ -88,18 +88,30 @@ fn what_schema_1_says_keeps_its_meaning() {
     assert_eq!(measured.itl.as_ref().unwrap().count, 3);
 }
 
+/// Five sessions that an early version measured on an H100.
 #[test]
-fn the_committed_baseline_of_schema_1_is_read() {
-    let directory = root().join("baselines/h100-small");
-    for file in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
-        let Some("json") = file.extension().and_then(|extension| extension.to_str()) else { continue };
-        let results = results::read(&file).unwrap();
-        for session in &results.sessions {
-            assert_eq!(session.program.components["candle"].version.as_deref(), Some("0.11.1"));
-            assert_eq!(session.environment.gpus[0].memory_mib, Some(81_559));
-            assert_eq!(session.environment.fingerprint(), "nvidia-h100-80gb-hbm3");
+fn a_baseline_of_schema_1_is_read() {
+    let results = results::read(&root().join("tests/fixtures/formats/h100-small.v1.json")).unwrap();
+    assert_eq!(results.sessions.len(), 5);
+    for session in &results.sessions {
+        assert_eq!(session.program.components["candle"].version.as_deref(), Some("0.11.1"));
+        assert_eq!(session.environment.gpus[0].memory_mib, Some(81_559));
+        assert_eq!(session.environment.fingerprint(), "nvidia-h100-80gb-hbm3");
+    }
+}
+
+#[test]
+fn the_committed_baselines_are_read() {
+    let mut read = 0;
+    for suite in fs::read_dir(root().join("baselines")).unwrap() {
+        for file in fs::read_dir(suite.unwrap().path()).unwrap().map(|entry| entry.unwrap().path()) {
+            if file.extension().is_some_and(|extension| extension == "json") {
+                assert!(!results::read(&file).unwrap().sessions.is_empty(), "{}", file.display());
+                read += 1;
+            }
         }
     }
+    assert!(read >= 3, "{read}");
 }
 
 /// Unknown is absent, where schema 1 had to write 0 or nothing.

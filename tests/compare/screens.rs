@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use crate::compare_support::{Files, Printed, compare_json};
 
-/// The committed sessions of an H100, all of one afternoon; one of them as if it had been measured on another day, with decode
+/// Five sessions of an H100, all of one afternoon; one of them as if it had been measured on another day, with decode
 /// slower by `slower` in the cases whose names hold `which`.
 fn compared(session: usize, which: &str, slower: f64) -> Printed {
-    let text = include_str!("../../baselines/h100-small/nvidia-h100-80gb-hbm3.json");
+    let text = include_str!("../fixtures/formats/h100-small.v1.json");
     let mut base: Results = serde_json::from_str(text).expect("a baseline");
     let mut head = Results { sessions: vec![base.sessions.remove(session)], ..base.clone() };
     let later = |time: &str| time.replace("2026-11-24", "2026-11-25");
