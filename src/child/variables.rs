@@ -30,6 +30,10 @@ const NETWORK: &[&str] = &[
 ];
 const RUNNING: &[&str] = &["LD_LIBRARY_PATH", "RAYON_NUM_THREADS", "RUST_BACKTRACE", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 const RUNNING_FAMILIES: &[&str] = &["LC_", "CUDA_", "NVIDIA_", "OMP_", "MKL_", "BENCH_DIFF_WORKER_"];
+/// What Python and its libraries for models are set by, for a program that somebody traces at a terminal.
+const TRACED: &[&str] = &["CONDA_PREFIX", "VIRTUAL_ENV"];
+const TRACED_FAMILIES: &[&str] =
+    &["HF_", "MODELSCOPE_", "NCCL_", "PYTHON", "PYTORCH_", "TORCH", "TRANSFORMERS_", "TRITON_", "VLLM_"];
 /// Where weights are downloaded from and to. Nothing else needs these.
 const HUB: &[&str] = &[
     "HF_HOME",
@@ -130,6 +134,11 @@ impl Environment {
             Some(token) => environment.and(Self::of(&[HUB, NETWORK, &[token]], &[])),
             None => environment,
         }
+    }
+
+    /// For a program that somebody names to be traced: as measured, and what finds its Python and its libraries.
+    pub fn traced() -> Self {
+        Self::measured(None).and(Self::of(&[TRACED], TRACED_FAMILIES))
     }
 
     /// The tracer of this process, if somebody traces it, for what this process starts: the measured program's own engine.
@@ -275,6 +284,17 @@ mod tests {
         }
         for name in ["CARGO_HOME", "RUSTUP_HOME", "RUSTFLAGS", "CC", "https_proxy", "CUDA_COMPUTE_CAP"] {
             assert!(building(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_traced_program_finds_its_python_and_no_secret() {
+        let traced = |name: &str| passes(name, &[TRACED], TRACED_FAMILIES);
+        for name in ["PYTHONPATH", "VIRTUAL_ENV", "HF_HUB_OFFLINE", "VLLM_CACHE_ROOT", "TORCHINDUCTOR_CACHE_DIR"] {
+            assert!(traced(name), "{name}");
+        }
+        for name in ["GITHUB_TOKEN", "HF_TOKEN", "MODELSCOPE_API_TOKEN", "VLLM_API_KEY", "AWS_SECRET_ACCESS_KEY"] {
+            assert!(!traced(name), "{name}");
         }
     }
 

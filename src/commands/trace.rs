@@ -154,7 +154,17 @@ fn not_loaded(ended: &Ended) -> Error {
         files => format!(", and {files} of the files that it left are no traces"),
     };
     Error::measurement(format!("nothing was traced: {how}, and no CUDA driver ever loaded the tracer into it{left}"))
-        .hint("trace a program that uses CUDA on an NVIDIA GPU; docs/tracing.md says what else keeps the tracer out")
+        .hint(not_loaded_hint(ended))
+}
+
+fn not_loaded_hint(ended: &Ended) -> &'static str {
+    match ended.how {
+        How::ByItself(status) if !status.success() => {
+            "what the program wrote is above; it gets only some variables of this environment (docs/tracing.md): \
+             `-- env NAME=VALUE PROGRAM` hands it another"
+        }
+        _ => "trace a program that uses CUDA on an NVIDIA GPU; docs/tracing.md says what else keeps the tracer out",
+    }
 }
 
 fn said(status: ExitStatus) -> String {

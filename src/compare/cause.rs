@@ -5,11 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use super::attributed::{Attributed, section};
 use super::counter_row::{ComparedCounters, CounterPhase, CounterRow, CounterVerdict};
 use super::mismatch::{self, Ceilings, MachinePart};
+use super::moved_parts::{MovedPart, PartKind};
 use super::side::{CaseSide, Side};
 use super::{Comparison, Conclusion, Difference, Finding, Reading, ReasonCode, Row, Verdict};
 use crate::case::DeviceKind;
 use crate::metric::{Better, Metric};
-use crate::number::{percent, value};
+use crate::number::{decimal, percent, value};
 use crate::stats::{self, Share};
 use crate::trace::attribution::{Attribution, Calls, Code, MovedCount, MovedKernel, Section};
 use crate::trace::trace_diff::What;
@@ -292,10 +293,21 @@ impl<'a> Evidence<'a> {
     fn code(&self) -> Option<String> {
         let found = self.attribution.filter(|found| found.reading() == TraceReading::Work)?;
         found.named().iter().find_map(|named| match named {
-            Named::Kernel(kernel) => Some(kernel_in_words(kernel)),
+            Named::Kernel(kernel) => Some(self.with_its_part(kernel, found)),
             Named::Count(count) => Some(count_in_words(count)),
             Named::Pauses => None,
         })
+    }
+
+    /// Of a kernel that does a whole step, what in it moved most.
+    fn with_its_part(&self, kernel: &MovedKernel, found: &Attribution) -> String {
+        let said = kernel_in_words(kernel);
+        let parts = self.attributed.and_then(|attributed| attributed.inside(found));
+        let most = parts.and_then(|parts| parts.changed().first().copied());
+        match most.filter(|_| matches!(kernel.what, What::Slower | What::Faster)) {
+            Some(part) => format!("{said}: {}", part_in_words(part)),
+            None => said,
+        }
     }
 
     fn host(&self) -> Option<String> {
@@ -375,6 +387,15 @@ fn kernel_in_words(kernel: &MovedKernel) -> String {
             format!("the kernel {name} {otherwise}takes {} {longer} a call{code}", percent(change.abs()))
         }
     }
+}
+
+fn part_in_words(part: &MovedPart) -> String {
+    let of_product = match part.is {
+        PartKind::Work => "",
+        PartKind::Waiting => "waiting for the input of ",
+    };
+    let longer = if part.change_us() < 0.0 { "less long" } else { "longer" };
+    format!("{of_product}{} takes {} µs {longer} a token", part.product, decimal(part.change_us().abs(), 1))
 }
 
 fn count_in_words(count: &MovedCount) -> String {

@@ -41,7 +41,8 @@ pub fn wait_until_idle(
         // Our own last worker takes a moment to end: that isn't reported.
         if !told && waited >= Duration::from_secs(2) {
             told = true;
-            observer.update(Update::Waiting { reason: &reason });
+            let seconds = limit.as_secs();
+            observer.update(Update::Waiting { reason: &format!("{reason}; waiting up to {seconds} s for it") });
         }
         std::thread::sleep(RETRY);
     }

@@ -51,7 +51,7 @@ pub fn run(command: &[OsString], detail: Detail, show: &mut dyn FnMut(&str)) -> 
     let [program, args @ ..] = command else { return Err(Error::usage("there is no program to trace")) };
     let program = beside_the_caller(Path::new(program))?;
     let tracing = Tracing::new()?;
-    let environment = detail.in_environment(tracing.in_environment(Environment::measured(None)));
+    let environment = detail.in_environment(tracing.in_environment(Environment::traced()));
     let how = match Launch::of(&program, environment).args(args).shown(show) {
         Ok(status) => How::ByItself(status),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => How::Stopped,

@@ -222,10 +222,16 @@ fn the_program_gets_no_secret_of_ours() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bench-diff"));
     let command =
         command.args(["trace", "--", "env"]).env("GITHUB_TOKEN", "ghs_verysecret").env("HF_TOKEN", "hf_verysecret");
-    let output = command.output().unwrap();
+    let output = command.env("PYTHONPATH", "my-packages").env("VLLM_CACHE_ROOT", "my-cache").output().unwrap();
     let shown = String::from_utf8(output.stderr).unwrap();
     assert!(
         shown.contains("CUDA_INJECTION64_PATH=") && !shown.contains("GITHUB_TOKEN") && !shown.contains("HF_TOKEN"),
         "{shown}"
     );
+    // What finds its Python does pass.
+    assert!(shown.contains("PYTHONPATH=my-packages") && shown.contains("VLLM_CACHE_ROOT=my-cache"), "{shown}");
+    // A program that fails may lack a variable: the hint says how it gets one.
+    let ran = trace(&["--", "sh", "-c", "echo no module named vllm >&2; exit 1"]);
+    assert_eq!(ran.code, 3);
+    insta::assert_snapshot!("failed_without_cuda", ran.err);
 }
