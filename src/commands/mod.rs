@@ -46,10 +46,17 @@ pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// The GPUs that `--gpus` names; none on a CPU.
+/// The GPUs that `--gpus` names; on a CPU nobody may name any.
 fn chosen_gpus(machine: &Machine, device: DeviceKind, wanted: Option<&GpuList>) -> Result<Gpus> {
     if device == DeviceKind::Cpu {
-        return Ok(Gpus::default());
+        let why = match machine.kind() {
+            DeviceKind::Cpu => "there is no GPU here that this build can use",
+            DeviceKind::Cuda => "a CPU is asked for with `--device cpu`",
+        };
+        return match wanted {
+            Some(_) => Err(Error::usage(format!("--gpus: {why}: leave it out"))),
+            None => Ok(Gpus::default()),
+        };
     }
     let wanted = wanted.cloned().unwrap_or_default();
     machine.select(&wanted).map_err(|reason| Error::usage(format!("--gpus: {reason}")))

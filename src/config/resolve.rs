@@ -328,6 +328,10 @@ impl<'a> Resolver<'a> {
             (_, DeviceKind::Cpu) if self.flags.gpus.is_some() && self.is_cpu_by_chance(choice) => {
                 Err(self.no_gpu().to_owned())
             }
+            (_, DeviceKind::Cpu) if self.flags.gpus.is_some() && self.selected => Err(format!(
+                "suite `{}` is for a CPU: leave it out, name another suite with `--suite`, or add `--device cuda`",
+                self.name
+            )),
             // A suite of a file may be for any machine.
             (_, DeviceKind::Cpu) => Ok(Gpus::default()),
             (_, DeviceKind::Cuda) if self.selected => self.machine.select(&wanted),

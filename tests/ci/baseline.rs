@@ -197,10 +197,23 @@ fn a_full_baseline_keeps_its_occasions() {
 
 /// This repository's own: five sessions of two minutes.
 #[test]
-fn the_committed_baseline_is_one_occasion() {
-    let place = Place::new();
+fn the_committed_baselines_are_in_order() {
     let store = concat!(env!("CARGO_MANIFEST_DIR"), "/baselines");
-    let (exit, out, _) = place.run(&["baseline", "verify", "--baseline", store]);
+    let (exit, out, err) = Place::new().run(&["baseline", "verify", "--baseline", store]);
+    assert_eq!(exit, 0, "{err}");
+    for suite in ["h100-small", "h100-quantized", "h100-2"] {
+        assert!(out.contains(suite), "{out}");
+    }
+}
+
+/// Of an early version, within two minutes.
+#[test]
+fn five_sessions_of_an_afternoon_are_one_occasion() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.path("baselines/h100-small")).unwrap();
+    let measured = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/formats/h100-small.v1.json");
+    std::fs::copy(measured, place.path("baselines/h100-small/nvidia-h100-80gb-hbm3.json")).unwrap();
+    let (exit, out, _) = place.run(&["baseline", "verify"]);
     assert_eq!(exit, 0);
     assert!(out.contains("5 sessions on 1 occasion: a screen"), "{out}");
 }

@@ -75,6 +75,20 @@ fn gpus_where_there_is_none_are_not_passed_over() {
     }
 }
 
+/// Nor is a suite for a CPU, or a generation on one.
+#[test]
+fn gpus_for_a_cpu_are_not_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let text = "[suites.small]\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ndevice = \"cpu\"\nweights = \"generated\"\n";
+    std::fs::write(directory.path().join("bench-diff.toml"), text).unwrap();
+    let (exit, _, err) = run(directory.path(), &["plan", "--gpus", "0"]);
+    let said = "error: --gpus: suite `small` is for a CPU: leave it out, name another suite with `--suite`, or add `--device cuda`\n";
+    assert_eq!((exit, err.as_str()), (2, said));
+    let generate = ["generate", "Qwen/Qwen2.5-0.5B", "--weights", "generated", "--device", "cpu", "--gpus", "0"];
+    let (exit, out, err) = run(directory.path(), &[&generate[..], &["--prompt-ids", "1"]].concat());
+    assert!(exit == 2 && out.is_empty() && err.starts_with("error: --gpus: ") && err.contains("leave it out"), "{err}");
+}
+
 /// More GPUs than `graph` takes are no advice to who runs it.
 #[test]
 fn what_is_too_large_is_told_what_takes_more_gpus() {
