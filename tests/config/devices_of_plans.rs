@@ -85,7 +85,8 @@ fn gpus_for_a_cpu_are_not_passed_over() {
     let said = "error: --gpus: suite `small` is for a CPU: leave it out, name another suite with `--suite`, or add `--device cuda`\n";
     assert_eq!((exit, err.as_str()), (2, said));
     let generate = ["generate", "Qwen/Qwen2.5-0.5B", "--weights", "generated", "--device", "cpu", "--gpus", "0"];
-    let (exit, out, err) = run(directory.path(), &[&generate[..], &["--prompt-ids", "1"]].concat());
+    let (exit, out, err) =
+        run(directory.path(), &[&generate[..], &["--prompt-ids", "1", "--generated-length", "1"]].concat());
     assert!(exit == 2 && out.is_empty() && err.starts_with("error: --gpus: ") && err.contains("leave it out"), "{err}");
 }
 
