@@ -20,6 +20,7 @@ mod relation;
 mod remeasure;
 mod sides;
 mod suite_changes;
+mod waited;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -34,6 +35,7 @@ pub use past_baseline::obstacle;
 pub use relation::{is_unrelated, named_engines};
 pub use sides::{Base, BuiltAgainstCandle, BuiltByCommand, Said, Sides};
 pub use suite_changes::SuiteChanges;
+use waited::Waited;
 
 use crate::baseline::Store;
 use crate::compare::{self, Comparison, Options};
@@ -109,7 +111,7 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
     let hardware = measure::environment(request.suite).fingerprint();
     let mut flow = Flow {
         request,
-        observer,
+        observer: Waited::new(observer),
         stop,
         options: Options::from(&request.suite.thresholds),
         caveats: request.about.caveats.clone(),
@@ -119,7 +121,7 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
         Ok(draft) => draft,
         Err(Halt::Failed(error)) => return Err(error),
         Err(Halt::Stopped) => {
-            let report = report_failure(request.suite, &request.about, request.output, STOPPED)?;
+            let report = report_failure(request.suite, &request.about, request.output, &flow.observer.stopped())?;
             return Ok(Measured { report, end: End::Stopped, remarks: Vec::new() });
         }
     };
@@ -133,7 +135,7 @@ pub fn measure_and_compare(request: &Request, observer: &mut dyn Observer, stop:
             Against::Itself(check) => Answer::FirstRun { self_check: Some(check), release },
         }
     } else {
-        Answer::Failed { why: why_nothing(&head, end) }
+        Answer::Failed { why: if end == End::Stopped { flow.observer.stopped() } else { why_nothing(&head) } }
     };
     let about = About { caveats: flow.caveats, ..request.about.clone() };
     let report = Report { measured_again, ..Report::of(head, hardware, answer) };
@@ -188,7 +190,7 @@ impl Draft {
 
 struct Flow<'a> {
     request: &'a Request<'a>,
-    observer: &'a mut dyn Observer,
+    observer: Waited<'a>,
     stop: &'a Stop,
     options: Options,
     caveats: Caveats,
@@ -305,7 +307,7 @@ impl<'a> Flow<'a> {
         let suite = self.request.suite;
         let side = MeasuredSide::new("", self.request.head.clone(), suite, &measure::session_id());
         let mut sides = [side.kept(&self.saved("results.json"), suite)?];
-        let end = measure::run(&self.measuring(), &mut sides, self.observer, self.stop)?;
+        let end = measure::run(&self.measuring(), &mut sides, &mut self.observer, self.stop)?;
         let [head] = sides;
         Ok((head.results, end))
     }
@@ -324,7 +326,7 @@ impl<'a> Flow<'a> {
     }
 
     fn duel(&mut self, base: Contender, head: Contender, base_again: Option<Contender>) -> Duel<'_> {
-        Duel { base, head, base_again, request: self.measuring(), observer: self.observer, stop: self.stop }
+        Duel { base, head, base_again, request: self.measuring(), observer: &mut self.observer, stop: self.stop }
     }
 
     fn measuring(&self) -> measure::Request<'a> {
@@ -340,12 +342,7 @@ fn any_numbers(results: &Results) -> bool {
     results.sessions.iter().flat_map(|session| &session.runs).any(|run| matches!(run.outcome, Outcome::Ok(_)))
 }
 
-const STOPPED: &str = "stopped before there were any numbers";
-
-fn why_nothing(results: &Results, end: End) -> String {
-    if end == End::Stopped {
-        return STOPPED.to_owned();
-    }
+fn why_nothing(results: &Results) -> String {
     let mut runs = results.sessions.iter().flat_map(|session| &session.runs);
     let reason = runs.find_map(|run| match &run.outcome {
         Outcome::Failed(failure) => Some(format!("{}: {}", run.case, failure.reason)),

@@ -87,7 +87,7 @@ impl Flow<'_> {
         let (request, time) = (self.measuring(), self.request.trace_budget);
         let head = &self.request.head;
         let attributing =
-            Attributing { request: &request, base, head, known, observer: self.observer, stop: self.stop };
+            Attributing { request: &request, base, head, known, observer: &mut self.observer, stop: self.stop };
         Halt::end(attributing.within(time, comparison).map(|attributed| comparison.attributed = attributed))
     }
 }

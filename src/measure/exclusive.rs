@@ -37,7 +37,7 @@ impl Exclusive {
                     Err(TryLockError::WouldBlock) if stop.is_requested() => return Err(Halt::Stopped),
                     Err(TryLockError::WouldBlock) => {
                         if !std::mem::replace(&mut told, true) {
-                            observer.update(Update::Waiting { reason: &waiting_for(&mut file, &path) });
+                            observer.update(Update::Waiting { reason: &waiting_for(&mut file) });
                         }
                         std::thread::sleep(RETRY);
                     }
@@ -63,12 +63,12 @@ fn devices(suite: &Suite) -> Vec<String> {
     names
 }
 
-fn waiting_for(file: &mut File, path: &Path) -> String {
+fn waiting_for(file: &mut File) -> String {
     let mut holder = String::new();
     let known = file.take(20).read_to_string(&mut holder).is_ok();
     let holder = match holder.trim().parse::<u32>() {
         Ok(pid) if known => format!("process {pid}"),
         _ => "another process".to_owned(),
     };
-    format!("{holder} is measuring on this device; waiting for it to end (lock file {})", path.display())
+    format!("{holder} is measuring on this device; waiting for it to end")
 }

@@ -335,3 +335,33 @@ fn stopped_while_measuring_the_rest_is_reported_as_missing() {
     assert_eq!(place.report()["head"]["sessions"][0]["id"], report["head"]["sessions"][0]["id"]);
     assert_eq!(count(&place.report()), 6);
 }
+
+/// A job's time limit may come while another process holds the device: who reads the comment is to know.
+#[test]
+fn stopped_while_waiting_says_what_for() {
+    let place = Place::new();
+    let head = place.program("head", "100", "bbbbbbb");
+    let temporary = place.path("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let mut held = std::fs::File::create(temporary.join("bench-diff-cpu.lock")).unwrap();
+    held.lock().unwrap();
+    std::io::Write::write_all(&mut held, b"4242\n").unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_bench-diff"))
+        .args(["ci", "--suite", "small", "--head-binary", &head, "--format", "markdown"])
+        .current_dir(place.0.path())
+        .env_remove("GITHUB_REPOSITORY")
+        .env("TMPDIR", &temporary)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().unwrap())).map(Result::unwrap);
+    let waiting = lines.by_ref().find(|line| line.contains("4242")).expect("it says that it waits");
+    assert_eq!(waiting, "process 4242 is measuring on this device; waiting for it to end");
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{:?}", lines.collect::<Vec<_>>());
+    let said = String::from_utf8(output.stdout).unwrap();
+    let why = "stopped before there were any numbers, while it waited: process 4242 is measuring on this device";
+    assert!(said.contains(why), "{said}");
+}
