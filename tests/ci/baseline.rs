@@ -195,7 +195,7 @@ fn a_full_baseline_keeps_its_occasions() {
     assert_eq!(ids, ["s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s18"]);
 }
 
-/// This repository's own: five sessions of two minutes.
+/// This repository's own.
 #[test]
 fn the_committed_baselines_are_in_order() {
     let store = concat!(env!("CARGO_MANIFEST_DIR"), "/baselines");
