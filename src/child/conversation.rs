@@ -23,11 +23,14 @@ const LAST_LINE_CHARS: usize = 300;
 const TICK: Duration = Duration::from_millis(50);
 /// How long a child that has closed its output may take to end.
 const GRACE: Duration = Duration::from_secs(10);
+/// Bytes that a pipe holds.
+const PIPE: usize = 64 << 10;
 
 /// What a child's lines say.
 pub trait Message: Sized + Send + 'static {
-    /// What the line says, or why it is no message.
-    fn parse(line: &[u8]) -> Result<Self, String>;
+    /// What a line says whose end was read then, or why it is no message. Lines of one write have one such time, however busy
+    /// the machine is that takes them apart.
+    fn parse(line: &[u8], read: Instant) -> Result<Self, String>;
 }
 
 /// A line that is no message.
@@ -88,7 +91,7 @@ impl<T: Message> Conversation<T> {
         // In threads of their own: a child that doesn't write must not block us.
         let (sender, lines) = channel();
         if let Some(stdout) = process.take_stdout() {
-            std::thread::spawn(move || read_messages(BufReader::new(stdout), &sender));
+            std::thread::spawn(move || read_messages(BufReader::with_capacity(PIPE, Noting::of(stdout)), &sender));
         }
         let last_words = Arc::<Mutex<VecDeque<String>>>::default();
         if let Some(stderr) = process.take_stderr() {
@@ -199,7 +202,7 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// Sends every line until the output closes or nobody listens; lines that are too long end it.
-fn read_messages<T: Message>(mut out: impl BufRead, sender: &Sender<Line<T>>) {
+fn read_messages<T: Message>(mut out: BufReader<Noting<impl Read>>, sender: &Sender<Line<T>>) {
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -210,7 +213,7 @@ fn read_messages<T: Message>(mut out: impl BufRead, sender: &Sender<Line<T>>) {
         let whole = line.ends_with(b"\n");
         let cut = !whole && line.len() as u64 == MAX_LINE;
         let start = || clean(&String::from_utf8_lossy(&line[..line.len().min(100)]), 100);
-        let message = match T::parse(&line) {
+        let message = match T::parse(&line, out.get_ref().at) {
             _ if cut => Line::Garbage(Garbage { start: start(), why: TOO_LONG.to_owned() }),
             Ok(message) => Line::Message(Box::new(message)),
             Err(why) if whole => Line::Garbage(Garbage { start: start(), why }),
@@ -219,6 +222,26 @@ fn read_messages<T: Message>(mut out: impl BufRead, sender: &Sender<Line<T>>) {
         if sender.send(message).is_err() || cut {
             return;
         }
+    }
+}
+
+/// Notes when bytes were there.
+struct Noting<R> {
+    inner: R,
+    at: Instant,
+}
+
+impl<R> Noting<R> {
+    fn of(inner: R) -> Self {
+        Self { inner, at: Instant::now() }
+    }
+}
+
+impl<R: Read> Read for Noting<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(bytes);
+        self.at = Instant::now();
+        count
     }
 }
 

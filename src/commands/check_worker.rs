@@ -1,7 +1,7 @@
 //! `bench-diff check-worker`: the process that checks a program. It and all that it starts end with its caller.
 
 use std::io::{Read, stdin};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +34,7 @@ pub enum Told {
 }
 
 impl Message for Told {
-    fn parse(line: &[u8]) -> Result<Self, String> {
+    fn parse(line: &[u8], _: Instant) -> Result<Self, String> {
         serde_json::from_slice(line).map_err(|error| error.to_string())
     }
 }

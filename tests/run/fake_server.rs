@@ -22,6 +22,8 @@ pub enum Piece {
     Cut,
     /// The answer is whole, and the connection is closed although nobody said so.
     Close,
+    /// The answer is whole, and the connection is closed when the next request has come.
+    LoseNext,
     /// From here on the system holds small writes back until the client has acknowledged those before.
     Nagle,
     /// Nothing for so long.
@@ -97,7 +99,8 @@ pub fn accept(listener: &TcpListener, answer: Answer, seen: &Seen) {
 fn serve(stream: &TcpStream, answer: Answer, seen: &Seen) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut reader, mut out) = (BufReader::new(stream), stream);
-    loop {
+    let mut after = After::Next;
+    while !matches!(after, After::Over) {
         let (mut head, mut length) = (String::new(), 0);
         loop {
             let mut line = String::new();
@@ -119,15 +122,25 @@ fn serve(stream: &TcpStream, answer: Answer, seen: &Seen) -> std::io::Result<()>
             write!(out, "HTTP/1.1 200 OK\r\nserver: {name}\r\ncontent-length: 2\r\n\r\n{{}}")?;
             continue;
         }
+        if matches!(after, After::Lost) {
+            break;
+        }
         let body: Value = serde_json::from_slice(&body).unwrap();
         let tokens = body["max_tokens"].as_u64().unwrap() as usize;
         seen.headers.lock().unwrap().push(head);
         seen.bodies.lock().unwrap().push(body.clone());
         seen.most.fetch_max(seen.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        if !write_pieces(out, answer(&body, tokens), InFlight(&seen.now))? {
-            return Ok(());
-        }
+        after = write_pieces(out, answer(&body, tokens), InFlight(&seen.now))?;
     }
+    Ok(())
+}
+
+/// What becomes of a connection after an answer.
+enum After {
+    Next,
+    Over,
+    /// The next request on it is.
+    Lost,
 }
 
 /// A request that isn't answered in full.
@@ -139,25 +152,25 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// False once the connection is over.
-fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>, in_flight: InFlight) -> std::io::Result<bool> {
-    let mut begun = false;
+fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>, in_flight: InFlight) -> std::io::Result<After> {
+    let (mut begun, mut after) = (false, After::Next);
     for piece in pieces {
         match piece {
             Piece::Status(code, headers, body) => {
                 write!(out, "HTTP/1.1 {code} No\r\n{headers}content-length: {}\r\n\r\n{body}", body.len())?;
-                return Ok(true);
+                return Ok(After::Next);
             }
-            Piece::Cut => return Ok(false),
+            Piece::Cut => return Ok(After::Over),
             Piece::Close => {
                 out.write_all(b"0\r\n\r\n")?;
-                return Ok(false);
+                return Ok(After::Over);
             }
+            Piece::LoseNext => after = After::Lost,
             Piece::Nagle => out.set_nodelay(false)?,
             Piece::Pause(time) => thread::sleep(time),
             Piece::Whole(body) => {
                 write!(out, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
-                return Ok(true);
+                return Ok(After::Next);
             }
             Piece::Bytes(bytes) => {
                 if !begun {
@@ -176,7 +189,7 @@ fn write_pieces(mut out: &TcpStream, pieces: Vec<Piece>, in_flight: InFlight) ->
     // Whoever reads the end may send the next at once.
     drop(in_flight);
     out.write_all(b"0\r\n\r\n")?;
-    Ok(true)
+    Ok(after)
 }
 
 pub fn event(value: &Value) -> Piece {

@@ -154,6 +154,11 @@ fn a_connection_that_was_closed_in_between_is_not_used_again() {
     let args = ["--iterations", "20", "--concurrency", "1,3"];
     let (finished, results) = measured(&Server::answering(closes), &args);
     assert_eq!((finished.code, failures(&results)), (Some(0), vec![]), "{}", finished.err);
+    // Those of three at once are all closed when one asks: none of the others will do.
+    let closes_late = |body: &Value, tokens: usize| well(body, tokens).into_iter().chain([Piece::LoseNext]).collect();
+    let args = ["--iterations", "6", "--concurrency", "3,1"];
+    let (finished, results) = measured(&Server::answering(closes_late), &args);
+    assert_eq!((finished.code, failures(&results)), (Some(0), vec![]), "{}", finished.err);
     let said = why(|_, _| vec![Piece::Cut]);
     assert!(said.contains("can't be asked") && said.contains("closed before"), "{said}");
 }

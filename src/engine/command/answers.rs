@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::{no_answer, plausible};
 use crate::case::Clock;
 use crate::child::Message;
+use crate::engine::held_back::{MANY, held_back};
 use crate::engine::protocol::{Answer, Times};
 use crate::engine::{Chunk, EngineError, Generation};
 use crate::word::Word;
@@ -13,15 +14,25 @@ use crate::word::Word;
 pub struct Arrived {
     /// By our clock.
     pub at: Instant,
+    /// When it was read, perhaps together with others.
+    pub read: Instant,
     /// What it says.
     pub answer: Answer,
 }
 
 impl Message for Arrived {
-    fn parse(line: &[u8]) -> Result<Self, String> {
+    fn parse(line: &[u8], read: Instant) -> Result<Self, String> {
         let at = Instant::now();
-        serde_json::from_slice(line).map(|answer| Self { at, answer }).map_err(|error| no_answer::why(line, &error))
+        serde_json::from_slice(line)
+            .map(|answer| Self { at, read, answer })
+            .map_err(|error| no_answer::why(line, &error))
     }
+}
+
+/// A generation, and how its lines came, if they seem to have been held back.
+pub struct Answered {
+    pub generation: Generation,
+    pub held_back: Option<String>,
 }
 
 /// Chunks by our own clock, as they arrive.
@@ -31,16 +42,18 @@ pub struct Arrivals {
     wanted: u32,
     count: u32,
     chunks: Vec<Chunk>,
+    /// When each chunk's line was read.
+    reads: Vec<Duration>,
 }
 
 impl Arrivals {
     /// Of a request for so many tokens, whose last byte was written then.
     pub fn since(asked: Instant, wanted: u32) -> Self {
-        Self { asked, wanted, count: 0, chunks: Vec::new() }
+        Self { asked, wanted, count: 0, chunks: Vec::new(), reads: Vec::new() }
     }
 
     /// One more. Too many are an error at once: there may be no end of them.
-    pub fn add(&mut self, tokens: u32, at: Instant) -> Result<(), EngineError> {
+    pub fn add(&mut self, tokens: u32, at: Instant, read: Instant) -> Result<(), EngineError> {
         self.count = self.count.saturating_add(tokens);
         let wrong = match tokens {
             0 => "the engine wrote a `chunk` of 0 tokens: each has at least one".to_owned(),
@@ -49,6 +62,7 @@ impl Arrivals {
             }
             _ => {
                 self.chunks.push(Chunk { tokens, at: at.saturating_duration_since(self.asked) });
+                self.reads.push(read.saturating_duration_since(self.asked));
                 return Ok(());
             }
         };
@@ -58,6 +72,12 @@ impl Arrivals {
     /// Nothing has come.
     pub fn is_empty(&self) -> bool {
         self.chunks.is_empty()
+    }
+
+    /// How the lines came, if they seem to have been held back. Tokens that a line says came together did.
+    pub fn held_back(&self) -> Option<String> {
+        let how = (self.reads.len() >= MANY).then(|| held_back(&self.reads, self.reads.len()))?;
+        how.map(|how| how.replace("tokens", "`chunk` lines"))
     }
 
     /// The generation, by the program's clock or by ours, but not by both.
@@ -118,7 +138,7 @@ mod tests {
 
     fn ended(chunks: &[u32], times: Option<Times>) -> Result<Generation, String> {
         let mut arrivals = Arrivals::since(Instant::now(), 4);
-        chunks.iter().for_each(|&tokens| arrivals.add(tokens, Instant::now()).unwrap());
+        chunks.iter().for_each(|&tokens| arrivals.add(tokens, Instant::now(), Instant::now()).unwrap());
         arrivals.end(None, times, Instant::now()).map_err(|error| error.to_string())
     }
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use answers::Answered;
 use flushing::Flushing;
 pub use promises::{Check, Found, check};
 pub use running::Limits;
@@ -169,15 +170,15 @@ impl Engine for Command {
     }
 
     fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
-        let generation = self.program.generate(prompt, generated_length)?;
-        let warning = self.flushing.check(&generation)?;
+        let Answered { generation, held_back } = self.program.generate(prompt, generated_length)?;
+        let warning = self.flushing.check(held_back, generation.chunks.len())?;
         self.loaded.warnings.extend(warning);
         Ok(generation)
     }
 
     /// Only the whole of it is timed.
     fn generate_sampled(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
-        self.program.generate(prompt, generated_length)
+        Ok(self.program.generate(prompt, generated_length)?.generation)
     }
 
     fn allocated_peak(&mut self) -> Result<Option<u64>, EngineError> {

@@ -99,6 +99,6 @@ fn ask(
 
 fn generate(program: &mut RunningProgram, spec: &ModelSpec) -> Result<Generation, String> {
     let vocab_size = super::vocab_size(spec);
-    let generation = program.generate(&prompt(vocab_size, CONTEXT), TOKENS).map_err(said)?;
+    let generation = program.generate(&prompt(vocab_size, CONTEXT), TOKENS).map_err(said)?.generation;
     known(&generation, vocab_size).map(|()| generation)
 }

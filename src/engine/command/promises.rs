@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::answers::Answered;
 use super::asking::{TOKENS, known, loaded, prompt, said};
 use super::running::{Limits, RunningProgram};
 use super::{flushing, optional, plausible};
 use crate::case::{Clock, DeviceKind};
 use crate::device::Ours;
 use crate::engine::protocol::{Answer, Request};
-use crate::engine::{EngineError, Generation, ModelSpec};
+use crate::engine::{EngineError, ModelSpec};
 use crate::results::Program;
 
 /// How long a program may take to end, and what it started to end after it.
@@ -78,9 +79,9 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
     let generate = |program: &mut RunningProgram, context, length| generate(program, vocab_size, context, length);
     let first = checks.after("generates 1 token, then as many as it is asked for", loaded, |mut program| {
         let (short, long) = (generate(&mut program, 8, 1)?, generate(&mut program, 8, TOKENS)?);
-        let chunks = long.chunks.len();
-        known(&short, vocab_size).and(known(&long, vocab_size))?;
-        Ok((format!("by the clock of the {}, in {chunks} chunks", long.clock), (program, long)))
+        known(&short.generation, vocab_size).and(known(&long.generation, vocab_size))?;
+        let (clock, chunks) = (long.generation.clock, long.generation.chunks.len());
+        Ok((format!("by the clock of the {clock}, in {chunks} chunks"), (program, long)))
     });
     let told = checks.after(
         "gives the same tokens for the same prompt, whatever came before",
@@ -99,7 +100,7 @@ fn whole_conversation(checks: &mut Checks, started: Option<(RunningProgram, Prog
         program
             .ask_raw("generate", &request)
             .and_then(|asked| program.generated(asked, 2))
-            .and_then(|it| it.check(2))
+            .and_then(|it| it.generation.check(2))
             .map_err(said)?;
         Ok((String::new(), program))
     });
@@ -177,21 +178,21 @@ fn generate(
     vocab_size: Option<usize>,
     context: u32,
     length: usize,
-) -> Result<Generation, String> {
-    let generation = program.generate(&prompt(vocab_size, context), length).map_err(said)?;
-    generation.check(length).map_err(said)?;
-    program.overheard(TICK).map_or(Ok(generation), |more| Err(said(program.said_more(&more))))
+) -> Result<Answered, String> {
+    let answered = program.generate(&prompt(vocab_size, context), length).map_err(said)?;
+    answered.generation.check(length).map_err(said)?;
+    program.overheard(TICK).map_or(Ok(answered), |more| Err(said(program.said_more(&more))))
 }
 
 /// The generation of the same prompt again, after another one.
 fn repeats(
     program: &mut RunningProgram,
     vocab_size: Option<usize>,
-    first: Generation,
-) -> Result<(String, [Generation; 3]), String> {
+    first: Answered,
+) -> Result<(String, [Answered; 3]), String> {
     let other = generate(program, vocab_size, 5, TOKENS)?;
     let again = generate(program, vocab_size, 8, TOKENS)?;
-    let said = match (&first.tokens, &again.tokens) {
+    let said = match (&first.generation.tokens, &again.generation.tokens) {
         (Some(one), Some(other)) if one != other => return Err(format!("{} became {}", shown(one), shown(other))),
         (Some(_), Some(_)) => String::new(),
         _ => "it doesn't tell its tokens".to_owned(),
@@ -273,12 +274,12 @@ fn same(first: &Program, second: &Program) -> Result<String, String> {
 }
 
 /// Now and then it may be the fault of a busy machine.
-fn flushed(generations: &[Generation]) -> Result<String, String> {
-    if generations.iter().any(|it| it.clock != Clock::Client) {
+fn flushed(answered: &[Answered]) -> Result<String, String> {
+    if answered.iter().any(|it| it.generation.clock != Clock::Client) {
         return Ok("it takes the times itself".to_owned());
     }
-    let held_back: Option<Vec<String>> = generations.iter().map(flushing::unflushed).collect();
-    match held_back.and_then(|all| all.into_iter().next()) {
+    let held_back: Option<Vec<&String>> = answered.iter().map(|it| it.held_back.as_ref()).collect();
+    match held_back.and_then(|all| all.first().copied()) {
         Some(how) => Err(format!("{how}: {}", flushing::ADVICE)),
         None => Ok(String::new()),
     }

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::answers::{Arrivals, Arrived};
+use super::answers::{Answered, Arrivals, Arrived};
 use crate::case::SeedProtocol;
 use crate::child::{Conversation, Environment, Garbage, Next, Stop, clean};
 use crate::engine::protocol::{self, Answer, ErrorKind, Request, VERSION};
-use crate::engine::{EngineError, Generation, ModelSpec, foreign_program};
+use crate::engine::{EngineError, ModelSpec, foreign_program};
 use crate::results::{Component, Program};
 use crate::word::Word;
 
@@ -178,7 +178,7 @@ impl RunningProgram {
                 self.asked.heard = true;
                 match arrived.answer {
                     Answer::Error { kind, message } => Err(refused(&kind, &clean(&message, MESSAGE))),
-                    answer => Ok(Arrived { at: arrived.at, answer }),
+                    answer => Ok(Arrived { answer, ..*arrived }),
                 }
             }
             Next::Garbage(line) => {
@@ -223,24 +223,27 @@ impl RunningProgram {
     }
 
     /// A whole generation.
-    pub fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Generation, EngineError> {
+    pub fn generate(&mut self, prompt: &[u32], generated_length: usize) -> Result<Answered, EngineError> {
         let tokens = u32::try_from(generated_length).unwrap_or(u32::MAX);
         let asked = self.ask_raw("generate", &Request::Generate { prompt: prompt.to_vec(), tokens })?;
         self.generated(asked, tokens)
     }
 
     /// What comes of a generation of so many tokens that was asked for then.
-    pub fn generated(&mut self, asked: Instant, tokens: u32) -> Result<Generation, EngineError> {
+    pub fn generated(&mut self, asked: Instant, tokens: u32) -> Result<Answered, EngineError> {
         let mut arrivals = Arrivals::since(asked, tokens);
         loop {
-            let Arrived { at, answer } = self.answer()?;
+            let Arrived { at, read, answer } = self.answer()?;
             match answer {
-                Answer::Chunk { tokens } => arrivals.add(tokens, at)?,
+                Answer::Chunk { tokens } => arrivals.add(tokens, at, read)?,
                 Answer::Generated { token_ids, times } => {
                     let lacks_times = arrivals.is_empty() && times.is_none();
                     return match lacks_times.then(|| self.overheard(MOMENT)).flatten() {
                         Some(said) => Err(self.said_more(&said)),
-                        None => arrivals.end(token_ids, times, at),
+                        None => {
+                            let held_back = arrivals.held_back();
+                            Ok(Answered { generation: arrivals.end(token_ids, times, at)?, held_back })
+                        }
                     };
                 }
                 other => return Err(self.out_of_turn(&other, "`generate`")),

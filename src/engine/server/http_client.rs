@@ -10,7 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::in_words::in_words;
 use super::refused::Refused;
-use super::streaming::{Arrived, Stream, arrived, closed_loop, settle};
+use super::streaming::{Arrived, Outgoing, Stream, arrived, closed_loop, settle};
 use super::web_servers;
 use crate::child::clean;
 use crate::engine::EngineError;
@@ -31,6 +31,8 @@ const PROBE: Duration = Duration::from_secs(5);
 /// A server, and how to reach it.
 pub struct Client {
     http: reqwest::Client,
+    /// Keeps no connection.
+    once: reqwest::Client,
     runtime: Runtime,
     url: Url,
     /// The path that answers when a started server is ready.
@@ -69,13 +71,17 @@ impl Client {
         let secrets = Secrets::of_environment().with(key.iter().map(|key| key.value.clone()));
         let failed = |error: &dyn std::fmt::Display| EngineError::Failed(format!("can't make an HTTP client: {error}"));
         let connect = Duration::from_secs(server.connect_seconds.unwrap_or(CONNECT_SECONDS));
-        let http = reqwest::Client::builder().connect_timeout(connect).tcp_nodelay(true);
-        // A proxy knows another `localhost`.
-        let http = if is_remote(&url) { http } else { http.no_proxy() };
-        let http = http.redirect(reqwest::redirect::Policy::none()).build().map_err(|error| failed(&error))?;
+        let builder = || {
+            let http = reqwest::Client::builder().connect_timeout(connect).tcp_nodelay(true);
+            // A proxy knows another `localhost`.
+            let http = if is_remote(&url) { http } else { http.no_proxy() };
+            http.redirect(reqwest::redirect::Policy::none())
+        };
+        let http = builder().build().map_err(|error| failed(&error))?;
+        let once = builder().pool_max_idle_per_host(0).build().map_err(|error| failed(&error))?;
         let runtime = Builder::new_current_thread().enable_all().build().map_err(|error| failed(&error))?;
         let silence = Duration::from_secs(server.read_seconds.unwrap_or(READ_SECONDS));
-        Ok(Self { http, runtime, url, ready: server.ready.clone(), silence, key, secrets })
+        Ok(Self { http, once, runtime, url, ready: server.ready.clone(), silence, key, secrets })
     }
 
     /// Whether requests leave this machine.
@@ -147,7 +153,7 @@ impl Client {
         let request = self.request(path, body);
         let answer = self.runtime.block_on(async {
             settle().await;
-            arrived(request, self.silence, most_events(body)).await
+            arrived(request, self.silence).await
         });
         answer?.understood()
     }
@@ -160,7 +166,7 @@ impl Client {
         concurrency: u32,
     ) -> (Vec<Result<Stream, Refused>>, Duration) {
         // Taken from the end.
-        let requests: Vec<_> = bodies.iter().rev().map(|body| (self.request(path, body), most_events(body))).collect();
+        let requests: Vec<_> = bodies.iter().rev().map(|body| self.request(path, body)).collect();
         let answers = self.runtime.block_on(async {
             settle().await;
             closed_loop(requests, concurrency, self.silence).await
@@ -170,9 +176,12 @@ impl Client {
         (answers.into_iter().map(|answer| answer?.understood()).collect(), took)
     }
 
-    fn request(&self, path: &str, body: &Value) -> RequestBuilder {
+    fn request(&self, path: &str, body: &Value) -> Outgoing {
         let request = self.http.post(self.below(path)).header("content-type", "application/json");
-        self.authorized(request.body(body.to_string()))
+        let request = self.authorized(request.body(body.to_string()));
+        let repeated = request.try_clone().and_then(|request| request.build().ok());
+        let again = repeated.map(|request| RequestBuilder::from_parts(self.once.clone(), request));
+        Outgoing { request, again, most: most_events(body) }
     }
 
     fn authorized(&self, request: RequestBuilder) -> RequestBuilder {

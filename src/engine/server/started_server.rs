@@ -23,7 +23,7 @@ pub struct StartedServer {
 struct Log;
 
 impl Message for Log {
-    fn parse(_: &[u8]) -> Result<Self, String> {
+    fn parse(_: &[u8], _: Instant) -> Result<Self, String> {
         Ok(Self)
     }
 }

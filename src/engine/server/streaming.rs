@@ -38,14 +38,25 @@ pub struct Arrived {
     events: Vec<(Duration, Told)>,
 }
 
-/// A request, and how many events its answer may have.
-type Bounded = (RequestBuilder, usize);
+/// A request that can be sent once more.
+pub struct Outgoing {
+    /// Over any connection.
+    pub request: RequestBuilder,
+    /// The same over a new connection, where it can be repeated.
+    pub again: Option<RequestBuilder>,
+    /// How many events its answer may have.
+    pub most: usize,
+}
 
 /// Requests that nobody has taken yet.
-pub type Queue = Arc<Mutex<Vec<Bounded>>>;
+type Queue = Arc<Mutex<Vec<Outgoing>>>;
 
 /// Sends requests until none is left, each as soon as the last has ended; how many do so at once is the concurrency.
-pub async fn closed_loop(requests: Vec<Bounded>, concurrency: u32, silence: Duration) -> Vec<Result<Arrived, Refused>> {
+pub async fn closed_loop(
+    requests: Vec<Outgoing>,
+    concurrency: u32,
+    silence: Duration,
+) -> Vec<Result<Arrived, Refused>> {
     let queue: Queue = Arc::new(Mutex::new(requests));
     let mut senders = JoinSet::new();
     for _ in 0..concurrency {
@@ -58,8 +69,8 @@ async fn one_after_another(queue: Queue, silence: Duration) -> Vec<Result<Arrive
     let mut answers = Vec::new();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let Some((request, most)) = next else { return answers };
-        answers.push(arrived(request, silence, most).await);
+        let Some(outgoing) = next else { return answers };
+        answers.push(arrived(outgoing, silence).await);
     }
 }
 
@@ -69,9 +80,10 @@ pub async fn settle() {
     sleep(SETTLING).await;
 }
 
-/// Sends a request and takes down what arrives, and when: as many as `most` events.
-pub async fn arrived(request: RequestBuilder, silence: Duration, most: usize) -> Result<Arrived, Refused> {
-    let (asked, mut answer) = sent(request, silence).await?;
+/// Sends a request and takes down what arrives, and when.
+pub async fn arrived(outgoing: Outgoing, silence: Duration) -> Result<Arrived, Refused> {
+    let most = outgoing.most;
+    let (asked, mut answer) = sent(outgoing, silence).await?;
     if !answer.status().is_success() {
         return Err(timeout(silence, Refused::status(answer))
             .await
@@ -115,10 +127,9 @@ pub async fn arrived(request: RequestBuilder, silence: Duration, most: usize) ->
 }
 
 /// Sends a request until there are headers of an answer; when it was sent. llama.cpp closes each connection after a stream,
-/// and says that it keeps it: what is sent there a moment later is lost, and sent once more.
-async fn sent(request: RequestBuilder, silence: Duration) -> Result<(Instant, Response), Refused> {
-    let again = request.try_clone();
-    match (sent_once(request, silence).await, again) {
+/// and says that it keeps it: what is sent there a moment later is lost, and sent once more, not over another of those.
+async fn sent(outgoing: Outgoing, silence: Duration) -> Result<(Instant, Response), Refused> {
+    match (sent_once(outgoing.request, silence).await, outgoing.again) {
         (Err(Lost::Closed(_)), Some(again)) => sent_once(again, silence).await.map_err(Lost::into_refused),
         (sent, _) => sent.map_err(Lost::into_refused),
     }

@@ -8,6 +8,8 @@
 
 mod protocol_v1;
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 
 use crate::case::Case;
@@ -195,7 +197,7 @@ impl Job {
 }
 
 impl Message for Event {
-    fn parse(line: &[u8]) -> Result<Self, String> {
+    fn parse(line: &[u8], _: Instant) -> Result<Self, String> {
         serde_json::from_slice(line).or_else(|error| protocol_v1::hello(line).ok_or_else(|| error.to_string()))
     }
 }
