@@ -12,6 +12,7 @@ mod busy;
 mod control;
 mod cupti;
 mod libcupti;
+mod nvtx;
 mod phases;
 mod records;
 mod sum;
@@ -48,6 +49,8 @@ struct Tracer {
     tally: Mutex<Tally>,
     file: Mutex<Written>,
     ended: AtomicBool,
+    /// Somebody tells its phases: then ranges don't.
+    told: AtomicBool,
 }
 
 /// The driver calls this when CUDA is initialised. It always says that all went well: a program must not fail by us.
@@ -82,6 +85,7 @@ fn start() {
         tally: Mutex::new(Tally::with(asked_for_timelines())),
         file: Mutex::new(file),
         ended: AtomicBool::new(false),
+        told: AtomicBool::new(false),
     };
     if TRACER.set(tracer).is_ok() {
         listen();
@@ -98,6 +102,7 @@ fn listen() {
     if let Err(problem) = tracer.cupti.listen(cupti::request, complete) {
         return lock(&tracer.file).write(&Process::without_trace(&problem).json());
     }
+    nvtx::tell_open();
     // What is there from now on says that we were here, however the program ends.
     tracer.write();
     cupti::at_exit(end);
@@ -118,6 +123,18 @@ impl Tracer {
     }
 
     fn begin(&self, phase: &str) {
+        self.told.store(true, Ordering::SeqCst);
+        self.begin_now(phase);
+    }
+
+    /// Where nobody tells phases, ranges are some.
+    fn begin_range(&self, name: &str) {
+        if !self.told.load(Ordering::SeqCst) {
+            self.begin_now(name);
+        }
+    }
+
+    fn begin_now(&self, phase: &str) {
         let now = self.cupti.now();
         self.tally().phases.begin(phase, now);
     }

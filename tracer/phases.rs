@@ -1,7 +1,8 @@
 //! What the program said it was doing, and since when.
 
-/// More are counted as the last one.
+/// More are counted as one, the last.
 const MOST_PHASES: usize = 32;
+const FURTHER: &str = "(further phases)";
 /// More changes between them aren't noticed.
 const MOST_CHANGES: usize = 200_000;
 /// Longer names are cut.
@@ -42,10 +43,10 @@ impl Phases {
         match self.names.iter().position(|known| *known == name) {
             Some(phase) => phase,
             None if self.names.len() < MOST_PHASES => {
-                self.names.push(name);
+                self.names.push(if self.names.len() + 1 < MOST_PHASES { name } else { FURTHER.to_owned() });
                 self.names.len() - 1
             }
-            None => self.names.len() - 1,
+            None => MOST_PHASES - 1,
         }
     }
 
@@ -85,5 +86,6 @@ mod tests {
         }
         assert_eq!((phases.names.len(), phases.changes.len()), (MOST_PHASES, phases.changes.len().min(MOST_CHANGES)));
         assert!(phases.names.iter().all(|name| name.len() <= NAME));
+        assert_eq!(phases.names.last().map(String::as_str), Some(FURTHER));
     }
 }

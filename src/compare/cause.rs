@@ -299,12 +299,12 @@ impl<'a> Evidence<'a> {
         })
     }
 
-    /// Of a kernel that does a whole step, what in it moved most.
+    /// Of a kernel that does the whole step, what in it moved most.
     fn with_its_part(&self, kernel: &MovedKernel, found: &Attribution) -> String {
         let said = kernel_in_words(kernel);
         let parts = self.attributed.and_then(|attributed| attributed.inside(found));
         let most = parts.and_then(|parts| parts.changed().first().copied());
-        match most.filter(|_| matches!(kernel.what, What::Slower | What::Faster)) {
+        match most.filter(|_| matches!(kernel.what, What::Slower | What::Faster) && found.is_whole(kernel)) {
             Some(part) => format!("{said}: {}", part_in_words(part)),
             None => said,
         }

@@ -197,6 +197,11 @@ fn beside(rows: &[BesideRow], amount: Amount) -> Table {
         Column::right("total ms", move |row: &BesideRow| {
             row.total_ms.map(|total| Line::from(amount.ms(total))).unwrap_or_default()
         }),
+        Column::right("GB/s", |row: &BesideRow| {
+            row.bandwidth_gb_s
+                .map(|rate| Line::from(decimal(rate, if rate < 10.0 { 2 } else { 0 })))
+                .unwrap_or_default()
+        }),
     ];
     Table::of(columns, rows)
 }

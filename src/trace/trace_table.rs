@@ -55,6 +55,8 @@ pub struct BesideRow {
     pub bytes: u64,
     /// Where they take time.
     pub total_ms: Option<f64>,
+    /// Bytes of that time, in GB/s.
+    pub bandwidth_gb_s: Option<f64>,
 }
 
 /// What a program does beside kernels.
@@ -139,6 +141,9 @@ fn of_kinds(what: Beside, kind: fn(u32) -> Kind, sums: &BTreeMap<u32, Sum>, time
 impl BesideRow {
     fn of(what: Beside, kind: Option<Kind>, sum: &Sum, timed: bool) -> Self {
         let kind = kind.map(|kind| kind.words().map_or_else(|| format!("of kind {}", kind.number()), str::to_owned));
-        Self { what, kind, calls: sum.calls, bytes: sum.bytes, total_ms: timed.then(|| sum.total_ms()) }
+        let total_ms = timed.then(|| sum.total_ms());
+        let moved = total_ms.filter(|ms| *ms > 0.0 && sum.bytes > 0);
+        let bandwidth_gb_s = moved.map(|ms| sum.bytes as f64 / ms / 1e6);
+        Self { what, kind, calls: sum.calls, bytes: sum.bytes, total_ms, bandwidth_gb_s }
     }
 }

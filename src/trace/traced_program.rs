@@ -51,7 +51,8 @@ pub fn run(command: &[OsString], detail: Detail, show: &mut dyn FnMut(&str)) -> 
     let [program, args @ ..] = command else { return Err(Error::usage("there is no program to trace")) };
     let program = beside_the_caller(Path::new(program))?;
     let tracing = Tracing::new()?;
-    let environment = detail.in_environment(tracing.in_environment(Environment::traced()));
+    let environment = tracing.hearing_ranges(tracing.in_environment(Environment::traced()));
+    let environment = detail.in_environment(environment);
     let how = match Launch::of(&program, environment).args(args).shown(show) {
         Ok(status) => How::ByItself(status),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => How::Stopped,
@@ -96,6 +97,11 @@ impl Tracing {
             .and_ours("BENCH_DIFF_CUPTI")
             .with("CUDA_INJECTION64_PATH", &self.library)
             .with("BENCH_DIFF_TRACE_DIRECTORY", self.scratch.path())
+    }
+
+    /// And takes its NVTX ranges for phases, as long as nobody tells them.
+    fn hearing_ranges(&self, environment: Environment) -> Environment {
+        environment.with("NVTX_INJECTION64_PATH", &self.library)
     }
 
     /// What was seen so far, and how many files are something else.

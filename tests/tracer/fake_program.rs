@@ -2,6 +2,7 @@
 //! arguments say, one after the other.
 
 mod fake_loading;
+mod fake_nvtx;
 
 use std::ffi::{CString, c_char, c_int};
 use std::io::{Read, Write};
@@ -127,6 +128,7 @@ fn main() {
         assert_eq!(initialize(), 1);
     }
     let cupti = load("BENCH_DIFF_CUPTI");
+    let hears_ranges = fake_nvtx::initialize();
     for command in std::env::args().skip(1) {
         let words: Vec<&str> = command.split(' ').collect();
         match (words[0], cupti, injected) {
@@ -137,6 +139,8 @@ fn main() {
             ("ask", ..) => ask(&words[1..].join(" ")),
             ("leave", ..) => ask_and_leave(),
             ("signal", ..) => wait_for_a_signal(),
+            ("range", ..) if hears_ranges => fake_nvtx::range(&words[1..]),
+            ("range", ..) => println!("nobody hears ranges"),
             ("sleep", ..) => std::thread::sleep(Duration::from_secs(600)),
             ("fork", ..) => unsafe {
                 let child = fork();

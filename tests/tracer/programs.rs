@@ -63,6 +63,66 @@ fn phases_are_apart_whoever_tells_them() {
     }
 }
 
+/// A range that lies in another, and one of a library's own domain, are no phases.
+#[test]
+fn the_outermost_ranges_are_phases() {
+    for push in ["push", "wide", "event", "registered"] {
+        let decode = format!("range {push} decode");
+        check_phases(&[
+            "kernel load 0 10 20 1 32 0 1",
+            "time 100",
+            "range library ncclAllReduce",
+            &decode,
+            "range push layer",
+            "kernel gemv 0 110 120 1 32 0 2",
+            "time 121",
+            "range pop",
+            "kernel gemv 0 130 140 1 32 0 3",
+            "time 200",
+            "range pop",
+            "kernel after 0 210 220 1 32 0 4",
+            "range pop",
+        ]);
+    }
+}
+
+#[test]
+fn a_range_that_anybody_can_end_goes_on_until_then() {
+    check_phases(&[
+        "kernel load 0 10 20 1 32 0 1",
+        "time 100",
+        "range start decode",
+        "kernel gemv 0 110 120 1 32 0 2",
+        "time 122",
+        "range push aside",
+        "time 124",
+        "range pop",
+        "kernel gemv 0 130 140 1 32 0 3",
+        "time 200",
+        "range end 1",
+        "range end 1",
+        "kernel after 0 210 220 1 32 0 4",
+    ]);
+}
+
+/// Whoever tells phases knows better.
+#[test]
+fn ranges_of_a_program_that_tells_its_phases_are_none() {
+    check_phases(&[
+        "kernel load 0 10 20 1 32 0 1",
+        "time 100",
+        "phase decode",
+        "kernel gemv 0 110 120 1 32 0 2",
+        "time 125",
+        "range push layer",
+        "kernel gemv 0 130 140 1 32 0 3",
+        "range pop",
+        "time 200",
+        "phase rest",
+        "kernel after 0 210 220 1 32 0 4",
+    ]);
+}
+
 fn check_phases(doing: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let (file, program) = (folder.path().join("a.trace"), fakes().program.to_str().unwrap());
