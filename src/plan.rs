@@ -56,6 +56,9 @@ pub struct PlannedCase {
     /// For one run of the case, warm-up included, loading excluded. Absent where the engine can't tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seconds: Option<f64>,
+    /// What runs in place of what was asked for, and why: a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instead: Option<String>,
     /// Why it can't run: the case becomes this failure without being tried.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
@@ -171,7 +174,14 @@ fn needs(model: &SuiteModel, device: &Capacity) -> Result<Vec<Needs>, EngineErro
 /// A case of a model that its engine can't run.
 fn refused(case: &Case, refusal: &Refusal) -> PlannedCase {
     let failure = Failure { kind: FailureKind::Error, reason: refusal.reason.clone() };
-    PlannedCase { case: case.clone(), memory: None, by_card: Vec::new(), seconds: None, failure: Some(failure) }
+    PlannedCase {
+        case: case.clone(),
+        memory: None,
+        by_card: Vec::new(),
+        seconds: None,
+        instead: None,
+        failure: Some(failure),
+    }
 }
 
 fn plan_case(model: &SuiteModel, case: &Case, needs: &Needs, suite: &Suite, device: &Capacity) -> PlannedCase {
@@ -188,7 +198,8 @@ fn plan_case(model: &SuiteModel, case: &Case, needs: &Needs, suite: &Suite, devi
     let seconds = generation(case.generated_length)
         .zip(generation(warmup_length))
         .map(|(measured, warmup)| f64::from(settings.iterations) * measured + f64::from(settings.warmup) * warmup);
-    PlannedCase { case: case.clone(), memory: needs.memory, by_card: needs.by_card.clone(), seconds, failure }
+    let (memory, by_card, instead) = (needs.memory, needs.by_card.clone(), needs.instead.clone());
+    PlannedCase { case: case.clone(), memory, by_card, seconds, instead, failure }
 }
 
 /// Why the prompt isn't one for a model with so many tokens.

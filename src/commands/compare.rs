@@ -29,7 +29,7 @@ use crate::thresholds::{ALL, ALPHAS, AUTO, NoiseThreshold};
 ///
 /// Reads results that bench-diff wrote, files of other tools (see --from), and samples: a JSON array of
 /// {"case", "metric", "unit", "better": "higher"|"lower", "samples": [..]} (or "sessions": [[..], ..]).
-/// `-` is standard input; a folder's files are read together.
+/// `-` is standard input; a folder's files of another tool are read together.
 #[derive(Debug, clap::Args)]
 #[command(after_help = after_help())]
 pub struct Args {

@@ -173,6 +173,16 @@ fn spec(args: &Args, prompt_length: usize) -> Result<(ModelSpec, Gpus)> {
     if weights == WeightsSource::Local && directory.is_none() {
         return Err(Error::usage(format!("{}: no such directory; --weights local needs one", args.model)));
     }
+    if weights == WeightsSource::Hub && directory.is_some() {
+        return Err(Error::usage(format!("{}: the hub has no weights for it: it is here", args.model))
+            .hint("--weights local or generated"));
+    }
+    let of_a_hub = [("--revision", args.revision.is_some()), ("--hub", args.hub.is_some())];
+    if let Some((flag, _)) = of_a_hub.iter().find(|(_, given)| *given && weights != WeightsSource::Hub) {
+        return Err(
+            Error::usage(format!("{flag}: the weights of {} don't come from a hub", args.model)).hint("leave it out")
+        );
+    }
     let machine = Machine::here();
     let device = match args.device {
         Device::Auto => machine.kind(),
@@ -186,7 +196,7 @@ fn spec(args: &Args, prompt_length: usize) -> Result<(ModelSpec, Gpus)> {
         // bf16, Qwen2.5's own, where the type of the published weights isn't known before they are downloaded.
         dtype: args.dtype.or(published_dtype(shape.as_ref(), device)).unwrap_or(Dtype::Bf16),
         quantization: shape.map_or(usual.quantization, |shape| shape.quantization),
-        directory: if weights == WeightsSource::Hub { None } else { directory },
+        directory,
         revision: args.revision.clone(),
         hub: args.hub.unwrap_or_default(),
         weights,

@@ -53,9 +53,19 @@ fn both<'a>(
         Err("the sides ran on different cards, for which libraries choose different kernels".to_owned())
     } else if tokens(&counted_base) != tokens(&counted_head) {
         Err("the sides counted generations of different lengths".to_owned())
+    } else if let Some(counter) = lacking(&counted_base, &counted_head) {
+        Err(format!("the head doesn't count {}", counter.as_str().replace('_', " ")))
     } else {
         Ok([counted_base, counted_head])
     })
+}
+
+/// What the base counts in each generation, and the head doesn't. Of counters that this build doesn't know nobody asks.
+fn lacking<'a>(base: &[&'a Counted], head: &[&'a Counted]) -> Option<&'a Word<Counter>> {
+    let of_base = pairs(base).flat_map(|(pair, _)| pair.all_tokens.keys()).filter(|counter| counter.known().is_some());
+    let has =
+        |pair: &CountedPair, counter| pair.one_token.contains_key(counter) && pair.all_tokens.contains_key(counter);
+    of_base.into_iter().find(|counter| pairs(head).any(|(pair, _)| !has(pair, counter)))
 }
 
 /// Those of the last session that counted, and of sessions of the very same build. Those of older builds are another program's.

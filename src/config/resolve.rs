@@ -332,6 +332,9 @@ impl<'a> Resolver<'a> {
                 "suite `{}` is for a CPU: leave it out, name another suite with `--suite`, or add `--device cuda`",
                 self.name
             )),
+            (_, DeviceKind::Cpu) if self.is_cpu_beside_gpus() => {
+                Err(format!("suite `{}` says `device = \"cpu\"` as well: leave out one of both", self.name))
+            }
             // A suite of a file may be for any machine.
             (_, DeviceKind::Cpu) => Ok(Gpus::default()),
             (_, DeviceKind::Cuda) if self.selected => self.machine.select(&wanted),
@@ -349,12 +352,18 @@ impl<'a> Resolver<'a> {
         self.machine.kind() == DeviceKind::Cpu && (choice == DeviceChoice::Auto || self.source.is_built_in())
     }
 
+    /// Of one suite, by its own lines.
+    fn is_cpu_beside_gpus(&self) -> bool {
+        let SuiteSettings { gpus, device, .. } = &self.suite.settings;
+        self.flags.device.is_none() && gpus.is_some() && *device == Some(DeviceChoice::Cpu)
+    }
+
     /// Why `auto` is a CPU.
     fn no_gpu(&self) -> &'static str {
         if self.machine.has_gpu() {
             "this build of bench-diff can't use a GPU: leave it out, or add `--device cuda` for a program that can"
         } else {
-            "there is no GPU here: leave it out, or add `--device cuda`, with which `plan` assumes GPUs"
+            "there is no GPU here: leave it out (`bench-diff plan --device cuda` assumes GPUs)"
         }
     }
 

@@ -11,6 +11,8 @@ pub struct Needs {
     pub by_card: Vec<Memory>,
     /// What isn't there, without which no case can run: a sentence.
     pub lacking: Option<String>,
+    /// What runs in place of what was asked for, and why: a sentence.
+    pub instead: Option<String>,
     /// Why the case can't run on the device at all, whatever its memory: a sentence that says what to do.
     pub obstacle: Option<String>,
     /// Token ids are below this; `None` where the engine can't tell.

@@ -75,8 +75,8 @@ fn of_one_format(
     }
     match found {
         Some(format) => format.finish(&name, cells),
-        None => Err(Error::usage(format!("{name} is a folder without files that can be compared"))
-            .hint(format!("name a file{such_as}"))),
+        None => Err(Error::usage(format!("{name} is a folder without files of other tools that can be compared"))
+            .hint(format!("name a file{such_as}: results and samples are compared file by file"))),
     }
 }
 

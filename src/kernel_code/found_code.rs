@@ -62,7 +62,7 @@ impl Found {
         self.unpacked += contents.len();
         match entry.what {
             What::MachineCode => self.add(cubin::kernels(&contents, Some(&entry.target))),
-            _ => self.add(Some(ptx::kernels(&contents).kernels)),
+            _ => drop(self.add_text(&contents)),
         }
     }
 
@@ -77,6 +77,7 @@ impl Found {
 
     fn add_text(&mut self, bytes: &[u8]) -> Option<usize> {
         let module = ptx::kernels(bytes);
+        self.unreadable += usize::from(module.is_cut);
         self.add(Some(module.kernels));
         Some(module.bytes)
     }

@@ -12,12 +12,19 @@ pub const MAGIC: &[u8] = b".version ";
 /// The last bytes of a text may be the first ones of what comes next: a container begins with a letter.
 const IN_ANOTHER: usize = 3;
 
+/// How what a module has begins. What a program holds behind its text may begin with a dot as well.
+const BEGINNINGS: [&str; 11] = [
+    ".visible", ".entry", ".func", ".extern", ".weak", ".common", ".global", ".const", ".shared", ".section", ".alias",
+];
+
 /// What begins where the bytes do.
 #[derive(Debug)]
 pub struct Module {
     pub kernels: Vec<KernelCode>,
     /// Nothing else begins before.
     pub bytes: usize,
+    /// It ends in the middle of something.
+    pub is_cut: bool,
 }
 
 /// The kernels of a module, whose text may have anything before it and behind it.
@@ -25,7 +32,8 @@ pub fn kernels(bytes: &[u8]) -> Module {
     let start = memchr::memmem::find(bytes, MAGIC).unwrap_or(0);
     let end = start + length(&bytes[start..]);
     let text = without_comments(&String::from_utf8_lossy(&bytes[start..end]));
-    Module { kernels: kernels_of(&text), bytes: end.saturating_sub(IN_ANOTHER).max(start + MAGIC.len()) }
+    let (kernels, is_cut) = kernels_of(&text);
+    Module { kernels, is_cut, bytes: end.saturating_sub(IN_ANOTHER).max(start + MAGIC.len()) }
 }
 
 /// Up to where the next begins, or to what is no text. In this order: nothing is looked at for each of many modules.
@@ -36,16 +44,18 @@ fn length(bytes: &[u8]) -> usize {
     bytes.iter().position(|byte| !is_text(byte)).unwrap_or(bytes.len())
 }
 
-fn kernels_of(text: &str) -> Vec<KernelCode> {
-    let (target, parts) = parts(text);
+/// And whether there is more, of which the end is missing.
+fn kernels_of(text: &str) -> (Vec<KernelCode>, bool) {
+    let (target, parts, rest) = parts(text);
     let by_name = parts.iter().enumerate().map(|(at, part)| (part.name, at)).collect();
     let mut pieces = Pieces::of(parts.iter().map(|part| part.piece(&by_name)).collect());
     let kernels = parts.iter().enumerate().filter(|(_, part)| part.is_kernel);
-    kernels.map(|(at, part)| part.kernel(target, &pieces.reached_from(at))).collect()
+    let kernels = kernels.map(|(at, part)| part.kernel(target, &pieces.reached_from(at))).collect();
+    (kernels, BEGINNINGS.iter().any(|word| rest.starts_with(word)))
 }
 
-/// What the module is for, and what it has.
-fn parts(text: &str) -> (&str, Vec<Part<'_>>) {
+/// What the module is for, what it has, and what is left: text that is none of it, or something without an end.
+fn parts(text: &str) -> (&str, Vec<Part<'_>>, &str) {
     let (mut target, mut parts, mut rest) = ("", Vec::new(), text.trim_start());
     while rest.starts_with('.') {
         let Some(end) = end_of_part(rest) else { break };
@@ -55,7 +65,7 @@ fn parts(text: &str) -> (&str, Vec<Part<'_>>) {
         }
         rest = rest[end..].trim_start();
     }
-    (target, parts)
+    (target, parts, rest)
 }
 
 /// What ends with its line, with a semicolon, or with a body.

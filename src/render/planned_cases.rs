@@ -21,7 +21,7 @@ pub fn page(plan: &Plan) -> Page {
         headline: line!["Suite ", name(&plan.suite, NAME), " on ", name(&plan.device.name, NAME), memory],
         top: candle.into_iter().chain(engines).chain(pattern).collect(),
         body: vec![Block::Table(table(plan, &names)), Block::Paragraph(summary(plan))],
-        end: vec![Block::List(refused(&plan.cases))],
+        end: vec![Block::List(refused(&plan.cases)), Block::List(otherwise(&plan.cases))],
     }
 }
 
@@ -87,19 +87,27 @@ fn summary(plan: &Plan) -> Line {
     line![count(running().count()), " of ", all, " cases will run, ", runs, " runs each"].and(time)
 }
 
-/// Neighbours that share a reason, as the contexts of a model do, share a line.
 fn refused(cases: &[PlannedCase]) -> Vec<Line> {
-    let failed = cases.iter().filter_map(|planned| Some((planned, &planned.failure.as_ref()?.reason)));
-    let failed: Vec<(&PlannedCase, &String)> = failed.collect();
+    by_reason("won't run: ", cases, |planned| planned.failure.as_ref().map(|failure| &failure.reason))
+}
+
+/// Those that something else runs than was asked for.
+fn otherwise(cases: &[PlannedCase]) -> Vec<Line> {
+    by_reason("", cases, |planned| planned.instead.as_ref().filter(|_| planned.failure.is_none()))
+}
+
+/// Neighbours that share a reason, as the contexts of a model do, share a line.
+fn by_reason(what: &'static str, cases: &[PlannedCase], reason: fn(&PlannedCase) -> Option<&String>) -> Vec<Line> {
+    let told: Vec<_> = cases.iter().filter_map(|planned| Some((planned, reason(planned)?))).collect();
     let why = |alike: &[(&PlannedCase, &String)]| {
         let (first, reason) = alike.first()?;
         let more = match alike.len() - 1 {
             0 => Line::default(),
             more => line![" and ", count(more), " more"],
         };
-        Some(line!["won't run: ", name(&first.case.id, NAME), more, ": ", foreign(reason, SENTENCE)])
+        Some(line![what, name(&first.case.id, NAME), more, ": ", foreign(reason, SENTENCE)])
     };
-    failed.chunk_by(|(_, one), (_, next)| one == next).filter_map(why).collect()
+    told.chunk_by(|(_, one), (_, next)| one == next).filter_map(why).collect()
 }
 
 fn gib(bytes: u64) -> Figure {

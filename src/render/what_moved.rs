@@ -72,8 +72,11 @@ pub fn tells(comparison: &Comparison, case: &str, section: Section, is_it: impl 
     let all = told(comparison, attributed);
     let of_case = all.iter().find(|told| told.found.case == case && told.found.section == section);
     of_case.is_some_and(|Told { found, lines }| {
-        let mut said = found.counts.iter().filter(|count| is_it(count)).map(|count| amount(found, count));
-        said.any(|line| lines.contains(&line) || lines.first() == Some(&line.and(of_all(found))))
+        let mut said = found.counts.iter().filter(|count| is_it(count));
+        said.any(|count| {
+            let [alone, first] = [Line::default(), of_all(found)].map(|of| amount(found, count, of));
+            lines.contains(&alone) || lines.first() == Some(&first)
+        })
     })
 }
 
@@ -150,9 +153,9 @@ fn lines(found: &Attribution, inside: Option<&MovedParts>, before: Option<&Attri
         ];
     }
     let is_divided = !inside.is_empty();
-    let in_words = |one: &Named| match named.first() == Some(one) && !is_divided {
-        true => said(found, one, is_divided).and(of_all(found)),
-        false => said(found, one, is_divided),
+    let in_words = |one: &Named| {
+        let is_first = named.first() == Some(one) && !is_divided;
+        said(found, one, if is_first { of_all(found) } else { Line::default() }, is_divided)
     };
     let shared = before.map(|before| Shared { before, found });
     inside.into_iter().chain(shared_moves::lines(&named, shared, in_words)).take(LINES).collect()
@@ -160,7 +163,7 @@ fn lines(found: &Attribution, inside: Option<&MovedParts>, before: Option<&Attri
 
 /// What is exact, whatever the times are.
 fn exact_lines(found: &Attribution) -> Vec<Line> {
-    found.asked_otherwise().iter().take(LINES).map(|named| said(found, named, false)).collect()
+    found.asked_otherwise().iter().take(LINES).map(|named| said(found, named, Line::default(), false)).collect()
 }
 
 /// ` of the +104 µs a token`
@@ -168,15 +171,15 @@ fn of_all(found: &Attribution) -> Line {
     line![" of the ", signed_us(found.change_us()), a(found)]
 }
 
-/// `is_divided`: lines before it say what is inside the kernel that is the whole.
-fn said(found: &Attribution, named: &Named, is_divided: bool) -> Line {
+/// `of` stands behind its time. `is_divided`: lines before it say what is inside the kernel that is the whole.
+fn said(found: &Attribution, named: &Named, of: Line, is_divided: bool) -> Line {
     match named {
-        Named::Kernel(kernel) if found.is_whole(kernel) => whole(found, kernel, is_divided),
+        Named::Kernel(kernel) if found.is_whole(kernel) => whole(found, kernel, is_divided).and(of),
         Named::Kernel(kernel) => {
-            line![with_code(kernel), became(found, kernel), ": ", strong(signed_us(kernel.change_us))]
+            line![with_code(kernel), became(found, kernel), ": ", strong(signed_us(kernel.change_us)), of]
         }
-        Named::Count(count) => amount(found, count),
-        Named::Pauses => pauses(found),
+        Named::Count(count) => amount(found, count, of),
+        Named::Pauses => pauses(found, of),
     }
 }
 
@@ -239,21 +242,24 @@ fn became(found: &Attribution, kernel: &MovedKernel) -> Line {
 }
 
 /// `synchronisations of a device: 0 → 1 a token`
-fn amount(found: &Attribution, moved: &MovedCount) -> Line {
+fn amount(found: &Attribution, moved: &MovedCount, of: Line) -> Line {
     let number = both(times(moved.base.calls.mean), times(moved.head.calls.mean));
     let (base, head) = (moved.base.bytes.mean, moved.head.bytes.mean);
     let bytes = match moved.base.bytes.is_apart(&moved.head.bytes) {
         true => line![", ", both(times(base), times(head)), " bytes"],
         false => Line::default(),
     };
-    let own = strong(signed_us(moved.change_us()));
-    let own = if moved.change_us() == 0.0 { Line::default() } else { line![": ", own] };
+    // What takes no time of the device has no part in the whole.
+    let own = match moved.change_us() {
+        0.0 => Line::default(),
+        change => line![": ", strong(signed_us(change)), of],
+    };
     line![foreign(&moved.in_words(), NAME), ": ", number, a(found), bytes, own]
 }
 
-fn pauses(found: &Attribution) -> Line {
+fn pauses(found: &Attribution, of: Line) -> Line {
     let (base, head) = (found.base_pauses_us.mean, found.head_pauses_us.mean);
-    let time = line!["no kernel ran for ", us_from_to(base, head), a(found), ": ", strong(signed_us(head - base))];
+    let time = line!["no kernel ran for ", us_from_to(base, head), a(found), ": ", strong(signed_us(head - base)), of];
     let why = match found.reading() {
         Reading::Host => ", with the same kernels: the host is slower in launching or waiting",
         Reading::Work | Reading::Neither => "",

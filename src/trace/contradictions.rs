@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::shown_name;
-use super::trace_v1::{File, Kernel, OfKind, Phase, Process, Sum};
+use super::trace_v1::{Device, File, Kernel, OfKind, Phase, Process, Sum};
 
 /// Characters of a name in the sentence.
 const NAME: usize = 100;
@@ -16,7 +16,7 @@ pub fn first(file: &File) -> Option<String> {
 }
 
 fn of_process(process: &Process) -> Option<String> {
-    process.phases.iter().find_map(|phase| of_phase(process, phase)).or_else(|| busier_than_kernels(process))
+    process.phases.iter().find_map(|phase| of_phase(process, phase)).or_else(|| busy_otherwise(process))
 }
 
 fn of_phase(process: &Process, phase: &Phase) -> Option<String> {
@@ -38,7 +38,12 @@ fn of_phase(process: &Process, phase: &Phase) -> Option<String> {
     });
     let mut all = kernels.chain(beside).chain(devices);
     let place = if phase.name.is_empty() { String::new() } else { format!(", in the phase `{}`", cut(&phase.name)) };
-    all.find_map(|(what, sum)| Some(format!("{what}{place}: {}", of_sum(sum)?)))
+    all.find_map(|(what, sum)| Some(format!("{what}{place}: {}", of_sum(sum)?))).or_else(|| {
+        let gaps = |device: &Device| device.gaps.as_ref().map_or(0, |gaps| gaps.calls);
+        let device = phase.devices.iter().find(|device| gaps(device) > device.busy.calls)?;
+        let (number, gaps, stretches) = (device.device, gaps(device), device.busy.calls);
+        Some(format!("device {number}{place} has {gaps} gaps before {stretches} stretches of kernels"))
+    })
 }
 
 fn kernel_name(process: &Process, kernel: &Kernel) -> String {
@@ -86,17 +91,37 @@ fn begin(bucket: u16) -> u64 {
     if doubling == 0 { part } else { (8 + part).checked_shl(doubling - 1).filter(|ns| *ns >= 8).unwrap_or(u64::MAX) }
 }
 
-/// Stretches in which kernels ran, taken together, aren't longer than the kernels. A stretch may reach into the next phase.
-fn busier_than_kernels(process: &Process) -> Option<String> {
-    let mut times: BTreeMap<u32, [u64; 2]> = BTreeMap::new();
+/// What a device ran.
+#[derive(Default)]
+struct Ran {
+    busy_ns: u64,
+    kernels_ns: u64,
+    longest_ns: u64,
+}
+
+/// Stretches in which kernels ran, taken together, aren't longer than the kernels, and not shorter than any of them. A stretch
+/// may reach into the next phase.
+fn busy_otherwise(process: &Process) -> Option<String> {
+    let mut devices: BTreeMap<u32, Ran> = BTreeMap::new();
     for phase in &process.phases {
-        let busy = phase.devices.iter().map(|device| (device.device, 0, device.busy.total_ns));
-        let kernels = phase.kernels.iter().map(|kernel| (kernel.device, 1, kernel.sum.total_ns));
-        for (device, which, ns) in busy.chain(kernels) {
-            let time = &mut times.entry(device).or_default()[which];
-            *time = time.saturating_add(ns);
+        for device in &phase.devices {
+            let ran = devices.entry(device.device).or_default();
+            ran.busy_ns = ran.busy_ns.saturating_add(device.busy.total_ns);
+        }
+        for Kernel { device, sum, .. } in &phase.kernels {
+            let ran = devices.entry(*device).or_default();
+            ran.kernels_ns = ran.kernels_ns.saturating_add(sum.total_ns);
+            ran.longest_ns = ran.longest_ns.max(sum.max_ns);
         }
     }
-    let (device, [busy, kernels]) = times.into_iter().find(|(_, [busy, kernels])| busy > kernels)?;
-    Some(format!("device {device} ran kernels for {busy} ns, and all kernels together take {kernels} ns"))
+    devices.into_iter().find_map(|(device, Ran { busy_ns, kernels_ns, longest_ns })| {
+        let ran = format!("device {device} ran kernels for {busy_ns} ns");
+        if busy_ns > kernels_ns {
+            Some(format!("{ran}, and all kernels together take {kernels_ns} ns"))
+        } else if busy_ns < longest_ns {
+            Some(format!("{ran}, and one of them takes {longest_ns} ns"))
+        } else {
+            None
+        }
+    })
 }

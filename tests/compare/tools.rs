@@ -320,7 +320,7 @@ fn a_folder_is_read_as_one() {
     assert!(err.contains("has files of Qwen's speed benchmark and of Go's benchmarks"), "{err}");
     assert_eq!(compare("mixed", &["--from", "go"]).0, SUCCESS);
     fs::create_dir(folder.path().join("empty")).unwrap();
-    assert!(compare("empty", &[]).2.contains("is a folder without files that can be compared"));
+    assert!(compare("empty", &[]).2.contains("is a folder without files of other tools that can be compared"));
 }
 
 #[test]

@@ -70,7 +70,7 @@ fn gpus_where_there_is_none_are_not_passed_over() {
             .env("CUDA_VISIBLE_DEVICES", "")
             .output()
             .unwrap();
-        let said = "error: --gpus: there is no GPU here: leave it out, or add `--device cuda`, with which `plan` assumes GPUs\n";
+        let said = "error: --gpus: there is no GPU here: leave it out (`bench-diff plan --device cuda` assumes GPUs)\n";
         assert_eq!((output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()), (Some(2), said));
     }
 }

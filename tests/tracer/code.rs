@@ -255,7 +255,7 @@ fn broken_files_are_read_as_far_as_they_go() {
 #[test]
 fn a_file_that_is_cut_off_is_said_to_be() {
     let folder = tempfile::tempdir().unwrap();
-    for (name, length) in [("old.fatbin", 2000), ("kernels.cubin", 600)] {
+    for (name, length) in [("old.fatbin", 2000), ("kernels.cubin", 600), ("kernels.ptx", 500), ("kernels.ptx", 2500)] {
         let cut = folder.path().join(name);
         std::fs::write(&cut, &std::fs::read(fixture(name)).unwrap()[..length]).unwrap();
         let whole = fixture(name);

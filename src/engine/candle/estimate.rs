@@ -2,12 +2,12 @@
 
 use super::cards::Cards;
 use super::footprint::{self, Footprint};
-use super::qwen2::graph::{self, MOST_UNPACKED_BYTES};
+use super::qwen2::graph::MOST_UNPACKED_BYTES;
 use super::qwen2::plain::scores_limit;
 use super::qwen2::reading;
 use super::qwen2::weights::Source;
 use super::{CandleKind, Implementation, default_prefill_chunk, held_dtype};
-use crate::case::{Case, DeviceKind, Dtype, Quantization, WeightsSource};
+use crate::case::{Case, DeviceKind, Dtype, WeightsSource};
 use crate::device::Capacity;
 use crate::engine::{EngineError, EngineKind, Memory, ModelSpec, Needs};
 use crate::error::Advice as _;
@@ -31,7 +31,7 @@ const LOAD_RATE: f64 = 2e9;
 pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, EngineError> {
     let shape = CandleKind.shape(&spec.model, spec.directory.as_deref())?;
     let shape = shape.ok_or_else(|| EngineError::Failed(format!("unknown model `{}`", spec.model)))?;
-    let implementation = running(Implementation::of(spec)?, spec, &shape)?;
+    let (implementation, instead) = running(Implementation::of(spec)?, spec, &shape)?;
     let held = held_dtype(implementation, spec.device, spec.dtype);
     let footprint = Footprint::of(spec, &shape, implementation, held)?;
     let cards = Cards::of(spec, &shape, implementation)?;
@@ -43,6 +43,7 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
         memory: Some(if by_card.is_empty() { whole } else { Memory::sum(&by_card) }),
         by_card,
         lacking: lacking(spec),
+        instead,
         obstacle: cards.obstacle().or_else(|| obstacle(spec.device, implementation, case, &shape)),
         vocab_size: Some(shape.vocab_size),
         load_seconds: Footprint::of(spec, &shape, implementation, spec.dtype)?.held as f64 / LOAD_RATE,
@@ -60,15 +61,25 @@ fn lacking(spec: &ModelSpec) -> Option<String> {
     Source::open(directory, &config).err().map(|error| error.in_one_line())
 }
 
-/// What runs where `asked` is asked for: `graph` reads some of GGUF's types, and of several GPUs each needs a half in bf16; of
-/// all else `plain` runs in its place.
-fn running(asked: Implementation, spec: &ModelSpec, shape: &Model) -> Result<Implementation, EngineError> {
-    if asked != Implementation::Graph {
-        return Ok(asked);
+/// What runs where `asked` is asked for, and a sentence where that is something else: `plain` runs what `graph` can't.
+fn running(
+    asked: Implementation,
+    spec: &ModelSpec,
+    shape: &Model,
+) -> Result<(Implementation, Option<String>), EngineError> {
+    if asked != Implementation::Graph || spec.device != DeviceKind::Cuda {
+        return Ok((asked, None));
     }
-    let unread = shape.quantization == Quantization::Gguf && !footprint::fits_graph(spec, shape)?;
-    let unhalved = spec.gpus.count() > 1 && (spec.dtype != Dtype::Bf16 || !graph::can_be_halved(shape));
-    Ok(if unread || unhalved { Implementation::Plain } else { asked })
+    let why = match spec.dtype {
+        Dtype::Bf16 => footprint::unfit_for_graph(spec, shape)?.map(|unfit| unfit.to_string()),
+        other => Some(format!("it computes in bf16, not in {other}")),
+    };
+    Ok(match why {
+        None => (asked, None),
+        Some(why) => {
+            (Implementation::Plain, Some(format!("graph can't run it ({why}): the plain implementation runs instead")))
+        }
+    })
 }
 
 fn memory(

@@ -3,7 +3,7 @@
 use super::Implementation;
 use super::qwen2::config::ModelConfig;
 use super::qwen2::gguf::TensorTypes;
-use super::qwen2::graph::{self, Formats};
+use super::qwen2::graph::{self, Formats, Unfit};
 use super::qwen2::reading;
 use super::qwen2::weights::EMBEDDING;
 use crate::case::{Dtype, Quantization};
@@ -82,10 +82,13 @@ impl Footprint {
     }
 }
 
-/// Whether the kernels of `graph` read the GGUF model that `spec` names.
-pub fn fits_graph(spec: &ModelSpec, shape: &Model) -> Result<bool, EngineError> {
-    let (_, types) = blocks(spec, shape)?;
-    Ok(Formats::of_types(&types, shape).is_ok())
+/// Why the kernels of `graph` can't run the model that `spec` names, as far as its shape tells.
+pub fn unfit_for_graph(spec: &ModelSpec, shape: &Model) -> Result<Option<Unfit>, EngineError> {
+    let types = match shape.quantization {
+        Quantization::Gguf => Some(blocks(spec, shape)?.1),
+        _ => None,
+    };
+    Ok(graph::unfit(shape, types.as_ref(), spec.gpus.count()))
 }
 
 /// Bytes of the weights by the parts that a model can be taken apart into.
@@ -216,8 +219,9 @@ mod tests {
         let model = "Qwen/Qwen2.5-0.5B-Instruct-GGUF:q4_k_m";
         assert_eq!(footprint(model, Implementation::Graph), footprint(model, Implementation::Plain));
         let spec = ModelSpec::generated(model, DeviceKind::Cuda);
-        assert!(!fits_graph(&spec, models::find(model).unwrap()).unwrap());
+        assert!(unfit_for_graph(&spec, models::find(model).unwrap()).unwrap().is_some());
         let model = "Qwen/Qwen2.5-0.5B-Instruct-GGUF:q4_0";
-        assert!(fits_graph(&ModelSpec::generated(model, DeviceKind::Cuda), models::find(model).unwrap()).unwrap());
+        let spec = ModelSpec::generated(model, DeviceKind::Cuda);
+        assert_eq!(unfit_for_graph(&spec, models::find(model).unwrap()).unwrap(), None);
     }
 }

@@ -40,11 +40,15 @@ fn is_zero(tokens: &u32) -> bool {
 
 impl From<CaseCounters> for memory::CaseCounters {
     fn from(disk: CaseCounters) -> Self {
+        let why = disk
+            .why
+            .or_else(|| disk.pairs.is_empty().then(|| "the file says that it was counted, and not what".to_owned()));
         let pairs = disk.pairs.into_iter().map(|CountedPair { one_token, all_tokens, busy_share }| {
+            let busy_share = busy_share.filter(|share| (0.0..=1.0).contains(share));
             memory::CountedPair { one_token, all_tokens, busy_share }
         });
         let counted = memory::Counted { tokens: disk.tokens, pairs: pairs.collect() };
-        Self { case: disk.case, counted: disk.why.map_or(Ok(counted), Err) }
+        Self { case: disk.case, counted: why.map_or(Ok(counted), Err) }
     }
 }
 

@@ -195,9 +195,11 @@ impl DecodePlan {
 }
 
 fn check(shape: &Shape, formats: &[Format; 5], limits: &Limits) -> Result<(), Unfit> {
-    if !limits.cooperative {
-        return Err(Unfit::NotCooperative);
-    }
+    if limits.cooperative { check_shape(shape, formats) } else { Err(Unfit::NotCooperative) }
+}
+
+/// What has to be so on any GPU.
+pub fn check_shape(shape: &Shape, formats: &[Format; 5]) -> Result<(), Unfit> {
     if !matches!(shape.head_dim, 64 | 128) {
         return Err(Unfit::HeadDim(shape.head_dim));
     }

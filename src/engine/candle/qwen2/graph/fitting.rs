@@ -1,7 +1,7 @@
 //! Which formats the kernels use for a model's matrices, if they have them.
 
 use super::formats::Formats;
-use super::sizes::{Format, PACKED_GROUP};
+use super::sizes::Format;
 use super::unfit::Unfit;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::weights::Weights;
@@ -26,15 +26,7 @@ fn format(config: &ModelConfig, weights: &Weights) -> Result<Format, Unfit> {
     if weights.reorders_inputs() {
         return Err(Unfit::Order);
     }
-    let shape = &config.shape;
-    let query = shape.num_attention_heads * shape.head_dim;
-    for inputs in [shape.hidden_size, query, shape.intermediate_size] {
-        let group = grouping.packing.group_of(inputs);
-        if !group.is_multiple_of(PACKED_GROUP) {
-            return Err(Unfit::GroupOfInputs(group));
-        }
-    }
-    Ok(if grouping.packing.bits == 4 { Format::Int4 } else { Format::Int8 })
+    Format::of_packing(grouping.packing, &config.shape)
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use candle_core::quantized::GgmlDType;
 
 use super::decode_plan::Shape;
-use super::sizes::{Format, Kind};
+use super::sizes::{Format, Kind, PACKED_GROUP};
 use super::unfit::Unfit;
 use crate::engine::candle::qwen2::gguf::{TensorTypes, is_blocks, type_name};
-use crate::models::Model;
+use crate::models::{Model, Packing};
 
 /// Of a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,23 @@ pub struct LayerFormats {
     pub output: Format,
     pub gate_up: Format,
     pub down: Format,
+}
+
+impl Format {
+    /// Of integers whose groups lie in order.
+    pub fn of_packing(packing: Packing, model: &Model) -> Result<Self, Unfit> {
+        if packing.head {
+            return Err(Unfit::PackedHead);
+        }
+        let query = model.num_attention_heads * model.head_dim;
+        for inputs in [model.hidden_size, query, model.intermediate_size] {
+            let group = packing.group_of(inputs);
+            if !group.is_multiple_of(PACKED_GROUP) {
+                return Err(Unfit::GroupOfInputs(group));
+            }
+        }
+        Ok(if packing.bits == 4 { Self::Int4 } else { Self::Int8 })
+    }
 }
 
 impl Formats {

@@ -54,14 +54,29 @@ pub use sizes::MOST_UNPACKED_BYTES;
 #[cfg(feature = "cuda")]
 pub use two_cards::load_on_two;
 
+use sizes::Format;
+
+use super::gguf::TensorTypes;
 use crate::models::Model;
 
 pub use decode_plan::Shape;
 pub use formats::Formats;
+pub use unfit::Unfit;
 
-/// Whether two cards can have a half each.
-pub fn can_be_halved(model: &Model) -> bool {
-    halves::half(&Shape::from(model)).is_ok()
+/// Why the kernels can't run a model on so many cards of any kind, as far as its shape tells, and the types of a GGUF model's
+/// matrices.
+pub fn unfit(model: &Model, types: Option<&TensorTypes>, cards: usize) -> Option<Unfit> {
+    let fits = || {
+        let formats = match (types, model.packing) {
+            (Some(types), _) => Formats::of_types(types, model)?,
+            (None, None) => Formats::uniform(model.num_hidden_layers, Format::Dense),
+            (None, Some(packing)) => Formats::uniform(model.num_hidden_layers, Format::of_packing(packing, model)?),
+        };
+        let whole = Shape::from(model);
+        let shape = if cards > 1 { halves::half(&whole)? } else { whole };
+        decode_plan::check_shape(&shape, &formats.products())
+    };
+    fits().err()
 }
 
 impl From<&Model> for Shape {
