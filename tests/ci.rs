@@ -35,6 +35,8 @@ mod inside;
 mod lacking_traces;
 #[path = "ci/moved.rs"]
 mod moved;
+#[path = "ci/moved_part_and_whole.rs"]
+mod moved_part_and_whole;
 #[path = "ci/moved_twice.rs"]
 mod moved_twice;
 #[path = "ci/other_work.rs"]

@@ -72,7 +72,7 @@ pub struct Args {
     /// How to show the comparison
     #[arg(long, value_enum, default_value_t)]
     format: Format,
-    /// What makes the exit code 1
+    /// What makes the exit code 1: regression, missing, not-comparable, inconclusive, counters (several with commas), or never
     #[arg(long, value_name = "WHAT", default_value = "regression,not-comparable")]
     fail_on: FailOn,
     /// No progress while measuring

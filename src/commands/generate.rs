@@ -73,7 +73,7 @@ pub struct Args {
     #[arg(long, default_value = "auto")]
     device: Device,
 
-    /// Which GPU: its number among those that are visible, or its UUID [default: 0]
+    /// Which GPU, by its number among those that are visible or by its UUID; several with commas between [default: 0]
     #[arg(long, alias = "gpu", value_name = "GPU")]
     gpus: Option<GpuList>,
 

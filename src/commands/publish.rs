@@ -56,7 +56,7 @@ pub struct Publishing {
     /// When to comment on the pull request
     #[arg(long, value_parser = flags::word::<When>(), default_value = "always", value_name = "WHEN")]
     comment: When,
-    /// What makes the exit code 1: regression, missing, not-comparable, inconclusive (several with commas), or never
+    /// What makes the exit code 1: regression, missing, not-comparable, inconclusive, counters (several with commas), or never
     #[arg(long, default_value = FailOn::DEFAULT, value_name = "WHAT")]
     fail_on: FailOn,
     /// What to do without a baseline for this hardware

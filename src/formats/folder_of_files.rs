@@ -76,7 +76,10 @@ fn of_one_format(
     match found {
         Some(format) => format.finish(&name, cells),
         None => Err(Error::usage(format!("{name} is a folder without files of other tools that can be compared"))
-            .hint(format!("name a file{such_as}: results and samples are compared file by file"))),
+            .hint(match such_as {
+                "" => "name a file: results and samples are compared file by file".to_owned(),
+                such_as => format!("name a file{such_as}"),
+            })),
     }
 }
 

@@ -29,10 +29,17 @@ impl Attribution {
         self.traces > 0
             && times.iter().all(|spread| spread.is_within(DAY))
             && self.change.is_consistent()
+            && self.parts_add_up()
             && is_time(self.kernels_us)
             && (0.0..=1.0 + ROUNDING).contains(&self.moved_share)
             && self.kernels.iter().all(MovedKernel::is_consistent)
             && self.counts.iter().all(MovedCount::is_consistent)
+    }
+
+    fn parts_add_up(&self) -> bool {
+        let ChangeParts { gone, new, calls, speed, no_kernel, unexplained } = self.change;
+        let (base, head) = (self.base_us.mean, self.head_us.mean);
+        is_rounded(gone + new + calls + speed + no_kernel + unexplained, head - base, base.max(head))
     }
 }
 

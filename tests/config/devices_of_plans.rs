@@ -127,6 +127,43 @@ fn what_graph_cannot_share_out_has_the_memory_of_plain() {
     assert_ne!(graph, plain, "halves have the whole embedding on both");
 }
 
+/// Who plans for `graph` learns that it won't be that.
+#[test]
+fn what_runs_in_place_of_graph_is_told() {
+    let planned = |model: &str, more: &str| plan(&format!("--model {model} --weights generated --device cuda {more}"));
+    let instead = |why: &str| format!("graph can't run it ({why}): the plain implementation runs instead");
+    for (model, more, why) in [
+        (
+            "Qwen/Qwen2.5-7B-Instruct-GGUF:q5_k_m",
+            "",
+            "its attn_q matrices are Q5_K; Q4_0, Q8_0, Q4_K and Q6_K are supported",
+        ),
+        ("Qwen/Qwen2.5-0.5B", "--dtype f32", "it computes in bf16, not in f32"),
+    ] {
+        let (exit, out, err) = planned(model, &format!("--context-lengths 1 {more}"));
+        let said = out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(exit == 0 && said.contains(&instead(why)), "{out}{err}");
+        let (_, out, _) = planned(model, &format!("--context-lengths 1 --format json {more}"));
+        let json: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(json["cases"][0]["instead"], instead(why).as_str());
+    }
+    let (_, out, _) = planned("Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m", "");
+    assert!(!out.contains("instead"), "{out}");
+}
+
+#[test]
+fn gpus_beside_a_cpu_in_one_suite_are_a_contradiction() {
+    let directory = tempfile::tempdir().unwrap();
+    let suite =
+        "[suites.a]\nmodels = [\"Qwen/Qwen2.5-0.5B\"]\ndevice = \"cpu\"\ngpus = [0, 1]\nweights = \"generated\"\n";
+    std::fs::write(directory.path().join("bench-diff.toml"), suite).unwrap();
+    let (exit, _, err) = run(directory.path(), &["plan"]);
+    let said = "error: bench-diff.toml:4: suite `a` says `device = \"cpu\"` as well: leave out one of both\n";
+    assert_eq!((exit, err.as_str()), (2, said));
+    let (exit, _, err) = run(directory.path(), &["plan", "--device", "cuda", "--device-memory", "80"]);
+    assert_eq!((exit, err.as_str()), (0, ""), "the flag decides");
+}
+
 #[test]
 fn a_memory_that_is_no_size_is_said_shortly() {
     for (given, said) in [("1e308", "1e308"), ("0", "0.0"), ("nan", "NaN")] {

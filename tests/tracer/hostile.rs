@@ -14,8 +14,13 @@ fn of_process(fields: &str) -> String {
 }
 
 fn with_kernel(name: &str, rest: &str) -> String {
+    on_devices(name, rest, &format!(r#"{{"device":0,"busy":{{{rest}}}}}"#))
+}
+
+fn on_devices(name: &str, rest: &str, devices: &str) -> String {
     let kernel = format!(r#"{{"device":0,"name":0,"grid":[1,1,1],"block":[1,1,1],{rest}}}"#);
-    of_process(&format!(r#""names":[{name:?}],"phases":[{{"name":"","kernels":[{kernel}]}}]"#))
+    let phase = format!(r#"{{"name":"","kernels":[{kernel}],"devices":[{devices}]}}"#);
+    of_process(&format!(r#""names":[{name:?}],"phases":[{phase}]"#))
 }
 
 const SUM: &str = r#""calls":2,"total_ns":20,"min_ns":10,"max_ns":10,"buckets":[[10,2]]"#;
@@ -102,14 +107,24 @@ fn numbers_that_contradict_each_other_are_refused() {
 
 #[test]
 fn busy_times_and_copies_that_can_not_be_are_refused() {
-    let busy = |ns: u64| {
-        let device = format!(r#"{{"device":0,"busy":{{"calls":1,"total_ns":{ns},"min_ns":{ns},"max_ns":{ns}}}}}"#);
-        with_kernel("a", SUM).replace(r#""kernels""#, &format!(r#""devices":[{device}],"kernels""#))
+    let device = |ns: u64, more: &str| {
+        format!(r#"{{"device":0,"busy":{{"calls":1,"total_ns":{ns},"min_ns":{ns},"max_ns":{ns}}}{more}}}"#)
     };
-    assert_eq!(shown(busy(20).as_bytes()).code, 0);
-    let ran = shown(busy(21).as_bytes());
-    let why = "device 0 ran kernels for 21 ns, and all kernels together take 20 ns\n";
-    assert!(ran.code == 2 && ran.err.contains(why), "{}", ran.err);
+    let said = |devices: &str| {
+        let ran = shown(on_devices("a", SUM, devices).as_bytes());
+        (ran.code, ran.err)
+    };
+    assert_eq!(said(&device(20, "")).0, 0);
+    let gaps = r#","gaps":{"calls":2,"total_ns":2,"min_ns":1,"max_ns":1}"#;
+    for (devices, why) in [
+        (device(21, ""), "device 0 ran kernels for 21 ns, and all kernels together take 20 ns\n"),
+        (device(9, ""), "device 0 ran kernels for 9 ns, and one of them takes 10 ns\n"),
+        (String::new(), "device 0 ran kernels for 0 ns, and one of them takes 10 ns\n"),
+        (device(20, gaps), "device 0 has 2 gaps between its kernels, and ran them 1 times\n"),
+    ] {
+        let (code, err) = said(&devices);
+        assert!(code == 2 && err.contains(why), "{devices}: {err}");
+    }
     let copies = r#""phases":[{"name":"decode","copies":[{"device":0,"kind":1,"calls":0,"bytes":64,"total_ns":0,"min_ns":0,"max_ns":0}]}]"#;
     let ran = shown(of_process(copies).as_bytes());
     let why = "the copies of kind 1, in the phase `decode`: 0 calls take 0 ns and have 64 bytes\n";
