@@ -332,7 +332,7 @@ impl<'a> Resolver<'a> {
                 "suite `{}` is for a CPU: leave it out, name another suite with `--suite`, or add `--device cuda`",
                 self.name
             )),
-            (_, DeviceKind::Cpu) if self.is_cpu_beside_gpus() => {
+            (_, DeviceKind::Cpu) if self.selected && self.is_cpu_beside_gpus() => {
                 Err(format!("suite `{}` says `device = \"cpu\"` as well: leave out one of both", self.name))
             }
             // A suite of a file may be for any machine.

@@ -130,24 +130,23 @@ fn what_graph_cannot_share_out_has_the_memory_of_plain() {
 /// Who plans for `graph` learns that it won't be that.
 #[test]
 fn what_runs_in_place_of_graph_is_told() {
-    let planned = |model: &str, more: &str| plan(&format!("--model {model} --weights generated --device cuda {more}"));
+    let planned = |flags: &str| plan(&format!("--weights generated --device cuda --context-lengths 1 --model {flags}"));
     let instead = |why: &str| format!("graph can't run it ({why}): the plain implementation runs instead");
-    for (model, more, why) in [
+    for (flags, why) in [
         (
             "Qwen/Qwen2.5-7B-Instruct-GGUF:q5_k_m",
-            "",
             "its attn_q matrices are Q5_K; Q4_0, Q8_0, Q4_K and Q6_K are supported",
         ),
-        ("Qwen/Qwen2.5-0.5B", "--dtype f32", "it computes in bf16, not in f32"),
+        ("Qwen/Qwen2.5-0.5B --dtype f32", "it computes in bf16, not in f32"),
     ] {
-        let (exit, out, err) = planned(model, &format!("--context-lengths 1 {more}"));
+        let (exit, out, err) = planned(flags);
         let said = out.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(exit == 0 && said.contains(&instead(why)), "{out}{err}");
-        let (_, out, _) = planned(model, &format!("--context-lengths 1 --format json {more}"));
+        let (_, out, _) = planned(&format!("{flags} --format json"));
         let json: serde_json::Value = serde_json::from_str(&out).unwrap();
         assert_eq!(json["cases"][0]["instead"], instead(why).as_str());
     }
-    let (_, out, _) = planned("Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m", "");
+    let (_, out, _) = planned("Qwen/Qwen2.5-7B-Instruct-GGUF:q4_k_m");
     assert!(!out.contains("instead"), "{out}");
 }
 
