@@ -67,8 +67,10 @@ const ATTRIBUTES: u16 = 48;
 /// NVTX's own promise: `export` gives a table of the number that it is asked for, or null.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn InitializeInjectionNvtx2(export: unsafe extern "C" fn(u32) -> *const c_void) -> c_int {
+    // SAFETY: NVTX's function takes any number.
+    let callbacks = unsafe { export(CALLBACKS) }.cast::<Callbacks>();
     // SAFETY: by the caller's promise it is null, or what NVTX has under this number, which stays.
-    let callbacks = unsafe { export(CALLBACKS).cast::<Callbacks>().as_ref() };
+    let callbacks = unsafe { callbacks.as_ref() };
     let Some(tables) = callbacks.and_then(|callbacks| callbacks.tables) else { return 0 };
     // A name is cast to what NVTX calls it as; each is of the type in NVTX's headers.
     let core = [
@@ -104,7 +106,7 @@ fn fill(tables: Tables, module: u32, functions: &[(usize, *const c_void)]) -> bo
     }
     for (number, function) in functions.iter().filter(|(number, _)| *number < size as usize) {
         // SAFETY: it is within the table.
-        let place = unsafe { table.add(*number).read() };
+        let place = unsafe { table.wrapping_add(*number).read() };
         if !place.is_null() {
             // SAFETY: NVTX calls the function from there.
             unsafe { place.write(*function) };
@@ -297,13 +299,13 @@ fn message(event: *const u8) -> String {
         return String::new();
     }
     // SAFETY: NVTX's event begins with its version and its size.
-    if unsafe { event.add(2).cast::<u16>().read_unaligned() } < ATTRIBUTES {
+    if unsafe { event.wrapping_add(2).cast::<u16>().read_unaligned() } < ATTRIBUTES {
         return String::new();
     }
     // SAFETY: it is as large as the struct in NVTX's headers.
-    let kind = unsafe { event.add(MESSAGE_KIND).cast::<i32>().read_unaligned() };
+    let kind = unsafe { event.wrapping_add(MESSAGE_KIND).cast::<i32>().read_unaligned() };
     // SAFETY: as above.
-    let name = unsafe { event.add(MESSAGE).cast::<*const c_char>().read_unaligned() };
+    let name = unsafe { event.wrapping_add(MESSAGE).cast::<*const c_char>().read_unaligned() };
     match kind {
         1 => narrow(name),
         2 => wide(name.cast()),
@@ -329,6 +331,6 @@ fn wide(name: *const u32) -> String {
     }
     // SAFETY: it ends with 0, and nobody looks behind that.
     let characters =
-        (0..NAME).map(|at| unsafe { name.add(at).read_unaligned() }).take_while(|character| *character != 0);
+        (0..NAME).map(|at| unsafe { name.wrapping_add(at).read_unaligned() }).take_while(|character| *character != 0);
     characters.map(|character| char::from_u32(character).unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
