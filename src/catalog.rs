@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::case::{DeviceKind, Dtype, Quantization};
+use crate::case::{DeviceKind, Quantization};
 use crate::device::Capacity;
 use crate::engine::{ENGINES, ModelSpec};
 use crate::hub::{Held, HubName, ModelId};
@@ -83,8 +83,7 @@ enum Fit {
 fn fit(model: &Model, device: Option<&Capacity>) -> Fit {
     let memory = device.and_then(|device| Some((device, device.memory?)));
     let (Some((device, memory)), Some(weights)) = (memory, model.checkpoint_bytes()) else { return Fit::Unknown };
-    let dtype = model.torch_dtype.unwrap_or(Dtype::Bf16);
-    let spec = ModelSpec { dtype, ..ModelSpec::generated(&model.id, DeviceKind::Cuda) };
+    let spec = ModelSpec::generated(&model.id, DeviceKind::Cuda);
     let needed = |context| {
         let needs = ENGINES[0].needs(&spec, &spec.case(context, GENERATED), device).ok()?.memory?;
         Some(needs.total() - needs.weights + weights)
