@@ -103,6 +103,34 @@ pub fn not_a_number(name: &str) -> tempfile::TempDir {
     directory
 }
 
+/// The files of some tied models have the head beside the embedding. What config.json says decides, and a difference is told.
+#[test]
+fn a_tied_head_that_is_another_matrix_is_told() {
+    let with_head = |change: u8| {
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::copy(fixture("tied").join("config.json"), directory.path().join("config.json")).unwrap();
+        let bytes = std::fs::read(fixture("tied").join("model.safetensors")).unwrap();
+        let header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let mut tensors: serde_json::Value = serde_json::from_slice(&bytes[8..8 + header]).unwrap();
+        let embedding = tensors["model.embed_tokens.weight"].clone();
+        let [begin, end] = [0, 1].map(|at| embedding["data_offsets"][at].as_u64().unwrap() as usize);
+        let data = &bytes[8 + header..];
+        let mut head = data[begin..end].to_vec();
+        head[0] ^= change;
+        tensors["lm_head.weight"] = embedding;
+        tensors["lm_head.weight"]["data_offsets"] = serde_json::json!([data.len(), data.len() + head.len()]);
+        let text = tensors.to_string();
+        let whole = [&(text.len() as u64).to_le_bytes()[..], text.as_bytes(), data, &head].concat();
+        std::fs::write(directory.path().join("model.safetensors"), whole).unwrap();
+        directory
+    };
+    let warnings = |directory: &Path| load(&spec(directory, Dtype::F32, 8)).loaded().warnings.join(", ");
+    assert_eq!(warnings(with_head(0).path()), "");
+    let said =
+        "lm_head.weight isn't the embedding and wasn't used, as config.json says that it is (tie_word_embeddings)";
+    assert_eq!(warnings(with_head(1).path()), said);
+}
+
 #[test]
 fn a_generation_of_no_numbers_is_no_measurement() {
     let directory = not_a_number("untied");

@@ -172,6 +172,7 @@ fn hostile_metadata_says_what_is_wrong() {
         metadata("qwen2.rope.scaling.type", 8, &text("linear")),
         metadata("qwen2.rope.scaling.type", 8, &text("yarn")),
         metadata("qwen2.rope.scale_linear", 6, &0.5_f32.to_le_bytes()),
+        metadata("qwen2.rope.scaling.factor", 6, &4_f32.to_le_bytes()),
         number("split.count", 3),
         number("split.tensors.count", 15),
     ];

@@ -53,13 +53,14 @@ impl Candle {
         // Before the device is touched: files may be wrong.
         let source = source(spec, &files, &config)?;
         let identity = identity::of(&config, &source, files.weights(spec))?;
+        let unused = source.unused(&config);
         let devices = open_devices(spec)?;
         let mut weights = Weights::new(source, &config, candle_dtype(spec.dtype), &devices[0], progress);
         let chunk = spec.prefill_chunk.unwrap_or(default_prefill_chunk(spec.device));
         let (capacity, sequences) = (spec.max_length, spec.batch_size.max(1) as usize);
         let sampler = sampler(spec, &files)?;
         let mut loaded = Loaded { identity: Some(identity), ..loaded(spec, ran, &config, files.revision()) };
-        loaded.warnings.extend(files.other_kind(spec));
+        loaded.warnings.extend(files.other_kind(spec).into_iter().chain(unused));
         let places = places(spec, &config.shape, &devices)?;
         let forward: Box<dyn Forward> = match ran {
             Implementation::Plain => Box::new(Plain::load(&config, &mut weights, &places, capacity, chunk, sequences)?),

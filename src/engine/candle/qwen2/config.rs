@@ -277,7 +277,7 @@ fn under_two_names<'a>(
 impl RopeFile {
     fn yarn(&self, max_position: f64) -> Result<Yarn, ConfigError> {
         let original = self.original_max_position_embeddings.unwrap_or(max_position);
-        let factor = self.factor.unwrap_or(max_position / original);
+        let factor = self.factor.ok_or(ConfigError::Missing("YaRN's factor"))?;
         let mut yarn = Yarn::new(factor, original);
         // A zero counts as absent in transformers.
         let given = |value: Option<f64>| value.filter(|&value| value != 0.0);
@@ -346,6 +346,8 @@ mod tests {
         )
         .unwrap();
         assert_eq!((new.yarn, new.shape.rope_theta), (Some(Yarn::published()), 5e5));
+        let lacking = published(r#", "rope_scaling": {"type": "yarn", "original_max_position_embeddings": 8192}"#);
+        assert_eq!(lacking.unwrap_err().to_string(), "YaRN's factor is missing");
     }
 
     #[test]

@@ -80,6 +80,11 @@ impl Source {
 }
 
 impl Source {
+    /// What of the files isn't used, where somebody may take it for used: a sentence.
+    pub fn unused(&self, config: &ModelConfig) -> Option<String> {
+        self.0.unused(config)
+    }
+
     /// In which ways the matrices are packed, and how many so.
     pub fn packings(&self, config: &ModelConfig) -> BTreeMap<String, usize> {
         self.0.packings(config)

@@ -78,6 +78,10 @@ fn yarn(metadata: &Metadata, context: usize) -> Result<Option<Yarn>, GgufError> 
         None | Some("none") => {
             // What llama.cpp wrote before it knew several types.
             check_usual(metadata, "qwen2.rope.scale_linear", 1.0)?;
+            // A factor of no type would be of llama.cpp's usual one, which is linear.
+            if metadata.text(key)?.is_none() {
+                check_usual(metadata, "qwen2.rope.scaling.factor", 1.0)?;
+            }
             return Ok(None);
         }
         Some("yarn") => {}

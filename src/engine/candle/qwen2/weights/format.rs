@@ -25,6 +25,11 @@ pub trait Format {
         self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
     }
 
+    /// What is there and isn't used, where somebody may take it for used: a sentence.
+    fn unused(&self, _config: &ModelConfig) -> Option<String> {
+        None
+    }
+
     /// In which ways the matrices are packed, and how many so: `4 bits in groups of 128`, `Q4_K`.
     fn packings(&self, _config: &ModelConfig) -> BTreeMap<String, usize> {
         BTreeMap::new()

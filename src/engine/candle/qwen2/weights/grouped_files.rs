@@ -119,6 +119,10 @@ impl<L: PackedLayout> Format for GroupedFiles<L> {
         }
     }
 
+    fn unused(&self, config: &ModelConfig) -> Option<String> {
+        self.files.unused_head(config)
+    }
+
     fn packings(&self, _: &ModelConfig) -> BTreeMap<String, usize> {
         counted(self.packed.values().map(|layer| {
             let order = if layer.order.is_some() { ", reordered" } else { "" };

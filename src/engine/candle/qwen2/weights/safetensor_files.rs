@@ -10,12 +10,16 @@ use std::path::{Path, PathBuf};
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Result, Tensor};
 
+use super::EMBEDDING;
 use super::format::Format;
 use super::target::Target;
 use crate::engine::EngineError;
 use crate::engine::candle::candle_error::message;
 use crate::engine::candle::qwen2::checkpoint;
 use crate::engine::candle::qwen2::config::ModelConfig;
+
+/// The output projection, which in small models is the embedding.
+const HEAD: &str = "lm_head.weight";
 
 /// The safetensors of a directory.
 pub struct SafetensorFiles {
@@ -92,6 +96,15 @@ impl SafetensorFiles {
         target.fill(place, stored.bytes, dtype)
     }
 
+    /// The files of some tied models have a head as well. Newer versions of transformers use it where it isn't the embedding.
+    pub fn unused_head(&self, config: &ModelConfig) -> Option<String> {
+        let head = self.find(HEAD).filter(|_| config.shape.tie_word_embeddings)?;
+        let embedding = self.find(EMBEDDING)?;
+        ((head.dtype, head.bytes) != (embedding.dtype, embedding.bytes)).then(|| {
+            format!("{HEAD} isn't the embedding and wasn't used, as config.json says that it is (tie_word_embeddings)")
+        })
+    }
+
     /// A sentence about the tensor `name`.
     pub fn error(&self, name: &str, what: &str) -> candle_core::Error {
         candle_core::Error::Msg(format!("{}: tensor {name} {what}", self.directory.display()))
@@ -135,5 +148,9 @@ impl Format for SafetensorFiles {
     fn fill(&self, name: &str, place: &Tensor, target: &Target) -> Result<()> {
         self.check(name, place.dims())?;
         self.write(name, place, target)
+    }
+
+    fn unused(&self, config: &ModelConfig) -> Option<String> {
+        self.unused_head(config)
     }
 }
