@@ -9,6 +9,7 @@ use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{lock, tracer};
 
@@ -26,6 +27,8 @@ thread_local! {
 
 static OPEN: Mutex<Open> = Mutex::new(Open { ranges: Vec::new(), last: 0 });
 static NAMES: Mutex<Option<HashSet<CString>>> = Mutex::new(None);
+/// Whose ranges these are. A child that was forked while another thread held a lock would wait for it for ever.
+static PROCESS: AtomicU32 = AtomicU32::new(0);
 
 /// Outermost ranges that are open, the newest last.
 struct Open {
@@ -93,6 +96,7 @@ pub unsafe extern "C" fn InitializeInjectionNvtx2(export: unsafe extern "C" fn(u
         (12, create_domain as *const c_void),
         (13, create_domain as *const c_void),
     ];
+    PROCESS.store(std::process::id(), Ordering::SeqCst);
     let filled = fill(tables, CORE, &core) && fill(tables, CORE_2, &of_domains);
     c_int::from(filled)
 }
@@ -152,13 +156,23 @@ impl Open {
     }
 }
 
+fn is_of_a_parent() -> bool {
+    PROCESS.load(Ordering::SeqCst) != std::process::id()
+}
+
 fn opened(range: Range, name: String) {
+    if is_of_a_parent() {
+        return;
+    }
     if lock(&OPEN).open(range, name.clone()) {
         tell(&name);
     }
 }
 
 fn closed(range: Range) {
+    if is_of_a_parent() {
+        return;
+    }
     let newest = {
         let mut open = lock(&OPEN);
         if !open.close(range) {
@@ -202,6 +216,9 @@ fn popped() -> c_int {
 
 fn started(name: impl FnOnce() -> String) -> u64 {
     harmless(0, || {
+        if is_of_a_parent() {
+            return 0;
+        }
         let number = {
             let mut open = lock(&OPEN);
             open.last += 1;
@@ -284,6 +301,9 @@ extern "C" fn register_wide(_domain: *const c_void, name: *const u32) -> *const 
 /// A string that stays, and is the same for the same name.
 fn kept(name: String) -> *const c_char {
     let Ok(name) = CString::new(name) else { return null() };
+    if is_of_a_parent() {
+        return null();
+    }
     let mut names = lock(&NAMES);
     let names = names.get_or_insert_default();
     if names.len() >= MOST_NAMES && !names.contains(&name) {
