@@ -24,6 +24,7 @@ use std::path::Path;
 use candle_core::{DType, Device, Result, Tensor};
 
 use self::awq::Awq;
+pub use self::format::EMBEDDING;
 use self::format::Format;
 use self::gguf_blocks::GgufBlocks;
 use self::gptq::Gptq;
@@ -42,9 +43,6 @@ use super::quantization::Layout;
 use super::reading;
 use crate::case::{Dtype, Quantization};
 use crate::engine::{EngineError, Progress};
-
-/// What a model asks for first.
-pub const EMBEDDING: &str = "model.embed_tokens.weight";
 
 /// Where weights come from. Files were looked at: all that `config` asks for is there.
 pub struct Source(Box<dyn Format>);

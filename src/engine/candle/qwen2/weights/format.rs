@@ -9,6 +9,9 @@ use super::target::Target;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::gguf::TensorTypes;
 
+/// What a model asks for first.
+pub const EMBEDDING: &str = "model.embed_tokens.weight";
+
 /// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
 /// checked of files is checked when they are opened, before the device is touched.
 pub trait Format {

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Result, Tensor};
 
-use super::EMBEDDING;
-use super::format::Format;
+use super::format::{EMBEDDING, Format};
 use super::target::Target;
 use crate::engine::EngineError;
 use crate::engine::candle::candle_error::message;
