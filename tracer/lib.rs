@@ -14,6 +14,7 @@ mod cupti;
 mod libcupti;
 mod nvtx;
 mod phases;
+mod ranges;
 mod records;
 mod sum;
 mod tally;
@@ -102,7 +103,7 @@ fn listen() {
     if let Err(problem) = tracer.cupti.listen(cupti::request, complete) {
         return lock(&tracer.file).write(&Process::without_trace(&problem).json());
     }
-    nvtx::tell_open();
+    ranges::tell_open();
     // What is there from now on says that we were here, however the program ends.
     tracer.write();
     cupti::at_exit(end);

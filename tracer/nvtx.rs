@@ -1,49 +1,22 @@
-//! NVTX ranges of the program as phases: the outermost ones that are open, of NVTX's default domain.
+//! Hears of the [ranges](super::ranges) that the program marks with NVTX, in NVTX's default domain.
 //!
 //! NVTX is headers in the program that load what `NVTX_INJECTION64_PATH` names, and let it fill tables of functions. Libraries
 //! mark what they do in domains of their own, which say nothing about the program.
 
-use std::cell::Cell;
 use std::collections::HashSet;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::null;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::{lock, tracer};
+use super::{lock, ranges};
 
 /// More names of a program's own aren't told apart.
 const MOST_NAMES: usize = 4096;
-/// More ranges that are open at once aren't noticed.
-const MOST_OPEN: usize = 4096;
 /// Characters of a name that are kept, and of a wide string that are looked at.
 const NAME: usize = 100;
 
-thread_local! {
-    /// Ranges that this thread has open.
-    static DEPTH: Cell<c_int> = const { Cell::new(0) };
-}
-
-static OPEN: Mutex<Open> = Mutex::new(Open { ranges: Vec::new(), last: 0 });
 static NAMES: Mutex<Option<HashSet<CString>>> = Mutex::new(None);
-/// Whose ranges these are. A child that was forked while another thread held a lock would wait for it for ever.
-static PROCESS: AtomicU32 = AtomicU32::new(0);
-
-/// Outermost ranges that are open, the newest last.
-struct Open {
-    ranges: Vec<(Range, String)>,
-    /// The number of the last one that has one.
-    last: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Range {
-    /// Of a thread, which ends it.
-    Pushed(usize),
-    /// Ended by whoever has its number.
-    Started(u64),
-}
 
 /// NVTX's functions that fill a table: the module's functions, each at its number, as pointers to where they are called from.
 type Tables = unsafe extern "C" fn(module: u32, table: *mut *mut *mut *const c_void, size: *mut u32) -> c_int;
@@ -96,7 +69,7 @@ pub unsafe extern "C" fn InitializeInjectionNvtx2(export: unsafe extern "C" fn(u
         (12, create_domain as *const c_void),
         (13, create_domain as *const c_void),
     ];
-    PROCESS.store(std::process::id(), Ordering::SeqCst);
+    ranges::begin_here();
     let filled = fill(tables, CORE, &core) && fill(tables, CORE_2, &of_domains);
     c_int::from(filled)
 }
@@ -119,151 +92,41 @@ fn fill(tables: Tables, module: u32, functions: &[(usize, *const c_void)]) -> bo
     true
 }
 
-/// The phase that the open ranges say, once there is somebody to tell.
-pub fn tell_open() {
-    let newest = lock(&OPEN).newest();
-    if !newest.is_empty() {
-        tell(&newest);
-    }
-}
-
-fn tell(phase: &str) {
-    if let Some(tracer) = tracer() {
-        tracer.begin_range(phase);
-    }
-}
-
-impl Open {
-    fn newest(&self) -> String {
-        self.ranges.last().map(|(_, name)| name.clone()).unwrap_or_default()
-    }
-
-    fn open(&mut self, range: Range, name: String) -> bool {
-        let has_room = self.ranges.len() < MOST_OPEN;
-        if has_room {
-            self.ranges.push((range, name));
-        }
-        has_room
-    }
-
-    /// Whether it was open.
-    fn close(&mut self, range: Range) -> bool {
-        let place = self.ranges.iter().rposition(|(open, _)| *open == range);
-        place.is_some_and(|place| {
-            self.ranges.remove(place);
-            true
-        })
-    }
-}
-
-fn is_of_a_parent() -> bool {
-    PROCESS.load(Ordering::SeqCst) != std::process::id()
-}
-
-fn opened(range: Range, name: String) {
-    if is_of_a_parent() {
-        return;
-    }
-    if lock(&OPEN).open(range, name.clone()) {
-        tell(&name);
-    }
-}
-
-fn closed(range: Range) {
-    if is_of_a_parent() {
-        return;
-    }
-    let newest = {
-        let mut open = lock(&OPEN);
-        if !open.close(range) {
-            return;
-        }
-        open.newest()
-    };
-    tell(&newest);
-}
-
 /// Nothing of ours may unwind into the program.
 fn harmless<T>(of_no_use: T, act: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(act)).unwrap_or(of_no_use)
 }
 
-/// A range of this thread begins; how many it has open.
-fn pushed(name: impl FnOnce() -> String) -> c_int {
-    harmless(-1, || {
-        let depth = DEPTH.get();
-        DEPTH.set(depth.saturating_add(1));
-        // What lies within another is part of it.
-        if depth == 0 {
-            opened(Range::Pushed(this_thread()), name());
-        }
-        depth
-    })
-}
-
-fn popped() -> c_int {
-    harmless(-1, || {
-        let depth = DEPTH.get() - 1;
-        if depth >= 0 {
-            DEPTH.set(depth);
-        }
-        if depth == 0 {
-            closed(Range::Pushed(this_thread()));
-        }
-        depth
-    })
-}
-
-fn started(name: impl FnOnce() -> String) -> u64 {
-    harmless(0, || {
-        if is_of_a_parent() {
-            return 0;
-        }
-        let number = {
-            let mut open = lock(&OPEN);
-            open.last += 1;
-            open.last
-        };
-        opened(Range::Started(number), name());
-        number
-    })
-}
-
-/// No two threads have it while both live.
-fn this_thread() -> usize {
-    DEPTH.with(|depth| std::ptr::from_ref(depth).addr())
-}
-
 extern "C" fn push(name: *const c_char) -> c_int {
-    pushed(|| narrow(name))
+    harmless(-1, || ranges::push(|| narrow(name)))
 }
 
 extern "C" fn push_wide(name: *const u32) -> c_int {
-    pushed(|| wide(name))
+    harmless(-1, || ranges::push(|| wide(name)))
 }
 
 extern "C" fn push_ex(event: *const u8) -> c_int {
-    pushed(|| message(event))
+    harmless(-1, || ranges::push(|| message(event)))
 }
 
 extern "C" fn pop() -> c_int {
-    popped()
+    harmless(-1, ranges::pop)
 }
 
 extern "C" fn start(name: *const c_char) -> u64 {
-    started(|| narrow(name))
+    harmless(0, || ranges::start(|| narrow(name)))
 }
 
 extern "C" fn start_wide(name: *const u32) -> u64 {
-    started(|| wide(name))
+    harmless(0, || ranges::start(|| wide(name)))
 }
 
 extern "C" fn start_ex(event: *const u8) -> u64 {
-    started(|| message(event))
+    harmless(0, || ranges::start(|| message(event)))
 }
 
 extern "C" fn end(number: u64) {
-    harmless((), || closed(Range::Started(number)));
+    harmless((), || ranges::end(number));
 }
 
 /// The default domain is null.
@@ -287,7 +150,7 @@ extern "C" fn domain_end(domain: *const c_void, number: u64) {
 
 /// Any domain but the default one, of which nothing is noticed.
 extern "C" fn create_domain(_name: *const c_void) -> *const c_void {
-    (&raw const OPEN).cast()
+    (&raw const NAMES).cast()
 }
 
 extern "C" fn register(_domain: *const c_void, name: *const c_char) -> *const c_char {
@@ -301,7 +164,7 @@ extern "C" fn register_wide(_domain: *const c_void, name: *const u32) -> *const 
 /// A string that stays, and is the same for the same name.
 fn kept(name: String) -> *const c_char {
     let Ok(name) = CString::new(name) else { return null() };
-    if is_of_a_parent() {
+    if ranges::are_of_a_parent() {
         return null();
     }
     let mut names = lock(&NAMES);
@@ -327,10 +190,9 @@ fn message(event: *const u8) -> String {
     // SAFETY: as above.
     let name = unsafe { event.wrapping_add(MESSAGE).cast::<*const c_char>().read_unaligned() };
     match kind {
-        1 => narrow(name),
+        // The third is what we gave out ourselves.
+        1 | 3 => narrow(name),
         2 => wide(name.cast()),
-        // What we gave out ourselves.
-        3 => narrow(name),
         _ => String::new(),
     }
 }

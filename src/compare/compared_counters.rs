@@ -62,10 +62,11 @@ fn both<'a>(
 
 /// What the base counts in each generation, and the head doesn't. Of counters that this build doesn't know nobody asks.
 fn lacking<'a>(base: &[&'a Counted], head: &[&'a Counted]) -> Option<&'a Word<Counter>> {
-    let of_base = pairs(base).flat_map(|(pair, _)| pair.all_tokens.keys()).filter(|counter| counter.known().is_some());
+    let mut of_base =
+        pairs(base).flat_map(|(pair, _)| pair.all_tokens.keys()).filter(|counter| counter.known().is_some());
     let has =
         |pair: &CountedPair, counter| pair.one_token.contains_key(counter) && pair.all_tokens.contains_key(counter);
-    of_base.into_iter().find(|counter| pairs(head).any(|(pair, _)| !has(pair, counter)))
+    of_base.find(|counter| pairs(head).any(|(pair, _)| !has(pair, counter)))
 }
 
 /// Those of the last session that counted, and of sessions of the very same build. Those of older builds are another program's.

@@ -42,7 +42,7 @@ fn of_phase(process: &Process, phase: &Phase) -> Option<String> {
         let gaps = |device: &Device| device.gaps.as_ref().map_or(0, |gaps| gaps.calls);
         let device = phase.devices.iter().find(|device| gaps(device) > device.busy.calls)?;
         let (number, gaps, stretches) = (device.device, gaps(device), device.busy.calls);
-        Some(format!("device {number}{place} has {gaps} gaps between its kernels, and ran them {stretches} times"))
+        Some(format!("device {number}{place} has more gaps ({gaps}) than stretches in which kernels ran ({stretches})"))
     })
 }
 

@@ -12,8 +12,9 @@ pub struct Flushing {
 }
 
 impl Flushing {
-    /// Fails for a program that holds back its lines, if it does in this way. Few of them may come at once because this machine was busy: that is an
-    /// error the second time in a row, and before that a warning.
+    /// Fails for a program that holds back its lines: `how` they came in its last generation, of so many, if they seem so. Few
+    /// of them may come at once because this machine was busy: that is an error the second time in a row, and before that a
+    /// warning.
     pub fn check(&mut self, how: Option<String>, lines: usize) -> Result<Option<String>, EngineError> {
         let was_suspected = std::mem::replace(&mut self.is_suspected, how.is_some());
         match how {
