@@ -131,6 +131,24 @@ fn a_tied_head_that_is_another_matrix_is_told() {
     assert_eq!(warnings(with_head(1).path()), said);
 }
 
+/// What a hub has says nothing of a model that is here.
+#[test]
+fn a_model_that_is_here_comes_from_no_hub() {
+    let directory = fixture("untied").display().to_string();
+    let refused = |more: &[&str]| {
+        let one_token = [directory.as_str(), "--prompt-ids", "1", "--tokens", "1", "--device", "cpu"];
+        let (code, out, err) = generate(&[&one_token, more].concat());
+        assert_eq!((code, out.as_str()), (2, ""), "{more:?}: {err}");
+        err.replace(&directory, "DIR")
+    };
+    let said = "error: DIR: the hub has no weights for it: it is here\n  hint: --weights local or generated\n";
+    assert_eq!(refused(&["--weights", "hub"]), said);
+    for [flag, value] in [["--revision", "main"], ["--hub", "modelscope"]] {
+        let said = format!("error: {flag}: the weights of DIR don't come from a hub\n  hint: leave it out\n");
+        assert_eq!(refused(&[flag, value]), said);
+    }
+}
+
 #[test]
 fn a_generation_of_no_numbers_is_no_measurement() {
     let directory = not_a_number("untied");

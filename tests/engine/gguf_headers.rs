@@ -168,6 +168,7 @@ fn hostile_metadata_says_what_is_wrong() {
         number("qwen2.attention.head_count_kv", 3),
         number("qwen2.feed_forward_length", 5),
         number("qwen2.rope.dimension_count", 2),
+        number("qwen2.vocab_size", 7),
         metadata("qwen2.rope.freq_base", 6, &f32::NAN.to_le_bytes()),
         metadata("qwen2.rope.scaling.type", 8, &text("linear")),
         metadata("qwen2.rope.scaling.type", 8, &text("yarn")),

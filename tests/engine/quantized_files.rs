@@ -92,6 +92,41 @@ fn broken_tensors_say_what_is_broken() {
     insta::assert_snapshot!(said.join("\n"));
 }
 
+/// What nobody asks for may change what is computed: another model's norms, a matrix that is there twice.
+#[test]
+fn no_tensor_of_the_model_is_left_out() {
+    let with = |fixture: &str, name: &str, value: f32| {
+        let one = Tensor::full(value, 16, &Device::Cpu).unwrap();
+        complain(fixture, &|tensors| drop(tensors.insert(name.to_owned(), one.clone())), &[])
+    };
+    let said = [
+        with("gptq-int4", "model.layers.1.self_attn.q_norm.weight", 1.0),
+        with("gptq-int4", &format!("{UP}.weight"), 1.0),
+        with("gptq-dynamic", &format!("{UP}.weight"), 1.0),
+        with("gptq-lm-head", "lm_head.weight", 1.0),
+        with("gptq-int4", "model.norm.bias", 1.0),
+    ];
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+/// Zeros that some tools write, tables that older ones did, and what lies beside the model.
+#[test]
+fn tensors_that_change_nothing_are_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    fs::copy(quantized("gptq-int4").join("config.json"), directory.path().join("config.json")).unwrap();
+    let file = quantized("gptq-int4").join("model.safetensors");
+    let mut tensors = candle_core::safetensors::load(file, &Device::Cpu).unwrap();
+    for (name, value) in
+        [("model.norm.bias", 0.0_f32), ("model.layers.0.self_attn.rotary_emb.inv_freq", 1.0), ("v_head.weight", 1.0)]
+    {
+        tensors.insert(name.to_owned(), Tensor::full(value, 16, &Device::Cpu).unwrap());
+    }
+    candle_core::safetensors::save(&tensors, directory.path().join("model.safetensors")).unwrap();
+    let found = load(&spec(directory.path(), Dtype::F32, 8)).generate(&[1, 2], 2).unwrap();
+    let expected = load(&spec(&quantized("gptq-int4"), Dtype::F32, 8)).generate(&[1, 2], 2).unwrap();
+    assert_eq!(found.tokens, expected.tokens);
+}
+
 /// The tensors are as the tool wrote them; config.json says something else.
 #[test]
 fn a_config_that_isnt_the_files_is_said() {

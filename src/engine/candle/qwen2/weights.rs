@@ -14,9 +14,12 @@ mod random_integers;
 mod safetensor_files;
 mod split_mix;
 #[cfg(feature = "cuda")]
+mod staged_blocks;
+#[cfg(feature = "cuda")]
 mod staging;
 mod target;
 mod tiles;
+mod unexpected_tensors;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -35,6 +38,8 @@ pub use self::linear::LinearWeight;
 use self::random::Random;
 use self::random_blocks::RandomBlocks;
 use self::safetensor_files::SafetensorFiles;
+#[cfg(feature = "cuda")]
+pub use self::staged_blocks::StagedBlocks;
 use self::target::Target;
 use super::config::ModelConfig;
 #[cfg(any(feature = "cuda", test))]
@@ -182,6 +187,15 @@ impl<'a> Weights<'a> {
             }
         }
         Ok(weight)
+    }
+
+    /// The linear layer `name`, of so many values in GGUF's blocks, to be brought to the device.
+    #[cfg(feature = "cuda")]
+    pub fn blocks(&mut self, name: &str, values: usize) -> Result<StagedBlocks<'_>> {
+        self.report(values);
+        let bytes = self.source.0.blocks(name, values)?;
+        self.arrived.packed_bytes += bytes.len() as u64;
+        Ok(StagedBlocks { bytes, target: &self.target })
     }
 
     /// Writes the tensor `name` to `place`, which has its shape and the model's type. On a GPU, whoever has places for all

@@ -58,15 +58,20 @@ pub fn config(
     };
     let config = ModelConfig { yarn: yarn(metadata, shape.max_position_embeddings)?, shape, grouping: None };
     config.check()?;
-    check_rope(metadata, &config.shape)?;
+    check_sizes(metadata, &config.shape)?;
     Ok(config)
 }
 
-/// Only whole heads of keys and values of one size are rotated.
-fn check_rope(metadata: &Metadata, shape: &Model) -> Result<(), GgufError> {
-    for key in ["qwen2.rope.dimension_count", "qwen2.attention.value_length"] {
-        if let Some(dimensions) = whole(metadata, key)?.filter(|dimensions| *dimensions != shape.head_dim) {
-            return Err(value(key, dimensions.to_string(), "it must be the size of a head"));
+/// Only whole heads of keys and values of one size are rotated, and every row of the embedding is a token's.
+fn check_sizes(metadata: &Metadata, shape: &Model) -> Result<(), GgufError> {
+    let head = "it must be the size of a head";
+    for (key, size, expected) in [
+        ("qwen2.rope.dimension_count", shape.head_dim, head),
+        ("qwen2.attention.value_length", shape.head_dim, head),
+        ("qwen2.vocab_size", shape.vocab_size, "it must be the number of rows of token_embd.weight"),
+    ] {
+        if let Some(found) = whole(metadata, key)?.filter(|found| *found != size) {
+            return Err(value(key, found.to_string(), expected));
         }
     }
     Ok(())

@@ -9,14 +9,13 @@ use std::sync::Arc;
 
 use candle_core::cuda_backend::WrapErr;
 use candle_core::cuda_backend::cudarc::driver::{CudaFunction, CudaStream, LaunchConfig, PushKernelArg};
-use candle_core::quantized::QTensor;
 use candle_core::{DType, Device, Result, Tensor, bail};
 
 use super::decode_plan::Shape;
 use super::geometry::{Matrix, load};
 use super::layout::Address;
 use super::sizes::{ELEMENTWISE_THREADS, Format, Kind, MOST_UNPACKED_BYTES, Ring, WARP};
-use crate::engine::candle::qwen2::weights::Grouped;
+use crate::engine::candle::qwen2::weights::{Grouped, StagedBlocks};
 
 /// Of a file's blocks that are on the GPU at a time, beside those that are packed.
 const MOST_BLOCK_BYTES: usize = 64 << 20;
@@ -86,19 +85,18 @@ impl Packer {
         Ok(())
     }
 
-    /// The same of blocks on the host, some rows at a time.
-    pub fn pack_blocks(&self, blocks: &QTensor, to: &Matrix, first: usize) -> Result<()> {
-        let (device, kind) = (self.rows.device(), blocks.dtype());
+    /// The same of `outputs` rows of blocks on the host, some at a time.
+    pub fn pack_blocks(&self, blocks: &StagedBlocks, to: &Matrix, first: usize, outputs: usize) -> Result<()> {
         let (inputs, distance) = (to.inputs as i32, to.distance as i32);
-        let row_bytes = to.inputs / kind.block_size() * kind.type_size();
+        let row_bytes = blocks.bytes() / outputs;
         let rows = (MOST_BLOCK_BYTES / row_bytes).clamp(1, MOST_ROWS);
-        for (index, bytes) in blocks.data()?.chunks(rows * row_bytes).enumerate() {
-            let piece = Tensor::from_slice(bytes, bytes.len(), device)?;
+        for (index, piece) in blocks.pieces(rows * row_bytes).enumerate() {
+            let piece = piece?;
             let (from, first) = (Address::of(&piece)?, (first + index * rows) as i32);
             let mut launch = self.stream.launch_builder(&self.functions(to.format)?.pack);
             launch.arg(&from).arg(&to.address).arg(&inputs).arg(&first).arg(&distance);
             // SAFETY: as above.
-            unsafe { launch.launch(thread_a_piece(to.format, bytes.len() / row_bytes, to.inputs)) }.w()?;
+            unsafe { launch.launch(thread_a_piece(to.format, piece.elem_count() / row_bytes, to.inputs)) }.w()?;
         }
         Ok(())
     }

@@ -79,12 +79,13 @@ impl Stacked {
             return weights.fill(&format!("{name}.weight"), &self.place.narrow(0, first, rows)?);
         };
         let (part, first) = self.part_of(first)?;
-        match weights.linear(name, rows, self.inputs)? {
-            LinearWeight::Blocks(blocks) => packer.pack_blocks(&blocks, &part, first),
-            weight => match weights.to_device(&weight)? {
-                LinearWeight::Grouped(weight) => packer.pack(&weight, &part, first),
-                LinearWeight::Dense(_) | LinearWeight::Blocks(_) => bail!("{name} is not packed"),
-            },
+        if let Format::Blocks(_) = part.format {
+            return packer.pack_blocks(&weights.blocks(name, rows * self.inputs)?, &part, first, rows);
+        }
+        let weight = weights.linear(name, rows, self.inputs)?;
+        match weights.to_device(&weight)? {
+            LinearWeight::Grouped(weight) => packer.pack(&weight, &part, first),
+            LinearWeight::Dense(_) | LinearWeight::Blocks(_) => bail!("{name} is not packed"),
         }
     }
 

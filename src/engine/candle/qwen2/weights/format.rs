@@ -1,8 +1,9 @@
 //! What a format of weights is.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use candle_core::{Result, Tensor};
+use candle_core::{Result, Tensor, bail};
 
 use super::linear::LinearWeight;
 use super::target::Target;
@@ -26,6 +27,12 @@ pub trait Format {
     /// The weight of the linear layer `name`, such as `lm_head`. Quantized ones are on the host.
     fn linear(&self, name: &str, outputs: usize, inputs: usize, target: &Target) -> Result<LinearWeight> {
         self.tensor(&format!("{name}.weight"), &[outputs, inputs], target).map(LinearWeight::Dense)
+    }
+
+    /// The bytes of the linear layer `name`, which is in GGUF's blocks.
+    #[cfg_attr(not(feature = "cuda"), expect(dead_code, reason = "`graph` packs them"))]
+    fn blocks(&self, name: &str, _values: usize) -> Result<Cow<'_, [u8]>> {
+        bail!("{name} has no blocks")
     }
 
     /// What is there and isn't used, where somebody may take it for used: a sentence.

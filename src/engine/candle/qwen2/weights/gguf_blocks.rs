@@ -59,6 +59,10 @@ impl Format for GgufBlocks {
         Ok(LinearWeight::Blocks(Arc::new(QTensor::new(blocks, info.shape.clone())?)))
     }
 
+    fn blocks(&self, name: &str, _: usize) -> Result<Cow<'_, [u8]>> {
+        Ok(Cow::Borrowed(self.find(&format!("{name}.weight"))?.1))
+    }
+
     fn packings(&self, config: &ModelConfig) -> BTreeMap<String, usize> {
         counted(TensorTypes::of_file(self.files.tensors(), config).names())
     }

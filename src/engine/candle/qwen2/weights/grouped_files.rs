@@ -1,7 +1,7 @@
 //! Safetensors whose linear layers are integers in groups: `qweight`, `qzeros`, `scales` and perhaps `g_idx` in place of
 //! `weight`. How they lie in there is a [`PackedLayout`]'s; here is what GPTQ and AWQ have in common.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use candle_core::{DType, Device, Result, Tensor};
 use half::{bf16, f16};
@@ -14,8 +14,12 @@ use super::packed_layout::PackedLayout;
 use super::safetensor_files::{SafetensorFiles, Stored, word};
 use super::target::Target;
 use super::tiles;
+use super::unexpected_tensors;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::quantization::Grouping;
+
+/// What a packed layer may have.
+const PARTS: [&str; 4] = ["qweight", "qzeros", "scales", "g_idx"];
 
 /// The safetensors of a directory, some of whose layers are packed.
 pub struct GroupedFiles<L> {
@@ -36,19 +40,24 @@ struct Packed {
 impl<L: PackedLayout> GroupedFiles<L> {
     /// Looks at all tensors that `config` asks for.
     pub fn open(files: SafetensorFiles, config: &ModelConfig, grouping: Grouping, layout: L) -> Result<Self> {
-        let mut packed = HashMap::new();
+        let (mut packed, mut known) = (HashMap::new(), HashSet::new());
         let looker = Looker { files: &files, layout: &layout, grouping };
         for (name, shape) in config.tensors() {
             match (name.strip_suffix(".weight"), shape.as_slice()) {
                 (Some(layer), &[outputs, inputs]) if looker.is_packed(layer) => {
                     packed.insert(layer.to_owned(), looker.look(layer, outputs, inputs)?);
+                    known.extend(PARTS.map(|part| format!("{layer}.{part}")));
                 }
-                _ => files.check(&name, &shape)?,
+                _ => {
+                    files.check(&name, &shape)?;
+                    known.insert(name);
+                }
             }
         }
         looker.check_tied(config)?;
         looker.check_orders(&packed)?;
         files.check_layers(config)?;
+        unexpected_tensors::check(&files, &known)?;
         Ok(Self { files, layout, packed })
     }
 
@@ -170,7 +179,6 @@ impl<L: PackedLayout> Looker<'_, L> {
         self.integers(layer, "qzeros", &[groups, outputs * bits / 32])?;
         self.files.check(&format!("{layer}.scales"), &[groups, outputs])?;
         self.scales_are_small(layer)?;
-        self.bias_is_nothing(layer)?;
         let order = if self.layout.has_order() { self.order(layer, inputs, group)? } else { None };
         Ok(Packed { bits, group, groups, order })
     }
@@ -219,18 +227,6 @@ impl<L: PackedLayout> Looker<'_, L> {
         match self.files.stored(&name)?.dtype {
             Some(DType::F16 | DType::BF16 | DType::F32) => Ok(()),
             other => Err(self.files.error(&name, &format!("has the type {}, expected F16, BF16 or F32", word(other)))),
-        }
-    }
-
-    /// Some tools write a bias for every packed layer, of zeros where the model has none.
-    fn bias_is_nothing(&self, layer: &str) -> Result<()> {
-        let name = format!("{layer}.bias");
-        let has_one = ["q_proj", "k_proj", "v_proj"].iter().any(|part| layer.ends_with(part));
-        match self.files.find(&name) {
-            Some(bias) if !has_one && bias.bytes.iter().any(|byte| *byte != 0) => {
-                Err(self.files.error(&name, "isn't zero, and Qwen2 has no bias there"))
-            }
-            _ => Ok(()),
         }
     }
 

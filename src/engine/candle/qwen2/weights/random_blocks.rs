@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
-use candle_core::{Device, Result, Tensor};
+use candle_core::{Device, Result, Tensor, bail};
 use half::f16;
 use rayon::prelude::*;
 
@@ -32,7 +32,7 @@ impl RandomBlocks {
         self.types.get(name).filter(|kind| is_blocks(*kind))
     }
 
-    fn blocks(&self, name: &str, kind: GgmlDType, values: usize) -> Vec<u8> {
+    fn made(&self, name: &str, kind: GgmlDType, values: usize) -> Vec<u8> {
         random_blocks(tensor_seed(self.random.seed, name), kind, values)
     }
 }
@@ -44,7 +44,7 @@ impl Format for RandomBlocks {
 
     fn tensor(&self, name: &str, shape: &[usize], target: &Target) -> Result<Tensor> {
         match self.kind(name) {
-            Some(kind) => dequantized(kind, shape, &self.blocks(name, kind, shape.iter().product()), target),
+            Some(kind) => dequantized(kind, shape, &self.made(name, kind, shape.iter().product()), target),
             None => self.random.tensor(name, shape, target),
         }
     }
@@ -54,9 +54,17 @@ impl Format for RandomBlocks {
         let Some(kind) = self.kind(&name) else {
             return self.random.tensor(&name, &[outputs, inputs], target).map(LinearWeight::Dense);
         };
-        let bytes = self.blocks(&name, kind, outputs * inputs);
+        let bytes = self.made(&name, kind, outputs * inputs);
         let blocks = QStorage::from_data(Cow::Borrowed(&bytes), &Device::Cpu, kind)?;
         Ok(LinearWeight::Blocks(Arc::new(QTensor::new(blocks, (outputs, inputs))?)))
+    }
+
+    fn blocks(&self, name: &str, values: usize) -> Result<Cow<'_, [u8]>> {
+        let name = format!("{name}.weight");
+        match self.kind(&name) {
+            Some(kind) => Ok(Cow::Owned(self.made(&name, kind, values))),
+            None => bail!("{name} has no blocks"),
+        }
     }
 
     fn packings(&self, _: &ModelConfig) -> BTreeMap<String, usize> {

@@ -12,13 +12,14 @@ use candle_core::{DType, Result, Tensor};
 
 use super::format::{EMBEDDING, Format};
 use super::target::Target;
+use super::unexpected_tensors;
 use crate::engine::EngineError;
 use crate::engine::candle::candle_error::message;
 use crate::engine::candle::qwen2::checkpoint;
 use crate::engine::candle::qwen2::config::ModelConfig;
 
 /// The output projection, which in small models is the embedding.
-const HEAD: &str = "lm_head.weight";
+pub const HEAD: &str = "lm_head.weight";
 
 /// The safetensors of a directory.
 pub struct SafetensorFiles {
@@ -46,8 +47,10 @@ impl SafetensorFiles {
 
     /// All tensors of `config` are there.
     pub fn checked(self, config: &ModelConfig) -> Result<Self> {
-        config.tensors().iter().try_for_each(|(name, shape)| self.check(name, shape))?;
+        let tensors = config.tensors();
+        tensors.iter().try_for_each(|(name, shape)| self.check(name, shape))?;
         self.check_layers(config)?;
+        unexpected_tensors::check(&self, &tensors.into_iter().map(|(name, _)| name).collect())?;
         Ok(self)
     }
 
@@ -55,13 +58,18 @@ impl SafetensorFiles {
     pub fn check_layers(&self, config: &ModelConfig) -> Result<()> {
         let layers = config.shape.num_hidden_layers;
         let uncounted = |name: &str| layer_of(name).is_some_and(|layer| layer >= layers);
-        match self.tensors.tensors().into_iter().map(|(name, _)| name).filter(|name| uncounted(name)).min() {
+        match self.names().into_iter().filter(|name| uncounted(name)).min() {
             Some(name) => {
                 let why = format!("is of a layer too many: num_hidden_layers of config.json is {layers}");
                 Err(self.error(&name, &why))
             }
             None => Ok(()),
         }
+    }
+
+    /// Of all tensors, in no order.
+    pub fn names(&self) -> Vec<String> {
+        self.tensors.tensors().into_iter().map(|(name, _)| name).collect()
     }
 
     /// The tensor `name` is there, has this shape, and is of floating-point numbers.
