@@ -42,10 +42,9 @@ class BlockStream {
     // `left`: products still to come, this one included.
     __device__ __forceinline__ BlockStream(const DecodeParameters& p, const DecodeLayer* layers, uint4* rings,
                                            int block, int phase, int left)
-        : upcoming_(p, layers, phase, left),
+        : upcoming_(p, layers, block, phase, left),
           ring_(reinterpret_cast<char*>(rings) + threadIdx.x / kWarp * kStages * Ring::kSlot),
           slot_(ring_),
-          block_(block),
           column_(lane() / 4 * 16 | (lane() / 4 & 1) * 4 | lane() % 4) {
         open();
 #pragma unroll 1
@@ -216,7 +215,7 @@ class BlockStream {
     __device__ __forceinline__ void open() {
         for (; upcoming_.left() > 0; upcoming_.advance()) {
             const Product w = upcoming_.product();
-            if (open_from(w, threadIdx.x / kWarp / w.split * gridDim.x + block_)) return;
+            if (open_from(w, upcoming_.sizes().own.first + threadIdx.x / kWarp / w.split)) return;
         }
         // Nothing is left: batches of no lanes.
         at_ = chunks_ = 0;
@@ -224,7 +223,7 @@ class BlockStream {
 
     // To the first batch that this warp has in pair `pair` or a later one of the product, if there is one.
     __device__ __forceinline__ bool open_from(const Product& w, int pair) {
-        per_round_ = (kWarps >> (__ffs(w.split) - 1)) * gridDim.x;
+        per_round_ = kWarps >> log2_of(w.split);
         for (; pair < w.pairs; pair += per_round_) {
             kind_ = w.parts.kind_of(pair);
             const KindSizes sizes = KindSizes::of(kind_);
@@ -324,7 +323,6 @@ class BlockStream {
 
     Upcoming<kHeadDim, Ring> upcoming_;
     char *ring_, *slot_;  // The slot of the oldest batch.
-    int block_;
     int started_ = 0;
     // The part of a product that batches come from now: where its current pair begins, and the next batch.
     unsigned kind_ = kDenseKind;

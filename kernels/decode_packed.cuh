@@ -39,10 +39,9 @@ class PackedStream {
     // `left`: products still to come, this one included.
     __device__ __forceinline__ PackedStream(const DecodeParameters& p, const DecodeLayer* layers, uint4* rings,
                                             int block, int phase, int left)
-        : upcoming_(p, layers, phase, left),
+        : upcoming_(p, layers, block, phase, left),
           ring_(rings + threadIdx.x / kWarp * kStages * Ring::kBatch),
-          slot_(ring_),
-          block_(block) {
+          slot_(ring_) {
         open();
 #pragma unroll 1
         for (int s = 0; s < kStages; ++s) fetch();
@@ -136,18 +135,18 @@ class PackedStream {
     __device__ __forceinline__ void open() {
         for (; upcoming_.left() > 0; upcoming_.advance()) {
             const ProductSizes w = upcoming_.sizes();
-            const int pair = (threadIdx.x / kWarp >> w.split_log2) * gridDim.x + block_;
+            const int pair = w.own.first + (threadIdx.x / kWarp >> w.split_log2);
             dense_ = upcoming_.at_head();
             chunks_ = w.chunks;
             stride_ = batch() << w.split_log2;
-            if (pair >= w.pairs || first_batch() >= chunks_) continue;
+            if (pair >= w.own.end || first_batch() >= chunks_) continue;
             // The head's rows are neighbours, so its pairs lie one after the other too.
             const unsigned bytes = dense_ ? 2 * 16 * chunks_ : Layout::pair_bytes(chunks_);
             begin_ = static_cast<const char*>(upcoming_.weight(w)) +
                      static_cast<size_t>(bytes) * static_cast<unsigned>(pair);
-            per_round_ = kWarps * gridDim.x >> w.split_log2;
+            per_round_ = kWarps >> w.split_log2;
             step_ = bytes * per_round_;
-            pairs_ = w.pairs - pair;
+            pairs_ = w.own.end - pair;
             open_pair();
             return;
         }
@@ -213,7 +212,6 @@ class PackedStream {
 
     Upcoming<kHeadDim, Ring> upcoming_;
     uint4 *ring_, *slot_;  // The slot of the oldest batch.
-    int block_;
     int started_ = 0;
     // The product that batches come from now: where its current pair begins, and this lane's part of the next batch.
     const char *begin_, *from_, *words_;

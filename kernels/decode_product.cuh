@@ -12,25 +12,25 @@ __device__ __forceinline__ float warp_sums(float a, float b) {
     return sum;
 }
 
-// All of this block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread. `Format`:
+// This block's pairs of a product. `finish(pair, a, b)` gets both sums of a pair, one pair a thread. `Format`:
 // of the matrix.
 template <typename Format, typename Stream, typename Finish>
-__device__ __forceinline__ void run_product(Stream& stream, const Product& w, int block, const uint4* staged,
+__device__ __forceinline__ void run_product(Stream& stream, const Product& w, const Pairs& own, const uint4* staged,
                                             Finish finish) {
-    const int warp = threadIdx.x / kWarp, split = log2_of(w.split), grid = static_cast<int>(gridDim.x);
+    const int warp = threadIdx.x / kWarp, split = log2_of(w.split);
     const int pairs_a_round = kWarps >> split;
     // One float2 for each warp and round.
     float2* sums = behind_vector<Format>(w, const_cast<uint4*>(staged));
 #pragma unroll 1
-    for (int slot = warp >> split, at = warp; slot * grid + block < w.pairs; slot += pairs_a_round, at += kWarps) {
+    for (int pair = own.first + (warp >> split), at = warp; pair < own.end; pair += pairs_a_round, at += kWarps) {
         float a = 0, b = 0;
-        stream.template multiply<Format>(w, slot * gridDim.x + block, staged, a, b);
+        stream.template multiply<Format>(w, pair, staged, a, b);
         const float sum = warp_sums(a, b);
         if (threadIdx.x % (kWarp / 2) == 0) reinterpret_cast<float*>(sums + at)[threadIdx.x / (kWarp / 2) % 2] = sum;
     }
     __syncthreads();
 #pragma unroll 1
-    for (int slot = threadIdx.x; slot * grid + block < w.pairs; slot += kThreads) {
+    for (int slot = threadIdx.x; own.first + slot < own.end; slot += kThreads) {
         float2 sum = sums[slot * w.split];
 #pragma unroll 2
         for (int i = 1; i < w.split; ++i) {
@@ -38,6 +38,6 @@ __device__ __forceinline__ void run_product(Stream& stream, const Product& w, in
             sum.x += more.x;
             sum.y += more.y;
         }
-        finish(slot * grid + block, sum.x, sum.y);
+        finish(own.first + slot, sum.x, sum.y);
     }
 }

@@ -99,8 +99,9 @@ class Step {
           input_(p.embedding + static_cast<size_t>(token) * p.hidden),
           epoch_(epoch),
           stamps_(p, block, number) {
-        if (threadIdx.x < pairs_of_block(p.hidden / 2, block))
-            residual_ = __ldg(reinterpret_cast<const uint32_t*>(input_) + threadIdx.x * gridDim.x + block);
+        const int own_pair = product_sizes()[kOutput].own.first + threadIdx.x;
+        if (own_pair < product_sizes()[kOutput].own.end)
+            residual_ = __ldg(reinterpret_cast<const uint32_t*>(input_) + own_pair);
     }
 
     __device__ __forceinline__ void run_layer(int index) {
@@ -113,16 +114,17 @@ class Step {
             // A layer ahead: the longest wait is that for the down product's input.
             if (product == kDown || (product == kQkv && index == 0)) ask_for_cache(product == kDown ? index + 1 : 0);
             // What this thread needs to finish its first pair, on its way while the input is.
-            const int own_pair = threadIdx.x * gridDim.x + block_;
+            const Pairs pairs = product_sizes()[product].own;
+            const int own_pair = pairs.first + threadIdx.x;
             QkvOperands own = {};
-            if (product == kQkv && own_pair < w.pairs) own = qkv_operands<kHeadDim>(p_, layer, own_pair, position_);
+            if (product == kQkv && own_pair < pairs.end) own = qkv_operands<kHeadDim>(p_, layer, own_pair, position_);
             const float scale = await_input(w, layer, index, product);
             mark();
             stamps_.stamp();
-            run_product<Format>(stream_, w, block_, product % 2 ? places_.second.place() : places_.first.place(),
+            run_product<Format>(stream_, w, pairs, product % 2 ? places_.second.place() : places_.first.place(),
                                 [&](int pair, float a, float b) {
                                     if (product == kQkv)
-                                        publish_qkv(layer, pair, a, b, scale, own);
+                                        publish_qkv(layer, pair, a, b, scale, own_pair, own);
                                     else if (product == kGateUp)
                                         publish_activated(pair, a, b, scale);
                                     else
@@ -142,13 +144,14 @@ class Step {
         mark();
         stamps_.stamp();
         Best best{-INFINITY, 0xffffffffu};
-        run_product<HeadFormat>(stream_, w, block_, places_.first.place(), [&](int pair, float a, float b) {
-            a = rounded(a * scale);
-            b = rounded(b * scale);
-            reinterpret_cast<float2*>(p_.logits)[pair] = make_float2(a, b);
-            best.take(a, pair * 2);
-            best.take(b, pair * 2 + 1);
-        });
+        run_product<HeadFormat>(stream_, w, product_sizes()[kProducts].own, places_.first.place(),
+                                [&](int pair, float a, float b) {
+                                    a = rounded(a * scale);
+                                    b = rounded(b * scale);
+                                    reinterpret_cast<float2*>(p_.logits)[pair] = make_float2(a, b);
+                                    best.take(a, pair * 2);
+                                    best.take(b, pair * 2 + 1);
+                                });
         stamps_.stamp();
         return best;
     }
@@ -220,9 +223,8 @@ class Step {
 
     // With its bias, rotated: writes qkv and the cache's new rows. `own`: of the first pair of this thread.
     __device__ __forceinline__ void publish_qkv(const DecodeLayer& layer, int pair, float a, float b, float scale,
-                                                const QkvOperands& own) {
-        const QkvOperands o =
-            pair == threadIdx.x * gridDim.x + block_ ? own : qkv_operands<kHeadDim>(p_, layer, pair, position_);
+                                                int own_pair, const QkvOperands& own) {
+        const QkvOperands o = pair == own_pair ? own : qkv_operands<kHeadDim>(p_, layer, pair, position_);
         finish_qkv<kHeadDim>(p_, layer, pair, a, b, scale, o, position_, epoch_);
     }
 

@@ -12,9 +12,8 @@ class DenseStream {
     // `left`: products still to come, this one included.
     __device__ __forceinline__ DenseStream(const DecodeParameters& p, const DecodeLayer* layers, uint4* ring, int block,
                                            int phase, int left)
-        : upcoming_(p, layers, phase, left),
-          ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp),
-          block_(block) {
+        : upcoming_(p, layers, block, phase, left),
+          ring_(ring + threadIdx.x / kWarp * kStages * kBatch + threadIdx.x % kWarp) {
         open();
 #pragma unroll 1
         for (int s = 0; s < kStages; ++s) fetch();
@@ -47,15 +46,15 @@ class DenseStream {
     __device__ __forceinline__ void open() {
         for (; upcoming_.left() > 0; upcoming_.advance()) {
             const ProductSizes w = upcoming_.sizes();
-            pair_ = (threadIdx.x / kWarp >> w.split_log2) * gridDim.x + block_;
-            if (pair_ >= w.pairs) continue;
+            pair_ = w.own.first + (threadIdx.x / kWarp >> w.split_log2);
+            if (pair_ >= w.own.end) continue;
             stride_ = kWarp << w.split_log2;
             offset_ = threadIdx.x & (stride_ - 1);
             weight_ = static_cast<const uint4*>(upcoming_.weight(w)) + offset_;
-            pairs_ = w.pairs;
+            end_ = w.own.end;
             chunks_ = w.chunks;
             distance_ = w.distance;
-            per_round_ = kWarps * gridDim.x >> w.split_log2;
+            per_round_ = kWarps >> w.split_log2;
             seek();
             return;
         }
@@ -84,7 +83,7 @@ class DenseStream {
 
     __device__ __forceinline__ void next_pair() {
         pair_ += per_round_;
-        if (pair_ < pairs_) {
+        if (pair_ < end_) {
             seek();
         } else {
             upcoming_.advance();
@@ -93,10 +92,9 @@ class DenseStream {
     }
 
     Upcoming<kHeadDim, Dense> upcoming_;
-    uint4* ring_;  // A lane reads only what it copied itself, so the ring needs no barrier.
-    int block_;
+    uint4* ring_;   // A lane reads only what it copied itself, so the ring needs no barrier.
     int slot_ = 0;  // Of the oldest batch.
     int started_ = 0;
     const uint4 *weight_, *from_;  // This lane's part of the matrix's first chunks, and of the next batch.
-    int pairs_, chunks_, distance_, stride_, offset_, per_round_, pair_, at_;
+    int end_, chunks_, distance_, stride_, offset_, per_round_, pair_, at_;
 };

@@ -6,10 +6,13 @@
 // What is the same in all layers. In a table, because finding it out anew costs every warp as many instructions as a
 // batch of weights, and small models have only a few batches a product.
 struct alignas(16) ProductSizes {
-    int pairs, chunks, distance;
-    short split_log2;  // Of the warps that share a row.
-    short matrix;      // Where a layer has the matrix's address, in bytes.
+    Pairs own;  // Of this block.
+    int distance;
+    unsigned short chunks;
+    unsigned char split_log2;  // Of the warps that share a row.
+    unsigned char matrix;      // Where a layer has the matrix's address, in bytes.
 };
+static_assert(sizeof(ProductSizes) == 16);
 
 // Of a layer's products and of the head.
 __device__ __forceinline__ ProductSizes* product_sizes() {
@@ -22,7 +25,8 @@ template <int kHeadDim, typename Format>
 class Upcoming {
   public:
     // `left`: products still to come, that of `phase` included. All threads of the block construct one.
-    __device__ __forceinline__ Upcoming(const DecodeParameters& p, const DecodeLayer* layers, int phase, int left)
+    __device__ __forceinline__ Upcoming(const DecodeParameters& p, const DecodeLayer* layers, int block, int phase,
+                                        int left)
         : p_(p), layers_(layers), phase_(phase), left_(left) {
         const int matrices[] = {offsetof(DecodeLayer, qkv), offsetof(DecodeLayer, output),
                                 offsetof(DecodeLayer, gate_up), offsetof(DecodeLayer, down), 0};
@@ -30,8 +34,9 @@ class Upcoming {
         for (int i = 0; i <= kProducts; ++i) {
             if (threadIdx.x != i) continue;
             const Product w = product_of<kHeadDim, Format>(p, layers, i < kProducts ? i : head());
-            product_sizes()[i] = {w.pairs, w.chunks, w.distance, static_cast<short>(log2_of(w.split)),
-                                  static_cast<short>(matrices[i])};
+            product_sizes()[i] = {pairs_of_block(w.pairs, block), w.distance, static_cast<unsigned short>(w.chunks),
+                                  static_cast<unsigned char>(log2_of(w.split)),
+                                  static_cast<unsigned char>(matrices[i])};
         }
         __syncthreads();
     }
@@ -58,7 +63,7 @@ class Upcoming {
         const ProductSizes at = sizes();
         const int split = 1 << at.split_log2;
         return {weight(at),
-                at.pairs,
+                at.own.end,
                 at.chunks,
                 at.distance,
                 split,

@@ -4,6 +4,7 @@
 #include "tests.cuh"
 
 #include "../decode_product.cuh"
+#include "../decode_upcoming.cuh"
 
 // Room for a staged vector and its product's sums.
 static const int kPlace = 16 << 10;
@@ -30,10 +31,10 @@ __global__ void DECODE_LAUNCH run_products(const __grid_constant__ DecodeParamet
         const bool head = phase == p.layer_count * kProducts;
         if (head) {
             stage<typename Format::Head>(w, staged, PlainValues{x});
-            run_product<typename Format::Head>(stream, w, blockIdx.x, staged.place(), finish);
+            run_product<typename Format::Head>(stream, w, product_sizes()[kProducts].own, staged.place(), finish);
         } else {
             stage<Format>(w, staged, PlainValues{x});
-            run_product<Format>(stream, w, blockIdx.x, staged.place(), finish);
+            run_product<Format>(stream, w, product_sizes()[phase % kProducts].own, staged.place(), finish);
         }
         phase = head ? 0 : phase + 1;
         // In steps nobody has a next vector before all are done with this.
