@@ -3,8 +3,8 @@
 #include "decode_run.cuh"
 
 extern "C" __global__ void DECODE_LAUNCH decode_64(const __grid_constant__ DecodeParameters p) {
-    decode_body<64, Dense, DenseStream<64>>(p);
+    decode_body<64, DenseRing<64>, DenseStream<64>>(p);
 }
 extern "C" __global__ void DECODE_LAUNCH decode_128(const __grid_constant__ DecodeParameters p) {
-    decode_body<128, Dense, DenseStream<128>>(p);
+    decode_body<128, DenseRing<128>, DenseStream<128>>(p);
 }

@@ -142,15 +142,20 @@ static_assert(kLayerStamps == DECODE_LAYER_STAMPS && kHeadStamps == DECODE_HEAD_
 struct Dense {
     // A batch of the ring, in 16 bytes: two rows, a chunk a lane.
     static constexpr int kBatch = 2 * kWarp;
-    static constexpr int kStages = DECODE_STAGES;
-    static constexpr int kRing = kWarps * kStages * kBatch * 16;
-    static_assert(kRing == DECODE_RING_BYTES);
     // The products need no sums of the vector.
     static constexpr bool kGroupSums = false, kMixed = false;
     static constexpr int kSumChunks = 1;
     using Head = Dense;
 
     __device__ __forceinline__ static int step(int split) { return kWarp * split; }
+};
+
+// And the ring that they come through.
+template <int kHeadDim>
+struct DenseRing : Dense {
+    static constexpr int kStages = kHeadDim == 64 ? DENSE_STAGES_64 : DENSE_STAGES_128;
+    static constexpr int kRing = kWarps * kStages * kBatch * 16;
+    static_assert(kRing == (kHeadDim == 64 ? DENSE_RING_BYTES_64 : DENSE_RING_BYTES_128));
 };
 
 // All but the parts.

@@ -5,10 +5,10 @@
 #include "decode_run.cuh"
 
 extern "C" __global__ void DECODE_LAUNCH decode_64_stamped(const __grid_constant__ DecodeParameters p) {
-    decode_body<64, Dense, DenseStream<64>, Stamps>(p);
+    decode_body<64, DenseRing<64>, DenseStream<64>, Stamps>(p);
 }
 extern "C" __global__ void DECODE_LAUNCH decode_128_stamped(const __grid_constant__ DecodeParameters p) {
-    decode_body<128, Dense, DenseStream<128>, Stamps>(p);
+    decode_body<128, DenseRing<128>, DenseStream<128>, Stamps>(p);
 }
 extern "C" __global__ void DECODE_LAUNCH decode_int4_64_stamped(const __grid_constant__ DecodeParameters p) {
     decode_body<64, PackedRing<4, 64>, PackedStream<64, 4>, Stamps>(p);

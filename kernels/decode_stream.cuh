@@ -40,7 +40,8 @@ class DenseStream {
     __device__ __forceinline__ int started() const { return started_; }
 
   private:
-    static constexpr int kStages = Dense::kStages, kBatch = Dense::kBatch;
+    using Ring = DenseRing<kHeadDim>;
+    static constexpr int kStages = Ring::kStages, kBatch = Ring::kBatch;
 
     // To the first pair that this warp has in this product or a later one.
     __device__ __forceinline__ void open() {
@@ -91,7 +92,7 @@ class DenseStream {
         }
     }
 
-    Upcoming<kHeadDim, Dense> upcoming_;
+    Upcoming<kHeadDim, Ring> upcoming_;
     uint4* ring_;   // A lane reads only what it copied itself, so the ring needs no barrier.
     int slot_ = 0;  // Of the oldest batch.
     int started_ = 0;

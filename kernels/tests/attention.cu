@@ -153,7 +153,7 @@ template <int kHeadDim>
 __global__ void DECODE_LAUNCH attend(const __grid_constant__ DecodeParameters p, int length, unsigned epoch,
                                      bf16* out) {
     extern __shared__ uint4 shared[];
-    Places places = Places::of<kHeadDim, Dense>(p, shared);
+    Places places = Places::of<kHeadDim, DenseRing<kHeadDim>>(p, shared);
     cluster::sync();
     const Splits splits = Splits::of<kHeadDim>(p, length);
     Attention<kHeadDim> attention(p, splits, blockIdx.x, length, places.tiles, places.team);

@@ -14,7 +14,7 @@ bf16* dense(int rows, int columns, int, std::vector<double>& numbers) {
 // Sizes that divide by nothing they needn't: chunks beside whole batches, pairs beside whole rounds.
 template <int kHeadDim>
 void every_split(bool alone) {
-    ProductModel<kHeadDim>(296, 440, dense).template every_split<Dense, DenseStream<kHeadDim>>(alone);
+    ProductModel<kHeadDim>(296, 440, dense).template every_split<DenseRing<kHeadDim>, DenseStream<kHeadDim>>(alone);
 }
 }  // namespace
 

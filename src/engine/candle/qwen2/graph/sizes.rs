@@ -164,8 +164,8 @@ impl Ring {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DecodeBlock {
     pub warps: usize,
-    /// Batches of a warp's ring of dense weights.
-    pub dense_stages: usize,
+    /// Batches of a warp's ring of dense weights, with heads of 64 values and of 128.
+    pub dense_stages: [usize; 2],
     /// And of packed ones, at most.
     pub packed_stages: usize,
     /// Blocks that read together what all others found, and share it; 1: each for itself.
@@ -179,11 +179,11 @@ impl DecodeBlock {
     pub const fn of(capability: u32) -> Self {
         match capability {
             // 227 KiB of shared memory.
-            90..120 => Self { warps: 16, dense_stages: 3, packed_stages: 4, cluster: 8, attention_warps: 8 },
+            90..120 => Self { warps: 16, dense_stages: [5, 4], packed_stages: 4, cluster: 8, attention_warps: 8 },
             // 163 KiB.
-            80 | 87 => Self { warps: 8, dense_stages: 5, packed_stages: 4, cluster: 1, attention_warps: 8 },
+            80 | 87 => Self { warps: 8, dense_stages: [5, 5], packed_stages: 4, cluster: 1, attention_warps: 8 },
             // 99 KiB.
-            _ => Self { warps: 8, dense_stages: 2, packed_stages: 2, cluster: 1, attention_warps: 4 },
+            _ => Self { warps: 8, dense_stages: [2, 2], packed_stages: 2, cluster: 1, attention_warps: 4 },
         }
     }
 
@@ -199,7 +199,7 @@ impl DecodeBlock {
     /// Batches of a warp's ring. Many in flight delay what blocks tell each other (docs/engine-notes.md).
     const fn stages(&self, ring: Ring, head_dim: usize) -> usize {
         let packed = match (ring, head_dim) {
-            (Ring::Dense, _) => return self.dense_stages,
+            (Ring::Dense, _) => return self.dense_stages[(head_dim != 64) as usize],
             (Ring::Int4, 128) => 4,
             (Ring::Int4 | Ring::Int8 | Ring::Blocks, _) => 3,
             (Ring::ShortBlocks, _) => 2,
@@ -219,12 +219,11 @@ impl DecodeBlock {
     }
 
     /// As the header calls them, where they don't depend on the heads.
-    pub fn constants(&self) -> [(&'static str, usize); 20] {
+    pub fn constants(&self) -> [(&'static str, usize); 18] {
         [
             ("WARP", WARP),
             ("DECODE_LINE", LINE),
             ("DECODE_WARPS", self.warps),
-            ("DECODE_STAGES", self.dense_stages),
             ("PACKED_GROUP", PACKED_GROUP),
             ("DECODE_CLUSTER", self.cluster),
             ("DECODE_ATTENTION_WARPS", self.attention_warps),
@@ -233,7 +232,6 @@ impl DecodeBlock {
             ("KIND_Q8_0", Kind::Q8_0 as usize),
             ("KIND_Q4_K", Kind::Q4K as usize),
             ("KIND_Q6_K", Kind::Q6K as usize),
-            ("DECODE_RING_BYTES", self.ring_bytes(Ring::Dense, 64)),
             ("DECODE_STATIC_BYTES", STATIC_BYTES),
             ("DECODE_GROUP", GROUP),
             ("DECODE_TILE", TILE),
@@ -245,12 +243,14 @@ impl DecodeBlock {
     }
 
     /// And where they do.
-    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 12] {
+    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 14] {
         [
+            ("DENSE_STAGES", self.stages(Ring::Dense, head_dim)),
             ("INT4_STAGES", self.stages(Ring::Int4, head_dim)),
             ("INT8_STAGES", self.stages(Ring::Int8, head_dim)),
             ("BLOCKS_STAGES", self.stages(Ring::Blocks, head_dim)),
             ("SHORT_BLOCKS_STAGES", self.stages(Ring::ShortBlocks, head_dim)),
+            ("DENSE_RING_BYTES", self.ring_bytes(Ring::Dense, head_dim)),
             ("INT4_RING_BYTES", self.ring_bytes(Ring::Int4, head_dim)),
             ("INT8_RING_BYTES", self.ring_bytes(Ring::Int8, head_dim)),
             ("BLOCKS_RING_BYTES", self.ring_bytes(Ring::Blocks, head_dim)),

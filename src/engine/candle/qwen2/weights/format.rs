@@ -13,6 +13,9 @@ use crate::engine::candle::qwen2::gguf::TensorTypes;
 /// What a model asks for first.
 pub const EMBEDDING: &str = "model.embed_tokens.weight";
 
+/// The output projection, which in small models is the embedding.
+pub const HEAD: &str = "lm_head.weight";
+
 /// A way in which weights are stored. Tensors are asked for by the names of the published checkpoints; what can be
 /// checked of files is checked when they are opened, before the device is touched.
 pub trait Format {

@@ -14,7 +14,6 @@ use super::packed_layout::PackedLayout;
 use super::safetensor_files::{SafetensorFiles, Stored, word};
 use super::target::Target;
 use super::tiles;
-use super::unexpected_tensors;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::quantization::Grouping;
 
@@ -57,7 +56,7 @@ impl<L: PackedLayout> GroupedFiles<L> {
         looker.check_tied(config)?;
         looker.check_orders(&packed)?;
         files.check_layers(config)?;
-        unexpected_tensors::check(&files, &known)?;
+        files.check_no_other(&known)?;
         Ok(Self { files, layout, packed })
     }
 

@@ -5,21 +5,19 @@
 
 #![expect(unsafe_code, reason = "maps files into memory")]
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use candle_core::safetensors::MmapedSafetensors;
 use candle_core::{DType, Result, Tensor};
 
-use super::format::{EMBEDDING, Format};
+use super::format::{EMBEDDING, Format, HEAD};
 use super::target::Target;
 use super::unexpected_tensors;
 use crate::engine::EngineError;
 use crate::engine::candle::candle_error::message;
 use crate::engine::candle::qwen2::checkpoint;
 use crate::engine::candle::qwen2::config::ModelConfig;
-
-/// The output projection, which in small models is the embedding.
-pub const HEAD: &str = "lm_head.weight";
 
 /// The safetensors of a directory.
 pub struct SafetensorFiles {
@@ -50,7 +48,7 @@ impl SafetensorFiles {
         let tensors = config.tensors();
         tensors.iter().try_for_each(|(name, shape)| self.check(name, shape))?;
         self.check_layers(config)?;
-        unexpected_tensors::check(&self, &tensors.into_iter().map(|(name, _)| name).collect())?;
+        self.check_no_other(&tensors.into_iter().map(|(name, _)| name).collect())?;
         Ok(self)
     }
 
@@ -67,8 +65,17 @@ impl SafetensorFiles {
         }
     }
 
+    /// No tensor beside the `known` ones may change what is computed.
+    pub fn check_no_other(&self, known: &HashSet<String>) -> Result<()> {
+        let is_zeros = |name: &str| self.find(name).is_some_and(|tensor| tensor.bytes.iter().all(|byte| *byte == 0));
+        match unexpected_tensors::first(self.names(), known, is_zeros) {
+            Some((name, why)) => Err(self.error(&name, &why)),
+            None => Ok(()),
+        }
+    }
+
     /// Of all tensors, in no order.
-    pub fn names(&self) -> Vec<String> {
+    fn names(&self) -> Vec<String> {
         self.tensors.tensors().into_iter().map(|(name, _)| name).collect()
     }
 

@@ -2,27 +2,21 @@
 
 use std::collections::HashSet;
 
-use candle_core::Result;
+use super::format::HEAD;
 
-use super::safetensor_files::{HEAD, SafetensorFiles};
-
-/// Every tensor of `files` that is part of the model is `known`, or changes nothing. What lies beside the model, such as a
-/// value head, isn't looked at.
-pub fn check(files: &SafetensorFiles, known: &HashSet<String>) -> Result<()> {
-    let is_of_model = |name: &String| name.starts_with("model.") || name.starts_with("lm_head.");
-    let unexpected = |name: &String| is_of_model(name) && !known.contains(name) && !is_nothing(files, name, known);
-    match files.names().into_iter().filter(unexpected).min() {
-        Some(name) => Err(files.error(&name, &why(&name, known))),
-        None => Ok(()),
-    }
-}
-
-/// A table that older versions of transformers saved, a bias of zeros as some tools write for every packed layer, or the
-/// head of a tied model, of which there is a warning.
-fn is_nothing(files: &SafetensorFiles, name: &str, known: &HashSet<String>) -> bool {
-    let is_zeros = || files.find(name).is_some_and(|bias| bias.bytes.iter().all(|byte| *byte == 0));
-    let is_tied_head = || name == HEAD && !known.contains("lm_head.qweight");
-    name.ends_with(".rotary_emb.inv_freq") || (name.ends_with(".bias") && is_zeros()) || is_tied_head()
+/// The first of `names` that is part of the model, isn't `known` and may change what is computed, and what to say of it. What
+/// lies beside the model, such as a value head, isn't looked at.
+pub fn first(names: Vec<String>, known: &HashSet<String>, is_zeros: impl Fn(&str) -> bool) -> Option<(String, String)> {
+    let is_of_model = |name: &str| name.starts_with("model.") || name.starts_with("lm_head.");
+    // A table that older versions of transformers saved, or a bias as some tools write for every packed layer.
+    let is_nothing = |name: &str| name.ends_with(".rotary_emb.inv_freq") || (name.ends_with(".bias") && is_zeros(name));
+    // Of a tied model, of which there is a warning.
+    let is_tied_head = |name: &str| name == HEAD && !known.contains("lm_head.qweight");
+    let is_unexpected =
+        |name: &String| is_of_model(name) && !(known.contains(name) || is_nothing(name) || is_tied_head(name));
+    let name = names.into_iter().filter(is_unexpected).min()?;
+    let why = why(&name, known);
+    Some((name, why))
 }
 
 fn why(name: &str, known: &HashSet<String>) -> String {
