@@ -125,7 +125,8 @@ impl Links {
         })
     }
 
-    /// Has a card waited in vain?
+    /// Has a card ever waited in vain? What it has computed since means nothing, and it doesn't wait any more, so that another
+    /// try would end in the other card's waiting.
     fn check(&self) -> Result<()> {
         for rank in [0, 1] {
             if self.failed[rank].to_vec1::<u32>()? != [0] {
@@ -273,6 +274,7 @@ impl Forward for TwoCards {
     }
 
     fn prefill(&mut self, tokens: &[u32]) -> Result<Tensor> {
+        self.links.check()?;
         self.queue_prompt(tokens)?;
         self.logits()
     }
@@ -287,6 +289,7 @@ impl Forward for TwoCards {
             return Ok(Generated::default());
         }
         self.cards[0].check_length(prompt, count)?;
+        self.links.check()?;
         let clock = self.cards[0].gpu.clock()?;
         let start = Instant::now();
         self.reset()?;
