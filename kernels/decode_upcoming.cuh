@@ -59,6 +59,7 @@ class Upcoming {
         return *reinterpret_cast<const void* const*>(layer + sizes.matrix);
     }
 
+    // Its pairs end with this block's.
     __device__ __forceinline__ Product product() const {
         const ProductSizes at = sizes();
         const int split = 1 << at.split_log2;

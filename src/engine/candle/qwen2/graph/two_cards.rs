@@ -280,6 +280,7 @@ impl Forward for TwoCards {
     }
 
     fn step(&mut self, token: u32) -> Result<Tensor> {
+        self.links.check()?;
         self.queue_step(token)?;
         self.logits()
     }
