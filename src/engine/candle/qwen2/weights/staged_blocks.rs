@@ -1,4 +1,4 @@
-//! GGUF's blocks on their way to a GPU, some at a time: where they end is not where they are read from.
+//! GGUF's blocks on their way to a GPU, some at a time, from where they lie in the file.
 
 use std::borrow::Cow;
 
