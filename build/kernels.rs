@@ -6,7 +6,8 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::{env, fs};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{env, fs, iter, thread};
 
 use crate::{fingerprint, header};
 
@@ -23,8 +24,7 @@ const SOURCES: [&str; 10] = [
     "prefill_attention_90",
 ];
 
-/// Machine code into OUT_DIR. Kernels are only compiled anew when their sources or the target changed: nvcc takes half a
-/// minute.
+/// Machine code into OUT_DIR. Kernels are only compiled anew when their sources or the target changed: nvcc takes minutes.
 pub fn emit() {
     for variable in ["CUDA_COMPUTE_CAP", "CUDA_HOME", "CUDA_PATH", "NVCC"] {
         println!("cargo:rerun-if-env-changed={variable}");
@@ -44,9 +44,7 @@ pub fn emit() {
         return;
     }
     fs::write(out.join("sizes.h"), header).expect("OUT_DIR is writable");
-    for source in SOURCES {
-        compile(source, &out, capability);
-    }
+    compile_all(&out, capability);
     fs::write(stamp, built_from).expect("OUT_DIR is writable");
 }
 
@@ -70,6 +68,18 @@ fn nvcc() -> PathBuf {
     }
     let homes = ["CUDA_HOME", "CUDA_PATH"].iter().filter_map(env::var_os);
     homes.map(|home| Path::new(&home).join("bin/nvcc")).find(|path| path.exists()).unwrap_or_else(|| "nvcc".into())
+}
+
+/// As many sources at a time as cargo runs jobs.
+fn compile_all(out: &Path, capability: u32) {
+    let jobs = env::var("NUM_JOBS").ok().and_then(|jobs| jobs.parse().ok()).unwrap_or(1);
+    let next = AtomicUsize::new(0);
+    let next = || SOURCES.get(next.fetch_add(1, Ordering::Relaxed));
+    thread::scope(|scope| {
+        for _ in 0..jobs {
+            scope.spawn(|| iter::from_fn(next).for_each(|source| compile(source, out, capability)));
+        }
+    });
 }
 
 fn compile(source: &str, out: &Path, capability: u32) {

@@ -25,6 +25,7 @@ mod formats;
 mod git;
 pub mod github;
 mod hex;
+mod https;
 mod hub;
 mod io;
 mod kernel_code;

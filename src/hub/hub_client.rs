@@ -13,6 +13,7 @@ use super::hub_variables::Place;
 use super::trouble::Trouble;
 use super::waiting_time::retry_after;
 use crate::escape;
+use crate::https;
 use crate::redact::Secrets;
 
 const CONNECT: Duration = Duration::from_secs(15);
@@ -38,7 +39,7 @@ impl HubClient {
     /// `cookie` is where the hub looks for the token, too.
     pub fn new(place: &Place, cookie: Option<&str>) -> Result<Self, HubError> {
         let failed = |why: &dyn fmt::Display| HubError::new(format!("can't make an HTTP client: {why}"));
-        let http = Client::builder().connect_timeout(CONNECT).read_timeout(SILENCE).redirect(Policy::none());
+        let http = https::client().connect_timeout(CONNECT).read_timeout(SILENCE).redirect(Policy::none());
         let agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
         Ok(Self {
             http: http.user_agent(agent).build().map_err(|error| failed(&error))?,

@@ -94,20 +94,27 @@ fn generate_on_gpu(seed: u64, place: &Tensor) -> Result<()> {
     Ok(())
 }
 
-/// candle can't seed its CPU generator, and four values from each 64 random bits are quicker.
 fn generate_on_cpu(seed: u64, shape: &[usize], dtype: DType) -> Result<Tensor> {
     let count = shape.iter().product();
-    let scale = AMPLITUDE as f32 / 32_768.0;
-    let values = SplitMix(seed).flat_map(|bits| [bits, bits >> 16, bits >> 32, bits >> 48]);
-    let values = values.map(|bits| bf16::from_f32(f32::from(bits as i16) * scale)).take(count);
     match dtype {
-        DType::BF16 => Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu),
+        DType::BF16 => Tensor::from_vec(numbers(seed, count, |value| value), shape, &Device::Cpu),
         DType::F16 => {
-            let values = values.map(|value| f16::from_f32(value.to_f32()));
-            Tensor::from_vec(values.collect::<Vec<_>>(), shape, &Device::Cpu)
+            Tensor::from_vec(numbers(seed, count, |value| f16::from_f32(value.to_f32())), shape, &Device::Cpu)
         }
-        _ => Tensor::from_vec(values.map(bf16::to_f32).collect::<Vec<_>>(), shape, &Device::Cpu)?.to_dtype(dtype),
+        _ => Tensor::from_vec(numbers(seed, count, bf16::to_f32), shape, &Device::Cpu)?.to_dtype(dtype),
     }
+}
+
+/// candle can't seed its CPU generator, and four values from each 64 random bits are quicker.
+fn numbers<T: Copy>(seed: u64, count: usize, of: impl Fn(bf16) -> T) -> Vec<T> {
+    let scale = AMPLITUDE as f32 / 32_768.0;
+    let number = |bits: u64| of(bf16::from_f32(f32::from(bits as i16) * scale));
+    let mut numbers = Vec::with_capacity(count.next_multiple_of(4));
+    for bits in SplitMix(seed).take(count.div_ceil(4)) {
+        numbers.extend_from_slice(&[number(bits), number(bits >> 16), number(bits >> 32), number(bits >> 48)]);
+    }
+    numbers.truncate(count);
+    numbers
 }
 
 /// Each tensor has a stream of its own: FNV-1a of its name, mixed with the seed.
