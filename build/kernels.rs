@@ -24,9 +24,12 @@ const SOURCES: [&str; 10] = [
     "prefill_attention_90",
 ];
 
+/// Which nvcc reads itself.
+const NVCC_FLAGS: &str = "NVCC_APPEND_FLAGS";
+
 /// Machine code into OUT_DIR. Kernels are only compiled anew when their sources or the target changed: nvcc takes minutes.
 pub fn emit() {
-    for variable in ["CUDA_COMPUTE_CAP", "CUDA_HOME", "CUDA_PATH", "NVCC"] {
+    for variable in ["CUDA_COMPUTE_CAP", "CUDA_HOME", "CUDA_PATH", "NVCC", NVCC_FLAGS] {
         println!("cargo:rerun-if-env-changed={variable}");
     }
     println!("cargo:rerun-if-changed=kernels");
@@ -38,7 +41,8 @@ pub fn emit() {
     println!("cargo:rustc-env=BENCH_DIFF_COMPUTE_CAPABILITY={capability}");
     let header = header::header(capability);
     let sources = fingerprint::of_files(Path::new("kernels")).expect("kernels/ is in the package");
-    let built_from = format!("{} {sources:x}\n{header}", nvcc().display());
+    let flags = env::var(NVCC_FLAGS).unwrap_or_default();
+    let built_from = format!("{} {flags} {sources:x}\n{header}", nvcc().display());
     let stamp = out.join("kernels.stamp");
     if fs::read_to_string(&stamp).is_ok_and(|before| before == built_from) {
         return;
