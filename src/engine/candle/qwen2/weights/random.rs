@@ -124,3 +124,17 @@ pub fn tensor_seed(seed: u64, name: &str) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     SplitMix(hash ^ seed).next().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Base and head are different builds, and compute with the same model. Bits of bf16, by a program of another language.
+    #[test]
+    fn a_seed_gives_the_same_numbers_in_every_build() {
+        let bits = [0x3b75, 0x3cc6, 0xbc06, 0x3cdd, 0x3ce2, 0xbb51, 0x3c87];
+        for count in 0..=bits.len() {
+            assert_eq!(numbers(7, count, bf16::to_bits), bits[..count], "{count}");
+        }
+    }
+}
