@@ -302,12 +302,12 @@ mod tests {
     fn an_instruct_model_samples_what_is_likely_enough() {
         let mut sampler = sampler(SeedProtocol::Transformers, "Qwen/Qwen2.5-7B-Instruct");
         let mut drawn = [0; 4];
-        for _ in 0..500 {
+        for _ in 0..2000 {
             sampler.start(&[]);
             drawn[sampler.choose(logits([5.0, 4.2, 1.0, 0.0])) as usize] += 1;
         }
         assert_eq!(drawn[2..], [0, 0], "outside of top-p");
-        assert!((340..420).contains(&drawn[0]), "three of four: {drawn:?}");
+        assert!((1400..1640).contains(&drawn[0]), "three of four: {drawn:?}");
         let again: Vec<u32> = {
             let mut first = self::sampler(SeedProtocol::Transformers, "Qwen/Qwen2.5-7B-Instruct");
             (0..20).map(|_| first.choose(logits([1.0, 1.0, 1.0, 1.0]))).collect()
