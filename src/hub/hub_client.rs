@@ -39,7 +39,7 @@ impl HubClient {
     /// `cookie` is where the hub looks for the token, too.
     pub fn new(place: &Place, cookie: Option<&str>) -> Result<Self, HubError> {
         let failed = |why: &dyn fmt::Display| HubError::new(format!("can't make an HTTP client: {why}"));
-        let http = https::client().connect_timeout(CONNECT).read_timeout(SILENCE).redirect(Policy::none());
+        let http = https::client_builder().connect_timeout(CONNECT).read_timeout(SILENCE).redirect(Policy::none());
         let agent = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
         Ok(Self {
             http: http.user_agent(agent).build().map_err(|error| failed(&error))?,

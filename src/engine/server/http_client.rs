@@ -73,7 +73,7 @@ impl Client {
         let failed = |error: &dyn std::fmt::Display| EngineError::Failed(format!("can't make an HTTP client: {error}"));
         let connect = Duration::from_secs(server.connect_seconds.unwrap_or(CONNECT_SECONDS));
         let builder = || {
-            let http = https::client().connect_timeout(connect).tcp_nodelay(true);
+            let http = https::client_builder().connect_timeout(connect).tcp_nodelay(true);
             // A proxy knows another `localhost`.
             let http = if is_remote(&url) { http } else { http.no_proxy() };
             http.redirect(reqwest::redirect::Policy::none())
