@@ -37,10 +37,11 @@ struct Splits {
 
     template <int kHeadDim>
     __device__ __forceinline__ static Splits of(const DecodeParameters& p, int length) {
-        // A tile a warp, as long as there are few parts; then as many as are there before the query is, or merging
-        // costs more than it spreads.
+        // As few tiles a warp as make few parts, up to those that are there before the query is: then merging costs
+        // more than it spreads.
         constexpr int kTileEach = kAttentionWarps * kTile;
-        const int at_least = length > kTileEach * kFewParts ? kTileEach * kSlots<kHeadDim> : kTileEach;
+        const int tiles = (length + kTileEach * kFewParts - 1) / (kTileEach * kFewParts);
+        const int at_least = kTileEach * min(max(tiles, 1), kSlots<kHeadDim>);
         const int team = length > at_least * kFewParts ? p.team : 1;
         const int most = static_cast<int>(gridDim.x) / team / p.kv_heads;
         const int keys = max((length + most * team - 1) / (most * team), at_least);
