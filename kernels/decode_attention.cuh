@@ -114,19 +114,18 @@ class Attention {
     // A tile of keys or of values. Rows beyond the split become zeros, but for the new one, which `place_new` writes.
     __device__ __forceinline__ void fetch(const bf16* cache, uint32_t to, int tile) {
         if (tile < count_) {
-            int lane = threadIdx.x % kWarp;
+            unsigned lane = threadIdx.x % kWarp;
             // Computed here each time: a compiler that keeps all addresses over layers has no registers for them.
             asm volatile("" : "+r"(lane));
-            const bf16* from = cache + (static_cast<size_t>(kv_head_) * p_.max_length + begin_) * kHeadDim;
-            constexpr int kPieces = kHeadDim / 8;
+            constexpr int kPieces = kHeadDim / 8, kRows = kWarp / kPieces;  // Of a row; and rows at a time.
+            const int first = tile * kTile, piece = lane % kPieces, row = lane / kPieces;
+            const int new_row = new_row_ - first, rows = end_ - begin_ - first;
+            const bf16* from =
+                cache + (static_cast<size_t>(kv_head_) * p_.max_length + begin_ + first + row) * kHeadDim + piece * 8;
 #pragma unroll
-            for (int i = lane; i < kTile * kPieces; i += kWarp) {
-                const int row = i / kPieces, piece = i % kPieces, key = tile * kTile + row;
-                if (key == new_row_) continue;
-                const bool valid = begin_ + key < end_;
-                copy_async_once(to + swizzled<kHeadDim>(row, piece),
-                                from + (valid ? static_cast<size_t>(key) * kHeadDim + piece * 8 : 0), valid);
-            }
+            for (int i = 0; i < kTile; i += kRows)
+                if (row + i != new_row)
+                    copy_async_once(to + swizzled<kHeadDim>(row + i, piece), from + i * kHeadDim, row + i < rows);
         }
         copy_commit();
     }
