@@ -73,7 +73,7 @@ struct DecodeParameters {
     PairWord* qkv;                 // [heads + 2 kv_heads][head_dim / 2]: values i and i + head_dim / 2
     PairWord* attended;            // [heads * head_dim / 2]
     HalfWord* activated;           // [intermediate]
-    PairWord* parts;               // Attention before merging: [head][team][head_dim / 2 + 2]
+    uint4* parts;                  // Attention before merging: [head][team][head_dim / 4]
     float* logits;                 // [vocabulary], of the last step
     Best* bests;                   // [blocks]
     StepState* state;

@@ -289,7 +289,7 @@ class Attention {
                 sum += ends[w].y * factor;
             }
             if (splits_.team == 1) {
-                publish(i, a, b, top, sum, epoch);
+                publish(i, a, b, top, sum, epoch, 1, true);
             } else {
                 tell_team(i, a, b, top, sum);
             }
@@ -331,17 +331,23 @@ class Attention {
             b += __shfl_xor_sync(kAllLanes, b, offset);
             sum += __shfl_xor_sync(kAllLanes, sum, offset);
         }
-        if (there && from == 0 && kv_head_ < p_.kv_heads) publish(i, a, b, merged_top, sum, epoch);
+        publish(i, a, b, merged_top, sum, epoch, splits_.team, there && from == 0 && kv_head_ < p_.kv_heads);
     }
 
-    // Outputs 2i and 2i + 1 of the group's heads, not yet divided by the sum of their weights.
-    __device__ __forceinline__ void publish(int i, float a, float b, float top, float sum, unsigned epoch) {
+    // Outputs 2i and 2i + 1 of the group's heads, not yet divided by the sum of their weights. All lanes call it, those
+    // with the next outputs being `next` lanes further; only `mine` are this thread's to publish.
+    __device__ __forceinline__ void publish(int i, float a, float b, float top, float sum, unsigned epoch, int next,
+                                            bool mine) {
         const int head = kv_head_ * group_ + i / kPairs;
-        const bool whole = splits_.count == 1;
-        PairWord* to = whole ? p_.attended + head * kPairs : part_words<kHeadDim>(p_, splits_, head, part_);
-        store_word(to + i % kPairs, pack(__fdividef(a, sum), __fdividef(b, sum)), epoch);
-        if (!whole && i % kPairs == 0)
-            store_word(to + kPairs, __float_as_uint(top * p_.scale_log2 + __log2f(sum)), epoch);
+        const uint32_t own = pack(__fdividef(a, sum), __fdividef(b, sum));
+        if (splits_.count == 1) {
+            if (mine) store_word(p_.attended + head * kPairs + i % kPairs, own, epoch);
+            return;
+        }
+        const uint32_t other = __shfl_xor_sync(kAllLanes, own, next);
+        if (mine && i % 2 == 0)
+            store_at_once(part_words<kHeadDim>(p_, splits_, head, part_) + i % kPairs / 2,
+                          make_uint4(own, other, __float_as_uint(top * p_.scale_log2 + __log2f(sum)), epoch));
     }
 
     const DecodeParameters& p_;

@@ -49,25 +49,22 @@ struct Splits {
     }
 };
 
-// Words of one part of one head: pairs of outputs, then the logarithm of the sum of its weights, then nothing, so that
-// the next part begins at a multiple of 16 bytes.
+// A part of one head is in words of 16 bytes, each stored at once: four neighbouring outputs, the logarithm of the sum
+// of the part's weights, and the epoch.
 template <int kHeadDim>
-constexpr int kPartWords = kHeadDim / 2 + 2;
-static_assert(kPartWords<64> * sizeof(PairWord) == DECODE_PART_BYTES_64);
-static_assert(kPartWords<128> * sizeof(PairWord) == DECODE_PART_BYTES_128);
+constexpr int kPartWords = kHeadDim / 4;
+static_assert(kPartWords<64> * sizeof(uint4) == DECODE_PART_BYTES_64);
+static_assert(kPartWords<128> * sizeof(uint4) == DECODE_PART_BYTES_128);
 
 template <int kHeadDim>
-__device__ __forceinline__ PairWord* part_words(const DecodeParameters& p, const Splits& splits, int head, int part) {
+__device__ __forceinline__ uint4* part_words(const DecodeParameters& p, const Splits& splits, int head, int part) {
     return p.parts + static_cast<size_t>(head * splits.most + part) * kPartWords<kHeadDim>;
 }
 
 // A few parts, one a lane: value i is four neighbouring outputs of part i % kFewParts.
 template <int kHeadDim>
 struct FewParts {
-    struct Raw {
-        uint4 outputs = {};
-        uint2 weight = {};
-    };
+    using Raw = uint4;
     static constexpr int kAtOnce = kFew;
     const DecodeParameters& p;
     const Splits& splits;
@@ -76,15 +73,12 @@ struct FewParts {
     __device__ __forceinline__ bool there(int i) const { return i % kFewParts < splits.count; }
 
     __device__ __forceinline__ Raw load(int i) const {
-        if (!there(i)) return {make_uint4(0, epoch, 0, epoch), make_uint2(__float_as_uint(kNone), epoch)};
-        const int head = i / kFewParts / (kHeadDim / 4), word = i / kFewParts % (kHeadDim / 4) * 2;
-        const PairWord* part = part_words<kHeadDim>(p, splits, head, i % kFewParts);
-        return {load_words(part + word), load_word(part + kHeadDim / 2)};
+        if (!there(i)) return make_uint4(0, 0, __float_as_uint(kNone), epoch);
+        const int head = i / kFewParts / kPartWords<kHeadDim>, word = i / kFewParts % kPartWords<kHeadDim>;
+        return load_at_once(part_words<kHeadDim>(p, splits, head, i % kFewParts) + word);
     }
 
-    __device__ __forceinline__ bool ready(const Raw& raw) const {
-        return both_of(raw.outputs, epoch) && raw.weight.y == epoch;
-    }
+    __device__ __forceinline__ bool ready(const Raw& raw) const { return raw.w == epoch; }
 
     // Of the lanes with the same outputs, in all of them.
     __device__ __forceinline__ static uint2 merged(const Raw& raw) {
@@ -95,12 +89,11 @@ struct FewParts {
             return v;
         };
         auto add = [](float x, float y) { return x + y; };
-        const float top = over_lanes(__uint_as_float(raw.weight.x), [](float x, float y) { return fmaxf(x, y); });
-        const float weight = exp2f(__uint_as_float(raw.weight.x) - top);
-        const float share = weight / over_lanes(weight, add);
-        return make_uint2(
-            pack(over_lanes(share * low(raw.outputs.x), add), over_lanes(share * high(raw.outputs.x), add)),
-            pack(over_lanes(share * low(raw.outputs.z), add), over_lanes(share * high(raw.outputs.z), add)));
+        const float own = __uint_as_float(raw.z);
+        const float weight = exp2f(own - over_lanes(own, [](float x, float y) { return fmaxf(x, y); }));
+        const float scale = __fdividef(1.0f, over_lanes(weight, add));
+        auto output = [&](float v) { return over_lanes(weight * v, add) * scale; };
+        return make_uint2(pack(output(low(raw.x)), output(high(raw.x))), pack(output(low(raw.y)), output(high(raw.y))));
     }
 };
 
@@ -139,23 +132,23 @@ __device__ __forceinline__ Merged merge_parts(const DecodeParameters& p, const S
     constexpr int kAhead = 4;
     Merged merged;
     for (int base = first; base < splits.count; base += stride * kAhead) {
-        uint2 outputs[kAhead], weights[kAhead];
+        uint4 words[kAhead];
         bool ready;
         do {
             ready = true;
 #pragma unroll
-            for (int k = 0; k < kAhead; ++k) {
-                const PairWord* part = part_words<kHeadDim>(p, splits, head, min(base + k * stride, splits.count - 1));
-                outputs[k] = load_word(part + i);
-                weights[k] = load_word(part + kHeadDim / 2);
-            }
+            for (int k = 0; k < kAhead; ++k)
+                words[k] = load_at_once(
+                    part_words<kHeadDim>(p, splits, head, min(base + k * stride, splits.count - 1)) + i / 2);
 #pragma unroll
-            for (int k = 0; k < kAhead; ++k) ready &= outputs[k].y == epoch && weights[k].y == epoch;
+            for (int k = 0; k < kAhead; ++k) ready &= words[k].w == epoch;
         } while (!ready);
 #pragma unroll
-        for (int k = 0; k < kAhead; ++k)
-            if (base + k * stride < splits.count)
-                merged.merge({low(outputs[k].x), high(outputs[k].x), __uint_as_float(weights[k].x), 1.0f});
+        for (int k = 0; k < kAhead; ++k) {
+            if (base + k * stride >= splits.count) continue;
+            const uint32_t outputs = i % 2 ? words[k].y : words[k].x;
+            merged.merge({low(outputs), high(outputs), __uint_as_float(words[k].z), 1.0f});
+        }
     }
     return merged;
 }

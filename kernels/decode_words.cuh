@@ -18,6 +18,23 @@ __device__ __forceinline__ uint4 load_words(const void* words) {
     return v;
 }
 
+// The same as one access: none of them is older than another.
+__device__ __forceinline__ uint4 load_at_once(const uint4* word) {
+    unsigned long long low, high;
+    asm volatile("{ .reg .b128 v; ld.relaxed.gpu.global.b128 v, [%2]; mov.b128 {%0, %1}, v; }"
+                 : "=l"(low), "=l"(high)
+                 : "l"(word)
+                 : "memory");
+    return make_uint4(low, low >> 32, high, high >> 32);
+}
+
+__device__ __forceinline__ void store_at_once(uint4* word, const uint4& v) {
+    asm volatile("{ .reg .b128 v; mov.b128 v, {%1, %2}; st.relaxed.gpu.global.b128 [%0], v; }" ::"l"(word),
+                 "l"(static_cast<unsigned long long>(v.y) << 32 | v.x),
+                 "l"(static_cast<unsigned long long>(v.w) << 32 | v.z)
+                 : "memory");
+}
+
 __device__ __forceinline__ uint2 load_word(const PairWord* word) {
     uint2 v;
     asm volatile("ld.relaxed.gpu.global.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(word) : "memory");

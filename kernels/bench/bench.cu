@@ -128,7 +128,7 @@ static void places(const NamedShape& shape) {
         m.d.qkv = reinterpret_cast<decoding::PairWord*>(take(shape.qkv_rows() * 4));
         m.d.attended = reinterpret_cast<decoding::PairWord*>(take(q * 4));
         m.d.activated = reinterpret_cast<decoding::HalfWord*>(take(shape.intermediate * 4));
-        m.d.parts = reinterpret_cast<decoding::PairWord*>(take(m.plan.parts_bytes));
+        m.d.parts = reinterpret_cast<uint4*>(take(m.plan.parts_bytes));
         m.d.bests = reinterpret_cast<decoding::Best*>(take(m.plan.blocks * sizeof(decoding::Best)));
         m.d.state = m.state = reinterpret_cast<StepState*>(take(sizeof(StepState)));
         std::vector<double> rates;

@@ -172,7 +172,7 @@ struct Model {
         d.attended = device_array<decoding::PairWord>(q / 2);
         d.activated = device_array<decoding::HalfWord>(s.intermediate);
         d.logits = logits = device_array<float>(s.vocabulary);
-        d.parts = reinterpret_cast<decoding::PairWord*>(device_array<char>(plan.parts_bytes));
+        d.parts = reinterpret_cast<uint4*>(device_array<char>(plan.parts_bytes));
         d.bests = device_array<decoding::Best>(plan.blocks);
         d.multiprocessors = device_array<unsigned>(plan.blocks);
         d.tokens = tokens = device_array<unsigned>(max_length);

@@ -187,7 +187,7 @@ static void check_attention(const Shape& shape, const std::vector<int>& lengths)
     layer.keys = to_device(keys), layer.values = to_device(values);
     p.layers = to_device(std::vector<DecodeLayer>{layer});
     p.attended = device_array<PairWord>(heads * half);
-    p.parts = reinterpret_cast<PairWord*>(device_array<char>(plan.parts_bytes));
+    p.parts = reinterpret_cast<uint4*>(device_array<char>(plan.parts_bytes));
     unsigned epoch = 100;
     for (int length : lengths) {
         ++epoch;

@@ -268,9 +268,9 @@ const fn slots(head_dim: usize) -> usize {
     if head_dim == 64 { 3 } else { 1 }
 }
 
-/// Bytes of one part of a head's attention before merging: a word of eight bytes for two outputs, and two more.
+/// Bytes of one part of a head's attention before merging: a word of 16 bytes for four outputs.
 pub const fn part_bytes(head_dim: usize) -> usize {
-    (head_dim / 2 + 2) * 8
+    head_dim * 4
 }
 
 /// A block of prefill's attention kernel: one for every GPU since 8.0, one for 9.0.
