@@ -37,12 +37,11 @@ struct Splits {
 
     template <int kHeadDim>
     __device__ __forceinline__ static Splits of(const DecodeParameters& p, int length) {
-        // As few tiles a warp as make few parts, up to those that are there before the query is: then merging costs
-        // more than it spreads.
+        // As few tiles a warp as make few parts, if they are there before the query is. Else one, and teams.
         constexpr int kTileEach = kAttentionWarps * kTile;
         const int tiles = (length + kTileEach * kFewParts - 1) / (kTileEach * kFewParts);
-        const int at_least = kTileEach * min(max(tiles, 1), kSlots<kHeadDim>);
-        const int team = length > at_least * kFewParts ? p.team : 1;
+        const int team = tiles > kSlots<kHeadDim> ? p.team : 1;
+        const int at_least = tiles > kSlots<kHeadDim> ? kTileEach : kTileEach * tiles;
         const int most = static_cast<int>(gridDim.x) / team / p.kv_heads;
         const int keys = max((length + most * team - 1) / (most * team), at_least);
         return {team, most, (length + keys * team - 1) / (keys * team), keys};
