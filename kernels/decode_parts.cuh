@@ -25,8 +25,8 @@ constexpr int kTeamBytes = kGroup * (kHeadDim / 2 + kCluster) * static_cast<int>
 static_assert(kTeamBytes<64> == DECODE_TEAM_BYTES_64);
 static_assert(kTeamBytes<128> == DECODE_TEAM_BYTES_128);
 
-// Parts that the readers of attention merge themselves (a lane for each); more are merged beforehand.
-constexpr int kFewParts = 8;
+// Parts that the readers of attention merge themselves; more are merged beforehand.
+constexpr int kFewParts = 16;
 
 // How a key/value head's cache is shared out over blocks, each of which leaves a part to be merged. When that would be
 // too many, teams of blocks merge what they find in shared memory first, and a team leaves a part.
@@ -37,11 +37,12 @@ struct Splits {
 
     template <int kHeadDim>
     __device__ __forceinline__ static Splits of(const DecodeParameters& p, int length) {
-        // As few tiles a warp as make few parts, if they are there before the query is. Else one, and teams.
+        // As few tiles a warp as make few parts, if those are there before the query is. Else teams, with one; or, where
+        // there are none, as many tiles as are there, or merging costs more than it spreads.
         constexpr int kTileEach = kAttentionWarps * kTile;
         const int tiles = (length + kTileEach * kFewParts - 1) / (kTileEach * kFewParts);
         const int team = tiles > kSlots<kHeadDim> ? p.team : 1;
-        const int at_least = tiles > kSlots<kHeadDim> ? kTileEach : kTileEach * tiles;
+        const int at_least = kTileEach * (team > 1 ? 1 : min(tiles, kSlots<kHeadDim>));
         const int most = static_cast<int>(gridDim.x) / team / p.kv_heads;
         const int keys = max((length + most * team - 1) / (most * team), at_least);
         return {team, most, (length + keys * team - 1) / (keys * team), keys};
@@ -60,51 +61,78 @@ __device__ __forceinline__ uint4* part_words(const DecodeParameters& p, const Sp
     return p.parts + static_cast<size_t>(head * splits.most + part) * kPartWords<kHeadDim>;
 }
 
-// A few parts, one a lane: value i is four neighbouring outputs of part i % kFewParts.
+// A few parts: value i is four neighbouring outputs of every kLanes-th part from i % kLanes on.
 template <int kHeadDim>
 struct FewParts {
-    using Raw = uint4;
-    static constexpr int kAtOnce = kFew;
+    static constexpr int kLanes = 4, kEach = kFewParts / kLanes;
+    struct Raw {
+        uint4 words[kEach];
+    };
+    static constexpr int kAtOnce = 1;
     const DecodeParameters& p;
     const Splits& splits;
     unsigned epoch;
 
-    __device__ __forceinline__ bool there(int i) const { return i % kFewParts < splits.count; }
-
     __device__ __forceinline__ Raw load(int i) const {
-        if (!there(i)) return make_uint4(0, 0, __float_as_uint(kNone), epoch);
-        const int head = i / kFewParts / kPartWords<kHeadDim>, word = i / kFewParts % kPartWords<kHeadDim>;
-        return load_at_once(part_words<kHeadDim>(p, splits, head, i % kFewParts) + word);
+        const int head = i / kLanes / kPartWords<kHeadDim>, word = i / kLanes % kPartWords<kHeadDim>, first = i % kLanes;
+        const uint4* from = part_words<kHeadDim>(p, splits, head, first) + word;
+        Raw raw;
+#pragma unroll
+        for (int k = 0; k < kEach; ++k)
+            raw.words[k] = first + k * kLanes < splits.count ? load_at_once(from + k * kLanes * kPartWords<kHeadDim>)
+                                                             : make_uint4(0, 0, __float_as_uint(kNone), epoch);
+        return raw;
     }
 
-    __device__ __forceinline__ bool ready(const Raw& raw) const { return raw.w == epoch; }
-
-    // Of the lanes with the same outputs, in all of them.
-    __device__ __forceinline__ static uint2 merged(const Raw& raw) {
-        const unsigned lanes = ((1u << kFewParts) - 1) << (threadIdx.x % kWarp / kFewParts * kFewParts);
-        auto over_lanes = [&](float v, auto combine) {
+    __device__ __forceinline__ bool ready(const Raw& raw) const {
+        bool ready = true;
 #pragma unroll
-            for (int offset = 1; offset < kFewParts; offset *= 2) v = combine(v, __shfl_xor_sync(lanes, v, offset));
-            return v;
-        };
+        for (int k = 0; k < kEach; ++k) ready &= raw.words[k].w == epoch;
+        return ready;
+    }
+
+    // Over the lanes with the same outputs, in all of them.
+    template <typename Combine>
+    __device__ __forceinline__ static float over_lanes(float v, Combine combine) {
+        const unsigned lanes = ((1u << kLanes) - 1) << (threadIdx.x % kWarp / kLanes * kLanes);
+#pragma unroll
+        for (int offset = 1; offset < kLanes; offset *= 2) v = combine(v, __shfl_xor_sync(lanes, v, offset));
+        return v;
+    }
+
+    __device__ __forceinline__ static uint2 merged(const Raw& raw) {
+        float top = kNone;
+#pragma unroll
+        for (int k = 0; k < kEach; ++k) top = fmaxf(top, __uint_as_float(raw.words[k].z));
+        top = over_lanes(top, [](float x, float y) { return fmaxf(x, y); });
+        float sum = 0, outputs[4] = {};
+#pragma unroll
+        for (int k = 0; k < kEach; ++k) {
+            const uint4& word = raw.words[k];
+            const float weight = exp2f(__uint_as_float(word.z) - top);
+            sum += weight;
+            outputs[0] += weight * low(word.x), outputs[1] += weight * high(word.x);
+            outputs[2] += weight * low(word.y), outputs[3] += weight * high(word.y);
+        }
         auto add = [](float x, float y) { return x + y; };
-        const float own = __uint_as_float(raw.z);
-        const float weight = exp2f(own - over_lanes(own, [](float x, float y) { return fmaxf(x, y); }));
-        const float scale = __fdividef(1.0f, over_lanes(weight, add));
-        auto output = [&](float v) { return over_lanes(weight * v, add) * scale; };
-        return make_uint2(pack(output(low(raw.x)), output(high(raw.x))), pack(output(low(raw.y)), output(high(raw.y))));
+        const float scale = __fdividef(1.0f, over_lanes(sum, add));
+#pragma unroll
+        for (float& output : outputs) output = over_lanes(output, add) * scale;
+        return make_uint2(pack(outputs[0], outputs[1]), pack(outputs[2], outputs[3]));
     }
 };
 
 // As `stage`, of parts.
 template <typename Format, int kHeadDim>
 __device__ __forceinline__ void stage_parts(const Product& w, Mailbox& staged, const FewParts<kHeadDim>& parts) {
+    constexpr int kLanes = FewParts<kHeadDim>::kLanes;
     uint2* to = reinterpret_cast<uint2*>(staged.place());
     pad<Format>(w, staged.place());
-    gather(parts, w.chunks * 2 * kFewParts, [&](int i, const typename FewParts<kHeadDim>::Raw& raw) {
+    gather(parts, w.chunks * 2 * kLanes, [&](int i, const typename FewParts<kHeadDim>::Raw& raw) {
         const uint2 values = parts.merged(raw);
-        for (int rank = i % kFewParts; rank < kCluster; rank += kFewParts)
-            staged.send(to + i / kFewParts, rank, values);
+#pragma unroll
+        for (int first = 0; first < kCluster; first += kLanes)
+            if (first + i % kLanes < kCluster) staged.send(to + i / kLanes, first + i % kLanes, values);
     });
     staged.wait(w.chunks * 16);
     sum_groups<Format>(w, staged.place());
