@@ -224,10 +224,11 @@ static void check_attention(const Shape& shape, const std::vector<int>& lengths)
 // Weights and parts are rounded to bf16.
 TEST(attention_of_one_token_at_many_lengths, 0.015) {
     // One block; some parts, merged by their readers; many, merged over the grid; teams of blocks, full and not.
-    const std::vector<int> lengths = {1,   2,    15,   16,   17,   127,  128,  129,  384,  385,
-                                      700, 1024, 1025, 1536, 3071, 3072, 3073, 5000, 12289};
+    const std::vector<int> lengths = {1,    2,    15,   16,   17,   127,  128,  129,  384,  385,  700,  1024,
+                                      1025, 1536, 2047, 2048, 2049, 4096, 4097, 6143, 6144, 6145, 9000, 12289};
     check_attention<64>({896, 4864, 1, 14, 2, 64, 151936}, lengths);
     check_attention<128>({1536, 8960, 1, 12, 2, 128, 151936}, lengths);
     check_attention<128>({3584, 18944, 1, 28, 4, 128, 152064}, lengths);
-    check_attention<128>({2048, 11008, 1, 16, 2, 128, 151936}, {1, 129, 1025, 5000});
+    check_attention<128>({2048, 11008, 1, 16, 2, 128, 151936}, {1, 129, 1025, 2048, 5000});
+    check_attention<128>({5120, 27648, 1, 40, 8, 128, 152064}, {1, 129, 1919, 1921, 2048, 2049, 5000});
 }
