@@ -150,12 +150,16 @@ struct Dense {
     __device__ __forceinline__ static int step(int split) { return kWarp * split; }
 };
 
-// And the ring that they come through.
-template <int kHeadDim>
+// And the ring that they come through. `kShort`: with fewer batches.
+template <int kHeadDim, bool kShort = false>
 struct DenseRing : Dense {
-    static constexpr int kStages = kHeadDim == 64 ? DENSE_STAGES_64 : DENSE_STAGES_128;
+    static constexpr int kStages = kShort           ? SHORT_DENSE_STAGES_128
+                                   : kHeadDim == 64 ? DENSE_STAGES_64
+                                                    : DENSE_STAGES_128;
     static constexpr int kRing = kWarps * kStages * kBatch * 16;
-    static_assert(kRing == (kHeadDim == 64 ? DENSE_RING_BYTES_64 : DENSE_RING_BYTES_128));
+    static_assert(kRing == (kShort           ? SHORT_DENSE_RING_BYTES_128
+                            : kHeadDim == 64 ? DENSE_RING_BYTES_64
+                                             : DENSE_RING_BYTES_128));
 };
 
 // All but the parts.

@@ -10,3 +10,7 @@ extern "C" __global__ void DECODE_LAUNCH decode_pair_128(const __grid_constant__
                                                          const __grid_constant__ Peer peer) {
     decode_body<128, DenseRing<128>, DenseStream<128>>(p, Pair(peer));
 }
+extern "C" __global__ void DECODE_LAUNCH decode_short_pair_128(const __grid_constant__ DecodeParameters p,
+                                                               const __grid_constant__ Peer peer) {
+    decode_body<128, DenseRing<128, true>, DenseStream<128, true>>(p, Pair(peer));
+}

@@ -37,8 +37,8 @@ struct Splits {
 
     template <int kHeadDim>
     __device__ __forceinline__ static Splits of(const DecodeParameters& p, int length) {
-        // As few tiles a warp as make few parts, if those are there before the query is. Else teams, with one; or, where
-        // there are none, as many tiles as are there, or merging costs more than it spreads.
+        // As few tiles a warp as make few parts, if those are there before the query is. Else teams, with one; or,
+        // where there are none, as many tiles as are there, or merging costs more than it spreads.
         constexpr int kTileEach = kAttentionWarps * kTile;
         const int tiles = (length + kTileEach * kFewParts - 1) / (kTileEach * kFewParts);
         const int team = tiles > kSlots<kHeadDim> ? p.team : 1;
@@ -74,7 +74,8 @@ struct FewParts {
     unsigned epoch;
 
     __device__ __forceinline__ Raw load(int i) const {
-        const int head = i / kLanes / kPartWords<kHeadDim>, word = i / kLanes % kPartWords<kHeadDim>, first = i % kLanes;
+        const int head = i / kLanes / kPartWords<kHeadDim>, word = i / kLanes % kPartWords<kHeadDim>,
+                  first = i % kLanes;
         const uint4* from = part_words<kHeadDim>(p, splits, head, first) + word;
         Raw raw;
 #pragma unroll

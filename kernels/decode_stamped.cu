@@ -10,6 +10,9 @@ extern "C" __global__ void DECODE_LAUNCH decode_64_stamped(const __grid_constant
 extern "C" __global__ void DECODE_LAUNCH decode_128_stamped(const __grid_constant__ DecodeParameters p) {
     decode_body<128, DenseRing<128>, DenseStream<128>, Stamps>(p);
 }
+extern "C" __global__ void DECODE_LAUNCH decode_short_128_stamped(const __grid_constant__ DecodeParameters p) {
+    decode_body<128, DenseRing<128, true>, DenseStream<128, true>, Stamps>(p);
+}
 extern "C" __global__ void DECODE_LAUNCH decode_int4_64_stamped(const __grid_constant__ DecodeParameters p) {
     decode_body<64, PackedRing<4, 64>, PackedStream<64, 4>, Stamps>(p);
 }

@@ -6,7 +6,7 @@
 
 #include "decode_upcoming.cuh"
 
-template <int kHeadDim>
+template <int kHeadDim, bool kShort = false>
 class DenseStream {
   public:
     // `left`: products still to come, this one included.
@@ -40,7 +40,7 @@ class DenseStream {
     __device__ __forceinline__ int started() const { return started_; }
 
   private:
-    using Ring = DenseRing<kHeadDim>;
+    using Ring = DenseRing<kHeadDim, kShort>;
     static constexpr int kStages = Ring::kStages, kBatch = Ring::kBatch;
 
     // To the first pair that this warp has in this product or a later one.

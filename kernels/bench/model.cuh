@@ -64,6 +64,9 @@ inline const NamedShape kShapes[] = {
     {"1B", 2048, 8192, 16, 32, 8, 64, 128256, true},
 };
 
+// Of the plan's rings (sizes.rs).
+constexpr size_t kShortBlocks = 4, kShortDense = 5;
+
 // Settings to try, `name=value` on the command line.
 inline std::map<std::string, long> g_options;
 inline long option(const char* name, long otherwise) {
@@ -210,10 +213,11 @@ struct Model {
 
     decltype(&decoding::decode_64) kernel_of(int head_dim, bool stamped) const {
 #define KERNEL(name) (stamped ? decoding::name##_stamped : decoding::name)
-        if (bits == 0 && plan.ring == 4) return KERNEL(decode_short_blocks_128);
+        if (plan.ring == kShortBlocks) return KERNEL(decode_short_blocks_128);
         if (bits == 0) return head_dim == 64 ? KERNEL(decode_blocks_64) : KERNEL(decode_blocks_128);
         if (bits == 4) return head_dim == 64 ? KERNEL(decode_int4_64) : KERNEL(decode_int4_128);
         if (bits == 8) return head_dim == 64 ? KERNEL(decode_int8_64) : KERNEL(decode_int8_128);
+        if (plan.ring == kShortDense) return KERNEL(decode_short_128);
         return head_dim == 64 ? KERNEL(decode_64) : KERNEL(decode_128);
 #undef KERNEL
     }

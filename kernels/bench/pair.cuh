@@ -101,7 +101,9 @@ struct TwoCards {
 
     // The ranks below `ranks` alone, so that they wait for nobody.
     void decode(int steps, int ranks = 2) {
-        auto kernel = whole.head_dim == 64 ? decoding::decode_pair_64 : decoding::decode_pair_128;
+        auto kernel = whole.head_dim == 64                ? decoding::decode_pair_64
+                      : cards[0].plan.ring == kShortDense ? decoding::decode_short_pair_128
+                                                          : decoding::decode_pair_128;
         for (int rank = 0; rank < ranks; ++rank) {
             on_device(link->device(rank));
             Model& m = cards[rank];

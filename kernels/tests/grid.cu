@@ -98,14 +98,18 @@ static double static_bytes_of(Kernel kernel) {
 TEST(static_memory_is_what_the_plan_leaves_for_it, DECODE_STATIC_BYTES) {
     measured("decode_64", static_bytes_of(decode_64));
     measured("decode_128", static_bytes_of(decode_128));
+    measured("decode_short_128", static_bytes_of(decode_short_128));
     measured("decode_pair_64", static_bytes_of(decode_pair_64));
     measured("decode_pair_128", static_bytes_of(decode_pair_128));
+    measured("decode_short_pair_128", static_bytes_of(decode_short_pair_128));
 }
 
 // Where static memory ends.
 TEST(rings_begin_at_a_line, 0) {
     measured("decode_64", std::fmod(static_bytes_of(decode_64), kLine));
     measured("decode_128", std::fmod(static_bytes_of(decode_128), kLine));
+    measured("decode_short_128", std::fmod(static_bytes_of(decode_short_128), kLine));
     measured("decode_pair_64", std::fmod(static_bytes_of(decode_pair_64), kLine));
     measured("decode_pair_128", std::fmod(static_bytes_of(decode_pair_128), kLine));
+    measured("decode_short_pair_128", std::fmod(static_bytes_of(decode_short_pair_128), kLine));
 }

@@ -27,3 +27,7 @@ TEST(products_one_after_the_other_in_the_ring, 1e-5) {
     every_split<64>(false);
     every_split<128>(false);
 }
+
+TEST(products_in_a_short_dense_ring, 1e-5) {
+    ProductModel<128>(296, 440, dense).every_split<DenseRing<128, true>, DenseStream<128, true>>(false);
+}

@@ -18,13 +18,16 @@ fn plan(id: &str, limits: &Limits) -> Result<DecodePlan, Unfit> {
     DecodePlan::new(&models::find(id).unwrap().into(), uniform(Format::Dense), HOPPER, limits)
 }
 
-/// A block has room for the longest vectors (those of the intermediate size) beside its rings and tiles.
+/// A block has room for the longest vectors (those of the intermediate size) beside its rings and tiles. Those of 32B
+/// and 72B leave room for a short ring of dense weights only.
 #[test]
 fn all_models_fit() {
     for model in models::all() {
         for format in [Format::Dense, Format::Int4, Format::Int8] {
             let plan = DecodePlan::new(&model.into(), uniform(format), HOPPER, &H100).unwrap();
             assert!(plan.shared_bytes + STATIC_BYTES <= H100.shared_bytes, "{}", model.id);
+            let short = format == Format::Dense && model.intermediate_size > 20_000;
+            assert_eq!(plan.ring() == Ring::ShortDense, short, "{} {format:?}", model.id);
         }
     }
 }

@@ -86,7 +86,8 @@ impl Gpu {
     /// From now on decodes together with another card.
     pub fn pair(&mut self, peer: Peer, shape: &Shape, plan: &DecodePlan) -> Result<()> {
         let image = include_bytes!(concat!(env!("OUT_DIR"), "/decode_pair.fatbin"));
-        self.decode = load(&self.stream, image)?.load_function(&format!("decode_pair_{}", shape.head_dim)).w()?;
+        let name = format!("{}_pair_{}", decode_name(plan.ring()), shape.head_dim);
+        self.decode = load(&self.stream, image)?.load_function(&name).w()?;
         self.peer = Some(peer);
         allow_shared_bytes(&self.decode, plan.shared_bytes)
     }
@@ -376,7 +377,7 @@ fn decode_function(stream: &CudaStream, head_dim: usize, ring: Ring) -> Result<C
     let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_packed.fatbin"));
     let blocks: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_blocks.fatbin"));
     let image = match ring {
-        Ring::Dense => dense,
+        Ring::Dense | Ring::ShortDense => dense,
         Ring::Int4 | Ring::Int8 => packed,
         Ring::Blocks | Ring::ShortBlocks => blocks,
     };
@@ -386,6 +387,7 @@ fn decode_function(stream: &CudaStream, head_dim: usize, ring: Ring) -> Result<C
 fn decode_name(ring: Ring) -> &'static str {
     match ring {
         Ring::Dense => "decode",
+        Ring::ShortDense => "decode_short",
         Ring::Int4 => "decode_int4",
         Ring::Int8 => "decode_int8",
         Ring::Blocks => "decode_blocks",

@@ -42,7 +42,7 @@ impl Packer {
         let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/packed.fatbin"));
         let blocks: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/blocks.fatbin"));
         let (image, formats): (_, &[_]) = match ring {
-            Ring::Dense => return Ok(None),
+            Ring::Dense | Ring::ShortDense => return Ok(None),
             Ring::Int4 => (packed, &[(Format::Int4, "int4")]),
             Ring::Int8 => (packed, &[(Format::Int8, "int8")]),
             Ring::Blocks | Ring::ShortBlocks => (

@@ -127,10 +127,12 @@ pub enum Ring {
     Blocks = 3,
     /// The same with fewer batches, for models whose vectors leave no room for more.
     ShortBlocks = 4,
+    /// As `Dense`, with fewer batches.
+    ShortDense = 5,
 }
 
 impl Ring {
-    const ALL: [Self; 5] = [Self::Dense, Self::Int4, Self::Int8, Self::Blocks, Self::ShortBlocks];
+    const ALL: [Self; 6] = [Self::Dense, Self::Int4, Self::Int8, Self::Blocks, Self::ShortBlocks, Self::ShortDense];
 
     /// The one with this number.
     pub const fn numbered(number: usize) -> Self {
@@ -140,11 +142,12 @@ impl Ring {
     /// For matrices of these formats, by product, the best first. The head is dense or in blocks.
     pub const fn of(formats: &[Format; 5], head_dim: usize) -> &'static [Self] {
         match (formats[0], head_dim) {
-            (Format::Dense, _) => &[Self::Dense],
             (Format::Int4, _) => &[Self::Int4],
             (Format::Int8, _) => &[Self::Int8],
             // Models with small heads are small.
+            (Format::Dense, 64) => &[Self::Dense],
             (Format::Blocks(_), 64) => &[Self::Blocks],
+            (Format::Dense, _) => &[Self::Dense, Self::ShortDense],
             (Format::Blocks(_), _) => &[Self::Blocks, Self::ShortBlocks],
         }
     }
@@ -153,7 +156,7 @@ impl Ring {
     /// two upper bits of a weight, and have scales for each lane.
     const fn slot_bytes(self) -> usize {
         match self {
-            Self::Dense => 2 * WARP * 16,
+            Self::Dense | Self::ShortDense => 2 * WARP * 16,
             Self::Int4 | Self::Int8 => 2 * WARP * 16 + WARP / 4 * 8,
             Self::Blocks | Self::ShortBlocks => 2 * WARP * (16 + 8) + WARP * (4 + 8),
         }
@@ -179,7 +182,7 @@ impl DecodeBlock {
     pub const fn of(capability: u32) -> Self {
         match capability {
             // 227 KiB of shared memory.
-            90..120 => Self { warps: 16, dense_stages: [5, 4], packed_stages: 4, cluster: 8, attention_warps: 8 },
+            90..120 => Self { warps: 16, dense_stages: [5, 6], packed_stages: 4, cluster: 8, attention_warps: 8 },
             // 163 KiB.
             80 | 87 => Self { warps: 8, dense_stages: [5, 5], packed_stages: 4, cluster: 1, attention_warps: 8 },
             // 99 KiB.
@@ -198,13 +201,15 @@ impl DecodeBlock {
 
     /// Batches of a warp's ring. Many in flight delay what blocks tell each other (docs/engine-notes.md).
     const fn stages(&self, ring: Ring, head_dim: usize) -> usize {
-        let packed = match (ring, head_dim) {
-            (Ring::Dense, _) => return self.dense_stages[(head_dim != 64) as usize],
-            (Ring::Int4, 128) => 4,
-            (Ring::Int4 | Ring::Int8 | Ring::Blocks, _) => 3,
-            (Ring::ShortBlocks, _) => 2,
+        let dense = self.dense_stages[(head_dim != 64) as usize];
+        let (wanted, most) = match (ring, head_dim) {
+            (Ring::Dense, _) => (dense, dense),
+            (Ring::ShortDense, _) => (4, dense),
+            (Ring::Int4, 128) => (4, self.packed_stages),
+            (Ring::Int4 | Ring::Int8 | Ring::Blocks, _) => (3, self.packed_stages),
+            (Ring::ShortBlocks, _) => (2, self.packed_stages),
         };
-        if packed < self.packed_stages { packed } else { self.packed_stages }
+        if wanted < most { wanted } else { most }
     }
 
     /// Shared memory of attention: tiles of keys and of values, and the queries of a group with the new key and value.
@@ -243,18 +248,20 @@ impl DecodeBlock {
     }
 
     /// And where they do.
-    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 14] {
+    pub fn constants_of(&self, head_dim: usize) -> [(&'static str, usize); 16] {
         [
             ("DENSE_STAGES", self.stages(Ring::Dense, head_dim)),
             ("INT4_STAGES", self.stages(Ring::Int4, head_dim)),
             ("INT8_STAGES", self.stages(Ring::Int8, head_dim)),
             ("BLOCKS_STAGES", self.stages(Ring::Blocks, head_dim)),
             ("SHORT_BLOCKS_STAGES", self.stages(Ring::ShortBlocks, head_dim)),
+            ("SHORT_DENSE_STAGES", self.stages(Ring::ShortDense, head_dim)),
             ("DENSE_RING_BYTES", self.ring_bytes(Ring::Dense, head_dim)),
             ("INT4_RING_BYTES", self.ring_bytes(Ring::Int4, head_dim)),
             ("INT8_RING_BYTES", self.ring_bytes(Ring::Int8, head_dim)),
             ("BLOCKS_RING_BYTES", self.ring_bytes(Ring::Blocks, head_dim)),
             ("SHORT_BLOCKS_RING_BYTES", self.ring_bytes(Ring::ShortBlocks, head_dim)),
+            ("SHORT_DENSE_RING_BYTES", self.ring_bytes(Ring::ShortDense, head_dim)),
             ("DECODE_SLOTS", slots(head_dim)),
             ("DECODE_ATTENTION_BYTES", self.attention_bytes(head_dim)),
             ("DECODE_TEAM_BYTES", self.team_bytes(head_dim)),
