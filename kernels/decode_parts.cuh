@@ -68,7 +68,7 @@ struct FewParts {
     struct Raw {
         uint4 words[kEach];
     };
-    static constexpr int kAtOnce = 1;
+    static constexpr int kAtOnce = kCluster > 1 ? 1 : 2;  // With kEach words each.
     const DecodeParameters& p;
     const Splits& splits;
     unsigned epoch;
