@@ -102,5 +102,5 @@ fn compile(source: &str, out: &Path, capability: u32) {
     let status = command.status().unwrap_or_else(|error| {
         panic!("{}: {error}; the cuda feature needs the CUDA toolkit (set CUDA_HOME)", nvcc.display())
     });
-    assert!(status.success(), "nvcc failed on kernels/{source}.cu");
+    assert!(status.success(), "nvcc failed on kernels/{source}.cu (it must be of CUDA 12.3 or newer)");
 }

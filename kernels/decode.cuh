@@ -153,6 +153,7 @@ struct Dense {
 // And the ring that they come through. `kShort`: with fewer batches.
 template <int kHeadDim, bool kShort = false>
 struct DenseRing : Dense {
+    static_assert(kHeadDim == 128 || !kShort);
     static constexpr int kStages = kShort           ? SHORT_DENSE_STAGES_128
                                    : kHeadDim == 64 ? DENSE_STAGES_64
                                                     : DENSE_STAGES_128;

@@ -35,12 +35,6 @@ __device__ __forceinline__ void store_at_once(uint4* word, const uint4& v) {
                  : "memory");
 }
 
-__device__ __forceinline__ uint2 load_word(const PairWord* word) {
-    uint2 v;
-    asm volatile("ld.relaxed.gpu.global.v2.u32 {%0, %1}, [%2];" : "=r"(v.x), "=r"(v.y) : "l"(word) : "memory");
-    return v;
-}
-
 __device__ __forceinline__ void store_word(PairWord* word, uint32_t value, unsigned epoch) {
     asm volatile("st.relaxed.gpu.global.v2.u32 [%0], {%1, %2};" ::"l"(word), "r"(value), "r"(epoch) : "memory");
 }
