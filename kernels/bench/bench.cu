@@ -17,12 +17,15 @@
 //   bench prefill SHAPE [length=6144] [chunk=8192]
 //       time to first token; parts by CUDA events
 //
-// SHAPE is 0.5B, 1.5B, 3B, 7B, 14B, 32B, 72B, 1B (Llama-3.2-1B), 7B-2, 32B-2 or 72B-2 (two layers). bits=4 or bits=8:
-// the layers' matrices are packed. kind=1, 2, 6 or 10 (blocks.cuh): they are in GGUF's blocks, and so is the head.
-// kernels/build compiles this. A check that finds something is exit code 1, a wrong command line 2.
+// SHAPE is 0.5B, 1.5B, 3B, 7B, 14B, 32B, 72B, 1B (Llama-3.2-1B), 7B-2, 32B-2 or 72B-2 (two layers), or random [seed=1]:
+// any shape and prompt that the plan supports. bits=4 or bits=8: the layers' matrices are packed. kind=1, 2, 6 or 10
+// (blocks.cuh): they are in GGUF's blocks, and so is the head.
+// kernels/build compiles this. A check that finds something is exit code 1, a wrong command line 2, a shape that the
+// plan refuses 3.
 
 #include "link.cuh"
 #include "pair_check.cuh"
+#include "random_shape.cuh"
 #include "reference.cuh"
 
 static double median(std::vector<double> v) {
@@ -374,10 +377,22 @@ static void prefill(const NamedShape& shape) {
     CHECK(cudaDeviceSynchronize());
 }
 
+// Null: it has no such name. `halves`: two cards must be able to share it.
+static const NamedShape* shape_of(const char* name, bool halves) {
+    static NamedShape drawn;
+    if (!strcmp(name, "random")) {
+        drawn = random_shape(unsigned(option("seed", 1)), halves);
+        return &drawn;
+    }
+    const auto found = std::find_if(std::begin(kShapes), std::end(kShapes),
+                                    [&](const NamedShape& shape) { return !strcmp(shape.name, name); });
+    return found == std::end(kShapes) ? nullptr : found;
+}
+
 static int usage(const char* what, const char* found) {
     fprintf(
         stderr,
-        "%s%s\nusage: bench check|decode|pair|pair-check|link|places|prefill 0.5B|1.5B|3B|7B|14B|32B|72B|1B|7B-2|32B-2|72B-2 [name=value ...]\n",
+        "%s%s\nusage: bench check|decode|pair|pair-check|link|places|prefill 0.5B|1.5B|3B|7B|14B|32B|72B|1B|7B-2|32B-2|72B-2|random [name=value ...]\n",
         what, found);
     return 2;
 }
@@ -389,10 +404,9 @@ int main(int argc, char** argv) {
         if (!equals) return usage("expected name=value, found ", argv[i]);
         g_options[std::string(argv[i], equals - argv[i])] = atol(equals + 1);
     }
-    const auto shape = std::find_if(std::begin(kShapes), std::end(kShapes),
-                                    [&](const NamedShape& s) { return !strcmp(s.name, argv[2]); });
-    if (shape == std::end(kShapes)) return usage("no shape ", argv[2]);
     const std::string command = argv[1];
+    const NamedShape* shape = shape_of(argv[2], command.rfind("pair", 0) == 0);
+    if (!shape) return usage("no shape ", argv[2]);
     if (command == "check") return check(*shape) ? 0 : 1;
     if (command == "decode") return decode(*shape), 0;
     if (command == "pair") return decode_pair(*shape), 0;

@@ -67,6 +67,9 @@ inline const NamedShape kShapes[] = {
 // Of the plan's rings (sizes.rs).
 constexpr size_t kShortBlocks = 4, kShortDense = 5;
 
+// Exit code: the plan refuses this shape, and says why.
+constexpr int kRefused = 3;
+
 // Settings to try, `name=value` on the command line.
 inline std::map<std::string, long> g_options;
 inline long option(const char* name, long otherwise) {
@@ -114,7 +117,7 @@ struct Model {
         const Shape sizes = s.sizes();
         if (!plan_decode(COMPUTE_CAPABILITY, bits, option("kind", 0), option("better", 0), &sizes, &limits, max_length,
                          eps, &plan, &d))
-            exit(1);
+            exit(kRefused);
         CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
         const float a = 0.0346f;
         const int q = s.heads * s.head_dim;
@@ -154,7 +157,10 @@ struct Model {
             packed_head = packed.weights;
             head_bytes = packed.bytes();
         }
-        scratch = bits == 16 ? nullptr : device_array<bf16>(size_t(2) * s.intermediate * s.hidden);
+        size_t largest = 0;
+        for (const Matrix* matrix : {&layers[0].qkv, &layers[0].o, &layers[0].gate_up, &layers[0].down})
+            largest = std::max(largest, size_t(matrix->rows) * matrix->inputs);
+        scratch = bits == 16 ? nullptr : device_array<bf16>(largest);
         const int half = s.head_dim / 2;
         std::vector<float> c(size_t(max_length) * half), n(size_t(max_length) * half);
         for (int p = 0; p < max_length; ++p)

@@ -31,9 +31,9 @@ __global__ void product(const float* x, const bf16* w, const bf16* bias, float* 
     const int t = blockIdx.y * 16 + threadIdx.y, r = blockIdx.x * 16 + threadIdx.x;
     float acc = 0;
     for (int k = 0; k < columns; k += 16) {
-        xs[threadIdx.y][threadIdx.x] = t < tokens ? x[size_t(t) * columns + k + threadIdx.x] : 0;
-        const int wr = blockIdx.x * 16 + threadIdx.y;
-        ws[threadIdx.y][threadIdx.x] = wr < rows ? __bfloat162float(w[size_t(wr) * columns + k + threadIdx.x]) : 0;
+        const int wr = blockIdx.x * 16 + threadIdx.y, c = k + threadIdx.x;
+        xs[threadIdx.y][threadIdx.x] = t < tokens && c < columns ? x[size_t(t) * columns + c] : 0;
+        ws[threadIdx.y][threadIdx.x] = wr < rows && c < columns ? __bfloat162float(w[size_t(wr) * columns + c]) : 0;
         __syncthreads();
         for (int i = 0; i < 16; ++i) acc += xs[threadIdx.y][i] * ws[threadIdx.x][i];
         __syncthreads();

@@ -173,14 +173,16 @@ __global__ void DECODE_LAUNCH attend(const __grid_constant__ DecodeParameters p,
     cluster::sync();
 }
 
+// `teams`: where the launch has them. GPUs without clusters have none.
 template <int kHeadDim>
-static void check_attention(const Shape& shape, const std::vector<int>& lengths) {
+static void check_attention(const Shape& shape, const std::vector<int>& lengths, bool teams = true) {
     const int heads = int(shape.heads), kv_heads = int(shape.kv_heads), half = kHeadDim / 2;
     const int max_length = *std::max_element(lengths.begin(), lengths.end());
     const Limits limits = limits_of(attend<kHeadDim>, kThreads, kCluster);
     DecodePlan plan;
     DecodeParameters p;
     if (!plan_decode(COMPUTE_CAPABILITY, 16, 0, 0, &shape, &limits, max_length, 1e-6f, &plan, &p)) return;
+    if (!teams) p.team = 1;
     const size_t cache = size_t(kv_heads) * max_length * kHeadDim;
     const auto keys = random_bf16(cache, -2, 2), values = random_bf16(cache);
     DecodeLayer layer = {};
@@ -231,4 +233,12 @@ TEST(attention_of_one_token_at_many_lengths, 0.015) {
     check_attention<128>({3584, 18944, 1, 28, 4, 128, 152064}, lengths);
     check_attention<128>({2048, 11008, 1, 16, 2, 128, 151936}, {1, 129, 1025, 2048, 5000});
     check_attention<128>({5120, 27648, 1, 40, 8, 128, 152064}, {1, 129, 1919, 1921, 2048, 2049, 5000});
+}
+
+// Without teams, from the lengths on at which a head has more parts than its readers merge.
+TEST(attention_of_one_token_without_teams, 0.015) {
+    const std::vector<int> lengths = {1, 2048, 2049, 4097, 6144, 6145, 6273, 9000, 12289};
+    check_attention<64>({896, 4864, 1, 14, 2, 64, 151936}, lengths, false);
+    check_attention<128>({1536, 8960, 1, 12, 2, 128, 151936}, lengths, false);
+    check_attention<128>({3584, 18944, 1, 28, 4, 128, 152064}, lengths, false);
 }

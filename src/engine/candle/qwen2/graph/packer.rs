@@ -88,7 +88,7 @@ impl Packer {
     /// The same of `outputs` rows of blocks on the host, some at a time.
     pub fn pack_blocks(&self, blocks: &StagedBlocks, to: &Matrix, first: usize, outputs: usize) -> Result<()> {
         let (inputs, distance) = (to.inputs as i32, to.distance as i32);
-        let row_bytes = blocks.bytes() / outputs;
+        let row_bytes = blocks.bytes().len() / outputs;
         let rows = (MOST_BLOCK_BYTES / row_bytes).clamp(1, MOST_ROWS);
         for (index, piece) in blocks.pieces(rows * row_bytes).enumerate() {
             let piece = piece?;
@@ -144,5 +144,6 @@ fn thread_a_piece(format: Format, rows: usize, inputs: usize) -> LaunchConfig {
 /// Equal blocks, of rows that fill tensor cores' tiles.
 fn block_rows(rows: usize, inputs: usize) -> usize {
     const TILE: usize = 256;
-    rows.div_ceil((rows * inputs * 2).div_ceil(MOST_UNPACKED_BYTES)).next_multiple_of(TILE).min(rows)
+    let blocks = (rows * inputs * 2).div_ceil(MOST_UNPACKED_BYTES).max(rows.div_ceil(MOST_ROWS - TILE));
+    rows.div_ceil(blocks).next_multiple_of(TILE).min(rows)
 }
