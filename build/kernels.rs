@@ -11,9 +11,11 @@ use std::{env, fs, iter, thread};
 
 use crate::{fingerprint, header};
 
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 12] = [
     "decode",
     "decode_pair",
+    "decode_pair_packed",
+    "decode_pair_blocks",
     "decode_packed",
     "decode_blocks",
     "decode_stamped",

@@ -66,11 +66,38 @@ struct Matrix {
         const size_t bytes =
             size_t(rows) / 2 * (bits == 4 ? Packed<4>::pair_bytes(inputs / 8) : Packed<8>::pair_bytes(inputs / 8));
         weights = device_array<char>(bytes);
+        pack();
+        if (!keep) grouped.free();
+    }
+
+    void pack() {
         auto pack = bits == 4 ? packing::pack_int4 : packing::pack_int8;
         pack<<<grid(), packing::kThreads>>>(grouped.codes, grouped.scales, grouped.zeros, (uint4*)weights, inputs,
                                             kGroupInputs, 0, distance);
         CHECK(cudaGetLastError());
-        if (!keep) grouped.free();
+    }
+
+    // Of `whole`, of which grouped weights were kept, half of the rows of each projection; perhaps from another card.
+    void take_rows(const Matrix& whole, int rank, std::initializer_list<int> projections) {
+        take(
+            [&](char* to, const char* from, size_t row_bytes) {
+                for (int count : projections) {
+                    const size_t bytes = count / 2 * row_bytes;
+                    CHECK(cudaMemcpy(to, from + rank * bytes, bytes, cudaMemcpyDefault));
+                    to += bytes, from += 2 * bytes;
+                }
+            },
+            whole);
+    }
+
+    // Half of the inputs of each row.
+    void take_columns(const Matrix& whole, int rank) {
+        take(
+            [&](char* to, const char* from, size_t row_bytes) {
+                const size_t half = row_bytes / 2;
+                CHECK(cudaMemcpy2D(to, half, from + rank * half, row_bytes, half, rows, cudaMemcpyDefault));
+            },
+            whole);
     }
 
     // A thread for each 16 bytes of weights.
@@ -106,6 +133,22 @@ struct Matrix {
         for (const BlockRows& part : parts) sum += part.bytes(inputs);
         const double weight = bits == 16 ? 2 : bits / 8.0 + 4.0 / kGroupInputs;
         return bits == 0 ? sum : weight * rows * inputs;
+    }
+
+    // `copy` takes from an array what is this matrix', by the bytes of a whole row.
+    template <typename Copy>
+    void take(Copy copy, const Matrix& whole) {
+        const size_t count = whole.inputs, groups = count / kGroupInputs;
+        if (bits == 16) return copy((char*)weights, (const char*)whole.weights, count * 2);
+        grouped = {device_array<uint8_t>(size_t(rows) * inputs * bits / 8),
+                   device_array<float>(size_t(rows) * inputs / kGroupInputs),
+                   device_array<uint8_t>(size_t(rows) * inputs / kGroupInputs)};
+        copy((char*)grouped.codes, (const char*)whole.grouped.codes, count * bits / 8);
+        copy((char*)grouped.scales, (const char*)whole.grouped.scales, groups * 4);
+        copy((char*)grouped.zeros, (const char*)whole.grouped.zeros, groups);
+        pack();
+        CHECK(cudaDeviceSynchronize());
+        grouped.free();
     }
 
     // The same from what packing began with, by the formula.

@@ -7,7 +7,9 @@
 
 namespace decoding {
 #include "../decode_pair.cu"
-}
+#include "../decode_pair_blocks.cu"
+#include "../decode_pair_packed.cu"
+}  // namespace decoding
 
 // What each card has of a model.
 inline NamedShape half_of(NamedShape s) {
@@ -101,9 +103,7 @@ struct TwoCards {
 
     // The ranks below `ranks` alone, so that they wait for nobody.
     void decode(int steps, int ranks = 2) {
-        auto kernel = whole.head_dim == 64                ? decoding::decode_pair_64
-                      : cards[0].plan.ring == kShortDense ? decoding::decode_short_pair_128
-                                                          : decoding::decode_pair_128;
+        const auto kernel = this->kernel();
         for (int rank = 0; rank < ranks; ++rank) {
             on_device(link->device(rank));
             Model& m = cards[rank];
@@ -136,7 +136,24 @@ struct TwoCards {
         return all;
     }
 
-    // Halves of what `m` has, which is on the first card.
+    decltype(&decoding::decode_pair_64) kernel() const {
+        const bool small = whole.head_dim == 64;
+        const size_t ring = cards[0].plan.ring;
+        if (ring == kShortBlocks) return decoding::decode_short_blocks_pair_128;
+        if (ring == kShortDense) return decoding::decode_short_pair_128;
+        switch (cards[0].bits) {
+            case 0:
+                return small ? decoding::decode_blocks_pair_64 : decoding::decode_blocks_pair_128;
+            case 4:
+                return small ? decoding::decode_int4_pair_64 : decoding::decode_int4_pair_128;
+            case 8:
+                return small ? decoding::decode_int8_pair_64 : decoding::decode_int8_pair_128;
+            default:
+                return small ? decoding::decode_pair_64 : decoding::decode_pair_128;
+        }
+    }
+
+    // Halves of what `m` has, which is on the first card; not of blocks.
     void take(const Model& m) {
         for (int rank : {0, 1}) {
             on_device(link->device(rank));
@@ -145,18 +162,19 @@ struct TwoCards {
             const size_t hidden = whole.hidden, q = whole.heads * whole.head_dim, inner = whole.intermediate;
             const size_t kv = whole.kv_heads * whole.head_dim, cache = kv * m.max_length;
             from.rows(embeddings[rank], m.embedding, whole.vocabulary * hidden, 1, true);
+            const int query = int(q), keys = int(kv), half = int(inner);
             from.rows(to.head, m.head, whole.vocabulary * hidden, 1);
             from.rows(to.final_norm, m.final_norm, hidden, 1, true);
             for (size_t l = 0; l < to.layers.size(); ++l) {
-                const Layer &source = m.layers[l], &place = to.layers[l];
+                const Layer& source = m.layers[l];
+                Layer& place = to.layers[l];
                 from.rows(place.norm1, source.norm1, hidden, 1, true);
                 from.rows(place.norm2, source.norm2, hidden, 1, true);
                 from.projections(place.bias, source.bias, {q, kv, kv}, 1);
-                from.projections((bf16*)place.qkv.weights, (const bf16*)source.qkv.weights, {q, kv, kv}, hidden);
-                from.projections((bf16*)place.gate_up.weights, (const bf16*)source.gate_up.weights, {inner, inner},
-                                 hidden);
-                from.columns((bf16*)place.o.weights, (const bf16*)source.o.weights, hidden, q);
-                from.columns((bf16*)place.down.weights, (const bf16*)source.down.weights, hidden, inner);
+                place.qkv.take_rows(source.qkv, rank, {query, keys, keys});
+                place.gate_up.take_rows(source.gate_up, rank, {half, half});
+                place.o.take_columns(source.o, rank);
+                place.down.take_columns(source.down, rank);
                 from.rows(place.keys, source.keys, cache, 1);
                 from.rows(place.values, source.values, cache, 1);
             }
@@ -177,9 +195,6 @@ struct TwoCards {
                 rows(to, from, count, width);
                 to += count * width / 2, from += count * width;
             }
-        }
-        void columns(bf16* to, const bf16* from, size_t count, size_t width) const {
-            CHECK(cudaMemcpy2D(to, width, from + rank * width / 2, width * 2, width, count, cudaMemcpyDefault));
         }
     };
 };

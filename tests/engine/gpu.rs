@@ -164,18 +164,18 @@ fn other_blocks_are_refused_by_name() {
     assert!(warnings.contains("attn_q matrices are Q5_0; Q4_0, Q8_0, Q4_K and Q6_K are supported"), "{warnings}");
 }
 
-struct PackedShape {
-    hidden: usize,
-    intermediate: usize,
-    heads: usize,
-    kv_heads: usize,
-    head_dim: usize,
-    vocabulary: usize,
+pub struct PackedShape {
+    pub hidden: usize,
+    pub intermediate: usize,
+    pub heads: usize,
+    pub kv_heads: usize,
+    pub head_dim: usize,
+    pub vocabulary: usize,
 }
 
 impl PackedShape {
     /// The config.json of two layers.
-    fn config(&self, method: &str, bits: usize, group: i64) -> String {
+    pub fn config(&self, method: &str, bits: usize, group: i64) -> String {
         let Self { hidden, intermediate, heads, kv_heads, head_dim, vocabulary } = self;
         format!(
             r#"{{"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": {hidden},

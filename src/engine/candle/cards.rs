@@ -68,7 +68,7 @@ impl Cards {
         let all = match self {
             Self::Layers(all) if all.len() == 1 => return Ok(Vec::new()),
             Self::Layers(all) => all,
-            Self::Halves => return Ok(vec![half(&PartBytes::of(spec, shape, held)?, shape, whole); 2]),
+            Self::Halves => return Ok(vec![half(shape, held, whole); 2]),
         };
         let parts = PartBytes::of(spec, shape, held)?;
         let last = all.len() - 1;
@@ -105,10 +105,11 @@ impl Cards {
     }
 }
 
-/// What either of two cards needs. Both have the whole embedding, of which a tied head is a half.
-fn half(parts: &PartBytes, shape: &Model, whole: Memory) -> Memory {
-    let head = if shape.tie_word_embeddings { 0 } else { parts.head };
-    let weights = parts.embedding + (parts.layers.iter().sum::<u64>() + head) / 2;
+/// What either of two cards needs. Both have the whole embedding, as numbers; a tied head is a half of it, unless that is
+/// packed.
+fn half(shape: &Model, held: Dtype, whole: Memory) -> Memory {
+    let embedding = (shape.vocab_size * shape.hidden_size) as u64 * held.size();
+    let weights = embedding + (whole.weights - embedding) / 2;
     Memory { weights, kv_cache: whole.kv_cache / 2, workspace: whole.workspace }
 }
 

@@ -172,12 +172,10 @@ fn unnamed_file(spec: &ModelSpec) -> Option<String> {
     is_unnamed.then(|| format!("`{id}` has a file for each quantization: name one after it, as in `{id}:q4_k_m`"))
 }
 
-/// `plain` lays its layers on several GPUs, and `graph` halves of dense matrices on two.
+/// `plain` lays its layers on several GPUs, and `graph` halves of them on two.
 fn refuses_gpus(spec: &ModelSpec, implementation: Implementation) -> Option<String> {
     let cant = match (spec.gpus.count(), implementation) {
-        (0 | 1, _) | (_, Implementation::Plain) => return None,
-        (2, Implementation::Graph) if spec.quantization == Quantization::None => return None,
-        (2, Implementation::Graph) => "`graph` shares out only bf16 matrices over two GPUs: name one",
+        (0 | 1, _) | (_, Implementation::Plain) | (2, Implementation::Graph) => return None,
         (_, Implementation::Graph) => "`graph` uses one GPU or two: name fewer",
         (_, Implementation::Stock) => "`stock` uses one GPU: name only one",
     };

@@ -40,7 +40,7 @@ use self::random_blocks::RandomBlocks;
 use self::safetensor_files::SafetensorFiles;
 #[cfg(feature = "cuda")]
 pub use self::staged_blocks::StagedBlocks;
-use self::target::Target;
+pub use self::target::Target;
 use super::config::ModelConfig;
 #[cfg(any(feature = "cuda", test))]
 use super::gguf::TensorTypes;
@@ -195,7 +195,7 @@ impl<'a> Weights<'a> {
         self.report(values);
         let bytes = self.source.0.blocks(name, values)?;
         self.arrived.packed_bytes += bytes.len() as u64;
-        Ok(StagedBlocks { bytes, target: &self.target })
+        Ok(StagedBlocks::new(bytes, &self.target))
     }
 
     /// Writes the tensor `name` to `place`, which has its shape and the model's type. On a GPU, whoever has places for all

@@ -85,7 +85,10 @@ impl Gpu {
 
     /// From now on decodes together with another card.
     pub fn pair(&mut self, peer: Peer, shape: &Shape, plan: &DecodePlan) -> Result<()> {
-        let image = include_bytes!(concat!(env!("OUT_DIR"), "/decode_pair.fatbin"));
+        let dense: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_pair.fatbin"));
+        let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_pair_packed.fatbin"));
+        let blocks: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_pair_blocks.fatbin"));
+        let image = image_of(plan.ring(), [dense, packed, blocks]);
         let name = format!("{}_pair_{}", decode_name(plan.ring()), shape.head_dim);
         self.decode = load(&self.stream, image)?.load_function(&name).w()?;
         self.peer = Some(peer);
@@ -376,12 +379,18 @@ fn decode_function(stream: &CudaStream, head_dim: usize, ring: Ring) -> Result<C
     let dense: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode.fatbin"));
     let packed: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_packed.fatbin"));
     let blocks: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/decode_blocks.fatbin"));
-    let image = match ring {
+    load(stream, image_of(ring, [dense, packed, blocks]))?
+        .load_function(&format!("{}_{head_dim}", decode_name(ring)))
+        .w()
+}
+
+/// That with the kernels of `ring`.
+const fn image_of(ring: Ring, [dense, packed, blocks]: [&[u8]; 3]) -> &[u8] {
+    match ring {
         Ring::Dense | Ring::ShortDense => dense,
         Ring::Int4 | Ring::Int8 => packed,
         Ring::Blocks | Ring::ShortBlocks => blocks,
-    };
-    load(stream, image)?.load_function(&format!("{}_{head_dim}", decode_name(ring))).w()
+    }
 }
 
 fn decode_name(ring: Ring) -> &'static str {

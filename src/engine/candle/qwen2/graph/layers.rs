@@ -63,23 +63,37 @@ impl Layer {
         self.down.fill(weights, packer, &mlp, &[("down_proj", shape.hidden)])
     }
 
-    /// Of a dense layer that is a half: where each tensor of layer `index` goes, and what of it. `shape`: of the half.
-    pub fn places(&self, index: usize, shape: &Shape) -> Result<Vec<(String, Cut, Tensor)>> {
+    /// Of a layer that is a half: where each vector of layer `index` goes, and what of it. `shape`: of the half.
+    pub fn vectors(&self, index: usize, shape: &Shape) -> Result<Vec<(String, Cut, Tensor)>> {
+        let (query, key) = (shape.query(), shape.key());
+        let bias = |first, values| self.bias.narrow(0, first, values);
+        let vectors = [
+            ("self_attn.q_proj.bias", Cut::Rows, bias(0, query)?),
+            ("self_attn.k_proj.bias", Cut::Rows, bias(query, key)?),
+            ("self_attn.v_proj.bias", Cut::Rows, bias(query + key, key)?),
+            ("input_layernorm.weight", Cut::Whole, self.norm1.clone()),
+            ("post_attention_layernorm.weight", Cut::Whole, self.norm2.clone()),
+        ];
+        Ok(vectors.map(|(name, cut, place)| (format!("model.layers.{index}.{name}"), cut, place)).into())
+    }
+
+    /// The same of its matrices.
+    pub fn projections(&self, index: usize, shape: &Shape) -> [HalfProjection<'_>; 7] {
         let (query, key, inner, hidden) = (shape.query(), shape.key(), shape.intermediate, shape.hidden);
-        let mut places = Vec::new();
-        for (name, first, values) in [("q", 0, query), ("k", query, key), ("v", query + key, key)] {
-            let name = format!("self_attn.{name}_proj");
-            places.push((format!("{name}.weight"), Cut::Rows, self.qkv.rows(first, values)?));
-            places.push((format!("{name}.bias"), Cut::Rows, self.bias.narrow(0, first, values)?));
-        }
-        for (name, first) in [("gate", 0), ("up", inner)] {
-            places.push((format!("mlp.{name}_proj.weight"), Cut::Rows, self.gate_up.rows(first, inner)?));
-        }
-        places.push(("self_attn.o_proj.weight".into(), Cut::Columns, self.output.rows(0, hidden)?));
-        places.push(("mlp.down_proj.weight".into(), Cut::Columns, self.down.rows(0, hidden)?));
-        places.push(("input_layernorm.weight".into(), Cut::Whole, self.norm1.clone()));
-        places.push(("post_attention_layernorm.weight".into(), Cut::Whole, self.norm2.clone()));
-        Ok(places.into_iter().map(|(name, cut, place)| (format!("model.layers.{index}.{name}"), cut, place)).collect())
+        let Self { qkv, output, gate_up, down, .. } = self;
+        [
+            ("self_attn.q_proj", Cut::Rows, qkv, 0, query),
+            ("self_attn.k_proj", Cut::Rows, qkv, query, key),
+            ("self_attn.v_proj", Cut::Rows, qkv, query + key, key),
+            ("self_attn.o_proj", Cut::Columns, output, 0, hidden),
+            ("mlp.gate_proj", Cut::Rows, gate_up, 0, inner),
+            ("mlp.up_proj", Cut::Rows, gate_up, inner, inner),
+            ("mlp.down_proj", Cut::Columns, down, 0, hidden),
+        ]
+        .map(|(name, cut, matrix, first, rows)| {
+            let name = format!("model.layers.{index}.{name}");
+            HalfProjection { name, cut, matrix, first, rows }
+        })
     }
 
     /// For decoding.
@@ -113,6 +127,23 @@ impl Layer {
                 values: Address::of(&self.values)?,
             },
         })
+    }
+}
+
+/// Where a half of a projection goes: to so many rows of a matrix.
+pub struct HalfProjection<'a> {
+    pub name: String,
+    pub cut: Cut,
+    pub matrix: &'a Stacked,
+    pub first: usize,
+    pub rows: usize,
+}
+
+impl HalfProjection<'_> {
+    /// Outputs and inputs of the whole projection.
+    pub fn whole(&self) -> (usize, usize) {
+        let whole = self.cut.whole(&[self.rows, self.matrix.inputs()]);
+        (whole[0], whole[1])
     }
 }
 

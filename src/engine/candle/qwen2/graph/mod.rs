@@ -35,6 +35,8 @@ mod geometry;
 mod gpu;
 mod halves;
 #[cfg(feature = "cuda")]
+mod halves_to_fill;
+#[cfg(feature = "cuda")]
 mod layers;
 #[cfg(feature = "cuda")]
 mod packer;
@@ -73,8 +75,10 @@ pub fn unfit(model: &Model, types: Option<&TensorTypes>, cards: usize) -> Option
             (None, Some(packing)) => Formats::uniform(model.num_hidden_layers, Format::of_packing(packing, model)?),
         };
         let whole = Shape::from(model);
-        let shape = if cards > 1 { halves::half(&whole)? } else { whole };
-        decode_plan::check_shape(&shape, &formats.products())
+        if cards == 1 {
+            return decode_plan::check_shape(&whole, &formats.products());
+        }
+        decode_plan::check_shape(&halves::half(&whole)?, &formats.products()).map_err(halves::of_a_half)
     };
     fits().err()
 }

@@ -181,17 +181,25 @@ impl Graph {
 
     /// Reads the weights.
     fn fill(&self, weights: &mut Weights) -> Result<()> {
-        // Where it is the head too, a step reads all of it.
-        let fill = if self.head.is_some() { Weights::fill_table } else { Weights::fill };
-        fill(weights, EMBEDDING, &self.embedding)?;
+        self.fill_embedding(weights)?;
         for (index, layer) in self.layers.iter().enumerate() {
             layer.fill(index, &self.shape, self.gpu.packer(), weights)?;
         }
         weights.fill("model.norm.weight", &self.norm)?;
         let Some(head) = &self.head else { return Ok(()) };
-        let name = if self.tied { "model.embed_tokens" } else { "lm_head" };
         let packer = self.gpu.packer().filter(|_| self.formats.packs_head());
-        head.fill_rows(weights, packer, name, 0, self.shape.vocabulary)
+        head.fill_rows(weights, packer, self.head_name(), 0, self.shape.vocabulary)
+    }
+
+    pub(super) fn fill_embedding(&self, weights: &mut Weights) -> Result<()> {
+        // Where it is the head too, a step reads all of it.
+        let fill = if self.head.is_some() { Weights::fill_table } else { Weights::fill };
+        fill(weights, EMBEDDING, &self.embedding)
+    }
+
+    /// Of the output projection.
+    pub(super) const fn head_name(&self) -> &'static str {
+        if self.tied { "model.embed_tokens" } else { "lm_head" }
     }
 
     /// Runs the decode kernel once, on data that nobody uses: a driver may refuse it for reasons that no limit shows.

@@ -6,7 +6,7 @@ use super::geometry::Matrix;
 use super::layout::Address;
 use super::packer::Packer;
 use super::sizes::Format;
-use crate::engine::candle::qwen2::weights::{LinearWeight, Weights};
+use crate::engine::candle::qwen2::weights::{Grouped, LinearWeight, StagedBlocks, Weights};
 
 /// Some projections' rows, one below the other: `[outputs, inputs]`, or packed.
 pub struct Stacked {
@@ -78,15 +78,36 @@ impl Stacked {
         let Some(packer) = packer else {
             return weights.fill(&format!("{name}.weight"), &self.place.narrow(0, first, rows)?);
         };
-        let (part, first) = self.part_of(first)?;
-        if let Format::Blocks(_) = part.format {
-            return packer.pack_blocks(&weights.blocks(name, rows * self.inputs)?, &part, first, rows);
+        if self.is_of_blocks(first)? {
+            return self.pack_blocks(packer, &weights.blocks(name, rows * self.inputs)?, first, rows);
         }
         let weight = weights.linear(name, rows, self.inputs)?;
         match weights.to_device(&weight)? {
-            LinearWeight::Grouped(weight) => packer.pack(&weight, &part, first),
+            LinearWeight::Grouped(weight) => self.pack(packer, &weight, first),
             LinearWeight::Dense(_) | LinearWeight::Blocks(_) => bail!("{name} is not packed"),
         }
+    }
+
+    /// Is this row in GGUF's blocks?
+    pub fn is_of_blocks(&self, row: usize) -> Result<bool> {
+        Ok(matches!(self.part_of(row)?.0.format, Format::Blocks(_)))
+    }
+
+    /// Writes a projection's integers, which are on the device, to rows `first` and following.
+    pub fn pack(&self, packer: &Packer, weight: &Grouped, first: usize) -> Result<()> {
+        let (part, first) = self.part_of(first)?;
+        packer.pack(weight, &part, first)
+    }
+
+    /// The same of `rows` rows of blocks.
+    pub fn pack_blocks(&self, packer: &Packer, blocks: &StagedBlocks, first: usize, rows: usize) -> Result<()> {
+        let (part, first) = self.part_of(first)?;
+        packer.pack_blocks(blocks, &part, first, rows)
+    }
+
+    /// Values of a row.
+    pub const fn inputs(&self) -> usize {
+        self.inputs
     }
 
     /// The part with this row, and the row's place in it.

@@ -14,15 +14,15 @@ use super::formats::Formats;
 use super::geometry::{DECODE_BLOCK, Rows};
 use super::gpu::{self, Gpu};
 use super::graph_error::GraphError;
-use super::halves::{self, Cut};
+use super::halves;
+use super::halves_to_fill::HalvesToFill;
 use super::layout::{Address, Peer};
 use super::sequence::{Graph, Residual, Share, launches};
-use super::unfit::Unfit;
 use crate::engine::candle::between_devices::moved;
 use crate::engine::candle::cuda;
 use crate::engine::candle::forward::{Forward, Generated, check_tokens};
 use crate::engine::candle::qwen2::config::ModelConfig;
-use crate::engine::candle::qwen2::weights::{EMBEDDING, Weights};
+use crate::engine::candle::qwen2::weights::Weights;
 use crate::engine::profile::Profile;
 
 /// How long a running kernel waits for the other card's.
@@ -58,9 +58,6 @@ pub fn load_on_two(
         return Err(GraphError::Type(weights.dtype()));
     }
     let formats = fitting::formats(config, weights)?;
-    if formats.packs_layers() || formats.packs_head() {
-        return Err(Unfit::PackedHalves.into());
-    }
     let shape = halves::half(&Shape::from(&config.shape))?;
     cuda::share_memory(&devices).map_err(GraphError::Apart)?;
     let limits = devices.each_ref().map(gpu::limits);
@@ -69,7 +66,7 @@ pub fn load_on_two(
     if first != second {
         return Err(GraphError::Apart("the two GPUs are not of one kind".to_owned()));
     }
-    let plan = DecodePlan::new(&shape, formats.products(), DECODE_BLOCK, &first)?;
+    let plan = DecodePlan::new(&shape, formats.products(), DECODE_BLOCK, &first).map_err(halves::of_a_half)?;
     let chunk = chunk.unwrap_or_else(|| decode_plan::default_chunk(&shape)).min(capacity);
     let half = Half { config, formats: &formats, shape, plan: &plan, capacity, chunk };
     let links = Links::new(&devices, &plan)?;
@@ -78,7 +75,7 @@ pub fn load_on_two(
     let parts = || Ok::<_, candle_core::Error>([part(&devices[0])?, part(&devices[1])?]);
     let two = TwoCards { parts: [parts()?, parts()?], cards, links, devices };
     two.try_launch().map_err(GraphError::Unlaunchable)?;
-    two.fill(weights)?;
+    HalvesToFill::of(&two.cards, &two.devices, weights).fill()?;
     Ok(two)
 }
 
@@ -148,32 +145,6 @@ impl TwoCards {
     fn try_launch(&self) -> Result<()> {
         self.cards.iter().try_for_each(|card| card.gpu.decode(&card.parameters, &card.plan))?;
         self.wait()
-    }
-
-    /// Reads the weights, each once.
-    fn fill(&self, weights: &mut Weights) -> Result<()> {
-        let [first, second] = &self.cards;
-        self.share_out(weights, EMBEDDING, Cut::Whole, [&first.embedding, &second.embedding])?;
-        for index in 0..first.layers.len() {
-            let places = [first, second].map(|card| card.layers[index].places(index, &card.shape));
-            let [here, there] = places;
-            for ((name, cut, here), (_, _, there)) in here?.into_iter().zip(there?) {
-                self.share_out(weights, &name, cut, [&here, &there])?;
-            }
-        }
-        self.share_out(weights, "model.norm.weight", Cut::Whole, [&first.norm, &second.norm])?;
-        let (Some(here), Some(there)) = (&first.head, &second.head) else { return Ok(()) };
-        let rows = first.shape.vocabulary;
-        self.share_out(weights, "lm_head.weight", Cut::Rows, [&here.rows(0, rows)?, &there.rows(0, rows)?])
-    }
-
-    /// Reads a tensor, and writes to both cards what they have of it.
-    fn share_out(&self, weights: &mut Weights, name: &str, cut: Cut, places: [&Tensor; 2]) -> Result<()> {
-        let whole = weights.get(name, &cut.whole(places[0].dims()))?;
-        for (rank, place) in places.into_iter().enumerate() {
-            place.slice_set(&moved(&cut.of(&whole, rank)?, &self.devices[rank])?, 0, 0)?;
-        }
-        Ok(())
     }
 
     /// Queues one chunk of a prompt.

@@ -17,6 +17,12 @@ pub enum Unfit {
         value: usize,
         of: usize,
     },
+    /// So much is a half, which one of two cards has.
+    HalfNoMultiple {
+        name: &'static str,
+        half: usize,
+        of: usize,
+    },
     /// Matrices have another type of GGUF than the kernels read.
     Type {
         /// What GGUF calls them.
@@ -38,8 +44,6 @@ pub enum Unfit {
         name: &'static str,
         value: usize,
     },
-    /// Two cards share only dense matrices.
-    PackedHalves,
     FewBlocks {
         blocks: usize,
         kv_heads: usize,
@@ -60,6 +64,9 @@ impl Display for Unfit {
                 write!(f, "{heads} query heads share a key/value head; at most {GROUP} are supported")
             }
             Self::NoMultiple { name, value, of } => write!(f, "its {name} ({value}) is not a multiple of {of}"),
+            Self::HalfNoMultiple { name, half, of } => {
+                write!(f, "half of its {name} ({half}), which a GPU of two has, is not a multiple of {of}")
+            }
             Self::Type { part, kind } => {
                 write!(f, "its {part} matrices are {kind}; Q4_0, Q8_0, Q4_K and Q6_K are supported")
             }
@@ -71,7 +78,6 @@ impl Display for Unfit {
                 write!(f, "{inputs} inputs share a scale; only multiples of {PACKED_GROUP} are supported")
             }
             Self::Odd { name, value } => write!(f, "its {name} ({value}) can't be shared out evenly over two GPUs"),
-            Self::PackedHalves => f.write_str("its matrices are quantized, and two GPUs share only bf16 ones"),
             Self::FewBlocks { blocks, kv_heads } => {
                 write!(f, "{blocks} blocks can share its work, too few for its {kv_heads} key/value heads")
             }

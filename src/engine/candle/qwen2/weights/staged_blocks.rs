@@ -8,14 +8,19 @@ use super::target::Target;
 
 /// A matrix in blocks, on the host.
 pub struct StagedBlocks<'a> {
-    pub(super) bytes: Cow<'a, [u8]>,
-    pub(super) target: &'a Target,
+    bytes: Cow<'a, [u8]>,
+    target: &'a Target,
 }
 
-impl StagedBlocks<'_> {
-    /// How many there are.
-    pub fn bytes(&self) -> usize {
-        self.bytes.len()
+impl<'a> StagedBlocks<'a> {
+    /// Of these bytes of a file.
+    pub const fn new(bytes: Cow<'a, [u8]>, target: &'a Target) -> Self {
+        Self { bytes, target }
+    }
+
+    /// As they are in the file.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     /// Pieces of `length` bytes (the last may be shorter), U8 on the device. Each is there until it is dropped.
