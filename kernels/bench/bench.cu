@@ -9,7 +9,8 @@
 //   bench pair SHAPE [context=1] [steps=512] [runs=3] [per_launch=32] [one=0]
 //       tokens/s of two cards that decode together; one=1: of two halves of one card
 //   bench pair-check SHAPE [context=700] [steps=40] [one=0]
-//       their logits and choices against one card's; what happens when one is missing
+//       their logits and choices against one card's; what happens when one is missing. Halves of one card need it for
+//       themselves: beside other processes they wait too long for each other
 //   bench link SHAPE [one=0]
 //       what an exchange between two cards takes, and how fast copies are (of no shape)
 //   bench places SHAPE [places=12] [steps=512]
