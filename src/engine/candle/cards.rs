@@ -162,6 +162,12 @@ mod tests {
         let (_, cards) = memory_of(&graph("Qwen/Qwen2.5-0.5B"), 1);
         let embedding = 151_936 * 896 * 2;
         assert!((cards[0].weights - embedding).abs_diff(494_032_768 - embedding / 2) < 1 << 20, "{cards:?}");
+        // 1.09 GB of embedding, and half of as much for the head and of 6.53 billion weights in 4.16 bits.
+        let (_, cards) = memory_of(&graph("Qwen/Qwen2.5-7B-Instruct-GPTQ-Int4"), 1);
+        assert!((3.2e9..3.4e9).contains(&(cards[1].weights as f64)), "{cards:?}");
+        // 0.62 GB of embedding, and half of it and of 2.77 billion weights in 8.5 bits: a packed head isn't the embedding.
+        let (_, cards) = memory_of(&graph("Qwen/Qwen2.5-3B-Instruct-GGUF:q8_0"), 1);
+        assert!((2.2e9..2.3e9).contains(&(cards[1].weights as f64)), "{cards:?}");
     }
 
     /// Both hold a tied embedding; only the last unpacks the output projection of a GGUF model.
