@@ -65,15 +65,20 @@ pub use decode_plan::Shape;
 pub use formats::Formats;
 pub use unfit::Unfit;
 
+/// The formats of a model's matrices, as far as its shape tells, and the types of a GGUF model's.
+pub fn formats(model: &Model, types: Option<&TensorTypes>) -> Result<Formats, Unfit> {
+    match (types, model.packing) {
+        (Some(types), _) => Formats::of_types(types, model),
+        (None, None) => Ok(Formats::uniform(model.num_hidden_layers, Format::Dense)),
+        (None, Some(packing)) => Ok(Formats::uniform(model.num_hidden_layers, Format::of_packing(packing, model)?)),
+    }
+}
+
 /// Why the kernels can't run a model on so many cards of any kind, as far as its shape tells, and the types of a GGUF model's
 /// matrices.
 pub fn unfit(model: &Model, types: Option<&TensorTypes>, cards: usize) -> Option<Unfit> {
     let fits = || {
-        let formats = match (types, model.packing) {
-            (Some(types), _) => Formats::of_types(types, model)?,
-            (None, None) => Formats::uniform(model.num_hidden_layers, Format::Dense),
-            (None, Some(packing)) => Formats::uniform(model.num_hidden_layers, Format::of_packing(packing, model)?),
-        };
+        let formats = formats(model, types)?;
         let whole = Shape::from(model);
         if cards == 1 {
             return decode_plan::check_shape(&whole, &formats.products());
