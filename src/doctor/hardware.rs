@@ -109,15 +109,29 @@ fn all_run(plan: &Plan) -> String {
 
 fn planned(plan: &Plan) -> Vec<Check> {
     let refused = plan.refused();
-    if refused.is_empty() {
-        return vec![Check::fine("plan", all_run(plan))];
+    let refused = refused.iter().map(|(id, failure)| (id.as_str(), failure.reason.as_str()));
+    let mut checks = by_reason(Check::missing, refused, "can't run");
+    if checks.is_empty() {
+        checks.push(Check::fine("plan", all_run(plan)));
     }
+    let running = plan.cases.iter().filter(|planned| planned.failure.is_none());
+    let otherwise = running.filter_map(|planned| Some((planned.case.id.as_str(), planned.instead.as_deref()?)));
+    checks.extend(by_reason(Check::note, otherwise, "run otherwise than asked for"));
+    checks
+}
+
+/// A line for each reason, of cases by their ids; what many more have in common is `left`.
+fn by_reason<'a>(
+    check: fn(&'static str, String) -> Check,
+    told: impl Iterator<Item = (&'a str, &'a str)>,
+    left: &str,
+) -> Vec<Check> {
     let mut by_reason: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (id, failure) in &refused {
-        by_reason.entry(&failure.reason).or_default().push(id);
+    for (id, reason) in told {
+        by_reason.entry(reason).or_default().push(id);
     }
-    let left: usize = by_reason.values().skip(MOST_REASONS).map(Vec::len).sum();
-    let more = (left > 0).then(|| Check::missing("plan", format!("{} more can't run", counted(left, "case"))));
+    let others: usize = by_reason.values().skip(MOST_REASONS).map(Vec::len).sum();
+    let more = (others > 0).then(|| check("plan", format!("{} more {left}", counted(others, "case"))));
     let reasons = by_reason.iter().take(MOST_REASONS);
-    reasons.map(|(reason, ids)| Check::missing("plan", format!("{}: {reason}", listed(ids)))).chain(more).collect()
+    reasons.map(|(reason, ids)| check("plan", format!("{}: {reason}", listed(ids)))).chain(more).collect()
 }

@@ -142,6 +142,22 @@ fn a_workflow_that_measures_bench_diff_itself_is_not_ready() {
     assert!(!found.0.to_string().contains("the base can be built"), "nor can its base: {:#}", found.0);
 }
 
+/// As `plan` says it: whoever measures `graph` wants to know that it won't be that.
+#[test]
+fn what_runs_otherwise_than_asked_for_is_told() {
+    let models = "[\"Qwen/Qwen2.5-0.5B-Instruct-AWQ\", \"Qwen/Qwen2.5-7B-Instruct-AWQ\"]";
+    let text = format!(
+        "[suites.two]\ndevice = \"cuda\"\ngpus = [0, 1]\nweights = \"generated\"\nmodels = {models}\ncontext-lengths = [1]\n"
+    );
+    let found = Place::with_config(&text).findings(&[], &[]);
+    let told: Vec<_> = found.of("note").into_iter().filter(|said| said.starts_with("plan: ")).collect();
+    let [said] = &told[..] else { panic!("one note: {told:?}") };
+    assert!(
+        said.starts_with("plan: Qwen2.5-0.5B-Instruct-AWQ/awq/1: graph can't run it (half of its query size"),
+        "{said}"
+    );
+}
+
 /// What the README's workflow needs of the runner.
 #[test]
 fn a_build_for_a_gpu_wants_nvcc_and_a_gpu() {
