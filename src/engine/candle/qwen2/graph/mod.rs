@@ -80,7 +80,7 @@ pub fn unfit(model: &Model, types: Option<&TensorTypes>, cards: usize) -> Option
     let fits = || {
         let formats = formats(model, types)?;
         let whole = Shape::from(model);
-        if cards == 1 {
+        if cards <= 1 {
             return decode_plan::check_shape(&whole, &formats.products());
         }
         decode_plan::check_shape(&halves::half(&whole)?, &formats.products()).map_err(halves::of_a_half)
