@@ -6,6 +6,7 @@ use super::halves::Cut;
 use super::layers::HalfProjection;
 use super::packer::Packer;
 use super::sequence::Graph;
+use super::sizes::Format;
 use super::stacked::Stacked;
 use crate::engine::candle::between_devices::moved;
 use crate::engine::candle::qwen2::weights::{LinearWeight, StagedBlocks, Target, Weights};
@@ -29,7 +30,6 @@ impl<'a, 'w> HalvesToFill<'a, 'w> {
         let [here, there] = self.cards;
         here.fill_embedding(self.weights)?;
         there.embedding.slice_set(&moved(&here.embedding, &self.devices[1])?, 0, 0)?;
-        let packs_layers = here.formats.packs_layers();
         for (index, (first, second)) in here.layers.iter().zip(&there.layers).enumerate() {
             let [vectors, others] = [first, second].map(|layer| layer.vectors(index, &here.shape));
             for ((name, cut, place), (_, _, other)) in vectors?.into_iter().zip(others?) {
@@ -37,14 +37,14 @@ impl<'a, 'w> HalvesToFill<'a, 'w> {
             }
             let [projections, others] = [first, second].map(|layer| layer.projections(index, &here.shape));
             for (half, other) in projections.iter().zip(&others) {
-                self.projection(half, other.matrix, packs_layers)?;
+                self.projection(half, other.matrix)?;
             }
         }
         self.tensor("model.norm.weight", Cut::Whole, [&here.norm, &there.norm])?;
         let (Some(matrix), Some(other)) = (&here.head, &there.head) else { return Ok(()) };
         let (name, rows) = (here.head_name().to_owned(), here.shape.vocabulary);
         let half = HalfProjection { name, cut: Cut::Rows, matrix, first: 0, rows };
-        self.projection(&half, other, here.formats.packs_head())
+        self.projection(&half, other)
     }
 
     fn tensor(&mut self, name: &str, cut: Cut, places: [&Tensor; 2]) -> Result<()> {
@@ -56,14 +56,18 @@ impl<'a, 'w> HalvesToFill<'a, 'w> {
     }
 
     /// `half`: of the first card, and `other` the second's matrix.
-    fn projection(&mut self, half: &HalfProjection, other: &Stacked, packed: bool) -> Result<()> {
-        let HalfProjection { cut, matrix, first, rows, .. } = *half;
-        if !packed {
-            let places = [matrix.rows(first, rows)?, other.rows(first, rows)?];
-            return self.tensor(&format!("{}.weight", half.name), cut, [&places[0], &places[1]]);
+    fn projection(&mut self, half: &HalfProjection, other: &Stacked) -> Result<()> {
+        let matrices = [half.matrix, other];
+        match half.matrix.format_of(half.first)? {
+            Format::Dense => self.dense(half, matrices),
+            Format::Int4 | Format::Int8 => self.integers(half, matrices),
+            Format::Blocks(_) => self.blocks(half, matrices),
         }
-        let matrices = [matrix, other];
-        if matrix.is_of_blocks(first)? { self.blocks(half, matrices) } else { self.integers(half, matrices) }
+    }
+
+    fn dense(&mut self, half: &HalfProjection, matrices: [&Stacked; 2]) -> Result<()> {
+        let [here, there] = matrices.map(|matrix| matrix.rows(half.first, half.rows));
+        self.tensor(&format!("{}.weight", half.name), half.cut, [&here?, &there?])
     }
 
     /// Integers in groups: cut on the host, so that a card takes only its half.

@@ -187,8 +187,7 @@ impl Graph {
         }
         weights.fill("model.norm.weight", &self.norm)?;
         let Some(head) = &self.head else { return Ok(()) };
-        let packer = self.gpu.packer().filter(|_| self.formats.packs_head());
-        head.fill_rows(weights, packer, self.head_name(), 0, self.shape.vocabulary)
+        head.fill_rows(weights, self.gpu.packer(), self.head_name(), 0, self.shape.vocabulary)
     }
 
     pub(super) fn fill_embedding(&self, weights: &mut Weights) -> Result<()> {

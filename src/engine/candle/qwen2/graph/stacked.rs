@@ -75,22 +75,25 @@ impl Stacked {
         first: usize,
         rows: usize,
     ) -> Result<()> {
-        let Some(packer) = packer else {
-            return weights.fill(&format!("{name}.weight"), &self.place.narrow(0, first, rows)?);
-        };
-        if self.is_of_blocks(first)? {
-            return self.pack_blocks(packer, &weights.blocks(name, rows * self.inputs)?, first, rows);
-        }
-        let weight = weights.linear(name, rows, self.inputs)?;
-        match weights.to_device(&weight)? {
-            LinearWeight::Grouped(weight) => self.pack(packer, &weight, first),
-            LinearWeight::Dense(_) | LinearWeight::Blocks(_) => bail!("{name} is not packed"),
+        match (self.format_of(first)?, packer) {
+            (Format::Dense, _) => weights.fill(&format!("{name}.weight"), &self.rows(first, rows)?),
+            (Format::Blocks(_), Some(packer)) => {
+                self.pack_blocks(packer, &weights.blocks(name, rows * self.inputs)?, first, rows)
+            }
+            (Format::Int4 | Format::Int8, Some(packer)) => {
+                let weight = weights.linear(name, rows, self.inputs)?;
+                match weights.to_device(&weight)? {
+                    LinearWeight::Grouped(weight) => self.pack(packer, &weight, first),
+                    LinearWeight::Dense(_) | LinearWeight::Blocks(_) => bail!("{name} is not packed"),
+                }
+            }
+            (format, None) => bail!("no kernels pack {name} as {format:?}"),
         }
     }
 
-    /// Is this row in GGUF's blocks?
-    pub fn is_of_blocks(&self, row: usize) -> Result<bool> {
-        Ok(matches!(self.part_of(row)?.0.format, Format::Blocks(_)))
+    /// Of this row.
+    pub fn format_of(&self, row: usize) -> Result<Format> {
+        Ok(self.part_of(row)?.0.format)
     }
 
     /// Writes a projection's integers, which are on the device, to rows `first` and following.
