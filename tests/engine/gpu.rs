@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use bench_diff::case::Clock;
+use bench_diff::device::Ordinals;
 use bench_diff::engine::candle::forward::argmax;
 use bench_diff::engine::profile::{DECODED, Profile};
 
 use super::*;
 
 /// One of the collection's shapes with random weights, run by `plain` on a GPU.
-fn generated(model: &str, max_length: usize) -> ModelSpec {
+pub fn generated(model: &str, max_length: usize) -> ModelSpec {
     let usual = ModelSpec::generated(model, DeviceKind::Cuda);
     ModelSpec { implementation: Implementation::Plain.into(), max_length, ..usual }
 }
@@ -117,14 +118,8 @@ fn graph_reads_packed_weights_of_other_shapes() {
         PackedShape { hidden: 384, intermediate: 640, heads: 6, kv_heads: 2, head_dim: 64, vocabulary: 1002 },
         PackedShape { hidden: 1152, intermediate: 2176, heads: 9, kv_heads: 3, head_dim: 128, vocabulary: 5000 },
     ];
-    let groupings = [("gptq", 4, 128), ("gptq", 8, 128), ("awq", 4, 128), ("gptq", 4, -1)];
-    for (shape, (method, bits, group)) in shapes.iter().flat_map(|shape| groupings.map(|grouping| (shape, grouping))) {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("config.json"), shape.config(method, bits, group)).unwrap();
-        let spec = ModelSpec { directory: Some(directory.path().to_owned()), ..generated("packed", 0) };
-        for length in [1, 333] {
-            assert_graph_is_as_close_as_plain(&spec, shape.vocabulary as u32, length, None);
-        }
+    for shape in shapes {
+        shape.assert_graph_reads_it_packed(1);
     }
 }
 
@@ -174,8 +169,15 @@ pub struct PackedShape {
 }
 
 impl PackedShape {
+    /// In each way of packing, on so many GPUs.
+    pub fn assert_graph_reads_it_packed(&self, gpus: usize) {
+        for (method, bits, group) in [("gptq", 4, 128), ("gptq", 8, 128), ("awq", 4, 128), ("gptq", 4, -1)] {
+            assert_graph_runs_config(&self.config(method, bits, group), gpus, self.vocabulary as u32);
+        }
+    }
+
     /// The config.json of two layers.
-    pub fn config(&self, method: &str, bits: usize, group: i64) -> String {
+    fn config(&self, method: &str, bits: usize, group: i64) -> String {
         let Self { hidden, intermediate, heads, kv_heads, head_dim, vocabulary } = self;
         format!(
             r#"{{"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": {hidden},
@@ -186,6 +188,17 @@ impl PackedShape {
                 "quantization_config": {{"quant_method": "{method}", "bits": {bits}, "group_size": {group},
                     "sym": true, "zero_point": true, "version": "gemm"}}}}"#
         )
+    }
+}
+
+/// Of a model that has nothing but its config.json: a step, and a prompt.
+pub fn assert_graph_runs_config(config: &str, gpus: usize, vocabulary: u32) {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("config.json"), config).unwrap();
+    let local = ModelSpec { directory: Some(directory.path().to_owned()), ..generated("local", 0) };
+    for length in [1, 333] {
+        let spec = ModelSpec { gpus: Ordinals::first(gpus), ..local.clone() };
+        assert_graph_is_as_close_as_plain(&spec, vocabulary, length, None);
     }
 }
 

@@ -4,7 +4,7 @@
 use bench_diff::case::SeedProtocol;
 use bench_diff::device::{Gpus, Machine, Ordinals};
 
-use super::gpu::{PackedShape, assert_graph_is_as_close_as_plain, top};
+use super::gpu::{PackedShape, assert_graph_is_as_close_as_plain, assert_graph_runs_config, generated, top};
 use super::*;
 
 /// The same on so many devices.
@@ -154,8 +154,7 @@ fn plain_on_two_gpus_is_plain_on_one() {
     }
     let names = ["0.5B", "1.5B-Instruct", "1.5B-Instruct-GPTQ-Int4", "0.5B-Instruct-AWQ", "0.5B-Instruct-GGUF:q4_k_m"];
     for name in names {
-        let usual = ModelSpec::generated(format!("Qwen/Qwen2.5-{name}"), DeviceKind::Cuda);
-        let plain = ModelSpec { implementation: Implementation::Plain.into(), max_length: 3065, ..usual };
+        let plain = generated(&format!("Qwen/Qwen2.5-{name}"), 3065);
         let short = ModelSpec { prefill_chunk: Some(128), ..plain.clone() };
         let batch = ModelSpec { batch_size: 2, dtype: Dtype::F32, prefill_chunk: Some(1000), ..plain.clone() };
         for spec in [plain, short, batch] {
@@ -171,8 +170,7 @@ fn two_gpus_hold_together_what_one_holds_and_a_copy_of_the_embedding() {
     if !has_two_gpus() {
         return;
     }
-    let usual = ModelSpec::generated("Qwen/Qwen2.5-0.5B", DeviceKind::Cuda);
-    let spec = ModelSpec { implementation: Implementation::Plain.into(), max_length: 4096, ..usual };
+    let spec = generated("Qwen/Qwen2.5-0.5B", 4096);
     let [one, two] = [1, 2].map(|count| {
         let mut model = load(&on(count, &spec));
         model.reset_peak().unwrap();
@@ -200,8 +198,7 @@ fn graph_on_two_gpus_is_as_close_to_f32_as_plain_is() {
         ("7B", 700, Some(256)),
     ];
     for (size, length, chunk) in cases {
-        let usual = ModelSpec::generated(format!("Qwen/Qwen2.5-{size}"), DeviceKind::Cuda);
-        let plain = ModelSpec { implementation: Implementation::Plain.into(), ..on(2, &usual) };
+        let plain = on(2, &generated(&format!("Qwen/Qwen2.5-{size}"), 0));
         assert_graph_is_as_close_as_plain(&plain, 151_936, length, chunk);
     }
 }
@@ -214,20 +211,13 @@ fn graph_on_two_gpus_runs_the_largest_shape() {
         return;
     }
     for (hidden, intermediate, heads, kv_heads) in [(8192, 29_568, 64, 8), (3584, 18_944, 28, 4)] {
-        let directory = tempfile::tempdir().unwrap();
         let config = format!(
             r#"{{"model_type": "qwen2", "hidden_size": {hidden}, "intermediate_size": {intermediate},
                 "num_hidden_layers": 2, "num_attention_heads": {heads}, "num_key_value_heads": {kv_heads},
                 "vocab_size": 5000, "max_position_embeddings": 32768, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0,
                 "hidden_act": "silu", "tie_word_embeddings": false, "torch_dtype": "bfloat16"}}"#
         );
-        std::fs::write(directory.path().join("config.json"), config).unwrap();
-        let usual = ModelSpec::generated("large", DeviceKind::Cuda);
-        let usual = ModelSpec { directory: Some(directory.path().to_owned()), ..usual };
-        let plain = ModelSpec { implementation: Implementation::Plain.into(), ..on(2, &usual) };
-        for length in [1, 333] {
-            assert_graph_is_as_close_as_plain(&plain, 5000, length, None);
-        }
+        assert_graph_runs_config(&config, 2, 5000);
     }
 }
 
@@ -249,24 +239,15 @@ fn graph_on_two_gpus_reads_packed_weights_as_plain_does() {
         ("7B-Instruct-GGUF:q4_k_m", 333, Some(256)),
     ];
     for (name, length, chunk) in cases {
-        let usual = ModelSpec::generated(format!("Qwen/Qwen2.5-{name}"), DeviceKind::Cuda);
-        let plain = ModelSpec { implementation: Implementation::Plain.into(), ..on(2, &usual) };
+        let plain = on(2, &generated(&format!("Qwen/Qwen2.5-{name}"), 0));
         assert_graph_is_as_close_as_plain(&plain, 151_936, length, chunk);
     }
     let shapes = [
         PackedShape { hidden: 8192, intermediate: 29_696, heads: 64, kv_heads: 8, head_dim: 128, vocabulary: 5000 },
         PackedShape { hidden: 384, intermediate: 1280, heads: 8, kv_heads: 2, head_dim: 64, vocabulary: 1004 },
     ];
-    let groupings = [("gptq", 4, 128), ("gptq", 8, 128), ("awq", 4, 128), ("gptq", 4, -1)];
-    for (shape, (method, bits, group)) in shapes.iter().flat_map(|shape| groupings.map(|grouping| (shape, grouping))) {
-        let directory = tempfile::tempdir().unwrap();
-        std::fs::write(directory.path().join("config.json"), shape.config(method, bits, group)).unwrap();
-        let usual = ModelSpec::generated("packed", DeviceKind::Cuda);
-        let usual = ModelSpec { directory: Some(directory.path().to_owned()), ..usual };
-        let plain = ModelSpec { implementation: Implementation::Plain.into(), ..on(2, &usual) };
-        for length in [1, 333] {
-            assert_graph_is_as_close_as_plain(&plain, shape.vocabulary as u32, length, None);
-        }
+    for shape in shapes {
+        shape.assert_graph_reads_it_packed(2);
     }
 }
 
