@@ -2,7 +2,7 @@
 
 use super::cards::Cards;
 use super::footprint::{self, Footprint};
-use super::qwen2::graph::MOST_UNPACKED_BYTES;
+use super::qwen2::graph;
 use super::qwen2::plain::scores_limit;
 use super::qwen2::reading;
 use super::qwen2::weights::Source;
@@ -35,7 +35,7 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
     let held = held_dtype(implementation, spec.device, spec.dtype);
     let footprint = Footprint::of(spec, &shape, implementation, held)?;
     let cards = Cards::of(spec, &shape, implementation)?;
-    let whole = memory(spec.device, implementation, case, &shape, held, footprint);
+    let whole = memory(spec, implementation, case, &shape, held, footprint);
     let by_card = cards.memory(spec, &shape, held, whole, footprint)?;
     let decode_rate = device.bandwidth * cards.decode_share() * DECODE_EFFICIENCY;
     let prefill_share = cards.prefill_share(case, default_prefill_chunk(spec.device) as u64);
@@ -83,13 +83,14 @@ fn running(
 }
 
 fn memory(
-    device: DeviceKind,
+    spec: &ModelSpec,
     implementation: Implementation,
     case: &Case,
     shape: &Model,
     held: Dtype,
     footprint: Footprint,
 ) -> Memory {
+    let device = spec.device;
     let context = u64::from(case.context_length);
     let size = held.size();
     let chunk = context.min(default_prefill_chunk(device) as u64);
@@ -97,25 +98,25 @@ fn memory(
     let activations = sequences * chunk * (4 * shape.hidden_size as u64 + 3 * shape.intermediate_size as u64) * size;
     let heads = shape.num_attention_heads as u64;
     let kv_cache = (sequences * u64::from(case.length())).saturating_mul(shape.kv_bytes_per_token(held));
-    let attention = match implementation {
-        Implementation::Graph => 0,
+    let buffers = match implementation {
+        Implementation::Graph => graph::buffer_bytes(shape, case.length() as usize, spec.gpus.count()) as u64,
         // Scores and their softmax, both in f32 and in the model's type, a block at a time.
         Implementation::Plain => {
-            (sequences * heads * chunk * context).min(scores_limit(device) as u64) * 2 * (4 + size)
+            activations + (sequences * heads * chunk * context).min(scores_limit(device) as u64) * 2 * (4 + size)
         }
         // Scores of the whole prompt, and one layer's keys and values repeated for each query head.
         Implementation::Stock => {
             let repeats = heads / shape.num_key_value_heads as u64;
-            3 * sequences * heads * context * context * size + 2 * repeats * kv_cache / shape.num_hidden_layers as u64
+            let scores = 3 * sequences * heads * context * context * size;
+            activations + scores + 2 * repeats * kv_cache / shape.num_hidden_layers as u64
         }
     };
     let runtime = if device == DeviceKind::Cuda { CUDA_CONTEXT } else { 0 };
     let unpacked = match (implementation, device) {
-        (Implementation::Graph, _) => footprint.unpacked.min(MOST_UNPACKED_BYTES as u64),
-        (Implementation::Plain, DeviceKind::Cuda) => footprint.unpacked,
+        (Implementation::Graph, _) | (Implementation::Plain, DeviceKind::Cuda) => footprint.unpacked,
         (Implementation::Plain | Implementation::Stock, _) => 0,
     };
-    let workspace = runtime + unpacked + activations + attention + sequences * shape.vocab_size as u64 * 4;
+    let workspace = runtime + unpacked + buffers + sequences * shape.vocab_size as u64 * 4;
     Memory { weights: footprint.held, kv_cache, workspace }
 }
 
@@ -157,5 +158,42 @@ fn step_overhead(implementation: Implementation, shape: &Model) -> f64 {
         Implementation::Graph => 0.0,
         // About 40 launches a layer, 5 us each.
         Implementation::Plain | Implementation::Stock => 200e-6 * shape.num_hidden_layers as f64,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::{Gpus, Ordinals};
+
+    /// Of `graph`, in MiB on all cards, without what the CUDA context takes.
+    fn allocated(id: &str, cards: usize, context: u32, generated: u32) -> f64 {
+        let spec = ModelSpec { gpus: Ordinals::first(cards), ..ModelSpec::generated(id, DeviceKind::Cuda) };
+        let device = Capacity::of(DeviceKind::Cuda, &Gpus::Unknown((0..cards as u32).collect()));
+        let needs = needs(&spec, &spec.case(context, generated), &device).unwrap();
+        let all = needs.memory.unwrap().total() - cards as u64 * CUDA_CONTEXT;
+        all as f64 / f64::from(1 << 20)
+    }
+
+    /// As docs/measured has it: sessions whose longest case this was, on an H100 and on two H200.
+    #[test]
+    fn graph_allocates_what_is_estimated() {
+        for (name, cards, context, generated, measured) in [
+            ("0.5B-Instruct", 1, 129_024, 2048, 2814.65),
+            ("1.5B-Instruct", 1, 6144, 2048, 3721.52),
+            ("3B-Instruct", 1, 6144, 2048, 6777.71),
+            ("7B-Instruct", 1, 30_720, 2048, 16_927.2),
+            ("7B-Instruct-GPTQ-Int4", 1, 1, 2048, 5925.47),
+            ("7B-Instruct-GPTQ-Int8", 1, 6144, 512, 9587.08),
+            ("7B-Instruct", 2, 6144, 512, 17_173.8),
+            ("32B-Instruct", 2, 6144, 512, 67_031.5),
+            ("72B-Instruct", 2, 1, 512, 141_395.0),
+            ("7B-Instruct-GPTQ-Int4", 2, 6144, 512, 8295.81),
+            ("72B-Instruct-GPTQ-Int4", 2, 1, 512, 43_639.8),
+        ] {
+            let estimated = allocated(&format!("Qwen/Qwen2.5-{name}"), cards, context, generated);
+            let away = estimated - measured;
+            assert!(away.abs() < 8.0, "{name} on {cards}: {estimated:.1} MiB, measured {measured}");
+        }
     }
 }

@@ -318,6 +318,13 @@ pub fn default_chunk(shape: &Shape) -> usize {
     (MOST_BYTES / (row_values(shape) * 2) / STEP * STEP).clamp(STEP, MOST_TOKENS)
 }
 
+/// Bytes of the buffers of a sequence of `capacity` tokens, with `parts` parts of the residual stream, and of its tables of
+/// cosines and sines.
+pub fn buffer_bytes(shape: &Shape, capacity: usize, parts: usize) -> usize {
+    let chunk = default_chunk(shape).min(capacity);
+    chunk * (row_values(shape) + parts * shape.hidden) * 2 + capacity * shape.head_dim * size_of::<f32>()
+}
+
 /// Values of all prefill buffers for one token.
 fn row_values(shape: &Shape) -> usize {
     2 * shape.hidden + 3 * shape.query() + 2 * shape.key() + 3 * shape.intermediate

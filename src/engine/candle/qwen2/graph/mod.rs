@@ -3,8 +3,8 @@
 //! Decoding is one persistent kernel that runs many steps in one launch and chooses the tokens itself; a prompt goes
 //! through in chunks, with cuBLAS for its products. Buffers are allocated once, and the host waits once a request.
 //!
-//! `sizes`, `layout`, `plan`, `parts` and `stamped` only compute, so their tests run also where there is neither a GPU nor a CUDA
-//! toolkit.
+//! `sizes`, `layout`, `decode_plan`, `parts`, `stamped` and `unpacking` only compute, so their tests run also where there is
+//! neither a GPU nor a CUDA toolkit.
 
 #![cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "only tested"))]
 
@@ -22,6 +22,7 @@ mod parts;
 mod sizes;
 mod stamped;
 mod unfit;
+mod unpacking;
 
 #[cfg(feature = "cuda")]
 mod attention;
@@ -52,7 +53,6 @@ mod two_cards;
 pub use graph_error::GraphError;
 #[cfg(feature = "cuda")]
 pub use sequence::load;
-pub use sizes::MOST_UNPACKED_BYTES;
 #[cfg(feature = "cuda")]
 pub use two_cards::load_on_two;
 
@@ -86,6 +86,24 @@ pub fn unfit(model: &Model, types: Option<&TensorTypes>, cards: usize) -> Option
         decode_plan::check_shape(&halves::half(&whole)?, &formats.products()).map_err(halves::of_a_half)
     };
     fits().err()
+}
+
+/// Bytes that each of so many cards takes for what isn't weights, cache or logits of a sequence of `capacity` tokens.
+pub fn buffer_bytes(model: &Model, capacity: usize, cards: usize) -> usize {
+    // On two its part of the residual stream, twice: one may still be read while the next is written.
+    let parts = if cards > 1 { 2 } else { 0 };
+    decode_plan::buffer_bytes(&of_each(model, cards), capacity, parts)
+}
+
+/// Bytes that each of so many cards takes for packed weights that are unpacked.
+pub fn unpacked_bytes(model: &Model, cards: usize) -> usize {
+    unpacking::most_values(&of_each(model, cards)) * size_of::<u16>()
+}
+
+/// The sizes of what each of so many cards has.
+fn of_each(model: &Model, cards: usize) -> Shape {
+    let whole = Shape::from(model);
+    if cards > 1 { halves::half(&whole).unwrap_or(whole) } else { whole }
 }
 
 impl From<&Model> for Shape {

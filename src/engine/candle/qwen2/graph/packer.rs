@@ -14,13 +14,12 @@ use candle_core::{DType, Device, Result, Tensor, bail};
 use super::decode_plan::Shape;
 use super::geometry::{Matrix, load};
 use super::layout::Address;
-use super::sizes::{ELEMENTWISE_THREADS, Format, Kind, MOST_UNPACKED_BYTES, Ring, WARP};
+use super::sizes::{ELEMENTWISE_THREADS, Format, Kind, Ring, WARP};
+use super::unpacking::{self, MOST_ROWS, block_rows};
 use crate::engine::candle::qwen2::weights::{Grouped, StagedBlocks};
 
 /// Of a file's blocks that are on the GPU at a time, beside those that are packed.
 const MOST_BLOCK_BYTES: usize = 64 << 20;
-/// Rows of a launch.
-const MOST_ROWS: usize = 65_535;
 
 pub struct Packer {
     formats: Vec<Functions>,
@@ -60,12 +59,10 @@ impl Packer {
         let functions = formats.iter().map(|&(format, name)| {
             Ok(Functions { format, pack: function("pack", name)?, unpack: function("unpack", name)? })
         });
-        let largest =
-            shape.products().into_iter().take(4).map(|(rows, inputs)| block_rows(rows, inputs) * inputs).max();
         Ok(Some(Self {
             formats: functions.collect::<Result<_>>()?,
             stream: stream.clone(),
-            rows: Tensor::zeros(largest.unwrap_or(0), DType::BF16, device)?,
+            rows: Tensor::zeros(unpacking::most_values(shape), DType::BF16, device)?,
         }))
     }
 
@@ -139,11 +136,4 @@ fn thread_a_piece(format: Format, rows: usize, inputs: usize) -> LaunchConfig {
         block_dim: (ELEMENTWISE_THREADS as u32, 1, 1),
         shared_mem_bytes: 0,
     }
-}
-
-/// Equal blocks, of rows that fill tensor cores' tiles.
-fn block_rows(rows: usize, inputs: usize) -> usize {
-    const TILE: usize = 256;
-    let blocks = (rows * inputs * 2).div_ceil(MOST_UNPACKED_BYTES).max(rows.div_ceil(MOST_ROWS - TILE));
-    rows.div_ceil(blocks).next_multiple_of(TILE).min(rows)
 }
