@@ -212,10 +212,15 @@ impl TwoCards {
 
     /// Until both cards are done with all that is queued.
     fn wait(&self) -> Result<()> {
-        let done = [self.cards[0].gpu.queued()?, self.cards[1].gpu.queued()?];
+        let queued = [self.cards[0].gpu.queued()?, self.cards[1].gpu.queued()?];
+        let mut done = [false; 2];
         let mut one_since = None;
         loop {
-            match [done[0].try_is_complete().w()?, done[1].try_is_complete().w()?] {
+            for (done, queued) in done.iter_mut().zip(&queued) {
+                // One that is done isn't asked again: so a trace has two synchronisations, whichever card is first.
+                *done = *done || queued.try_is_complete().w()?;
+            }
+            match done {
                 [true, true] => return self.links.check(),
                 [false, false] => {}
                 [first, _] => {
