@@ -41,6 +41,23 @@ fn broken_weights_are_seen_by_the_plan() {
     assert_eq!(exit, 0, "{out}");
 }
 
+/// Nor what loading would refuse: layers that are quantized in different ways can't be made.
+#[test]
+fn weights_that_cannot_be_generated_are_seen_by_the_plan() {
+    let directory = model(b"");
+    let path = directory.path().join("tiny/config.json");
+    let mut config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    config["quantization_config"] = serde_json::json!({
+        "quant_method": "awq", "bits": 4, "group_size": 8, "zero_point": true, "version": "gemm",
+        "modules_to_not_convert": ["model.layers.0"],
+    });
+    std::fs::write(&path, config.to_string()).unwrap();
+    let (exit, out, _) = plan(directory.path(), &["--weights", "generated"]);
+    let why = "won't run: tiny/awq/1 and 1 more: weights can't be generated for a model whose layers are quantized in different ways; \
+               use its files: `weights = \"local\"`";
+    assert!(exit == 1 && out.contains(why), "{exit}: {out}");
+}
+
 /// Whoever names files of their own means them; without files, weights are generated.
 #[test]
 fn without_a_configuration_the_files_of_a_directory_are_measured() {

@@ -54,11 +54,16 @@ pub fn needs(spec: &ModelSpec, case: &Case, device: &Capacity) -> Result<Needs, 
     })
 }
 
-/// What is wrong with the model's files, as far as their headers and indices tell.
+/// What is wrong with the model's files, as far as their headers and indices tell; or why weights like theirs can't be made.
 fn lacking(spec: &ModelSpec) -> Option<String> {
-    let directory = spec.directory.as_ref().filter(|_| spec.weights == WeightsSource::Local)?;
+    let directory = spec.directory.as_ref()?;
     let config = reading::config(directory, &spec.model).ok()?;
-    Source::open(directory, &config).err().map(|error| error.in_one_line())
+    let source = match spec.weights {
+        WeightsSource::Local => Source::open(directory, &config),
+        WeightsSource::Generated => Source::generated(0, &config, Some(directory)),
+        WeightsSource::Hub => return None,
+    };
+    source.err().map(|error| error.in_one_line())
 }
 
 /// What runs where `asked` is asked for, and a sentence where that is something else: `plain` runs what `graph` can't.
