@@ -12,8 +12,10 @@ use serde::Deserialize;
 
 use super::engines;
 use super::percent::Percent;
-use crate::case::{Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource};
-use crate::device::GpuList;
+use crate::case::{
+    DeviceKind, Dtype, EngineName, ImplementationName, PromptRule, Quantization, SeedProtocol, WeightsSource,
+};
+use crate::device::{GpuList, Machine};
 use crate::engine::ServerSpec;
 use crate::flags;
 use crate::hub::HubName;
@@ -34,7 +36,7 @@ pub struct File {
     pub settings: SuiteSettings,
     /// Build the measured program against this candle [default: the released one]. `bench-diff ci` does.
     pub candle: Option<CandleTable>,
-    /// Suites by name. The first one that fits this machine's device is the default.
+    /// Suites by name. The first one that fits `--device`, or this machine, is the default.
     #[serde(default)]
     #[schemars(!default)]
     pub suites: BTreeMap<String, SuiteTable>,
@@ -244,6 +246,17 @@ pub enum DeviceChoice {
     Cuda,
 }
 
+impl DeviceChoice {
+    /// What it is on this machine.
+    pub fn kind(self, machine: &Machine) -> DeviceKind {
+        match self {
+            Self::Auto => machine.kind(),
+            Self::Cpu => DeviceKind::Cpu,
+            Self::Cuda => DeviceKind::Cuda,
+        }
+    }
+}
+
 /// When to give up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", default)]
@@ -301,7 +314,7 @@ pub struct Selection {
         hide_env_values = true
     )]
     pub config: Option<PathBuf>,
-    /// Suite to run [default: the first one of the file that fits this machine's device]
+    /// Suite to run [default: the first one of the file that fits `--device`, or this machine]
     #[arg(help_heading = "What to measure", long, value_name = "NAME")]
     pub suite: Option<String>,
     /// Measure this model instead of the suite's: an id of the Qwen2.5 collection, or a directory (repeatable)

@@ -28,6 +28,7 @@ use crate::results::Settings;
 use crate::suggest;
 use crate::thresholds::Thresholds;
 use check::Checked;
+use file::DeviceChoice;
 use serde::Deserialize;
 use source::{Problems, Source};
 
@@ -205,15 +206,17 @@ impl Config {
         specs.find(|spec| spec.model == id).map_or(self.hub, |spec| spec.hub)
     }
 
-    /// The suite of that name; without a name, the first one that fits this machine's device. This build can measure it.
-    pub fn suite(&self, name: Option<&str>, machine: &Machine) -> Result<&Suite> {
-        let suite = self.find(name, machine)?;
+    /// The suite that is selected: by its name; without a name, the first one that fits the device that is asked for, or this
+    /// machine's. This build can measure it.
+    fn suite(&self, selection: &Selection, machine: &Machine) -> Result<&Suite> {
+        let suite = self.find(selection, machine)?;
         self.refusals.get(&suite.name).map_or(Ok(suite), |refusals| Err(refusals.error()))
     }
 
-    fn find(&self, name: Option<&str>, machine: &Machine) -> Result<&Suite> {
-        let Some(name) = name else {
-            let fits = self.suites.iter().find(|suite| suite.device() == machine.kind());
+    fn find(&self, selection: &Selection, machine: &Machine) -> Result<&Suite> {
+        let Some(name) = selection.suite.as_deref() else {
+            let device = selection.settings.device.unwrap_or(DeviceChoice::Auto).kind(machine);
+            let fits = self.suites.iter().find(|suite| suite.device() == device);
             return Ok(fits.unwrap_or(&self.suites[0]));
         };
         self.suites.iter().find(|suite| suite.name == name).ok_or_else(|| {
@@ -244,9 +247,9 @@ pub fn load_suite(selection: &Selection, machine: &Machine) -> Result<Suite> {
     // Which suite the flags hold for is only known once the file is read without them.
     let config = Config::load(&Selection { config: selection.config.clone(), ..Selection::default() }, machine)?;
     // What it can't do without the flags, it may do with them.
-    let name = config.find(selection.suite.as_deref(), machine)?.name.clone();
-    let selection = Selection { suite: Some(name.clone()), ..selection.clone() };
-    Config::load(&selection, machine)?.suite(Some(&name), machine).cloned()
+    let name = config.find(selection, machine)?.name.clone();
+    let selection = Selection { suite: Some(name), ..selection.clone() };
+    Config::load(&selection, machine)?.suite(&selection, machine).cloned()
 }
 
 /// The text of a configuration, whoever wrote it.
@@ -258,9 +261,9 @@ pub fn text(path: &Path) -> std::io::Result<String> {
 /// start from.
 pub fn suite_in(text: &str, name: &str, directory: &Path, selection: &Selection, machine: &Machine) -> Result<Suite> {
     let parse = |selection: &Selection| Config::parse(text, name.to_owned(), directory, selection, machine);
-    let suite = parse(&Selection::default())?.find(selection.suite.as_deref(), machine)?.name.clone();
-    let selection = Selection { suite: Some(suite.clone()), ..selection.clone() };
-    parse(&selection)?.suite(Some(&suite), machine).cloned()
+    let suite = parse(&Selection::default())?.find(selection, machine)?.name.clone();
+    let selection = Selection { suite: Some(suite), ..selection.clone() };
+    parse(&selection)?.suite(&selection, machine).cloned()
 }
 
 /// The candle that a configuration of another commit names; `directory` is what its relative paths start from.

@@ -122,11 +122,7 @@ impl<'a> Resolver<'a> {
         let found = self.problems.len();
         self.check_name();
         let choice = self.pick(|settings| settings.device).unwrap_or(DeviceChoice::Auto);
-        let device = match choice {
-            DeviceChoice::Auto => self.machine.kind(),
-            DeviceChoice::Cpu => DeviceKind::Cpu,
-            DeviceChoice::Cuda => DeviceKind::Cuda,
-        };
+        let device = choice.kind(self.machine);
         let entries = self.entries(flag_models);
         let gpus = self.gpus(choice, device);
         let models = entries.iter().filter_map(|entry| Some((entry, self.model(entry, device, &gpus)?)));

@@ -191,3 +191,13 @@ fn a_trace_is_no_results_file() {
     assert_eq!(exit, 2, "{err}");
     assert_eq!(err, "error: a.trace is a trace\n  hint: compare traces with `bench-diff trace --diff`\n");
 }
+
+/// By the device that is asked for, and not by the machine's.
+#[test]
+fn a_device_chooses_the_suite() {
+    for (device, first) in [("cuda", "Suite gpu on an assumed A100 80GB"), ("cpu", "Suite cpu on CPU")] {
+        let (exit, out, err) = plan(&format!("--device {device}"));
+        assert_eq!((exit, err.as_str()), (0, ""));
+        assert!(out.starts_with(first), "{out}");
+    }
+}
