@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Prints the table of docs/measured.md: a results file beside Qwen's published speeds and the card's limit.
 
-Usage: python3 docs/measured.py results.json
+Usage: python3 docs/measured.py results.json [earlier.json ...]
+
+Of earlier results of the same cases it has the decode speeds.
 """
 
 import csv
@@ -31,8 +33,17 @@ def mean_and_sd(values, digits):
     return f"{text} ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else text
 
 
+def runs_of(results, case):
+    return [run for session in results["sessions"] for run in session["runs"]
+            if run["case"] == case["id"] and run["status"] == "ok"]
+
+
+def values(runs, name):
+    return [run["metrics"][name] for run in runs if name in run["metrics"]]
+
+
 def row(case, runs, speeds):
-    metric = lambda name: [run["metrics"][name] for run in runs if name in run["metrics"]]
+    metric = lambda name: values(runs, name)
     share = [run["roofline"]["decode"] for run in runs if run.get("roofline", {}).get("decode")]
     decode = metric("decode_throughput")
     limit = statistics.mean(d / s for d, s in zip(decode, share)) if share else None
@@ -52,17 +63,16 @@ def row(case, runs, speeds):
     ]
 
 
-def main(path):
-    results = json.load(open(path))
+def main(path, *earlier_paths):
+    results, *earlier = [json.load(open(each)) for each in (path, *earlier_paths)]
     speeds = published()
     head = ["model", "context", "decode tok/s", "limit tok/s", "share", "TTFT ms", "speed tok/s",
-            "A100 transformers", "A100 vLLM", "peak memory GiB", "runs"]
+            "A100 transformers", "A100 vLLM", "peak memory GiB", "runs", *("decode before" for _ in earlier)]
     print("| " + " | ".join(head) + " |")
     print("|" + "|".join(["---"] + ["---:"] * (len(head) - 1)) + "|")
     for case in results["cases"]:
-        runs = [run for session in results["sessions"] for run in session["runs"]
-                if run["case"] == case["id"] and run["status"] == "ok"]
-        print("| " + " | ".join(row(case, runs, speeds)) + " |")
+        before = [mean_and_sd(values(runs_of(each, case), "decode_throughput"), 1) for each in earlier]
+        print("| " + " | ".join(row(case, runs_of(results, case), speeds) + before) + " |")
 
 
 if __name__ == "__main__":
