@@ -1,7 +1,10 @@
-// The plainest forward pass: fp32 activations, one thread an output, nothing fused. What the kernels are checked with.
+// The plainest forward pass: one thread an output, nothing fused. With fp32 activations it is what the kernels are
+// checked with; with bf16 ones it tells how far rounding alone leads from that.
 #pragma once
 
 #include "model.cuh"
+
+#include <optional>
 
 namespace reference {
 
@@ -89,8 +92,18 @@ __global__ void activate(const float* gate_up, float* out, int intermediate) {
     }
 }
 
-// Logits of the last `last` positions.
-inline std::vector<float> forward(const Model& m, const std::vector<unsigned>& ids, int last) {
+// Up or down, the likelier the closer.
+__global__ void round_by_chance(float* values, size_t count, unsigned seed) {
+    const size_t i = size_t(blockIdx.x) * blockDim.x + threadIdx.x;
+    if (i >= count) return;
+    unsigned chance = unsigned(i) * 2654435761u ^ seed * 2246822519u;
+    chance = (chance ^ chance >> 15) * 3266489917u;
+    values[i] = __uint_as_float((__float_as_uint(values[i]) + (chance >> 16)) & 0xffff0000u);
+}
+
+// Logits of the last `last` positions. Activations are fp32, or rounded to bf16 with a seed.
+inline std::vector<float> forward(const Model& m, const std::vector<unsigned>& ids, int last,
+                                  std::optional<unsigned> rounding = {}) {
     const NamedShape& s = m.shape;
     const int n = ids.size();
     unsigned* tokens = device_array<unsigned>(n);
@@ -107,23 +120,37 @@ inline std::vector<float> forward(const Model& m, const std::vector<unsigned>& i
         product<<<dim3((rows + 15) / 16, (count + 15) / 16), dim3(16, 16)>>>(in, w, bias, out, count, rows, columns,
                                                                              add);
     };
+    unsigned roundings = 0;
+    auto leave = [&](float* values, int columns) {
+        if (!rounding) return;
+        const size_t count = size_t(n) * columns;
+        round_by_chance<<<(count + 255) / 256, 256>>>(values, count, *rounding * 1000 + ++roundings);
+    };
     auto times = [&](const float* in, const Matrix& w, const bf16* bias, float* out, bool add) {
         dense_times(in, w.formula(m.scratch), bias, out, n, w.rows, w.inputs, add);
+        leave(out, w.rows);
+    };
+    auto normalize = [&](const bf16* weight) {
+        norm<<<n, 256>>>(x, weight, m.eps, normed, s.hidden);
+        leave(normed, s.hidden);
     };
     CHECK(cudaFuncSetAttribute((void*)attention, cudaFuncAttributeMaxDynamicSharedMemorySize, 96 << 10));
     embed<<<n, 256>>>(tokens, m.embedding, x, s.hidden);
     for (const Layer& w : m.layers) {
-        norm<<<n, 256>>>(x, w.norm1, m.eps, normed, s.hidden);
+        normalize(w.norm1);
         times(normed, w.qkv, w.bias, qkv, false);
         rope<<<n, 256>>>(qkv, m.cosines, m.sines, s.heads + s.kv_heads, s.heads + 2 * s.kv_heads, s.head_dim);
+        leave(qkv, s.qkv_rows());
         attention<<<dim3(n, s.heads), 128, n * 4>>>(qkv, attended, s.heads, s.kv_heads, s.head_dim);
+        leave(attended, s.heads * s.head_dim);
         times(attended, w.o, nullptr, x, true);
-        norm<<<n, 256>>>(x, w.norm2, m.eps, normed, s.hidden);
+        normalize(w.norm2);
         times(normed, w.gate_up, nullptr, gate_up, false);
         activate<<<n, 256>>>(gate_up, act, s.intermediate);
+        leave(act, s.intermediate);
         times(act, w.down, nullptr, x, true);
     }
-    norm<<<n, 256>>>(x, m.final_norm, m.eps, normed, s.hidden);
+    normalize(m.final_norm);
     dense_times(normed + size_t(n - last) * s.hidden, m.head, nullptr, logits, last, s.vocabulary, s.hidden, false);
     std::vector<float> out(size_t(last) * s.vocabulary);
     CHECK(cudaMemcpy(out.data(), logits, out.size() * 4, cudaMemcpyDeviceToHost));
