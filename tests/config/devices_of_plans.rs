@@ -201,3 +201,27 @@ fn a_device_chooses_the_suite() {
         assert!(out.starts_with(first), "{out}");
     }
 }
+
+/// Vectors that no GPU's shared memory has room for.
+#[test]
+fn what_no_gpu_has_room_for_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("wide")).unwrap();
+    let config = r#"{"architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "hidden_size": 8192, "intermediate_size": 49152,
+        "num_hidden_layers": 2, "num_attention_heads": 64, "num_key_value_heads": 8, "vocab_size": 151936,
+        "max_position_embeddings": 32768, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0, "hidden_act": "silu",
+        "tie_word_embeddings": false, "torch_dtype": "bfloat16"}"#;
+    std::fs::write(directory.path().join("wide/config.json"), config).unwrap();
+    let plan = |gpus| {
+        run(
+            directory.path(),
+            &["plan", "--device", "cuda", "--model", "./wide", "--weights", "generated", "--gpus", gpus],
+        )
+    };
+    let (exit, out, err) = plan("0");
+    assert_eq!((exit, err.as_str()), (0, ""), "{out}");
+    assert!(out.contains("graph can't run it (it needs ") && out.contains(" bytes of shared memory a block"), "{out}");
+    // Each of two has half of the longest.
+    let (exit, out, _) = plan("0,1");
+    assert!(exit == 0 && !out.contains("graph can't run it"), "{out}");
+}

@@ -199,7 +199,7 @@ fn check(shape: &Shape, formats: &[Format; 5], limits: &Limits) -> Result<(), Un
 }
 
 /// What has to be so on any GPU.
-pub fn check_shape(shape: &Shape, formats: &[Format; 5]) -> Result<(), Unfit> {
+fn check_shape(shape: &Shape, formats: &[Format; 5]) -> Result<(), Unfit> {
     if !matches!(shape.head_dim, 64 | 128) {
         return Err(Unfit::HeadDim(shape.head_dim));
     }

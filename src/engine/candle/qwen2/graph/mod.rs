@@ -56,7 +56,8 @@ pub use sequence::load;
 #[cfg(feature = "cuda")]
 pub use two_cards::load_on_two;
 
-use sizes::Format;
+use decode_plan::{DecodePlan, Limits};
+use sizes::{DecodeBlock, Format};
 
 use super::gguf::TensorTypes;
 use crate::models::Model;
@@ -74,16 +75,17 @@ pub fn formats(model: &Model, types: Option<&TensorTypes>) -> Result<Formats, Un
     }
 }
 
+/// What an H100 allows: no GPU that the kernels were built for allows more.
+const MOST: Limits = Limits { blocks: 120, shared_bytes: 232_448, cooperative: true };
+
 /// Why the kernels can't run a model on so many cards of any kind, as far as its shape tells, and the types of a GGUF model's
 /// matrices.
 pub fn unfit(model: &Model, types: Option<&TensorTypes>, cards: usize) -> Option<Unfit> {
     let fits = || {
         let formats = formats(model, types)?;
         let whole = Shape::from(model);
-        if cards <= 1 {
-            return decode_plan::check_shape(&whole, &formats.products());
-        }
-        decode_plan::check_shape(&halves::half(&whole)?, &formats.products()).map_err(halves::of_a_half)
+        let plan = |shape| DecodePlan::new(&shape, formats.products(), DecodeBlock::of(90), &MOST);
+        if cards <= 1 { plan(whole) } else { plan(halves::half(&whole)?).map_err(halves::of_a_half) }
     };
     fits().err()
 }

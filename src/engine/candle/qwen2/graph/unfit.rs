@@ -82,7 +82,7 @@ impl Display for Unfit {
                 write!(f, "{blocks} blocks can share its work, too few for its {kv_heads} key/value heads")
             }
             Self::SharedMemory { needed, available } => {
-                write!(f, "it needs {needed} bytes of shared memory a block and the GPU has {available}")
+                write!(f, "it needs {needed} bytes of shared memory a block, of {available} at most")
             }
         }
     }
