@@ -4,11 +4,12 @@ use super::Implementation;
 use super::qwen2::config::ModelConfig;
 use super::qwen2::gguf::TensorTypes;
 use super::qwen2::graph::{self, Formats, Unfit};
+use super::qwen2::quantization::Grouping;
 use super::qwen2::reading;
-use super::qwen2::weights::EMBEDDING;
-use crate::case::{Dtype, Quantization};
+use super::qwen2::weights::{EMBEDDING, Source};
+use crate::case::{Dtype, Quantization, WeightsSource};
 use crate::engine::{EngineError, ModelSpec};
-use crate::models::Model;
+use crate::models::{Model, Packing};
 
 /// What `plain` holds of integers in groups that are being unpacked, a block at a time.
 const UNPACKED_BLOCKS: u64 = 512 << 20;
@@ -51,6 +52,9 @@ impl Footprint {
         if let Some((config, types)) = blocks {
             return Ok(Self::of_blocks(&config, &types, dtype));
         }
+        if let Some(files) = IntegerFiles::of(spec).filter(|files| files.mixed()) {
+            return Ok(Self::of_files(&files, dtype));
+        }
         let unpacked = if shape.packing.is_some() { UNPACKED_BLOCKS } else { 0 };
         Ok(Self {
             held: shape.weight_bytes(dtype),
@@ -67,6 +71,21 @@ impl Footprint {
         let [unpacked, unpacked_of_layers] =
             [bytes.largest, bytes.largest_of_layers].map(|values| values * (Dtype::F32.size() + dtype.size()));
         Self { held: bytes.held, read: bytes.read, packed: bytes.packed, unpacked, unpacked_of_layers }
+    }
+
+    /// Of layers that differ.
+    fn of_files(files: &IntegerFiles, dtype: Dtype) -> Self {
+        let (mut held, mut packed) = (0, 0);
+        for (name, dimensions) in files.config.tensors() {
+            held += files.held(&name, &dimensions, dtype);
+            if files.packing_of(&name).is_some() {
+                packed += dimensions.iter().product::<usize>() as u64;
+            }
+        }
+        let shape = &files.config.shape;
+        let embedding = (shape.vocab_size * shape.hidden_size) as u64 * dtype.size();
+        let read = if shape.tie_word_embeddings { held } else { held - embedding };
+        Self { held, read, packed, unpacked: UNPACKED_BLOCKS, unpacked_of_layers: UNPACKED_BLOCKS }
     }
 
     /// As the matrices lie in the kernels' memory. The embedding is dense, and beside a packed head of its own.
@@ -93,7 +112,51 @@ pub fn unfit_for_graph(spec: &ModelSpec, shape: &Model) -> Result<Option<Unfit>,
         Quantization::Gguf => Some(blocks(spec, shape)?.1),
         _ => None,
     };
-    Ok(graph::unfit(shape, types.as_ref(), spec.gpus.count()))
+    let of_files = IntegerFiles::of(spec).and_then(|files| files.unfit_for_graph());
+    Ok(of_files.or_else(|| graph::unfit(shape, types.as_ref(), spec.gpus.count())))
+}
+
+/// Integers in files on this machine, whose headers tell how each layer is packed.
+struct IntegerFiles {
+    config: ModelConfig,
+    grouping: Grouping,
+    source: Source,
+}
+
+impl IntegerFiles {
+    /// `None` where there are none, or none that can be read.
+    fn of(spec: &ModelSpec) -> Option<Self> {
+        let directory = spec.directory.as_ref().filter(|_| spec.weights == WeightsSource::Local)?;
+        let config = reading::config(directory, &spec.model).ok()?;
+        let grouping = config.grouping?;
+        let source = Source::open(directory, &config).ok()?;
+        Some(Self { config, grouping, source })
+    }
+
+    /// May layers be packed in different ways?
+    const fn mixed(&self) -> bool {
+        self.grouping.mixed
+    }
+
+    /// Of a tensor.
+    fn packing_of(&self, name: &str) -> Option<Packing> {
+        self.source.packing_of(name.strip_suffix(".weight")?)
+    }
+
+    /// Bytes of a tensor.
+    fn held(&self, name: &str, dimensions: &[usize], dtype: Dtype) -> u64 {
+        match (dimensions, self.packing_of(name)) {
+            (&[outputs, inputs], Some(packing)) => packing.bytes(inputs as u64, outputs as u64),
+            _ => dimensions.iter().product::<usize>() as u64 * dtype.size(),
+        }
+    }
+
+    fn unfit_for_graph(&self) -> Option<Unfit> {
+        if self.mixed() {
+            return Some(Unfit::Mixed);
+        }
+        self.source.reorders_inputs().then_some(Unfit::Order)
+    }
 }
 
 /// Bytes of the weights by the parts that a model can be taken apart into.
@@ -113,10 +176,13 @@ impl PartBytes {
             Quantization::Gguf => Some(reading::tensor_types(&config, spec.directory.as_deref())?),
             _ => None,
         };
+        let mixed = IntegerFiles::of(spec).filter(|files| files.mixed());
         let mut parts = Self { embedding: 0, layers: vec![0; shape.num_hidden_layers], head: 0 };
         for (name, dimensions) in config.tensors() {
-            let bytes = held(&name, &dimensions, shape, types.as_ref(), dtype);
-            *parts.part(&name) += bytes;
+            *parts.part(&name) += match &mixed {
+                Some(files) => files.held(&name, &dimensions, dtype),
+                None => held(&name, &dimensions, shape, types.as_ref(), dtype),
+            };
         }
         if shape.tie_word_embeddings {
             parts.head += parts.embedding;
@@ -165,8 +231,12 @@ fn config(spec: &ModelSpec, shape: &Model) -> ModelConfig {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::case::DeviceKind;
+    use crate::engine::candle::{Candle, CandleKind};
+    use crate::engine::{Engine as _, EngineKind as _};
     use crate::models;
 
     /// What the parts have is what the whole has, with a second copy of a tied embedding.
@@ -230,6 +300,32 @@ mod tests {
         let (graph, plain) =
             [Implementation::Graph, Implementation::Plain].map(|ran| footprint("Qwen2.5-7B", ran)).into();
         assert_eq!(graph, plain, "numbers are numbers");
+    }
+
+    /// Each layer as its file has it: what is read is what arrives at loading.
+    #[test]
+    fn files_tell_how_each_layer_is_packed() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/quantized");
+        for (name, unfit) in [
+            ("gptq-dynamic", Some(Unfit::Mixed)),
+            ("gptq-int4-desc-act", Some(Unfit::Order)),
+            ("gptq-int4", None),
+            ("awq", None),
+        ] {
+            let generated = ModelSpec::generated(name, DeviceKind::Cpu);
+            let local = ModelSpec { directory: Some(fixtures.join(name)), weights: WeightsSource::Local, ..generated };
+            let spec = ModelSpec { implementation: Implementation::Plain.into(), max_length: 8, ..local };
+            let shape = CandleKind.shape(name, spec.directory.as_deref()).unwrap().unwrap();
+            let footprint = Footprint::of(&spec, &shape, Implementation::Plain, Dtype::F32).unwrap();
+            let loaded = Candle::load(&spec, &mut |_, _| {}).unwrap();
+            assert_eq!(footprint.read, loaded.loaded().costs.unwrap().decode_weight_bytes, "{name}");
+            let parts = PartBytes::of(&spec, &shape, Dtype::F32).unwrap();
+            let copy = if shape.tie_word_embeddings { parts.embedding } else { 0 };
+            assert_eq!(parts.total() - copy, footprint.held, "{name}");
+            if unfit.is_some() {
+                assert_eq!(unfit_for_graph(&spec, &shape).unwrap(), unfit, "{name}");
+            }
+        }
     }
 
     #[test]

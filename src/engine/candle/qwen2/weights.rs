@@ -48,6 +48,7 @@ use super::quantization::Layout;
 use super::reading;
 use crate::case::{Dtype, Quantization};
 use crate::engine::{EngineError, Progress};
+use crate::models::Packing;
 
 /// Where weights come from. Files were looked at: all that `config` asks for is there.
 pub struct Source(Box<dyn Format>);
@@ -86,6 +87,16 @@ impl Source {
     /// What of the files isn't used, where somebody may take it for used: a sentence.
     pub fn unused(&self, config: &ModelConfig) -> Option<String> {
         self.0.unused(config)
+    }
+
+    /// How the linear layer of that name is packed, where its integers are in a file.
+    pub fn packing_of(&self, layer: &str) -> Option<Packing> {
+        self.0.packing_of(layer)
+    }
+
+    /// Are there packed weights whose columns lie in another order than the inputs?
+    pub fn reorders_inputs(&self) -> bool {
+        self.0.reorders_inputs()
     }
 
     /// In which ways the matrices are packed, and how many so.

@@ -9,6 +9,7 @@ use super::linear::LinearWeight;
 use super::target::Target;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::gguf::TensorTypes;
+use crate::models::Packing;
 
 /// What a model asks for first.
 pub const EMBEDDING: &str = "model.embed_tokens.weight";
@@ -48,6 +49,11 @@ pub trait Format {
         BTreeMap::new()
     }
 
+    /// How the linear layer of that name is packed, where its integers are in a file.
+    fn packing_of(&self, _layer: &str) -> Option<Packing> {
+        None
+    }
+
     /// Is the output projection packed?
     #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "`graph` asks"))]
     fn packs_head(&self) -> bool {
@@ -61,7 +67,6 @@ pub trait Format {
     }
 
     /// Are there packed weights whose columns lie in another order than the inputs?
-    #[cfg_attr(not(any(feature = "cuda", test)), expect(dead_code, reason = "`graph` asks"))]
     fn reorders_inputs(&self) -> bool {
         false
     }

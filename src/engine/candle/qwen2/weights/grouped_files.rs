@@ -16,6 +16,7 @@ use super::target::Target;
 use super::tiles;
 use crate::engine::candle::qwen2::config::ModelConfig;
 use crate::engine::candle::qwen2::quantization::Grouping;
+use crate::models::Packing;
 
 /// What a packed layer may have.
 const PARTS: [&str; 4] = ["qweight", "qzeros", "scales", "g_idx"];
@@ -136,6 +137,11 @@ impl<L: PackedLayout> Format for GroupedFiles<L> {
             let order = if layer.order.is_some() { ", reordered" } else { "" };
             format!("{} bits in groups of {}{order}", layer.bits, layer.group)
         }))
+    }
+
+    fn packing_of(&self, layer: &str) -> Option<Packing> {
+        let Packed { bits, group, .. } = *self.packed.get(layer)?;
+        Some(Packing { bits, group: Some(group), head: layer == "lm_head" })
     }
 
     fn packs_head(&self) -> bool {
