@@ -76,4 +76,6 @@ def main(path, *earlier_paths):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

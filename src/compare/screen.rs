@@ -329,7 +329,10 @@ fn throttling_warning(side: &Side, other: &Side) -> Option<String> {
         count => format!("{count} runs"),
     };
     let reasons = reasons.into_iter().collect::<Vec<_>>().join(", ");
-    Some(format!("{}: the device was throttled in {runs} ({reasons}): their numbers may be low", side.name))
+    Some(format!(
+        "{}: the device was throttled in {runs} ({reasons}) of cases that also ran unthrottled: their numbers may be low",
+        side.name
+    ))
 }
 
 /// What everything that moves together hints at.

@@ -49,15 +49,18 @@ fn intervals(comparison: &Comparison) -> Option<Line> {
     })
 }
 
-/// `, if sessions drift by 0.6%, as the cases together show`
+/// `, if sessions drift by up to 0.6%, as the cases together show`
 fn drift(comparison: &Comparison) -> Line {
-    let drifts = comparison.rows.iter().filter_map(|row| row.finding.tested()?.drift);
-    match drifts.reduce(|a, b| if b > a { b } else { a }).map(percent) {
+    let drifts = || comparison.rows.iter().filter_map(|row| row.finding.tested()?.drift);
+    let least = drifts().reduce(|a, b| if b < a { b } else { a }).map(percent);
+    let most = drifts().reduce(|a, b| if b > a { b } else { a }).map(percent);
+    let up_to = if least == most { "" } else { "up to " };
+    match most {
         // Files of older versions don't say it.
         None if comparison.tier == Tier::SingleBaseline => line![", if sessions drift by ", percent(ASSUMED)],
         None => Line::default(),
-        Some(most) if most == percent(ASSUMED) => line![", if sessions drift by ", most],
-        Some(most) => line![", if sessions drift by ", most, ", as the cases together show"],
+        Some(most) if most == percent(ASSUMED) => line![", if sessions drift by ", up_to, most],
+        Some(most) => line![", if sessions drift by ", up_to, most, ", as the cases together show"],
     }
 }
 

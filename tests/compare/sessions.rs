@@ -211,7 +211,9 @@ fn throttling_is_a_warning_unless_it_is_always_there() {
         warnings.into_iter().filter(|warning| warning.contains("throttled")).collect::<Vec<_>>()
     };
     let said = |side: &str, runs: &str| {
-        format!("{side}.json: the device was throttled in {runs} (sw_power_cap): their numbers may be low")
+        format!(
+            "{side}.json: the device was throttled in {runs} (sw_power_cap) of cases that also ran unthrottled: their numbers may be low"
+        )
     };
     assert!(throttled([&[1, 2, 3], &[1, 2, 3]]).is_empty());
     assert_eq!(throttled([&[1, 2, 3], &[1, 2]]), [said("base", "3 runs"), said("head", "2 runs")]);

@@ -92,3 +92,23 @@ fn a_plan_of_which_nothing_can_run_says_so_with_its_exit_code() {
     let (exit, ..) = run(directory.path(), &[&huge[..5], &["--device-memory", "800"]].concat());
     assert_eq!(exit, 0);
 }
+
+/// A case that `stock` can't hold takes nothing from one that it can.
+#[test]
+fn what_stock_cannot_hold_is_seen_by_the_plan() {
+    let directory = model(b"");
+    let path = directory.path().join("tiny/config.json");
+    let mut config: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+    config["max_position_embeddings"] = 7.into();
+    std::fs::write(&path, config.to_string()).unwrap();
+    let stock = ["--weights", "generated", "--implementation", "stock"];
+    let (exit, out, _) = plan(directory.path(), &stock);
+    let why =
+        "won't run: tiny/f32/4: `stock` can't hold 8 tokens: its position encoding ends at max_position_embeddings (7)";
+    assert!(exit == 0 && out.contains(why) && out.contains("1 of 2 cases will run"), "{exit}: {out}");
+    let lengths =
+        ["--model", "./tiny", "--context-lengths", "1,4", "--generated-length", "4", "--prompt-ids", "ids.json"];
+    let few = ["--device", "cpu", "--runs", "1", "--warmup-length", "2"];
+    let (exit, out, err) = run(directory.path(), &[&["run"][..], &lengths, &few, &stock].concat());
+    assert!(exit == 0 && err.contains("tiny/f32/1  decode"), "{exit}: {out}{err}");
+}

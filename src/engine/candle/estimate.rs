@@ -138,9 +138,18 @@ fn step_bytes(device: DeviceKind, implementation: Implementation, footprint: Foo
 
 /// candle's softmax counts its elements in 32 bits.
 fn obstacle(device: DeviceKind, implementation: Implementation, case: &Case, shape: &Model) -> Option<String> {
+    if implementation != Implementation::Stock {
+        return None;
+    }
+    let (length, most) = (case.length(), shape.max_position_embeddings);
+    if length as usize > most {
+        return Some(format!(
+            "`stock` can't hold {length} tokens: its position encoding ends at max_position_embeddings ({most}): use `plain`"
+        ));
+    }
     let context = u64::from(case.context_length);
     let scores = u64::from(case.batch_size) * shape.num_attention_heads as u64 * context * context;
-    if (implementation, device) != (Implementation::Stock, DeviceKind::Cuda) || scores <= i32::MAX as u64 {
+    if device == DeviceKind::Cpu || scores <= i32::MAX as u64 {
         return None;
     }
     let heads = f64::from(case.batch_size) * shape.num_attention_heads as f64;
