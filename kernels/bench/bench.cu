@@ -105,20 +105,24 @@ static bool check(const NamedShape& shape) {
     const size_t end = size_t(generate) * shape.vocabulary;
     const double span = *most - *least, prefill = error(first.data(), expected.data());
     const double decode = error(last.data(), expected.data() + end);
-    // Some sequences take rounding worse than others: then as far as it leads alone.
-    double prefill_bound = kError, decode_bound = kError;
-    for (unsigned seed = 1; seed <= 8 && !(prefill <= kError && decode <= kError); ++seed) {
-        const auto rounded = reference::forward(m, ids, generate + 1, seed);
-        prefill_bound = std::max(prefill_bound, error(&rounded[0], &expected[0]));
-        decode_bound = std::max(decode_bound, error(&rounded[end], &expected[end]));
-    }
     // Written so that NaN fails too.
-    const bool good = prefill <= prefill_bound && decode <= decode_bound && worst <= kGap * span;
+    const bool good = prefill <= kError && decode <= kError && worst <= kGap * span;
     printf(
-        "check %-5s %d bits prompt %d chunk %d: relative L2 error of logits: prefill %.4f (bound %.4f), after %d steps "
-        "%.4f (bound %.4f); greedy choices equal %d/%d, worst gap of a differing one %.4f (bound %.4f): %s\n",
-        shape.name, m.bits, n, m.chunk, prefill, prefill_bound, generate, decode, decode_bound, same, generate + 1,
-        worst, kGap * span, good ? "ok" : "FAILED");
+        "check %-5s %d bits prompt %d chunk %d: relative L2 error of logits: prefill %.4f, after %d steps %.4f (bound %.4f); "
+        "greedy choices equal %d/%d, worst gap of a differing one %.4f (bound %.4f): %s\n",
+        shape.name, m.bits, n, m.chunk, prefill, generate, decode, kError, same, generate + 1, worst, kGap * span,
+        good ? "ok" : "FAILED");
+    if (!(prefill <= kError && decode <= kError)) {
+        // Some sequences take rounding worse than others: whether this is one.
+        double after_prompt = 0, after_steps = 0;
+        for (unsigned seed = 1; seed <= 8; ++seed) {
+            const auto rounded = reference::forward(m, ids, generate + 1, seed);
+            after_prompt = std::max(after_prompt, error(&rounded[0], &expected[0]));
+            after_steps = std::max(after_steps, error(&rounded[end], &expected[end]));
+        }
+        printf("check %-5s rounding alone leads up to %.4f and %.4f away there\n", shape.name, after_prompt,
+               after_steps);
+    }
     return good;
 }
 
