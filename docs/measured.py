@@ -50,7 +50,7 @@ def row(case, runs, speeds):
     name = case["model"].split("/")[-1]
     theirs = [speeds.get((engine, name, case["context_length"])) for engine in ("transformers", "vllm")]
     return [
-        name.removeprefix("Qwen2.5-").removesuffix("-Instruct"),
+        name.removeprefix("Qwen2.5-").replace("-Instruct", "").replace("-", " ", 1),
         str(case["context_length"]),
         mean_and_sd(decode, 1),
         f"{limit:.0f}" if limit else "",
