@@ -199,6 +199,7 @@ mod tests {
             ("7B-Instruct", 1, 30_720, 2048, 16_927.2),
             ("7B-Instruct-GPTQ-Int4", 1, 1, 2048, 5925.47),
             ("7B-Instruct-GPTQ-Int8", 1, 6144, 512, 9587.08),
+            ("72B-Instruct-GPTQ-Int4", 1, 1, 256, 40_834.6),
             ("7B-Instruct", 2, 6144, 512, 17_173.8),
             ("32B-Instruct", 2, 6144, 512, 67_031.5),
             ("72B-Instruct", 2, 1, 512, 141_395.0),

@@ -1,11 +1,10 @@
 //! Plans for the collection's models. (`plan` itself knows nothing of them.)
 
+use super::H100;
 use super::decode_plan::{DecodePlan, Limits, Shape};
 use super::sizes::{DecodeBlock, Format, Kind, Ring, STATIC_BYTES};
 use super::unfit::Unfit;
 use crate::models;
-
-const H100: Limits = Limits { blocks: 120, shared_bytes: 232_448, cooperative: true };
 
 const HOPPER: DecodeBlock = DecodeBlock::of(90);
 

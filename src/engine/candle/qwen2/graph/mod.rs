@@ -75,8 +75,8 @@ pub fn formats(model: &Model, types: Option<&TensorTypes>) -> Result<Formats, Un
     }
 }
 
-/// What an H100 allows: no GPU that the kernels were built for allows more.
-const MOST: Limits = Limits { blocks: 120, shared_bytes: 232_448, cooperative: true };
+/// No GPU that the kernels were built for allows more.
+const H100: Limits = Limits { blocks: 120, shared_bytes: 232_448, cooperative: true };
 
 /// Why the kernels can't run a model on so many cards of any kind, as far as its shape tells, and the types of a GGUF model's
 /// matrices.
@@ -84,7 +84,7 @@ pub fn unfit(model: &Model, types: Option<&TensorTypes>, cards: usize) -> Option
     let fits = || {
         let formats = formats(model, types)?;
         let whole = Shape::from(model);
-        let plan = |shape| DecodePlan::new(&shape, formats.products(), DecodeBlock::of(90), &MOST);
+        let plan = |shape| DecodePlan::new(&shape, formats.products(), DecodeBlock::of(90), &H100);
         if cards <= 1 { plan(whole) } else { plan(halves::half(&whole)?).map_err(halves::of_a_half) }
     };
     fits().err()
